@@ -1,0 +1,217 @@
+"""The settings of every stage: frozen, checked when made, stored whole in the result.
+
+Starting values are those of the method's measurements; the presets ``paper`` (sections 2 to 3 of
+Wei et al. 2026 as written) and ``authors`` (as their research code ran) are settings of the same
+code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, TypeVar
+
+from .errors import ParameterError
+
+T = TypeVar("T")
+
+
+def _require(condition: bool, what: str, fix: str = "") -> None:
+    if not condition:
+        raise ParameterError(what, fix=fix or None)
+
+
+def _require_number(name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False) -> None:
+    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    ok = ok and (value > low if open_low else value >= low) and value <= high
+    bounds = f"{'above' if open_low else 'at least'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
+    _require(ok, f"{name} is {value!r}", f"give a number {bounds}")
+
+
+def _require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    _require(value in choices, f"{name} is {value!r}", f"choose one of {', '.join(map(str, choices))}")
+
+
+def _from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
+    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    _require(not unknown, f"{cls.__name__} has no setting {', '.join(unknown)}", f"known are {', '.join(sorted(known))}")
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return cls(**tuples)
+
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """What to read from the file; see `nwb_dcf.read_recording`."""
+
+    source: str | None = None
+    bin_width_s: float = 0.02
+    trials: str = "auto"
+    align: str | None = None
+    window: tuple[float, float] | None = None
+    where: str | None = None
+    units: str | tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _require_number("bin width", self.bin_width_s, low=0, open_low=True)
+        if self.window is not None:
+            _require(
+                len(self.window) == 2 and all(map(math.isfinite, self.window)) and self.window[0] < self.window[1],
+                f"window is {self.window}",
+                "give two times in seconds, the earlier first",
+            )
+        _require(
+            (self.align is None) == (self.window is None),
+            "align and window belong together",
+            "give both --align COLUMN and --window A B",
+        )
+        _require(
+            not (self.trials == "none" and (self.align or self.where)),
+            "trials is 'none', yet align or where selects trials",
+            "name an interval table with --trials TABLE",
+        )
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How values become what the model sees; ``auto`` follows the kind of data (see `prepare`)."""
+
+    transform: Literal["auto", "sqrt", "none"] = "auto"
+    smooth: float | Literal["auto"] = "auto"  # seconds; frames where time has no unit
+    scale: Literal["global", "soft", "zscore", "none"] = "global"
+
+    def __post_init__(self) -> None:
+        _require_choice("transform", self.transform, ("auto", "sqrt", "none"))
+        _require_choice("scale", self.scale, ("global", "soft", "zscore", "none"))
+        if self.smooth != "auto":
+            _require_number("smooth", self.smooth, low=0)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model's shape. Symbols and sections as in the paper.
+
+    ``start="pca"`` starts (b, L, d) and mu at the optimum of L_align, the principal axes; ``conditioned``
+    shows K to both flows; ``masked_endpoints`` lets the flows see m_K * mu instead of mu; ``joined``
+    lets the gradients of the flow losses reach the encoder; ``closed_form`` gives u its Gaussian
+    part; ``noise`` is the bridge's sigma, ``relative`` to each axis' standard deviation or ``absolute``.
+    """
+
+    dim: int = 3
+    k_max: int | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
+    history: int = 3
+    history_start: Literal["repeat", "drop"] = "repeat"
+    width: int = 256
+    depth: int = 3
+    encoder_width: int = 128
+    encoder_depth: int = 2
+    start: Literal["pca", "random"] = "pca"
+    joined: bool = False
+    masked_endpoints: bool = True
+    conditioned: bool = True
+    closed_form: bool = True
+    noise: float = 0.05
+    noise_scale: Literal["relative", "absolute"] = "relative"
+    solver: Literal["midpoint", "dopri5"] = "midpoint"
+    solver_steps: int = 16
+
+    def __post_init__(self) -> None:
+        for name, low in (("dim", 1), ("history", 0), ("width", 1), ("depth", 1), ("encoder_width", 1)):
+            value = getattr(self, name)
+            _require(
+                isinstance(value, int) and not isinstance(value, bool) and value >= low,
+                f"{name} is {value!r}",
+                f"give a whole number, {low} or more",
+            )
+        if self.k_max is not None:
+            _require(self.k_max == 0 or self.k_max >= self.dim, f"k_max is {self.k_max} and dim {self.dim}", "give k_max >= dim")
+        _require_choice("history_start", self.history_start, ("repeat", "drop"))
+        _require_choice("start", self.start, ("pca", "random"))
+        _require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))
+        _require_choice("solver", self.solver, ("midpoint", "dopri5"))
+        _require_number("noise", self.noise, low=0)
+        _require_number("solver_steps", self.solver_steps, low=1)
+        _require(
+            not (self.closed_form and (self.noise == 0 or self.noise_scale == "absolute")),
+            "the closed-form part of u needs noise relative to each axis",
+            "set noise above 0 and noise_scale='relative', or closed_form=False",
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how fast and on what the model is trained."""
+
+    seed: int = 0
+    device: str = "auto"
+    steps: int = 600
+    batch: int = 1024
+    rate: float = 3e-3
+    encoder_rate: float = 3e-4
+    weight_decay: float = 0.01
+    clip: float = 1.0  # 0: none
+    schedule: Literal["cosine", "constant"] = "cosine"
+    ema: float = 0.98  # of the flows' weights, per step
+    prefix_p: float = 0.125  # Geometric(p) of the prefix length K
+    prefix_at_dim: float = 0.5  # share of samples with K = dim
+    prefix_ramp: int = 0  # samples over which E[K] rises from 1 to 1/p
+    prefix_per_sample: bool = True  # False: one K per step, as in the paper
+    alpha: float = 1.0  # weight of L_cf
+    beta: float = 1.0  # weight of L_df
+    eta: float = 1.0  # weight of L_align
+    early_stopping: bool = True
+    held_out: float = 0.2  # share of the segments given to `fit` that choose the step
+    compile: bool = False
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        _require_number("seed", self.seed, low=0)
+        for name in ("rate", "encoder_rate"):
+            _require_number(name, getattr(self, name), low=0, open_low=True)
+        for name in ("steps", "batch"):
+            _require_number(name, getattr(self, name), low=1)
+        for name in ("weight_decay", "clip", "alpha", "beta", "eta"):
+            _require_number(name, getattr(self, name), low=0)
+        for name in ("ema", "prefix_at_dim"):
+            _require_number(name, getattr(self, name), low=0, high=1)
+        _require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
+        _require_number("held_out", self.held_out, low=0, high=0.9)
+        _require_choice("schedule", self.schedule, ("cosine", "constant"))
+        _require(
+            self.device in ("auto", "cpu", "cuda", "mps") or self.device.startswith("cuda:"),
+            f"device is {self.device!r}",
+            "choose auto, cpu, cuda or mps",
+        )
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Every setting of one fit."""
+
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    read: ReadConfig | None = None
+    preset: str = "default"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dict that `from_dict` accepts."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make a config from `to_dict`'s output.
+
+        Raises
+        ------
+        ParameterError
+            If a key is unknown or a value cannot be meant.
+        """
+        parts: dict[str, Any] = dict(values)
+        stages: dict[str, type[Any]] = {"prepare": PrepareConfig, "model": ModelConfig, "train": TrainConfig, "read": ReadConfig}
+        for name, stage in stages.items():
+            if parts.get(name) is not None:
+                parts[name] = _from_dict(stage, parts[name])
+        return _from_dict(cls, parts)

@@ -1,0 +1,52 @@
+"""Errors for people: what is wrong, where, and what to do about it, in one line."""
+
+from __future__ import annotations
+
+
+class DCFError(Exception):
+    """An error whose cause lies in the input or the request, not in this package.
+
+    The command line prints it as one line and exits with 2.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, as a plain statement with the values that show it.
+    where : str, optional
+        The file and, inside it, the object: ``"s.nwb: /units"``.
+    fix : str, optional
+        What the reader can do about it, as an imperative.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.fix = fix
+        message = f"{where}: {what}" if where else what
+        if fix:
+            message = f"{message.rstrip('.')}; {fix}"
+        super().__init__(" ".join(message.split()))
+
+
+class ParameterError(DCFError, ValueError):
+    """A parameter has a value that cannot be meant."""
+
+
+class SourceError(DCFError):
+    """A file, or an object in it, cannot be read or chosen."""
+
+
+class DataError(DCFError, ValueError):
+    """The values themselves cannot be fitted: NaN, constant channels, too few frames."""
+
+
+class TrainingError(DCFError):
+    """Training cannot go on, as when a loss is no longer finite."""
+
+
+class StoreError(DCFError):
+    """A result cannot be written, found or read back."""
+
+
+class NotFittedError(DCFError, AttributeError):
+    """A fitted model was asked for something before ``fit``."""

@@ -1,0 +1,219 @@
+"""The contract between rooms: what a recording is, as an ``xarray.Dataset``.
+
+A *recording* holds one source of one session on one clock:
+
+======================= ============== ====================================================
+variable                dims           meaning
+======================= ============== ====================================================
+``data``                (time, CH)     values; ``data.attrs["units"]`` names their unit
+                                       (``"count"`` for binned spikes). CH is one of
+                                       ``unit``, ``roi``, ``channel``, ``latent``
+``time`` (coord)        (time,)        float64 seconds on the session clock; bin centres
+                                       for spikes; increases within each segment
+CH (coord)              (CH,)          ids of the channels as stored in the file
+``segment_index``       (time,)        row of the segment table that the frame belongs to;
+  (coord)                              0, 1, 2, ... in blocks: a segment's frames are
+                                       contiguous, and no pair or smoother crosses them
+``segment_start``,      (segment,)     float64 seconds: the interval that was asked for
+``segment_stop``
+``segment_row``         (segment,)     row id in the interval table, -1 where there is none
+``trial_NAME``          (segment,)     column NAME of that table
+======================= ============== ====================================================
+
+``attrs`` (all JSON-able): ``kind`` (``units``, ``series``, ``array``, ...), ``source`` (dict:
+``file``, ``identifier``, ``path``, ``type``, ``object_id``, ``sha256``), ``bin_width_s`` (float or
+None), ``left_out`` (list of dicts ``{"what", "id", "why"}``), ``notes`` (sentences that say which
+choices were made), ``steps`` (what the preparing room did, in order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .errors import DataError
+
+CHANNEL_DIMS = ("unit", "roi", "channel", "latent")
+
+
+def make_recording(
+    data: np.ndarray,
+    time: np.ndarray,
+    *,
+    channel_dim: str = "channel",
+    channel: Sequence[Any] | np.ndarray | None = None,
+    segment_index: np.ndarray | None = None,
+    segment_start: np.ndarray | None = None,
+    segment_stop: np.ndarray | None = None,
+    segment_row: np.ndarray | None = None,
+    trial_columns: Mapping[str, np.ndarray] | None = None,
+    units: str = "a.u.",
+    kind: str = "array",
+    source: Mapping[str, Any] | None = None,
+    bin_width_s: float | None = None,
+    left_out: Sequence[Mapping[str, Any]] = (),
+    notes: Sequence[str] = (),
+) -> xr.Dataset:
+    """Build a valid recording from its parts.
+
+    Parameters
+    ----------
+    data : array, shape (time, channel)
+        Values, without NaN.
+    time : array of float64, shape (time,)
+        Seconds on the session clock.
+    channel_dim : str
+        Name of the second dim, one of `CHANNEL_DIMS`.
+    channel : sequence, optional
+        Ids of the channels; 0, 1, 2, ... by default.
+    segment_index : array of int, shape (time,), optional
+        Segment of each frame; one segment by default.
+    segment_start, segment_stop : array of float, shape (segment,), optional
+        Interval of each segment in seconds; first and last frame by default.
+    segment_row : array of int, shape (segment,), optional
+        Row id of each segment in its interval table.
+    trial_columns : mapping of str to array of shape (segment,), optional
+        Columns of that table, without the ``trial_`` prefix.
+    units, kind, source, bin_width_s, left_out, notes
+        See the module's docstring.
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording that `validate_recording` has accepted.
+
+    Raises
+    ------
+    DataError
+        If the parts do not make a recording.
+    """
+    data = np.asarray(data)
+    time = np.asarray(time, dtype=np.float64)
+    if data.ndim != 2:
+        raise DataError(
+            f"data has shape {data.shape}",
+            fix="give a two-dimensional array (time, channel)",
+        )
+    index = np.zeros(len(time), np.int64) if segment_index is None else np.asarray(segment_index, np.int64)
+    n_segments = int(index[-1]) + 1 if len(index) else 0
+    first = np.searchsorted(index, np.arange(n_segments), side="left")
+    last = np.searchsorted(index, np.arange(n_segments), side="right") - 1
+    start = time[first] if segment_start is None else np.asarray(segment_start, np.float64)
+    stop = time[last] if segment_stop is None else np.asarray(segment_stop, np.float64)
+    row = np.full(n_segments, -1) if segment_row is None else np.asarray(segment_row, np.int64)
+    recording = xr.Dataset(
+        {
+            "data": (("time", channel_dim), data, {"units": units}),
+            "segment_start": ("segment", start, {"units": "s"}),
+            "segment_stop": ("segment", stop, {"units": "s"}),
+            "segment_row": ("segment", row),
+            **{f"trial_{name}": ("segment", np.asarray(v)) for name, v in (trial_columns or {}).items()},
+        },
+        coords={
+            "time": ("time", time, {"units": "s"}),
+            channel_dim: (channel_dim, np.arange(data.shape[1]) if channel is None else np.asarray(channel)),
+            "segment_index": ("time", index),
+            "segment": ("segment", np.arange(n_segments)),
+        },
+        attrs={
+            "kind": kind,
+            "source": dict(source or {}),
+            "bin_width_s": bin_width_s,
+            "left_out": [dict(item) for item in left_out],
+            "notes": list(notes),
+            "steps": [],
+        },
+    )
+    return validate_recording(recording)
+
+
+def validate_recording(recording: xr.Dataset) -> xr.Dataset:
+    """Return `recording` unchanged if it keeps the contract of this module.
+
+    Raises
+    ------
+    DataError
+        If a variable is missing, a frame is not finite, time does not increase within a
+        segment, or the frames of a segment are not contiguous.
+    """
+    for name in ("data", "time", "segment_index", "segment_start", "segment_stop"):
+        if name not in recording.variables:
+            raise DataError(
+                f"this Dataset has no variable {name!r}",
+                fix="build recordings with nwb_dcf.read_recording or nwb_dcf.recording.make_recording",
+            )
+    dim = channel_dim(recording)
+    where = str(recording.attrs.get("source", {}).get("path", "")) or None
+    values, time = recording["data"].values, recording["time"].values
+    index = recording["segment_index"].values
+    if 0 in values.shape:
+        raise DataError(f"no data: shape {values.shape} (time, {dim})", where=where)
+    if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
+        raise DataError(f"data are of type {values.dtype}, not real numbers", where=where)
+    if not np.isfinite(values).all():
+        frame, channel = (int(i[0]) for i in np.nonzero(~np.isfinite(values)))
+        raise DataError(
+            f"{int((~np.isfinite(values)).sum())} values are NaN or infinite, the first in {dim} "
+            f"{recording[dim].values[channel]} at {time[frame]:.6g} s",
+            where=where,
+            fix="leave those channels or stretches out, or fill them first",
+        )
+    if not np.isfinite(time).all():
+        raise DataError("time holds NaN or infinite values", where=where)
+    step = np.diff(index)
+    if index[0] != 0 or not np.isin(step, (0, 1)).all() or index[-1] + 1 != recording.sizes["segment"]:
+        raise DataError("the frames of a segment are not contiguous", where=where)
+    if (np.diff(time)[step == 0] <= 0).any():
+        raise DataError("time does not increase within a segment", where=where)
+    return recording
+
+
+def channel_dim(recording: xr.Dataset) -> str:
+    """Name of the channel dim of `recording`: ``unit``, ``roi``, ``channel`` or ``latent``.
+
+    Raises
+    ------
+    DataError
+        If ``data`` is not (time, channel).
+    """
+    dims = tuple(str(d) for d in recording["data"].dims)
+    if len(dims) != 2 or dims[0] != "time" or dims[1] not in CHANNEL_DIMS:
+        raise DataError(f"data has dims {dims}", fix=f"use ('time', one of {CHANNEL_DIMS})")
+    return dims[1]
+
+
+def segment_slices(recording: xr.Dataset) -> list[slice]:
+    """Frames of each segment, in order, as slices of the ``time`` dim."""
+    index = recording["segment_index"].values
+    edges = np.searchsorted(index, np.arange(recording.sizes["segment"] + 1))
+    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def iterate_segments(recording: xr.Dataset) -> Iterator[np.ndarray]:
+    """Yield the values of each segment, arrays of shape (time, channel)."""
+    values = recording["data"].values
+    for frames in segment_slices(recording):
+        yield values[frames]
+
+
+def select_segments(recording: xr.Dataset, segments: Sequence[int] | np.ndarray) -> xr.Dataset:
+    """Keep only `segments` (rows of the segment table), renumbered 0, 1, 2, ..."""
+    segments = np.asarray(segments, dtype=np.int64)
+    slices = segment_slices(recording)
+    frames = np.concatenate([np.arange(slices[i].start, slices[i].stop) for i in segments])
+    lengths = [slices[i].stop - slices[i].start for i in segments]
+    picked = recording.isel(time=frames, segment=segments)
+    return picked.assign_coords(
+        segment_index=("time", np.repeat(np.arange(len(segments)), lengths)),
+        segment=("segment", np.arange(len(segments))),
+    )
+
+
+def median_step_s(recording: xr.Dataset) -> float:
+    """Median time between successive frames of a segment, in seconds (1.0 where there is none)."""
+    inside = np.diff(recording["segment_index"].values) == 0
+    steps = np.diff(recording["time"].values)[inside]
+    return float(np.median(steps)) if len(steps) else 1.0

@@ -1,0 +1,73 @@
+"""What a fit leaves behind, readable without torch and without pynwb."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import xarray as xr
+
+
+@dataclass(frozen=True)
+class DCFResult:
+    """One fit: latents in time, how good they are, how they came to be, and the model's weights.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        See *Variables*.
+    config : dict
+        Every setting of every stage, JSON-able; `nwb_dcf.config.FitConfig.from_dict` reads it.
+    provenance : dict
+        Versions, seed, device, source with its hash, statistics of the preparation, times; JSON-able.
+    weights : bytes
+        safetensors bytes of both flow fields and the coupling.
+    name : str
+        Name of the fit in ``processing/dcf``; empty before it is written.
+
+    Notes
+    -----
+    *Variables* of ``dataset`` (CH is the channel dim of the recording, ``unit`` or ``channel``):
+
+    ======================== ================= =================================================
+    variable                 dims              meaning
+    ======================== ================= =================================================
+    ``latents``              (time, latent)    encoder's code, what ``inverse_transform`` takes
+    ``flowed``               (time, latent)    each frame integrated to tau = 0 (section 4)
+    ``velocity``             (time, latent)    v at the encoder's point, latent units per second
+    ``time``                 (time,)           float64 s on the session clock
+    ``segment_index``        (time,)           segment of each frame
+    ``segment_start/_stop``  (segment,)        s; with ``segment_row`` (id in the interval table),
+                                               ``segment_held_out`` (bool), ``trial_NAME`` columns
+    ``component`` (coord)    (component,)      1 ... k_max
+    ``spectrum``             (component,)      d, variance of each axis in prepared units squared
+    ``bottleneck_r2``        (component,)      held-out R2 rebuilt from the first K numbers
+    ``pca_r2``               (component,)      the same for PCA of the training frames
+    ``loadings``             (CH, component)   L, orthonormal columns
+    ``mean``                 (CH,)             b, in prepared units
+    ``step`` (coord)         (step,)           optimiser steps at which losses were noted
+    ``loss_cf, loss_df,      (step,)           training losses
+    loss_align``
+    ``held_out_cf,           (step,)           losses on the segments that chose the step
+    held_out_df``                              (NaN in a refit)
+    ======================== ================= =================================================
+
+    ``dataset.attrs``: ``k_eff`` (int), ``dim`` (int), ``total_variance`` (float),
+    ``scores`` (dict of held-out figures), ``kind``.
+    """
+
+    dataset: xr.Dataset
+    config: dict[str, Any]
+    provenance: dict[str, Any]
+    weights: bytes = field(repr=False)
+    name: str = ""
+
+    @property
+    def dim(self) -> int:
+        """Number of latents."""
+        return int(self.dataset.sizes["latent"])
+
+    @property
+    def curve(self) -> xr.Dataset:
+        """Rebuilding R2 against the number of latents K, beside PCA's."""
+        return self.dataset[["bottleneck_r2", "pca_r2", "spectrum"]]
