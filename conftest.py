@@ -1,0 +1,41 @@
+"""Where NWB_DCF_CI is set, a test skipped for want of a package is a failure.
+
+On a reader's machine such a skip is a courtesy. In CI, which installs every optional package, it
+would be a test that nobody ever runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+MISSING_PACKAGE = re.compile(
+    r"could not import|no module named|is not installed|not importable|missing (package|module|dependency)", re.IGNORECASE
+)
+
+
+def _fail_if_package_is_missing(report: Any) -> None:
+    if not (os.environ.get("NWB_DCF_CI") and report.outcome == "skipped") or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if MISSING_PACKAGE.search(reason):
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: {reason} (in CI every optional package must be there)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    report = yield
+    _fail_if_package_is_missing(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    report = yield
+    _fail_if_package_is_missing(report)
+    return report

@@ -1,0 +1,61 @@
+"""Dynamic Compression Flows for recordings in NWB files.
+
+Every public name is loaded when it is first used, so that importing the package costs nothing and
+reading a stored result loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DCF",
+    "DCFError",
+    "DCFResult",
+    "__version__",
+    "fit_nwb",
+    "list_results",
+    "list_sources",
+    "plan_fit",
+    "read_recording",
+    "read_result",
+    "run_demo",
+    "write_result",
+]
+
+if TYPE_CHECKING:
+    from .errors import DCFError
+    from .estimator import DCF
+    from .pipeline import fit_nwb, plan_fit, run_demo
+    from .read import list_sources, read_recording
+    from .result import DCFResult
+    from .store import list_results, read_result, write_result
+
+_ROOMS = {
+    "DCF": "estimator",
+    "DCFError": "errors",
+    "DCFResult": "result",
+    "fit_nwb": "pipeline",
+    "list_results": "store",
+    "list_sources": "read",
+    "plan_fit": "pipeline",
+    "read_recording": "read",
+    "read_result": "store",
+    "run_demo": "pipeline",
+    "write_result": "store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_ROOMS[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
