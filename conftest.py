@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 MISSING_PACKAGE = re.compile(
-    r"could not import|no module named|is not installed|not importable|missing (package|module|dependency)", re.IGNORECASE
+    r"could not import|no module named|is not installed|not importable|missing (package|module|dependency)",
+    re.IGNORECASE,
 )
 
 
