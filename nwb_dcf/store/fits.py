@@ -1,0 +1,192 @@
+"""Find, list and read the fits of a file, by h5py alone: neither torch nor pynwb is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import StoreError
+from ..result import DCFResult
+from .clean import explain_failure
+from .payload import Payload, to_result
+
+MODULE = "processing/dcf"
+NAMESPACE = "ndx-dcf"
+TYPE = "DynamicCompressionFlow"
+SCHEMA_VERSION = "0.1.0"
+_LINKS = ("units", "source_units", "source_series")
+
+
+def list_results(path: str | Path) -> list[dict[str, Any]]:
+    """List the fits in an NWB file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The NWB file.
+
+    Returns
+    -------
+    list of dict
+        For each fit ``name``, ``kind``, ``dim``, ``k_eff``, ``source`` (path of the source object in the file),
+        ``created`` (ISO time) and ``schema_version``; JSON-able, sorted by name.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be opened.
+    """
+    with open_nwb(path) as file:
+        return [_describe_fit(file[f"{MODULE}/{name}"]) for name in find_fits(file)]
+
+
+def read_result(path: str | Path, name: str | None = None) -> DCFResult:
+    """Read a stored fit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The NWB file.
+    name : str, optional
+        Name of the fit in ``processing/dcf``; needed only where there are several.
+
+    Returns
+    -------
+    DCFResult
+        The fit as it was written; see `nwb_dcf.DCFResult` for its variables. Values of ``dataset.attrs`` that
+        were NaN are None.
+
+    Raises
+    ------
+    StoreError
+        If there is no such fit, there are several and none is named, or its schema is newer than this package.
+    """
+    with open_nwb(path) as file:
+        names = find_fits(file)
+        if name is None and len(names) == 1:
+            name = names[0]
+        if name is None or name not in names:
+            has = f"its fits are {', '.join(names)}" if names else "it holds no fit"
+            what = "several fits and no name" if name is None and names else f"no fit {name!r}" if name else "no fit"
+            fix = "name one of them" if names else "make one with nwb_dcf.fit_nwb or `nwb-dcf fit`"
+            raise StoreError(f"{what}: {has}" if names else what, where=f"{path}: /{MODULE}", fix=fix)
+        refuse_newer_schema(file, path)
+        group = file[f"{MODULE}/{name}"]
+        try:
+            return to_result(_read_payload(group), name=name)
+        except (KeyError, ValueError, OSError) as error:
+            raise StoreError(f"the fit cannot be read: {error}", where=f"{path}: /{MODULE}/{name}") from error
+
+
+def open_nwb(path: str | Path) -> h5py.File:
+    """Open `path` for reading, under HDF5's shared lock: no other program can open it for writing meanwhile.
+
+    Raises
+    ------
+    StoreError
+        If the file is absent, not HDF5, not NWB 2, or open for writing elsewhere.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not an HDF5 file" if path.is_dir() else "no such file"
+        raise StoreError(what, where=str(path), fix="check the path")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        if "signature not found" in str(error) or "truncated" in str(error):
+            what = "not an HDF5 file" if "signature" in str(error) else "a truncated HDF5 file"
+            raise StoreError(what, where=str(path), fix="give a whole NWB file (.nwb)") from error
+        raise explain_failure(str(error), error.errno, where=str(path)) from error
+    if not str(_attribute(file, "nwb_version")).lstrip("NWB-").startswith("2"):
+        file.close()
+        raise StoreError("not an NWB 2 file", where=str(path), fix="convert it to NWB 2 first")
+    return file
+
+
+def find_fits(file: h5py.File) -> list[str]:
+    """Names of the fits in an open file, sorted; whatever else lies in ``processing/dcf`` is not ours."""
+    group = file.get(MODULE)
+    if not isinstance(group, h5py.Group):
+        return []
+    return sorted(name for name in group if is_fit(group[name]))
+
+
+def is_fit(item: h5py.Group | h5py.Dataset) -> bool:
+    """Whether `item` is a container that this package wrote."""
+    return _attribute(item, "neurodata_type") == TYPE and _attribute(item, "namespace") == NAMESPACE
+
+
+def refuse_newer_schema(file: h5py.File, path: str | Path) -> None:
+    """Raise if the file holds fits of a schema that this package does not know yet.
+
+    Raises
+    ------
+    StoreError
+        If a fit or the cached specification is newer than `SCHEMA_VERSION`.
+    """
+    versions = [str(_attribute(file[f"{MODULE}/{name}"], "schema_version")) for name in find_fits(file)]
+    versions += list(file.get(f"specifications/{NAMESPACE}", {}))
+    newest = max(versions, key=_parse_version, default=SCHEMA_VERSION)
+    if _parse_version(newest) > _parse_version(SCHEMA_VERSION):
+        raise StoreError(
+            f"holds fits of {NAMESPACE} {newest}, and this nwb_dcf knows up to {SCHEMA_VERSION}",
+            where=str(path),
+            fix="upgrade nwb_dcf: pip install --upgrade nwb_dcf",
+        )
+
+
+def _describe_fit(group: h5py.Group) -> dict[str, Any]:
+    provenance = json.loads(_text(group, "provenance"))
+    return {
+        "name": group.name.rpartition("/")[2],
+        "kind": str(_attribute(group, "kind")),
+        "dim": int(_attribute(group, "dim")),
+        "k_eff": int(_attribute(group, "k_eff")),
+        "source": provenance.get("source", {}).get("path"),
+        "created": provenance.get("created"),
+        "schema_version": str(_attribute(group, "schema_version")),
+    }
+
+
+def _read_payload(group: h5py.Group) -> Payload:
+    arrays: dict[str, np.ndarray] = {}
+    units: dict[str, str] = {}
+    texts = {key: _text(group, key) for key in ("config", "provenance", "summary")}
+    for name, item in group.items():
+        if name in texts or name in _LINKS:
+            continue
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = _values(item)
+        elif "data" in item:
+            arrays |= {f"{name}/{part}": _values(item[part]) for part in item}
+            if "starting_time" in item:
+                arrays[f"{name}/rate"] = np.asarray(item["starting_time"].attrs["rate"])
+            units[name] = str(item["data"].attrs["unit"])
+        elif "colnames" in item.attrs:
+            arrays |= {f"{name}/{column}": _values(item[column]) for column in item.attrs["colnames"]}
+    return Payload(arrays, texts, {}, units)
+
+
+def _values(dataset: h5py.Dataset) -> np.ndarray:
+    if h5py.check_string_dtype(dataset.dtype):
+        return np.array(dataset.asstr()[()], dtype=np.str_)
+    return np.asarray(dataset[()])
+
+
+def _text(group: h5py.Group, name: str) -> str:
+    return str(group[name].asstr()[()])
+
+
+def _attribute(item: h5py.Group | h5py.Dataset, key: str) -> Any:
+    value = item.attrs.get(key, "")
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _parse_version(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+

@@ -1,0 +1,243 @@
+"""What of a result goes where in its container: plain arrays and JSON, keyed by their path inside it.
+
+The place of a variable follows from its dims, so a new one needs no change here:
+
+=================== ============================================
+dims                place
+=================== ============================================
+(time, latent)      a ``LatentSeries`` of that name
+(segment,)          a column of ``segments``
+(component,)        a column of ``axes``
+(step,)             a column of ``training``
+loadings, mean      datasets of those names
+=================== ============================================
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import StoreError
+from ..result import DCFResult
+
+TABLES = {"segment": "segments", "component": "axes", "step": "training"}
+RENAMED = {
+    "segment_start": "start_time",
+    "segment_stop": "stop_time",
+    "segment_row": "row",
+    "segment_held_out": "held_out",
+}
+DOCS = {
+    "latents": "the encoder's code: what the model turns back into data",
+    "flowed": "each frame integrated along the compressive flow to tau = 0",
+    "velocity": "the dynamical flow at the code, at the start of each step",
+    "start_time": "start of the segment in seconds",
+    "stop_time": "stop of the segment in seconds",
+    "row": "id of the segment in the interval table it came from, -1 for none",
+    "held_out": "whether the segment was kept out of fitting",
+    "start_index": "first row of the segment in the series",
+    "count": "rows of the segment in the series",
+    "component": "number of the axis, and number of latents K of the two curves",
+    "spectrum": "variance d of the axis, in prepared units squared",
+    "bottleneck_r2": "held-out R2 rebuilt from the first K numbers",
+    "pca_r2": "held-out R2 of the first K principal components",
+    "step": "optimiser step",
+}
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A fit as plain arrays and texts, keyed by their path inside the container.
+
+    Attributes
+    ----------
+    arrays : dict of str to array
+        ``"latents/data"``, ``"segments/start_time"``, ``"loadings"``, ...
+    texts : dict of str to str
+        ``config``, ``provenance`` and ``summary``, each JSON.
+    attributes : dict
+        Attributes of the container: ``kind``, ``dim``, ``k_eff``, ``schema_version``, ``package_version``.
+    units : dict of str to str
+        Physical unit of each series.
+    """
+
+    arrays: dict[str, np.ndarray]
+    texts: dict[str, str]
+    attributes: dict[str, Any]
+    units: dict[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return the payload as an npz file that needs no pickle."""
+        document = {"texts": self.texts, "attributes": self.attributes, "units": self.units, "docs": DOCS}
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, __document__=np.array(json.dumps(document)), **self.arrays)
+        return buffer.getvalue()
+
+
+def to_payload(result: DCFResult, *, schema_version: str, package_version: str) -> Payload:
+    """Turn `result` into plain arrays and JSON.
+
+    Raises
+    ------
+    StoreError
+        If a variable has no place in the container, or something cannot be said in JSON.
+    """
+    dataset = result.dataset
+    missing = [v for v in ("latents", "spectrum", "loadings", "mean", "segment_start", "segment_stop") if v not in dataset]
+    if missing or not result.weights:
+        raise StoreError(f"the result lacks {', '.join(missing) or 'its weights'}", fix="write results as DCF.fit made them")
+    arrays: dict[str, np.ndarray] = {}
+    units: dict[str, str] = {}
+    clock = _describe_clock(dataset["time"].values)
+    channel_dim = str(dataset["loadings"].dims[0])
+    for key, variable in dataset.variables.items():
+        name, dims, values = str(key), variable.dims, _to_plain(str(key), variable.values)
+        if name in ("time", "segment_index", "segment", "latent"):
+            continue
+        if dims == ("time", "latent"):
+            arrays[f"{name}/data"] = values
+            arrays.update({f"{name}/{part}": value for part, value in clock.items()})
+            units[name] = str(variable.attrs.get("units", "a.u."))
+        elif len(dims) == 1 and dims[0] in TABLES:
+            arrays[f"{TABLES[str(dims[0])]}/{RENAMED.get(name, name)}"] = values
+        elif name in ("loadings", "mean"):
+            arrays[name] = values
+        elif name == channel_dim:
+            arrays["channels"] = values
+        else:
+            raise StoreError(f"variable {name!r} with dims {dims} has no place in a stored fit", fix="drop it first")
+    arrays.setdefault("channels", np.arange(dataset.sizes[channel_dim]))
+    starts, counts = _count_frames(dataset["segment_index"].values, dataset.sizes["segment"])
+    arrays |= {"segments/start_index": starts, "segments/count": counts}
+    arrays["weights"] = np.frombuffer(result.weights, dtype=np.uint8)
+    attrs = dict(dataset.attrs)
+    summary = {**attrs, "channel_dim": channel_dim, "latent": _labels(dataset, "latent")}
+    return Payload(
+        arrays,
+        {
+            "config": _dump("config", result.config),
+            "provenance": _dump("provenance", result.provenance),
+            "summary": _dump("attrs", summary),
+        },
+        {
+            "schema_version": schema_version,
+            "package_version": package_version,
+            "kind": str(attrs.get("kind", "array")),
+            "dim": result.dim,
+            "k_eff": int(attrs.get("k_eff", 0)),
+        },
+        units,
+    )
+
+
+def to_result(payload: Payload, *, name: str) -> DCFResult:
+    """Turn the arrays and texts of a stored fit back into a result: the inverse of `to_payload`."""
+    arrays = payload.arrays
+    texts = {key: json.loads(text) for key, text in payload.texts.items()}
+    summary: dict[str, Any] = texts["summary"]
+    channel_dim = summary.pop("channel_dim", "channel")
+    latent = summary.pop("latent", None)
+    original = {stored: name for name, stored in RENAMED.items()}
+    dims_of = {table: dim for dim, table in TABLES.items()}
+    variables: dict[str, Any] = {}
+    for path, values in arrays.items():
+        head, _, tail = path.partition("/")
+        if tail == "data":
+            variables[head] = (("time", "latent"), values, {"units": payload.units[head]})
+        elif head in dims_of and tail not in ("start_index", "count", "id"):
+            variables[original.get(tail, tail)] = (dims_of[head], values)
+    counts = arrays["segments/count"]
+    time = read_clock({k.partition("/")[2]: v for k, v in arrays.items() if k.startswith("latents/")})
+    coords: dict[str, Any] = {
+        "time": ("time", time, {"units": "s"}),
+        "segment_index": ("time", np.repeat(np.arange(len(counts)), counts)),
+        "segment": ("segment", np.arange(len(counts))),
+        channel_dim: (channel_dim, arrays["channels"]),
+        **{dim: variables.pop(dim) for dim in ("component", "step") if dim in variables},
+        **({} if latent is None else {"latent": ("latent", np.asarray(latent))}),
+    }
+    variables["loadings"] = ((channel_dim, "component"), arrays["loadings"])
+    variables["mean"] = (channel_dim, arrays["mean"])
+    for variable in ("segment_start", "segment_stop"):
+        variables[variable] = (*variables[variable], {"units": "s"})
+    dataset = xr.Dataset(variables, coords=coords, attrs=summary)
+    return DCFResult(dataset, texts["config"], texts["provenance"], arrays["weights"].tobytes(), name)
+
+
+def read_clock(clock: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Time of each frame, float64 seconds, from timestamps or from starting time and rate."""
+    if "timestamps" in clock:
+        return np.asarray(clock["timestamps"], dtype=np.float64)
+    return np.float64(clock["starting_time"]) + np.arange(len(clock["data"])) / np.float64(clock["rate"])
+
+
+def _describe_clock(time: np.ndarray) -> dict[str, np.ndarray]:
+    """Starting time and rate where they say every time to a nanosecond, else timestamps."""
+    time = np.asarray(time, dtype=np.float64)
+    if len(time) > 1:
+        exact = (len(time) - 1) / (time[-1] - time[0])
+        for rate in (round(exact, 6), exact):
+            regular = {"starting_time": np.float64(time[0]), "rate": np.float64(rate), "data": time}
+            tolerance = 1e-9 + 4 * np.spacing(np.abs(time).max())
+            if rate > 0 and np.abs(read_clock(regular) - time).max() <= tolerance:
+                return {"starting_time": np.asarray(regular["starting_time"]), "rate": np.asarray(regular["rate"])}
+    return {"timestamps": time}
+
+
+def _count_frames(index: np.ndarray, n_segments: int) -> tuple[np.ndarray, np.ndarray]:
+    edges = np.searchsorted(index, np.arange(n_segments + 1))
+    return edges[:-1], np.diff(edges)
+
+
+def _labels(dataset: xr.Dataset, dim: str) -> list[Any] | None:
+    return dataset[dim].values.tolist() if dim in dataset.coords else None
+
+
+def _to_plain(name: str, values: np.ndarray) -> np.ndarray:
+    """Numbers and booleans stay as they are; everything else becomes text, so that nothing needs a pickle."""
+    values = np.asarray(values)
+    if values.dtype.kind in "biuf":
+        return values
+    if values.dtype.kind == "c":
+        raise StoreError(f"variable {name!r} is complex", fix="store its parts")
+    if values.dtype.kind == "O" and all(isinstance(v, (bool, np.bool_)) for v in values.flat):
+        return values.astype(bool)
+    return np.array([_to_text(v) for v in values.flat], dtype=np.str_).reshape(values.shape)
+
+
+def _to_text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _dump(name: str, value: Any) -> str:
+    try:
+        return json.dumps(_to_json(value), allow_nan=False)
+    except TypeError as error:
+        raise StoreError(f"{name} cannot be written as JSON: {error}") from error
+
+
+def _to_json(value: Any) -> Any:
+    """Replace numpy scalars and arrays, and NaN (which JSON does not know) by null."""
+    if isinstance(value, Mapping):
+        return {str(k): _to_json(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _to_json(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_to_json(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+    if isinstance(value, np.generic):
+        return _to_json(value.item())
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+

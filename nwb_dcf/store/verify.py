@@ -1,0 +1,139 @@
+"""A script for a clean process without nwb_dcf: is the copy the original plus one readable fit?
+
+Three questions, each answered with an error that says where: can plain pynwb read every object; are the
+stored arrays those that were meant; is everything else as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import h5py
+import numpy as np
+from pynwb import NWBHDF5IO
+
+# What pynwb itself raises to its own schema when it writes into an older file.
+RAISED_BY_PYNWB = {
+    ("/", "nwb_version"),
+    ("/general/extracellular_ephys/electrodes", "neurodata_type"),
+    ("/general/extracellular_ephys/electrodes", "namespace"),
+}
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Compare ``request["copy"]`` with ``request["original"]`` and ``request["payload"]``."""
+    name = request["name"]
+    place = f"/processing/dcf/{name}"
+    with h5py.File(request["original"], "r") as before, h5py.File(request["copy"], "r") as after:
+        compare_trees(describe_tree(before), describe_tree(after), place)
+        compare_payload(after[place], request["payload"])
+        versions = [str(file.attrs.get("nwb_version", "")) for file in (before, after)]
+    read_everything(request["copy"], name)
+    imported = sorted(m for m in sys.modules if m.partition(".")[0] == "nwb_dcf" or m.startswith("ndx_"))
+    if imported:
+        raise RuntimeError(f"the process that verifies is not clean: it imported {', '.join(imported)}")
+    return {"nwb_version_before": versions[0], "nwb_version_after": versions[1]}
+
+
+def read_everything(path: str, name: str) -> None:
+    """Read every object of the file with plain pynwb, and the latents of the fit by name."""
+    with NWBHDF5IO(path, "r") as io:
+        nwbfile = io.read()
+        for neurodata in nwbfile.objects.values():
+            for field in list(getattr(neurodata, "fields", {})):
+                getattr(neurodata, field)
+        latents = nwbfile.processing["dcf"][name]["latents"]
+        if latents.data.ndim != 2 or len(latents.get_timestamps()) != len(latents.data):
+            raise RuntimeError("latents and their times differ in number")
+
+
+def compare_payload(group: h5py.Group, payload: str) -> None:
+    """Raise unless every array and text of the payload is in `group` to the bit."""
+    with np.load(payload, allow_pickle=False) as stored:
+        document = json.loads(str(stored["__document__"]))
+        for key in stored.files:
+            if key != "__document__" and not _is_equal(_read_path(group, key), stored[key]):
+                raise RuntimeError(f"{group.name}/{key} is not what was meant")
+    for key, text in document["texts"].items():
+        if group[key].asstr()[()] != text:
+            raise RuntimeError(f"{group.name}/{key} is not what was meant")
+
+
+def _read_path(group: h5py.Group, key: str) -> Any:
+    if key.endswith("/rate"):
+        return group[key.replace("/rate", "/starting_time")].attrs["rate"]
+    dataset = group[key]
+    return dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+
+
+def _is_equal(stored: Any, meant: np.ndarray) -> bool:
+    stored = np.asarray(stored, dtype=meant.dtype) if meant.dtype.kind == "U" else np.asarray(stored)
+    equal_nan = meant.dtype.kind == "f"
+    return stored.dtype == meant.dtype and np.array_equal(stored, meant, equal_nan=equal_nan)
+
+
+def describe_tree(file: h5py.File) -> dict[str, Any]:
+    """Describe each object by its path: kind, shape and dtype, or where a link leads, and its attributes."""
+    tree: dict[str, Any] = {}
+    pending, seen = ["/"], set()
+    while pending:
+        path = pending.pop()
+        item = file[path]
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:  # a second hard link, perhaps a loop
+            tree[path] = (("same object",), {})
+            continue
+        seen.add(address)
+        shape = (item.shape, str(item.dtype)) if isinstance(item, h5py.Dataset) else type(item).__name__
+        tree[path] = (shape, {key: _describe_attribute(item, key) for key in item.attrs})
+        if not isinstance(item, h5py.Group):
+            continue
+        for key in item:
+            child = f"{path.rstrip('/')}/{key}"
+            link = item.get(key, getlink=True)
+            if isinstance(link, h5py.HardLink):
+                pending.append(child)
+            else:
+                target = (getattr(link, "filename", ""), link.path)
+                tree[child] = (("link", *target), {})
+    return tree
+
+
+def _describe_attribute(item: Any, key: str) -> str:
+    value = item.attrs[key]
+    if isinstance(value, h5py.Reference):
+        return f"-> {item.file[value].name if value else None}"
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return repr([f"-> {item.file[v].name}" if isinstance(v, h5py.Reference) and v else str(v) for v in value.flat])
+    if isinstance(value, h5py.Empty):
+        return f"empty {value.dtype}"
+    array = np.asarray(value)
+    return f"{array.dtype} {array.shape} {array.tolist()!r}"
+
+
+def compare_trees(before: dict[str, Any], after: dict[str, Any], place: str) -> None:
+    """Raise unless `after` is `before` with nothing changed but the fit at `place` and cached specifications."""
+
+    def is_ours(path: str) -> bool:
+        new_parents = ("/processing", "/processing/dcf", "/specifications")
+        return (
+            path == place
+            or path.startswith((f"{place}/", "/specifications/"))
+            or (path in new_parents and path not in before)
+        )
+
+    others = {path for path in before if not path.startswith(f"{place}/") and path != place}
+    lost = sorted(others - set(after))
+    added = sorted(path for path in set(after) - set(before) if not is_ours(path))
+    if lost or added:
+        raise RuntimeError(f"{(lost + added)[0]} {'is lost' if lost else 'was added'}")
+    for path in others - {p for p in others if p.startswith("/specifications/")}:
+        (shape, attributes), (new_shape, new_attributes) = before[path], after[path]
+        if shape != new_shape:
+            raise RuntimeError(f"{path} changed from {shape} to {new_shape}")
+        for key in {*attributes, *new_attributes}:
+            old, new = attributes.get(key), new_attributes.get(key)
+            if old != new and (path, key) not in RAISED_BY_PYNWB and not (path == "/" and key == ".specloc"):
+                raise RuntimeError(f"{path} attribute {key} changed from {old} to {new}")

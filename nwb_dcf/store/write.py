@@ -1,0 +1,247 @@
+"""Write a result into an NWB file without ever writing into the user's file.
+
+Copy beside, add to the copy in a clean process, fsync, verify in a clean process without nwb_dcf, replace.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import shutil
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+
+from .. import __version__
+from ..errors import StoreError
+from ..result import DCFResult
+from .clean import explain_failure, run_clean
+from .fits import MODULE, SCHEMA_VERSION, find_fits, is_fit, open_nwb, refuse_newer_schema
+from .payload import Payload, to_payload
+from .replacement import FileState, copy_beside, lock_work_folder, remove_leftovers, sync
+
+_SPARE_BYTES = 2_000_000  # cached specifications and the small datasets of one fit
+
+
+@dataclass(frozen=True)
+class WrittenResult:
+    """Where a result was written.
+
+    Attributes
+    ----------
+    path : str
+        The file that now holds the fit.
+    name : str
+        Name of the fit in ``processing/dcf``.
+    notes : list of str
+        What else changed or could not be done, in sentences.
+    """
+
+    path: str
+    name: str
+    notes: list[str] = field(default_factory=list)
+
+
+def check_writable(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    kind: str,
+    dim: int,
+    overwrite: bool = False,
+    output: str | Path | None = None,
+) -> str:
+    """Check, before the long work, that a fit can be written, and remove what a killed run has left.
+
+    Parameters
+    ----------
+    path : str or Path
+        The NWB file that was read.
+    name : str, optional
+        Name of the fit; ``KIND_dimN`` by default.
+    kind : str
+        Kind of the recording: ``units``, ``series``, ...
+    dim : int
+        Number of latents.
+    overwrite : bool
+        Whether a fit of that name, and a file at `output`, may be replaced.
+    output : str or Path, optional
+        Write a copy with the fit there and leave `path` alone.
+
+    Returns
+    -------
+    str
+        The name that the fit will have.
+
+    Raises
+    ------
+    StoreError
+        If the name is taken or not possible, a file or folder is read-only, the disk has too little room, the file
+        is open for writing elsewhere, or its fits are of a newer schema.
+    """
+    original, target = _resolve(path, output)
+    remove_leftovers(target)
+    with open_nwb(original) as file:
+        refuse_newer_schema(file, path)
+        name = _choose_name(file, path, name, f"{kind}_dim{dim}", overwrite)
+    _check_permissions(original, target, output is not None, overwrite)
+    _check_space(original, target, 0)
+    return name
+
+
+def write_result(
+    result: DCFResult,
+    path: str | Path,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    output: str | Path | None = None,
+) -> WrittenResult:
+    """Write `result` into ``processing/dcf`` of an NWB file.
+
+    The file is replaced in one step by a verified copy: whenever the process ends, the file is as it was or holds
+    the whole fit. Mode, owner and symbolic links are kept.
+
+    Parameters
+    ----------
+    result : DCFResult
+        A fit.
+    path : str or Path
+        The NWB file that was fitted.
+    name, overwrite, output
+        See `check_writable`.
+
+    Returns
+    -------
+    WrittenResult
+        Path, name and notes, such as a schema version that rose.
+
+    Raises
+    ------
+    StoreError
+        For every reason of `check_writable`, when another nwb-dcf writes into the file, when the file changed
+        meanwhile, or when the copy does not verify. The file is unchanged then.
+    """
+    name = check_writable(
+        path,
+        name=name,
+        kind=str(result.dataset.attrs.get("kind", "array")),
+        dim=result.dim,
+        overwrite=overwrite,
+        output=output,
+    )
+    original, target = _resolve(path, output)
+    with lock_work_folder(target) as folder:
+        try:
+            notes = _write_locked(result, original, target, folder, name, overwrite)
+        except OSError as error:
+            raise explain_failure(str(error), error.errno, where=str(path)) from error
+    return WrittenResult(str(target if output is None else output), name, notes)
+
+
+def _write_locked(
+    result: DCFResult, original: Path, target: Path, folder: Path, name: str, overwrite: bool
+) -> list[str]:
+    # Open until the end: HDF5's shared lock keeps other programs from writing what the copy would not have.
+    with open_nwb(original) as file:
+        refuse_newer_schema(file, original)
+        _choose_name(file, original, name, name, overwrite)  # again, now that no one else can write
+        state = FileState.of(original)
+        payload = _make_payload(result, str(file.attrs["nwb_version"]))
+        (folder / "payload.npz").write_bytes(payload.to_bytes())
+        _check_space(original, target, (folder / "payload.npz").stat().st_size)
+        copy = copy_beside(original, folder)
+        request = {"copy": str(copy), "original": str(original), "payload": str(folder / "payload.npz"), "name": name}
+        source = dict(result.provenance.get("source") or {})
+        added = run_clean("append.py", {**request, "source": {"object_id": source.get("object_id")}}, where=str(original))
+        sync(copy)
+        verified = run_clean("verify.py", request, where=str(original))
+        if FileState.of(original) != state:
+            raise StoreError(
+                "the file was changed by another program while the fit was written",
+                where=str(original),
+                fix="fit again; the file is as that program left it",
+            )
+        if os.name == "nt":
+            file.close()
+        os.replace(copy, target)
+        sync(target.parent)
+    notes = []
+    if verified["nwb_version_before"] != verified["nwb_version_after"]:
+        notes.append(
+            f"the NWB schema of the file rose from {verified['nwb_version_before']} to {verified['nwb_version_after']}; "
+            "the provenance of the fit keeps the old number"
+        )
+    if not added["linked"]:
+        notes.append("the fit does not link to its source, which is no object of this file")
+    return notes
+
+
+def _make_payload(result: DCFResult, nwb_version: str) -> Payload:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    provenance = {"created": now, **result.provenance, "nwb_version_before": nwb_version}
+    return to_payload(
+        dataclasses.replace(result, provenance=provenance), schema_version=SCHEMA_VERSION, package_version=__version__
+    )
+
+
+def _resolve(path: str | Path, output: str | Path | None) -> tuple[Path, Path]:
+    """Paths of the file to copy and of the file to write, symbolic links followed."""
+    original = Path(path).resolve()
+    target = original if output is None else Path(output).resolve()
+    if output is not None and target == original:
+        raise StoreError("output is the file itself", where=str(output), fix="leave output out, or name another file")
+    return original, target
+
+
+def _choose_name(file: h5py.File, path: str | Path, name: str | None, default: str, overwrite: bool) -> str:
+    chosen = default if name is None else name
+    if not chosen.strip() or set(chosen) & set("/:") or chosen in (".", ".."):
+        raise StoreError(f"{chosen!r} cannot be the name of a fit", fix="give a name without / and :")
+    module = file.get(MODULE, {})
+    if chosen not in module:
+        return chosen
+    where = f"{path}: /{MODULE}/{chosen}"
+    number = next(i for i in range(2, len(module) + 3) if f"{chosen}_{i}" not in module)
+    if not is_fit(module[chosen]):
+        raise StoreError("something that is not a fit has this name", where=where, fix=f"use --name {chosen}_{number}")
+    if not overwrite:
+        others = [fit for fit in find_fits(file) if fit != chosen]
+        also = f" (also there: {', '.join(others)})" if others else ""
+        fix = f"replace it with --overwrite, or write beside it with --name {chosen}_{number}"
+        raise StoreError(f"this fit exists{also}", where=where, fix=fix)
+    return chosen
+
+
+def _check_permissions(original: Path, target: Path, has_output: bool, overwrite: bool) -> None:
+    folder = target.parent
+    if not folder.is_dir():
+        raise StoreError("no such folder", where=str(folder), fix="make it first, or write elsewhere")
+    if _is_read_only(folder):
+        raise StoreError("the folder is read-only", where=str(folder), fix="change its mode, or write elsewhere with -o")
+    if has_output and target.exists() and not overwrite:
+        raise StoreError("the output exists", where=str(target), fix="name another file, or replace it with --overwrite")
+    if target.is_dir():
+        raise StoreError("the output is a folder", where=str(target), fix="name a file in it")
+    if target.exists() and _is_read_only(target):
+        fix = f"make it writable (chmod u+w), or write a copy with -o {original.stem}_dcf{original.suffix}"
+        raise StoreError("the file is read-only", where=str(target), fix=fix)
+
+
+def _is_read_only(path: Path) -> bool:
+    # The mode is asked too, since to root every file seems writable.
+    return not stat.S_IMODE(path.stat().st_mode) & 0o222 or not os.access(path, os.W_OK)
+
+
+def _check_space(original: Path, target: Path, payload_bytes: int) -> None:
+    needed = original.stat().st_size + 2 * payload_bytes + _SPARE_BYTES
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise StoreError(
+            f"the copy needs {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free",
+            where=str(target.parent),
+            fix="free some space, or write elsewhere with output (-o)",
+        )

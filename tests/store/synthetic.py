@@ -1,0 +1,75 @@
+"""Results made of random arrays, so that the store can be tested without fitting anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from nwb_dcf.result import DCFResult
+
+
+def make_result(
+    channel: np.ndarray,
+    *,
+    dim: int = 3,
+    kind: str = "units",
+    regular: bool = False,
+    source: dict[str, Any] | None = None,
+    seed: int = 0,
+    start_s: float = 1000.0,
+) -> DCFResult:
+    """Make a result of `channel`s: one regular segment, or six of unequal length with gaps between them."""
+    rng = np.random.default_rng(seed)
+    lengths = np.array([120]) if regular else np.array([11, 7, 20, 2, 13, 9])
+    n_segments, n_frames, n_channels = len(lengths), int(lengths.sum()), len(channel)
+    index = np.repeat(np.arange(n_segments), lengths)
+    gaps = rng.uniform(0.3, 2.0, n_segments)
+    time = start_s + 0.02 * (np.arange(n_frames) + 0.5) + np.repeat(np.cumsum(gaps), lengths)
+    first = np.searchsorted(index, np.arange(n_segments))
+    last = np.searchsorted(index, np.arange(n_segments), side="right") - 1
+    k_max = min(n_channels, 16)
+    loadings = np.linalg.qr(rng.normal(size=(n_channels, k_max)))[0].astype(np.float32)
+    curve = np.sort(rng.uniform(size=k_max))
+    channel_dim = "unit" if kind == "units" else "channel"
+    variables = {
+        "latents": (("time", "latent"), rng.normal(size=(n_frames, dim)).astype(np.float32), {"units": "a.u."}),
+        "flowed": (("time", "latent"), rng.normal(size=(n_frames, dim)).astype(np.float32), {"units": "a.u."}),
+        "velocity": (("time", "latent"), rng.normal(size=(n_frames, dim)).astype(np.float32), {"units": "a.u./s"}),
+        "segment_start": ("segment", time[first] - 0.01, {"units": "s"}),
+        "segment_stop": ("segment", time[last] + 0.01, {"units": "s"}),
+        "segment_row": ("segment", np.arange(n_segments) + 10),
+        "segment_held_out": ("segment", np.arange(n_segments) % 3 == 1),
+        "trial_direction": ("segment", rng.uniform(size=n_segments)),
+        "trial_outcome": ("segment", np.array(["hit", "miss", "früh"] * 9)[:n_segments]),
+        "spectrum": ("component", np.sort(rng.uniform(0.1, 3, k_max))[::-1].copy()),
+        "bottleneck_r2": ("component", curve),
+        "pca_r2": ("component", 0.9 * curve),
+        "loadings": ((channel_dim, "component"), loadings),
+        "mean": (channel_dim, rng.normal(size=n_channels)),
+        "loss_cf": ("step", rng.uniform(size=5)),
+        "loss_df": ("step", rng.uniform(size=5)),
+        "loss_align": ("step", rng.uniform(size=5)),
+        "held_out_cf": ("step", np.array([1.0, 0.5, np.nan, 0.2, np.nan])),
+        "held_out_df": ("step", rng.uniform(size=5)),
+    }
+    dataset = xr.Dataset(
+        variables,
+        coords={
+            "time": ("time", time, {"units": "s"}),
+            "segment_index": ("time", index),
+            "segment": ("segment", np.arange(n_segments)),
+            "component": ("component", np.arange(1, k_max + 1)),
+            "step": ("step", np.array([0, 10, 20, 30, 40])),
+            channel_dim: (channel_dim, np.asarray(channel)),
+        },
+        attrs={"k_eff": 4, "dim": dim, "total_variance": 12.5, "scores": {"bottleneck_r2": 0.5}, "kind": kind},
+    )
+    provenance = {
+        "source": source or {},
+        "seed": seed,
+        "statistics": {"mean": rng.normal(size=n_channels).tolist()},
+        "created": "2026-11-23T20:00:00+00:00",
+    }
+    return DCFResult(dataset, {"model": {"dim": dim}, "train": {"seed": seed}}, provenance, rng.bytes(5000))
