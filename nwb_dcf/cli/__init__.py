@@ -1,0 +1,69 @@
+"""The command line: parse, call the public API, print.
+
+Exit codes: 0; 2 for bad input or bad usage, said in one line; 130 for Ctrl-C; 1 for a defect of
+this package. With ``--json`` exactly one JSON document is written to stdout, errors included, and
+all text for people goes to stderr.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from nwb_dcf.errors import DCFError
+
+from .commands import cli
+from .report import print_json
+
+BAD_INPUT, DEFECT, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows ``nwb-dcf``; from ``sys.argv`` by default.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = bool(os.environ.get("NWB_DCF_DEBUG"))
+    if not debug:
+        # Warnings of the libraries below mean nothing to people who did not call them.
+        warnings.simplefilter("ignore")
+        logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        return int(cli.main(arguments, prog_name="nwb-dcf", standalone_mode=False) or 0)
+    except DCFError as error:
+        details = {"what": error.what, "where": error.where, "fix": error.fix}
+        return _fail(arguments, f"error: {error}", BAD_INPUT, type(error).__name__, **details)
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "nwb-dcf"
+        what = error.format_message().rstrip(".")
+        what = what[:1].lower() + what[1:]
+        fix = f"see {command} --help"
+        return _fail(arguments, f"error: {what}; {fix}", BAD_INPUT, "UsageError", what=what, where=None, fix=fix)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(arguments, "interrupted; nothing was written", INTERRUPTED, "Interrupted")
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        fix = "this is a defect of nwb_dcf, please report it with what the same command prints under NWB_DCF_DEBUG=1"
+        return _fail(arguments, f"error: {what}; {fix}", DEFECT, "Defect", what=what, where=None, fix=fix)
+
+
+def _fail(arguments: Sequence[str], line: str, code: int, kind: str, **details: str | None) -> int:
+    """Say in one line on stderr, and under ``--json`` in one document too, what went wrong."""
+    line = " ".join(line.split())
+    click.echo(f"nwb-dcf: {line}", err=True)
+    if "--json" in arguments:
+        message = line.removeprefix("error: ")
+        print_json({"error": {"type": kind, "message": message, "exit_code": code, **details}})
+    return code

@@ -1,0 +1,117 @@
+"""``info``, ``fit`` and ``demo``: options in, one call of the public API, one report out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+import nwb_dcf
+
+from .progress import TrainingBar
+from .report import describe_demo, describe_fit, describe_info, describe_plan, print_json, summarise_fit
+
+
+class SecondsOrAuto(click.ParamType):
+    """A number of seconds, or the word ``auto``."""
+
+    name = "SECONDS|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return a float or ``"auto"``."""
+        if value == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of seconds nor 'auto'", param, ctx)
+
+
+def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--quiet", is_flag=True, help="Print no progress and no report.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
+
+
+def _print(report: Mapping[str, Any], describe: Callable[[Mapping[str, Any]], str], as_json: bool, quiet: bool) -> None:
+    if not quiet:
+        click.echo(describe(report), err=as_json)
+    if as_json:
+        print_json(report)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}, no_args_is_help=False)
+@click.version_option(nwb_dcf.__version__, prog_name="nwb-dcf")
+def cli() -> None:
+    """Fit Dynamic Compression Flows to a recording in an NWB file.
+
+    Latents, velocities and the model are written back into processing/dcf of that file.
+    """
+
+
+@cli.command()
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def info(file: str, as_json: bool) -> None:
+    """List what FILE holds that can be fitted, and what `fit` would take."""
+    _print(nwb_dcf.list_sources(file).to_dict(), describe_info, as_json, quiet=False)
+
+
+@cli.command()
+@click.argument("file")
+@click.option("--dim", type=int, default=3, show_default=True, help="Number of latents.")
+@click.option("--source", metavar="NAME", help="What to fit: 'units', or the path or name of a TimeSeries.")
+@click.option("--bin", "bin_width_s", type=float, default=0.02, show_default=True, help="Width of a bin, seconds.")
+@click.option("--trials", default="auto", show_default=True, metavar="auto|none|TABLE", help="Intervals to fit within.")
+@click.option("--align", metavar="COLUMN", help="Cut a window about this time of each trial; needs --window.")
+@click.option("--window", type=float, nargs=2, metavar="A B", help="That window: seconds from the time to its edges.")
+@click.option("--where", metavar="EXPRESSION", help="Which trials, as \"outcome == 'hit' and direction < 90\".")
+@click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
+@click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
+@click.option(
+    "--smooth", type=SecondsOrAuto(), metavar="SECONDS", help="Gaussian's standard deviation; auto: 0.04 s for spikes."
+)
+@click.option(
+    "--scale", type=click.Choice(["global", "soft", "zscore", "none"]), help="Of channels; global: by one number."
+)
+@click.option("--held-out", type=float, default=0.2, show_default=True, help="Share of the segments kept for scoring.")
+@click.option(
+    "--preset", type=click.Choice(["default", "paper", "authors"]), help="Settings of the model and training."
+)
+@click.option("--seed", type=int, help="Seed of all randomness; 0 by default.")
+@click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train; auto by default.")
+@click.option("--steps", type=int, help="Optimiser steps at most.")
+@click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
+@click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
+@click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")
+@click.option("--keep-partial", is_flag=True, help="After Ctrl-C write the fit as far as it came.")
+@click.option("--dry-run", is_flag=True, help="Say what would be fitted, and stop.")
+@_with_output_options
+def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
+    """Fit latents to FILE and write them into it.
+
+    Example: nwb-dcf fit session.nwb --dim 3 --trials trials --where "outcome == 'hit'"
+    """
+    # What was not said is left to the package, whose defaults depend on the data and the preset.
+    given = {name: value for name, value in options.items() if value is not None}
+    if dry_run:
+        _print(nwb_dcf.plan_fit(file, **given).to_dict(), describe_plan, as_json, quiet)
+        return 0
+    with TrainingBar(hidden=quiet) as bar:
+        result = nwb_dcf.fit_nwb(file, progress=bar, **given)
+    _print(summarise_fit(result, given.get("output") or file), describe_fit, as_json, quiet)
+    return 130 if result.provenance.get("interrupted") else 0
+
+
+@cli.command()
+@click.argument("folder", default=".")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated session and of the fit.")
+@_with_output_options
+def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:
+    """Simulate a small session with known latents in FOLDER, fit it, and compare.
+
+    The NWB file stays in FOLDER, the current one by default.
+    """
+    with TrainingBar(hidden=quiet) as bar:
+        report = nwb_dcf.run_demo(folder, seed=seed, progress=bar)
+    _print(report.to_dict(), describe_demo, as_json, quiet)

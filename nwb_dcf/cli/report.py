@@ -1,0 +1,205 @@
+"""What was done, as a dict for programs and, from that dict alone, as text for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nwb_dcf.result import DCFResult
+
+IDS_SHOWN = 12
+LABEL_WIDTH = 10
+
+
+def print_json(report: Mapping[str, Any]) -> None:
+    """Print `report` as the one JSON document on stdout; NaN and infinity become null."""
+    click.echo(json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
+    """Return what people and programs want to know of a fit that was written to `file`."""
+    dataset, provenance = result.dataset, result.provenance
+    written = provenance.get("written", {})
+    read = result.config.get("read") or {}
+    channels = dataset["loadings"].sizes if "loadings" in dataset else {}
+    return {
+        "file": file,
+        "name": written.get("name") or result.name,
+        "source": provenance.get("source", {}),
+        "kind": dataset.attrs.get("kind"),
+        "channels": next((size for dim, size in channels.items() if dim != "component"), None),
+        "bins": dataset.sizes.get("time"),
+        "bin_width_s": read.get("bin_width_s") if dataset.attrs.get("kind") == "units" else None,
+        "segments": dataset.sizes.get("segment"),
+        "notes": list(provenance.get("notes", [])),
+        "left_out": list(provenance.get("left_out", [])),
+        "split": provenance.get("split", {}),
+        "dim": result.dim,
+        "k_eff": dataset.attrs.get("k_eff"),
+        "scores": dict(dataset.attrs.get("scores", {})),
+        "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
+        "bottleneck_r2": dataset["bottleneck_r2"].values if "bottleneck_r2" in dataset else [],
+        "pca_r2": dataset["pca_r2"].values if "pca_r2" in dataset else [],
+        "seconds": provenance.get("seconds"),
+        "interrupted": bool(provenance.get("interrupted")),
+        "write_notes": list(written.get("notes", [])),
+    }
+
+
+def describe_fit(fit: Mapping[str, Any]) -> str:
+    """Return the report of `summarise_fit` as text."""
+    scores, split, name = fit["scores"], fit["split"], fit["name"]
+    lines = [*_describe_input(fit)]
+    if split:
+        rule = f" ({split['rule']})" if split.get("rule") else ""
+        lines += _label(
+            "split", [f"{split.get('training')} segments for training, {split.get('held_out')} held out{rule}"]
+        )
+    rebuilt = f"{fit['dim']} latents rebuild R2 {_number(scores.get('bottleneck_r2'))} of the held-out data"
+    lines += _label(
+        "found",
+        [
+            f"{rebuilt}; PCA with {fit['dim']} axes {_number(scores.get('pca_r2'))}",
+            f"effective dimension K_eff {fit['k_eff'] if fit['k_eff'] is not None else 'unknown'}",
+        ],
+    )
+    if fit["interrupted"]:
+        lines += _label("partial", ["training was interrupted; this is the fit as far as it came"])
+    if fit["seconds"] is not None:
+        lines += _label("took", [f"{fit['seconds']:.0f} s"])
+    lines += _label("written", [f"/processing/dcf/{name} in {fit['file']}", *fit["write_notes"]])
+    return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(fit["file"], name))])
+
+
+def write_reading_lines(file: str, name: str) -> list[str]:
+    """Return the two lines of pynwb that read the latents back."""
+    where = f'processing["dcf"][{json.dumps(name)}]["latents"]'
+    return ["from pynwb import read_nwb", f"latents = read_nwb({json.dumps(file, ensure_ascii=False)}).{where}.data[:]"]
+
+
+def describe_plan(plan: Mapping[str, Any]) -> str:
+    """Return what a fit would do as text."""
+    lines = _describe_input(plan) if isinstance(plan.get("source"), Mapping) else []
+    shown = {"source", "kind", "channels", "bins", "bin_width_s", "segments", "notes", "left_out"} if lines else set()
+    lines += _describe_mapping({key: value for key, value in plan.items() if key not in shown})
+    return "\n".join([*lines, "nothing was fitted or written"])
+
+
+def describe_demo(demo: Mapping[str, Any]) -> str:
+    """Return what the demo found as text."""
+    lines = _describe_mapping(demo)
+    if demo.get("file") and demo.get("name"):
+        lines += ["read it", *(f"  {line}" for line in write_reading_lines(str(demo["file"]), str(demo["name"])))]
+    return "\n".join(lines)
+
+
+def describe_info(catalog: Mapping[str, Any]) -> str:
+    """Return the catalog of a file as text."""
+    return "\n".join(_describe_mapping(catalog))
+
+
+def _describe_input(report: Mapping[str, Any]) -> list[str]:
+    """Say what was read and what was left out, for a fit or for a plan of one."""
+    source = report["source"]
+    what = source.get("path") or report.get("kind") or "data"
+    of = f" of {source['file']}" if source.get("file") else ""
+    width = report.get("bin_width_s")
+    bins = f"{report.get('bins')} bins of {width * 1000:g} ms" if width else f"{report.get('bins')} frames"
+    dim = "units" if report.get("kind") == "units" else "channels"
+    sizes = f"{report.get('channels')} {dim}, {bins} in {report.get('segments')} segments"
+    lines = _label("read", [f"{what}{of}: {sizes}", *map(str, report.get("notes", []))])
+    return lines + _label("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
+
+
+def _describe_left_out(items: Iterable[Any]) -> list[str]:
+    """Gather what was left out by kind and reason: ``units 3, 8, 12: no spikes``."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for item in items:
+        if isinstance(item, Mapping):
+            groups.setdefault((str(item.get("what", "")), str(item.get("why", ""))), []).append(str(item.get("id", "")))
+        else:
+            groups.setdefault((str(item), ""), [])
+    lines = []
+    for (what, why), ids in groups.items():
+        shown = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else "")
+        plural = "s" if len(ids) > 1 and not what.endswith("s") else ""
+        lines.append(f"{what}{plural} {shown}".strip() + (f": {why}" if why else ""))
+    return lines
+
+
+def _describe_mapping(values: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Lay out a dict of any depth: scalars beside their key, tables as aligned columns."""
+    lines: list[str] = []
+    for key, value in values.items():
+        label = key.replace("_", " ")
+        if value is None or (isinstance(value, Sequence | Mapping) and len(value) == 0):
+            continue
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{label}", *_describe_mapping(value, indent + "  ")]
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            if all(isinstance(item, Mapping) for item in value):
+                lines += [f"{indent}{label}", *_lay_out_table(value, indent + "  ")]
+            elif all(isinstance(item, str) and " " in item for item in value):
+                lines += [f"{indent}{label}", *(f"{indent}  {item}" for item in value)]
+            else:
+                lines.append(f"{indent}{label}: {', '.join(_scalar(item) for item in value)}")
+        else:
+            lines.append(f"{indent}{label}: {_scalar(value)}")
+    return lines
+
+
+def _lay_out_table(rows: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
+    columns = [
+        c
+        for c in dict.fromkeys(c for row in rows for c in row)
+        if any(row.get(c) not in (None, "", []) for row in rows)
+    ]
+    cells = [[c.replace("_", " ") for c in columns], *([_scalar(row.get(c)) for c in columns] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    return [indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _label(label: str, texts: Sequence[str]) -> list[str]:
+    """Put `label` before the first of `texts` and align the others below it."""
+    return [f"{label if i == 0 else '':<{LABEL_WIDTH}}{text}" for i, text in enumerate(texts)]
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) and math.isfinite(value) else "unknown"
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return (
+            " x ".join(_scalar(v) for v in value)
+            if all(isinstance(v, int) for v in value)
+            else ", ".join(map(_scalar, value))
+        )
+    return str(value)
+
+
+def _to_plain(value: Any) -> Any:
+    """Turn arrays and their scalars, paths and tuples into what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _to_plain(item) for key, item in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # numpy, which is not imported here
+        return _to_plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
