@@ -1,0 +1,6 @@
+"""From an NWB file to a recording: choose a source, find its clock, cut it into segments."""
+
+from .catalog import Catalog, list_sources
+from .reader import read_recording
+
+__all__ = ["Catalog", "list_sources", "read_recording"]

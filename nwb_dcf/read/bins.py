@@ -1,0 +1,208 @@
+"""Bins of equal width that start with their segment: spikes in each, and how much of each was observed.
+
+Bin i of a segment holds ``start + i * width <= t < start + (i + 1) * width``. A last bin that does not fit
+wholly is not made. Times that lie at an edge but for the rounding of floating point numbers count as
+lying at it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+
+MIN_SHARE = 0.5
+"""A bin of which a unit was observed for less than this share is dropped; above, its count is corrected."""
+
+MIN_BINS = 2
+MAX_VALUES = 2**31
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins in blocks; each block is a run of successive bins within one segment.
+
+    Attributes
+    ----------
+    start : array of float64, shape (block,)
+        Start of the first bin of each block, seconds.
+    n_bins : array of int, shape (block,)
+        Bins in each block.
+    segment : array of int, shape (block,)
+        The segment that each block is cut from.
+    width_s : float
+        Width of every bin.
+    """
+
+    start: np.ndarray
+    n_bins: np.ndarray
+    segment: np.ndarray
+    width_s: float
+
+    @property
+    def stop(self) -> np.ndarray:
+        """End of the last bin of each block, seconds."""
+        return self.start + self.n_bins * self.width_s
+
+    @property
+    def frame_block(self) -> np.ndarray:
+        """Block of each bin, shape (time,)."""
+        return np.repeat(np.arange(len(self.n_bins)), self.n_bins)
+
+    @property
+    def left(self) -> np.ndarray:
+        """Left edge of each bin in seconds, shape (time,)."""
+        first = np.cumsum(self.n_bins) - self.n_bins
+        number = np.arange(self.n_bins.sum()) - np.repeat(first, self.n_bins)
+        return np.repeat(self.start, self.n_bins) + number * self.width_s
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Centre of each bin in seconds, shape (time,)."""
+        return self.left + self.width_s / 2
+
+    def keep(self, good: np.ndarray) -> tuple[Bins, np.ndarray]:
+        """Keep runs of two or more successive `good` bins, each run as a block of its own.
+
+        Returns
+        -------
+        Bins
+            The runs.
+        array of int, shape (time kept,)
+            Which bins they hold.
+        """
+        block = self.frame_block
+        breaks = np.flatnonzero(~good[1:] | ~good[:-1] | (block[1:] != block[:-1])) + 1
+        runs = [run for run in np.split(np.arange(len(good)), breaks) if len(run) >= MIN_BINS and good[run[0]]]
+        kept = np.concatenate(runs) if runs else np.empty(0, np.int64)
+        first = np.array([run[0] for run in runs], dtype=np.int64)
+        n_bins = np.array([len(run) for run in runs], dtype=np.int64)
+        return Bins(self.left[first], n_bins, self.segment[block[first]], self.width_s), kept
+
+
+def make_bins(start: np.ndarray, stop: np.ndarray, width_s: float, *, n_units: int, where: str) -> Bins:
+    """Divide each segment into bins from its start; segments shorter than two bins have none.
+
+    Raises
+    ------
+    DataError
+        If no segment holds two bins, or the counts would not fit into memory.
+
+    Examples
+    --------
+    >>> make_bins(np.array([2.1]), np.array([3.2]), 0.1, n_units=1, where="").n_bins
+    array([11])
+    """
+    length = (stop - start) / width_s
+    total = float(length.sum())
+    if total * n_units > MAX_VALUES:
+        raise DataError(
+            f"{total:.3g} bins of {width_s:g} s for {n_units} units do not fit into memory",
+            where=where,
+            fix="use a wider --bin, or read less with --trials or --units",
+        )
+    n_bins = np.floor(length + _tolerance(stop, width_s)).astype(np.int64)
+    kept = np.flatnonzero(n_bins >= MIN_BINS)
+    if len(kept) == 0:
+        raise DataError(
+            f"no segment is as long as two bins of {width_s:g} s: the longest has {float((stop - start).max()):.4g} s",
+            where=where,
+            fix="use a narrower --bin",
+        )
+    return Bins(start[kept], n_bins[kept], kept, width_s)
+
+
+def count_spikes(times: list[np.ndarray], bins: Bins) -> np.ndarray:
+    """Count the spikes of each unit in each bin.
+
+    Parameters
+    ----------
+    times : list of array of float64, shape (spike,)
+        Spike times of each unit in seconds, in order.
+    bins : Bins
+        Blocks in order of time.
+
+    Returns
+    -------
+    array of float32, shape (time, unit)
+
+    Notes
+    -----
+    Sorted spikes are divided among the blocks by one binary search per block, so the cost of a spike does
+    not grow with the number of trials; np.histogram takes some fifty times as long.
+    """
+    n_frames = int(bins.n_bins.sum())
+    first = np.cumsum(bins.n_bins) - bins.n_bins
+    counts = np.empty((len(times), n_frames), dtype=np.float32)
+    for row, spikes in enumerate(times):
+        tolerance = _tolerance(spikes, bins.width_s)
+        edges = np.searchsorted(spikes, bins.start - tolerance * bins.width_s)
+        spikes = spikes[edges[0] :]
+        block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges - edges[0], len(spikes))))
+        number = ((spikes - bins.start[block]) / bins.width_s + tolerance).astype(np.int64)
+        inside = number < bins.n_bins[block]
+        counts[row] = np.bincount(first[block[inside]] + number[inside], minlength=n_frames)
+    return counts.T
+
+
+def observed_share(observed: list[np.ndarray], bins: Bins) -> np.ndarray:
+    """Share of each bin during which each unit was observed.
+
+    Parameters
+    ----------
+    observed : list of array of float64, shape (interval, 2)
+        Intervals of each unit in seconds, in order and apart.
+    bins : Bins
+        The bins.
+
+    Returns
+    -------
+    array of float32, shape (time, unit)
+        0 to 1; shares within rounding of 1 are exactly 1.
+    """
+    left = bins.left
+    share = np.empty((len(left), len(observed)), dtype=np.float32)
+    known: dict[bytes, np.ndarray] = {}  # most often all units share their intervals
+    for unit, intervals in enumerate(observed):
+        key = intervals.tobytes()
+        if key not in known:
+            length = intervals[:, 1] - intervals[:, 0]
+            seconds = np.column_stack([np.cumsum(length) - length, np.cumsum(length)]).ravel()
+            knots = intervals.ravel()
+            part = np.interp(left + bins.width_s, knots, seconds) - np.interp(left, knots, seconds)
+            part = np.clip(part / bins.width_s, 0, 1)
+            known[key] = np.where(part > 1 - 1e-4, 1, part)
+        share[:, unit] = known[key]
+    return share
+
+
+def intersect_intervals(intervals: list[np.ndarray]) -> np.ndarray:
+    """Return the intervals, shape (interval, 2), during which all of `intervals` hold.
+
+    Examples
+    --------
+    >>> intersect_intervals([np.array([[0.0, 5.0], [6.0, 9.0]]), np.array([[4.0, 7.0]])])
+    array([[4., 5.],
+           [6., 7.]])
+    """
+    unique = list({item.tobytes(): item for item in intervals}.values())
+    shared = unique[0]
+    for other in unique[1:]:
+        # Each interval of `shared` is cut by those of `other` that reach into it.
+        first = np.searchsorted(other[:, 1], shared[:, 0], side="right")
+        last = np.searchsorted(other[:, 0], shared[:, 1], side="left")
+        pieces = [
+            (max(start, other[i, 0]), min(stop, other[i, 1]))
+            for (start, stop), a, b in zip(shared, first, last, strict=True)
+            for i in range(a, b)
+        ]
+        shared = np.array(pieces, dtype=np.float64).reshape(-1, 2)
+    return shared
+
+
+def _tolerance(times: np.ndarray, width_s: float) -> float:
+    """Rounding of `times` as a share of a bin: a millionth, or what float64 leaves of late clocks."""
+    latest = float(np.abs(times).max()) if len(times) else 0.0
+    return 1e-6 + 4 * float(np.spacing(latest)) / width_s

@@ -1,0 +1,286 @@
+"""Units to binned counts, each unit only where it was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..config import ReadConfig
+from ..errors import DataError, ParameterError, SourceError
+from ..recording import make_recording
+from .bins import MIN_SHARE, Bins, count_spikes, intersect_intervals, make_bins, observed_share
+from .provenance import describe_source
+from .segments import Stretches, choose_segments
+from .session import Session
+from .tables import read_columns
+from .where import select_rows
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """Spike times of the units that are read.
+
+    Attributes
+    ----------
+    unit_id : array of int, shape (unit,)
+        Ids as stored.
+    row : array of int, shape (unit,)
+        Rows of the units table.
+    times : list of array of float64, shape (spike,)
+        Seconds, in order.
+    observed : list of array of float64, shape (interval, 2), or None
+        ``obs_intervals`` of each unit; None where the table does not have them.
+    """
+
+    unit_id: np.ndarray
+    row: np.ndarray
+    times: list[np.ndarray]
+    observed: list[np.ndarray] | None
+
+    def take(self, keep: np.ndarray) -> SpikeTrains:
+        """Return the units for which `keep` is true."""
+        rows = np.flatnonzero(keep)
+        observed = None if self.observed is None else [self.observed[i] for i in rows]
+        return SpikeTrains(self.unit_id[rows], self.row[rows], [self.times[i] for i in rows], observed)
+
+
+def read_units(session: Session, path: str, units: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+    """Read binned spike counts as a recording.
+
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    path : str
+        Path of the units table.
+    units : pynwb.misc.Units
+        The table.
+    config : ReadConfig
+        Bin width, segments, selection of units.
+    notes : list of str
+        What has been said so far; comes first among the recording's notes.
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording with ``data`` (time, unit) of float32, in counts; ``time`` holds bin centres.
+
+    Raises
+    ------
+    DataError, ParameterError, SourceError
+        If spike times are not finite and in order, or no unit, bin or segment is left.
+
+    Notes
+    -----
+    Counts are float32 because the square root of numpy's uint8 is float16.
+    """
+    where = session.where(path)
+    trains = read_spike_trains(units, select_units(units, config.units, where), where)
+    recorded, trains, left_out = find_stretches(trains, where)
+    segments = choose_segments(session, config, recorded, config.bin_width_s)
+    bins = make_bins(segments.start, segments.stop, config.bin_width_s, n_units=len(trains.row), where=where)
+    counts = count_spikes(trains.times, bins)
+    notes = [*notes, *segments.notes]
+    if trains.observed is not None:
+        share = observed_share(trains.observed, bins)
+        corrected = (share < 1) & (share >= MIN_SHARE)
+        counts /= np.where(corrected, share, 1)
+        bins, kept = bins.keep((share >= MIN_SHARE).all(axis=1))
+        if len(kept) == 0:
+            raise DataError(
+                "no two successive bins in which every unit was observed for half of the bin",
+                where=where,
+                fix="leave out with --units those that were observed for a short time",
+            )
+        notes += _say_corrections(trains, share, corrected[kept], len(kept))
+        counts = counts[kept]
+
+    varies = counts.max(axis=0) > counts.min(axis=0)
+    for i in np.flatnonzero(~varies):
+        why = "no spike in the bins read" if counts[0, i] == 0 else f"{counts[0, i]:g} spikes in every bin"
+        left_out.append({"what": "unit", "id": int(trains.unit_id[i]), "why": why})
+    if not varies.any():
+        raise DataError("no unit varies from bin to bin", where=where, fix="read other trials or use another --bin")
+    if left_out:
+        ids = ", ".join(str(item["id"]) for item in left_out)
+        notes.append(f"{len(left_out)} units left out as silent, constant or never observed: {ids}")
+    trains = trains.take(varies)
+    row = segments.row[bins.segment]
+    return make_recording(
+        counts[:, varies],
+        bins.centre,
+        channel_dim="unit",
+        channel=trains.unit_id,
+        segment_index=bins.frame_block,
+        segment_start=bins.start,
+        segment_stop=bins.stop,
+        segment_row=row,
+        trial_columns={name: values[bins.segment] for name, values in segments.columns.items()},
+        units="count",
+        kind="units",
+        source=describe_source(session, path, units, trains.row),
+        bin_width_s=config.bin_width_s,
+        left_out=[*left_out, *segments.left_out],
+        notes=notes,
+    )
+
+
+def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str) -> np.ndarray:
+    """Return the rows of the units table that `selection` asks for.
+
+    Parameters
+    ----------
+    units : pynwb.misc.Units
+        The table.
+    selection : str, tuple of int or None
+        Ids (``"3,5,9"`` or numbers), or a condition on columns (``"location == 'M1'"``). None: all.
+    where : str
+        Names the table in errors.
+
+    Raises
+    ------
+    ParameterError
+        If an id or a column does not exist, or no unit is left.
+    """
+    unit_id = np.asarray(units.id[:], np.int64)
+    if selection is None:
+        return np.arange(len(unit_id))
+    words = selection.replace(",", " ").split() if isinstance(selection, str) else [str(i) for i in selection]
+    if words and all(word.lstrip("-").isdigit() for word in words):
+        asked = np.unique(np.asarray(words, np.int64))
+        missing = np.setdiff1d(asked, unit_id)
+        if len(missing):
+            raise ParameterError(
+                f"no unit has id {', '.join(map(str, missing))}",
+                where=where,
+                fix=f"ids go from {unit_id.min()} to {unit_id.max()}" if len(unit_id) else "the table is empty",
+            )
+        return np.flatnonzero(np.isin(unit_id, asked))
+    if not isinstance(selection, str):
+        raise ParameterError(f"units is {selection!r}", where=where, fix="give ids or a condition")
+    rows = np.flatnonzero(select_rows(selection, {"id": unit_id, **read_columns(units)}, where))
+    if len(rows) == 0:
+        raise ParameterError(f"no unit fulfils {selection!r}", where=where, fix="change the condition")
+    return rows
+
+
+def read_spike_trains(units: Any, rows: np.ndarray, where: str) -> SpikeTrains:
+    """Read spike times and ``obs_intervals`` of `rows`, each by one read of the whole column.
+
+    Raises
+    ------
+    SourceError
+        If the table has no spike times.
+    DataError
+        If spike times are not finite or not in order.
+    """
+    if "spike_times" not in units.colnames:
+        raise SourceError("the units table has no spike times", where=where, fix="choose another source with --source")
+    unit_id = np.asarray(units.id[:], np.int64)
+    times = _read_ragged(units["spike_times"], len(unit_id), where)
+    observed = None
+    if "obs_intervals" in units.colnames:
+        ragged = _read_ragged(units["obs_intervals"], len(unit_id), where)
+        observed = [_check_observed(ragged[row].reshape(-1, 2), unit_id[row], where) for row in rows]
+    for row in rows:
+        _check_spike_times(times[row], unit_id[row], where)
+    return SpikeTrains(unit_id[rows], rows, [times[row] for row in rows], observed)
+
+
+def find_stretches(trains: SpikeTrains, where: str) -> tuple[Stretches, SpikeTrains, list[dict[str, object]]]:
+    """Find when all units were recorded; units never observed are left out first.
+
+    Returns
+    -------
+    Stretches
+        What the ``obs_intervals`` of all units share; without them, from the first spike to the last.
+    SpikeTrains
+        The units that were observed at all.
+    list of dict
+        Those that were not.
+
+    Raises
+    ------
+    DataError
+        If there is no spike, or no time at which all units were observed.
+    """
+    left_out: list[dict[str, object]] = []
+    if trains.observed is not None and any(len(intervals) for intervals in trains.observed):
+        seen = np.array([len(intervals) > 0 for intervals in trains.observed])
+        left_out = [{"what": "unit", "id": int(i), "why": "its obs_intervals are empty"} for i in trains.unit_id[~seen]]
+        trains = trains.take(seen)
+        shared = intersect_intervals(trains.observed or [])
+        if len(shared) == 0:
+            raise DataError(
+                "the units were never observed all at once (obs_intervals)", where=where, fix="select some with --units"
+            )
+        return Stretches(shared[:, 0], shared[:, 1]), trains, left_out
+    trains = SpikeTrains(trains.unit_id, trains.row, trains.times, None)
+    ends = [(times[0], times[-1]) for times in trains.times if len(times)]
+    if not ends:
+        raise DataError(
+            f"the {len(trains.times)} units have no spike", where=where, fix="select other units or another source"
+        )
+    first, last = min(start for start, _ in ends), max(stop for _, stop in ends)
+    return Stretches(np.array([first]), np.array([last]), exact=False), trains, left_out
+
+
+def _say_corrections(trains: SpikeTrains, share: np.ndarray, corrected: np.ndarray, n_kept: int) -> list[str]:
+    notes = []
+    if corrected.any():
+        n = int(corrected.any(axis=1).sum())
+        notes.append(f"{n} bins were partly observed (obs_intervals): counts divided by the observed share")
+    dropped = len(share) - n_kept
+    if dropped:
+        worst = int((share < MIN_SHARE).sum(axis=0).argmax())
+        notes.append(
+            f"{dropped} of {len(share)} bins dropped, in which a unit was observed for less than half "
+            f"(most often unit {trains.unit_id[worst]}) or which stood alone"
+        )
+    return notes
+
+
+def _read_ragged(column: Any, n_rows: int, where: str) -> list[np.ndarray]:
+    if not hasattr(column, "target"):
+        raise SourceError(
+            f"column {column.name!r} has no index", where=where, fix="write the units table again with pynwb"
+        )
+    values = np.asarray(column.target.data[:], dtype=np.float64)
+    ends = np.asarray(column.data[:], dtype=np.int64)
+    edges = np.concatenate([[0], ends])
+    if len(ends) != n_rows or (np.diff(edges) < 0).any() or edges[-1] > len(values):
+        raise DataError(
+            f"the index of column {column.target.name!r} is broken", where=where, fix="write the table again"
+        )
+    return [values[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _check_spike_times(times: np.ndarray, unit_id: int, where: str) -> None:
+    if not np.isfinite(times).all():
+        raise DataError(
+            f"{int((~np.isfinite(times)).sum())} spike times of unit {unit_id} are NaN or infinite",
+            where=where,
+            fix="remove them from the file, or leave that unit out with --units",
+        )
+    back = np.flatnonzero(np.diff(times) < 0)
+    if len(back):
+        raise DataError(
+            f"spike times of unit {unit_id} are not in order: {times[back[0] + 1]:.6f} s follows "
+            f"{times[back[0]]:.6f} s ({len(back)} such steps)",
+            where=where,
+            fix="sort them in the file, or leave that unit out with --units",
+        )
+
+
+def _check_observed(intervals: np.ndarray, unit_id: int, where: str) -> np.ndarray:
+    flat = intervals.ravel()
+    if not np.isfinite(flat).all() or (np.diff(flat) < 0).any():
+        raise DataError(
+            f"obs_intervals of unit {unit_id} are not finite, in order and apart",
+            where=where,
+            fix="repair them in the file, or leave that unit out with --units",
+        )
+    return intervals[intervals[:, 1] > intervals[:, 0]]
