@@ -13,19 +13,13 @@ from .progress import TrainingBar
 from .report import describe_demo, describe_fit, describe_info, describe_plan, print_json, summarise_fit
 
 
-class SecondsOrAuto(click.ParamType):
-    """A number of seconds, or the word ``auto``."""
-
-    name = "SECONDS|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Return a float or ``"auto"``."""
-        if value == "auto":
-            return "auto"
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number of seconds nor 'auto'", param, ctx)
+def _parse_smooth(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
+    if value is None or value == "auto":
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of seconds nor 'auto'.", ctx, param) from None
 
 
 def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,7 +63,10 @@ def info(file: str, as_json: bool) -> None:
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
 @click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
 @click.option(
-    "--smooth", type=SecondsOrAuto(), metavar="SECONDS", help="Gaussian's standard deviation; auto: 0.04 s for spikes."
+    "--smooth",
+    callback=_parse_smooth,
+    metavar="SECONDS",
+    help="Gaussian's standard deviation; auto: 0.04 s for spikes.",
 )
 @click.option(
     "--scale", type=click.Choice(["global", "soft", "zscore", "none"]), help="Of channels; global: by one number."

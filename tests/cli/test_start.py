@@ -1,0 +1,110 @@
+"""What can be asked without a file: help, version, bad usage; and how soon it is answered."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT
+
+LIST_MODULES = """
+import contextlib, io, json, sys
+from nwb_dcf.cli import main
+with contextlib.redirect_stdout(io.StringIO()):
+    code = main(sys.argv[1:])
+print(json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["fit", "--help"], ["info", "--help"], ["demo", "--help"], ["--version"]]
+)
+def test_help_loads_click_and_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, *arguments], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    code, modules = json.loads(done.stdout)
+    assert code == 0
+    packages = {module.partition(".")[0] for module in modules}
+    assert not packages & {
+        "numpy",
+        "scipy",
+        "pandas",
+        "xarray",
+        "torch",
+        "pynwb",
+        "hdmf",
+        "h5py",
+        "tqdm",
+        "safetensors",
+    }
+    rooms = {module for module in modules if module.startswith("nwb_dcf.") and not module.startswith("nwb_dcf.cli")}
+    assert rooms == {"nwb_dcf.errors"}
+
+
+def test_help_starts_a_quarter_second_after_an_empty_python_at_most() -> None:
+    def take(*arguments: str) -> float:
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True, cwd=ROOT)
+            times.append(time.perf_counter() - start)
+        return statistics.median(times)
+
+    assert take("-m", "nwb_dcf", "--help") - take("-c", "pass") < 0.25
+
+
+def test_help_names_every_command_and_option(run_cli: Callable[..., Any]) -> None:
+    done = run_cli("--help")
+    assert done.code == 0
+    assert all(command in done.stdout for command in ("info", "fit", "demo"))
+    options = (
+        "--dim --source --bin --trials --align --window --where --units --transform --smooth --scale --held-out "
+        "--preset --seed --device --steps --name --overwrite --output --keep-partial --dry-run --json --quiet"
+    )
+    helped = run_cli("fit", "--help").stdout
+    assert [option for option in options.split() if option not in helped] == []
+
+
+def test_version(run_cli: Callable[..., Any]) -> None:
+    import nwb_dcf
+
+    assert run_cli("--version").stdout == f"nwb-dcf, version {nwb_dcf.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "missing command; see nwb-dcf --help"),
+        (["fti"], "no such command 'fti'"),
+        (["fit"], "missing argument 'FILE'; see nwb-dcf fit --help"),
+        (["fit", "s.nwb", "--dim", "three"], "'three' is not a valid integer"),
+        (["fit", "s.nwb", "--scale", "max"], "'max' is not one of 'global', 'soft', 'zscore', 'none'"),
+        (["fit", "s.nwb", "--smooth", "much"], "'much' is neither a number of seconds nor 'auto'"),
+        (["fit", "s.nwb", "--window", "1"], "'--window' requires 2 arguments"),
+        (["fit", "s.nwb", "--widow", "1"], "no such option '--widow'"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_2(run_cli: Callable[..., Any], arguments: list[str], says: str) -> None:
+    done = run_cli(*arguments)
+    assert done.code == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("nwb-dcf: error: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_bad_usage_is_one_document_under_json(run_cli: Callable[..., Any]) -> None:
+    done = run_cli("fit", "--json")
+    assert done.code == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "UsageError"
+    assert error["exit_code"] == 2
+    assert done.stderr == f"nwb-dcf: error: {error['message']}\n"
