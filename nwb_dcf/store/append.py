@@ -33,7 +33,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             del file[f"processing/{MODULE}/{name}"]
     with NWBHDF5IO(copy, "r+") as io:
         nwbfile = io.read()
-        source = nwbfile.objects.get(request["source"].get("object_id"))
+        source = nwbfile.objects.get(request["source_id"])
         links = _link_source(source, arrays["channels"])
         flow = _build_flow(name, arrays, document, links)
         # An empty module is falsy: ask by name.
@@ -58,9 +58,7 @@ def _link_source(source: NWBFile | None, channels: np.ndarray) -> dict[str, Any]
     return {"source_series": source} if isinstance(source, TimeSeries) else {}
 
 
-def _build_flow(
-    name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], links: dict[str, Any]
-) -> DynamicCompressionFlow:
+def _build_flow(name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], links: dict[str, Any]) -> Any:
     docs = document["docs"]
     latents = _build_series("latents", arrays, document)
     others = [s for s in document["units"] if s != "latents"]
@@ -80,12 +78,10 @@ def _build_flow(
     )
 
 
-def _build_series(
-    name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], clock: LatentSeries | None = None
-) -> LatentSeries:
+def _build_series(name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], clock: Any = None) -> Any:
     if f"{name}/timestamps" in arrays:
         # The other series link to the timestamps of the latents instead of repeating them.
-        time = {"timestamps": arrays[f"{name}/timestamps"] if clock is None else clock}
+        time: dict[str, Any] = {"timestamps": arrays[f"{name}/timestamps"] if clock is None else clock}
     else:
         time = {part: float(arrays[f"{name}/{part}"]) for part in ("starting_time", "rate")}
     return LatentSeries(

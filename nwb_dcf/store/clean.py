@@ -20,7 +20,7 @@ _FOLDER = Path(__file__).resolve().parent
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
-def run_clean(script: str, request: dict[str, Any], *, where: str) -> dict[str, Any]:
+def run_clean(script: str, request: dict[str, Any], *, folder: Path, where: str) -> dict[str, Any]:
     """Call ``run(request)`` of `script`, a file of this folder, in a clean process and return its report.
 
     Parameters
@@ -29,6 +29,8 @@ def run_clean(script: str, request: dict[str, Any], *, where: str) -> dict[str, 
         ``"append.py"`` or ``"verify.py"``.
     request : dict
         Arguments, JSON-able.
+    folder : Path
+        Working directory: where the file will lie, so that its relative links to other files lead where they will.
     where : str
         The file that errors name: the user's, not the copy.
 
@@ -37,19 +39,21 @@ def run_clean(script: str, request: dict[str, Any], *, where: str) -> dict[str, 
     StoreError
         If the script fails or dies.
     """
-    paths = [os.getcwd() if entry == "" else entry for entry in sys.path]
-    process = subprocess.run(
+    paths = [os.path.abspath(entry) for entry in sys.path]
+    process = subprocess.run(  # noqa: S603 - this interpreter on two files of this folder
         [sys.executable, "-I", str(_FOLDER / "child.py"), str(_FOLDER / script)],
         input=json.dumps({**request, "sys_path": [str(_FOLDER.parents[1]), *paths]}),
         capture_output=True,
         text=True,
         check=False,
+        cwd=folder,
     )
     try:
         report: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (process.stderr.strip().splitlines() or ["no message"])[-1]
-        raise StoreError(f"the process that runs {script} ended with {process.returncode}: {last}", where=where) from None
+        what = f"the process that runs {script} ended with {process.returncode}: {last}"
+        raise StoreError(what, where=where, fix="the file is unchanged") from None
     if "error" in report:
         raise explain_failure(report["message"], report.get("errno"), kind=report["error"], where=where)
     return report

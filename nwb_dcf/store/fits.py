@@ -118,7 +118,7 @@ def find_fits(file: h5py.File) -> list[str]:
 
 def is_fit(item: h5py.Group | h5py.Dataset) -> bool:
     """Whether `item` is a container that this package wrote."""
-    return _attribute(item, "neurodata_type") == TYPE and _attribute(item, "namespace") == NAMESPACE
+    return bool(_attribute(item, "neurodata_type") == TYPE) and bool(_attribute(item, "namespace") == NAMESPACE)
 
 
 def refuse_newer_schema(file: h5py.File, path: str | Path) -> None:
@@ -189,4 +189,3 @@ def _attribute(item: h5py.Group | h5py.Dataset, key: str) -> Any:
 
 def _parse_version(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-

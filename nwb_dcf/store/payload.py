@@ -29,6 +29,7 @@ import xarray as xr
 from ..errors import StoreError
 from ..result import DCFResult
 
+REQUIRED = ("latents", "time", "segment_index", "segment_start", "segment_stop", "spectrum", "loadings", "mean")
 TABLES = {"segment": "segments", "component": "axes", "step": "training"}
 RENAMED = {
     "segment_start": "start_time",
@@ -92,9 +93,10 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
         If a variable has no place in the container, or something cannot be said in JSON.
     """
     dataset = result.dataset
-    missing = [v for v in ("latents", "spectrum", "loadings", "mean", "segment_start", "segment_stop") if v not in dataset]
+    missing = [name for name in REQUIRED if name not in dataset]
     if missing or not result.weights:
-        raise StoreError(f"the result lacks {', '.join(missing) or 'its weights'}", fix="write results as DCF.fit made them")
+        lacks = ", ".join(missing) or "its weights"
+        raise StoreError(f"the result lacks {lacks}", fix="write results as DCF.fit made them")
     arrays: dict[str, np.ndarray] = {}
     units: dict[str, str] = {}
     clock = _describe_clock(dataset["time"].values)
@@ -186,10 +188,10 @@ def _describe_clock(time: np.ndarray) -> dict[str, np.ndarray]:
     if len(time) > 1:
         exact = (len(time) - 1) / (time[-1] - time[0])
         for rate in (round(exact, 6), exact):
-            regular = {"starting_time": np.float64(time[0]), "rate": np.float64(rate), "data": time}
+            regular = {"starting_time": np.asarray(time[0]), "rate": np.asarray(rate), "data": time}
             tolerance = 1e-9 + 4 * np.spacing(np.abs(time).max())
             if rate > 0 and np.abs(read_clock(regular) - time).max() <= tolerance:
-                return {"starting_time": np.asarray(regular["starting_time"]), "rate": np.asarray(regular["rate"])}
+                return {"starting_time": regular["starting_time"], "rate": regular["rate"]}
     return {"timestamps": time}
 
 
@@ -240,4 +242,3 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-

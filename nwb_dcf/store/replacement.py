@@ -46,15 +46,15 @@ def work_folder_of(target: Path) -> Path:
 
 
 @contextmanager
-def lock_work_folder(target: Path, *, wait_s: float = LOCK_WAIT_S) -> Iterator[Path]:
+def lock_work_folder(target: Path, *, wait_s: float | None = None) -> Iterator[Path]:
     """Hold the work folder of `target`, made empty, and remove it at the end.
 
     Raises
     ------
     StoreError
-        If another process holds it for longer than `wait_s` seconds, or the folder cannot be made.
+        If another process holds it for longer than `wait_s` seconds (30 by default), or the folder cannot be made.
     """
-    folder = work_folder_of(target)
+    folder, wait_s = work_folder_of(target), LOCK_WAIT_S if wait_s is None else wait_s
     try:
         lock = _acquire(folder, wait_s)
     except Timeout:

@@ -104,7 +104,7 @@ def _write_nwb(
     vectors = [VectorData(name=n, description=n.replace("_", " "), data=np.asarray(v)) for n, v in columns.items()]
     nwbfile.trials = TimeIntervals(name="trials", description="simulated trials", columns=vectors)
     if truth is not None:
-        module = nwbfile.create_processing_module("simulation", "What made the spikes: nobody has this in a laboratory.")
+        module = nwbfile.create_processing_module("simulation", "What made the spikes.")
         for name, variable in truth.data_vars.items():
             if variable.dims[:1] == ("time",) and variable.ndim <= 2:
                 series = TimeSeries(

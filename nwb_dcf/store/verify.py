@@ -1,4 +1,4 @@
-"""A script for a clean process without nwb_dcf: is the copy the original plus one readable fit?
+"""A script for a clean process without nwb_dcf: check that a copy is its original plus one fit.
 
 Three questions, each answered with an error that says where: can plain pynwb read every object; are the
 stored arrays those that were meant; is everything else as it was.

@@ -12,6 +12,7 @@ import shutil
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -155,10 +156,11 @@ def _write_locked(
         _check_space(original, target, (folder / "payload.npz").stat().st_size)
         copy = copy_beside(original, folder)
         request = {"copy": str(copy), "original": str(original), "payload": str(folder / "payload.npz"), "name": name}
-        source = dict(result.provenance.get("source") or {})
-        added = run_clean("append.py", {**request, "source": {"object_id": source.get("object_id")}}, where=str(original))
+        source_id = (result.provenance.get("source") or {}).get("object_id")
+        place: dict[str, Any] = {"folder": target.parent, "where": str(original)}
+        added = run_clean("append.py", {**request, "source_id": source_id}, **place)
         sync(copy)
-        verified = run_clean("verify.py", request, where=str(original))
+        verified = run_clean("verify.py", request, **place)
         if FileState.of(original) != state:
             raise StoreError(
                 "the file was changed by another program while the fit was written",
@@ -172,8 +174,8 @@ def _write_locked(
     notes = []
     if verified["nwb_version_before"] != verified["nwb_version_after"]:
         notes.append(
-            f"the NWB schema of the file rose from {verified['nwb_version_before']} to {verified['nwb_version_after']}; "
-            "the provenance of the fit keeps the old number"
+            f"the NWB schema of the file rose from {verified['nwb_version_before']} to "
+            f"{verified['nwb_version_after']}; the provenance of the fit keeps the old number"
         )
     if not added["linked"]:
         notes.append("the fit does not link to its source, which is no object of this file")
@@ -221,9 +223,9 @@ def _check_permissions(original: Path, target: Path, has_output: bool, overwrite
     if not folder.is_dir():
         raise StoreError("no such folder", where=str(folder), fix="make it first, or write elsewhere")
     if _is_read_only(folder):
-        raise StoreError("the folder is read-only", where=str(folder), fix="change its mode, or write elsewhere with -o")
+        raise StoreError("the folder is read-only", where=str(folder), fix="change its mode, or write elsewhere")
     if has_output and target.exists() and not overwrite:
-        raise StoreError("the output exists", where=str(target), fix="name another file, or replace it with --overwrite")
+        raise StoreError("the output exists", where=str(target), fix="name another, or replace it with --overwrite")
     if target.is_dir():
         raise StoreError("the output is a folder", where=str(target), fix="name a file in it")
     if target.exists() and _is_read_only(target):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -73,3 +76,28 @@ def make_result(
         "created": "2026-11-23T20:00:00+00:00",
     }
     return DCFResult(dataset, {"model": {"dim": dim}, "train": {"seed": seed}}, provenance, rng.bytes(5000))
+
+
+def result_for(path: Path, **settings: Any) -> DCFResult:
+    """Make a result of the units of the file at `path`."""
+    with h5py.File(path) as file:
+        units = file["units"]
+        source = {"path": "/units", "type": "Units", "object_id": units.attrs["object_id"]}
+        ids = units["id"][()]
+    return make_result(ids, source=source, **{"dim": min(3, len(ids)), **settings})
+
+
+def assert_same_result(stored: DCFResult, meant: DCFResult) -> None:
+    """Compare everything; a regular clock is stored as start and rate, so times may differ by a nanosecond."""
+    np.testing.assert_allclose(stored.dataset["time"], meant.dataset["time"], rtol=0, atol=1e-9)
+    xr.testing.assert_identical(stored.dataset.assign_coords(time=meant.dataset["time"]), meant.dataset)
+    for name, variable in meant.dataset.variables.items():
+        assert variable.dtype.kind == "U" or stored.dataset[name].dtype == variable.dtype, name
+    assert stored.config == meant.config
+    assert {**stored.provenance, **meant.provenance} == stored.provenance
+    assert stored.weights == meant.weights
+
+
+def digest(path: Path) -> str:
+    """Hash of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
