@@ -100,8 +100,50 @@ def describe_demo(demo: Mapping[str, Any]) -> str:
 
 
 def describe_info(catalog: Mapping[str, Any]) -> str:
-    """Return the catalog of a file as text."""
-    return "\n".join(_describe_mapping(catalog))
+    """Return the catalog of a file as text; ``>`` marks what `fit` would take."""
+    default = catalog.get("default")
+    sources = [
+        {
+            "": ">" if source["path"] == default else "",
+            "source": source["path"],
+            "type": source["neurodata_type"],
+            "shape": tuple(source["shape"]),
+            "unit": source["unit"],
+            "clock": _describe_clock(source),
+            "span": _describe_span(source),
+            "fit": source["problem"] or source["why"],
+        }
+        for source in catalog["sources"]
+    ]
+    tables = [
+        {
+            "": "",
+            "intervals": table["path"],
+            "rows": table["rows"],
+            "times": ", ".join(table["time_columns"]),
+            "use": table["problem"] or "--trials can name it",
+            "columns": ", ".join(name for name in table["columns"] if name not in table["time_columns"]),
+        }
+        for table in catalog["tables"]
+    ]
+    takes = f"fit takes {default}" if default else "fit takes nothing unless it is named with --source"
+    lines = [f"{catalog['file']}: NWB {catalog['nwb_version']}, identifier {catalog['identifier']}"]
+    lines += ["", *_lay_out_table(sources)] if sources else ["", "no units and no TimeSeries"]
+    lines += ["", *_lay_out_table(tables)] if tables else ["", "no tables of intervals"]
+    fits = ", ".join(catalog["fits"]) or "none yet"
+    return "\n".join([*lines, "", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"])
+
+
+def _describe_clock(source: Mapping[str, Any]) -> str:
+    if source["rate_hz"]:
+        return f"{source['rate_hz']:g} Hz"
+    return f"every {source['median_step_s']:.4g} s" if source["median_step_s"] else ""
+
+
+def _describe_span(source: Mapping[str, Any]) -> str:
+    if source["start_s"] is None or source["duration_s"] is None:
+        return ""
+    return f"{source['start_s']:.6g} to {source['start_s'] + source['duration_s']:.6g} s"
 
 
 def _describe_input(report: Mapping[str, Any]) -> list[str]:
@@ -144,7 +186,7 @@ def _describe_mapping(values: Mapping[str, Any], indent: str = "") -> list[str]:
             lines += [f"{indent}{label}", *_describe_mapping(value, indent + "  ")]
         elif isinstance(value, Sequence) and not isinstance(value, str):
             if all(isinstance(item, Mapping) for item in value):
-                lines += [f"{indent}{label}", *_lay_out_table(value, indent + "  ")]
+                lines += [f"{indent}{label}", *(f"{indent}  {line}" for line in _lay_out_table(value))]
             elif all(isinstance(item, str) and " " in item for item in value):
                 lines += [f"{indent}{label}", *(f"{indent}  {item}" for item in value)]
             else:
@@ -154,15 +196,13 @@ def _describe_mapping(values: Mapping[str, Any], indent: str = "") -> list[str]:
     return lines
 
 
-def _lay_out_table(rows: Sequence[Mapping[str, Any]], indent: str) -> list[str]:
-    columns = [
-        c
-        for c in dict.fromkeys(c for row in rows for c in row)
-        if any(row.get(c) not in (None, "", []) for row in rows)
-    ]
-    cells = [[c.replace("_", " ") for c in columns], *([_scalar(row.get(c)) for c in columns] for row in rows)]
+def _lay_out_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Align the columns of `rows` that hold anything."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [name for name in names if any(row.get(name) not in (None, "", []) for row in rows)]
+    cells = [[name.replace("_", " ") for name in columns], *([_scalar(row.get(c)) for c in columns] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    return [indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def _label(label: str, texts: Sequence[str]) -> list[str]:
