@@ -1,0 +1,73 @@
+"""What each door into the package loads, seen in a clean process, and which room may import which."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"numpy", "scipy", "pandas", "xarray", "torch", "torchdiffeq", "pynwb", "hdmf", "h5py", "safetensors", "tqdm"}
+
+
+def load(code: str) -> set[str]:
+    """Packages loaded by `code` in a clean process."""
+    tail = "\nimport json, sys; print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + tail], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import nwb_dcf", HEAVY),
+        ("import nwb_dcf; dir(nwb_dcf); nwb_dcf.__version__; nwb_dcf.DCFError", HEAVY),
+        ("from nwb_dcf import DCFResult", {"torch", "pynwb", "hdmf", "h5py", "scipy"}),
+        ("from nwb_dcf import read_recording, list_sources", {"torch", "torchdiffeq", "safetensors"}),
+        ("from nwb_dcf import read_result, list_results, write_result", {"torch", "torchdiffeq", "safetensors"}),
+        ("import nwb_dcf.simulate", {"torch", "pynwb", "hdmf", "h5py"}),
+        ("import nwb_dcf.prepare", {"torch", "pynwb", "hdmf", "h5py"}),
+        ("import nwb_dcf.evaluate", {"torch", "pynwb", "hdmf", "h5py"}),
+        ("import nwb_dcf.ndx", {"torch", "xarray", "scipy"}),
+        ("import nwb_dcf.model", {"pynwb", "hdmf", "h5py", "xarray", "pandas"}),
+        ("import nwb_dcf.train", {"pynwb", "hdmf", "h5py", "xarray", "pandas"}),
+        ("from nwb_dcf import DCF", {"pynwb", "hdmf", "h5py"}),
+    ],
+)
+def test_a_door_loads_only_its_own_room(code: str, absent: set[str]) -> None:
+    assert load(code) & absent == set()
+
+
+def test_reading_a_recording_loads_no_torch(real_data: Callable[[str], Path]) -> None:
+    path = str(real_data("three_units.nwb"))
+    loaded = load(f"import nwb_dcf; nwb_dcf.list_sources({path!r}); nwb_dcf.read_recording({path!r}, trials='none')")
+    assert "pynwb" in loaded
+    assert "torch" not in loaded
+
+
+def test_public_names_are_there_and_a_dozen_at_most() -> None:
+    import nwb_dcf
+
+    assert len(nwb_dcf.__all__) <= 12
+    assert set(nwb_dcf.__all__) <= set(dir(nwb_dcf))
+    for name in nwb_dcf.__all__:
+        assert getattr(nwb_dcf, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'fit'"):
+        nwb_dcf.fit  # noqa: B018
+
+
+def test_rooms_import_one_way() -> None:
+    lint_imports = Path(sysconfig.get_path("scripts")) / "lint-imports"
+    command = str(lint_imports) if lint_imports.exists() else shutil.which("lint-imports")
+    assert command, "import-linter comes with the test extra"
+    done = subprocess.run([command, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
