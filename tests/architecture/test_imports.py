@@ -37,7 +37,7 @@ def load(code: str) -> set[str]:
         ("import nwb_dcf.simulate", {"torch", "pynwb", "hdmf", "h5py"}),
         ("import nwb_dcf.prepare", {"torch", "pynwb", "hdmf", "h5py"}),
         ("import nwb_dcf.evaluate", {"torch", "pynwb", "hdmf", "h5py"}),
-        ("import nwb_dcf.ndx", {"torch", "xarray", "scipy"}),
+        ("import nwb_dcf.ndx", {"torch", "xarray"}),
         ("import nwb_dcf.model", {"pynwb", "hdmf", "h5py", "xarray", "pandas"}),
         ("import nwb_dcf.train", {"pynwb", "hdmf", "h5py", "xarray", "pandas"}),
         ("from nwb_dcf import DCF", {"pynwb", "hdmf", "h5py"}),
