@@ -1,0 +1,230 @@
+"""Bad input, through the command line as people meet it.
+
+Each is answered by one line that says what is wrong, where, and what to do, with exit code 2; the
+file stays as it was to the byte and nothing is left beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.nwb_files import make_faulty_session, make_spike_session
+
+from .odd_files import (
+    break_stop_times,
+    held_open_for_writing,
+    make_infinite,
+    make_one_unit,
+    mounted_tmpfs,
+    raise_schema_of_fits,
+    write_text,
+)
+
+Look = Callable[[Path], dict[str, bytes]]
+Cli = Callable[..., Any]
+
+
+def check_refusal(done: Any, words: str) -> None:
+    """One line on stderr with every one of `words`, separated by |, exit code 2, and nothing else."""
+    assert done.code == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("nwb-dcf: error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+    assert [word for word in words.split("|") if word.lower() not in done.stderr.lower()] == []
+
+
+def fault(name: str) -> Callable[[Path], Path]:
+    return lambda path: make_faulty_session(path, name)
+
+
+MADE = {
+    "not HDF5": (write_text, "", "s.nwb|hdf5"),
+    "dim 0": (make_spike_session, "--dim 0", "dim is 0|whole number, 1 or more"),
+    "dim below 0": (make_spike_session, "--dim -2", "dim is -2"),
+    "dim above the units": (make_spike_session, "--dim 9", "9|8|dim"),
+    "one unit": (make_one_unit, "", "1|unit"),
+    "unknown source": (make_spike_session, "--source unitz", "unitz|s.nwb|units"),
+    "unknown table": (make_spike_session, "--trials trails", "trails|s.nwb|trials"),
+    "unknown column to align": (make_spike_session, "--align goo --window 0 1", "goo|go_time"),
+    "unknown column in where": (make_spike_session, "--where", "diraction|direction"),
+    "align without a window": (make_spike_session, "--align go_time", "--align|--window"),
+    "NaN in data": (fault("NaN data"), "--source signal", "/acquisition/signal|NaN|channel 3|5 s"),
+    "infinity in data": (make_infinite, "--source signal", "/acquisition/signal|infinite|channel 1|10 s"),
+    "a named table that is unusable": (break_stop_times, "--trials trials", "/intervals/trials|stop"),
+    "unsorted spike times": (fault("unsorted spike times"), "", "/units|unit 2|sort"),
+    "NaN spike times": (fault("NaN spike times"), "", "/units|unit 2|NaN"),
+    "trials of less than two bins": (
+        fault("short trials"),
+        "--trials trials",
+        "/intervals/trials|shorter than two bins",
+    ),
+    "trials outside": (fault("trials outside the recording"), "--trials trials", "/intervals/trials|outside"),
+    "intervals that overlap": (fault("overlapping trials"), "--trials trials", "/intervals/trials|overlap|0 and 1"),
+    "nan as bin": (make_spike_session, "--bin nan", "bin|nan|above 0"),
+    "bin below 0": (make_spike_session, "--bin -0.02", "bin|-0.02"),
+    "a bin longer than the recording": (make_spike_session, "--bin 1000", "bin"),
+    "nan to smooth": (make_spike_session, "--smooth nan", "smooth|nan"),
+    "held-out above 1": (make_spike_session, "--held-out 1.5", "held|1.5"),
+    "no such device": (make_spike_session, "--device abacus", "abacus|cpu"),
+    "steps 0": (make_spike_session, "--steps 0", "steps|0"),
+    "a name that HDF5 cannot hold": (make_spike_session, "--name a/b", "a/b|name"),
+    "output in no folder": (make_spike_session, "-o nowhere/out.nwb", "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", MADE)
+def test_bad_input_is_one_line(case: str, tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    build, arguments, words = MADE[case]
+    path = build(tmp_path / "s.nwb")
+    extra = ["diraction == 1"] if arguments.endswith("--where") else []
+    before = look_at(tmp_path)
+    done = run_cli(
+        "fit", path, *arguments.split(), *extra, "--steps", "2" if "--steps" not in arguments else "0", cwd=tmp_path
+    )
+    check_refusal(done, words)
+    assert look_at(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("not_nwb2.nwb", "", "not_nwb2.nwb|NWB 2"),
+        ("no_neural_data.nwb", "", "no_neural_data.nwb|States|--source"),
+        ("three_units.nwb", "--dim 4", "4|3|units"),
+        ("mouse_alm_000006.nwb", "", "mouse_alm_000006.nwb|/units"),
+        ("mouse_alm_000006.nwb", "--trials trials", "/intervals/trials|stop"),
+        ("openfield_video.nwb", "", "openfield_video.nwb|not yet fitted"),
+    ],
+)
+def test_a_real_file_that_cannot_be_fitted(
+    name: str, arguments: str, words: str, tmp_path: Path, run_cli: Cli, look_at: Look, real_data: Callable[[str], Path]
+) -> None:
+    path = shutil.copy(real_data(name), tmp_path / name)
+    before = look_at(tmp_path)
+    check_refusal(run_cli("fit", path, *arguments.split(), "--steps", 2), words)
+    assert look_at(tmp_path) == before
+
+
+def test_no_such_file(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    check_refusal(run_cli("fit", tmp_path / "absent.nwb"), "absent.nwb|no such file")
+    check_refusal(run_cli("info", tmp_path / "absent.nwb"), "absent.nwb|no such file")
+    check_refusal(run_cli("fit", tmp_path), "folder")
+    assert look_at(tmp_path) == {}
+
+
+def test_a_refusal_is_a_document_under_json(tmp_path: Path, run_cli: Cli) -> None:
+    path = make_spike_session(tmp_path / "s.nwb")
+    done = run_cli("fit", path, "--source", "unitz", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert done.code == error["exit_code"] == 2
+    assert "unitz" in error["what"]
+    assert "s.nwb" in error["where"]
+    assert done.stderr == f"nwb-dcf: error: {error['message']}\n"
+
+
+def test_auto_falls_back_from_an_unusable_table_and_says_so(tmp_path: Path, run_cli: Cli) -> None:
+    path = break_stop_times(tmp_path / "s.nwb")
+    done = run_cli("fit", path, "--dry-run", "--json")
+    assert done.code == 0, done.stderr
+    assert "trials" in " ".join(json.loads(done.stdout)["notes"])
+
+
+def test_trials_without_the_cue_are_skipped_and_counted(
+    tmp_path: Path, run_cli: Cli, real_data: Callable[[str], Path]
+) -> None:
+    path = shutil.copy(real_data("mouse_alm_000009.nwb"), tmp_path / "s.nwb")
+    catalog = json.loads(run_cli("info", path, "--json").stdout)
+    times = next(table["time_columns"] for table in catalog["tables"] if table["path"] == "/intervals/trials")
+    cue = next(name for name in times if "cue" in name)
+    done = run_cli("fit", path, "--align", cue, "--window", -0.5, 1, "--dim", 2, "--steps", 2, "--json")
+    assert done.code == 0, done.stderr
+    fit = json.loads(done.stdout)
+    said = " ".join([*fit["notes"], *(str(item) for item in fit["left_out"])])
+    assert "70" in said
+    assert cue in said
+
+
+def test_a_file_open_for_writing_elsewhere(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    path = make_spike_session(tmp_path / "s.nwb")
+    before = look_at(tmp_path)
+    with held_open_for_writing(path):
+        for command in ("info", "fit"):
+            check_refusal(run_cli(command, path), "s.nwb|HDF5_USE_FILE_LOCKING")
+    assert look_at(tmp_path) == before
+
+
+def test_a_read_only_file_and_a_read_only_folder(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = make_spike_session(folder / "s.nwb")
+    before = look_at(tmp_path)
+    try:
+        path.chmod(0o444)
+        check_refusal(run_cli("fit", path), "s.nwb|read-only|--output")
+        path.chmod(0o644)
+        folder.chmod(0o555)
+        check_refusal(run_cli("fit", path), "folder|read-only|--output")
+    finally:
+        folder.chmod(0o755)
+    assert look_at(tmp_path) == before
+
+
+def test_a_file_size_limit_met_while_writing(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    path = make_spike_session(tmp_path / "s.nwb")
+    before = look_at(tmp_path)
+    limit = path.stat().st_size + 100_000  # the copy fits, the fit does not
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = run_cli("fit", path, "--dim", 2, "--steps", 2, preexec_fn=limit_files)
+    check_refusal(done, "s.nwb|disk")
+    assert look_at(tmp_path) == before
+
+
+def test_a_full_disk(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    path = make_spike_session(tmp_path / "s.nwb")
+    with mounted_tmpfs(tmp_path / "disk", path.stat().st_size + 300_000) as mounted:
+        if not mounted:
+            pytest.skip("mounting a small file system needs more rights than this process has")
+        path = Path(shutil.copy(path, tmp_path / "disk" / "s.nwb"))
+        before = look_at(tmp_path)
+        check_refusal(run_cli("fit", path, "--dim", 2, "--steps", 2), "s.nwb|disk")
+        assert look_at(tmp_path) == before
+
+
+def test_an_existing_fit_and_a_fit_of_a_newer_schema(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    path = make_spike_session(tmp_path / "s.nwb")
+    fit = ("fit", path, "--dim", 2, "--steps", 2)
+    done = run_cli(*fit, "--quiet")
+    assert (done.code, done.stdout, done.stderr) == (0, "", "")
+    before = look_at(tmp_path)
+    check_refusal(run_cli(*fit), "units_dim2|--overwrite|--name")
+    assert look_at(tmp_path) == before
+
+    assert run_cli(*fit, "--overwrite").code == 0
+    assert run_cli(*fit, "--name", "again").code == 0
+    assert json.loads(run_cli("info", path, "--json").stdout)["fits"] == ["again", "units_dim2"]
+
+    raise_schema_of_fits(path)
+    before = look_at(tmp_path)
+    check_refusal(run_cli(*fit, "--name", "third"), "s.nwb|9.0.0|0.1.0")
+    assert look_at(tmp_path) == before
+
+
+def test_an_existing_output_is_kept(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:
+    path = make_spike_session(tmp_path / "s.nwb")
+    (tmp_path / "out.nwb").write_bytes(b"precious")
+    before = look_at(tmp_path)
+    check_refusal(run_cli("fit", path, "-o", tmp_path / "out.nwb"), "out.nwb|exists")
+    assert look_at(tmp_path) == before
+    assert os.listdir(tmp_path).count("s.nwb") == 1
