@@ -1,122 +1,18 @@
-"""Recordings whose truth is known: a rotating ball, a Lorenz system and centre-out reaches.
-
-Each function returns a `Simulation`, a recording as `nwb_dcf.recording` defines it beside the truth
-that made it, on the same frames. The same seed gives the same values.
-"""
+"""Spikes driven by latents that are known: a Lorenz system, and reaches to targets on a circle."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from scipy.integrate import solve_ivp
 from scipy.ndimage import gaussian_filter1d
 
-from .errors import DataError, ParameterError
-from .recording import channel_dim, iterate_segments, make_recording
+from ..errors import DataError
+from ..recording import channel_dim, make_recording
+from .simulation import Simulation, require_counts, require_positive
 
 TRIAL_GAP_S = 0.5  # between trials, so that nothing can be joined across them by accident
 FIRST_TRIAL_S = 10.0  # a session clock that does not start at zero
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """A recording and what made it.
-
-    Attributes
-    ----------
-    recording : xarray.Dataset
-        What an experimenter would have.
-    truth : xarray.Dataset
-        What nobody would have, along the same ``time``.
-    """
-
-    recording: xr.Dataset
-    truth: xr.Dataset
-
-    @property
-    def videos(self) -> list[np.ndarray]:
-        """Values of each segment, arrays of shape (time, channel)."""
-        return list(iterate_segments(self.recording))
-
-
-def simulate_ball(
-    n_videos: int = 10,
-    n_frames: int = 50,
-    size: int = 28,
-    *,
-    step: float = 2 * np.pi / 25,
-    speed_spread: float = 0.1,
-    seed: int = 0,
-) -> Simulation:
-    """Film a soft ball on a circle around the centre of the image.
-
-    Each video starts at a random angle and keeps a speed of its own. The frames lie on a ring, one
-    number for each, yet their variance is spread over some ten principal axes: the first three hold
-    about 0.52 of it.
-
-    Parameters
-    ----------
-    n_videos, n_frames : int
-        Videos (segments), and frames in each, one second apart.
-    size : int
-        Height and width of a frame in pixels.
-    step : float
-        Mean angle from one frame to the next, radians.
-    speed_spread : float
-        Standard deviation of the videos' speeds, as a fraction of `step`.
-    seed : int
-        Seed of all randomness.
-
-    Returns
-    -------
-    Simulation
-        ``recording["data"]`` (time, channel): float32 in [0, 1], a frame per row, pixels row by row.
-        ``truth["angle"]`` (time,): radians, not wrapped. ``truth["frames"]`` (time, y, x): the frames.
-
-    Raises
-    ------
-    ParameterError
-        If a count is below 1 or the frame below 8 pixels.
-
-    Notes
-    -----
-    The ball's standard deviation is 0.075 of the frame's width and its orbit a quarter of it.
-
-    Examples
-    --------
-    >>> simulation = simulate_ball(n_videos=2, n_frames=5)
-    >>> [video.shape for video in simulation.videos]
-    [(5, 784), (5, 784)]
-    """
-    _require_counts(n_videos=n_videos, n_frames=n_frames)
-    if size < 8:
-        raise ParameterError(f"size is {size} pixels", fix="give 8 or more")
-    rng = np.random.default_rng(seed)
-    start = rng.uniform(0, 2 * np.pi, n_videos)
-    speed = step * (1 + speed_spread * rng.standard_normal(n_videos))
-    angle = (start[:, None] + speed[:, None] * np.arange(n_frames)).ravel()
-
-    centre, orbit, sd = (size - 1) / 2, size / 4, 0.075 * size
-    y, x = np.mgrid[:size, :size] - centre
-    squared_distance = (x - orbit * np.cos(angle)[:, None, None]) ** 2 + (y - orbit * np.sin(angle)[:, None, None]) ** 2
-    frames = np.exp(-squared_distance / (2 * sd**2)).astype(np.float32)
-
-    segment = np.repeat(np.arange(n_videos), n_frames)
-    time = np.arange(n_videos * n_frames) + segment.astype(np.float64)
-    recording = make_recording(
-        frames.reshape(len(frames), -1),
-        time,
-        segment_index=segment,
-        source={"path": "simulate_ball", "type": "Simulation"},
-        notes=[f"Simulated: a rotating ball, seed {seed}."],
-    )
-    truth = xr.Dataset(
-        {"angle": ("time", angle, {"units": "rad"}), "frames": (("time", "y", "x"), frames)},
-        coords={"time": recording["time"]},
-    )
-    return Simulation(recording, truth)
 
 
 def simulate_lorenz(
@@ -161,8 +57,8 @@ def simulate_lorenz(
     The map is a random network of 32 tanh features whose output is exponentiated, so that three
     principal axes of the rates are not enough.
     """
-    _require_counts(n_trials=n_trials, n_bins=n_bins, n_units=n_units)
-    _require_positive(bin_width_s=bin_width_s, mean_rate_hz=mean_rate_hz, speed=speed)
+    require_counts(n_trials=n_trials, n_bins=n_bins, n_units=n_units)
+    require_positive(bin_width_s=bin_width_s, mean_rate_hz=mean_rate_hz, speed=speed)
     rng = np.random.default_rng(seed)
     start = rng.normal(scale=8.0, size=(3, n_trials)) + np.array([0.0, 0.0, 25.0])[:, None]
 
@@ -233,8 +129,8 @@ def simulate_reach(
     >>> dict(simulation.truth.sizes)
     {'time': 40, 'latent': 3, 'unit': 5}
     """
-    _require_counts(n_trials=n_trials, n_bins=n_bins, n_units=n_units, n_latents=n_latents, n_directions=n_directions)
-    _require_positive(bin_width_s=bin_width_s, mean_rate_hz=mean_rate_hz)
+    require_counts(n_trials=n_trials, n_bins=n_bins, n_units=n_units, n_latents=n_latents, n_directions=n_directions)
+    require_positive(bin_width_s=bin_width_s, mean_rate_hz=mean_rate_hz)
     rng = np.random.default_rng(seed)
     target = rng.permutation(np.arange(n_trials) % n_directions)
     angle = 2 * np.pi * target / n_directions
@@ -338,15 +234,3 @@ def _count_spikes(
         coords={"time": recording["time"], "unit": recording["unit"]},
     )
     return Simulation(recording, truth)
-
-
-def _require_counts(**values: int) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ParameterError(f"{name} is {value!r}", fix="give a whole number, 1 or more")
-
-
-def _require_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not (np.isfinite(value) and value > 0):
-            raise ParameterError(f"{name} is {value!r}", fix="give a number above 0")
