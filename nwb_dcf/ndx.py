@@ -42,17 +42,15 @@ class LatentSeries(_LatentSeries):  # type: ignore[misc]
     Raises
     ------
     DataError
-        If data are not two-dimensional or timestamps differ from them in number.
+        If data are not two-dimensional.
     """
 
-    @docval(*get_docval(_LatentSeries.__init__))
+    @docval(*get_docval(_LatentSeries.__init__))  # type: ignore[untyped-decorator]
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         shape = get_data_shape(self.data)
         if shape is None or len(shape) != 2:
             raise DataError(f"data have shape {shape}", where=self.name, fix="give an array (time, latent)")
-        if self.rate is None and self.num_samples != len(self.timestamps):
-            raise DataError(f"{self.num_samples} rows of data for {len(self.timestamps)} timestamps", where=self.name)
 
 
 @register_class("DynamicCompressionFlow", NAMESPACE)
@@ -65,7 +63,7 @@ class DynamicCompressionFlow(_DynamicCompressionFlow):  # type: ignore[misc]
         If its parts disagree about the number of channels or axes.
     """
 
-    @docval(*get_docval(_DynamicCompressionFlow.__init__))
+    @docval(*get_docval(_DynamicCompressionFlow.__init__))  # type: ignore[untyped-decorator]
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         loadings = get_data_shape(self.loadings)

@@ -44,7 +44,11 @@ def read_everything(path: str, name: str) -> None:
         for neurodata in nwbfile.objects.values():
             for field in list(getattr(neurodata, "fields", {})):
                 getattr(neurodata, field)
-        latents = nwbfile.processing["dcf"][name]["latents"]
+        fit = nwbfile.processing["dcf"][name]
+        for table in (fit.segments, fit.axes, fit.training):
+            if not len(table.to_dataframe().columns):
+                raise RuntimeError(f"table {table.name} has no columns")
+        latents = fit["latents"]
         if latents.data.ndim != 2 or len(latents.get_timestamps()) != len(latents.data):
             raise RuntimeError("latents and their times differ in number")
 
@@ -103,14 +107,19 @@ def describe_tree(file: h5py.File) -> dict[str, Any]:
 
 def _describe_attribute(item: Any, key: str) -> str:
     value = item.attrs[key]
-    if isinstance(value, h5py.Reference):
-        return f"-> {item.file[value].name if value else None}"
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return repr([f"-> {item.file[v].name}" if isinstance(v, h5py.Reference) and v else str(v) for v in value.flat])
     if isinstance(value, h5py.Empty):
         return f"empty {value.dtype}"
     array = np.asarray(value)
+    if array.dtype.kind == "O":  # texts and references
+        return repr([_describe_target(item.file, v) if isinstance(v, h5py.Reference) else str(v) for v in array.flat])
     return f"{array.dtype} {array.shape} {array.tolist()!r}"
+
+
+def _describe_target(file: h5py.File, reference: h5py.Reference) -> str:
+    try:
+        return f"-> {file[reference].name}"
+    except (KeyError, ValueError):
+        return "-> nothing"
 
 
 def compare_trees(before: dict[str, Any], after: dict[str, Any], place: str) -> None:

@@ -57,7 +57,7 @@ def test_traps_that_make_files_unreadable_are_avoided() -> None:
 def test_importing_the_extension_loads_neither_torch_nor_xarray() -> None:
     script = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); import nwb_dcf.ndx\n"
-        "print([m for m in ('torch', 'xarray', 'scipy') if m in sys.modules])"
+        "print([m for m in ('torch', 'xarray') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -94,5 +94,5 @@ def test_a_container_whose_parts_disagree_is_refused(part: str) -> None:
     wrong = np.ones(4) if part == "mean" else DynamicTableRegion(name="units", data=[0], description="x", table=axes)
     with pytest.raises(DataError):
         DynamicCompressionFlow(**{**parts, part: wrong})
-    with pytest.raises(DataError, match="2 rows of data for 3 timestamps"):
-        LatentSeries(name="latents", data=np.ones((2, 1)), timestamps=[0.0, 1.0, 2.0], unit="a.u.")
+    with pytest.raises(DataError, match="give an array"):
+        LatentSeries(name="latents", data=np.ones(3), timestamps=[0.0, 1.0, 2.0], unit="a.u.")

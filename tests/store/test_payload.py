@@ -49,7 +49,9 @@ def test_names_of_channels_and_of_latents_come_back() -> None:
 def test_what_is_new_finds_its_place_by_its_dims() -> None:
     result = make_result(np.arange(4))
     extended = result.dataset.assign(
-        residual=(("time", "latent"), np.ones((62, 3))), null_r2=("component", np.zeros(4)), loss_context=("step", np.ones(5))
+        residual=(("time", "latent"), np.ones((62, 3))),
+        null_r2=("component", np.zeros(4)),
+        loss_context=("step", np.ones(5)),
     )
     stored = to_result(to_payload(type(result)(extended, {}, {}, b"w"), **VERSIONS), name="")
     for name in ("residual", "null_r2", "loss_context"):

@@ -23,7 +23,14 @@ from .synthetic import assert_same_result, digest, result_for
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these tests fork and kill")
 
-STAGES = ["copy_beside", "append.py", "sync", "verify.py", "replace"]
+# A moment after one stage is the moment before the next.
+MOMENTS = [
+    ("copy_beside", "before"),
+    ("copy_beside", "after"),
+    ("append.py", "after"),
+    ("replace", "before"),
+    ("replace", "after"),
+]
 
 
 def in_child(action: Callable[[], Any]) -> int:
@@ -81,11 +88,8 @@ def test_killed_at_very_many_random_moments(session: Path) -> None:
     assert 0 < kill_randomly(session, 60, 1.3 * needed_s) < 60
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "moment"), MOMENTS)
 def test_killed_around_each_stage(session: Path, stage: str, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if stage in ("append.py", "sync", "verify.py") and moment == "after":
-        pytest.skip("the moment before the next stage")
     result, before = result_for(session), digest(session)
 
     def deadly(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,24 +159,15 @@ def test_a_second_writer_is_refused_in_the_end(session: Path, monkeypatch: pytes
 
 def spoil(copy: str, what: str) -> None:
     with h5py.File(copy, "r+") as file:
+        fit = file["processing/dcf/units_dim3"]
         if what == "stored array":
-            file["processing/dcf/units_dim3/latents/data"][0, 0] += 1
-        elif what == "another object":
-            del file["units/id"]
-        elif what == "another attribute":
-            file["units"].attrs["description"] = "changed"
-        elif what == "something added":
-            file["acquisition/extra"] = 1.0
+            fit["latents/data"][0, 0] += 1
         elif what == "unreadable":
-            del file["processing/dcf/units_dim3/segments"].attrs["colnames"]
+            del fit["segments"].attrs["colnames"]
 
 
-@pytest.mark.parametrize(
-    "what", ["stored array", "another object", "another attribute", "something added", "unreadable", "original changed"]
-)
-def test_a_copy_that_does_not_verify_never_replaces(
-    session: Path, what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("what", ["stored array", "unreadable", "original changed"])
+def test_a_copy_that_does_not_verify_never_replaces(session: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run_clean = write.run_clean
 
     def run_and_spoil(script: str, request: dict[str, Any], **place: Any) -> dict[str, Any]:

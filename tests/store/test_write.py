@@ -11,7 +11,6 @@ import pytest
 
 from nwb_dcf.errors import StoreError
 from nwb_dcf.store import check_writable, list_results, read_result, write_result
-from nwb_dcf.store.replacement import work_folder_of
 
 from .synthetic import assert_same_result, digest, make_result, result_for
 
@@ -122,7 +121,11 @@ def test_what_is_no_nwb_file_is_refused(tmp_path: Path) -> None:
     text.write_text("not HDF5" * 100)
     with h5py.File(tmp_path / "plain.nwb", "w") as file:
         file["x"] = 1
-    for name, what in [("absent.nwb", "no such file"), ("text.nwb", "not an HDF5 file"), ("plain.nwb", "not an NWB 2 file")]:
+    for name, what in [
+        ("absent.nwb", "no such file"),
+        ("text.nwb", "not an HDF5 file"),
+        ("plain.nwb", "not an NWB 2 file"),
+    ]:
         for call in (list_results, read_result):
             with pytest.raises(StoreError, match=what):
                 call(tmp_path / name)
@@ -184,7 +187,9 @@ def test_a_source_of_another_file_is_not_linked_and_said(session: Path) -> None:
 
 
 def _open_elsewhere(path: Path, mode: str) -> "subprocess.Popen[str]":
-    script = "import h5py, sys; f = h5py.File(sys.argv[1], sys.argv[2]); print('open', flush=True); sys.stdin.readline()"
+    script = (
+        "import h5py, sys; f = h5py.File(sys.argv[1], sys.argv[2]); print('open', flush=True); sys.stdin.readline()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", script, str(path), mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
