@@ -50,9 +50,8 @@ def main(folder: str = ".", steps: int = 300) -> float:
     # 6. The model comes back from the file too, and works on any recording of the same units.
     dcf = nwb_dcf.DCF.from_result(nwb_dcf.read_result(session))
     again = dcf.transform(nwb_dcf.read_recording(session, bin_width_s=0.02))
-    print(
-        f"the stored model gives the stored latents: largest difference {np.abs(again['data'].values - latents).max():.1e}"
-    )
+    difference = np.abs(again["data"].values - latents).max()
+    print(f"the stored model gives the stored latents: largest difference {difference:.1e}")
     return float(r2)
 
 
