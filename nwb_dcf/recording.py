@@ -146,7 +146,8 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
                 fix="build recordings with nwb_dcf.read_recording or nwb_dcf.recording.make_recording",
             )
     dim = channel_dim(recording)
-    where = str(recording.attrs.get("source", {}).get("path", "")) or None
+    source = recording.attrs.get("source", {})
+    where = ": ".join(str(source[key]) for key in ("file", "path") if source.get(key)) or None
     values, time = recording["data"].values, recording["time"].values
     index = recording["segment_index"].values
     if 0 in values.shape:

@@ -44,7 +44,8 @@ class Bins:
     @property
     def stop(self) -> np.ndarray:
         """End of the last bin of each block, seconds."""
-        return self.start + self.n_bins * self.width_s
+        stop: np.ndarray = self.start + self.n_bins * self.width_s
+        return stop
 
     @property
     def frame_block(self) -> np.ndarray:
@@ -56,7 +57,8 @@ class Bins:
         """Left edge of each bin in seconds, shape (time,)."""
         first = np.cumsum(self.n_bins) - self.n_bins
         number = np.arange(self.n_bins.sum()) - np.repeat(first, self.n_bins)
-        return np.repeat(self.start, self.n_bins) + number * self.width_s
+        left: np.ndarray = np.repeat(self.start, self.n_bins) + number * self.width_s
+        return left
 
     @property
     def centre(self) -> np.ndarray:

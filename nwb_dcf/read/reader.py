@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +9,11 @@ import xarray as xr
 
 from ..config import ReadConfig
 from ..errors import ParameterError
-from .catalog import choose_source, describe_sources
 from .series import read_series
 from .session import open_session
+from .sources import choose_source, describe_sources
 from .spikes import read_units
+from .tables import INVALID
 
 
 def read_recording(
@@ -85,9 +85,11 @@ def read_recording(
     with open_session(path) as session:
         sources = describe_sources(session)
         chosen = choose_source(session, sources, config.source)
-        config = dataclasses.replace(config, source=chosen.path)
-        obj = next(obj for found, obj in session.find_objects(object) if found == chosen.path)
+        obj = session.find_object(chosen.path)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
+        invalid = session.nwbfile.invalid_times
+        if invalid is not None and len(invalid):
+            notes.append(f"the file marks {len(invalid)} intervals as invalid ({INVALID}); they are read like the rest")
         if chosen.kind == "units":
             return read_units(session, chosen.path, obj, config, notes)
         return read_series(session, chosen.path, obj, config, notes, kind=chosen.recording_kind)

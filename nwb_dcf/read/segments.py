@@ -10,7 +10,7 @@ import numpy as np
 from ..config import ReadConfig
 from ..errors import DataError, ParameterError
 from .session import Session
-from .tables import TRIALS, IntervalTable, find_table, list_tables
+from .tables import INVALID, TRIALS, IntervalTable, find_table, list_tables
 from .where import select_rows
 
 TOUCH_S = 1e-6
@@ -105,7 +105,7 @@ def choose_segments(session: Session, config: ReadConfig, recorded: Stretches, s
         return _whole_stretches(recorded, "trials are not used, as asked")
     if config.trials != "auto":
         return cut_trials(find_table(session, config.trials), config, recorded, step_s)
-    tables = list_tables(session)
+    tables = [table for table in list_tables(session) if table.path != INVALID]
     trials = next((table for table in tables if table.path == TRIALS), None)
     if trials is None:
         others = ", ".join(table.path for table in tables)
@@ -143,20 +143,20 @@ def cut_trials(table: IntervalTable, config: ReadConfig, recorded: Stretches, st
     if config.align is not None and config.window is not None:
         time = _read_alignment(table, config.align)[rows]
         start, stop = time + config.window[0], time + config.window[1]
-        unknown = f"its {config.align} is NaN"
+        unknown = f"without a finite {config.align}"
     else:
         start, stop = table.start_s[rows], table.stop_s[rows]
-        unknown = "its start and stop are not finite or not in order"
+        unknown = "without a finite start before a finite stop"
 
     reasons = np.full(len(rows), "", dtype=object)
     finite = np.isfinite(start) & np.isfinite(stop) & (start < stop)
     reasons[~finite] = unknown
-    length = np.where(finite, stop - start, 0.0)
+    length = np.subtract(stop, start, out=np.zeros(len(rows)), where=finite)
     short = finite & (length / step_s < 2 - 1e-6)
-    reasons[short] = f"it is shorter than two bins of {step_s:.4g} s"
+    reasons[short] = f"shorter than two bins of {step_s:.4g} s"
     observed = np.where(finite, recorded.observed_s(np.where(finite, start, 0.0), np.where(finite, stop, 0.0)), 0.0)
     outside = finite & ~short & (observed <= 0 if recorded.exact else observed < length / 2)
-    reasons[outside] = f"it lies outside the recording ({recorded.span})"
+    reasons[outside] = f"outside the recording ({recorded.span})"
 
     kept = np.flatnonzero(reasons == "")
     if len(kept) == 0:
@@ -175,6 +175,9 @@ def cut_trials(table: IntervalTable, config: ReadConfig, recorded: Stretches, st
     chosen = f" where {config.where}" if config.where else ""
     notes = [f"segments are the intervals of {table.path}{chosen}{window}: {len(kept)} of {len(table.row_id)}"]
     notes += [f"{count} trials left out: {why}" for why, count in _count(reasons).items()]
+    beyond = length[kept] - observed[kept] > step_s
+    if not recorded.exact and beyond.any():
+        notes.append(f"{int(beyond.sum())} trials reach beyond the first or last spike ({recorded.span})")
     return Segments(
         start=start[kept],
         stop=stop[kept],
@@ -223,7 +226,7 @@ def _read_alignment(table: IntervalTable, name: str) -> np.ndarray:
 
 def _refuse_all(table: IntervalTable, reasons: np.ndarray) -> DataError:
     counts = _count(reasons)
-    each = "; ".join(f"of {count} {why}" for why, count in counts.items())
+    each = ", ".join(f"{count} {why}" for why, count in counts.items())
     if not counts:
         return DataError("the table has no rows", where=table.where, fix="use --trials none or another table")
     why = max(counts, key=lambda reason: counts[reason])

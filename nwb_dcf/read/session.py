@@ -44,6 +44,10 @@ class Session:
         """Name the object at `path` for an error."""
         return f"{self.path}: {path}"
 
+    def find_object(self, path: str) -> Any:
+        """Return the object at `path`, which must exist."""
+        return next(obj for obj in self.nwbfile.objects.values() if self.path_of(obj) == path)
+
     def find_objects(self, *types: type) -> list[tuple[str, Any]]:
         """Return (path, object) of every object of `types`, by path, the fits of this package aside."""
         found = [(self.path_of(obj), obj) for obj in self.nwbfile.objects.values() if isinstance(obj, types)]

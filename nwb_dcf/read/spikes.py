@@ -11,7 +11,7 @@ import xarray as xr
 from ..config import ReadConfig
 from ..errors import DataError, ParameterError, SourceError
 from ..recording import make_recording
-from .bins import MIN_SHARE, Bins, count_spikes, intersect_intervals, make_bins, observed_share
+from .bins import MIN_SHARE, count_spikes, intersect_intervals, make_bins, observed_share
 from .provenance import describe_source
 from .segments import Stretches, choose_segments
 from .session import Session
@@ -88,7 +88,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
         share = observed_share(trains.observed, bins)
         corrected = (share < 1) & (share >= MIN_SHARE)
         counts /= np.where(corrected, share, 1)
-        bins, kept = bins.keep((share >= MIN_SHARE).all(axis=1))
+        bins, kept = bins.keep(share.min(axis=1) >= MIN_SHARE)
         if len(kept) == 0:
             raise DataError(
                 "no two successive bins in which every unit was observed for half of the bin",

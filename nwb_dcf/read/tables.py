@@ -13,6 +13,7 @@ from ..errors import SourceError
 from .session import Session
 
 TRIALS = "/intervals/trials"
+INVALID = "/intervals/invalid_times"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def read_columns(table: Any) -> dict[str, np.ndarray]:
         dtype = getattr(data, "dtype", None)
         if dtype is not None and np.dtype(dtype).kind not in "biufOSU":
             continue
-        values = _to_text_or_numbers(data[:])
+        values = _to_text_or_numbers(column.data[:])
         if values is not None:
             columns[name] = values
     return columns

@@ -1,0 +1,312 @@
+"""Small NWB files for tests: sound sessions, and sessions with one fault each.
+
+>>> make_spike_session(tmp_path / "s.nwb", n_units=5)                                   # doctest: +SKIP
+>>> make_faulty_session(tmp_path / "s.nwb", "overlapping trials")                       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from pynwb import NWBHDF5IO, NWBFile, TimeSeries
+from pynwb.epoch import TimeIntervals
+from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
+
+Trials = Sequence[tuple[float, float]]
+
+
+def new_nwbfile(identifier: str = "test") -> NWBFile:
+    """An empty session."""
+    return NWBFile("a session made for a test", identifier, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def write_nwbfile(nwbfile: NWBFile, path: Path) -> Path:
+    with NWBHDF5IO(str(path), "w") as io:
+        io.write(nwbfile)
+    return path
+
+
+def simulate_spike_times(n_units: int = 8, duration_s: float = 30.0, start_s: float = 0.0, seed: int = 0) -> list[Any]:
+    """Spike times of units whose rates follow two slow oscillations: data of two dimensions, about 15 spikes/s."""
+    rng = np.random.default_rng(seed)
+    grid = np.arange(0, duration_s, 0.005)
+    phase = 2 * np.pi * grid / 1.7
+    latent = np.column_stack([np.cos(phase), np.sin(phase)])
+    rates = 15 * np.exp(latent @ rng.normal(0, 0.7, (2, n_units)))
+    spikes = rng.random(rates.shape) < rates * 0.005
+    return [start_s + grid[spikes[:, i]] + rng.uniform(0, 0.005, spikes[:, i].sum()) for i in range(n_units)]
+
+
+def add_trials(nwbfile: NWBFile, trials: Trials, columns: Mapping[str, Sequence[Any]] | None = None) -> None:
+    for name in columns or {}:
+        nwbfile.add_trial_column(name, f"column {name}")
+    for i, (start, stop) in enumerate(trials):
+        row = {name: values[i] for name, values in (columns or {}).items()}
+        nwbfile.add_trial(start_time=float(start), stop_time=float(stop), **row)
+
+
+def add_intervals(nwbfile: NWBFile, name: str, trials: Trials) -> None:
+    table = TimeIntervals(name=name, description=f"table {name}")
+    for start, stop in trials:
+        table.add_interval(start_time=float(start), stop_time=float(stop))
+    nwbfile.add_time_intervals(table)
+
+
+def make_spike_session(
+    path: Path,
+    *,
+    spike_times: Sequence[Any] | None = None,
+    n_units: int = 8,
+    duration_s: float = 30.0,
+    start_s: float = 0.0,
+    trials: Trials | str | None = "regular",
+    trial_columns: Mapping[str, Sequence[Any]] | None = None,
+    unit_columns: Mapping[str, Sequence[Any]] | None = None,
+    unit_ids: Sequence[int] | None = None,
+    obs_intervals: Sequence[Any] | None = None,
+    seed: int = 0,
+    change: Callable[[NWBFile], None] | None = None,
+) -> Path:
+    """Write a session of sorted spikes.
+
+    ``trials="regular"``: one of 1.2 s every 1.5 s, with columns ``direction`` (0 to 3), ``side`` (text) and
+    ``go_time`` (0.3 s after the start); None: no table; else (start, stop) pairs. `obs_intervals` holds one
+    array (interval, 2) a unit.
+    """
+    nwbfile = new_nwbfile()
+    if spike_times is None:
+        spike_times = simulate_spike_times(n_units, duration_s, start_s, seed)
+    for name in unit_columns or {}:
+        nwbfile.add_unit_column(name, f"column {name}")
+    for i, times in enumerate(spike_times):
+        row: dict[str, Any] = {name: values[i] for name, values in (unit_columns or {}).items()}
+        if obs_intervals is not None:
+            row["obs_intervals"] = np.asarray(obs_intervals[i], dtype=float)
+        nwbfile.add_unit(
+            spike_times=np.asarray(times, dtype=float), id=unit_ids[i] if unit_ids is not None else i, **row
+        )
+    if trials == "regular":
+        starts = start_s + np.arange(0.1, duration_s - 1.3, 1.5)
+        numbers = np.arange(len(starts)) % 4
+        columns = {
+            "direction": numbers.tolist(),
+            "side": ["left" if n < 2 else "right" for n in numbers],
+            "go_time": (starts + 0.3).tolist(),
+        }
+        add_trials(nwbfile, [(t, t + 1.2) for t in starts], columns)
+    elif trials is not None:
+        assert not isinstance(trials, str)
+        add_trials(nwbfile, trials, trial_columns)
+    if change is not None:
+        change(nwbfile)
+    return write_nwbfile(nwbfile, path)
+
+
+def simulate_series(n_samples: int = 600, n_channels: int = 5, seed: int = 0) -> Any:
+    """Values of shape (time, channel) that follow two oscillations, with some noise."""
+    rng = np.random.default_rng(seed)
+    phase = np.arange(n_samples) / 8
+    latent = np.column_stack([np.cos(phase), np.sin(phase)])
+    return latent @ rng.normal(size=(2, n_channels)) + 0.1 * rng.normal(size=(n_samples, n_channels))
+
+
+def make_series_session(
+    path: Path,
+    data: Any = None,
+    *,
+    name: str = "signal",
+    rate: float | None = 20.0,
+    starting_time: float | None = 0.0,
+    timestamps: Any = None,
+    trials: Trials | None = None,
+    change: Callable[[NWBFile], None] | None = None,
+    **settings: Any,
+) -> Path:
+    """Write a session with one TimeSeries in acquisition; `settings` go to it (unit, conversion, offset)."""
+    nwbfile = new_nwbfile()
+    clock = (
+        {"rate": rate, "starting_time": starting_time} if timestamps is None else {"timestamps": np.asarray(timestamps)}
+    )
+    values = simulate_series() if data is None else data
+    nwbfile.add_acquisition(TimeSeries(name=name, data=values, **{"unit": "a.u.", **settings}, **clock))
+    if trials is not None:
+        add_trials(nwbfile, trials)
+    if change is not None:
+        change(nwbfile)
+    return write_nwbfile(nwbfile, path)
+
+
+def make_roi_session(path: Path, *, names: Mapping[str, Sequence[str]], n_rois: int = 6, rate: float = 10.0) -> Path:
+    """Write ROI responses; `names` has the containers DfOverF, Fluorescence or acquisition, and the series in each.
+
+    ROI ids are 100, 101, ... and each series holds them in reverse order.
+    """
+    nwbfile = new_nwbfile()
+    device = nwbfile.create_device("microscope")
+    channel = OpticalChannel(name="channel", description="green", emission_lambda=520.0)
+    plane = nwbfile.create_imaging_plane(
+        name="plane",
+        optical_channel=channel,
+        description="",
+        device=device,
+        excitation_lambda=920.0,
+        indicator="GCaMP",
+        location="V1",
+    )
+    segmentation = ImageSegmentation()
+    table = segmentation.create_plane_segmentation("rois", plane, "rois")
+    for i in range(n_rois):
+        table.add_roi(pixel_mask=[(i, i, 1.0)], id=100 + i)
+    module = nwbfile.create_processing_module("ophys", "optical physiology")
+    module.add(segmentation)
+    for container, series in names.items():
+        rois = [
+            RoiResponseSeries(
+                name=name, data=simulate_series(300, n_rois, seed=i), rate=rate, unit="n.a.",
+                rois=table.create_roi_table_region("all", region=list(range(n_rois))[::-1]),
+            )
+            for i, name in enumerate(series)
+        ]  # fmt: skip
+        if container == "acquisition":
+            for one in rois:
+                nwbfile.add_acquisition(one)
+        else:
+            module.add({"DfOverF": DfOverF, "Fluorescence": Fluorescence}[container](roi_response_series=rois))
+    return write_nwbfile(nwbfile, path)
+
+
+def _with_nan() -> Any:
+    data = simulate_series()
+    data[100, 3] = np.nan
+    return data
+
+
+def _swap_first_spikes() -> list[Any]:
+    spikes = simulate_spike_times()
+    spikes[2][[4, 5]] = spikes[2][[5, 4]]
+    return spikes
+
+
+def _put_nan_spike() -> list[Any]:
+    spikes = simulate_spike_times()
+    spikes[2][4] = np.nan
+    return spikes
+
+
+def _cut_timestamps(path: Path, n: int) -> Path:
+    """Keep only n timestamps; pynwb itself refuses to write such a file, others do."""
+    with h5py.File(path, "r+") as file:
+        group = file["acquisition/signal"]
+        old = group["timestamps"]
+        values, attrs = old[:n], dict(old.attrs)
+        del group["timestamps"]
+        group["timestamps"] = values
+        group["timestamps"].attrs.update(attrs)
+    return path
+
+
+FAULTY: dict[str, tuple[Callable[[Path], Path], dict[str, Any], tuple[str, ...]]] = {
+    # fault: how to write it, arguments of read_recording that meet it, words of the error
+    "overlapping trials": (
+        lambda path: make_spike_session(path, trials=[(1, 3), (2.5, 5), (6, 8)]),
+        {"trials": "trials"},
+        ("overlap", "/intervals/trials", "rows 0 and 1"),
+    ),
+    "overlapping windows": (
+        lambda path: make_spike_session(path),
+        {"align": "go_time", "window": (-1.0, 1.0)},
+        ("overlap", "--window"),
+    ),
+    "short trials": (
+        lambda path: make_spike_session(path, trials=[(1, 1.03), (2, 2.03)]),
+        {"trials": "trials"},
+        ("2 shorter than two bins", "--bin"),
+    ),
+    "trials outside the recording": (
+        lambda path: make_spike_session(path, trials=[(1000, 1002), (1003, 1005)]),
+        {"trials": "trials"},
+        ("2 outside the recording", "clock"),
+    ),
+    "trials without a stop": (
+        lambda path: make_spike_session(path, trials=[(1, np.nan), (3, np.nan)]),
+        {"trials": "trials"},
+        ("2 without a finite start before a finite stop",),
+    ),
+    "unsorted spike times": (
+        lambda path: make_spike_session(path, spike_times=_swap_first_spikes()),
+        {},
+        ("unit 2", "not in order", "/units", "sort"),
+    ),
+    "NaN spike times": (
+        lambda path: make_spike_session(path, spike_times=_put_nan_spike()),
+        {},
+        ("unit 2", "NaN", "/units", "remove"),
+    ),
+    "no spikes": (
+        lambda path: make_spike_session(path, spike_times=[[], []]),
+        {"source": "units"},
+        ("no spike", "/units"),
+    ),
+    "NaN data": (
+        lambda path: make_series_session(path, _with_nan()),
+        {"source": "signal"},
+        ("channel 3", "5 s", "/acquisition/signal", "NaN"),
+    ),
+    "text data": (
+        lambda path: make_series_session(path, ["a", "b", "c"]),
+        {"source": "signal"},
+        ("text", "/acquisition/signal"),
+    ),
+    "frames": (
+        lambda path: make_series_session(path, np.zeros((5, 4, 4, 2))),
+        {"source": "signal"},
+        ("(5, 4, 4, 2)", "/acquisition/signal"),
+    ),
+    "one sample": (
+        lambda path: make_series_session(path, np.zeros((1, 3))),
+        {"source": "signal"},
+        ("(1, 3)", "too few"),
+    ),
+    "constant data": (
+        lambda path: make_series_session(path, np.ones((50, 3))),
+        {"source": "signal"},
+        ("constant", "/acquisition/signal"),
+    ),
+    "timestamps of another number": (
+        lambda path: _cut_timestamps(make_series_session(path, timestamps=np.arange(600) / 20), 590),
+        {"source": "signal"},
+        ("590 timestamps for 600 samples",),
+    ),
+    "timestamps that go back": (
+        lambda path: make_series_session(path, simulate_series(4), timestamps=[0.0, 1.0, 0.5, 2.0]),
+        {"source": "signal"},
+        ("do not increase", "0.5 s follows 1 s at sample 2"),
+    ),
+    "NaN timestamps": (
+        lambda path: make_series_session(path, simulate_series(4), timestamps=[0.0, np.nan, 0.5, 2.0]),
+        {"source": "signal"},
+        ("timestamps are NaN", "sample 1"),
+    ),
+    "rate zero": (
+        lambda path: make_series_session(path, rate=0.0),
+        {"source": "signal"},
+        ("sampling rate is 0 Hz", "/acquisition/signal"),
+    ),
+    "rate NaN": (
+        lambda path: make_series_session(path, rate=np.nan),
+        {"source": "signal"},
+        ("sampling rate is nan Hz",),
+    ),
+    "nothing to fit": (lambda path: make_series_session(path), {}, ("--source: signal",)),
+    "empty file": (lambda path: write_nwbfile(new_nwbfile(), path), {}, ("no other units or TimeSeries",)),
+}
+
+
+def make_faulty_session(path: Path, fault: str) -> Path:
+    """Write a session with one fault, one of `FAULTY`."""
+    return FAULTY[fault][0](path)
