@@ -1,6 +1,7 @@
 import h5py
 import numpy as np
 import pytest
+from pynwb import TimeSeries
 from pynwb.ecephys import ElectricalSeries
 
 from nwb_dcf.errors import DataError, ParameterError
@@ -157,3 +158,14 @@ def test_hash_follows_data_and_clock(tmp_path):
     with h5py.File(path, "r+") as file:
         file["acquisition/signal/data"][0, 0] += 1
     assert len({before, moved, read_recording(path, "signal").attrs["source"]["sha256"]}) == 3
+
+
+def test_timestamps_shared_by_link_are_followed(tmp_path):
+    stamps = 3 + np.arange(20) * 0.5
+
+    def add(file):
+        first = file.acquisition["signal"]
+        file.add_acquisition(TimeSeries(name="other", data=simulate_series(20, 2), unit="cm", timestamps=first))
+
+    path = make_series_session(tmp_path / "s.nwb", simulate_series(20), timestamps=stamps, change=add)
+    np.testing.assert_array_equal(read_recording(path, "other")["time"], stamps)
