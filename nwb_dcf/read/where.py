@@ -114,13 +114,13 @@ class _Condition:
 
     def compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> np.ndarray:
         a, b = self.walk(left), self.walk(right)
-        if isinstance(op, ast.In | ast.NotIn):
+        if isinstance(op, ast.In | ast.NotIn):  # codespell:ignore notin
             if not isinstance(b, tuple) or not isinstance(a, np.ndarray):
                 raise self.refuse("uses 'in' otherwise than: column in ('a', 'b')")
             for item in b:
                 self.check_comparable(a, item)
             found = np.isin(a, np.asarray(b)) if b else np.zeros(len(a), bool)
-            return ~found if isinstance(op, ast.NotIn) else found
+            return ~found if isinstance(op, ast.NotIn) else found  # codespell:ignore notin
         if isinstance(a, tuple) or isinstance(b, tuple) or type(op) not in COMPARE:
             raise self.refuse("compares in a way that is not allowed")
         if not (isinstance(a, np.ndarray) or isinstance(b, np.ndarray)):
