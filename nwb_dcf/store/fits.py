@@ -19,6 +19,7 @@ MODULE = "processing/dcf"
 NAMESPACE = "ndx-dcf"
 TYPE = "DynamicCompressionFlow"
 SCHEMA_VERSION = "0.1.0"
+_MALFORMED = (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError)
 _LINKS = ("units", "source_units", "source_series")
 
 
@@ -39,10 +40,16 @@ def list_results(path: str | Path) -> list[dict[str, Any]]:
     Raises
     ------
     StoreError
-        If the file cannot be opened.
+        If the file cannot be opened, or a fit in it is malformed.
     """
     with open_nwb(path) as file:
-        return [_describe_fit(file[f"{MODULE}/{name}"]) for name in find_fits(file)]
+        fits = []
+        for name in find_fits(file):
+            try:
+                fits.append(_describe_fit(file[f"{MODULE}/{name}"]))
+            except _MALFORMED as error:
+                raise _explain_malformed(error, path, name) from error
+        return fits
 
 
 def read_result(path: str | Path, name: str | None = None) -> DCFResult:
@@ -79,8 +86,8 @@ def read_result(path: str | Path, name: str | None = None) -> DCFResult:
         group = file[f"{MODULE}/{name}"]
         try:
             return to_result(_read_payload(group), name=name)
-        except (KeyError, ValueError, OSError) as error:
-            raise StoreError(f"the fit cannot be read: {error}", where=f"{path}: /{MODULE}/{name}") from error
+        except _MALFORMED as error:
+            raise _explain_malformed(error, path, name) from error
 
 
 def open_nwb(path: str | Path) -> h5py.File:
@@ -151,6 +158,11 @@ def _describe_fit(group: h5py.Group) -> dict[str, Any]:
         "created": provenance.get("created"),
         "schema_version": str(_attribute(group, "schema_version")),
     }
+
+
+def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreError:
+    what = f"the fit cannot be read ({type(error).__name__}: {error})"
+    return StoreError(what, where=f"{path}: /{MODULE}/{name}", fix="fit again with overwrite (--overwrite)")
 
 
 def _read_payload(group: h5py.Group) -> Payload:

@@ -80,7 +80,7 @@ def lock_work_folder(target: Path, *, wait_s: float | None = None) -> Iterator[P
 
 def _acquire(folder: Path, wait_s: float) -> FileLock:
     while True:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)  # the copy is nobody else's business meanwhile
         lock = FileLock(folder / _LOCK, timeout=wait_s)
         try:
             lock.acquire()

@@ -20,7 +20,7 @@ from .. import __version__
 from ..errors import StoreError
 from ..result import DCFResult
 from .clean import explain_failure, run_clean
-from .fits import MODULE, SCHEMA_VERSION, find_fits, is_fit, open_nwb, refuse_newer_schema
+from .fits import MODULE, SCHEMA_VERSION, find_fits, is_fit, open_nwb, read_result, refuse_newer_schema
 from .payload import Payload, to_payload
 from .replacement import FileState, copy_beside, lock_work_folder, remove_leftovers, sync
 
@@ -161,6 +161,7 @@ def _write_locked(
         added = run_clean("append.py", {**request, "source_id": source_id}, **place)
         sync(copy)
         verified = run_clean("verify.py", request, **place)
+        read_result(copy, name)
         if FileState.of(original) != state:
             raise StoreError(
                 "the file was changed by another program while the fit was written",

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from nwb_dcf.store.verify import compare_trees, describe_tree
+from nwb_dcf.store.payload import Payload
+from nwb_dcf.store.verify import compare_payload, compare_trees, describe_tree
 
 PLACE = "/processing/dcf/units_dim3"
 
@@ -70,3 +71,22 @@ def test_what_pynwb_raises_and_what_we_add_is_no_difference(tmp_path: Path) -> N
         after["specifications/core/2.11.0/x"] = "{}"
         after.attrs["nwb_version"] = "2.11.0"
         compare_trees(describe_tree(before), describe_tree(after), PLACE)
+
+
+@pytest.mark.parametrize("spoilt", ["", "latents/data", "labels", "latents/rate", "config"])
+def test_a_stored_value_that_was_not_meant_is_seen(tmp_path: Path, spoilt: str) -> None:
+    meant = {"latents/data": np.ones((2, 2), np.float32), "labels": np.array(["a", "b"]), "latents/rate": np.array(5.0)}
+    meant["gaps"] = np.array([1.0, np.nan])
+    (tmp_path / "payload.npz").write_bytes(Payload(meant, {"config": "{}"}, {}).to_bytes())
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file["latents/data"] = meant["latents/data"] + np.float32(spoilt == "latents/data")
+        file["labels"] = ["a", "c" if spoilt == "labels" else "b"]
+        file["gaps"] = meant["gaps"]
+        file["latents/starting_time"] = 0.0
+        file["latents/starting_time"].attrs["rate"] = 5.1 if spoilt == "latents/rate" else 5.0
+        file["config"] = "[]" if spoilt == "config" else "{}"
+        if not spoilt:
+            compare_payload(file["/"], str(tmp_path / "payload.npz"))
+            return
+        with pytest.raises(RuntimeError, match=f"{spoilt} is not what was meant"):
+            compare_payload(file["/"], str(tmp_path / "payload.npz"))

@@ -1,9 +1,11 @@
 import dataclasses
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,6 +15,8 @@ from nwb_dcf.errors import StoreError
 from nwb_dcf.store import check_writable, list_results, read_result, write_result
 
 from .synthetic import assert_same_result, digest, make_result, result_for
+
+BACK_COMPAT = Path(__file__).parents[1] / "back_compat" / "ndx-dcf-0.1.0.nwb"
 
 
 def test_several_fits_and_overwriting_one(session: Path) -> None:
@@ -161,6 +165,26 @@ def test_a_fit_of_a_newer_schema_is_refused(session: Path, place: str) -> None:
         with pytest.raises(StoreError, match=r"holds fits of ndx-dcf 0\.10\.0, .*; upgrade nwb_dcf"):
             call()
     assert digest(session) == before
+
+
+@pytest.mark.parametrize("call", [list_results, read_result])
+@pytest.mark.parametrize("part", ["provenance", "not JSON", "clock", "a table"])
+def test_a_malformed_fit_is_said_in_one_line(tmp_path: Path, part: str, call: Any) -> None:
+    path = Path(shutil.copyfile(BACK_COMPAT, tmp_path / "s.nwb"))
+    with h5py.File(path, "r+") as file:
+        del file["processing/dcf/one_segment"]
+        fit = file["processing/dcf/units_dim3"]
+        if part == "not JSON":
+            del fit["provenance"]
+            fit["provenance"] = "__import__('os')"
+        else:
+            del fit[{"clock": "latents/timestamps", "a table": "segments/count"}.get(part, part)]
+    if call is list_results and part in ("clock", "a table"):
+        assert len(call(path)) == 1
+        return
+    with pytest.raises(StoreError, match=r"/processing/dcf/units_dim3: the fit cannot be read") as caught:
+        call(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_foreign_things_in_the_module_stay(session: Path) -> None:
