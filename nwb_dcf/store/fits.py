@@ -167,7 +167,6 @@ def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreEr
 
 def _read_payload(group: h5py.Group) -> Payload:
     arrays: dict[str, np.ndarray] = {}
-    units: dict[str, str] = {}
     texts = {key: _text(group, key) for key in ("config", "provenance", "summary")}
     for name, item in group.items():
         if name in texts or name in _LINKS:
@@ -178,10 +177,9 @@ def _read_payload(group: h5py.Group) -> Payload:
             arrays |= {f"{name}/{part}": _values(item[part]) for part in item}
             if "starting_time" in item:
                 arrays[f"{name}/rate"] = np.asarray(item["starting_time"].attrs["rate"])
-            units[name] = str(item["data"].attrs["unit"])
         elif "colnames" in item.attrs:
             arrays |= {f"{name}/{column}": _values(item[column]) for column in item.attrs["colnames"]}
-    return Payload(arrays, texts, {}, units)
+    return Payload(arrays, texts, {})
 
 
 def _values(dataset: h5py.Dataset) -> np.ndarray:

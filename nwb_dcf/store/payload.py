@@ -122,7 +122,12 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
     arrays |= {"segments/start_index": starts, "segments/count": counts}
     arrays["weights"] = np.frombuffer(result.weights, dtype=np.uint8)
     attrs = dict(dataset.attrs)
-    summary = {**attrs, "channel_dim": channel_dim, "latent": _labels(dataset, "latent")}
+    summary = {
+        **attrs,
+        "channel_dim": channel_dim,
+        "latent": _labels(dataset, "latent"),
+        "units": {str(n): str(v.attrs["units"]) for n, v in dataset.variables.items() if "units" in v.attrs},
+    }
     return Payload(
         arrays,
         {
@@ -148,19 +153,20 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     summary: dict[str, Any] = texts["summary"]
     channel_dim = summary.pop("channel_dim", "channel")
     latent = summary.pop("latent", None)
+    units: dict[str, str] = summary.pop("units", {})
     original = {stored: name for name, stored in RENAMED.items()}
     dims_of = {table: dim for dim, table in TABLES.items()}
     variables: dict[str, Any] = {}
     for path, values in arrays.items():
         head, _, tail = path.partition("/")
         if tail == "data":
-            variables[head] = (("time", "latent"), values, {"units": payload.units[head]})
+            variables[head] = (("time", "latent"), values)
         elif head in dims_of and tail not in ("start_index", "count", "id"):
             variables[original.get(tail, tail)] = (dims_of[head], values)
     counts = arrays["segments/count"]
     time = read_clock({k.partition("/")[2]: v for k, v in arrays.items() if k.startswith("latents/")})
     coords: dict[str, Any] = {
-        "time": ("time", time, {"units": "s"}),
+        "time": ("time", time),
         "segment_index": ("time", np.repeat(np.arange(len(counts)), counts)),
         "segment": ("segment", np.arange(len(counts))),
         channel_dim: (channel_dim, arrays["channels"]),
@@ -169,9 +175,9 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     }
     variables["loadings"] = ((channel_dim, "component"), arrays["loadings"])
     variables["mean"] = (channel_dim, arrays["mean"])
-    for variable in ("segment_start", "segment_stop"):
-        variables[variable] = (*variables[variable], {"units": "s"})
     dataset = xr.Dataset(variables, coords=coords, attrs=summary)
+    for variable, unit in units.items():
+        dataset[variable].attrs["units"] = unit
     return DCFResult(dataset, texts["config"], texts["provenance"], arrays["weights"].tobytes(), name)
 
 

@@ -6,12 +6,15 @@ import datetime
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import xarray as xr
 
 from ..errors import StoreError
 from ..recording import channel_dim, validate_recording
 from .replacement import lock_work_folder, sync
+
+_MARK = "nwb-dcf-simulated-"
 
 
 def write_session(
@@ -38,7 +41,7 @@ def write_session(
     description : str
         Description of the session.
     overwrite : bool
-        Whether a file at `path` may be replaced.
+        Whether a file at `path` may be replaced if this function made it; no other file ever is.
 
     Returns
     -------
@@ -57,8 +60,9 @@ def write_session(
     target = Path(path).resolve()
     if not target.parent.is_dir():
         raise StoreError("no such folder", where=str(target.parent), fix="make it first")
-    if target.exists() and not overwrite:
-        raise StoreError("the file exists", where=str(path), fix="name another file or folder, or allow overwrite")
+    if target.exists() and not (overwrite and _is_simulated(target)):
+        what = "the file exists and is no simulated session" if overwrite else "the file exists"
+        raise StoreError(what, where=str(path), fix="choose another folder or file name")
     validate_recording(recording)
     spike_times = draw_spike_times(recording, seed=seed)
     with lock_work_folder(target) as folder:
@@ -68,6 +72,14 @@ def write_session(
         os.replace(draft, target)
         sync(target.parent)
     return target
+
+
+def _is_simulated(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file["identifier"].asstr()[()]).startswith(_MARK)
+    except (OSError, KeyError, TypeError):
+        return False
 
 
 def _write_nwb(
@@ -85,7 +97,7 @@ def _write_nwb(
 
     nwbfile = NWBFile(
         session_description=description,
-        identifier=f"nwb-dcf-simulated-{seed}",
+        identifier=f"{_MARK}{seed}",
         session_start_time=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
         session_id=path.stem,
     )

@@ -46,7 +46,7 @@ def make_result(
         "segment_held_out": ("segment", np.arange(n_segments) % 3 == 1),
         "trial_direction": ("segment", rng.uniform(size=n_segments)),
         "trial_outcome": ("segment", np.array(["hit", "miss", "früh"] * 9)[:n_segments]),
-        "spectrum": ("component", np.sort(rng.uniform(0.1, 3, k_max))[::-1].copy()),
+        "spectrum": ("component", np.sort(rng.uniform(0.1, 3, k_max))[::-1].copy(), {"units": "1"}),
         "bottleneck_r2": ("component", curve),
         "pca_r2": ("component", 0.9 * curve),
         "loadings": ((channel_dim, "component"), loadings),

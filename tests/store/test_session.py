@@ -43,6 +43,12 @@ def test_an_existing_file_is_never_replaced_unasked(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"mine\.nwb: the file exists"):
         write_session(recording, path)
     assert digest(path) == before
+    with pytest.raises(StoreError, match="is no simulated session"):
+        write_session(recording, path, overwrite=True)
+    assert digest(path) == before
+    path.unlink()
+    write_session(recording, path)
+    before = digest(path)
     write_session(recording, path, overwrite=True)
     assert digest(path) != before
     with pytest.raises(StoreError, match="no such folder"):
