@@ -27,9 +27,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .demo import run_demo
     from .errors import DCFError
     from .estimator import DCF
-    from .pipeline import fit_nwb, plan_fit, run_demo
+    from .pipeline import fit_nwb, plan_fit
     from .read import list_sources, read_recording
     from .result import DCFResult
     from .store import list_results, read_result, write_result
@@ -44,7 +45,7 @@ _ROOMS = {
     "plan_fit": "pipeline",
     "read_recording": "read",
     "read_result": "store",
-    "run_demo": "pipeline",
+    "run_demo": "demo",
     "write_result": "store",
 }
 

@@ -37,7 +37,9 @@ def _require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
 def _from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
     known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
-    _require(not unknown, f"{cls.__name__} has no setting {', '.join(unknown)}", f"known are {', '.join(sorted(known))}")
+    _require(
+        not unknown, f"{cls.__name__} has no setting {', '.join(unknown)}", f"known are {', '.join(sorted(known))}"
+    )
     tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return cls(**tuples)
 
@@ -126,7 +128,11 @@ class ModelConfig:
                 f"give a whole number, {low} or more",
             )
         if self.k_max is not None:
-            _require(self.k_max == 0 or self.k_max >= self.dim, f"k_max is {self.k_max} and dim {self.dim}", "give k_max >= dim")
+            _require(
+                self.k_max == 0 or self.k_max >= self.dim,
+                f"k_max is {self.k_max} and dim {self.dim}",
+                "give k_max >= dim",
+            )
         _require_choice("history_start", self.history_start, ("repeat", "drop"))
         _require_choice("start", self.start, ("pca", "random"))
         _require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))
@@ -147,7 +153,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "auto"
     steps: int = 600
-    batch: int = 1024
+    batch: int = 512
     rate: float = 3e-3
     encoder_rate: float = 3e-4
     weight_decay: float = 0.01
@@ -158,13 +164,12 @@ class TrainConfig:
     prefix_at_dim: float = 0.5  # share of samples with K = dim
     prefix_ramp: int = 0  # samples over which E[K] rises from 1 to 1/p
     prefix_per_sample: bool = True  # False: one K per step, as in the paper
+    tau_in_angle: float = 1.0  # share of u's taus drawn uniformly in arctan(tau / noise)
     alpha: float = 1.0  # weight of L_cf
     beta: float = 1.0  # weight of L_df
     eta: float = 1.0  # weight of L_align
     early_stopping: bool = True
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
-    compile: bool = False
-    bf16: bool = False
 
     def __post_init__(self) -> None:
         _require_number("seed", self.seed, low=0)
@@ -174,7 +179,7 @@ class TrainConfig:
             _require_number(name, getattr(self, name), low=1)
         for name in ("weight_decay", "clip", "alpha", "beta", "eta"):
             _require_number(name, getattr(self, name), low=0)
-        for name in ("ema", "prefix_at_dim"):
+        for name in ("ema", "prefix_at_dim", "tau_in_angle"):
             _require_number(name, getattr(self, name), low=0, high=1)
         _require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
         _require_number("held_out", self.held_out, low=0, high=0.9)
@@ -210,7 +215,12 @@ class FitConfig:
             If a key is unknown or a value cannot be meant.
         """
         parts: dict[str, Any] = dict(values)
-        stages: dict[str, type[Any]] = {"prepare": PrepareConfig, "model": ModelConfig, "train": TrainConfig, "read": ReadConfig}
+        stages: dict[str, type[Any]] = {
+            "prepare": PrepareConfig,
+            "model": ModelConfig,
+            "train": TrainConfig,
+            "read": ReadConfig,
+        }
         for name, stage in stages.items():
             if parts.get(name) is not None:
                 parts[name] = _from_dict(stage, parts[name])

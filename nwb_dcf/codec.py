@@ -1,0 +1,79 @@
+"""A trained model on NumPy arrays: prepared frames in, latents, states and paths out, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .model.dcf import DCFModel
+from .train.windows import FrameTable
+
+FRAMES_AT_ONCE = 16_384
+
+
+class Codec:
+    """Runs a model in pieces of `FRAMES_AT_ONCE` frames on whatever device it lives.
+
+    Parameters
+    ----------
+    model : DCFModel
+        Trained.
+
+    Notes
+    -----
+    x are prepared frames (time, channel), states their like at tau = 0, codes latents (time, k).
+    """
+
+    def __init__(self, model: DCFModel) -> None:
+        self.model = model.eval()
+
+    def encode(self, x: np.ndarray, k: int) -> np.ndarray:
+        """mu(x), first `k` coordinates."""
+        return self._run(lambda part: self.model.encode(part, k), x)
+
+    def compress(self, x: np.ndarray, k: int) -> np.ndarray:
+        """Integrate u from tau = 1 to 0 with prefix `k`: frames to states."""
+        return self._run(lambda part: self.model.compress(part, k), x)
+
+    def expand(self, states: np.ndarray, k: int) -> np.ndarray:
+        """Integrate u from tau = 0 to 1 with prefix `k`: states to frames."""
+        return self._run(lambda part: self.model.expand(part, k), states)
+
+    def read(self, states: np.ndarray, k: int) -> np.ndarray:
+        """Coordinates of states on the first `k` axes, (L D^(1/2))^+ (x - b)."""
+        return self._run(lambda part: self.model.coupling.read(part)[:, :k], states)
+
+    def rebuild(self, codes: np.ndarray) -> np.ndarray:
+        """Frames from codes alone: placed on the axes, all else zero, integrated to tau = 1."""
+        return self._run(self.model.rebuild, codes)
+
+    def find_velocity(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray, k: int) -> np.ndarray:
+        """v at tau = 0, s = 0 at the encoder's point, (time, k), per median step."""
+        table, codes = self._tabulate(x, segment, time)
+        rows = torch.arange(len(codes), device=codes.device)
+        return self._run(lambda part: self.model.find_velocity(codes[table.window(part)], k), rows)
+
+    def roll_out(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray, k: int, n_frames: int) -> np.ndarray:
+        """Integrate v at tau = 0 from the last frame of each segment: paths (segment, n_frames, k)."""
+        table, codes = self._tabulate(x, segment, time)
+        last = torch.tensor(np.flatnonzero(np.append(np.diff(segment) != 0, True)), device=codes.device)
+        return self._run(lambda part: self.model.roll_out(codes[table.window(part), :k], n_frames), last)
+
+    def _tabulate(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray) -> tuple[FrameTable, Tensor]:
+        codes = self._tensor(self.encode(x, self.model.k_max))
+        table = FrameTable.build(
+            codes, torch.tensor(segment), torch.tensor(time), history=self.model.config.history, drop_start=False
+        )
+        return table, codes
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=self.model.coupling.mean.device)
+
+    @torch.no_grad()
+    def _run(self, function: Callable[[Tensor], Tensor], rows: np.ndarray | Tensor) -> np.ndarray:
+        tensor = rows if isinstance(rows, Tensor) else self._tensor(rows)
+        parts = torch.split(tensor, FRAMES_AT_ONCE)
+        return np.concatenate([function(part).cpu().numpy() for part in parts])

@@ -1,0 +1,368 @@
+"""DCF: fit, transform, inverse_transform and the rest; where xarray meets torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import xarray as xr
+
+from .codec import Codec
+from .config import FitConfig
+from .errors import DataError, NotFittedError, ParameterError
+from .evaluate import r2_score
+from .fitting import Fitted, fit_recording
+from .inputs import Given, Input, as_recording
+from .presets import make_config
+from .recording import channel_dim, make_recording
+from .weights import pack_weights, unpack_weights
+
+if TYPE_CHECKING:
+    from .result import DCFResult
+    from .train.loop import Progress
+
+NOT_SETTINGS = ("preset", "settings", "progress", "keep_partial")
+
+
+@dataclass(eq=False, repr=False)
+class DCF:
+    """Dynamic Compression Flows: a few ordered latents of a recording, and the flows behind them.
+
+    Parameters
+    ----------
+    dim : int
+        Number of latents.
+    preset : {"default", "paper", "authors"}
+        Where settings left at None come from; see `nwb_dcf.presets`.
+    seed : int
+        Of everything random: the same seed gives the same result to the bit on the same CPU.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train; ``auto`` takes a GPU where there is one.
+    transformation : {"auto", "sqrt", "none"}, optional
+        ``auto`` takes the square root of counts. Integer arrays are counts.
+    smooth : float or "auto", optional
+        Standard deviation of a Gaussian in seconds (frames for bare arrays). ``auto``: 0.04 s for
+        spikes, 2 frames for other counts, none for the rest.
+    scale : {"global", "soft", "zscore", "none"}, optional
+        ``global`` is one number for all channels.
+    k_max, history, width, depth, noise, solver, solver_steps : optional
+        See `nwb_dcf.config.ModelConfig`.
+    steps, batch, rate, held_out, early_stopping : optional
+        See `nwb_dcf.config.TrainConfig`.
+    settings : mapping, optional
+        Any other setting of the three configurations, by name.
+    progress : callable, optional
+        Called with a `nwb_dcf.train.Progress` every few steps.
+    keep_partial : bool
+        Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+
+    Attributes
+    ----------
+    dim_, k_max_, k_eff_ : int
+        Latents, axes, and the axes that hold 95 % of the variance.
+    spectrum_ : array, shape (k_max_,)
+        d, the variance of each axis in prepared units squared.
+    loadings_, mean_ : array, shapes (channel, k_max_), (channel,)
+        L and b.
+    steps_ : dict
+        Steps chosen on held-out segments for ``u`` and ``v``; 0 means that the closed-form start was best.
+    config_, preparation_
+        Settings and statistics that repeat the fit on new data.
+
+    Notes
+    -----
+    The latents are mu(x): zero mean and unit variance in training, ordered by the variance they stand for.
+
+    References
+    ----------
+    Wei, De Albuquerque, Martinez, Pan, Pearson, "Dynamic Compression Flows for Neuroscience Data", ICML
+    2026, sections 2 to 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nwb_dcf import DCF
+    >>> t = np.linspace(0, 20, 400)[:, None]
+    >>> x = np.hstack([np.sin(t + k) for k in range(8)])
+    >>> z = DCF(dim=2, steps=20).fit(x).transform(x)
+    >>> z.shape
+    (400, 2)
+    """
+
+    dim: int = 3
+    _: KW_ONLY
+    preset: str = "default"
+    seed: int = 0
+    device: str = "auto"
+    transformation: str | None = None
+    smooth: float | str | None = None
+    scale: str | None = None
+    k_max: int | None = None
+    history: int | None = None
+    width: int | None = None
+    depth: int | None = None
+    noise: float | None = None
+    solver: str | None = None
+    solver_steps: int | None = None
+    steps: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    held_out: float | None = None
+    early_stopping: bool | None = None
+    settings: Mapping[str, Any] | None = None
+    progress: Callable[[Progress], None] | None = None
+    keep_partial: bool = False
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the estimator, by name, as scikit-learn does."""
+        return {parameter.name: getattr(self, parameter.name) for parameter in fields(self)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, as scikit-learn does.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown.
+        """
+        unknown = sorted(set(params) - set(self.get_params()))
+        if unknown:
+            raise ParameterError(
+                f"DCF has no parameter {', '.join(unknown)}", fix=f"known are {', '.join(self.get_params())}"
+            )
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        shown = [f"{p.name}={getattr(self, p.name)!r}" for p in fields(self) if getattr(self, p.name) != p.default]
+        return f"DCF({', '.join(shown)})"
+
+    # -- fitting ---------------------------------------------------------------------------------
+
+    def make_config(self) -> FitConfig:
+        """Resolve the parameters and the preset to a full configuration.
+
+        Raises
+        ------
+        ParameterError
+            If a value cannot be meant.
+        """
+        params = {k: v for k, v in self.get_params().items() if k not in NOT_SETTINGS and v is not None}
+        if "transformation" in params:  # `transform` is the method's name
+            params["transform"] = params.pop("transformation")
+        return make_config(self.preset, {**params, **(self.settings or {})})
+
+    def fit(self, x: Input, y: None = None) -> Self:
+        """Fit to `x`: a recording, a DataArray or array (time, channel), or a list of them.
+
+        Segments of `x` are held out only to choose the number of steps; then all are used.
+
+        Raises
+        ------
+        ParameterError
+            If `dim` exceeds the usable channels, or a parameter cannot be meant.
+        DataError
+            If values are not finite, all constant, or too few.
+        TrainingError
+            If a loss is not finite.
+        """
+        config = self.make_config()
+        recording = as_recording(x).recording
+        self._adopt(fit_recording(recording, config, progress=self.progress, keep_partial=self.keep_partial))
+        return self
+
+    def _adopt(self, fitted: Fitted) -> None:
+        self._fitted, self._codec = fitted, Codec(fitted.model)
+        coupling = fitted.model.coupling
+        self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
+        self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
+        self.n_features_in_ = fitted.model.n_channels
+        self.spectrum_ = coupling.variance.detach().cpu().numpy()
+        self.loadings_ = coupling.axes.detach().cpu().numpy()
+        self.mean_ = coupling.mean.cpu().numpy()
+
+    @property
+    def fitted_(self) -> Fitted:
+        """The trained model with all that belongs to it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        if "_fitted" not in self.__dict__:
+            raise NotFittedError("this DCF is not fitted yet", fix="call fit first")
+        return self._fitted
+
+    # -- using -----------------------------------------------------------------------------------
+
+    def transform(self, x: Input, dim: int | None = None) -> Any:
+        """Encode frames: latents (time, dim) in the kind that came in.
+
+        Parameters
+        ----------
+        x : recording, DataArray, array or list, of the channels that were fitted
+        dim : int, optional
+            A prefix of the latents, at most ``k_max_``; ``dim_`` by default.
+        """
+        given, frames = self._prepare(x)
+        return self._answer(given, self._codec.encode(frames, self._check_dim(dim)))
+
+    def flow(self, x: Input) -> Any:
+        """Flowed latents (time, dim): each frame integrated by u to tau = 0 and read on the axes (section 4)."""
+        given, frames = self._prepare(x)
+        return self._answer(given, self._codec.read(self._codec.compress(frames, self.dim_), self.dim_))
+
+    def velocity(self, x: Input) -> Any:
+        """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
+        given, frames = self._prepare(x)
+        per_step = self._codec.find_velocity(frames, *_read_clock(given.recording), self.dim_)
+        return self._answer(given, per_step / self.fitted_.step_s, units="1/s")
+
+    def compress(self, x: Input) -> np.ndarray:
+        """States at tau = 0, shape (time, channel), in prepared units: frames integrated by u."""
+        return self._codec.compress(self._prepare(x)[1], self.dim_)
+
+    def expand(self, states: np.ndarray) -> np.ndarray:
+        """Frames at tau = 1, shape (time, channel), in prepared units: the way back from `compress`."""
+        self.fitted_  # noqa: B018 - raises before fit
+        return self._codec.expand(states, self.dim_)
+
+    def prepare(self, x: Input) -> np.ndarray:
+        """Return `x` as the model sees it: transformed, smoothed, scaled, shape (time, channel)."""
+        return self._prepare(x)[1]
+
+    def inverse_transform(self, z: Any) -> Any:
+        """Rebuild frames from exactly `dim` numbers each, in the data's own unit.
+
+        The numbers are placed on the axes, everything else is set to zero, and u is integrated from tau = 0
+        to 1: a typical frame with those latents (not their conditional mean, which is one evaluation of
+        u at tau = 0). Scale and square root are undone; smoothing cannot be.
+
+        Parameters
+        ----------
+        z : recording, DataArray, array or list with (time, dim)
+            Latents, as `transform` returns them.
+
+        Returns
+        -------
+        (time, channel) in the kind that came in.
+
+        Raises
+        ------
+        DataError
+            If there are not exactly ``dim_`` numbers a frame.
+        """
+        fitted, given = self.fitted_, as_recording(z)
+        codes = given.recording["data"].values
+        if codes.shape[1] != self.dim_:
+            raise DataError(f"latents have shape {codes.shape}", fix=f"give (time, {self.dim_})")
+        frames = self.preparation_.undo(self._codec.rebuild(codes))
+        return given.answer(frames, fitted.channel_dim, np.asarray(fitted.channels), fitted.units)
+
+    def rebuild(self, z: np.ndarray) -> np.ndarray:
+        """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units."""
+        self._check_dim(z.shape[1])
+        return self._codec.rebuild(z)
+
+    def simulate(self, x: Input, n_frames: int = 50) -> Any:
+        """Continue each segment of `x` by integrating v at tau = 0 from its last frame and history.
+
+        Parameters
+        ----------
+        x : recording, DataArray, array or list
+            The start; h + 1 frames are used where there are as many.
+        n_frames : int
+            Frames to simulate, of the step of the fitted recording.
+
+        Returns
+        -------
+        Latents (n_frames, dim) for each segment, in the kind that came in.
+        """
+        if n_frames < 1:
+            raise ParameterError(f"n_frames is {n_frames}", fix="give 1 or more")
+        given, frames = self._prepare(x)
+        segment, time = _read_clock(given.recording)
+        paths = self._codec.roll_out(frames, segment, time, self.dim_, n_frames)
+        if given.kind == "array":
+            return paths[0]
+        if given.kind == "list":
+            return list(paths)
+        last = time[np.append(np.diff(segment) != 0, True)]
+        continued = make_recording(
+            paths.reshape(-1, self.dim_),
+            (last[:, None] + (np.arange(n_frames) + 1) * self.fitted_.step_s).ravel(),
+            channel_dim="latent",
+            channel=np.arange(1, self.dim_ + 1),
+            segment_index=np.repeat(np.arange(len(last)), n_frames),
+        )
+        return continued if given.kind == "recording" else continued["data"].drop_vars("segment_index")
+
+    def score(self, x: Input, y: None = None) -> float:
+        """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""
+        frames = self._prepare(x)[1]
+        return r2_score(frames, self._codec.rebuild(self._codec.encode(frames, self.dim_)))
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    def to_bytes(self) -> bytes:
+        """Return the fitted model as safetensors bytes: weights, settings and statistics."""
+        return pack_weights(self.fitted_)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, device: str = "auto") -> Self:
+        """Rebuild a fitted model from `to_bytes`; nothing is unpickled."""
+        fitted = unpack_weights(data, device)
+        model = cls(fitted.config.model.dim, preset=fitted.config.preset, seed=fitted.config.train.seed, device=device)
+        model._adopt(fitted)
+        return model
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to a safetensors file."""
+        Path(path).write_bytes(self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Self:
+        """Read a fitted model from `save`'s file."""
+        return cls.from_bytes(Path(path).read_bytes(), device)
+
+    @classmethod
+    def from_result(cls, result: DCFResult, device: str = "auto") -> Self:
+        """Rebuild the fitted model of a stored result."""
+        return cls.from_bytes(result.weights, device)
+
+    # -- plumbing --------------------------------------------------------------------------------
+
+    def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
+        fitted, given = self.fitted_, as_recording(x)
+        _check_channels(given.recording, fitted)
+        return given, fitted.preparation.apply(given.recording)["data"].values
+
+    def _answer(self, given: Given, latents: np.ndarray, units: str = "1") -> Any:
+        return given.answer(latents, "latent", np.arange(1, latents.shape[1] + 1), units)
+
+    def _check_dim(self, dim: int | None) -> int:
+        k = self.fitted_.config.model.dim if dim is None else dim
+        if not 1 <= k <= self.k_max_:
+            raise ParameterError(f"dim is {k}", fix=f"give 1 to {self.k_max_} (k_max)")
+        return k
+
+
+def _read_clock(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    return recording["segment_index"].values, recording["time"].values
+
+
+def _check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
+    """Refuse a recording whose ids differ from those fitted; bare arrays have none to compare."""
+    dim = channel_dim(recording)
+    if recording.attrs["kind"] == "array" or fitted.kind == "array":
+        return
+    ids, expected = recording[dim].values.tolist(), fitted.channels
+    if ids != expected:
+        missing = [i for i in expected if i not in ids]
+        how = f"missing {missing[:8]}" if missing else f"{len(ids)} given and {len(expected)} fitted, or another order"
+        raise DataError(f"the {dim}s differ from those fitted: {how}", fix=f"select the fitted {dim}s, in their order")

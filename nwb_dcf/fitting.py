@@ -1,0 +1,196 @@
+"""From a recording and a configuration to a trained model: preparation, start, search, refit."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import xarray as xr
+
+from .config import FitConfig
+from .errors import DataError, ParameterError
+from .evaluate import effective_dimension
+from .model.coupling import PrincipalAxes, find_principal_axes
+from .model.dcf import DCFModel
+from .model.dynamical_flow import RidgeStartDynamics
+from .prepare import Preparation, check_size, fit_preparation
+from .recording import channel_dim, median_step_s
+from .split import split_recording
+from .train import FrameTable, LossCurve, Progress, train_model
+
+REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
+K_MAX_FLOOR = 16  # axes kept beyond twice dim
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model with everything needed to use it on new data.
+
+    Attributes
+    ----------
+    config : FitConfig
+    preparation : Preparation
+    model : DCFModel
+    channels : list
+        Ids of the channels, in order.
+    channel_dim, units, kind : str
+        Of the recording that was fitted.
+    step_s : float
+        Median step between frames in seconds.
+    total_variance : float
+        Of the prepared training frames, summed over channels.
+    k_eff : int
+    steps : dict of str to int
+        Chosen for u and v.
+    search, curve : LossCurve
+        Losses while steps were chosen (empty where nothing was held out) and while training on all.
+    notes : list of str
+    timing : dict of str to float
+        ``seconds``, ``samples_per_s``.
+    machine : dict
+        ``device``, its ``name``, CPU ``threads``.
+    """
+
+    config: FitConfig
+    preparation: Preparation
+    model: DCFModel
+    channels: list[Any]
+    channel_dim: str
+    units: str
+    kind: str
+    step_s: float
+    total_variance: float
+    k_eff: int
+    steps: dict[str, int]
+    search: LossCurve
+    curve: LossCurve
+    notes: list[str]
+    timing: dict[str, float]
+    machine: dict[str, Any]
+
+
+def fit_recording(
+    recording: xr.Dataset,
+    config: FitConfig,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    keep_partial: bool = False,
+) -> Fitted:
+    """Fit `recording`; see `nwb_dcf.DCF.fit`."""
+    started = time.perf_counter()
+    check_size(recording, config.model.dim)
+    device = choose_device(config.train.device)
+    preparation = fit_preparation(recording, config.prepare)
+    notes: list[str] = []
+    stop_at, search, samples = None, LossCurve(), 0
+    if config.train.early_stopping:
+        gap_s = REACH * preparation.smooth_s + (config.model.history + 1) * median_step_s(recording)
+        split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
+        if split is None:
+            notes.append(f"nothing was held out to choose the steps: all {config.train.steps} were taken")
+        else:
+            model, table, _ = _start_model(preparation.apply(split.training), config, device)
+            held_out = _tabulate(preparation.apply(split.held_out), config, device)
+            found = train_model(
+                model,
+                table,
+                config.train,
+                held_out=held_out if len(held_out.pairs) else None,
+                stage="choosing steps",
+                progress=progress,
+            )
+            stop_at, search, samples = found.best_step, found.curve, found.samples
+    model, table, principal = _start_model(preparation.apply(recording), config, device)
+    trained = train_model(model, table, config.train, stop_at=stop_at, progress=progress, keep_partial=keep_partial)
+    if trained.interrupted:
+        notes.append(f"interrupted at step {trained.curve.step[-1] if trained.curve.step else 0}: a partial fit")
+    seconds = time.perf_counter() - started
+    dim = channel_dim(recording)
+    return Fitted(
+        config=config,
+        preparation=preparation,
+        model=model,
+        channels=recording[dim].values.tolist(),
+        channel_dim=dim,
+        units=str(recording["data"].attrs.get("units", "a.u.")),
+        kind=str(recording.attrs.get("kind", "array")),
+        step_s=median_step_s(recording),
+        total_variance=principal.total,
+        k_eff=effective_dimension(model.coupling.variance.detach().cpu().numpy(), principal.total),
+        steps=trained.best_step,
+        search=search,
+        curve=trained.curve,
+        notes=notes,
+        timing={"seconds": seconds, "samples_per_s": (samples + trained.samples) / seconds},
+        machine={
+            "device": str(device),
+            "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+            "threads": torch.get_num_threads(),
+        },
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn ``auto`` into a GPU where there is one, and refuse one that is absent.
+
+    Raises
+    ------
+    ParameterError
+        If the device is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if not there[name.split(":")[0]]:
+        raise ParameterError(f"device is {name!r}, which torch does not find here", fix="use --device cpu")
+    return torch.device(name)
+
+
+def choose_k_max(config: FitConfig, n_channels: int, rank: int) -> int:
+    """Number of axes: as asked, or min(D, rank, max(16, 2 dim)); k_max = 0 asks for D, as the paper has it."""
+    dim, asked = config.model.dim, config.model.k_max
+    if asked == 0:
+        return n_channels
+    if asked is not None and config.model.start == "random":
+        return min(asked, n_channels)
+    return min(n_channels, rank, max(K_MAX_FLOOR, 2 * dim) if asked is None else asked)
+
+
+def _start_model(
+    prepared: xr.Dataset, config: FitConfig, device: torch.device
+) -> tuple[DCFModel, FrameTable, PrincipalAxes]:
+    """Build the model at its start: networks from the seed, the rest from the frames."""
+    table = _tabulate(prepared, config, device)
+    principal = find_principal_axes(table.x, seed=config.train.seed)
+    if config.model.dim > principal.rank:
+        raise DataError(
+            f"dim is {config.model.dim}, but the frames span {principal.rank} dimensions",
+            fix=f"give a dim of {principal.rank} or less",
+        )
+    with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
+        torch.manual_seed(config.train.seed)
+        model = DCFModel(table.x.shape[1], choose_k_max(config, table.x.shape[1], principal.rank), config.model)
+    model.to(device)
+    model.start_at(principal)
+    if len(table.pairs) == 0:
+        raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
+    if isinstance(model.v, RidgeStartDynamics):
+        with torch.no_grad():
+            codes = model.coupling.encode(table.x)
+        later = (codes[table.pairs + 1] - codes[table.pairs]) / table.step[table.pairs][:, None]
+        model.v.start_at(codes[table.window(table.pairs)], later)
+    return model, table, principal
+
+
+def _tabulate(prepared: xr.Dataset, config: FitConfig, device: torch.device) -> FrameTable:
+    return FrameTable.build(
+        torch.tensor(prepared["data"].values, device=device),
+        torch.tensor(prepared["segment_index"].values),
+        torch.tensor(prepared["time"].values),
+        history=config.model.history,
+        drop_start=config.model.history_start == "drop",
+    )

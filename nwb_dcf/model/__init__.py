@@ -1,0 +1,1 @@
+"""Dynamic Compression Flows on tensors: torch, and nothing of NWB or xarray."""

@@ -1,0 +1,112 @@
+"""The compressive flow u(x, tau): carries data (tau = 1) to their compressed endpoints (tau = 0) and back.
+
+Symbols: x (n, D) states; tau (n, 1); mask (n, k_max) the prefix m_K; kept (n, k_max) coordinates on the
+first K axes; dropped (n, D) the rest of x - b; rho the bridge's noise relative to each axis.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .coupling import Coupling
+from .integrate import integrate
+from .velocity import ConditionedMLP, ScalarEmbedding
+
+N_FREQUENCIES = 8
+FOURIER_SCALE = 30.0  # of the paper's Gaussian-Fourier embedding
+N_FOURIER = 32
+
+
+class PlainCompression(nn.Module):
+    """u as a network alone (paper 2.3); it sees K only when `conditioned`."""
+
+    def __init__(self, n_channels: int, k_max: int, *, width: int, depth: int, conditioned: bool) -> None:
+        super().__init__()
+        self.conditioned = conditioned
+        self.embed_tau = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
+        n_condition = 2 * N_FOURIER + (k_max if conditioned else 0)
+        self.network = ConditionedMLP(n_channels, n_channels, n_condition, width=width, depth=depth, zero_start=False)
+
+    def forward(self, x: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+        """Return u, shape (n, D)."""
+        condition = self.embed_tau(tau)
+        if self.conditioned:
+            condition = torch.cat([condition, mask], dim=-1)
+        u: Tensor = self.network(x - coupling.mean, condition)
+        return u
+
+    def carry(
+        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, coupling: Coupling, *, solver: str, steps: int
+    ) -> Tensor:
+        """Integrate u from `tau_from` to `tau_to`."""
+        return integrate(
+            lambda tau, state: self(state, tau.expand(len(state), 1), mask, coupling),
+            x,
+            tau_from,
+            tau_to,
+            solver=solver,
+            steps=steps,
+        )
+
+
+class ClosedFormCompression(nn.Module):
+    """u as the exact field of a Gaussian with the data's axes, plus a network that begins at zero.
+
+    For the bridge x^(tau) = (1 - tau) x0 + tau x1 + rho C^(1/2) eps between Gaussian data and their
+    projection on the first K axes, the exact field is 0 on kept axes and tau / (tau^2 + rho^2) times the
+    state on dropped ones, whatever their variance. What remains for the network is, on dropped
+    axes, of the order of the posterior spread rho / sqrt(tau^2 + rho^2); its output is scaled by that.
+
+    In the coordinates kept + dropped / sqrt(tau^2 + rho^2) and the angle arctan(tau / rho) the
+    closed form stands still and the rate on dropped axes is the network alone: that is where we integrate.
+    """
+
+    def __init__(self, n_channels: int, k_max: int, *, rho: float, width: int, depth: int) -> None:
+        super().__init__()
+        self.rho = rho
+        self.embed_angle = ScalarEmbedding(N_FREQUENCIES)
+        self.network = ConditionedMLP(
+            k_max + n_channels, n_channels, 2 * N_FREQUENCIES + k_max, width=width, depth=depth, zero_start=True
+        )
+
+    def forward(self, x: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+        """Return u, shape (n, D)."""
+        kept, dropped = coupling.split(x, mask)
+        spread = (tau.square() + self.rho**2).sqrt()
+        rest, along = self._run_network(kept, dropped / spread, tau, mask, coupling)
+        return tau / spread.square() * dropped + along + self.rho / spread * (rest - along)
+
+    def carry(
+        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, coupling: Coupling, *, solver: str, steps: int
+    ) -> Tensor:
+        """Integrate u from `tau_from` to `tau_to`, in scaled coordinates."""
+        kept, dropped = coupling.split(x, mask)
+        start = coupling.place(kept) + dropped / math.hypot(tau_from, self.rho)
+        end = integrate(
+            lambda angle, state: self._scaled_rate(state, angle, mask, coupling),
+            start,
+            math.atan(tau_from / self.rho),
+            math.atan(tau_to / self.rho),
+            solver=solver,
+            steps=steps,
+        )
+        kept, dropped = coupling.split(end, mask)
+        return coupling.place(kept) + dropped * math.hypot(tau_to, self.rho)
+
+    def _scaled_rate(self, state: Tensor, angle: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+        tau = (self.rho * angle.tan()).expand(len(state), 1)
+        kept, scaled = coupling.split(state, mask)
+        rest, along = self._run_network(kept, scaled, tau, mask, coupling)
+        # d tau / d angle = (tau^2 + rho^2) / rho; on dropped axes the scaling cancels it exactly.
+        return along * ((tau.square() + self.rho**2) / self.rho) + (rest - along)
+
+    def _run_network(
+        self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling
+    ) -> tuple[Tensor, Tensor]:
+        angle = torch.atan(tau / self.rho) / math.atan(1 / self.rho)
+        condition = torch.cat([self.embed_angle(angle), mask], dim=-1)
+        out = self.network(torch.cat([kept, scaled], dim=-1), condition)
+        return out, coupling.project(out, mask)

@@ -1,0 +1,196 @@
+"""The coupling of data to its compressed endpoint, x0 = b + L D^(1/2) mu(x) (paper 2.2, equations 1 and 2).
+
+Symbols: x (frame, D) data; b (D,) mean; L (D, k_max) orthonormal axes; d (k_max,) variances;
+mu (frame, k_max) features of zero mean and unit variance, ordered by importance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+NORM_CAP = 100.0  # of each sample's raw features, as in the authors' code (10 to 100)
+MOMENTUM = 0.9  # of the running mean and standard deviation
+VARIANCE_FLOOR = 1e-6
+LOG_D_FLOOR = math.log(1e-15)
+ORTHONORMALITY_TOLERANCE = 1e-4
+EXACT_SIZE = 1024  # above it the principal axes come from a randomised decomposition
+MOST_AXES = 512
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """Principal axes of the training frames, largest variance first.
+
+    Attributes
+    ----------
+    mean : Tensor, shape (D,)
+    axes : Tensor, shape (D, n)
+        Orthonormal columns; each sign makes its largest entry positive.
+    variance : Tensor, shape (n,)
+    total : float
+        Sum of the variances of all D axes, also of those left out.
+    rank : int
+        Axes whose variance is not numerically zero.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    variance: Tensor
+    total: float
+    rank: int
+
+
+def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0) -> PrincipalAxes:
+    """Find the principal axes of `frames`, shape (frame, D), in float64.
+
+    The optimum of L_align is known (Rippel et al. 2014), so training starts there. The smaller of the
+    two Gram matrices is decomposed exactly up to `EXACT_SIZE`; above, a randomised range finder is
+    used, whose seed is an argument since torch's own draws from global state.
+    """
+    x = frames.to(torch.float64)
+    mean = x.mean(0)
+    x = x - mean
+    n, width = x.shape
+    total = float(x.square().sum() / n)
+    if min(n, width) > EXACT_SIZE:
+        generator = torch.Generator().manual_seed(seed)
+        basis = torch.randn(width, min(most + 16, min(n, width)), generator=generator, dtype=torch.float64).to(x.device)
+        for _ in range(4):  # power iterations: sharpen the spectrum
+            basis = torch.linalg.qr(x.T @ (x @ basis)).Q
+        values, inner = torch.linalg.eigh(((projected := x @ basis).T @ projected) / n)
+        axes = basis @ inner
+    elif width <= n:
+        values, axes = torch.linalg.eigh(x.T @ x / n)
+    else:
+        values, left = torch.linalg.eigh(x @ x.T / n)
+        axes = x.T @ left / (values.clamp(min=1e-300) * n).sqrt()
+    values, axes = values.flip(0)[:most], axes.flip(1)[:, :most]
+    rank = int((values > 1e-6 * values[0].clamp(min=1e-300)).sum())
+    values, axes = values[:rank], axes[:, :rank]
+    sign = torch.sign(axes.gather(0, axes.abs().argmax(0, keepdim=True)))
+    dtype = frames.dtype
+    return PrincipalAxes(mean.to(dtype), (axes * sign).to(dtype), values.to(dtype), total, rank)
+
+
+class Encoder(nn.Module):
+    """mu(x): whitened linear scores where a start is given, plus a network that begins at zero.
+
+    Without a linear start (presets ``paper`` and ``authors``) the network is all there is.
+    """
+
+    whitening: Tensor
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, n_channels: int, k_max: int, width: int, depth: int, *, linear_start: bool) -> None:
+        super().__init__()
+        sizes = [n_channels, *([width] * depth)]
+        hidden = [layer for a, b in zip(sizes[:-1], sizes[1:], strict=True) for layer in (nn.Linear(a, b), nn.SiLU())]
+        self.network = nn.Sequential(*hidden, nn.Linear(width, k_max))
+        self.linear_start = linear_start
+        if linear_start:
+            last = self.network[-1]
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        self.register_buffer("whitening", torch.zeros(n_channels, k_max))
+        self.register_buffer("running_mean", torch.zeros(k_max))
+        self.register_buffer("running_variance", torch.ones(k_max))
+
+    def forward(self, centred: Tensor) -> Tensor:
+        """Map x - b, shape (..., D), to mu, shape (..., k_max); updates the running statistics in training."""
+        raw = self.network(centred)
+        if self.linear_start:
+            raw = raw + centred @ self.whitening
+        raw = raw * (NORM_CAP / raw.norm(dim=-1, keepdim=True).clamp(min=NORM_CAP))
+        if self.training:
+            with torch.no_grad():
+                flat = raw.reshape(-1, raw.shape[-1])
+                self.running_mean.lerp_(flat.mean(0), 1 - MOMENTUM)
+                self.running_variance.lerp_(flat.var(0, unbiased=False), 1 - MOMENTUM)
+        mu: Tensor = (raw - self.running_mean) / self.running_variance.clamp(min=VARIANCE_FLOOR).sqrt()
+        return mu
+
+
+class Coupling(nn.Module):
+    """Pairs each frame x with its compressed endpoint x0 = b + L D^(1/2) (m_K * mu(x)).
+
+    Parameters
+    ----------
+    n_channels, k_max : int
+        D and the number of axes.
+    encoder_width, encoder_depth : int
+        Size of the network in mu.
+    linear_start : bool
+        Whether `start_at` will set (b, L, d, mu) to the principal axes.
+    """
+
+    mean: Tensor
+
+    def __init__(
+        self,
+        n_channels: int,
+        k_max: int,
+        *,
+        encoder_width: int,
+        encoder_depth: int,
+        linear_start: bool,
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(n_channels, k_max, encoder_width, encoder_depth, linear_start=linear_start)
+        self.register_buffer("mean", torch.zeros(n_channels))
+        self.axes = nn.Parameter(torch.linalg.qr(torch.randn(n_channels, k_max)).Q)
+        self.log_variance = nn.Parameter(torch.zeros(k_max))
+
+    @property
+    def variance(self) -> Tensor:
+        """d, shape (k_max,)."""
+        return self.log_variance.clamp(min=LOG_D_FLOOR).exp()
+
+    @torch.no_grad()
+    def start_at(self, principal: PrincipalAxes) -> None:
+        """Set b; and, with a linear start, L, d and mu to the principal axes (section 8.1 of the method)."""
+        self.mean.copy_(principal.mean)
+        if self.encoder.linear_start:
+            k_max = self.axes.shape[1]
+            self.axes.copy_(principal.axes[:, :k_max])
+            self.log_variance.copy_(principal.variance[:k_max].log())
+            self.encoder.whitening.copy_(self.axes / self.variance.sqrt())
+
+    def encode(self, x: Tensor) -> Tensor:
+        """mu(x): frames (..., D) to features (..., k_max)."""
+        mu: Tensor = self.encoder(x - self.mean)
+        return mu
+
+    def place(self, mu: Tensor) -> Tensor:
+        """b + L D^(1/2) mu: features (..., k_max) to states (..., D)."""
+        return self.mean + (mu * self.variance.sqrt()) @ self.axes.T
+
+    def read(self, x: Tensor) -> Tensor:
+        """(L D^(1/2))^+ (x - b): coordinates of states (..., D) on the axes, (..., k_max)."""
+        return ((x - self.mean) @ self.axes) / self.variance.sqrt()
+
+    def split(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Coordinates (n, k_max) on the kept axes and the rest of x - b, (n, D), off them; mask (n, k_max)."""
+        kept = self.read(x) * mask
+        return kept, x - self.place(kept)
+
+    def project(self, vector: Tensor, mask: Tensor) -> Tensor:
+        """The part of vectors (n, D) along the kept axes."""
+        return ((vector @ self.axes) * mask) @ self.axes.T
+
+    @torch.no_grad()
+    def orthonormalise(self) -> None:
+        """Restore L'L = I by a QR without pivoting and with a positive diagonal.
+
+        The first K columns then depend on the first K raw columns alone: the prefix structure that
+        makes the encoder identifiable up to signs.
+        """
+        gram = self.axes.T @ self.axes
+        drift = (gram - torch.eye(len(gram), device=gram.device, dtype=gram.dtype)).abs().max()
+        if drift > ORTHONORMALITY_TOLERANCE:
+            q, r = torch.linalg.qr(self.axes)
+            self.axes.copy_(torch.where(torch.diagonal(r) < 0, -q, q))

@@ -1,0 +1,180 @@
+"""The model: coupling, compressive flow and dynamical flow, composed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..config import ModelConfig
+from .compressive_flow import ClosedFormCompression, PlainCompression
+from .coupling import Coupling, PrincipalAxes
+from .dynamical_flow import PlainDynamics, RidgeStartDynamics
+from .integrate import integrate
+from .noise import BridgeNoise
+
+STEPS_PER_FRAME = 2  # midpoint steps in s; v changes little within one frame
+
+
+class DCFModel(nn.Module):
+    """Dynamic Compression Flows of one recording.
+
+    Parameters
+    ----------
+    n_channels : int
+        D.
+    k_max : int
+        Number of ordered axes.
+    config : ModelConfig
+        Shapes of the networks and which of the paper's open choices are taken.
+    """
+
+    def __init__(self, n_channels: int, k_max: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.n_channels, self.k_max, self.config = n_channels, k_max, config
+        self.coupling = Coupling(
+            n_channels,
+            k_max,
+            encoder_width=config.encoder_width,
+            encoder_depth=config.encoder_depth,
+            linear_start=config.start == "pca",
+        )
+        self.noise = BridgeNoise(n_channels, config.noise)
+        size = {"width": config.width, "depth": config.depth}
+        self.u: PlainCompression | ClosedFormCompression
+        self.v: PlainDynamics | RidgeStartDynamics
+        if config.closed_form:
+            self.u = ClosedFormCompression(n_channels, k_max, rho=config.noise, **size)
+            self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.noise, **size)
+        else:
+            self.u = PlainCompression(n_channels, k_max, conditioned=config.conditioned, **size)
+            self.v = PlainDynamics(n_channels, k_max, config.history, conditioned=config.conditioned, **size)
+
+    @property
+    def learns_encoder(self) -> bool:
+        """Whether mu is trained: it is not where its optimum is known in closed form."""
+        return self.config.start == "random" or self.config.joined
+
+    @property
+    def learns_axes(self) -> bool:
+        """Whether L and d are trained."""
+        return self.config.start == "random"
+
+    def start_at(self, principal: PrincipalAxes) -> None:
+        """Set what the principal axes determine: b, the noise and, with a PCA start, L, d and mu."""
+        self.coupling.start_at(principal)
+        if self.config.noise_scale == "relative":
+            self.noise.start_at(principal)
+
+    def mask(self, k: int, like: Tensor) -> Tensor:
+        """m_K for every row of `like`, shape (n, k_max)."""
+        return (torch.arange(self.k_max, device=like.device) < k).to(like.dtype).expand(len(like), -1)
+
+    def see_history(self, tau: Tensor, codes: Tensor, reads: Tensor, frames: Tensor | None) -> Tensor:
+        """Past frames at compression `tau`, as v wants them.
+
+        Parameters
+        ----------
+        tau : Tensor, shape (n, 1)
+        codes : Tensor, shape (n, h + 1, k_max)
+            Masked codes of the past frames, newest first.
+        reads : Tensor, shape (n, h + 1, k_max)
+            Their coordinates at tau = 1.
+        frames : Tensor, shape (n, h + 1, D), or None
+            The frames, for networks that see whole states.
+        """
+        tau = tau[:, None]
+        if isinstance(self.v, RidgeStartDynamics):
+            return (1 - tau) * codes + tau * reads
+        if frames is None:
+            return self.coupling.place(codes)
+        return (1 - tau) * self.coupling.place(codes) + tau * frames
+
+    def encode(self, x: Tensor, k: int) -> Tensor:
+        """First `k` coordinates of mu(x): frames (n, D) to (n, k)."""
+        return self.coupling.encode(x)[:, :k]
+
+    def compress(self, x: Tensor, k: int, *, solver: str = "", steps: int = 0) -> Tensor:
+        """Integrate u from tau = 1 to 0 with prefix `k`: frames (n, D) to states (n, D)."""
+        return self._carry(x, 1.0, 0.0, k, solver, steps)
+
+    def expand(self, x0: Tensor, k: int, *, solver: str = "", steps: int = 0) -> Tensor:
+        """Integrate u from tau = 0 to 1 with prefix `k`: states (n, D) to frames (n, D)."""
+        return self._carry(x0, 0.0, 1.0, k, solver, steps)
+
+    def rebuild(self, code: Tensor) -> Tensor:
+        """Decode K numbers a frame: place them on the axes, all else zero, and integrate u to tau = 1.
+
+        Parameters
+        ----------
+        code : Tensor, shape (n, K)
+
+        Returns
+        -------
+        Tensor, shape (n, D)
+        """
+        return self.expand(self.place(code), code.shape[1])
+
+    def place(self, code: Tensor) -> Tensor:
+        """State b + L D^(1/2) code for the first K coordinates, (n, K) to (n, D)."""
+        return self.coupling.place(nn.functional.pad(code, (0, self.k_max - code.shape[1])))
+
+    def find_velocity(self, codes: Tensor, k: int) -> Tensor:
+        """v at tau = 0, s = 0 at the encoder's point, in latent coordinates per median step.
+
+        Parameters
+        ----------
+        codes : Tensor, shape (n, h + 1, k_max)
+            Codes of the current frame and its past, newest first.
+
+        Returns
+        -------
+        Tensor, shape (n, k)
+        """
+        return self._latent_rate(self.coupling.place(codes[:, 0] * self.mask(k, codes)), 0.0, codes, k)
+
+    def roll_out(self, codes: Tensor, n_frames: int) -> Tensor:
+        """Simulate at tau = 0 from a start with history.
+
+        Parameters
+        ----------
+        codes : Tensor, shape (n, h + 1, K)
+            Codes of the start frame and its past, newest first.
+        n_frames : int
+            Frames to simulate.
+
+        Returns
+        -------
+        Tensor, shape (n, n_frames, K)
+        """
+        k = codes.shape[-1]
+        past = nn.functional.pad(codes, (0, self.k_max - k))
+        path = []
+        for _ in range(n_frames):
+            window = past
+
+            def rate(s: Tensor, code: Tensor, window: Tensor = window) -> Tensor:
+                moved = self._latent_rate(self.coupling.place(code), float(s), window, k)
+                return nn.functional.pad(moved, (0, self.k_max - k))
+
+            newest = integrate(rate, past[:, 0], 0.0, 1.0, steps=STEPS_PER_FRAME)
+            past = torch.cat([newest[:, None], past[:, :-1]], dim=1)
+            path.append(newest[:, :k])
+        return torch.stack(path, dim=1)
+
+    def _latent_rate(self, x: Tensor, s: float, codes: Tensor, k: int) -> Tensor:
+        mask = self.mask(k, x)
+        zero = x.new_zeros(len(x), 1)
+        masked = codes * mask[:, None]
+        v = self.v(x, zero, zero + s, self.see_history(zero, masked, masked, None), mask, self.coupling)
+        return self.coupling.read(self.coupling.mean + v)[:, :k]
+
+    def _carry(self, x: Tensor, tau_from: float, tau_to: float, k: int, solver: str, steps: int) -> Tensor:
+        return self.u.carry(
+            x,
+            tau_from,
+            tau_to,
+            self.mask(k, x),
+            self.coupling,
+            solver=solver or self.config.solver,
+            steps=steps or self.config.solver_steps,
+        )

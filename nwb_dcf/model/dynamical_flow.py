@@ -1,0 +1,99 @@
+"""The dynamical flow v(x, tau, s, history): carries a state from one frame to the next (paper 2.4).
+
+Symbols: x (n, D) state at compression tau (n, 1) and position s (n, 1) between two frames; history: the last
+h + 1 frames at the same tau, newest first, the current one included; mask (n, k_max) the prefix m_K.
+v is the displacement of one median time step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .compressive_flow import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES
+from .coupling import Coupling
+from .velocity import ConditionedMLP, ScalarEmbedding
+
+RIDGE = 1e-3  # of the linear start, in units of a latent's variance
+
+
+class PlainDynamics(nn.Module):
+    """v as a network alone; history enters as whole states, shape (n, h + 1, D)."""
+
+    def __init__(self, n_channels: int, k_max: int, history: int, *, width: int, depth: int, conditioned: bool) -> None:
+        super().__init__()
+        self.conditioned = conditioned
+        self.embed_tau = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
+        self.embed_s = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
+        n_condition = 4 * N_FOURIER + (k_max if conditioned else 0)
+        self.network = ConditionedMLP(
+            (history + 2) * n_channels, n_channels, n_condition, width=width, depth=depth, zero_start=False
+        )
+
+    def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+        """Return v, shape (n, D), per median step."""
+        condition = torch.cat([self.embed_tau(tau), self.embed_s(s), *([mask] if self.conditioned else [])], dim=-1)
+        seen = torch.cat([x[:, None], history], dim=1) - coupling.mean
+        v: Tensor = self.network(seen.flatten(1), condition)
+        return v
+
+
+class RidgeStartDynamics(nn.Module):
+    """v as a ridge autoregression in the code, plus a network that begins at zero.
+
+    History enters as coordinates on the axes, shape (n, h + 1, k_max). At tau = 0 every endpoint lies in the
+    span of the kept axes, so the network's part off them is multiplied by tau.
+    """
+
+    ridge: Tensor
+
+    def __init__(self, n_channels: int, k_max: int, history: int, *, rho: float, width: int, depth: int) -> None:
+        super().__init__()
+        self.rho = rho
+        self.embed_tau = ScalarEmbedding(N_FREQUENCIES)
+        self.embed_s = ScalarEmbedding(N_FREQUENCIES)
+        self.network = ConditionedMLP(
+            k_max + n_channels + (history + 1) * k_max,
+            n_channels,
+            4 * N_FREQUENCIES + k_max,
+            width=width,
+            depth=depth,
+            zero_start=True,
+        )
+        self.register_buffer("ridge", torch.zeros((history + 1) * k_max, k_max, k_max))
+
+    @torch.no_grad()
+    def start_at(self, history: Tensor, displacement: Tensor) -> None:
+        """Set the autoregression of every prefix from codes.
+
+        Parameters
+        ----------
+        history : Tensor, shape (pair, h + 1, k_max)
+            Codes of each pair's past, newest first.
+        displacement : Tensor, shape (pair, k_max)
+            Code of the next frame minus that of the current one, per median step.
+        """
+        n, lags, k_max = history.shape
+        flat, target = history.flatten(1).double(), displacement.double()
+        gram, cross = flat.T @ flat / n, flat.T @ target / n
+        latent = torch.arange(k_max, device=history.device).repeat(lags)
+        for k in range(1, k_max + 1):
+            rows = torch.nonzero(latent < k)[:, 0]
+            regular = gram[rows[:, None], rows] + RIDGE * torch.eye(len(rows), device=gram.device, dtype=gram.dtype)
+            solved = torch.linalg.solve(regular, cross[rows, :k])
+            self.ridge[rows, k - 1, :k] = solved.to(self.ridge.dtype)
+
+    def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+        """Return v, shape (n, D), per median step."""
+        kept, dropped = coupling.split(x, mask)
+        scaled = dropped / (tau.square() + self.rho**2).sqrt()
+        condition = torch.cat([self.embed_tau(tau), self.embed_s(s), mask], dim=-1)
+        past = history.flatten(1)
+        out = self.network(torch.cat([kept, scaled, past], dim=-1), condition)
+        along = coupling.project(out, mask)
+        prefix = mask.sum(-1).long() - 1
+        masked = (history * mask[:, None]).flatten(1)
+        every = (masked @ self.ridge.flatten(1)).view(len(x), *self.ridge.shape[1:])
+        linear = every[torch.arange(len(x), device=x.device), prefix]
+        v: Tensor = coupling.place(linear) - coupling.mean + along + tau * (out - along)
+        return v

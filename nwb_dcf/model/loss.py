@@ -1,0 +1,28 @@
+"""The named losses (paper equations 5 to 8), each a mean over samples and channels.
+
+Dividing the paper's squared norms by D leaves their balance as it is and makes figures comparable
+between recordings.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def compression_loss(u: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """L_cf = E || u(x^(tau), tau) - (x1 - x0) ||^2 / D; u, target (n, D), weight (n,)."""
+    return _weigh((u - target).square().mean(-1), weight)
+
+
+def dynamics_loss(v: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """L_df = E || v(x_t^(tau), tau, s, history) - (x_{k+1} - x_k) / dt ||^2 / D."""
+    return _weigh((v - target).square().mean(-1), weight)
+
+
+def alignment_loss(x: Tensor, x0: Tensor, weight: Tensor) -> Tensor:
+    """L_align = E || x1 - x^(0,K) ||^2 / D, x0 being the endpoint of the masked code."""
+    return _weigh((x - x0).square().mean(-1), weight)
+
+
+def _weigh(per_sample: Tensor, weight: Tensor) -> Tensor:
+    return (per_sample * weight).sum() / weight.sum()

@@ -1,0 +1,206 @@
+"""The whole way: read, prepare, fit, write. The only place that knows all rooms."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from .config import FitConfig, ReadConfig
+from .prepare import check_size
+from .presets import make_config
+from .read import read_recording
+from .recording import channel_dim, median_step_s
+from .result import DCFResult
+from .split import Split, split_recording
+from .store import check_writable, write_result
+
+if TYPE_CHECKING:
+    from .train import Progress
+
+GAP_S = 1.0  # least time between training and held-out blocks of one long segment
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What `fit_nwb` would do with the same arguments.
+
+    Attributes
+    ----------
+    source : dict
+        The object, as ``recording.attrs["source"]``.
+    name : str
+        Name the fit would get in ``processing/dcf``.
+    """
+
+    file: str
+    source: dict[str, Any]
+    kind: str
+    channels: int
+    bins: int
+    bin_width_s: float | None
+    segments: int
+    notes: list[str]
+    left_out: list[dict[str, Any]]
+    split: dict[str, Any]
+    dim: int
+    preset: str
+    name: str
+    output: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as a JSON-able dict."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a fit is to go."""
+
+    name: str | None
+    overwrite: bool
+    output: str | Path | None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A fit that has passed every check that can be made before training."""
+
+    recording: xr.Dataset
+    split: Split | None
+    read: ReadConfig
+    config: FitConfig
+    name: str
+
+
+def fit_nwb(
+    path: str | Path,
+    dim: int = 3,
+    *,
+    source: str | None = None,
+    bin_width_s: float = 0.02,
+    trials: str = "auto",
+    align: str | None = None,
+    window: tuple[float, float] | None = None,
+    where: str | None = None,
+    units: str | tuple[int, ...] | None = None,
+    held_out: float = 0.2,
+    name: str | None = None,
+    overwrite: bool = False,
+    output: str | Path | None = None,
+    keep_partial: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **settings: Any,
+) -> DCFResult:
+    """Fit an NWB file and write the result into it.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file. It is replaced by a verified copy that holds the fit, unless `output` is given.
+    dim : int
+        Number of latents.
+    source, bin_width_s, trials, align, window, where, units
+        What to read; see `nwb_dcf.read_recording`.
+    held_out : float
+        Share of the segments that no part of the fit sees, on which its figures are measured.
+    name : str, optional
+        Of the fit in ``processing/dcf``; KIND_dimN by default.
+    overwrite : bool
+        Replace a fit of that name (or an existing `output`).
+    output : str or Path, optional
+        Write a copy with the fit there and leave `path` alone.
+    keep_partial : bool
+        After Ctrl-C write the fit as far as it came.
+    progress : callable, optional
+        Called with a `nwb_dcf.train.Progress` every few steps.
+    **settings
+        ``preset``, and any setting of `nwb_dcf.config`, by name: ``seed``, ``device``, ``smooth``, ``steps``, ...
+
+    Returns
+    -------
+    DCFResult
+        As `nwb_dcf.read_result` would read it.
+
+    Raises
+    ------
+    DCFError
+        If the file, the choice or the data cannot be meant; nothing is written then.
+    """
+    started = time.perf_counter()
+    read = ReadConfig(source, bin_width_s, trials, align, window, where, units)
+    job = _prepare_job(path, dim, read, held_out, _Target(name, overwrite, output), settings)
+    from .estimator import DCF  # torch is loaded once all that can be refused has been
+    from .outcome import make_result
+
+    stages = {**asdict(job.config.prepare), **asdict(job.config.model), **asdict(job.config.train)}
+    estimator = DCF(dim, preset=job.config.preset, settings=stages, progress=progress, keep_partial=keep_partial)
+    estimator.fit(job.split.training if job.split else job.recording)
+    result = make_result(estimator, job.recording, job.split, job.read)
+    result.provenance["seconds"] = time.perf_counter() - started
+    written = write_result(result, path, name=job.name, overwrite=overwrite, output=output)
+    report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
+    return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
+
+
+def plan_fit(
+    path: str | Path,
+    dim: int = 3,
+    *,
+    source: str | None = None,
+    bin_width_s: float = 0.02,
+    trials: str = "auto",
+    align: str | None = None,
+    window: tuple[float, float] | None = None,
+    where: str | None = None,
+    units: str | tuple[int, ...] | None = None,
+    held_out: float = 0.2,
+    name: str | None = None,
+    overwrite: bool = False,
+    output: str | Path | None = None,
+    keep_partial: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **settings: Any,
+) -> FitPlan:
+    """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
+    read = ReadConfig(source, bin_width_s, trials, align, window, where, units)
+    job = _prepare_job(path, dim, read, held_out, _Target(name, overwrite, output), settings)
+    recording, split = job.recording, job.split
+    return FitPlan(
+        file=Path(path).name,
+        source=dict(recording.attrs["source"]),
+        kind=recording.attrs["kind"],
+        channels=recording.sizes[channel_dim(recording)],
+        bins=recording.sizes["time"],
+        bin_width_s=recording.attrs["bin_width_s"],
+        segments=recording.sizes["segment"],
+        notes=list(recording.attrs["notes"]),
+        left_out=list(recording.attrs["left_out"]),
+        split={
+            "training": split.training.sizes["segment"] if split else recording.sizes["segment"],
+            "held_out": split.held_out.sizes["segment"] if split else 0,
+            "rule": split.rule if split else "nothing held out",
+        },
+        dim=dim,
+        preset=job.config.preset,
+        name=job.name,
+        output=str(output or path),
+    )
+
+
+def _prepare_job(
+    path: str | Path, dim: int, read: ReadConfig, held_out: float, target: _Target, settings: dict[str, Any]
+) -> _Job:
+    """Read, and refuse whatever can be refused before training."""
+    config = make_config(settings.pop("preset", "default"), {**settings, "dim": dim})
+    recording = read_recording(path, **asdict(read))
+    check_size(recording, dim)
+    name = check_writable(path, kind=recording.attrs["kind"], dim=dim, **asdict(target))
+    gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
+    split = split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
+    return _Job(recording, split, read, config, name)

@@ -1,0 +1,211 @@
+"""From recorded values to what the model sees: transform, smooth, scale.
+
+The order matters and is fixed: the square root of counts, then smoothing, then one scale. On
+reaching data, scaling moved decoding more than any method did: R2 of hand velocity from three axes was
+0.24 for z-scored counts, 0.53 for raw ones and 0.57 for smoothed square roots with one scale for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import gaussian_filter1d
+from scipy.sparse import csr_array
+
+from .config import PrepareConfig
+from .errors import DataError, ParameterError
+from .recording import channel_dim, median_step_s, segment_slices
+
+SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
+COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
+TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
+CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A fitted preparation: all that is needed to repeat it on new data, and to undo its scale.
+
+    Attributes
+    ----------
+    transform : str
+        ``"sqrt"`` or ``"none"``.
+    smooth_s : float
+        Standard deviation of the Gaussian in seconds; 0 for none.
+    scale : str
+        Name of the scaling.
+    factor, offset : array, shape (channel,)
+        Prepared value = (smoothed value - offset) * factor.
+    """
+
+    transform: str
+    smooth_s: float
+    scale: str
+    factor: np.ndarray
+    offset: np.ndarray
+
+    def apply(self, recording: xr.Dataset) -> xr.Dataset:
+        """Prepare a recording of the same channels; float32, each step logged in ``attrs["steps"]``.
+
+        Raises
+        ------
+        DataError
+            If the number of channels differs, or a square root is asked of negative values.
+        """
+        n_channels = recording.sizes[channel_dim(recording)]
+        if n_channels != len(self.factor):
+            raise DataError(
+                f"the data have {n_channels} channels and the model {len(self.factor)}",
+                fix="give the channels that the model was fitted to",
+            )
+        smoothed = _smooth(_transform(recording, self.transform), recording, self.smooth_s)
+        values = ((smoothed - self.offset) * self.factor).astype(np.float32)
+        prepared = recording.assign(data=(recording["data"].dims, values, {"units": "prepared"}))
+        prepared.attrs = {**recording.attrs, "steps": [*recording.attrs.get("steps", []), *self.describe()]}
+        return prepared
+
+    def undo(self, values: np.ndarray) -> np.ndarray:
+        """Map prepared values (..., channel) back to the data's unit; smoothing stays.
+
+        Negative rebuilt square roots become zero counts.
+        """
+        restored: np.ndarray = np.asarray(values, np.float64) / self.factor + self.offset
+        return np.square(np.maximum(restored, 0)) if self.transform == "sqrt" else restored
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Steps in order, JSON-able, without the statistics."""
+        return [
+            {"step": "transform", "how": self.transform},
+            {"step": "smooth", "how": "gaussian", "sigma_s": self.smooth_s, "edges": "normalised", "per": "segment"},
+            {"step": "scale", "how": self.scale},
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings and statistics as JSON-able values."""
+        return {**asdict(self), "factor": self.factor.tolist(), "offset": self.offset.tolist()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make a preparation from `to_dict`'s output."""
+        arrays = {name: np.asarray(values[name], np.float64) for name in ("factor", "offset")}
+        return cls(**{**values, **arrays})
+
+
+def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation:
+    """Choose what ``auto`` means for `recording` and take the statistics of its frames.
+
+    Counts (``data.attrs["units"] == "count"``) get the square root and a Gaussian: 0.04 s for spikes, 2 frames
+    for counts without a unit of time. Other data get neither.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Training segments alone.
+
+    Raises
+    ------
+    DataError
+        If every channel is constant, or a square root is asked of negative values.
+    """
+    counts = is_count(recording)
+    transform = ("sqrt" if counts else "none") if config.transform == "auto" else config.transform
+    if config.smooth == "auto":
+        spikes = recording.attrs.get("kind") == "units"
+        smooth_s = SPIKE_SMOOTH_S if spikes else COUNT_SMOOTH_FRAMES * median_step_s(recording) if counts else 0.0
+    else:
+        smooth_s = float(config.smooth)
+    values = _smooth(_transform(recording, transform), recording, smooth_s)
+    spread = values.std(axis=0)
+    if not spread.any():
+        raise DataError("every channel is constant", where=recording.attrs.get("source", {}).get("path"))
+    offset = np.zeros_like(spread)
+    if config.scale == "global":
+        factor = np.full_like(spread, 1 / np.sqrt(np.mean(np.square(spread))))
+    elif config.scale == "soft":
+        factor = 1 / (spread + np.median(spread[spread > 0]))
+    elif config.scale == "zscore":
+        factor, offset = 1 / np.where(spread > 0, spread, 1), values.mean(axis=0)
+    else:
+        factor = np.ones_like(spread)
+    return Preparation(transform, smooth_s, config.scale, factor, offset)
+
+
+def check_size(recording: xr.Dataset, dim: int) -> None:
+    """Refuse a recording that is too small for the dimension asked.
+
+    Raises
+    ------
+    ParameterError
+        If `dim` is above the number of channels that vary.
+    DataError
+        If there is a single channel, or no segment has two frames.
+    """
+    dim_name = channel_dim(recording)
+    where = recording.attrs.get("source", {}).get("path")
+    spread = recording["data"].values.astype("f8").std(axis=0)
+    usable = int((spread > 0).sum())
+    if len(spread) < 2 or usable < 2:
+        raise DataError(
+            f"{usable} usable {dim_name}: there is nothing to compress", where=where, fix="fit two or more channels"
+        )
+    if dim > usable:
+        raise ParameterError(
+            f"{where + ': ' if where else ''}dim is {dim}, above the {usable} usable {dim_name}s",
+            fix=f"give --dim {usable} or less",
+        )
+    index = recording["segment_index"].values
+    if not (index[1:] == index[:-1]).any():
+        raise DataError("no segment has two frames", where=where, fix="choose longer segments or narrower bins")
+
+
+def is_count(recording: xr.Dataset) -> bool:
+    """Whether the values are counts: by their unit, as the reading room sets it."""
+    return str(recording["data"].attrs.get("units", "")).lower() in ("count", "counts")
+
+
+def _transform(recording: xr.Dataset, transform: str) -> np.ndarray:
+    values = recording["data"].values.astype(np.float64)
+    if transform == "none":
+        return values
+    if values.min() < 0:
+        raise DataError(
+            f"the square root is asked of negative values (smallest {values.min():.4g})",
+            where=recording.attrs.get("source", {}).get("path"),
+            fix="set transform='none'",
+        )
+    return np.sqrt(values)
+
+
+def _smooth(values: np.ndarray, recording: xr.Dataset, sigma_s: float) -> np.ndarray:
+    """Smooth each segment by a Gaussian of `sigma_s` seconds whose weights sum to 1 at every frame."""
+    if sigma_s == 0:
+        return values
+    time, smoothed = recording["time"].values, np.empty_like(values)
+    for frames in segment_slices(recording):
+        steps = np.diff(time[frames])
+        if len(steps) == 0:
+            smoothed[frames] = values[frames]
+        elif np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean():
+            sigma = sigma_s / steps.mean()
+            total = gaussian_filter1d(values[frames], sigma, axis=0, mode="constant", truncate=TRUNCATE)
+            weight = gaussian_filter1d(np.ones(len(steps) + 1), sigma, mode="constant", truncate=TRUNCATE)
+            smoothed[frames] = total / weight[:, None]
+        else:
+            smoothed[frames] = _gaussian_weights(time[frames], sigma_s) @ values[frames]
+    return smoothed
+
+
+def _gaussian_weights(time: np.ndarray, sigma_s: float) -> csr_array:
+    """Normalised Gaussian weights between frames of an irregular clock, (frame, frame), sparse."""
+    low = np.searchsorted(time, time - TRUNCATE * sigma_s)
+    high = np.searchsorted(time, time + TRUNCATE * sigma_s, side="right")
+    counts = high - low
+    row = np.repeat(np.arange(len(time)), counts)
+    column = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)
+    weight = np.exp(-0.5 * np.square((time[row] - time[column]) / sigma_s))
+    weight /= np.bincount(row, weight)[row]
+    return csr_array((weight, (row, column)), shape=(len(time), len(time)))

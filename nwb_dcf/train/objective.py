@@ -1,0 +1,100 @@
+"""The objective of one batch: L = alpha L_cf + beta L_df + eta L_align (paper equation 8)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..config import TrainConfig
+from ..model.bridge import interpolate_compression, interpolate_time, target_compression, target_time
+from ..model.dcf import DCFModel
+from ..model.loss import alignment_loss, compression_loss, dynamics_loss
+from ..model.nested_dropout import draw_prefix_lengths, mask_prefix
+from .windows import Samples
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The three named losses of one batch, scalar tensors."""
+
+    cf: Tensor
+    df: Tensor
+    align: Tensor
+
+    def total(self, config: TrainConfig) -> Tensor:
+        """L of equation 8."""
+        return config.alpha * self.cf + config.beta * self.df + config.eta * self.align
+
+
+def compute_losses(
+    model: DCFModel, samples: Samples, config: TrainConfig, generator: torch.Generator, *, prefix_p: float
+) -> Losses:
+    """Draw tau, s, K and noise for every pair of `samples` and return the three losses.
+
+    Both frames of a pair share K. u sees one frame of each pair, either with equal chance, so that
+    the last frame of a segment is seen as well.
+    """
+    n, device = len(samples.now), samples.x.device
+    settings = model.config
+    lengths = draw_prefix_lengths(
+        n,
+        model.k_max,
+        prefix_p,
+        generator=generator,
+        at_dim=config.prefix_at_dim,
+        dim=settings.dim,
+        per_sample=config.prefix_per_sample,
+    )
+    mask = mask_prefix(lengths, model.k_max, samples.x.dtype)
+    seen_mask = mask if settings.masked_endpoints else torch.ones_like(mask)
+    flow_codes = samples.codes if settings.joined else samples.codes.detach()
+
+    def draw_uniform() -> Tensor:
+        return torch.rand(n, 1, generator=generator, device=device)
+
+    def endpoint(rows: Tensor) -> Tensor:
+        placed = model.coupling.place(flow_codes[rows] * seen_mask)
+        return placed if settings.joined else placed.detach()
+
+    frame = torch.where(draw_uniform()[:, 0] < 0.5, samples.now, samples.later)
+    x1, x0 = samples.x[frame], endpoint(frame)
+    tau = _draw_tau(n, settings.noise, config.tau_in_angle, generator)
+    state = interpolate_compression(x0, x1, tau) + model.noise.draw(n, generator)
+    u = model.u(state, tau, mask, model.coupling)
+    cf = compression_loss(u, target_compression(x0, x1), samples.weight)
+
+    tau, s = draw_uniform(), draw_uniform()
+    x_now = interpolate_compression(endpoint(samples.now), samples.x[samples.now], tau)
+    x_later = interpolate_compression(endpoint(samples.later), samples.x[samples.later], tau)
+    past_codes = flow_codes[samples.past] * seen_mask[:, None]
+    past_frames = None if settings.closed_form else samples.x[samples.past]
+    history = model.see_history(tau, past_codes, samples.reads[samples.past], past_frames)
+    if not settings.joined:
+        history = history.detach()
+    state = interpolate_time(x_now, x_later, s) + model.noise.draw(n, generator)
+    v = model.v(state, tau, s, history, mask, model.coupling)
+    df = dynamics_loss(v, target_time(x_now, x_later, samples.step[:, None]), samples.weight)
+
+    if model.learns_encoder or not torch.is_grad_enabled():
+        aligned = model.coupling.place(samples.codes[samples.now] * mask)
+        align = alignment_loss(samples.x[samples.now], aligned, samples.weight)
+    else:
+        align = torch.zeros((), device=device)  # a constant: the encoder stands at its optimum
+    return Losses(cf, df, align)
+
+
+def _draw_tau(n: int, rho: float, in_angle: float, generator: torch.Generator) -> Tensor:
+    """Draw tau, shape (n, 1): uniform, but for a share `in_angle` that is uniform in arctan(tau / rho).
+
+    Rebuilding integrates u from tau = 0, where dropped axes unfold within a few rho; uniform draws hardly
+    visit that stretch.
+    """
+    tau = torch.rand(n, 1, generator=generator, device=generator.device)
+    if in_angle == 0:
+        return tau
+    steep = rho * torch.tan(tau * math.atan(1 / rho))
+    chosen = torch.rand(n, 1, generator=generator, device=generator.device) < in_angle
+    return torch.where(chosen, steep, tau)

@@ -1,0 +1,140 @@
+"""Windows of frames: pairs of successive frames with their history, drawn by one index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..model.dcf import DCFModel
+
+CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """All frames of a recording on one device, with what says which pairs exist.
+
+    Attributes
+    ----------
+    x : Tensor, shape (frame, D)
+    first : Tensor of int64, shape (frame,)
+        First frame of each frame's segment: history stops there.
+    step : Tensor, shape (frame,)
+        Time to the next frame in median steps; 1 where there is none.
+    pairs : Tensor of int64, shape (pair,)
+        Frames whose successor lies in the same segment and whose history is long enough.
+    history : int
+        h, past frames beyond the current one.
+    """
+
+    x: Tensor
+    first: Tensor
+    step: Tensor
+    pairs: Tensor
+    history: int
+
+    @classmethod
+    def build(cls, x: Tensor, segment: Tensor, time: Tensor, *, history: int, drop_start: bool) -> FrameTable:
+        """Index `x`, shape (frame, D), by its segments and times in seconds, both of shape (frame,).
+
+        With `drop_start` the first h frames of a segment serve as history only (preset ``authors``);
+        otherwise history at a segment's start repeats its first frame.
+        """
+        n = len(x)
+        frame = torch.arange(n)
+        starts = torch.cat([torch.ones(1, dtype=torch.bool), segment[1:] != segment[:-1]])
+        first = torch.cummax(torch.where(starts, frame, 0), 0).values
+        has_next = torch.cat([~starts[1:], torch.zeros(1, dtype=torch.bool)])
+        step = torch.ones(n, dtype=torch.float64)
+        step[:-1][has_next[:-1]] = time.double().diff()[has_next[:-1]]
+        if has_next.any():
+            step = torch.where(has_next, step / step[has_next].median(), 1.0)
+        pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
+        device = x.device
+        return cls(x, first.to(device), step.to(device, x.dtype), pairs.to(device), history)
+
+    def window(self, frames: Tensor) -> Tensor:
+        """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""
+        lags = torch.arange(self.history + 1, device=frames.device)
+        return torch.maximum(frames[..., None] - lags, self.first[frames][..., None])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A batch of n pairs as rows of small tables, each frame encoded once.
+
+    Attributes
+    ----------
+    x, codes, reads : Tensor, shapes (row, D), (row, k_max), (row, k_max)
+        Frames, mu of them, and their coordinates on the axes at tau = 1.
+    now, later : Tensor of int64, shape (n,)
+        Rows of the frames k and k + 1.
+    past : Tensor of int64, shape (n, h + 1)
+        Rows of the history, newest first.
+    step, weight : Tensor, shape (n,)
+        dt in median steps; 0 for places that are no pair.
+    """
+
+    x: Tensor
+    codes: Tensor
+    reads: Tensor
+    now: Tensor
+    later: Tensor
+    past: Tensor
+    step: Tensor
+    weight: Tensor
+
+
+class WindowSampler:
+    """Draws `Samples` from a table; encodes all frames once where the encoder does not change."""
+
+    def __init__(self, table: FrameTable, model: DCFModel) -> None:
+        self.table = table
+        self.model = model
+        self.cached: tuple[Tensor, Tensor] | None = None
+        if not model.learns_encoder:
+            with torch.no_grad():
+                self.cached = model.coupling.encode(table.x), model.coupling.read(table.x)
+
+    def draw(self, n: int, generator: torch.Generator) -> Samples:
+        """Draw about `n` pairs, uniformly."""
+        return self._draw_pairs(n, generator) if self.cached else self._draw_chunks(n, generator)
+
+    def _draw_pairs(self, n: int, generator: torch.Generator) -> Samples:
+        table = self.table
+        codes, reads = self.cached  # type: ignore[misc]
+        now = table.pairs[torch.randint(len(table.pairs), (n,), generator=generator, device=table.x.device)]
+        weight = torch.ones(n, device=table.x.device, dtype=table.x.dtype)
+        return Samples(table.x, codes, reads, now, now + 1, table.window(now), table.step[now], weight)
+
+    def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:
+        table, h, device = self.table, self.table.history, self.table.x.device
+        n_chunks, length = max(1, round(n / CHUNK)), CHUNK + self.table.history + 1
+        # Chunks may hang over either end of the recording, so that every pair is drawn equally often.
+        low, high = -(h + CHUNK - 1), len(table.x) - h - 1
+        offset = torch.randint(low, max(high, low + 1), (n_chunks, 1), generator=generator, device=device)
+        rows = (offset + torch.arange(length, device=device)).clamp(0, len(table.x) - 1)
+        x = table.x[rows.flatten()]
+        codes, reads = self.model.coupling.encode(x), self.model.coupling.read(x)
+
+        now = offset + h + torch.arange(CHUNK, device=device)
+        inside = (now >= 0) & (now < len(table.x) - 1)
+        now = now.clamp(0, len(table.x) - 2)
+        is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=device)
+        is_pair[table.pairs] = True
+        base = torch.arange(n_chunks, device=device)[:, None] * length
+        local = base + now - offset
+        past = base[..., None] + (table.window(now) - offset[..., None]).clamp(0, length - 1)
+        weight = (inside & is_pair[now]).to(x.dtype)
+        return Samples(
+            x,
+            codes,
+            reads,
+            local.clamp(0, len(x) - 2).flatten(),
+            (local + 1).clamp(0, len(x) - 1).flatten(),
+            past.flatten(0, 1),
+            table.step[now].flatten(),
+            weight.flatten(),
+        )

@@ -1,0 +1,68 @@
+"""A fitted model as safetensors bytes: tensors, and settings and statistics as JSON beside them.
+
+Nothing is pickled, so a file can be read without trusting it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from .config import FitConfig
+from .errors import DCFError, StoreError
+from .fitting import Fitted, choose_device
+from .model.dcf import DCFModel
+from .prepare import Preparation
+from .train.loop import LossCurve
+
+FORMAT = 1
+_CURVES = ("search", "curve")
+_PLAIN = tuple(f.name for f in fields(Fitted) if f.name not in ("config", "preparation", "model", *_CURVES))
+
+
+def pack_weights(fitted: Fitted) -> bytes:
+    """Return `fitted` as safetensors bytes."""
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "k_max": fitted.model.k_max,
+        "n_channels": fitted.model.n_channels,
+        "config": fitted.config.to_dict(),
+        "preparation": fitted.preparation.to_dict(),
+        **{name: getattr(fitted, name) for name in _PLAIN},
+        **{name: asdict(getattr(fitted, name)) for name in _CURVES},
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in fitted.model.state_dict().items()}
+    return safetensors.torch.save(tensors, metadata={"nwb_dcf": json.dumps(about)})
+
+
+def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
+    """Rebuild what `pack_weights` packed, on `device` whatever device it was fitted on.
+
+    Raises
+    ------
+    StoreError
+        If the bytes are not a model of this package, or of a newer one.
+    """
+    try:
+        length = int.from_bytes(data[:8], "little")
+        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["nwb_dcf"])
+        tensors = safetensors.torch.load(data)
+        if about["format"] > FORMAT:
+            raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")
+        config = FitConfig.from_dict(about["config"])
+        model = DCFModel(about["n_channels"], about["k_max"], config.model)
+        model.load_state_dict(tensors)
+        model.to(choose_device(device)).eval()
+        parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
+        parts |= {name: LossCurve(**about[name]) for name in _CURVES}
+        return Fitted(config=config, preparation=Preparation.from_dict(about["preparation"]), model=model, **parts)
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, DCFError):
+            raise
+        raise StoreError(
+            f"the stored model cannot be read: {error}", fix="the file may be damaged; fit again"
+        ) from error
