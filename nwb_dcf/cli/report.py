@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from nwb_dcf.result import DCFResult
 
-IDS_SHOWN = 12
+IDS_SHOWN = 24
 LABEL_WIDTH = 10
 
 
@@ -54,13 +54,8 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
 
 def describe_fit(fit: Mapping[str, Any]) -> str:
     """Return the report of `summarise_fit` as text."""
-    scores, split, name = fit["scores"], fit["split"], fit["name"]
-    lines = [*_describe_input(fit)]
-    if split:
-        rule = f" ({split['rule']})" if split.get("rule") else ""
-        lines += _label(
-            "split", [f"{split.get('training')} segments for training, {split.get('held_out')} held out{rule}"]
-        )
+    scores, name = fit["scores"], fit["name"]
+    lines = _describe_input(fit)
     rebuilt = f"{fit['dim']} latents rebuild R2 {_number(scores.get('bottleneck_r2'))} of the held-out data"
     lines += _label(
         "found",
@@ -85,18 +80,32 @@ def write_reading_lines(file: str, name: str) -> list[str]:
 
 def describe_plan(plan: Mapping[str, Any]) -> str:
     """Return what a fit would do as text."""
-    lines = _describe_input(plan) if isinstance(plan.get("source"), Mapping) else []
-    shown = {"source", "kind", "channels", "bins", "bin_width_s", "segments", "notes", "left_out"} if lines else set()
-    lines += _describe_mapping({key: value for key, value in plan.items() if key not in shown})
+    lines = _describe_input(plan)
+    lines += _label("fit", [f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"])
+    lines += _label("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])
     return "\n".join([*lines, "nothing was fitted or written"])
 
 
 def describe_demo(demo: Mapping[str, Any]) -> str:
-    """Return what the demo found as text."""
-    lines = _describe_mapping(demo)
-    if demo.get("file") and demo.get("name"):
-        lines += ["read it", *(f"  {line}" for line in write_reading_lines(str(demo["file"]), str(demo["name"])))]
-    return "\n".join(lines)
+    """Return what the demo found, against the truth, as text."""
+    truth, pca_truth = _number(demo.get("truth_r2")), _number(demo.get("pca_truth_r2"))
+    rebuilt, pca = _number(demo.get("bottleneck_r2")), _number(demo.get("pca_r2"))
+    lines = [
+        *_label("made", [f"{demo.get('session')}"]),
+        *_label(
+            "found",
+            [
+                f"the three true latents follow linearly from the fitted ones with R2 {truth}; from PCA's {pca_truth}",
+                f"three latents rebuild R2 {rebuilt} of the data; PCA with 3 axes {pca}",
+                f"effective dimension K_eff {demo.get('k_eff')}",
+                "all on held-out trials",
+            ],
+        ),
+        *_label("took", [f"{demo['seconds']:.0f} s"] if demo.get("seconds") is not None else []),
+    ]
+    file, name = str(demo.get("file")), str(demo.get("name"))
+    lines += _label("written", [f"/processing/dcf/{name} in {file}"])
+    return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(file, name))])
 
 
 def describe_info(catalog: Mapping[str, Any]) -> str:
@@ -155,44 +164,26 @@ def _describe_input(report: Mapping[str, Any]) -> list[str]:
     bins = f"{report.get('bins')} bins of {width * 1000:g} ms" if width else f"{report.get('bins')} frames"
     dim = "units" if report.get("kind") == "units" else "channels"
     sizes = f"{report.get('channels')} {dim}, {bins} in {report.get('segments')} segments"
-    lines = _label("read", [f"{what}{of}: {sizes}", *map(str, report.get("notes", []))])
-    return lines + _label("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
-
-
-def _describe_left_out(items: Iterable[Any]) -> list[str]:
-    """Gather what was left out by kind and reason: ``units 3, 8, 12: no spikes``."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for item in items:
-        if isinstance(item, Mapping):
-            groups.setdefault((str(item.get("what", "")), str(item.get("why", ""))), []).append(str(item.get("id", "")))
-        else:
-            groups.setdefault((str(item), ""), [])
-    lines = []
-    for (what, why), ids in groups.items():
-        shown = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else "")
-        plural = "s" if len(ids) > 1 and not what.endswith("s") else ""
-        lines.append(f"{what}{plural} {shown}".strip() + (f": {why}" if why else ""))
+    # What was left out has lines of its own.
+    notes = [note for note in map(str, report.get("notes", [])) if " left out" not in note]
+    lines = _label("read", [f"{what}{of}: {sizes}", *notes])
+    lines += _label("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
+    split = report.get("split")
+    if split:
+        counts = f"{split.get('training')} segments for training, {split.get('held_out')} held out"
+        lines += _label("split", [counts + (f": {split['rule']}" if split.get("rule") else "")])
     return lines
 
 
-def _describe_mapping(values: Mapping[str, Any], indent: str = "") -> list[str]:
-    """Lay out a dict of any depth: scalars beside their key, tables as aligned columns."""
-    lines: list[str] = []
-    for key, value in values.items():
-        label = key.replace("_", " ")
-        if value is None or (isinstance(value, Sequence | Mapping) and len(value) == 0):
-            continue
-        if isinstance(value, Mapping):
-            lines += [f"{indent}{label}", *_describe_mapping(value, indent + "  ")]
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            if all(isinstance(item, Mapping) for item in value):
-                lines += [f"{indent}{label}", *(f"{indent}  {line}" for line in _lay_out_table(value))]
-            elif all(isinstance(item, str) and " " in item for item in value):
-                lines += [f"{indent}{label}", *(f"{indent}  {item}" for item in value)]
-            else:
-                lines.append(f"{indent}{label}: {', '.join(_scalar(item) for item in value)}")
-        else:
-            lines.append(f"{indent}{label}: {_scalar(value)}")
+def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Gather what was left out by kind and reason: ``3 units (3, 8, 12): no spikes``."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for item in items:
+        groups.setdefault((str(item.get("what")), str(item.get("why"))), []).append(str(item.get("id")))
+    lines = []
+    for (what, why), ids in groups.items():
+        shown = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else "")
+        lines.append(f"{len(ids)} {what}{'s' if len(ids) > 1 else ''} ({shown}): {why}")
     return lines
 
 

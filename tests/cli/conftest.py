@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.nwb_files import make_spike_session
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,3 +54,23 @@ def look_at() -> Callable[[Path], dict[str, bytes]]:
         }
 
     return look
+
+
+@dataclass(frozen=True)
+class SmallFit:
+    """A session and the copy of it that holds a fit; neither is to be changed."""
+
+    session: Path
+    output: Path
+    before: bytes
+    done: Run
+
+
+@pytest.fixture(scope="session")
+def small_fit(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Run]) -> SmallFit:
+    """Fit a small session once, into a copy."""
+    session = make_spike_session(tmp_path_factory.mktemp("fit") / "s.nwb", n_units=5, duration_s=12)
+    before = session.read_bytes()
+    options = ("--dim", 2, "--steps", 5, "--seed", 3, "-o", "out.nwb", "--json")
+    done = run_cli("fit", session, *options, cwd=session.parent)
+    return SmallFit(session, session.parent / "out.nwb", before, done)

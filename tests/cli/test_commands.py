@@ -54,7 +54,7 @@ def make_result(**provenance: Any) -> DCFResult:
         {"read": {"bin_width_s": 0.1}},
         {
             "source": {"file": "s.nwb", "path": "/units", "type": "Units"},
-            "notes": ["Segments are the 159 trials of /intervals/trials."],
+            "notes": ["Segments are the 159 trials of /intervals/trials.", "4 units left out: 3, 8, 12, 40"],
             "left_out": [{"what": "unit", "id": i, "why": "no spikes"} for i in (3, 8, 12)]
             + [{"what": "unit", "id": 40, "why": "the same count in every bin"}],
             "split": {"training": 127, "held_out": 32, "rule": "whole trials, drawn with seed 0"},
