@@ -18,11 +18,11 @@ from nwb_dcf.simulate import simulate_reach
 from nwb_dcf.store import write_session
 
 
-def main(folder: str = ".", steps: int = 300) -> float:
+def main(folder: str = ".", n_trials: int = 80, steps: int = 300) -> float:
     """Go through the steps; return how well the true latents follow from the fitted ones (R2)."""
     # 1. A session: sorted spikes and a table of trials, as a laboratory would archive them.
     session = Path(folder) / "tutorial.nwb"
-    simulation = simulate_reach(n_trials=80, n_bins=60, n_units=50, bin_width_s=0.02)
+    simulation = simulate_reach(n_trials=n_trials, n_bins=60, n_units=50, bin_width_s=0.02)
     write_session(simulation.recording, session, overwrite=True)
 
     # 2. What is in the file, and what would be fitted?

@@ -123,5 +123,5 @@ def test_demo_finds_the_latents_it_made(tmp_path: Path, run_cli: Cli) -> None:
     assert files[0].suffix == ".nwb"
     assert files[0].name in json.dumps(report)
     assert json.loads(run_cli("info", files[0], "--json").stdout)["fits"] == [report["name"]]
-    assert report["truth_r2"] > 0.9
+    assert report["truth_r2"] > 0.8
     assert report["bottleneck_r2"] > report["pca_r2"] - 0.01
