@@ -105,7 +105,7 @@ class ModelConfig:
     k_max: int | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
     history: int = 3
     history_start: Literal["repeat", "drop"] = "repeat"
-    width: int = 256
+    width: int = 128
     depth: int = 3
     encoder_width: int = 128
     encoder_depth: int = 2
@@ -152,10 +152,10 @@ class TrainConfig:
 
     seed: int = 0
     device: str = "auto"
-    steps: int = 600
+    steps: int = 1000
     batch: int = 512
-    rate: float = 3e-3
-    encoder_rate: float = 3e-4
+    rate: float = 5e-3
+    encoder_rate: float = 5e-4
     weight_decay: float = 0.01
     clip: float = 1.0  # 0: none
     schedule: Literal["cosine", "constant"] = "cosine"

@@ -76,8 +76,10 @@ class ClosedFormCompression(nn.Module):
         """Return u, shape (n, D)."""
         kept, dropped = coupling.split(x, mask)
         spread = (tau.square() + self.rho**2).sqrt()
-        rest, along = self._run_network(kept, dropped / spread, tau, mask, coupling)
-        return tau / spread.square() * dropped + along + self.rho / spread * (rest - along)
+        out, along = self._run_network(kept, dropped / spread, tau, mask, coupling)
+        posterior = self.rho / spread
+        u = torch.addcmul(tau / spread.square() * dropped, posterior, out)
+        return torch.addcmul(u, 1 - posterior, along)
 
     def carry(
         self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, coupling: Coupling, *, solver: str, steps: int
@@ -99,9 +101,9 @@ class ClosedFormCompression(nn.Module):
     def _scaled_rate(self, state: Tensor, angle: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
         tau = (self.rho * angle.tan()).expand(len(state), 1)
         kept, scaled = coupling.split(state, mask)
-        rest, along = self._run_network(kept, scaled, tau, mask, coupling)
+        out, along = self._run_network(kept, scaled, tau, mask, coupling)
         # d tau / d angle = (tau^2 + rho^2) / rho; on dropped axes the scaling cancels it exactly.
-        return along * ((tau.square() + self.rho**2) / self.rho) + (rest - along)
+        return torch.addcmul(out, (tau.square() + self.rho**2) / self.rho - 1, along)
 
     def _run_network(
         self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling

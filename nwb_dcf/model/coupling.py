@@ -167,16 +167,18 @@ class Coupling(nn.Module):
 
     def place(self, mu: Tensor) -> Tensor:
         """b + L D^(1/2) mu: features (..., k_max) to states (..., D)."""
-        return self.mean + (mu * self.variance.sqrt()) @ self.axes.T
+        return self.mean + mu @ (self.axes * self.variance.sqrt()).T
 
     def read(self, x: Tensor) -> Tensor:
         """(L D^(1/2))^+ (x - b): coordinates of states (..., D) on the axes, (..., k_max)."""
-        return ((x - self.mean) @ self.axes) / self.variance.sqrt()
+        return (x - self.mean) @ (self.axes / self.variance.sqrt())
 
     def split(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates (n, k_max) on the kept axes and the rest of x - b, (n, D), off them; mask (n, k_max)."""
-        kept = self.read(x) * mask
-        return kept, x - self.place(kept)
+        scale = self.variance.sqrt()
+        centred = x - self.mean
+        kept = (centred @ (self.axes / scale)) * mask
+        return kept, torch.addmm(centred, kept, (self.axes * scale).T, alpha=-1)
 
     def project(self, vector: Tensor, mask: Tensor) -> Tensor:
         """The part of vectors (n, D) along the kept axes."""

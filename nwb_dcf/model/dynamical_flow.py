@@ -95,5 +95,5 @@ class RidgeStartDynamics(nn.Module):
         masked = (history * mask[:, None]).flatten(1)
         every = (masked @ self.ridge.flatten(1)).view(len(x), *self.ridge.shape[1:])
         linear = every[torch.arange(len(x), device=x.device), prefix]
-        v: Tensor = coupling.place(linear) - coupling.mean + along + tau * (out - along)
-        return v
+        v = torch.addmm(tau * out, linear, (coupling.axes * coupling.variance.sqrt()).T)
+        return torch.addcmul(v, 1 - tau, along)

@@ -26,7 +26,8 @@ from .windows import FrameTable, WindowSampler
 
 REPORT_EVERY = 25
 N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
-PATIENCE = 4  # evaluations without a new best before the schedule ends early
+PATIENCE = 5  # evaluations without a new best before the schedule ends early,
+LEAST_SHARE = 0.3  # but not before this share of it: a network that starts at zero needs a while
 HELD_OUT_SAMPLES = 8192
 WARM_UP = 20  # steps over which the rate rises
 
@@ -244,8 +245,9 @@ class _Judge:
                 self.best[part] = copy.deepcopy(self.averaged[part].state_dict())  # type: ignore[index]
 
     def has_settled(self, step: int, every: int) -> bool:
-        """Whether neither flow has found a new best for `PATIENCE` evaluations."""
-        return all(step - best >= PATIENCE * every for best in self.best_step.values())
+        """Whether neither flow has found a new best for `PATIENCE` evaluations, well into the schedule."""
+        early = step < LEAST_SHARE * self.config.steps
+        return not early and all(step - best >= PATIENCE * every for best in self.best_step.values())
 
 
 @contextmanager

@@ -52,30 +52,30 @@ def compute_losses(
     seen_mask = mask if settings.masked_endpoints else torch.ones_like(mask)
     flow_codes = samples.codes if settings.joined else samples.codes.detach()
 
-    def draw_uniform() -> Tensor:
-        return torch.rand(n, 1, generator=generator, device=device)
+    uniform = torch.rand(n, 3, 1, generator=generator, device=device).unbind(1)
+    noise = model.noise.draw(n, generator)  # one draw serves both bridges, whose networks share nothing
 
-    def endpoint(rows: Tensor) -> Tensor:
+    def place(rows: Tensor) -> Tensor:
         placed = model.coupling.place(flow_codes[rows] * seen_mask)
         return placed if settings.joined else placed.detach()
 
-    frame = torch.where(draw_uniform()[:, 0] < 0.5, samples.now, samples.later)
-    x1, x0 = samples.x[frame], endpoint(frame)
+    now, later = samples.x[samples.now], samples.x[samples.later]
+    now_0, later_0 = place(samples.now), place(samples.later)
+
+    first = uniform[0] < 0.5
+    x1, x0 = torch.where(first, now, later), torch.where(first, now_0, later_0)
     tau = _draw_tau(n, settings.noise, config.tau_in_angle, generator)
-    state = interpolate_compression(x0, x1, tau) + model.noise.draw(n, generator)
-    u = model.u(state, tau, mask, model.coupling)
+    u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, model.coupling)
     cf = compression_loss(u, target_compression(x0, x1), samples.weight)
 
-    tau, s = draw_uniform(), draw_uniform()
-    x_now = interpolate_compression(endpoint(samples.now), samples.x[samples.now], tau)
-    x_later = interpolate_compression(endpoint(samples.later), samples.x[samples.later], tau)
+    tau, s = uniform[1], uniform[2]
+    x_now, x_later = interpolate_compression(now_0, now, tau), interpolate_compression(later_0, later, tau)
     past_codes = flow_codes[samples.past] * seen_mask[:, None]
     past_frames = None if settings.closed_form else samples.x[samples.past]
     history = model.see_history(tau, past_codes, samples.reads[samples.past], past_frames)
     if not settings.joined:
         history = history.detach()
-    state = interpolate_time(x_now, x_later, s) + model.noise.draw(n, generator)
-    v = model.v(state, tau, s, history, mask, model.coupling)
+    v = model.v(interpolate_time(x_now, x_later, s) + noise, tau, s, history, mask, model.coupling)
     df = dynamics_loss(v, target_time(x_now, x_later, samples.step[:, None]), samples.weight)
 
     if model.learns_encoder or not torch.is_grad_enabled():
