@@ -1,0 +1,152 @@
+"""u against fields that are known: the exact one of a Gaussian, and the ways there and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nwb_dcf.model.dcf import DCFModel
+
+from .conftest import draw_gaussian, fill_randomly, to_numpy
+
+Make = Callable[..., DCFModel]
+RHO = 0.1
+
+
+def evaluate_gaussian_oracle(model: DCFModel, x: Tensor, tau: float, k: int, covariance: np.ndarray) -> np.ndarray:
+    """The exact u of Gaussian data and their projection on the first `k` axes (section 9 of the method)."""
+    axes = to_numpy(model.coupling.axes)[:, :k]
+    project = axes @ axes.T
+    s11, s00 = covariance, project @ covariance @ project
+    s10, s01 = covariance @ project, project @ covariance
+    c = (1 - tau) ** 2 * s00 + tau * (1 - tau) * (s01 + s10) + tau**2 * s11 + RHO**2 * covariance
+    gain = (tau * s11 - (1 - tau) * s00 + (1 - tau) * s10 - tau * s01) @ np.linalg.inv(c)
+    return np.asarray((to_numpy(x) - to_numpy(model.coupling.mean)) @ gain.T)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+@pytest.mark.parametrize("tau", [0.0, 0.03, 0.5, 1.0])
+def test_untrained_u_is_the_exact_field_of_a_gaussian(make_model: Make, k: int, tau: float) -> None:
+    x = draw_gaussian()
+    model = make_model(x, k_max=4, noise=RHO)
+    covariance = np.cov(x.double().numpy().T, bias=True)
+    states = x[:40]
+    u = model.u(states, torch.full((40, 1), tau), model.mask(k, states), model.coupling)
+    expected = evaluate_gaussian_oracle(model, states, tau, k, covariance)
+    np.testing.assert_allclose(to_numpy(u), expected, atol=2e-3 * max(1.0, np.abs(expected).max()))
+    if tau > 0:
+        assert np.abs(expected).max() > 0.5
+
+
+def test_each_row_has_its_own_tau_and_prefix(make_model: Make) -> None:
+    x = draw_gaussian()
+    model = make_model(x, k_max=4, noise=RHO)
+    fill_randomly(model.u, 0.3)
+    tau = torch.tensor([[0.1], [0.5], [0.9]])
+    mask = torch.cat([model.mask(k, x[:1]) for k in (1, 2, 4)])
+    together = model.u(x[:3], tau, mask, model.coupling)
+    apart = torch.cat([model.u(x[i : i + 1], tau[i : i + 1], mask[i : i + 1], model.coupling) for i in range(3)])
+    np.testing.assert_allclose(to_numpy(together), to_numpy(apart), atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_flowed_endpoint_keeps_the_prefix_and_shrinks_the_rest(make_model: Make, k: int) -> None:
+    x = draw_gaussian()
+    model = make_model(x, k_max=4, noise=RHO)
+    states = to_numpy(model.compress(x, k))
+    axes, mean = to_numpy(model.coupling.axes)[:, :k], to_numpy(model.coupling.mean)
+    centred = to_numpy(x) - mean
+    kept = centred @ axes @ axes.T
+    leak = RHO / math.sqrt(1 + RHO**2)
+    np.testing.assert_allclose(states - mean, kept + leak * (centred - kept), atol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["midpoint", "dopri5"])
+def test_there_and_back_is_the_identity_where_the_network_is_zero(make_model: Make, solver: str) -> None:
+    x = draw_gaussian()[:200]
+    model = make_model(x, k_max=4, noise=RHO)
+    back = model.expand(model.compress(x, 2, solver=solver), 2, solver=solver)
+    np.testing.assert_allclose(to_numpy(back), to_numpy(x), atol=1e-4)
+
+
+def test_integration_follows_u_in_its_plain_coordinates(make_model: Make) -> None:
+    """The scaled coordinates of `carry` are another way to write d x / d tau = u, not another flow."""
+    x = draw_gaussian()[:50].double()
+    model = make_model(draw_gaussian(), k_max=4, noise=RHO).double()
+    fill_randomly(model.u, 0.4)
+    mask, steps = model.mask(2, x), 800
+    state = x
+    with torch.no_grad():
+        for i in range(steps):
+            tau = torch.full((50, 1), 1 - (i + 0.5) / steps, dtype=torch.float64)
+            half = state - 0.5 / steps * model.u(state, tau + 0.5 / steps, mask, model.coupling)
+            state = state - model.u(half, tau, mask, model.coupling) / steps
+        carried = model.compress(x, 2, steps=400)
+        plain = model.compress(x, 2, steps=1)
+    assert np.abs(to_numpy(plain - state)).max() > 0.02
+    np.testing.assert_allclose(to_numpy(carried), to_numpy(state), atol=1e-3)
+
+
+def test_doubling_the_steps_converges_at_second_order(make_model: Make) -> None:
+    x = draw_gaussian()[:100].double()
+    model = make_model(draw_gaussian(), k_max=4, noise=RHO).double()
+    fill_randomly(model.u, 0.4)
+    with torch.no_grad():
+        best = model.compress(x, 2, steps=1024)
+        errors = [float((model.compress(x, 2, steps=n) - best).abs().max()) for n in (16, 32, 64)]
+        round_trip = [
+            float((model.expand(model.compress(x, 2, steps=n), 2, steps=n) - x).abs().max()) for n in (16, 64)
+        ]
+        adaptive = model.compress(x, 2, solver="dopri5")
+    assert errors[0] > 1e-5
+    assert errors[0] / errors[1] > 3
+    assert errors[1] / errors[2] > 3
+    assert round_trip[1] < round_trip[0] / 8
+    assert round_trip[1] < 1e-2
+    np.testing.assert_allclose(to_numpy(adaptive), to_numpy(best), atol=2e-2)
+
+
+def test_nothing_beyond_the_prefix_reaches_what_is_rebuilt(make_model: Make) -> None:
+    x = draw_gaussian()
+    model = make_model(x, k_max=4)
+    fill_randomly(model.u, 0.3)
+    codes = model.encode(x[:20], 4)
+    other = codes.clone()
+    other[:, 2:] += 5
+    np.testing.assert_array_equal(to_numpy(model.rebuild(codes[:, :2])), to_numpy(model.rebuild(other[:, :2])))
+    placed = to_numpy(model.place(codes[:, :2]) - model.coupling.mean)
+    np.testing.assert_allclose(placed @ to_numpy(model.coupling.axes)[:, 2:], 0, atol=1e-5)
+    assert np.abs(to_numpy(model.rebuild(codes) - model.rebuild(other))).max() > 0.1
+
+
+def test_u_sees_how_many_axes_are_kept_only_where_conditioned(make_model: Make) -> None:
+    x = draw_gaussian()[:20]
+    tau = torch.full((20, 1), 0.4)
+    for conditioned in (True, False):
+        model = make_model(x, closed_form=False, conditioned=conditioned)
+        fill_randomly(model.u, 0.3)
+        u = [to_numpy(model.u(x, tau, model.mask(k, x), model.coupling)) for k in (1, 3)]
+        assert (np.abs(u[0] - u[1]).max() > 1e-3) == conditioned
+
+
+def test_plain_u_sees_tau_and_goes_there_and_back(make_model: Make) -> None:
+    x = draw_gaussian()[:50].double()
+    model = make_model(draw_gaussian(), closed_form=False, noise_scale="absolute").double()
+    with torch.no_grad():
+        early, late = (
+            model.u(x, torch.full((50, 1), t).double(), model.mask(2, x), model.coupling) for t in (0.1, 0.7)
+        )
+        assert float((early - late).abs().max()) > 1e-3
+        states = model.compress(x, 2, steps=512)
+        assert float((states - x).abs().max()) > 1e-2
+        errors = []
+        for n in (256, 512):
+            back = model.expand(model.compress(x, 2, steps=n), 2, steps=n)
+            errors.append(float((back - x).abs().max()))
+    assert errors[1] < errors[0]
+    assert errors[1] < 1e-2
