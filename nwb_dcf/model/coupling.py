@@ -6,6 +6,7 @@ mu (frame, k_max) features of zero mean and unit variance, ordered by importance
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0)
     two Gram matrices is decomposed exactly up to `EXACT_SIZE`; above, a randomised range finder is
     used, whose seed is an argument since torch's own draws from global state.
     """
-    x = frames.to(torch.float64)
+    x = in_double(frames)
     mean = x.mean(0)
     x = x - mean
     n, width = x.shape
@@ -72,8 +73,12 @@ def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0)
     rank = int((values > 1e-6 * values[0].clamp(min=1e-300)).sum())
     values, axes = values[:rank], axes[:, :rank]
     sign = torch.sign(axes.gather(0, axes.abs().argmax(0, keepdim=True)))
-    dtype = frames.dtype
-    return PrincipalAxes(mean.to(dtype), (axes * sign).to(dtype), values.to(dtype), total, rank)
+    return PrincipalAxes(mean.to(frames), (axes * sign).to(frames), values.to(frames), total, rank)
+
+
+def in_double(tensor: Tensor) -> Tensor:
+    """Return float64, on the CPU where the device has none."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
 class Encoder(nn.Module):
@@ -159,6 +164,12 @@ class Coupling(nn.Module):
             self.axes.copy_(principal.axes[:, :k_max])
             self.log_variance.copy_(principal.variance[:k_max].log())
             self.encoder.whitening.copy_(self.axes / self.variance.sqrt())
+
+    def detached(self) -> Coupling:
+        """The same coupling as seen by flows whose losses are not to move L and d."""
+        seen = copy.copy(self)
+        seen.__dict__["_parameters"] = {name: p.detach() for name, p in self.named_parameters(recurse=False)}
+        return seen
 
     def encode(self, x: Tensor) -> Tensor:
         """mu(x): frames (..., D) to features (..., k_max)."""

@@ -25,4 +25,5 @@ def alignment_loss(x: Tensor, x0: Tensor, weight: Tensor) -> Tensor:
 
 
 def _weigh(per_sample: Tensor, weight: Tensor) -> Tensor:
-    return (per_sample * weight).sum() / weight.sum()
+    # Chunks may hold no pair at all; such a batch has nothing to say, rather than a loss of 0 / 0.
+    return (per_sample * weight).sum() / weight.sum().clamp(min=1e-12)

@@ -150,14 +150,16 @@ def train_model(
             if model.learns_axes:
                 model.coupling.orthonormalise()
             step += 1
-            if step % REPORT_EVERY == 0 or step == last_step:
+            settled = False
+            if judge and (step % evaluate_every == 0 or step == last_step):
+                judge.look(step, curve)
+                settled = judge.has_settled(step, evaluate_every)
+            if step % REPORT_EVERY == 0 or step == last_step or settled:
                 _note(curve, step, losses, first_bad, total)
                 if progress:
                     progress(Progress(stage, step, last_step, float(total.detach())))
-            if judge and (step % evaluate_every == 0 or step == last_step):
-                judge.look(step, curve)
-                if judge.has_settled(step, evaluate_every):
-                    break
+            if settled:
+                break
     except KeyboardInterrupt:
         if not keep_partial or step == 0:
             raise

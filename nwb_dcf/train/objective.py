@@ -59,13 +59,14 @@ def compute_losses(
         placed = model.coupling.place(flow_codes[rows] * seen_mask)
         return placed if settings.joined else placed.detach()
 
+    coupling = model.coupling if settings.joined else model.coupling.detached()
     now, later = samples.x[samples.now], samples.x[samples.later]
     now_0, later_0 = place(samples.now), place(samples.later)
 
     first = uniform[0] < 0.5
     x1, x0 = torch.where(first, now, later), torch.where(first, now_0, later_0)
     tau = _draw_tau(n, settings.noise, config.tau_in_angle, generator)
-    u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, model.coupling)
+    u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, coupling)
     cf = compression_loss(u, target_compression(x0, x1), samples.weight)
 
     tau, s = uniform[1], uniform[2]
@@ -75,7 +76,7 @@ def compute_losses(
     history = model.see_history(tau, past_codes, samples.reads[samples.past], past_frames)
     if not settings.joined:
         history = history.detach()
-    v = model.v(interpolate_time(x_now, x_later, s) + noise, tau, s, history, mask, model.coupling)
+    v = model.v(interpolate_time(x_now, x_later, s) + noise, tau, s, history, mask, coupling)
     df = dynamics_loss(v, target_time(x_now, x_later, samples.step[:, None]), samples.weight)
 
     if model.learns_encoder or not torch.is_grad_enabled():
@@ -93,7 +94,7 @@ def _draw_tau(n: int, rho: float, in_angle: float, generator: torch.Generator) -
     visit that stretch.
     """
     tau = torch.rand(n, 1, generator=generator, device=generator.device)
-    if in_angle == 0:
+    if in_angle == 0 or rho == 0:
         return tau
     steep = rho * torch.tan(tau * math.atan(1 / rho))
     chosen = torch.rand(n, 1, generator=generator, device=generator.device) < in_angle
