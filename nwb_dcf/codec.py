@@ -46,9 +46,9 @@ class Codec:
         """Coordinates of states on the first `k` axes, (L D^(1/2))^+ (x - b)."""
         return self._run(lambda part: self.model.coupling.read(part)[:, :k], states)
 
-    def rebuild(self, codes: np.ndarray) -> np.ndarray:
-        """Frames from codes alone: placed on the axes, all else zero, integrated to tau = 1."""
-        return self._run(self.model.rebuild, codes)
+    def rebuild(self, codes: np.ndarray, decoder: str = "") -> np.ndarray:
+        """Frames from codes alone; see `DCFModel.rebuild`."""
+        return self._run(lambda part: self.model.rebuild(part, decoder), codes)
 
     def find_velocity(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray, k: int) -> np.ndarray:
         """v at tau = 0, s = 0 at the encoder's point, (time, k), per median step."""

@@ -98,7 +98,9 @@ class ModelConfig:
     ``start="pca"`` starts (b, L, d) and mu at the optimum of L_align, the principal axes; ``conditioned``
     shows K to both flows; ``masked_endpoints`` lets the flows see m_K * mu instead of mu; ``joined``
     lets the gradients of the flow losses reach the encoder; ``closed_form`` gives u its Gaussian
-    part; ``noise`` is the bridge's sigma, ``relative`` to each axis' standard deviation or ``absolute``.
+    part; ``noise`` is the bridge's sigma, ``relative`` to each axis' standard deviation or ``absolute``;
+    ``decoder`` rebuilds frames from K numbers by their conditional mean, one evaluation of u at tau = 0, or by
+    integrating u from there, which gives a typical frame.
     """
 
     dim: int = 3
@@ -116,6 +118,7 @@ class ModelConfig:
     closed_form: bool = True
     noise: float = 0.05
     noise_scale: Literal["relative", "absolute"] = "relative"
+    decoder: Literal["mean", "flow"] = "mean"
     solver: Literal["midpoint", "dopri5"] = "midpoint"
     solver_steps: int = 16
 
@@ -137,6 +140,7 @@ class ModelConfig:
         _require_choice("start", self.start, ("pca", "random"))
         _require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))
         _require_choice("solver", self.solver, ("midpoint", "dopri5"))
+        _require_choice("decoder", self.decoder, ("mean", "flow"))
         _require_number("noise", self.noise, low=0)
         _require_number("solver_steps", self.solver_steps, low=1)
         _require(
@@ -165,6 +169,7 @@ class TrainConfig:
     prefix_ramp: int = 0  # samples over which E[K] rises from 1 to 1/p
     prefix_per_sample: bool = True  # False: one K per step, as in the paper
     tau_in_angle: float = 1.0  # share of u's taus drawn uniformly in arctan(tau / noise)
+    tau_at_zero: float = 0.1  # share of u's taus at 0, where the decoder reads it
     alpha: float = 1.0  # weight of L_cf
     beta: float = 1.0  # weight of L_df
     eta: float = 1.0  # weight of L_align
@@ -179,7 +184,7 @@ class TrainConfig:
             _require_number(name, getattr(self, name), low=1)
         for name in ("weight_decay", "clip", "alpha", "beta", "eta"):
             _require_number(name, getattr(self, name), low=0)
-        for name in ("ema", "prefix_at_dim", "tau_in_angle"):
+        for name in ("ema", "prefix_at_dim", "tau_in_angle", "tau_at_zero"):
             _require_number(name, getattr(self, name), low=0, high=1)
         _require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
         _require_number("held_out", self.held_out, low=0, high=0.9)

@@ -239,9 +239,10 @@ class DCF:
     def inverse_transform(self, z: Any) -> Any:
         """Rebuild frames from exactly `dim` numbers each, in the data's own unit.
 
-        The numbers are placed on the axes, everything else is set to zero, and u is integrated from tau = 0
-        to 1: a typical frame with those latents (not their conditional mean, which is one evaluation of
-        u at tau = 0). Scale and square root are undone; smoothing cannot be.
+        Gives the mean of the data given those numbers: they are placed on the axes, everything else is set
+        to zero, and u at tau = 0 adds what the data have there on average (presets ``paper`` and ``authors``
+        integrate u to tau = 1 instead, which gives a typical frame). Scale and square root are undone;
+        smoothing cannot be.
 
         Parameters
         ----------
@@ -264,10 +265,13 @@ class DCF:
         frames = self.preparation_.undo(self._codec.rebuild(codes))
         return given.answer(frames, fitted.channel_dim, np.asarray(fitted.channels), fitted.units)
 
-    def rebuild(self, z: np.ndarray) -> np.ndarray:
-        """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units."""
+    def rebuild(self, z: np.ndarray, decoder: str = "") -> np.ndarray:
+        """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units.
+
+        `decoder` is ``"mean"``, ``"flow"`` (u integrated from tau = 0 to 1), or by default the configured one.
+        """
         self._check_dim(z.shape[1])
-        return self._codec.rebuild(z)
+        return self._codec.rebuild(z, decoder)
 
     def simulate(self, x: Input, n_frames: int = 50) -> Any:
         """Continue each segment of `x` by integrating v at tau = 0 from its last frame and history.

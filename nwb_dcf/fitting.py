@@ -20,7 +20,7 @@ from .model.dynamical_flow import RidgeStartDynamics
 from .prepare import Preparation, check_size, fit_preparation
 from .recording import channel_dim, median_step_s
 from .split import split_recording
-from .train import FrameTable, LossCurve, Progress, train_model
+from .train import FrameTable, LossCurve, Progress, Trained, train_model
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
@@ -86,28 +86,34 @@ def fit_recording(
     device = choose_device(config.train.device)
     preparation = fit_preparation(recording, config.prepare)
     notes: list[str] = []
-    stop_at, search, samples = None, LossCurve(), 0
-    if config.train.early_stopping:
-        gap_s = REACH * preparation.smooth_s + (config.model.history + 1) * median_step_s(recording)
-        split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
-        if split is None:
-            notes.append(f"nothing was held out to choose the steps: all {config.train.steps} were taken")
-        else:
-            model, table, _ = _start_model(preparation.apply(split.training), config, device)
-            held_out = _tabulate(preparation.apply(split.held_out), config, device)
-            found = train_model(
-                model,
-                table,
-                config.train,
-                held_out=held_out if len(held_out.pairs) else None,
-                stage="choosing steps",
-                progress=progress,
-            )
-            stop_at, search, samples = found.best_step, found.curve, found.samples
-    model, table, principal = _start_model(preparation.apply(recording), config, device)
-    trained = train_model(model, table, config.train, stop_at=stop_at, progress=progress, keep_partial=keep_partial)
+    gap_s = REACH * preparation.smooth_s + (config.model.history + 1) * median_step_s(recording)
+    split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
+    found: Trained | None = None
+    if config.train.early_stopping and split is not None:
+        model, table, principal = _start_model(preparation.apply(split.training), config, device)
+        held_out = _tabulate(preparation.apply(split.held_out), config, device)
+        found = train_model(
+            model,
+            table,
+            config.train,
+            held_out=held_out if len(held_out.pairs) else None,
+            stage="choosing steps",
+            progress=progress,
+            keep_partial=keep_partial,
+        )
+    elif config.train.early_stopping:
+        notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
+    if found is not None and found.interrupted:
+        trained = found
+    else:
+        model, table, principal = _start_model(preparation.apply(recording), config, device)
+        stop_at = found.best_step if found else None
+        trained = train_model(model, table, config.train, stop_at=stop_at, progress=progress, keep_partial=keep_partial)
     if trained.interrupted:
-        notes.append(f"interrupted at step {trained.curve.step[-1] if trained.curve.step else 0}: a partial fit")
+        stage = "while steps were chosen" if trained is found else "in training"
+        notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch} steps: a partial fit")
+    samples = trained.samples + (found.samples if found and found is not trained else 0)
+    spectrum = model.coupling.variance if model.learns_axes else principal.variance  # not cut off at k_max
     seconds = time.perf_counter() - started
     dim = channel_dim(recording)
     return Fitted(
@@ -120,12 +126,12 @@ def fit_recording(
         kind=str(recording.attrs.get("kind", "array")),
         step_s=median_step_s(recording),
         total_variance=principal.total,
-        k_eff=effective_dimension(model.coupling.variance.detach().cpu().numpy(), principal.total),
+        k_eff=effective_dimension(spectrum.detach().cpu().numpy(), principal.total),
         steps=trained.best_step,
-        search=search,
+        search=found.curve if found else LossCurve(),
         curve=trained.curve,
         notes=notes,
-        timing={"seconds": seconds, "samples_per_s": (samples + trained.samples) / seconds},
+        timing={"seconds": seconds, "samples_per_s": samples / seconds},
         machine={
             "device": str(device),
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),

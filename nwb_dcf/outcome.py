@@ -100,6 +100,7 @@ def _score(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[di
         "on": "held-out segments" if unseen is not training else "the training segments: nothing was held out",
         "frames": len(x),
         "bottleneck_r2": r2_score(x, estimator.rebuild(codes[:, :dim])),
+        "flow_r2": r2_score(x, estimator.rebuild(codes[:, :dim], decoder="flow")),
         "pca_r2": r2_score(x, project(x, dim)),
         "round_trip_r2": r2_score(x, estimator.expand(states)),
         "energy_outside": measure_energy_outside(states, estimator.mean_, estimator.loadings_, dim),

@@ -30,6 +30,7 @@ _PAPER: dict[str, Any] = {
     "closed_form": False,
     "noise": 0.1,
     "noise_scale": "absolute",
+    "decoder": "flow",
     "solver": "dopri5",
     "steps": 217_000,
     "batch": _PAPER_BATCH,
@@ -44,6 +45,7 @@ _PAPER: dict[str, Any] = {
     "prefix_ramp": 1_000_000,
     "prefix_per_sample": False,
     "tau_in_angle": 0.0,
+    "tau_at_zero": 0.0,
     "early_stopping": False,
 }
 PRESETS: dict[str, dict[str, Any]] = {

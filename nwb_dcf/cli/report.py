@@ -163,7 +163,8 @@ def _describe_input(report: Mapping[str, Any]) -> list[str]:
     width = report.get("bin_width_s")
     bins = f"{report.get('bins')} bins of {width * 1000:g} ms" if width else f"{report.get('bins')} frames"
     dim = "units" if report.get("kind") == "units" else "channels"
-    sizes = f"{report.get('channels')} {dim}, {bins} in {report.get('segments')} segments"
+    n_segments = report.get("segments")
+    sizes = f"{report.get('channels')} {dim}, {bins} in {n_segments} segment{'' if n_segments == 1 else 's'}"
     # What was left out has lines of its own.
     notes = [note for note in map(str, report.get("notes", [])) if " left out" not in note]
     lines = _label("read", [f"{what}{of}: {sizes}", *notes])

@@ -101,18 +101,26 @@ class DCFModel(nn.Module):
         """Integrate u from tau = 0 to 1 with prefix `k`: states (n, D) to frames (n, D)."""
         return self._carry(x0, 0.0, 1.0, k, solver, steps)
 
-    def rebuild(self, code: Tensor) -> Tensor:
-        """Decode K numbers a frame: place them on the axes, all else zero, and integrate u to tau = 1.
+    def rebuild(self, code: Tensor, decoder: str = "") -> Tensor:
+        """Decode K numbers a frame: place them on the axes, all else zero, and let u add the rest.
 
         Parameters
         ----------
         code : Tensor, shape (n, K)
+        decoder : {"mean", "flow"}, optional
+            ``mean``: x0 + u(x0, tau = 0), which as the noise goes to 0 is the mean of the data given the K
+            numbers. ``flow``: integrate u to tau = 1, a typical frame; the two differ where the data are not
+            Gaussian, as for sparse spikes. The configured one by default.
 
         Returns
         -------
         Tensor, shape (n, D)
         """
-        return self.expand(self.place(code), code.shape[1])
+        x0, k = self.place(code), code.shape[1]
+        if (decoder or self.config.decoder) == "flow":
+            return self.expand(x0, k)
+        added: Tensor = self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0), self.coupling)
+        return x0 + added
 
     def place(self, code: Tensor) -> Tensor:
         """State b + L D^(1/2) code for the first K coordinates, (n, K) to (n, D)."""

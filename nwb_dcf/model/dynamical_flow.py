@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .compressive_flow import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES
-from .coupling import Coupling
+from .coupling import Coupling, in_double
 from .velocity import ConditionedMLP, ScalarEmbedding
 
 RIDGE = 1e-3  # of the linear start, in units of a latent's variance
@@ -74,14 +74,14 @@ class RidgeStartDynamics(nn.Module):
             Code of the next frame minus that of the current one, per median step.
         """
         n, lags, k_max = history.shape
-        flat, target = history.flatten(1).double(), displacement.double()
+        flat, target = in_double(history.flatten(1)), in_double(displacement)
         gram, cross = flat.T @ flat / n, flat.T @ target / n
-        latent = torch.arange(k_max, device=history.device).repeat(lags)
+        latent = torch.arange(k_max, device=flat.device).repeat(lags)
         for k in range(1, k_max + 1):
             rows = torch.nonzero(latent < k)[:, 0]
             regular = gram[rows[:, None], rows] + RIDGE * torch.eye(len(rows), device=gram.device, dtype=gram.dtype)
             solved = torch.linalg.solve(regular, cross[rows, :k])
-            self.ridge[rows, k - 1, :k] = solved.to(self.ridge.dtype)
+            self.ridge[rows.to(self.ridge.device), k - 1, :k] = solved.to(self.ridge)
 
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
         """Return v, shape (n, D), per median step."""

@@ -271,7 +271,7 @@ def evaluate_losses(
 ) -> Losses:
     """Losses on `table` with fixed draws: the same frames, tau, s, K and noise whenever it is called."""
     generator = torch.Generator(table.x.device).manual_seed(config.seed + 1)
-    config = dataclasses.replace(config, tau_in_angle=0.0)  # L_cf is defined with tau uniform
+    config = dataclasses.replace(config, tau_in_angle=0.0, tau_at_zero=0.0)  # L_cf is defined with tau uniform
     with _flows_of(model, flows):
         sampler = WindowSampler(table, model)
         samples = sampler.draw(HELD_OUT_SAMPLES, generator)

@@ -65,7 +65,7 @@ def compute_losses(
 
     first = uniform[0] < 0.5
     x1, x0 = torch.where(first, now, later), torch.where(first, now_0, later_0)
-    tau = _draw_tau(n, settings.noise, config.tau_in_angle, generator)
+    tau = _draw_tau(n, settings.noise, config, generator)
     u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, coupling)
     cf = compression_loss(u, target_compression(x0, x1), samples.weight)
 
@@ -87,15 +87,13 @@ def compute_losses(
     return Losses(cf, df, align)
 
 
-def _draw_tau(n: int, rho: float, in_angle: float, generator: torch.Generator) -> Tensor:
-    """Draw tau, shape (n, 1): uniform, but for a share `in_angle` that is uniform in arctan(tau / rho).
+def _draw_tau(n: int, rho: float, config: TrainConfig, generator: torch.Generator) -> Tensor:
+    """Draw tau, shape (n, 1): uniform, or uniform in arctan(tau / rho), or 0, in the configured shares.
 
-    Rebuilding integrates u from tau = 0, where dropped axes unfold within a few rho; uniform draws hardly
-    visit that stretch.
+    On the way from tau = 0 dropped axes unfold within a few rho; uniform draws hardly visit that stretch.
+    Uniform in angle, even the L_cf of uniform draws fell faster.
     """
-    tau = torch.rand(n, 1, generator=generator, device=generator.device)
-    if in_angle == 0 or rho == 0:
-        return tau
-    steep = rho * torch.tan(tau * math.atan(1 / rho))
-    chosen = torch.rand(n, 1, generator=generator, device=generator.device) < in_angle
-    return torch.where(chosen, steep, tau)
+    uniform, share = torch.rand(n, 2, 1, generator=generator, device=generator.device).unbind(1)
+    steep = rho * torch.tan(uniform * math.atan(1 / rho)) if rho > 0 else uniform
+    tau = torch.where(share < config.tau_in_angle, steep, uniform)
+    return torch.where(share < config.tau_at_zero, 0.0, tau)
