@@ -30,6 +30,15 @@ def _require_number(name: str, value: Any, *, low: float, high: float = math.inf
     _require(ok, f"{name} is {value!r}", f"give a number {bounds}")
 
 
+def _require_whole(name: str, value: Any, *, low: int) -> None:
+    ok = isinstance(value, int) and not isinstance(value, bool) and value >= low
+    _require(ok, f"{name} is {value!r}", f"give a whole number, {low} or more")
+
+
+def _require_flag(name: str, value: Any) -> None:
+    _require(isinstance(value, bool), f"{name} is {value!r}", "give True or False")
+
+
 def _require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     _require(value in choices, f"{name} is {value!r}", f"choose one of {', '.join(map(str, choices))}")
 
@@ -123,14 +132,13 @@ class ModelConfig:
     solver_steps: int = 16
 
     def __post_init__(self) -> None:
-        for name, low in (("dim", 1), ("history", 0), ("width", 1), ("depth", 1), ("encoder_width", 1)):
-            value = getattr(self, name)
-            _require(
-                isinstance(value, int) and not isinstance(value, bool) and value >= low,
-                f"{name} is {value!r}",
-                f"give a whole number, {low} or more",
-            )
+        for name in ("dim", "width", "depth", "encoder_width", "encoder_depth", "solver_steps"):
+            _require_whole(name, getattr(self, name), low=1)
+        for name in ("joined", "masked_endpoints", "conditioned", "closed_form"):
+            _require_flag(name, getattr(self, name))
+        _require_whole("history", self.history, low=0)
         if self.k_max is not None:
+            _require_whole("k_max", self.k_max, low=0)
             _require(
                 self.k_max == 0 or self.k_max >= self.dim,
                 f"k_max is {self.k_max} and dim {self.dim}",
@@ -142,7 +150,6 @@ class ModelConfig:
         _require_choice("solver", self.solver, ("midpoint", "dopri5"))
         _require_choice("decoder", self.decoder, ("mean", "flow"))
         _require_number("noise", self.noise, low=0)
-        _require_number("solver_steps", self.solver_steps, low=1)
         _require(
             not (self.closed_form and (self.noise == 0 or self.noise_scale == "absolute")),
             "the closed-form part of u needs noise relative to each axis",
@@ -177,11 +184,12 @@ class TrainConfig:
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
 
     def __post_init__(self) -> None:
-        _require_number("seed", self.seed, low=0)
+        for name, low in (("seed", 0), ("steps", 1), ("batch", 1), ("prefix_ramp", 0)):
+            _require_whole(name, getattr(self, name), low=low)
+        for name in ("prefix_per_sample", "early_stopping"):
+            _require_flag(name, getattr(self, name))
         for name in ("rate", "encoder_rate"):
             _require_number(name, getattr(self, name), low=0, open_low=True)
-        for name in ("steps", "batch"):
-            _require_number(name, getattr(self, name), low=1)
         for name in ("weight_decay", "clip", "alpha", "beta", "eta"):
             _require_number(name, getattr(self, name), low=0)
         for name in ("ema", "prefix_at_dim", "tau_in_angle", "tau_at_zero"):
@@ -190,7 +198,8 @@ class TrainConfig:
         _require_number("held_out", self.held_out, low=0, high=0.9)
         _require_choice("schedule", self.schedule, ("cosine", "constant"))
         _require(
-            self.device in ("auto", "cpu", "cuda", "mps") or self.device.startswith("cuda:"),
+            isinstance(self.device, str)
+            and (self.device in ("auto", "cpu", "cuda", "mps") or self.device.startswith("cuda:")),
             f"device is {self.device!r}",
             "choose auto, cpu, cuda or mps",
         )

@@ -86,7 +86,7 @@ def find_pca_axes(training: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarra
     """
     mean = training.mean(axis=0, dtype=np.float64)
     x = np.asarray(training, np.float64) - mean
-    if min(x.shape) > LARGE:
+    if min(x.shape) > max(LARGE, 2 * dim):  # the iteration is for few axes of many
         start = np.ones(min(x.shape))  # of the iteration: the same axes each time
         axes = svds(x, k=dim, v0=start, return_singular_vectors="vh")[2][::-1]
     elif x.shape[1] <= x.shape[0]:

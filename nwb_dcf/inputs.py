@@ -86,12 +86,9 @@ def _recording_of(items: Sequence[np.ndarray | xr.DataArray]) -> xr.Dataset:
     arrays = [np.asarray(item) for item in items]
     times, start = [], 0.0
     for item, array in zip(items, arrays, strict=True):
-        own = item.coords.get("time") if isinstance(item, xr.DataArray) else None
-        if own is not None and own.dims == (item.dims[0],):  # type: ignore[union-attr]
-            times.append(np.asarray(own, np.float64))
-        else:
-            times.append(start + np.arange(len(array), dtype=np.float64))
-            start += len(array)
+        own = _read_time(item) if isinstance(item, xr.DataArray) else None
+        times.append(start + np.arange(len(array), dtype=np.float64) if own is None else own)
+        start += len(array) if own is None else 0
     first = items[0]
     name, ids = "channel", None
     if isinstance(first, xr.DataArray):
@@ -109,6 +106,18 @@ def _recording_of(items: Sequence[np.ndarray | xr.DataArray]) -> xr.Dataset:
         segment_index=np.repeat(np.arange(len(arrays)), [len(a) for a in arrays]),
         units="count" if counts else units or "a.u.",
     )
+
+
+def _read_time(item: xr.DataArray) -> np.ndarray | None:
+    """Seconds of the frames, None where they have no clock."""
+    if "time" in item.dims[1:]:
+        raise DataError(f"the DataArray has dims {item.dims}", fix="put time first: x.transpose('time', ...)")
+    if "time" not in item.coords or item.coords["time"].dims != item.dims[:1]:
+        return None
+    time = item.coords["time"]
+    if not (np.issubdtype(time.dtype, np.floating) or np.issubdtype(time.dtype, np.integer)):
+        raise DataError(f"time is of type {time.dtype}", fix="give seconds as numbers")
+    return np.asarray(time, np.float64)
 
 
 def _as_dataarray(values: np.ndarray, like: xr.DataArray, dim: str, ids: np.ndarray, units: str) -> xr.DataArray:

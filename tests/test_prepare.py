@@ -175,7 +175,7 @@ def test_what_is_too_small_for_the_dimension_is_refused() -> None:
     varied = np.random.default_rng(0).normal(size=(20, 4))
     varied[:, 3] = 2
     check_size(record(varied), 3)
-    with pytest.raises(ParameterError, match="dim is 4, above the 3 usable channels.*--dim 3"):
+    with pytest.raises(ParameterError, match=r"dim is 4, above the 3 usable channels.*--dim 3"):
         check_size(record(varied), 4)
     with pytest.raises(DataError, match="1 usable"):
         check_size(record(varied[:, 2:]), 1)
