@@ -87,25 +87,22 @@ def describe_plan(plan: Mapping[str, Any]) -> str:
 
 
 def describe_demo(demo: Mapping[str, Any]) -> str:
-    """Return what the demo found, against the truth, as text."""
-    truth, pca_truth = _number(demo.get("truth_r2")), _number(demo.get("pca_truth_r2"))
-    rebuilt, pca = _number(demo.get("bottleneck_r2")), _number(demo.get("pca_r2"))
+    """Return what the demo found as text."""
+    truth, by_pca = _number(demo["truth_r2"]), _number(demo["pca_truth_r2"])
+    rebuilt, pca = _number(demo["bottleneck_r2"]), _number(demo["pca_r2"])
     lines = [
-        *_label("made", [f"{demo.get('session')}"]),
+        *_label("made", [demo["session"]]),
         *_label(
-            "found",
-            [
-                f"the three true latents follow linearly from the fitted ones with R2 {truth}; from PCA's {pca_truth}",
-                f"three latents rebuild R2 {rebuilt} of the data; PCA with 3 axes {pca}",
-                f"effective dimension K_eff {demo.get('k_eff')}",
-                "all on held-out trials",
-            ],
+            "truth",
+            [f"the three true latents, read linearly off ours: R2 {truth}; off PCA's {by_pca} (held-out trials)"],
         ),
-        *_label("took", [f"{demo['seconds']:.0f} s"] if demo.get("seconds") is not None else []),
+        *_label("found", [f"3 latents rebuild R2 {rebuilt} of the held-out data; PCA with 3 axes {pca}"]),
+        *_label("", [f"effective dimension K_eff {demo['k_eff']}"]),
+        *_label("took", [f"{demo['seconds']:.0f} s"]),
+        *_label("written", [f"/processing/dcf/{demo['name']} in {demo['file']}"]),
     ]
-    file, name = str(demo.get("file")), str(demo.get("name"))
-    lines += _label("written", [f"/processing/dcf/{name} in {file}"])
-    return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(file, name))])
+    reading = write_reading_lines(str(demo["file"]), str(demo["name"]))
+    return "\n".join([*lines, "read it", *(f"  {line}" for line in reading)])
 
 
 def describe_info(catalog: Mapping[str, Any]) -> str:
