@@ -1,0 +1,37 @@
+"""On a GPU: the same fit as on a CPU up to rounding, and a model that loads where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nwb_dcf import DCF
+from nwb_dcf.evaluate import r2_score
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU"),
+]
+
+
+@pytest.fixture(scope="module")
+def oscillations() -> np.ndarray:
+    t = np.linspace(0, 60, 1200)[:, None]
+    phase = np.arange(12)[None]
+    noise = np.random.default_rng(0).standard_normal((1200, 12))
+    return np.sin(t + phase) + np.sin(2 * t + phase) ** 2 + 0.1 * noise
+
+
+def test_gpu_and_cpu_fit_alike(oscillations: np.ndarray) -> None:
+    on_gpu = DCF(dim=2, steps=200, device="cuda").fit(oscillations)
+    on_cpu = DCF(dim=2, steps=200, device="cpu").fit(oscillations)
+    # Random draws differ between devices, so weights do too; the start and the figures may not.
+    np.testing.assert_allclose(on_gpu.transform(oscillations), on_cpu.transform(oscillations), atol=1e-3)
+    assert abs(on_gpu.score(oscillations) - on_cpu.score(oscillations)) < 0.02
+
+
+def test_a_model_from_a_gpu_loads_on_a_cpu(oscillations: np.ndarray) -> None:
+    on_gpu = DCF(dim=2, steps=20, device="cuda").fit(oscillations)
+    loaded = DCF.from_bytes(on_gpu.to_bytes(), device="cpu")
+    assert r2_score(on_gpu.transform(oscillations), loaded.transform(oscillations)) > 0.99999
