@@ -294,8 +294,6 @@ class DCF:
         paths = self._codec.roll_out(frames, segment, time, self.dim_, n_frames)
         if given.kind == "array":
             return paths[0]
-        if given.kind == "list":
-            return list(paths)
         last = time[np.append(np.diff(segment) != 0, True)]
         continued = make_recording(
             paths.reshape(-1, self.dim_),
@@ -304,7 +302,15 @@ class DCF:
             channel=np.arange(1, self.dim_ + 1),
             segment_index=np.repeat(np.arange(len(last)), n_frames),
         )
-        return continued if given.kind == "recording" else continued["data"].drop_vars("segment_index")
+        if given.kind == "recording":
+            return continued
+        data = continued["data"].drop_vars("segment_index")
+        if given.kind == "dataarray":
+            return data
+        return [
+            data[i * n_frames : (i + 1) * n_frames] if isinstance(item, xr.DataArray) else paths[i]
+            for i, item in enumerate(given.original)
+        ]
 
     def score(self, x: Input, y: None = None) -> float:
         """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""
@@ -361,12 +367,12 @@ def _read_clock(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
-    """Refuse a recording whose ids differ from those fitted; bare arrays have none to compare."""
+    """Refuse channels whose ids differ from those fitted; bare arrays have none to compare."""
     dim = channel_dim(recording)
-    if recording.attrs["kind"] == "array" or fitted.kind == "array":
-        return
     ids, expected = recording[dim].values.tolist(), fitted.channels
-    if ids != expected:
+    pairs = ((recording.attrs["kind"], ids), (fitted.kind, expected))
+    nameless = any(kind == "array" and names == list(range(len(names))) for kind, names in pairs)
+    if ids != expected and not nameless:
         missing = [i for i in expected if i not in ids]
         how = f"missing {missing[:8]}" if missing else f"{len(ids)} given and {len(expected)} fitted, or another order"
         raise DataError(f"the {dim}s differ from those fitted: {how}", fix=f"select the fitted {dim}s, in their order")

@@ -95,6 +95,9 @@ def _recording_of(items: Sequence[np.ndarray | xr.DataArray]) -> xr.Dataset:
         last = str(first.dims[1])
         name = last if last in CHANNEL_DIMS else "channel"
         ids = first.coords[last].values if last in first.coords else None
+        others = [item for item in items if isinstance(item, xr.DataArray) and str(item.dims[1]) in item.coords]
+        if ids is not None and any(not np.array_equal(item.coords[item.dims[1]], ids) for item in others):
+            raise DataError(f"the DataArrays differ in their {last}s", fix="give the same ones, in the same order")
     data = np.concatenate(arrays)
     units = first.attrs.get("units", "") if isinstance(first, xr.DataArray) else ""
     counts = np.issubdtype(data.dtype, np.integer)

@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
 from .config import FitConfig
@@ -54,7 +55,8 @@ def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
         if about["format"] > FORMAT:
             raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")
         config = FitConfig.from_dict(about["config"])
-        model = DCFModel(about["n_channels"], about["k_max"], config.model)
+        with torch.random.fork_rng(devices=[]):  # weights drawn here are replaced; nobody's randomness moves on
+            model = DCFModel(about["n_channels"], about["k_max"], config.model)
         model.load_state_dict(tensors)
         model.to(choose_device(device)).eval()
         parts: dict[str, Any] = {name: about[name] for name in _PLAIN}

@@ -29,7 +29,7 @@ def test_energy_outside_by_hand() -> None:
     loadings = np.array([[1.0, 0], [0, 0], [0, 1]])
     states = np.array([[4.0, 1, 1], [1, 3, 1]])  # less the mean: (3, 0, 0) and (0, 2, 0)
     assert measure_energy_outside(states, np.ones(3), loadings, 1) == pytest.approx(4 / 13)
-    off = states + [[0, 0, 6], [0, 0, 0]]
+    off = states + np.array([[0, 0, 6], [0, 0, 0]])
     assert measure_energy_outside(off, np.ones(3), loadings, 1) == pytest.approx(40 / 49)
     assert measure_energy_outside(off, np.ones(3), loadings, 2) == pytest.approx(4 / 49)
     assert measure_energy_outside(np.ones((2, 3)), np.ones(3), loadings, 2) == 0

@@ -118,6 +118,7 @@ def test_a_recording_gives_a_recording() -> None:
         (xr.Dataset({"a": 1}), "no variable 'data'"),
         (make_dataarray(time=[0, 1, 2, 3, 3, 4]), "does not increase"),
         (make_dataarray().T, "time first"),
+        ([make_dataarray()[:3], make_dataarray()[3:, ::-1]], "differ in their units"),
         (make_dataarray(time=np.arange(6).astype("M8[s]")), "datetime64.*seconds"),
     ],
 )

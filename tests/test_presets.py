@@ -47,5 +47,5 @@ def test_settings_stand_above_the_preset(preset: str) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ParameterError, match="preset is 'mine'; choose one of default, paper, authors"):
         make_config("mine", {})
-    with pytest.raises(ParameterError, match="no setting stepz; known are .*steps"):
+    with pytest.raises(ParameterError, match=r"no setting stepz; known are .*steps"):
         make_config("default", {"stepz": 3})
