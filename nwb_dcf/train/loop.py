@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -126,17 +126,19 @@ def train_model(
     judge = _Judge(model, averaged.module, held_out, config) if held_out is not None else None
     last_step = max(stop_at.values()) if stop_at else config.steps
     chosen: dict[str, dict[str, Tensor]] = {}
+    active = set(flows)  # flows that still learn
     curve, first_bad = LossCurve(), torch.full((), -1, device=device)
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
     step, interrupted = 0, False
     if judge:
-        judge.look(0, curve)
+        judge.look(0, curve, active)
     try:
         while step < last_step:
-            _keep_at(stop_at, step, averaged.module, chosen)
+            active -= _keep_at(stop_at, step, model, averaged.module, chosen)
             model.train()
             p = ramp_prefix_p(config.prefix_p, step * config.batch, config.prefix_ramp)
-            losses = compute_losses(model, sampler.draw(config.batch, generator), config, generator, prefix_p=p)
+            samples, trained = sampler.draw(config.batch, generator), frozenset(active)
+            losses = compute_losses(model, samples, config, generator, prefix_p=p, flows=trained)
             total = losses.total(config)
             first_bad = torch.where((first_bad < 0) & ~torch.isfinite(total.detach()), step + 1, first_bad)
             optimiser.zero_grad(set_to_none=True)
@@ -150,12 +152,12 @@ def train_model(
             if model.learns_axes:
                 model.coupling.orthonormalise()
             step += 1
-            settled = False
             if judge and (step % evaluate_every == 0 or step == last_step):
-                judge.look(step, curve)
-                settled = judge.has_settled(step, evaluate_every)
+                judge.look(step, curve, active)
+                active -= judge.find_settled(step, evaluate_every)
+            settled = not active
             if step % REPORT_EVERY == 0 or step == last_step or settled:
-                _note(curve, step, losses, first_bad, total)
+                _note(curve, step, losses, first_bad, total, trained)
                 if progress:
                     progress(Progress(stage, step, last_step, float(total.detach())))
             if settled:
@@ -165,13 +167,14 @@ def train_model(
             raise
         interrupted = True
     model.eval()
-    _keep_at(stop_at, step, averaged.module, chosen)
+    _keep_at(stop_at, step, model, averaged.module, chosen)
     if judge:
         chosen, best_step = judge.best, judge.best_step
     else:
         best_step = {name: min((stop_at or {}).get(name, step), step) for name in flows}
-    for name, flow in flows.items():
-        flow.load_state_dict(chosen.get(name) or averaged.module[name].state_dict())  # type: ignore[index]
+    latest = _copy_weights(model, averaged.module, set(flows))
+    for name, weights in {**latest, **chosen}.items():
+        getattr(model, name).load_state_dict(weights)
     return Trained(best_step, curve, step * config.batch, interrupted)
 
 
@@ -199,14 +202,30 @@ def _make_optimiser(
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, scale)
 
 
-def _keep_at(stop_at: dict[str, int] | None, step: int, flows: nn.Module, chosen: dict[str, dict[str, Tensor]]) -> None:
-    """Keep the averaged weights of a flow when its own step is reached."""
-    for part, stop in (stop_at or {}).items():
-        if stop == step:
-            chosen[part] = copy.deepcopy(flows[part].state_dict())  # type: ignore[index]
+def _copy_weights(model: DCFModel, averaged: nn.Module, names: set[str]) -> dict[str, dict[str, Tensor]]:
+    """Copy the averaged weights of the flows in `names`, and those of the coupling where it learns."""
+    weights = {name: copy.deepcopy(averaged[name].state_dict()) for name in sorted(names)}  # type: ignore[index]
+    if names and model.learns_encoder:
+        weights["coupling"] = copy.deepcopy(model.coupling.state_dict())
+    return weights
 
 
-def _note(curve: LossCurve, step: int, losses: Losses, first_bad: Tensor, total: Tensor) -> None:
+def _keep_at(
+    stop_at: dict[str, int] | None,
+    step: int,
+    model: DCFModel,
+    averaged: nn.Module,
+    chosen: dict[str, dict[str, Tensor]],
+) -> set[str]:
+    """Keep the weights of the flows whose own step this is, and return their names."""
+    reached = {name for name, stop in (stop_at or {}).items() if stop == step}
+    chosen |= _copy_weights(model, averaged, reached)
+    return reached
+
+
+def _note(
+    curve: LossCurve, step: int, losses: Losses, first_bad: Tensor, total: Tensor, trained: Collection[str]
+) -> None:
     bad = int(first_bad)
     if bad >= 0:
         parts = {"L_cf": losses.cf, "L_df": losses.df, "L_align": losses.align}
@@ -217,8 +236,8 @@ def _note(curve: LossCurve, step: int, losses: Losses, first_bad: Tensor, total:
             "or scale='soft'",
         )
     curve.step.append(step)
-    curve.cf.append(float(losses.cf.detach()))
-    curve.df.append(float(losses.df.detach()))
+    curve.cf.append(float(losses.cf.detach()) if "u" in trained else math.nan)
+    curve.df.append(float(losses.df.detach()) if "v" in trained else math.nan)
     curve.align.append(float(losses.align.detach()))
 
 
@@ -231,25 +250,26 @@ class _Judge:
         self.best_step: dict[str, int] = {}
         self.best_loss = {"u": math.inf, "v": math.inf}
 
-    def look(self, step: int, curve: LossCurve) -> None:
-        """Evaluate, and keep each flow's weights where its loss is the smallest so far."""
+    def look(self, step: int, curve: LossCurve, active: set[str]) -> None:
+        """Evaluate, and keep the weights of each active flow where its loss is the smallest so far."""
         losses = evaluate_losses(self.model, self.table, self.config, flows=self.averaged)
         cf, df = float(losses.cf), float(losses.df)
         curve.held_out_step.append(step)
         curve.held_out_cf.append(cf)
         curve.held_out_df.append(df)
-        # Detached flows share no parameter, so each has its own best step; joined ones have one.
+        # While the encoder learns both flows depend on it and share one best step; else each has its own.
         joint = float(losses.total(self.config))
-        score = {"u": joint, "v": joint} if self.model.config.joined else {"u": cf, "v": df}
-        for part, loss in score.items():
-            if loss < self.best_loss[part]:
-                self.best_loss[part], self.best_step[part] = loss, step
-                self.best[part] = copy.deepcopy(self.averaged[part].state_dict())  # type: ignore[index]
+        score = {"u": joint, "v": joint} if self.model.learns_encoder else {"u": cf, "v": df}
+        better = {name for name in active if score[name] < self.best_loss[name]}
+        self.best |= _copy_weights(self.model, self.averaged, better)
+        self.best_loss |= {name: score[name] for name in better}
+        self.best_step |= dict.fromkeys(sorted(better), step)
 
-    def has_settled(self, step: int, every: int) -> bool:
-        """Whether neither flow has found a new best for `PATIENCE` evaluations, well into the schedule."""
-        early = step < LEAST_SHARE * self.config.steps
-        return not early and all(step - best >= PATIENCE * every for best in self.best_step.values())
+    def find_settled(self, step: int, every: int) -> set[str]:
+        """Flows without a new best for `PATIENCE` evaluations, well into the schedule: they need learn no more."""
+        if step < LEAST_SHARE * self.config.steps:
+            return set()
+        return {name for name, best in self.best_step.items() if step - best >= PATIENCE * every}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -30,12 +31,19 @@ class Losses:
 
 
 def compute_losses(
-    model: DCFModel, samples: Samples, config: TrainConfig, generator: torch.Generator, *, prefix_p: float
+    model: DCFModel,
+    samples: Samples,
+    config: TrainConfig,
+    generator: torch.Generator,
+    *,
+    prefix_p: float,
+    flows: Collection[str] = ("u", "v"),
 ) -> Losses:
     """Draw tau, s, K and noise for every pair of `samples` and return the three losses.
 
     Both frames of a pair share K. u sees one frame of each pair, either with equal chance, so that
-    the last frame of a segment is seen as well.
+    the last frame of a segment is seen as well. The loss of a flow that is not in `flows` is 0 and costs
+    nothing; what is drawn does not depend on it.
     """
     n, device = len(samples.now), samples.x.device
     settings = model.config
@@ -63,27 +71,28 @@ def compute_losses(
     now, later = samples.x[samples.now], samples.x[samples.later]
     now_0, later_0 = place(samples.now), place(samples.later)
 
-    first = uniform[0] < 0.5
-    x1, x0 = torch.where(first, now, later), torch.where(first, now_0, later_0)
     tau = _draw_tau(n, settings.noise, config, generator)
-    u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, coupling)
-    cf = compression_loss(u, target_compression(x0, x1), samples.weight)
+    cf, df, align = torch.zeros(3, device=device).unbind()
+    if "u" in flows:
+        first = uniform[0] < 0.5
+        x1, x0 = torch.where(first, now, later), torch.where(first, now_0, later_0)
+        u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, coupling)
+        cf = compression_loss(u, target_compression(x0, x1), samples.weight)
 
-    tau, s = uniform[1], uniform[2]
-    x_now, x_later = interpolate_compression(now_0, now, tau), interpolate_compression(later_0, later, tau)
-    past_codes = flow_codes[samples.past] * seen_mask[:, None]
-    past_frames = None if settings.closed_form else samples.x[samples.past]
-    history = model.see_history(tau, past_codes, samples.reads[samples.past], past_frames)
-    if not settings.joined:
-        history = history.detach()
-    v = model.v(interpolate_time(x_now, x_later, s) + noise, tau, s, history, mask, coupling)
-    df = dynamics_loss(v, target_time(x_now, x_later, samples.step[:, None]), samples.weight)
+    if "v" in flows:
+        tau, s = uniform[1], uniform[2]
+        x_now, x_later = interpolate_compression(now_0, now, tau), interpolate_compression(later_0, later, tau)
+        past_codes = flow_codes[samples.past] * seen_mask[:, None]
+        past_frames = None if settings.closed_form else samples.x[samples.past]
+        history = model.see_history(tau, past_codes, samples.reads[samples.past], past_frames)
+        if not settings.joined:
+            history = history.detach()
+        v = model.v(interpolate_time(x_now, x_later, s) + noise, tau, s, history, mask, coupling)
+        df = dynamics_loss(v, target_time(x_now, x_later, samples.step[:, None]), samples.weight)
 
     if model.learns_encoder or not torch.is_grad_enabled():
         aligned = model.coupling.place(samples.codes[samples.now] * mask)
-        align = alignment_loss(samples.x[samples.now], aligned, samples.weight)
-    else:
-        align = torch.zeros((), device=device)  # a constant: the encoder stands at its optimum
+        align = alignment_loss(samples.x[samples.now], aligned, samples.weight)  # else constant: at its optimum
     return Losses(cf, df, align)
 
 

@@ -221,3 +221,16 @@ def test_training_touches_no_global_randomness(make_problem: Make) -> None:
     state = torch.random.get_rng_state()
     train_model(problem.model, problem.table, QUICK, held_out=make_held_out(problem))
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_flow_that_has_stopped_learns_no_more(make_problem: Make) -> None:
+    """In a refit each flow stops at its own step: u's weights do not depend on how long v goes on."""
+    weights = []
+    for v_stop in (2, 10):
+        problem = make_problem()
+        config = dataclasses.replace(QUICK, steps=12)
+        trained = train_model(problem.model, problem.table, config, stop_at={"u": 10, "v": v_stop})
+        assert trained.best_step == {"u": 10, "v": v_stop}
+        weights.append(problem.model.u.state_dict())
+    for name in weights[0]:
+        assert torch.equal(weights[0][name], weights[1][name])

@@ -153,7 +153,7 @@ def test_both_bridges_carry_the_noise_of_the_model(make_problem: Make, rho: floa
 
 def test_tau_is_uniform_or_uniform_in_angle(make_problem: Make) -> None:
     for share, expected in ((0.0, [0.25, 0.5, 0.75]), (1.0, None)):
-        watched = Watched(make_problem(noise=0.05), TrainConfig(tau_in_angle=share), n=20_000)
+        watched = Watched(make_problem(noise=0.05), TrainConfig(tau_in_angle=share, tau_at_zero=0.0), n=20_000)
         if expected is None:
             expected = (0.05 * np.tan(np.array([0.25, 0.5, 0.75]) * np.arctan(20))).tolist()
         np.testing.assert_allclose(np.quantile(watched.tau_u, [0.25, 0.5, 0.75]), expected, atol=0.02)
@@ -248,3 +248,10 @@ def test_gradients_reach_what_is_to_learn_and_nothing_else(
 ) -> None:
     gradients = find_gradients(make_problem(**settings), loss)
     assert {name for name, value in gradients.items() if value > 0} == learns
+
+
+def test_a_share_of_taus_is_zero(make_problem: Make) -> None:
+    for in_angle in (0.0, 1.0):
+        config = TrainConfig(tau_in_angle=in_angle, tau_at_zero=0.3)
+        watched = Watched(make_problem(noise=0.05), config, n=20_000)
+        assert float((watched.tau_u == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
