@@ -204,7 +204,7 @@ def test_rebuilding_is_undone_to_the_unit_of_the_data() -> None:
 
 @pytest.mark.parametrize("width", [1, 3, 6])
 def test_latents_of_another_number_are_refused(fitted: DCF, width: int) -> None:
-    with pytest.raises(DataError, match=r"\(4, %d\).*give \(time, 2\)" % width):
+    with pytest.raises(DataError, match=rf"\(4, {width}\).*give \(time, 2\)"):
         fitted.inverse_transform(np.zeros((4, width)))
 
 
