@@ -290,6 +290,8 @@ class DCF:
         if n_frames < 1:
             raise ParameterError(f"n_frames is {n_frames}", fix="give 1 or more")
         given, frames = self._prepare(x)
+        if given.kind == "list":
+            return [self.simulate(item.original, n_frames) for item in given.original]
         segment, time = _read_clock(given.recording)
         paths = self._codec.roll_out(frames, segment, time, self.dim_, n_frames)
         if given.kind == "array":
@@ -304,13 +306,7 @@ class DCF:
         )
         if given.kind == "recording":
             return continued
-        data = continued["data"].drop_vars("segment_index")
-        if given.kind == "dataarray":
-            return data
-        return [
-            data[i * n_frames : (i + 1) * n_frames] if isinstance(item, xr.DataArray) else paths[i]
-            for i, item in enumerate(given.original)
-        ]
+        return continued["data"].drop_vars("segment_index")
 
     def score(self, x: Input, y: None = None) -> float:
         """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from .errors import DataError
-from .recording import CHANNEL_DIMS, channel_dim, make_recording, segment_slices, validate_recording
+from .recording import CHANNEL_DIMS, channel_dim, is_count, make_recording, validate_recording
 
 Input = xr.Dataset | xr.DataArray | np.ndarray | Sequence[Any]
 Kind = Literal["recording", "dataarray", "array", "list"]
@@ -18,7 +18,15 @@ Kind = Literal["recording", "dataarray", "array", "list"]
 
 @dataclass(frozen=True)
 class Given:
-    """An input as a recording, with what is needed to answer in its kind."""
+    """An input as a recording, with what is needed to answer in its kind.
+
+    Attributes
+    ----------
+    recording : xarray.Dataset
+    kind : str
+    original : object
+        What came in; for a list, a Given for each item.
+    """
 
     recording: xr.Dataset
     kind: Kind
@@ -33,11 +41,9 @@ class Given:
         if self.kind == "array":
             return values
         if self.kind == "list":
-            parts = [values[frames] for frames in segment_slices(self.recording)]
-            return [
-                _as_dataarray(part, item, dim, ids, units) if isinstance(item, xr.DataArray) else part
-                for part, item in zip(parts, self.original, strict=True)
-            ]
+            ends = np.cumsum([item.recording.sizes["time"] for item in self.original])
+            parts = np.split(values, ends[:-1])
+            return [item.answer(part, dim, ids, units) for item, part in zip(self.original, parts, strict=True)]
         if self.kind == "dataarray":
             return _as_dataarray(values, self.original, dim, ids, units)
         old = self.recording
@@ -51,64 +57,89 @@ def as_recording(x: Input) -> Given:
 
     Parameters
     ----------
-    x : recording, DataArray (time, channel), array (time, channel), or list of arrays or DataArrays
-        Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list is a segment. Integers are
+    x : recording, DataArray (time, channel), array (time, channel), or list of those
+        Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list adds its segments. Integers are
         counts.
 
     Raises
     ------
     DataError
-        If `x` is none of these, is empty, or holds values that are not finite.
+        If `x` is none of these, is empty, or holds values that are not finite, or items differ in their channels.
     """
     if isinstance(x, xr.Dataset):
         return Given(validate_recording(x), "recording", x)
     if isinstance(x, xr.DataArray):
-        return Given(_recording_of([x]), "dataarray", x)
+        return Given(_read_dataarray(x), "dataarray", x)
     if isinstance(x, np.ndarray) and x.dtype != object:
-        return Given(_recording_of([x]), "array", x)
+        return Given(_read_array(x), "array", x)
     if isinstance(x, Sequence) and not isinstance(x, (str, bytes)) and len(x):
-        items = [item if isinstance(item, xr.DataArray) else np.asarray(item) for item in x]
-        if all(item.ndim == 2 for item in items):
-            return Given(_recording_of(items), "list", items)
+        known = (xr.Dataset, xr.DataArray, np.ndarray)
+        items = [as_recording(item if isinstance(item, known) else np.asarray(item)) for item in x]
+        return Given(_join(items), "list", items)
     raise DataError(
         f"cannot fit an object of type {type(x).__name__}",
         fix="give a recording, a DataArray or array (time, channel), or a list of those",
     )
 
 
-def _recording_of(items: Sequence[np.ndarray | xr.DataArray]) -> xr.Dataset:
-    widths = {item.shape[-1] for item in items if item.ndim == 2}
-    if len(widths) != 1 or any(item.ndim != 2 for item in items):
-        raise DataError(
-            f"shapes are {', '.join(str(item.shape) for item in items[:5])}",
-            fix="give arrays (time, channel) of the same channels",
-        )
-    arrays = [np.asarray(item) for item in items]
-    times, start = [], 0.0
-    for item, array in zip(items, arrays, strict=True):
-        own = _read_time(item) if isinstance(item, xr.DataArray) else None
-        times.append(start + np.arange(len(array), dtype=np.float64) if own is None else own)
-        start += len(array) if own is None else 0
-    first = items[0]
-    name, ids = "channel", None
-    if isinstance(first, xr.DataArray):
-        last = str(first.dims[1])
-        name = last if last in CHANNEL_DIMS else "channel"
-        ids = first.coords[last].values if last in first.coords else None
-        others = [item for item in items if isinstance(item, xr.DataArray) and str(item.dims[1]) in item.coords]
-        if ids is not None and any(not np.array_equal(item.coords[item.dims[1]], ids) for item in others):
-            raise DataError(f"the DataArrays differ in their {last}s", fix="give the same ones, in the same order")
-    data = np.concatenate(arrays)
-    units = first.attrs.get("units", "") if isinstance(first, xr.DataArray) else ""
-    counts = np.issubdtype(data.dtype, np.integer)
+def _read_array(x: np.ndarray) -> xr.Dataset:
+    if x.ndim != 2:
+        raise DataError(f"the array has shape {x.shape}", fix="give an array (time, channel)")
+    units = "count" if np.issubdtype(x.dtype, np.integer) else "a.u."
+    return make_recording(x, np.arange(len(x), dtype=np.float64), units=units)
+
+
+def _read_dataarray(x: xr.DataArray) -> xr.Dataset:
+    if x.ndim != 2:
+        raise DataError(f"the DataArray has dims {x.dims}", fix="give a DataArray (time, channel)")
+    time, last = _read_time(x), str(x.dims[1])
     return make_recording(
-        data,
-        np.concatenate(times),
-        channel_dim=name,
-        channel=ids,
-        segment_index=np.repeat(np.arange(len(arrays)), [len(a) for a in arrays]),
-        units="count" if counts else units or "a.u.",
+        x.values,
+        np.arange(len(x), dtype=np.float64) if time is None else time,
+        channel_dim=last if last in CHANNEL_DIMS else "channel",
+        channel=x.coords[last].values if last in x.coords else None,
+        units="count" if np.issubdtype(x.dtype, np.integer) else x.attrs.get("units", "a.u."),
     )
+
+
+def _join(items: Sequence[Given]) -> xr.Dataset:
+    """One recording of the segments of all items; bare arrays follow each other in time."""
+    recordings = [item.recording for item in items]
+    first = next((item.recording for item in items if item.kind != "array"), recordings[0])
+    dim = channel_dim(first)
+    for item in items:
+        other, ids = item.recording, item.recording[channel_dim(item.recording)].values
+        same = len(ids) == first.sizes[dim] and (item.kind == "array" or np.array_equal(ids, first[dim].values))
+        if not same:
+            raise DataError(
+                f"the items of the list differ in their {dim}s: {first.sizes[dim]} and {len(ids)}",
+                fix="give items of the same channels, in the same order",
+            )
+        if is_count(other) != is_count(first):
+            raise DataError("the items of the list are counts and other values", fix="give one or the other")
+    lengths = [recording.sizes["time"] for recording in recordings]
+    shift = np.cumsum([0, *lengths[:-1]]) * np.array([item.kind == "array" for item in items])
+    segments = np.cumsum([0, *(recording.sizes["segment"] for recording in recordings)])
+    common = set.intersection(*({str(v) for v in r if str(v).startswith("trial_")} for r in recordings))
+
+    def gather(name: str) -> np.ndarray:
+        return np.concatenate([recording[name].values for recording in recordings])
+
+    index = [recording["segment_index"].values + k for recording, k in zip(recordings, segments[:-1], strict=True)]
+    joined = make_recording(
+        gather("data"),
+        np.concatenate([r["time"].values + t for r, t in zip(recordings, shift, strict=True)]),
+        channel_dim=dim,
+        channel=first[dim].values,
+        segment_index=np.concatenate(index),
+        segment_row=gather("segment_row") if all("segment_row" in r for r in recordings) else None,
+        trial_columns={name.removeprefix("trial_"): gather(name) for name in sorted(common)},
+        units=str(first["data"].attrs.get("units", "a.u.")),
+        kind=str(first.attrs["kind"]),
+        source=first.attrs.get("source"),
+        bin_width_s=first.attrs.get("bin_width_s"),
+    )
+    return joined
 
 
 def _read_time(item: xr.DataArray) -> np.ndarray | None:

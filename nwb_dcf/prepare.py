@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from .config import PrepareConfig
 from .errors import DataError, ParameterError
-from .recording import channel_dim, median_step_s, segment_slices
+from .recording import channel_dim, is_count, median_step_s, segment_slices
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
 COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
@@ -160,11 +160,6 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
     index = recording["segment_index"].values
     if not (index[1:] == index[:-1]).any():
         raise DataError("no segment has two frames", where=where, fix="choose longer segments or narrower bins")
-
-
-def is_count(recording: xr.Dataset) -> bool:
-    """Whether the values are counts: by their unit, as the reading room sets it."""
-    return str(recording["data"].attrs.get("units", "")).lower() in ("count", "counts")
 
 
 def _transform(recording: xr.Dataset, transform: str) -> np.ndarray:

@@ -218,3 +218,8 @@ def median_step_s(recording: xr.Dataset) -> float:
     inside = np.diff(recording["segment_index"].values) == 0
     steps = np.diff(recording["time"].values)[inside]
     return float(np.median(steps)) if len(steps) else 1.0
+
+
+def is_count(recording: xr.Dataset) -> bool:
+    """Whether the values are counts: by their unit, as the reading room sets it."""
+    return str(recording["data"].attrs.get("units", "")).lower() in ("count", "counts")

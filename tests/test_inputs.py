@@ -105,10 +105,10 @@ def test_a_recording_gives_a_recording() -> None:
         ("text", "type str"),
         (None, "NoneType"),
         ([], "type list"),
-        ([1.0, 2.0], "type list"),
+        ([1.0, 2.0], r"shape \(\)"),
         (X[:, 0], r"\(6,\).*\(time, channel\)"),
         (X[None], r"\(1, 6, 3\)"),
-        ([X, X[:, :2]], r"\(6, 3\), \(6, 2\).*same channels"),
+        ([X, X[:, :2]], "3 and 2.*same channels"),
         (np.empty((0, 3)), "no data"),
         (np.full((4, 2), np.nan), "8 values are NaN"),
         (np.array([[1.0, np.inf], [1, 2]]), "channel 1 at 0 s"),
@@ -126,3 +126,22 @@ def test_what_cannot_be_fitted_is_refused(x: object, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         as_recording(x)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_recordings_in_a_list_keep_their_segments_and_trials() -> None:
+    parts = [
+        make_recording(X + k, np.arange(6.0), segment_index=[0, 0, 0, 1, 1, 1], trial_columns={"side": ["l", "r"]})
+        for k in range(2)
+    ]
+    given = as_recording(parts)
+    assert given.recording.sizes == {"time": 12, "channel": 3, "segment": 4}
+    assert given.recording["segment_index"].values.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert given.recording["trial_side"].values.tolist() == ["l", "r", "l", "r"]
+    answers = given.answer(np.arange(24.0).reshape(12, 2), "latent", np.array([1, 2]), "1")
+    assert [answer.sizes["segment"] for answer in answers] == [2, 2]
+    np.testing.assert_array_equal(answers[1]["data"], np.arange(12.0, 24.0).reshape(6, 2))
+
+
+def test_counts_and_other_values_do_not_mix_in_a_list() -> None:
+    with pytest.raises(DataError, match="counts and other values"):
+        as_recording([np.ones((4, 3), int), np.ones((4, 3))])
