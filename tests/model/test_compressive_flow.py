@@ -111,6 +111,25 @@ def test_doubling_the_steps_converges_at_second_order(make_model: Make) -> None:
     np.testing.assert_allclose(to_numpy(adaptive), to_numpy(best), atol=2e-2)
 
 
+def test_two_ways_to_rebuild(make_model: Make) -> None:
+    """The mean is one evaluation of u at tau = 0, the flow its integral; both leave the kept axes of a PCA start."""
+    x = draw_gaussian()[:20]
+    model = make_model(draw_gaussian(), k_max=4)
+    codes = model.encode(x, 2)
+    x0 = model.place(codes)
+    for decoder in ("mean", "flow"):
+        np.testing.assert_allclose(to_numpy(model.rebuild(codes, decoder)), to_numpy(x0), atol=1e-4)
+    fill_randomly(model.u, 0.3)
+    at_zero = model.u(x0, torch.zeros(20, 1), model.mask(2, x0), model.coupling)
+    np.testing.assert_allclose(to_numpy(model.rebuild(codes, "mean")), to_numpy(x0 + at_zero), atol=1e-6)
+    np.testing.assert_allclose(to_numpy(model.rebuild(codes, "flow")), to_numpy(model.expand(x0, 2)), atol=1e-6)
+    np.testing.assert_array_equal(to_numpy(model.rebuild(codes)), to_numpy(model.rebuild(codes, "mean")))
+    flow = make_model(draw_gaussian(), k_max=4, decoder="flow")
+    fill_randomly(flow.u, 0.3)
+    np.testing.assert_array_equal(to_numpy(flow.rebuild(codes)), to_numpy(model.rebuild(codes, "flow")))
+    assert np.abs(to_numpy(model.rebuild(codes, "flow") - model.rebuild(codes, "mean"))).max() > 0.05
+
+
 def test_nothing_beyond_the_prefix_reaches_what_is_rebuilt(make_model: Make) -> None:
     x = draw_gaussian()
     model = make_model(x, k_max=4)

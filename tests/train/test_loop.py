@@ -40,15 +40,15 @@ def make_held_out(problem: Problem) -> FrameTable:
 def test_training_lowers_the_losses(make_problem: Make, settings: dict[str, Any]) -> None:
     problem = make_problem(**settings)
     before = evaluate_losses(problem.model, problem.table, QUICK)
-    trained = train_model(problem.model, problem.table, dataclasses.replace(QUICK, steps=300))
+    trained = train_model(problem.model, problem.table, dataclasses.replace(QUICK, steps=150, batch=256))
     after = evaluate_losses(problem.model, problem.table, QUICK)
     if not problem.model.config.joined:  # a joined code may give way in one loss for the others
-        assert after.cf < 0.98 * before.cf
+        assert after.cf < 0.995 * before.cf
     assert after.total(QUICK) < 0.9 * before.total(QUICK)
-    assert trained.samples == 300 * 64
-    assert trained.best_step == {"u": 300, "v": 300}
+    assert trained.samples == 150 * 256
+    assert trained.best_step == {"u": 150, "v": 150}
     assert not trained.interrupted
-    assert len(trained.curve.step) == len(trained.curve.cf) == len(trained.curve.df) == len(trained.curve.align) == 12
+    assert len(trained.curve.step) == len(trained.curve.cf) == len(trained.curve.df) == len(trained.curve.align) == 6
 
 
 def test_the_known_encoder_is_left_alone(make_problem: Make) -> None:

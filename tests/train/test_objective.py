@@ -18,7 +18,7 @@ from nwb_dcf.train.windows import Samples, WindowSampler
 from .conftest import Problem
 
 Make = Callable[..., Problem]
-UNIFORM = TrainConfig(tau_in_angle=0.0)
+UNIFORM = TrainConfig(tau_in_angle=0.0, tau_at_zero=0.0)
 
 
 class Recorder:
