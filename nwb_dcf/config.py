@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
@@ -24,15 +25,23 @@ def _require(condition: bool, what: str, fix: str = "") -> None:
 
 
 def _require_number(name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False) -> None:
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    ok = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     ok = ok and (value > low if open_low else value >= low) and value <= high
     bounds = f"{'above' if open_low else 'at least'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
     _require(ok, f"{name} is {value!r}", f"give a number {bounds}")
 
 
-def _require_whole(name: str, value: Any, *, low: int) -> None:
-    ok = isinstance(value, int) and not isinstance(value, bool) and value >= low
+def _require_whole(name: str, value: Any, *, low: int, high: int = 2**62) -> None:
+    ok = isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= int(value) <= high
     _require(ok, f"{name} is {value!r}", f"give a whole number, {low} or more")
+
+
+def _use_plain_numbers(config: Any) -> None:
+    """Turn NumPy's numbers into Python's, which JSON knows."""
+    for field_ in dataclasses.fields(config):
+        value = getattr(config, field_.name)
+        if hasattr(value, "dtype") and hasattr(value, "item"):
+            object.__setattr__(config, field_.name, value.item())
 
 
 def _require_flag(name: str, value: Any) -> None:
@@ -66,6 +75,7 @@ class ReadConfig:
     units: str | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        _use_plain_numbers(self)
         _require_number("bin width", self.bin_width_s, low=0, open_low=True)
         if self.window is not None:
             _require(
@@ -94,6 +104,7 @@ class PrepareConfig:
     scale: Literal["global", "soft", "zscore", "none"] = "global"
 
     def __post_init__(self) -> None:
+        _use_plain_numbers(self)
         _require_choice("transform", self.transform, ("auto", "sqrt", "none"))
         _require_choice("scale", self.scale, ("global", "soft", "zscore", "none"))
         if self.smooth != "auto":
@@ -132,6 +143,7 @@ class ModelConfig:
     solver_steps: int = 16
 
     def __post_init__(self) -> None:
+        _use_plain_numbers(self)
         for name in ("dim", "width", "depth", "encoder_width", "encoder_depth", "solver_steps"):
             _require_whole(name, getattr(self, name), low=1)
         for name in ("joined", "masked_endpoints", "conditioned", "closed_form"):
@@ -184,6 +196,7 @@ class TrainConfig:
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
 
     def __post_init__(self) -> None:
+        _use_plain_numbers(self)
         for name, low in (("seed", 0), ("steps", 1), ("batch", 1), ("prefix_ramp", 0)):
             _require_whole(name, getattr(self, name), low=low)
         for name in ("prefix_per_sample", "early_stopping"):
@@ -218,6 +231,12 @@ class FitConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dict that `from_dict` accepts."""
         return dataclasses.asdict(self)
+
+    def to_settings(self) -> dict[str, Any]:
+        """Return the settings of preparation, model and training by name, without `dim`, seed and device."""
+        stages = (self.prepare, self.model, self.train)
+        every = {name: value for stage in stages for name, value in dataclasses.asdict(stage).items()}
+        return {name: value for name, value in every.items() if name not in ("dim", "seed", "device")}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

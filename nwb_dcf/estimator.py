@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +13,7 @@ import xarray as xr
 
 from .codec import Codec
 from .config import FitConfig
-from .errors import DataError, NotFittedError, ParameterError
+from .errors import DataError, NotFittedError, ParameterError, StoreError
 from .evaluate import r2_score
 from .fitting import Fitted, fit_recording
 from .inputs import Given, Input, as_recording
@@ -151,10 +152,10 @@ class DCF:
         ParameterError
             If a value cannot be meant.
         """
-        params = {k: v for k, v in self.get_params().items() if k not in NOT_SETTINGS and v is not None}
+        params = {k: v for k, v in self.get_params().items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
         if "transformation" in params:  # `transform` is the method's name
             params["transform"] = params.pop("transformation")
-        return make_config(self.preset, {**params, **(self.settings or {})})
+        return make_config(self.preset, {**(self.settings or {}), **params})
 
     def fit(self, x: Input, y: None = None) -> Self:
         """Fit to `x`: a recording, a DataArray or array (time, channel), or a list of them.
@@ -229,7 +230,9 @@ class DCF:
 
     def expand(self, states: np.ndarray) -> np.ndarray:
         """Frames at tau = 1, shape (time, channel), in prepared units: the way back from `compress`."""
-        self.fitted_  # noqa: B018 - raises before fit
+        n_channels = self.fitted_.model.n_channels
+        if np.shape(states)[1:] != (n_channels,):
+            raise DataError(f"states have shape {np.shape(states)}", fix=f"give (time, {n_channels})")
         return self._codec.expand(states, self.dim_)
 
     def prepare(self, x: Input) -> np.ndarray:
@@ -271,6 +274,8 @@ class DCF:
         `decoder` is ``"mean"``, ``"flow"`` (u integrated from tau = 0 to 1), or by default the configured one.
         """
         self._check_dim(z.shape[1])
+        if decoder not in ("", "mean", "flow"):
+            raise ParameterError(f"decoder is {decoder!r}", fix="choose mean or flow")
         return self._codec.rebuild(z, decoder)
 
     def simulate(self, x: Input, n_frames: int = 50) -> Any:
@@ -287,8 +292,8 @@ class DCF:
         -------
         Latents (n_frames, dim) for each segment, in the kind that came in.
         """
-        if n_frames < 1:
-            raise ParameterError(f"n_frames is {n_frames}", fix="give 1 or more")
+        if not isinstance(n_frames, Integral) or n_frames < 1:
+            raise ParameterError(f"n_frames is {n_frames}", fix="give a whole number, 1 or more")
         given, frames = self._prepare(x)
         if given.kind == "list":
             return [self.simulate(item.original, n_frames) for item in given.original]
@@ -323,18 +328,28 @@ class DCF:
     def from_bytes(cls, data: bytes, device: str = "auto") -> Self:
         """Rebuild a fitted model from `to_bytes`; nothing is unpickled."""
         fitted = unpack_weights(data, device)
-        model = cls(fitted.config.model.dim, preset=fitted.config.preset, seed=fitted.config.train.seed, device=device)
+        config = fitted.config
+        model = cls(
+            config.model.dim, preset=config.preset, seed=config.train.seed, device=device, settings=config.to_settings()
+        )
         model._adopt(fitted)
         return model
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to a safetensors file."""
-        Path(path).write_bytes(self.to_bytes())
+        try:
+            Path(path).write_bytes(self.to_bytes())
+        except OSError as error:
+            raise StoreError(f"cannot be written: {error.strerror}", where=str(path), fix="choose another") from error
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Self:
         """Read a fitted model from `save`'s file."""
-        return cls.from_bytes(Path(path).read_bytes(), device)
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise StoreError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
+        return cls.from_bytes(data, device)
 
     @classmethod
     def from_result(cls, result: DCFResult, device: str = "auto") -> Self:
@@ -352,10 +367,11 @@ class DCF:
         return given.answer(latents, "latent", np.arange(1, latents.shape[1] + 1), units)
 
     def _check_dim(self, dim: int | None) -> int:
-        k = self.fitted_.config.model.dim if dim is None else dim
-        if not 1 <= k <= self.k_max_:
-            raise ParameterError(f"dim is {k}", fix=f"give 1 to {self.k_max_} (k_max)")
-        return k
+        most = self.fitted_.model.k_max
+        k = self.dim_ if dim is None else dim
+        if not isinstance(k, Integral) or not 1 <= k <= most:
+            raise ParameterError(f"dim is {k}", fix=f"give a whole number from 1 to {most} (k_max)")
+        return int(k)
 
 
 def _read_clock(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -363,7 +379,13 @@ def _read_clock(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
-    """Refuse channels whose ids differ from those fitted; bare arrays have none to compare."""
+    """Refuse channels or bins that differ from those fitted; bare arrays have no ids to compare."""
+    width = recording.attrs.get("bin_width_s")
+    if width and fitted.bin_width_s and not np.isclose(width, fitted.bin_width_s):
+        raise DataError(
+            f"the bins are {width:g} s wide and those fitted {fitted.bin_width_s:g} s",
+            fix=f"read the recording with bin_width_s={fitted.bin_width_s:g}",
+        )
     dim = channel_dim(recording)
     ids, expected = recording[dim].values.tolist(), fitted.channels
     pairs = ((recording.attrs["kind"], ids), (fitted.kind, expected))

@@ -53,6 +53,10 @@ class Fitted:
         ``seconds``, ``samples_per_s``.
     machine : dict
         ``device``, its ``name``, CPU ``threads``.
+    bin_width_s : float or None
+        Of the recording that was fitted, where it was binned.
+    chosen_on : dict
+        What was held out to choose the steps: ``rule``, ``intervals_s``; empty where nothing was.
     """
 
     config: FitConfig
@@ -71,6 +75,8 @@ class Fitted:
     notes: list[str]
     timing: dict[str, float]
     machine: dict[str, Any]
+    bin_width_s: float | None
+    chosen_on: dict[str, Any]
 
 
 def fit_recording(
@@ -137,6 +143,8 @@ def fit_recording(
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
         },
+        bin_width_s=recording.attrs.get("bin_width_s"),
+        chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
     )
 
 
@@ -172,6 +180,11 @@ def _start_model(
     """Build the model at its start: networks from the seed, the rest from the frames."""
     table = _tabulate(prepared, config, device)
     principal = find_principal_axes(table.x, seed=config.train.seed)
+    if principal.rank < 2:
+        raise DataError(
+            "the frames hardly vary beside their mean, or are too large for single precision",
+            fix="subtract the mean and choose a unit in which values are of moderate size",
+        )
     if config.model.dim > principal.rank:
         raise DataError(
             f"dim is {config.model.dim}, but the frames span {principal.rank} dimensions",

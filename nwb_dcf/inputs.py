@@ -70,6 +70,8 @@ def as_recording(x: Input) -> Given:
         return Given(validate_recording(x), "recording", x)
     if isinstance(x, xr.DataArray):
         return Given(_read_dataarray(x), "dataarray", x)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise DataError("the array has masked values", fix="leave those frames or channels out, or fill them first")
     if isinstance(x, np.ndarray) and x.dtype != object:
         return Given(_read_array(x), "array", x)
     if isinstance(x, Sequence) and not isinstance(x, (str, bytes)) and len(x):
@@ -93,11 +95,13 @@ def _read_dataarray(x: xr.DataArray) -> xr.Dataset:
     if x.ndim != 2:
         raise DataError(f"the DataArray has dims {x.dims}", fix="give a DataArray (time, channel)")
     time, last = _read_time(x), str(x.dims[1])
+    segment = x.coords.get("segment_index")  # the data of a recording keep their segments
     return make_recording(
         x.values,
         np.arange(len(x), dtype=np.float64) if time is None else time,
         channel_dim=last if last in CHANNEL_DIMS else "channel",
         channel=x.coords[last].values if last in x.coords else None,
+        segment_index=segment.values if segment is not None and segment.dims == x.dims[:1] else None,
         units="count" if np.issubdtype(x.dtype, np.integer) else x.attrs.get("units", "a.u."),
     )
 
@@ -149,7 +153,7 @@ def _read_time(item: xr.DataArray) -> np.ndarray | None:
     if "time" not in item.coords or item.coords["time"].dims != item.dims[:1]:
         return None
     time = item.coords["time"]
-    if not (np.issubdtype(time.dtype, np.floating) or np.issubdtype(time.dtype, np.integer)):
+    if time.dtype.kind not in "iuf":  # NumPy counts durations among the integers
         raise DataError(f"time is of type {time.dtype}", fix="give seconds as numbers")
     return np.asarray(time, np.float64)
 

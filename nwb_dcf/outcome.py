@@ -18,11 +18,13 @@ from .recording import channel_dim
 from .result import DCFResult
 from .split import Split
 
-CURVE_FRAMES = 2_000  # frames that the curve over K is measured on
+CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: integrating takes its time
 PACKAGES = ("nwb_dcf", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "pynwb", "hdmf", "h5py", "safetensors")
 
 
-def make_result(estimator: DCF, recording: xr.Dataset, split: Split | None, read: ReadConfig) -> DCFResult:
+def make_result(
+    estimator: DCF, recording: xr.Dataset, split: Split | None, read: ReadConfig, *, share: float
+) -> DCFResult:
     """Describe a fit: what it says of every frame, how well it does on frames it has not seen, how it came to be.
 
     Parameters
@@ -33,6 +35,8 @@ def make_result(estimator: DCF, recording: xr.Dataset, split: Split | None, read
         All segments, as they were read.
     split : Split or None
     read : ReadConfig
+    share : float
+        Share of the frames that was asked to be held out.
 
     Returns
     -------
@@ -77,15 +81,15 @@ def make_result(estimator: DCF, recording: xr.Dataset, split: Split | None, read
         "kind": recording.attrs["kind"],
     }
     config = {**estimator.config_.to_dict(), "read": asdict(read)}
-    return DCFResult(dataset, config, _trace(estimator, recording, split), estimator.to_bytes())
+    return DCFResult(dataset, config, _trace(estimator, recording, split, share), estimator.to_bytes())
 
 
 def _score(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Figures on `unseen`; the curve over K on at most `CURVE_FRAMES` of its frames, evenly spaced."""
+    """Figures on `unseen`; the curve over K on some of its frames, evenly spaced."""
     x, dim = estimator.prepare(unseen), estimator.dim_
     states = estimator.compress(unseen)
     codes = estimator.transform(unseen, dim=estimator.k_max_)["data"].values
-    some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES, len(x))).round().astype(int)
+    some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[estimator.config_.model.decoder], len(x))).round().astype(int)
     lengths = range(1, estimator.k_max_ + 1)
     mean, axes = find_pca_axes(estimator.prepare(training), estimator.k_max_)
 
@@ -97,7 +101,7 @@ def _score(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[di
         "pca_r2": np.array([r2_score(x[some], project(x[some], k)) for k in lengths]),
     }
     scores = {
-        "on": "held-out segments" if unseen is not training else "the training segments: nothing was held out",
+        "on": "held-out data" if unseen is not training else "training data (nothing was held out)",
         "frames": len(x),
         "bottleneck_r2": r2_score(x, estimator.rebuild(codes[:, :dim])),
         "flow_r2": r2_score(x, estimator.rebuild(codes[:, :dim], decoder="flow")),
@@ -109,7 +113,7 @@ def _score(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[di
 
 
 def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:
-    """Held-out losses of the search at the last noted step of the refit that they precede, else NaN."""
+    """Held-out losses of the search at the first noted step of the refit that is not before them, else NaN."""
     columns = {name: np.full(len(steps), np.nan) for name in ("held_out_cf", "held_out_df")}
     for step, cf, df in zip(search.held_out_step, search.held_out_cf, search.held_out_df, strict=True):
         at = np.searchsorted(steps, step)
@@ -118,7 +122,7 @@ def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:
     return columns
 
 
-def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None) -> dict[str, Any]:
+def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out: float) -> dict[str, Any]:
     """Everything needed to say how the result came to be: no user, host or absolute path, since archives publish it."""
     fitted = estimator.fitted_
     model = fitted.model
@@ -137,10 +141,12 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None) -> dict[s
             "training": split.training.sizes["segment"] if split else recording.sizes["segment"],
             "held_out": split.held_out.sizes["segment"] if split else 0,
             "rule": split.rule if split else "nothing held out",
+            "share": held_out,
             "held_out_intervals_s": split.held_out_intervals_s if split else [],
         },
         "steps": fitted.steps,
         "search": {
+            "held_out": fitted.chosen_on,
             "step": fitted.search.held_out_step,
             "held_out_cf": fitted.search.held_out_cf,
             "held_out_df": fitted.search.held_out_df,

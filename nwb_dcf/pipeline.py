@@ -120,7 +120,7 @@ def fit_nwb(
     progress : callable, optional
         Called with a `nwb_dcf.train.Progress` every few steps.
     **settings
-        ``preset``, and any setting of `nwb_dcf.config`, by name: ``seed``, ``device``, ``smooth``, ``steps``, ...
+        ``preset``, and any other setting of `nwb_dcf.config`, by name: ``seed``, ``device``, ``smooth``, ``steps``, ...
 
     Returns
     -------
@@ -138,10 +138,18 @@ def fit_nwb(
     from .estimator import DCF  # torch is loaded once all that can be refused has been
     from .outcome import make_result
 
-    stages = {**asdict(job.config.prepare), **asdict(job.config.model), **asdict(job.config.train)}
-    estimator = DCF(dim, preset=job.config.preset, settings=stages, progress=progress, keep_partial=keep_partial)
+    config = job.config
+    estimator = DCF(
+        dim,
+        preset=config.preset,
+        seed=config.train.seed,
+        device=config.train.device,
+        settings=config.to_settings(),
+        progress=progress,
+        keep_partial=keep_partial,
+    )
     estimator.fit(job.split.training if job.split else job.recording)
-    result = make_result(estimator, job.recording, job.split, job.read)
+    result = make_result(estimator, job.recording, job.split, job.read, share=held_out)
     result.provenance["seconds"] = time.perf_counter() - started
     written = write_result(result, path, name=job.name, overwrite=overwrite, output=output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from .config import PrepareConfig
 from .errors import DataError, ParameterError
-from .recording import channel_dim, is_count, median_step_s, segment_slices
+from .recording import channel_dim, is_count, median_step_s, name_source, segment_slices
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
 COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
@@ -121,7 +121,7 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
     values = _smooth(_transform(recording, transform), recording, smooth_s)
     spread = values.std(axis=0)
     if not spread.any():
-        raise DataError("every channel is constant", where=recording.attrs.get("source", {}).get("path"))
+        raise DataError("every channel is constant", where=name_source(recording))
     offset = np.zeros_like(spread)
     if config.scale == "global":
         factor = np.full_like(spread, 1 / np.sqrt(np.mean(np.square(spread))))
@@ -145,7 +145,7 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
         If there is a single channel, or no segment has two frames.
     """
     dim_name = channel_dim(recording)
-    where = recording.attrs.get("source", {}).get("path")
+    where = name_source(recording)
     spread = recording["data"].values.astype("f8").std(axis=0)
     usable = int((spread > 0).sum())
     if len(spread) < 2 or usable < 2:
@@ -169,8 +169,8 @@ def _transform(recording: xr.Dataset, transform: str) -> np.ndarray:
     if values.min() < 0:
         raise DataError(
             f"the square root is asked of negative values (smallest {values.min():.4g})",
-            where=recording.attrs.get("source", {}).get("path"),
-            fix="set transform='none'",
+            where=name_source(recording),
+            fix="take no transform: --transform none, or DCF(transformation='none')",
         )
     return np.sqrt(values)
 

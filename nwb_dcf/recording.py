@@ -146,8 +146,7 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
                 fix="build recordings with nwb_dcf.read_recording or nwb_dcf.recording.make_recording",
             )
     dim = channel_dim(recording)
-    source = recording.attrs.get("source", {})
-    where = ": ".join(str(source[key]) for key in ("file", "path") if source.get(key)) or None
+    where = name_source(recording)
     values, time = recording["data"].values, recording["time"].values
     index = recording["segment_index"].values
     if 0 in values.shape:
@@ -170,6 +169,12 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
     if (np.diff(time)[step == 0] <= 0).any():
         raise DataError("time does not increase within a segment", where=where)
     return recording
+
+
+def name_source(recording: xr.Dataset) -> str | None:
+    """Where the values come from, for messages: ``"s.nwb: /units"``; None for arrays."""
+    source = recording.attrs.get("source", {})
+    return ": ".join(str(source[key]) for key in ("file", "path") if source.get(key)) or None
 
 
 def channel_dim(recording: xr.Dataset) -> str:

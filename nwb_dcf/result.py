@@ -41,15 +41,15 @@ class DCFResult:
                                                ``segment_held_out`` (bool), ``trial_NAME`` columns
     ``component`` (coord)    (component,)      1 ... k_max
     ``spectrum``             (component,)      d, variance of each axis in prepared units squared
-    ``bottleneck_r2``        (component,)      held-out R2 rebuilt from the first K numbers
+    ``bottleneck_r2``        (component,)      R2 rebuilt from the first K numbers, held out
     ``pca_r2``               (component,)      the same for PCA of the training frames
     ``loadings``             (CH, component)   L, orthonormal columns
     ``mean``                 (CH,)             b, in prepared units
     ``step`` (coord)         (step,)           optimiser steps at which losses were noted
     ``loss_cf, loss_df,      (step,)           training losses
     loss_align``
-    ``held_out_cf,           (step,)           losses on the segments that chose the step
-    held_out_df``                              (NaN in a refit)
+    ``held_out_cf,           (step,)           losses on the segments that chose the steps, at the
+    held_out_df``                              noted step next to them; NaN elsewhere
     ======================== ================= =================================================
 
     ``dataset.attrs``: ``k_eff`` (int), ``dim`` (int), ``total_variance`` (float),

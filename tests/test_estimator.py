@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,7 @@ def test_latents_of_another_number_are_refused(fitted: DCF, width: int) -> None:
 
 def test_a_prefix_outside_the_axes_is_refused(fitted: DCF) -> None:
     for dim in (0, 7):
-        with pytest.raises(ParameterError, match=r"give 1 to 6"):
+        with pytest.raises(ParameterError, match=r"from 1 to 6"):
             fitted.transform(draw_data(), dim=dim)
 
 
@@ -497,3 +498,29 @@ def test_a_saved_model_answers_as_before(tmp_path: Path, settings: dict[str, Any
     assert again.to_bytes() == dcf.to_bytes()
     with pytest.raises(DataError, match="another order"):
         again.transform(x.isel(unit=[1, 0, 2, 3, 4, 5]))
+
+
+def test_a_loaded_model_fits_again_with_its_own_settings(fitted: DCF) -> None:
+    loaded = DCF.from_bytes(fitted.to_bytes())
+    assert loaded.make_config() == fitted.make_config()
+    assert loaded.set_params(steps=7).make_config().train.steps == 7
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    config = DCF(dim=np.int64(2), seed=np.int64(3), smooth=np.float32(2)).make_config()  # type: ignore[arg-type]
+    assert (config.model.dim, config.train.seed, config.prepare.smooth) == (2, 3, 2.0)
+    json.dumps(config.to_dict())
+    with pytest.raises(ParameterError, match="seed"):
+        DCF(seed=2**70).make_config()
+
+
+def test_bins_of_another_width_are_refused() -> None:
+    counts = np.random.default_rng(0).poisson(2.0, size=(80, 4))
+
+    def bin_spikes(width: float) -> xr.Dataset:
+        time = (np.arange(80) + 0.5) * width
+        return make_recording(counts, time, channel_dim="unit", units="count", kind="units", bin_width_s=width)
+
+    dcf = DCF(2, steps=2, width=8, early_stopping=False).fit(bin_spikes(0.1))
+    with pytest.raises(DataError, match=r"0\.05 s wide and those fitted 0\.1 s"):
+        dcf.transform(bin_spikes(0.05))

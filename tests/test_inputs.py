@@ -145,3 +145,20 @@ def test_recordings_in_a_list_keep_their_segments_and_trials() -> None:
 def test_counts_and_other_values_do_not_mix_in_a_list() -> None:
     with pytest.raises(DataError, match="counts and other values"):
         as_recording([np.ones((4, 3), int), np.ones((4, 3))])
+
+
+def test_the_data_of_a_recording_keep_their_segments() -> None:
+    recording = make_recording(X, np.arange(6.0), segment_index=[0, 0, 0, 1, 1, 1])
+    given = as_recording(recording["data"])
+    np.testing.assert_array_equal(given.recording["segment_index"], [0, 0, 0, 1, 1, 1])
+
+
+def test_durations_are_no_seconds() -> None:
+    with pytest.raises(DataError, match=r"timedelta64.*seconds"):
+        as_recording(make_dataarray(time=np.arange(6) * np.timedelta64(20, "ms")))
+
+
+def test_masked_values_are_refused() -> None:
+    with pytest.raises(DataError, match="masked"):
+        as_recording(np.ma.masked_greater(X, 0))
+    assert as_recording(np.ma.masked_array(X)).kind == "array"

@@ -24,7 +24,9 @@ class Made:
         self.split: Split | None = split_recording(self.recording, share, seed=0)
         self.estimator = DCF(2, **{**QUICK, **settings})
         self.estimator.fit(self.split.training if self.split else self.recording)
-        self.result: DCFResult = make_result(self.estimator, self.recording, self.split, ReadConfig(bin_width_s=0.05))
+        self.result: DCFResult = make_result(
+            self.estimator, self.recording, self.split, ReadConfig(bin_width_s=0.05), share=share
+        )
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_figures_are_those_of_unseen_frames(made: Made) -> None:
         "round_trip_r2": r2_score(x, dcf.expand(states)),
         "energy_outside": measure_energy_outside(states, dcf.mean_, dcf.loadings_, 2),
     }
-    assert scores["on"] == "held-out segments"
+    assert scores["on"] == "held-out data"
     for name, value in expected.items():
         assert scores[name] == pytest.approx(value, rel=1e-5), name
     assert scores["bottleneck_r2"] != pytest.approx(dcf.score(split.training), rel=1e-3)
@@ -95,7 +97,7 @@ def test_where_nothing_was_held_out_figures_say_so() -> None:
     assert scores["frames"] == 300
     assert not made.result.dataset["segment_held_out"].any()
     assert made.result.provenance["split"] == {
-        "training": 10, "held_out": 0, "rule": "nothing held out", "held_out_intervals_s": []
+        "training": 10, "held_out": 0, "rule": "nothing held out", "share": 0.0, "held_out_intervals_s": []
     }  # fmt: skip
 
 

@@ -214,7 +214,7 @@ def test_real_recordings(
     path.chmod(0o644)
     result = fit_nwb(path, dim, **settings, **QUICK)
     scores = result.dataset.attrs["scores"]
-    assert scores["on"] == "held-out segments"
+    assert scores["on"] == "held-out data"
     assert scores["bottleneck_r2"] > scores["pca_r2"] - 0.02 > 0.1
     assert scores["round_trip_r2"] > 0.99
     stored = read_result(path)

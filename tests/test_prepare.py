@@ -58,7 +58,7 @@ def test_how_much_is_smoothed_follows_the_kind_of_data(settings: dict[str, str],
 
 def test_square_root_of_negative_values_is_refused() -> None:
     x = record([[1, -4], [1, 9]], source={"path": "/acquisition/x"})
-    with pytest.raises(DataError, match=r"/acquisition/x: .*negative.*-4.*transform='none'"):
+    with pytest.raises(DataError, match=r"/acquisition/x: .*negative.*-4.*--transform none"):
         fit_preparation(x, PrepareConfig(transform="sqrt"))
 
 

@@ -124,7 +124,7 @@ def check_file(path: Path) -> str:
         raise SourceError("this is not an HDF5 file", where=where, fix="give an NWB 2 file in HDF5") from error
     if isinstance(version, bytes):
         version = version.decode()
-    if isinstance(version, str) and version.lstrip("NWB-").startswith("2"):
+    if isinstance(version, str) and version.removeprefix("NWB-").startswith("2"):
         return version
     raise SourceError(
         "this is an NWB 1 file" if old or version else "this is HDF5 but not NWB: it states no NWB version",

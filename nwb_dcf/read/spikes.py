@@ -271,7 +271,7 @@ def _check_spike_times(times: np.ndarray, unit_id: int, where: str) -> None:
             f"spike times of unit {unit_id} are not in order: {times[back[0] + 1]:.6f} s follows "
             f"{times[back[0]]:.6f} s ({len(back)} such steps)",
             where=where,
-            fix="sort them in the file, or leave that unit out with --units",
+            fix="sort them in the file, or leave that unit out with --units if there are others",
         )
 
 

@@ -109,7 +109,7 @@ def open_nwb(path: str | Path) -> h5py.File:
             what = "not an HDF5 file" if "signature" in str(error) else "a truncated HDF5 file"
             raise StoreError(what, where=str(path), fix="give a whole NWB file (.nwb)") from error
         raise explain_failure(str(error), error.errno, where=str(path)) from error
-    if not str(_attribute(file, "nwb_version")).lstrip("NWB-").startswith("2"):
+    if not str(_attribute(file, "nwb_version")).removeprefix("NWB-").startswith("2"):
         file.close()
         raise StoreError("not an NWB 2 file", where=str(path), fix="convert it to NWB 2 first")
     return file

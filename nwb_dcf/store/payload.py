@@ -44,13 +44,13 @@ DOCS = {
     "start_time": "start of the segment in seconds",
     "stop_time": "stop of the segment in seconds",
     "row": "id of the segment in the interval table it came from, -1 for none",
-    "held_out": "whether the segment was kept out of fitting",
+    "held_out": "whether the whole segment was kept out of fitting; blocks held out of one are in the provenance",
     "start_index": "first row of the segment in the series",
     "count": "rows of the segment in the series",
     "component": "number of the axis, and number of latents K of the two curves",
     "spectrum": "variance d of the axis, in prepared units squared",
-    "bottleneck_r2": "held-out R2 rebuilt from the first K numbers",
-    "pca_r2": "held-out R2 of the first K principal components",
+    "bottleneck_r2": "R2 of the data rebuilt from the first K numbers, on held-out data where there are",
+    "pca_r2": "the same for the first K principal components of the training data",
     "step": "optimiser step",
 }
 

@@ -232,8 +232,8 @@ def _note(
         names = [name for name, value in parts.items() if not math.isfinite(float(value.detach()))]
         raise TrainingError(
             f"the loss is no longer finite at step {bad} ({', '.join(names) or 'total'})",
-            fix="the rate is probably too high or some frames are far outside the rest: try a lower rate, "
-            "or scale='soft'",
+            fix="some frames are probably far outside the rest, or the rate is too high: look at the data, or try "
+            "another scale (--scale soft) or a lower rate (DCF(rate=...))",
         )
     curve.step.append(step)
     curve.cf.append(float(losses.cf.detach()) if "u" in trained else math.nan)
