@@ -56,7 +56,7 @@ def describe_fit(fit: Mapping[str, Any]) -> str:
     """Return the report of `summarise_fit` as text."""
     scores, name = fit["scores"], fit["name"]
     lines = _describe_input(fit)
-    on = scores.get("on", "held-out segments")
+    on = scores.get("on", "held-out data")
     rebuilt = f"{fit['dim']} latents rebuild R2 {_number(scores.get('bottleneck_r2'))} of the {on}"
     lines += _label(
         "found",
