@@ -84,8 +84,8 @@ def test_config_survives_json() -> None:
 
 
 def test_unknown_keys_are_refused() -> None:
-    for values in ({"model": {"dimension": 3}}, {"modell": {}}):
-        with pytest.raises(ParameterError, match=r"no setting (dimension|modell).*known are"):
+    for values in ({"model": {"dimension": 3}}, {"networks": {}}):
+        with pytest.raises(ParameterError, match=r"no setting (dimension|networks).*known are"):
             FitConfig.from_dict(values)
 
 

@@ -97,8 +97,8 @@ def test_bad_parameters_are_refused_at_fit_not_before() -> None:
     estimator = DCF(0)
     with pytest.raises(ParameterError, match="dim is 0"):
         estimator.fit(draw_data())
-    with pytest.raises(ParameterError, match="no setting widht"):
-        DCF(settings={"widht": 3}).fit(draw_data())
+    with pytest.raises(ParameterError, match="no setting breadth"):
+        DCF(settings={"breadth": 3}).fit(draw_data())
     with pytest.raises(ParameterError, match="preset"):
         DCF(preset="mine").fit(draw_data())
     with pytest.raises(ParameterError, match="device is 'cuda:9'"):
