@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,10 +15,11 @@ from .codec import Codec
 from .config import FitConfig
 from .errors import DataError, NotFittedError, ParameterError, StoreError
 from .evaluate import r2_score
-from .fitting import Fitted, fit_recording
+from .fitting import Fitted, check_channels, fit_recording
 from .inputs import Given, Input, as_recording
+from .parameters import Parameters
 from .presets import make_config
-from .recording import channel_dim, make_recording
+from .recording import make_recording
 from .weights import pack_weights, unpack_weights
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ NOT_SETTINGS = ("preset", "settings", "progress", "keep_partial")
 
 
 @dataclass(eq=False, repr=False)
-class DCF:
+class DCF(Parameters):
     """Dynamic Compression Flows: a few ordered latents of a recording, and the flows behind them.
 
     Parameters
@@ -116,31 +117,6 @@ class DCF:
     settings: Mapping[str, Any] | None = None
     progress: Callable[[Progress], None] | None = None
     keep_partial: bool = False
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of the estimator, by name, as scikit-learn does."""
-        return {parameter.name: getattr(self, parameter.name) for parameter in fields(self)}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name, as scikit-learn does.
-
-        Raises
-        ------
-        ParameterError
-            If a name is unknown.
-        """
-        unknown = sorted(set(params) - set(self.get_params()))
-        if unknown:
-            raise ParameterError(
-                f"DCF has no parameter {', '.join(unknown)}", fix=f"known are {', '.join(self.get_params())}"
-            )
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        shown = [f"{p.name}={getattr(self, p.name)!r}" for p in fields(self) if getattr(self, p.name) != p.default]
-        return f"DCF({', '.join(shown)})"
 
     # -- fitting ---------------------------------------------------------------------------------
 
@@ -360,7 +336,7 @@ class DCF:
 
     def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
         fitted, given = self.fitted_, as_recording(x)
-        _check_channels(given.recording, fitted)
+        check_channels(given.recording, fitted)
         return given, fitted.preparation.apply(given.recording)["data"].values
 
     def _answer(self, given: Given, latents: np.ndarray, units: str = "1") -> Any:
@@ -376,21 +352,3 @@ class DCF:
 
 def _read_clock(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return recording["segment_index"].values, recording["time"].values
-
-
-def _check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
-    """Refuse channels or bins that differ from those fitted; bare arrays have no ids to compare."""
-    width = recording.attrs.get("bin_width_s")
-    if width and fitted.bin_width_s and not np.isclose(width, fitted.bin_width_s):
-        raise DataError(
-            f"the bins are {width:g} s wide and those fitted {fitted.bin_width_s:g} s",
-            fix=f"read the recording with bin_width_s={fitted.bin_width_s:g}",
-        )
-    dim = channel_dim(recording)
-    ids, expected = recording[dim].values.tolist(), fitted.channels
-    pairs = ((recording.attrs["kind"], ids), (fitted.kind, expected))
-    nameless = any(kind == "array" and names == list(range(len(names))) for kind, names in pairs)
-    if ids != expected and not nameless:
-        missing = [i for i in expected if i not in ids]
-        how = f"missing {missing[:8]}" if missing else f"{len(ids)} given and {len(expected)} fitted, or another order"
-        raise DataError(f"the {dim}s differ from those fitted: {how}", fix=f"select the fitted {dim}s, in their order")

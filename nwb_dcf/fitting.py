@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 
@@ -146,6 +147,30 @@ def fit_recording(
         bin_width_s=recording.attrs.get("bin_width_s"),
         chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
     )
+
+
+def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
+    """Refuse channels or bins that differ from those fitted; bare arrays have no ids to compare.
+
+    Raises
+    ------
+    DataError
+        If they differ.
+    """
+    width = recording.attrs.get("bin_width_s")
+    if width and fitted.bin_width_s and not np.isclose(width, fitted.bin_width_s):
+        raise DataError(
+            f"the bins are {width:g} s wide and those fitted {fitted.bin_width_s:g} s",
+            fix=f"read the recording with bin_width_s={fitted.bin_width_s:g}",
+        )
+    dim = channel_dim(recording)
+    ids, expected = recording[dim].values.tolist(), fitted.channels
+    pairs = ((recording.attrs["kind"], ids), (fitted.kind, expected))
+    nameless = any(kind == "array" and names == list(range(len(names))) for kind, names in pairs)
+    if ids != expected and not nameless:
+        missing = [i for i in expected if i not in ids]
+        how = f"missing {missing[:8]}" if missing else f"{len(ids)} given and {len(expected)} fitted, or another order"
+        raise DataError(f"the {dim}s differ from those fitted: {how}", fix=f"select the fitted {dim}s, in their order")
 
 
 def choose_device(name: str) -> torch.device:
