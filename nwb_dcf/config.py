@@ -175,10 +175,10 @@ class TrainConfig:
 
     seed: int = 0
     device: str = "auto"
-    steps: int = 1000
+    steps: int = 1200
     batch: int = 512
-    rate: float = 5e-3
-    encoder_rate: float = 5e-4
+    rate: float = 8e-3
+    encoder_rate: float = 8e-4
     weight_decay: float = 0.01
     clip: float = 1.0  # 0: none
     schedule: Literal["cosine", "constant"] = "cosine"
