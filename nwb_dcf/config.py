@@ -120,10 +120,13 @@ class ModelConfig:
     lets the gradients of the flow losses reach the encoder; ``closed_form`` gives u its Gaussian
     part; ``noise`` is the bridge's sigma, ``relative`` to each axis' standard deviation or ``absolute``;
     ``decoder`` rebuilds frames from K numbers by their conditional mean, one evaluation of u at tau = 0, or by
-    integrating u from there, which gives a typical frame.
+    integrating u from there, which gives a typical frame. ``network`` is that of u, v and mu; ``auto`` takes the
+    U-Net where frames have ``y`` and ``x``. ``window`` frames before and after each one are seen by mu.
     """
 
     dim: int = 3
+    network: Literal["auto", "mlp", "unet"] = "auto"
+    channels: tuple[int, ...] = (16, 32, 64)  # of the U-Net, level by level
     k_max: int | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
     history: int = 3
     history_start: Literal["repeat", "drop"] = "repeat"
@@ -131,6 +134,8 @@ class ModelConfig:
     depth: int = 3
     encoder_width: int = 128
     encoder_depth: int = 2
+    encoder_dropout: float = 0.0  # share of channels that mu does not see, drawn for each training frame
+    window: int = 0
     start: Literal["pca", "random"] = "pca"
     joined: bool = False
     masked_endpoints: bool = True
@@ -148,7 +153,17 @@ class ModelConfig:
             _require_whole(name, getattr(self, name), low=1)
         for name in ("joined", "masked_endpoints", "conditioned", "closed_form"):
             _require_flag(name, getattr(self, name))
-        _require_whole("history", self.history, low=0)
+        for name in ("history", "window"):
+            _require_whole(name, getattr(self, name), low=0)
+        _require_number("encoder_dropout", self.encoder_dropout, low=0, high=0.9)
+        _require_choice("network", self.network, ("auto", "mlp", "unet"))
+        _require(
+            isinstance(self.channels, tuple) and len(self.channels) > 0,
+            f"channels is {self.channels!r}",
+            "give the channels of each level, as (16, 32, 64)",
+        )
+        for n in self.channels:
+            _require_whole("channels", n, low=1)
         if self.k_max is not None:
             _require_whole("k_max", self.k_max, low=0)
             _require(
@@ -192,6 +207,7 @@ class TrainConfig:
     alpha: float = 1.0  # weight of L_cf
     beta: float = 1.0  # weight of L_df
     eta: float = 1.0  # weight of L_align
+    gamma: float = 0.0  # weight of L_context: frames around from the code
     early_stopping: bool = True
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
 
@@ -203,7 +219,7 @@ class TrainConfig:
             _require_flag(name, getattr(self, name))
         for name in ("rate", "encoder_rate"):
             _require_number(name, getattr(self, name), low=0, open_low=True)
-        for name in ("weight_decay", "clip", "alpha", "beta", "eta"):
+        for name in ("weight_decay", "clip", "alpha", "beta", "eta", "gamma"):
             _require_number(name, getattr(self, name), low=0)
         for name in ("ema", "prefix_at_dim", "tau_in_angle", "tau_at_zero"):
             _require_number(name, getattr(self, name), low=0, high=1)
