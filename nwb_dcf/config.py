@@ -134,6 +134,7 @@ class ModelConfig:
     depth: int = 3
     encoder_width: int = 128
     encoder_depth: int = 2
+    linear_encoder: bool = True  # whether mu has a linear part beside its network
     encoder_dropout: float = 0.0  # share of channels that mu does not see, drawn for each training frame
     window: int = 0
     start: Literal["pca", "random"] = "pca"
@@ -151,7 +152,7 @@ class ModelConfig:
         _use_plain_numbers(self)
         for name in ("dim", "width", "depth", "encoder_width", "encoder_depth", "solver_steps"):
             _require_whole(name, getattr(self, name), low=1)
-        for name in ("joined", "masked_endpoints", "conditioned", "closed_form"):
+        for name in ("linear_encoder", "joined", "masked_endpoints", "conditioned", "closed_form"):
             _require_flag(name, getattr(self, name))
         for name in ("history", "window"):
             _require_whole(name, getattr(self, name), low=0)

@@ -23,6 +23,7 @@ _PAPER: dict[str, Any] = {
     "depth": 4,
     "encoder_width": 256,
     "encoder_depth": 4,
+    "linear_encoder": False,
     "start": "random",
     "joined": True,
     "masked_endpoints": True,

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-NORM_CAP = 100.0  # of each sample's raw features, as in the authors' code (10 to 100)
-MOMENTUM = 0.9  # of the running mean and standard deviation
-VARIANCE_FLOOR = 1e-6
+from .encoder import Encoder
+
 LOG_D_FLOOR = math.log(1e-15)
 ORTHONORMALITY_TOLERANCE = 1e-4
 EXACT_SIZE = 1024  # above it the principal axes come from a randomised decomposition
@@ -81,71 +80,25 @@ def in_double(tensor: Tensor) -> Tensor:
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
-class Encoder(nn.Module):
-    """mu(x): whitened linear scores where a start is given, plus a network that begins at zero.
-
-    Without a linear start (presets ``paper`` and ``authors``) the network is all there is.
-    """
-
-    whitening: Tensor
-    running_mean: Tensor
-    running_variance: Tensor
-
-    def __init__(self, n_channels: int, k_max: int, width: int, depth: int, *, linear_start: bool) -> None:
-        super().__init__()
-        sizes = [n_channels, *([width] * depth)]
-        hidden = [layer for a, b in zip(sizes[:-1], sizes[1:], strict=True) for layer in (nn.Linear(a, b), nn.SiLU())]
-        self.network = nn.Sequential(*hidden, nn.Linear(width, k_max))
-        self.linear_start = linear_start
-        if linear_start:
-            last = self.network[-1]
-            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-        self.register_buffer("whitening", torch.zeros(n_channels, k_max))
-        self.register_buffer("running_mean", torch.zeros(k_max))
-        self.register_buffer("running_variance", torch.ones(k_max))
-
-    def forward(self, centred: Tensor) -> Tensor:
-        """Map x - b, shape (..., D), to mu, shape (..., k_max); updates the running statistics in training."""
-        raw = self.network(centred)
-        if self.linear_start:
-            raw = raw + centred @ self.whitening
-        raw = raw * (NORM_CAP / raw.norm(dim=-1, keepdim=True).clamp(min=NORM_CAP))
-        if self.training:
-            with torch.no_grad():
-                flat = raw.reshape(-1, raw.shape[-1])
-                self.running_mean.lerp_(flat.mean(0), 1 - MOMENTUM)
-                self.running_variance.lerp_(flat.var(0, unbiased=False), 1 - MOMENTUM)
-        mu: Tensor = (raw - self.running_mean) / self.running_variance.clamp(min=VARIANCE_FLOOR).sqrt()
-        return mu
-
-
 class Coupling(nn.Module):
     """Pairs each frame x with its compressed endpoint x0 = b + L D^(1/2) (m_K * mu(x)).
 
     Parameters
     ----------
+    encoder : Encoder
+        mu.
     n_channels, k_max : int
         D and the number of axes.
-    encoder_width, encoder_depth : int
-        Size of the network in mu.
     linear_start : bool
-        Whether `start_at` will set (b, L, d, mu) to the principal axes.
+        Whether `start_at` sets L, d and mu to the principal axes.
     """
 
     mean: Tensor
 
-    def __init__(
-        self,
-        n_channels: int,
-        k_max: int,
-        *,
-        encoder_width: int,
-        encoder_depth: int,
-        linear_start: bool,
-    ) -> None:
+    def __init__(self, encoder: Encoder, n_channels: int, k_max: int, *, linear_start: bool) -> None:
         super().__init__()
-        self.encoder = Encoder(n_channels, k_max, encoder_width, encoder_depth, linear_start=linear_start)
+        self.encoder = encoder
+        self.linear_start = linear_start
         self.register_buffer("mean", torch.zeros(n_channels))
         self.axes = nn.Parameter(torch.linalg.qr(torch.randn(n_channels, k_max)).Q)
         self.log_variance = nn.Parameter(torch.zeros(k_max))
@@ -159,7 +112,7 @@ class Coupling(nn.Module):
     def start_at(self, principal: PrincipalAxes) -> None:
         """Set b; and, with a linear start, L, d and mu to the principal axes (section 8.1 of the method)."""
         self.mean.copy_(principal.mean)
-        if self.encoder.linear_start:
+        if self.linear_start and self.encoder.whitening is not None:
             k_max = self.axes.shape[1]
             self.axes.copy_(principal.axes[:, :k_max])
             self.log_variance.copy_(principal.variance[:k_max].log())
@@ -171,9 +124,13 @@ class Coupling(nn.Module):
         seen.__dict__["_parameters"] = {name: p.detach() for name, p in self.named_parameters(recurse=False)}
         return seen
 
-    def encode(self, x: Tensor) -> Tensor:
-        """mu(x): frames (..., D) to features (..., k_max)."""
-        mu: Tensor = self.encoder(x - self.mean)
+    def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """mu(x): frames (n, D), or frames within their surroundings (n, 2 window + 1, D), to features (n, k_max).
+
+        A lone frame is its own surroundings, as the first frame of a segment is for those before it. With a
+        `generator` channels are dropped as configured.
+        """
+        mu: Tensor = self.encoder(x - self.mean, generator)
         return mu
 
     def place(self, mu: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from ..config import ModelConfig
 from .compressive_flow import ClosedFormCompression, PlainCompression
 from .coupling import Coupling, PrincipalAxes
 from .dynamical_flow import PlainDynamics, RidgeStartDynamics
+from .encoder import Encoder, make_features
 from .integrate import integrate
 from .noise import BridgeNoise
 
@@ -31,13 +32,7 @@ class DCFModel(nn.Module):
     def __init__(self, n_channels: int, k_max: int, config: ModelConfig) -> None:
         super().__init__()
         self.n_channels, self.k_max, self.config = n_channels, k_max, config
-        self.coupling = Coupling(
-            n_channels,
-            k_max,
-            encoder_width=config.encoder_width,
-            encoder_depth=config.encoder_depth,
-            linear_start=config.start == "pca",
-        )
+        self.coupling = Coupling(self._make_encoder(), n_channels, k_max, linear_start=config.start == "pca")
         self.noise = BridgeNoise(n_channels, config.noise)
         size = {"width": config.width, "depth": config.depth}
         self.u: PlainCompression | ClosedFormCompression
@@ -48,6 +43,17 @@ class DCFModel(nn.Module):
         else:
             self.u = PlainCompression(n_channels, k_max, conditioned=config.conditioned, **size)
             self.v = PlainDynamics(n_channels, k_max, config.history, conditioned=config.conditioned, **size)
+
+    def _make_encoder(self) -> Encoder:
+        config, seen = self.config, (2 * self.config.window + 1) * self.n_channels
+        return Encoder(
+            make_features(seen, self.k_max, width=config.encoder_width, depth=config.encoder_depth),
+            self.n_channels,
+            self.k_max,
+            window=config.window,
+            dropout=config.encoder_dropout,
+            linear="fixed" if config.start == "pca" else "learned" if config.linear_encoder else "none",
+        )
 
     @property
     def learns_encoder(self) -> bool:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from nwb_dcf.model import coupling as coupling_module
-from nwb_dcf.model.coupling import MOMENTUM, NORM_CAP, Coupling, Encoder, find_principal_axes
+from nwb_dcf.model.coupling import Coupling, find_principal_axes
 from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.model.encoder import MOMENTUM, NORM_CAP, Encoder, make_features
 from nwb_dcf.model.loss import alignment_loss
 from nwb_dcf.model.nested_dropout import mask_prefix
 
@@ -17,14 +18,20 @@ from .conftest import VARIANCES, draw_gaussian, fill_randomly, rotate, to_numpy
 Make = Callable[..., DCFModel]
 
 
+def make_encoder(n_channels: int, k_max: int, linear_start: bool) -> Encoder:
+    network = make_features(n_channels, k_max, width=4, depth=1)
+    linear = "fixed" if linear_start else "none"
+    return Encoder(network, n_channels, k_max, window=0, dropout=0.0, linear=linear)
+
+
 def make_coupling(linear_start: bool = True) -> Coupling:
     """Three channels, two axes, everything by hand: L = (e1, e3), d = (4, 9), b = (1, 2, 3)."""
-    coupling = Coupling(3, 2, encoder_width=4, encoder_depth=1, linear_start=linear_start).eval()
+    coupling = Coupling(make_encoder(3, 2, linear_start), 3, 2, linear_start=linear_start).eval()
     with torch.no_grad():
         coupling.mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
         coupling.axes.copy_(torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]))
         coupling.log_variance.copy_(torch.tensor([4.0, 9.0]).log())
-        coupling.encoder.whitening.copy_(torch.tensor([[0.5, 0.0], [0.0, 0.0], [0.0, 1 / 3]]))
+        coupling.encoder.whitening.data.copy_(torch.tensor([[0.5, 0.0], [0.0, 0.0], [0.0, 1 / 3]]))
     return coupling
 
 
@@ -59,7 +66,7 @@ def test_split_parts_add_up_and_only_the_prefix_is_kept() -> None:
 
 
 def test_orthonormalising_restores_the_axes_and_keeps_their_prefixes() -> None:
-    coupling = Coupling(6, 4, encoder_width=4, encoder_depth=1, linear_start=False)
+    coupling = Coupling(make_encoder(6, 4, False), 6, 4, linear_start=False)
     generator = torch.Generator().manual_seed(0)
     raw = torch.randn(6, 4, generator=generator)
     other = torch.cat([raw[:, :2], torch.randn(6, 2, generator=generator)], dim=1)
@@ -79,7 +86,7 @@ def test_orthonormalising_restores_the_axes_and_keeps_their_prefixes() -> None:
 
 
 def test_orthonormal_axes_are_left_alone_to_the_bit() -> None:
-    coupling = Coupling(6, 4, encoder_width=4, encoder_depth=1, linear_start=False)
+    coupling = Coupling(make_encoder(6, 4, False), 6, 4, linear_start=False)
     before = coupling.axes.detach().clone()
     coupling.orthonormalise()
     assert torch.equal(coupling.axes, before)
@@ -160,7 +167,8 @@ def test_random_start_takes_only_the_mean_from_the_data(make_model: Make) -> Non
     model = make_model(x, start="random")
     np.testing.assert_allclose(to_numpy(model.coupling.mean), np.arange(1, 7), atol=1e-5)
     np.testing.assert_allclose(to_numpy(model.coupling.variance), 1)
-    assert not model.coupling.encoder.whitening.any()
+    assert model.coupling.encoder.whitening is not None
+    assert model.coupling.encoder.whitening.any()
     gram = model.coupling.axes.T @ model.coupling.axes
     np.testing.assert_allclose(to_numpy(gram), np.eye(6), atol=1e-5)
     cosine = np.abs(to_numpy(model.coupling.axes.T @ find_principal_axes(x).axes))
@@ -168,16 +176,16 @@ def test_random_start_takes_only_the_mean_from_the_data(make_model: Make) -> Non
 
 
 def test_raw_features_are_capped_in_length() -> None:
-    encoder = Encoder(2, 2, 4, 1, linear_start=True).eval()
-    encoder.whitening.copy_(torch.eye(2))
+    encoder = make_encoder(2, 2, True).eval()
+    encoder.whitening.data.copy_(torch.eye(2))
     inside, outside = torch.tensor([[0.6 * NORM_CAP, 0.0]]), torch.tensor([[3.0 * NORM_CAP, 4.0 * NORM_CAP]])
     np.testing.assert_allclose(to_numpy(encoder(inside)), to_numpy(inside))
     np.testing.assert_allclose(to_numpy(encoder(outside)), [[0.6 * NORM_CAP, 0.8 * NORM_CAP]], rtol=1e-6)
 
 
 def test_running_statistics_move_in_training_alone() -> None:
-    encoder = Encoder(2, 2, 4, 1, linear_start=True)
-    encoder.whitening.copy_(torch.eye(2))
+    encoder = make_encoder(2, 2, True)
+    encoder.whitening.data.copy_(torch.eye(2))
     x = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
     encoder.eval()(x)
     np.testing.assert_allclose(to_numpy(encoder.running_mean), 0)
