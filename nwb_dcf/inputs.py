@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from .errors import DataError
-from .recording import CHANNEL_DIMS, channel_dim, is_count, make_recording, validate_recording
+from .recording import CHANNEL_DIMS, IMAGE_DIMS, frame_dims, is_count, make_recording, validate_recording
 
 Input = xr.Dataset | xr.DataArray | np.ndarray | Sequence[Any]
 Kind = Literal["recording", "dataarray", "array", "list"]
@@ -38,18 +38,22 @@ class Given:
         A recording gives a recording whose channel dim is `dim`, a DataArray a DataArray (time, `dim`),
         an array an array, a list a list of whatever its items were.
         """
+        return self.answer_frames(values, {dim: ids}, units)
+
+    def answer_frames(self, values: np.ndarray, ids: Mapping[str, Any], units: str) -> Any:
+        """As `answer`, for frames of any dims: `ids` holds those of each, as ``{"y": ..., "x": ...}``."""
         if self.kind == "array":
             return values
         if self.kind == "list":
             ends = np.cumsum([item.recording.sizes["time"] for item in self.original])
             parts = np.split(values, ends[:-1])
-            return [item.answer(part, dim, ids, units) for item, part in zip(self.original, parts, strict=True)]
+            return [item.answer_frames(part, ids, units) for item, part in zip(self.original, parts, strict=True)]
         if self.kind == "dataarray":
-            return _as_dataarray(values, self.original, dim, ids, units)
+            return _as_dataarray(values, self.original, ids, units)
         old = self.recording
-        answer = old.drop_vars(["data", *(n for n in old.coords if channel_dim(old) in old[n].dims)])
-        answer = answer.assign_coords({dim: ids})
-        return answer.assign(data=(("time", dim), values, {"units": units}))
+        gone = set(frame_dims(old))
+        answer = old.drop_vars(["data", *(n for n in old.coords if gone.intersection(old[n].dims))])
+        return answer.assign_coords(dict(ids)).assign(data=(("time", *ids), values, {"units": units}))
 
 
 def as_recording(x: Input) -> Given:
@@ -57,9 +61,9 @@ def as_recording(x: Input) -> Given:
 
     Parameters
     ----------
-    x : recording, DataArray (time, channel), array (time, channel), or list of those
+    x : recording, DataArray or array (time, channel), images (time, y, x), or list of those
         Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list adds its segments. Integers are
-        counts.
+        counts, but for images, whose integers are grey values.
 
     Raises
     ------
@@ -80,43 +84,53 @@ def as_recording(x: Input) -> Given:
         return Given(_join(items), "list", items)
     raise DataError(
         f"cannot fit an object of type {type(x).__name__}",
-        fix="give a recording, a DataArray or array (time, channel), or a list of those",
+        fix="give a recording, a DataArray or array (time, channel) or (time, y, x), or a list of those",
     )
 
 
 def _read_array(x: np.ndarray) -> xr.Dataset:
-    if x.ndim != 2:
-        raise DataError(f"the array has shape {x.shape}", fix="give an array (time, channel)")
-    units = "count" if np.issubdtype(x.dtype, np.integer) else "a.u."
-    return make_recording(x, np.arange(len(x), dtype=np.float64), units=units)
+    if x.ndim not in (2, 3):
+        raise DataError(f"the array has shape {x.shape}", fix="give an array (time, channel) or images (time, y, x)")
+    return make_recording(x, np.arange(len(x), dtype=np.float64), units=_name_units(x, "a.u."))
+
+
+def _name_units(x: np.ndarray | xr.DataArray, otherwise: str) -> str:
+    """Integers are counts, but grey values in images."""
+    return "count" if x.ndim == 2 and np.issubdtype(x.dtype, np.integer) else otherwise
 
 
 def _read_dataarray(x: xr.DataArray) -> xr.Dataset:
-    if x.ndim != 2:
-        raise DataError(f"the DataArray has dims {x.dims}", fix="give a DataArray (time, channel)")
+    if x.ndim != 2 and x.dims[1:] != IMAGE_DIMS:
+        raise DataError(f"the DataArray has dims {x.dims}", fix="give a DataArray (time, channel) or (time, y, x)")
     time, last = _read_time(x), str(x.dims[1])
     segment = x.coords.get("segment_index")  # the data of a recording keep their segments
-    return make_recording(
+    recording = make_recording(
         x.values,
         np.arange(len(x), dtype=np.float64) if time is None else time,
         channel_dim=last if last in CHANNEL_DIMS else "channel",
-        channel=x.coords[last].values if last in x.coords else None,
+        channel=x.coords[last].values if last in x.coords and x.ndim == 2 else None,
         segment_index=segment.values if segment is not None and segment.dims == x.dims[:1] else None,
-        units="count" if np.issubdtype(x.dtype, np.integer) else x.attrs.get("units", "a.u."),
+        units=_name_units(x, x.attrs.get("units", "a.u.")),
     )
+    return recording.assign_coords({dim: x.coords[dim].values for dim in IMAGE_DIMS if x.ndim == 3 and dim in x.coords})
 
 
 def _join(items: Sequence[Given]) -> xr.Dataset:
     """One recording of the segments of all items; bare arrays follow each other in time."""
     recordings = [item.recording for item in items]
     first = next((item.recording for item in items if item.kind != "array"), recordings[0])
-    dim = channel_dim(first)
+    dims = frame_dims(first)
+    name = f"{dims[0]}s" if len(dims) == 1 else "size or pixels"
     for item in items:
-        other, ids = item.recording, item.recording[channel_dim(item.recording)].values
-        same = len(ids) == first.sizes[dim] and (item.kind == "array" or np.array_equal(ids, first[dim].values))
+        other, sizes = item.recording, item.recording["data"].shape[1:]
+        same = sizes == first["data"].shape[1:] and (
+            item.kind == "array"
+            or all(np.array_equal(other[a], first[b]) for a, b in zip(frame_dims(other), dims, strict=True))
+        )
         if not same:
+            counts = [" x ".join(map(str, shape)) for shape in (first["data"].shape[1:], sizes)]
             raise DataError(
-                f"the items of the list differ in their {dim}s: {first.sizes[dim]} and {len(ids)}",
+                f"the items of the list differ in their {name}: {counts[0]} and {counts[1]}",
                 fix="give items of the same channels, in the same order",
             )
         if is_count(other) != is_count(first):
@@ -133,8 +147,8 @@ def _join(items: Sequence[Given]) -> xr.Dataset:
     joined = make_recording(
         gather("data"),
         np.concatenate([r["time"].values + t for r, t in zip(recordings, shift, strict=True)]),
-        channel_dim=dim,
-        channel=first[dim].values,
+        channel_dim=dims[0],
+        channel=first[dims[0]].values if len(dims) == 1 else None,
         segment_index=np.concatenate(index),
         segment_row=gather("segment_row") if all("segment_row" in r for r in recordings) else None,
         trial_columns={name.removeprefix("trial_"): gather(name) for name in sorted(common)},
@@ -143,7 +157,7 @@ def _join(items: Sequence[Given]) -> xr.Dataset:
         source=first.attrs.get("source"),
         bin_width_s=first.attrs.get("bin_width_s"),
     )
-    return joined
+    return joined.assign_coords({dim: first[dim].values for dim in dims})
 
 
 def _read_time(item: xr.DataArray) -> np.ndarray | None:
@@ -158,7 +172,7 @@ def _read_time(item: xr.DataArray) -> np.ndarray | None:
     return np.asarray(time, np.float64)
 
 
-def _as_dataarray(values: np.ndarray, like: xr.DataArray, dim: str, ids: np.ndarray, units: str) -> xr.DataArray:
+def _as_dataarray(values: np.ndarray, like: xr.DataArray, ids: Mapping[str, Any], units: str) -> xr.DataArray:
     time = like.dims[0]
     coords = {n: c for n, c in like.coords.items() if c.dims in ((), (time,))}
-    return xr.DataArray(values, dims=(time, dim), coords={**coords, dim: ids}, attrs={"units": units})
+    return xr.DataArray(values, dims=(time, *ids), coords={**coords, **ids}, attrs={"units": units})

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from .config import PrepareConfig
 from .errors import DataError, ParameterError
-from .recording import channel_dim, is_count, median_step_s, name_source, segment_slices
+from .recording import flatten_frames, frame_dims, is_count, median_step_s, name_source, segment_slices
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
 COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
@@ -38,7 +38,7 @@ class Preparation:
         Standard deviation of the Gaussian in seconds; 0 for none.
     scale : str
         Name of the scaling.
-    factor, offset : array, shape (channel,)
+    factor, offset : array, shape (channel,) or (y, x)
         Prepared value = (smoothed value - offset) * factor.
     """
 
@@ -56,10 +56,12 @@ class Preparation:
         DataError
             If the number of channels differs, or a square root is asked of negative values.
         """
-        n_channels = recording.sizes[channel_dim(recording)]
-        if n_channels != len(self.factor):
+        shape = recording["data"].shape[1:]
+        if shape != self.factor.shape:
+            name = "channels" if self.factor.ndim == len(shape) == 1 else "numbers a frame"
+            given, expected = (" x ".join(map(str, sizes)) for sizes in (shape, self.factor.shape))
             raise DataError(
-                f"the data have {n_channels} channels and the model {len(self.factor)}",
+                f"the data have {given} {name} and the model {expected}",
                 fix="give the channels that the model was fitted to",
             )
         smoothed = _smooth(_transform(recording, self.transform), recording, self.smooth_s)
@@ -69,7 +71,7 @@ class Preparation:
         return prepared
 
     def undo(self, values: np.ndarray) -> np.ndarray:
-        """Map prepared values (..., channel) back to the data's unit; smoothing stays.
+        """Map prepared values (..., channel) or (..., y, x) back to the data's unit; smoothing stays.
 
         Negative rebuilt square roots become zero counts.
         """
@@ -144,9 +146,10 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
     DataError
         If there is a single channel, or no segment has two frames.
     """
-    dim_name = channel_dim(recording)
+    dims = frame_dims(recording)
+    dim_name = dims[0] if len(dims) == 1 else "pixel"
     where = name_source(recording)
-    spread = recording["data"].values.astype("f8").std(axis=0)
+    spread = flatten_frames(recording).std(axis=0, dtype="f8")
     usable = int((spread > 0).sum())
     if len(spread) < 2 or usable < 2:
         raise DataError(
@@ -188,9 +191,10 @@ def _smooth(values: np.ndarray, recording: xr.Dataset, sigma_s: float) -> np.nda
             sigma = sigma_s / steps.mean()
             total = gaussian_filter1d(values[frames], sigma, axis=0, mode="constant", truncate=TRUNCATE)
             weight = gaussian_filter1d(np.ones(len(steps) + 1), sigma, mode="constant", truncate=TRUNCATE)
-            smoothed[frames] = total / weight[:, None]
+            smoothed[frames] = (total.T / weight).T
         else:
-            smoothed[frames] = _gaussian_weights(time[frames], sigma_s) @ values[frames]
+            flat = values[frames].reshape(len(steps) + 1, -1)
+            smoothed[frames] = (_gaussian_weights(time[frames], sigma_s) @ flat).reshape(values[frames].shape)
     return smoothed
 
 

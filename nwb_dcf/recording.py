@@ -6,11 +6,13 @@ A *recording* holds one source of one session on one clock:
 variable                dims           meaning
 ======================= ============== ====================================================
 ``data``                (time, CH)     values; ``data.attrs["units"]`` names their unit
-                                       (``"count"`` for binned spikes). CH is one of
-                                       ``unit``, ``roi``, ``channel``, ``latent``
+                        or             (``"count"`` for binned spikes). CH is one of
+                        (time, y, x)   ``unit``, ``roi``, ``channel``, ``latent``; images have
+                                       ``y`` and ``x``, and a number for each pixel
 ``time`` (coord)        (time,)        float64 seconds on the session clock; bin centres
                                        for spikes; increases within each segment
-CH (coord)              (CH,)          ids of the channels as stored in the file
+CH (coord)              (CH,)          ids of the channels as stored in the file; of images the
+                                       rows ``y`` and columns ``x``
 ``segment_index``       (time,)        row of the segment table that the frame belongs to;
   (coord)                              0, 1, 2, ... in blocks: a segment's frames are
                                        contiguous, and no pair or smoother crosses them
@@ -37,6 +39,7 @@ import xarray as xr
 from .errors import DataError
 
 CHANNEL_DIMS = ("unit", "roi", "channel", "latent")
+IMAGE_DIMS = ("y", "x")
 
 
 def make_recording(
@@ -61,12 +64,12 @@ def make_recording(
 
     Parameters
     ----------
-    data : array, shape (time, channel)
-        Values, without NaN.
+    data : array, shape (time, channel) or (time, y, x)
+        Values, without NaN. Three dimensions are images.
     time : array of float64, shape (time,)
         Seconds on the session clock.
     channel_dim : str
-        Name of the second dim, one of `CHANNEL_DIMS`.
+        Name of the second dim, one of `CHANNEL_DIMS`; images have their own.
     channel : sequence, optional
         Ids of the channels; 0, 1, 2, ... by default.
     segment_index : array of int, shape (time,), optional
@@ -92,11 +95,13 @@ def make_recording(
     """
     data = np.asarray(data)
     time = np.asarray(time, dtype=np.float64)
-    if data.ndim != 2:
+    if data.ndim not in (2, 3) or (data.ndim == 3 and channel is not None):
         raise DataError(
             f"data has shape {data.shape}",
-            fix="give a two-dimensional array (time, channel)",
+            fix="give an array (time, channel), or images (time, y, x), whose pixels have no ids",
         )
+    dims = IMAGE_DIMS if data.ndim == 3 else (channel_dim,)
+    ids = [np.arange(n) for n in data.shape[1:]] if channel is None else [np.asarray(channel)]
     index = np.zeros(len(time), np.int64) if segment_index is None else np.asarray(segment_index, np.int64)
     n_segments = int(index[-1]) + 1 if len(index) else 0
     first = np.searchsorted(index, np.arange(n_segments), side="left")
@@ -106,7 +111,7 @@ def make_recording(
     row = np.full(n_segments, -1) if segment_row is None else np.asarray(segment_row, np.int64)
     recording = xr.Dataset(
         {
-            "data": (("time", channel_dim), data, {"units": units}),
+            "data": (("time", *dims), data, {"units": units}),
             "segment_start": ("segment", start, {"units": "s"}),
             "segment_stop": ("segment", stop, {"units": "s"}),
             "segment_row": ("segment", row),
@@ -114,7 +119,7 @@ def make_recording(
         },
         coords={
             "time": ("time", time, {"units": "s"}),
-            channel_dim: (channel_dim, np.arange(data.shape[1]) if channel is None else np.asarray(channel)),
+            **{dim: (dim, values) for dim, values in zip(dims, ids, strict=True)},
             "segment_index": ("time", index),
             "segment": ("segment", np.arange(n_segments)),
         },
@@ -145,19 +150,20 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
                 f"this Dataset has no variable {name!r}",
                 fix="build recordings with nwb_dcf.read_recording or nwb_dcf.recording.make_recording",
             )
-    dim = channel_dim(recording)
+    dims = frame_dims(recording)
     where = name_source(recording)
     values, time = recording["data"].values, recording["time"].values
     index = recording["segment_index"].values
     if 0 in values.shape:
-        raise DataError(f"no data: shape {values.shape} (time, {dim})", where=where)
+        raise DataError(f"no data: shape {values.shape} (time, {', '.join(dims)})", where=where)
     if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
         raise DataError(f"data are of type {values.dtype}, not real numbers", where=where)
     if not np.isfinite(values).all():
-        frame, channel = (int(i[0]) for i in np.nonzero(~np.isfinite(values)))
+        frame, *place = (int(i[0]) for i in np.nonzero(~np.isfinite(values)))
+        first = ", ".join(f"{dim} {recording[dim].values[i]}" for dim, i in zip(dims, place, strict=True))
         raise DataError(
-            f"{int((~np.isfinite(values)).sum())} values are NaN or infinite, the first in {dim} "
-            f"{recording[dim].values[channel]} at {time[frame]:.6g} s",
+            f"{int((~np.isfinite(values)).sum())} values are NaN or infinite, the first in {first} "
+            f"at {time[frame]:.6g} s",
             where=where,
             fix="leave those channels or stretches out, or fill them first",
         )
@@ -177,6 +183,25 @@ def name_source(recording: xr.Dataset) -> str | None:
     return ": ".join(str(source[key]) for key in ("file", "path") if source.get(key)) or None
 
 
+def frame_dims(recording: xr.Dataset) -> tuple[str, ...]:
+    """Dims of one frame: ``("unit",)`` and its like, or ``("y", "x")`` for images.
+
+    Raises
+    ------
+    DataError
+        If ``data`` is neither (time, channel) nor (time, y, x).
+
+    Examples
+    --------
+    >>> frame_dims(make_recording(np.ones((5, 4, 3)), np.arange(5.0)))
+    ('y', 'x')
+    """
+    dims = tuple(str(d) for d in recording["data"].dims)
+    if dims[:1] != ("time",) or (dims[1:] != IMAGE_DIMS and (len(dims) != 2 or dims[1] not in CHANNEL_DIMS)):
+        raise DataError(f"data has dims {dims}", fix=f"use ('time', one of {CHANNEL_DIMS}) or ('time', 'y', 'x')")
+    return dims[1:]
+
+
 def channel_dim(recording: xr.Dataset) -> str:
     """Name of the channel dim of `recording`: ``unit``, ``roi``, ``channel`` or ``latent``.
 
@@ -185,10 +210,22 @@ def channel_dim(recording: xr.Dataset) -> str:
     DataError
         If ``data`` is not (time, channel).
     """
-    dims = tuple(str(d) for d in recording["data"].dims)
-    if len(dims) != 2 or dims[0] != "time" or dims[1] not in CHANNEL_DIMS:
-        raise DataError(f"data has dims {dims}", fix=f"use ('time', one of {CHANNEL_DIMS})")
-    return dims[1]
+    dims = frame_dims(recording)
+    if dims == IMAGE_DIMS:
+        raise DataError("the recording holds images, which have no channels", fix="give a recording (time, channel)")
+    return dims[0]
+
+
+def frame_shape(recording: xr.Dataset) -> tuple[int, int] | None:
+    """Height and width of images in pixels; None where frames are not images."""
+    dims = frame_dims(recording)
+    return (recording.sizes["y"], recording.sizes["x"]) if dims == IMAGE_DIMS else None
+
+
+def flatten_frames(recording: xr.Dataset) -> np.ndarray:
+    """Values with a row for each frame, shape (time, D); the pixels of an image follow row by row."""
+    values = recording["data"].values
+    return values.reshape(len(values), -1)
 
 
 def segment_slices(recording: xr.Dataset) -> list[slice]:
@@ -199,7 +236,7 @@ def segment_slices(recording: xr.Dataset) -> list[slice]:
 
 
 def iterate_segments(recording: xr.Dataset) -> Iterator[np.ndarray]:
-    """Yield the values of each segment, arrays of shape (time, channel)."""
+    """Yield the values of each segment, arrays of shape (time, channel) or (time, y, x)."""
     values = recording["data"].values
     for frames in segment_slices(recording):
         yield values[frames]

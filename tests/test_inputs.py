@@ -107,7 +107,7 @@ def test_a_recording_gives_a_recording() -> None:
         ([], "type list"),
         ([1.0, 2.0], r"shape \(\)"),
         (X[:, 0], r"\(6,\).*\(time, channel\)"),
-        (X[None], r"\(1, 6, 3\)"),
+        (X[None, None], r"\(1, 1, 6, 3\)"),
         ([X, X[:, :2]], "3 and 2.*same channels"),
         (np.empty((0, 3)), "no data"),
         (np.full((4, 2), np.nan), "8 values are NaN"),
