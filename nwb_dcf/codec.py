@@ -30,9 +30,9 @@ class Codec:
     def __init__(self, model: DCFModel) -> None:
         self.model = model.eval()
 
-    def encode(self, x: np.ndarray, k: int) -> np.ndarray:
-        """mu(x), first `k` coordinates."""
-        return self._run(lambda part: self.model.encode(part, k), x)
+    def encode(self, x: np.ndarray, segment: np.ndarray, k: int) -> np.ndarray:
+        """mu(x), first `k` coordinates; `segment` (time,) says where a frame's surroundings end."""
+        return self._encode(self._tensor(x), segment)[:, :k].cpu().numpy()
 
     def compress(self, x: np.ndarray, k: int) -> np.ndarray:
         """Integrate u from tau = 1 to 0 with prefix `k`: frames to states."""
@@ -63,11 +63,16 @@ class Codec:
         return self._run(lambda part: self.model.roll_out(codes[table.window(part), :k], n_frames), last)
 
     def _tabulate(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray) -> tuple[FrameTable, Tensor]:
-        codes = self._tensor(self.encode(x, self.model.k_max))
+        codes = self._encode(self._tensor(x), segment)
         table = FrameTable.build(
             codes, torch.tensor(segment), torch.tensor(time), history=self.model.config.history, drop_start=False
         )
         return table, codes
+
+    @torch.no_grad()
+    def _encode(self, x: Tensor, segment: np.ndarray) -> Tensor:
+        frames = FrameTable.build(x, torch.tensor(segment), torch.arange(len(x)), history=0, drop_start=False)
+        return frames.encode(self.model.coupling)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.model.coupling.mean.device)

@@ -199,6 +199,10 @@ class TrainConfig:
     clip: float = 1.0  # 0: none
     schedule: Literal["cosine", "constant"] = "cosine"
     ema: float = 0.98  # of the flows' weights, per step
+    ema_encoder: bool = True  # False: the encoder's weights are taken as they are, as the authors do
+    jointly: bool = False  # True: all parts learn at once, as in the paper; False: v on the finished code
+    align_steps: int = 4000  # of the coupling alone, where it starts at random and not jointly
+    align_rate: float = 1e-2
     prefix_p: float = 0.125  # Geometric(p) of the prefix length K
     prefix_at_dim: float = 0.5  # share of samples with K = dim
     prefix_ramp: int = 0  # samples over which E[K] rises from 1 to 1/p
@@ -209,16 +213,17 @@ class TrainConfig:
     beta: float = 1.0  # weight of L_df
     eta: float = 1.0  # weight of L_align
     gamma: float = 0.0  # weight of L_context: frames around from the code
+    context_lags: tuple[int, ...] = (-2, -1, 1, 2)  # those frames
     early_stopping: bool = True
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
 
     def __post_init__(self) -> None:
         _use_plain_numbers(self)
-        for name, low in (("seed", 0), ("steps", 1), ("batch", 1), ("prefix_ramp", 0)):
+        for name, low in (("seed", 0), ("steps", 1), ("batch", 1), ("prefix_ramp", 0), ("align_steps", 0)):
             _require_whole(name, getattr(self, name), low=low)
-        for name in ("prefix_per_sample", "early_stopping"):
+        for name in ("prefix_per_sample", "early_stopping", "ema_encoder", "jointly"):
             _require_flag(name, getattr(self, name))
-        for name in ("rate", "encoder_rate"):
+        for name in ("rate", "encoder_rate", "align_rate"):
             _require_number(name, getattr(self, name), low=0, open_low=True)
         for name in ("weight_decay", "clip", "alpha", "beta", "eta", "gamma"):
             _require_number(name, getattr(self, name), low=0)

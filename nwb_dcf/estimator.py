@@ -187,7 +187,7 @@ class DCF(Parameters):
             A prefix of the latents, at most ``k_max_``; ``dim_`` by default.
         """
         given, frames = self._prepare(x)
-        return self._answer(given, self._codec.encode(frames, self._check_dim(dim)))
+        return self._answer(given, self._encode(given, frames, self._check_dim(dim)))
 
     def flow(self, x: Input) -> Any:
         """Flowed latents (time, dim): each frame integrated by u to tau = 0 and read on the axes (section 4)."""
@@ -291,8 +291,8 @@ class DCF(Parameters):
 
     def score(self, x: Input, y: None = None) -> float:
         """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""
-        frames = self._prepare(x)[1]
-        return r2_score(frames, self._codec.rebuild(self._codec.encode(frames, self.dim_)))
+        given, frames = self._prepare(x)
+        return r2_score(frames, self._codec.rebuild(self._encode(given, frames, self.dim_)))
 
     # -- keeping ---------------------------------------------------------------------------------
 
@@ -338,6 +338,9 @@ class DCF(Parameters):
         fitted, given = self.fitted_, as_recording(x)
         check_channels(given.recording, fitted)
         return given, fitted.preparation.apply(given.recording)["data"].values
+
+    def _encode(self, given: Given, frames: np.ndarray, k: int) -> np.ndarray:
+        return self._codec.encode(frames, given.recording["segment_index"].values, k)
 
     def _answer(self, given: Given, latents: np.ndarray, units: str = "1") -> Any:
         return given.answer(latents, "latent", np.arange(1, latents.shape[1] + 1), units)

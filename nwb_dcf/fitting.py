@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from .config import FitConfig
+from .config import FitConfig, TrainConfig
 from .errors import DataError, ParameterError
 from .evaluate import effective_dimension
 from .model.coupling import PrincipalAxes, find_principal_axes
@@ -21,7 +22,7 @@ from .model.dynamical_flow import RidgeStartDynamics
 from .prepare import Preparation, check_size, fit_preparation
 from .recording import channel_dim, median_step_s
 from .split import split_recording
-from .train import FrameTable, LossCurve, Progress, Trained, train_model
+from .train import ContextHeads, FrameTable, LossCurve, Progress, Trained, train_model
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
@@ -93,29 +94,22 @@ def fit_recording(
     device = choose_device(config.train.device)
     preparation = fit_preparation(recording, config.prepare)
     notes: list[str] = []
-    gap_s = REACH * preparation.smooth_s + (config.model.history + 1) * median_step_s(recording)
+    gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * median_step_s(recording)
     split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
     found: Trained | None = None
+    training = _Training(config, device, progress, keep_partial)
     if config.train.early_stopping and split is not None:
-        model, table, principal = _start_model(preparation.apply(split.training), config, device)
         held_out = _tabulate(preparation.apply(split.held_out), config, device)
-        found = train_model(
-            model,
-            table,
-            config.train,
-            held_out=held_out if len(held_out.pairs) else None,
-            stage="choosing steps",
-            progress=progress,
-            keep_partial=keep_partial,
+        model, principal, found = training.run(
+            preparation.apply(split.training), "choosing steps", held_out=held_out if len(held_out.pairs) else None
         )
     elif config.train.early_stopping:
         notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
     if found is not None and found.interrupted:
         trained = found
     else:
-        model, table, principal = _start_model(preparation.apply(recording), config, device)
         stop_at = found.best_step if found else None
-        trained = train_model(model, table, config.train, stop_at=stop_at, progress=progress, keep_partial=keep_partial)
+        model, principal, trained = training.run(preparation.apply(recording), "training", stop_at=stop_at)
     if trained.interrupted:
         stage = "while steps were chosen" if trained is found else "in training"
         notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch} steps: a partial fit")
@@ -147,6 +141,96 @@ def fit_recording(
         bin_width_s=recording.attrs.get("bin_width_s"),
         chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
     )
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Trains a model from its start, part after part."""
+
+    config: FitConfig
+    device: torch.device
+    progress: Callable[[Progress], None] | None
+    keep_partial: bool
+
+    def run(
+        self,
+        prepared: xr.Dataset,
+        stage: str,
+        *,
+        held_out: FrameTable | None = None,
+        stop_at: dict[str, int] | None = None,
+    ) -> tuple[DCFModel, PrincipalAxes, Trained]:
+        """Train the parts in `choose_order`, each on what those before it left."""
+        config = self.config
+        model, table, principal = _start_model(prepared, config, self.device)
+        done: Trained | None = None
+        for learn in choose_order(config):
+            if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
+                _start_dynamics(model, model.v, table)
+            flows = [name for name in ("u", "v") if name in learn]
+            trained = train_model(
+                model,
+                table,
+                config.train if flows else _plan_alignment(config.train),
+                learn=learn,
+                heads=_make_heads(principal, config, self.device) if {"coupling", "u"} <= learn else None,
+                held_out=held_out if flows else None,
+                stop_at={name: stop_at[name] for name in flows} if stop_at and flows else None,
+                stage=f"{stage} of {' and '.join(sorted(learn))}" if not config.train.jointly else stage,
+                progress=self.progress,
+                keep_partial=self.keep_partial,
+            )
+            done = trained if done is None else _join(done, trained)
+            if trained.interrupted:
+                break
+        if done is None:
+            raise ParameterError("nothing is to be trained", fix="give alpha or beta above 0")
+        return model, principal, done
+
+
+def choose_order(config: FitConfig) -> list[set[str]]:
+    """Which parts learn together, in order.
+
+    v learns last, on the finished code, so that it starts at that code's own autoregression. A coupling that starts at
+    random first finds its axes alone (L_align). `jointly` trains all at once, as the paper does.
+    """
+    model = config.model
+    if config.train.jointly:
+        return [{"coupling", "u", "v"}]
+    order = [{"coupling", "u"} if model.joined else {"u"}, {"v"}]
+    return [{"coupling"}, *order] if model.start == "random" else order
+
+
+def _plan_alignment(train: TrainConfig) -> TrainConfig:
+    """Settings with which the coupling learns alone: only L_align, at its own rate."""
+    return dataclasses.replace(
+        train, steps=max(1, train.align_steps), encoder_rate=train.align_rate, eta=1.0, weight_decay=0.0
+    )
+
+
+def _join(first: Trained, second: Trained) -> Trained:
+    return Trained(
+        {**first.best_step, **second.best_step},
+        first.curve.join(second.curve) if first.best_step else second.curve,
+        first.samples + second.samples,
+        first.interrupted or second.interrupted,
+    )
+
+
+def _make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device) -> ContextHeads | None:
+    if not (config.train.gamma and config.model.joined):
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)
+        return ContextHeads(principal, config.model.dim, config.train.context_lags).to(device)
+
+
+def _start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:
+    """Set v's autoregression to that of the code as it is now."""
+    with torch.no_grad():
+        codes = table.encode(model.coupling)
+    later = (codes[table.pairs + 1] - codes[table.pairs]) / table.step[table.pairs][:, None]
+    v.start_at(codes[table.window(table.pairs)], later)
 
 
 def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
@@ -222,11 +306,6 @@ def _start_model(
     model.start_at(principal)
     if len(table.pairs) == 0:
         raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
-    if isinstance(model.v, RidgeStartDynamics):
-        with torch.no_grad():
-            codes = model.coupling.encode(table.x)
-        later = (codes[table.pairs + 1] - codes[table.pairs]) / table.step[table.pairs][:, None]
-        model.v.start_at(codes[table.window(table.pairs)], later)
     return model, table, principal
 
 

@@ -41,6 +41,8 @@ _PAPER: dict[str, Any] = {
     "clip": 0.0,
     "schedule": "constant",
     "ema": 0.5 ** (_PAPER_BATCH / 500_000),  # half-life of 500,000 samples
+    "ema_encoder": False,
+    "jointly": True,
     "prefix_p": 1 / 50,
     "prefix_at_dim": 0.0,
     "prefix_ramp": 1_000_000,

@@ -18,7 +18,7 @@ from .errors import DCFError, StoreError
 from .fitting import Fitted, choose_device
 from .model.dcf import DCFModel
 from .prepare import Preparation
-from .train.loop import LossCurve
+from .train import LossCurve
 
 FORMAT = 1
 _CURVES = ("search", "curve")

@@ -24,6 +24,14 @@ def alignment_loss(x: Tensor, x0: Tensor, weight: Tensor) -> Tensor:
     return _weigh((x - x0).square().mean(-1), weight)
 
 
+def context_loss(guess: Tensor, target: Tensor, inside: Tensor, n_channels: int) -> Tensor:
+    """L_context = E || x_{k+j} - head_j(mu(x_k)) ||^2 / D over the frames j around; not in the paper.
+
+    `guess`, `target` (n, j, axis), `inside` (n, j) is 0 where the segment ends before.
+    """
+    return _weigh((guess - target).square().sum(-1) / n_channels, inside)
+
+
 def _weigh(per_sample: Tensor, weight: Tensor) -> Tensor:
     # Chunks may hold no pair at all; such a batch has nothing to say, rather than a loss of 0 / 0.
     return (per_sample * weight).sum() / weight.sum().clamp(min=1e-12)

@@ -1,6 +1,8 @@
 """Training of the model: windows on the device, the objective, the loop."""
 
-from .loop import LossCurve, Progress, Trained, train_model
+from .context import ContextHeads
+from .curve import LossCurve
+from .loop import Progress, Trained, train_model
 from .windows import FrameTable
 
-__all__ = ["FrameTable", "LossCurve", "Progress", "Trained", "train_model"]
+__all__ = ["ContextHeads", "FrameTable", "LossCurve", "Progress", "Trained", "train_model"]

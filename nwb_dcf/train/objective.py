@@ -14,20 +14,23 @@ from ..model.bridge import interpolate_compression, interpolate_time, target_com
 from ..model.dcf import DCFModel
 from ..model.loss import alignment_loss, compression_loss, dynamics_loss
 from ..model.nested_dropout import draw_prefix_lengths, mask_prefix
-from .windows import Samples
+from .context import ContextHeads
+from .windows import FrameTable, Samples
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The three named losses of one batch, scalar tensors."""
+    """The named losses of one batch, scalar tensors."""
 
     cf: Tensor
     df: Tensor
     align: Tensor
+    context: Tensor
 
     def total(self, config: TrainConfig) -> Tensor:
-        """L of equation 8."""
-        return config.alpha * self.cf + config.beta * self.df + config.eta * self.align
+        """L of equation 8, and L_context."""
+        paper = config.alpha * self.cf + config.beta * self.df + config.eta * self.align
+        return paper + config.gamma * self.context
 
 
 def compute_losses(
@@ -38,12 +41,14 @@ def compute_losses(
     *,
     prefix_p: float,
     flows: Collection[str] = ("u", "v"),
+    heads: ContextHeads | None = None,
+    table: FrameTable | None = None,
 ) -> Losses:
-    """Draw tau, s, K and noise for every pair of `samples` and return the three losses.
+    """Draw tau, s, K and noise for every pair of `samples` and return the losses.
 
     Both frames of a pair share K. u sees one frame of each pair, either with equal chance, so that
     the last frame of a segment is seen as well. The loss of a flow that is not in `flows` is 0 and costs
-    nothing; what is drawn does not depend on it.
+    nothing; what is drawn does not depend on it. L_context needs its `heads` and the `table` of all frames.
     """
     n, device = len(samples.now), samples.x.device
     settings = model.config
@@ -72,7 +77,7 @@ def compute_losses(
     now_0, later_0 = place(samples.now), place(samples.later)
 
     tau = _draw_tau(n, settings.noise, config, generator)
-    cf, df, align = torch.zeros(3, device=device).unbind()
+    cf, df, align, context = torch.zeros(4, device=device).unbind()
     if "u" in flows:
         first = uniform[0] < 0.5
         x1, x0 = torch.where(first, now, later), torch.where(first, now_0, later_0)
@@ -93,7 +98,9 @@ def compute_losses(
     if model.learns_encoder or not torch.is_grad_enabled():
         aligned = model.coupling.place(samples.codes[samples.now] * mask)
         align = alignment_loss(samples.x[samples.now], aligned, samples.weight)  # else constant: at its optimum
-    return Losses(cf, df, align)
+    if heads is not None and table is not None:
+        context = heads.loss(samples.codes[samples.now], samples.frames, table, settings.noise, generator)
+    return Losses(cf, df, align, context)
 
 
 def _draw_tau(n: int, rho: float, config: TrainConfig, generator: torch.Generator) -> Tensor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..model.coupling import Coupling
 from ..model.dcf import DCFModel
 
+FRAMES_AT_ONCE = 8192
 CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
 
 
@@ -19,8 +22,8 @@ class FrameTable:
     Attributes
     ----------
     x : Tensor, shape (frame, D)
-    first : Tensor of int64, shape (frame,)
-        First frame of each frame's segment: history stops there.
+    first, last : Tensor of int64, shape (frame,)
+        First and last frame of each frame's segment: history and surroundings stop there.
     step : Tensor, shape (frame,)
         Time to the next frame in median steps; 1 where there is none.
     pairs : Tensor of int64, shape (pair,)
@@ -31,6 +34,7 @@ class FrameTable:
 
     x: Tensor
     first: Tensor
+    last: Tensor
     step: Tensor
     pairs: Tensor
     history: int
@@ -46,6 +50,8 @@ class FrameTable:
         frame = torch.arange(n)
         starts = torch.cat([torch.ones(1, dtype=torch.bool), segment[1:] != segment[:-1]])
         first = torch.cummax(torch.where(starts, frame, 0), 0).values
+        ends = torch.cat([starts[1:], torch.ones(1, dtype=torch.bool)])
+        last = torch.cummin(torch.where(ends, frame, n).flip(0), 0).values.flip(0)
         has_next = torch.cat([~starts[1:], torch.zeros(1, dtype=torch.bool)])
         step = torch.ones(n, dtype=torch.float64)
         step[:-1][has_next[:-1]] = time.double().diff()[has_next[:-1]]
@@ -53,12 +59,23 @@ class FrameTable:
             step = torch.where(has_next, step / step[has_next].median(), 1.0)
         pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
         device = x.device
-        return cls(x, first.to(device), step.to(device, x.dtype), pairs.to(device), history)
+        return cls(x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history)
 
     def window(self, frames: Tensor) -> Tensor:
         """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""
         lags = torch.arange(self.history + 1, device=frames.device)
         return torch.maximum(frames[..., None] - lags, self.first[frames][..., None])
+
+    def surround(self, frames: Tensor, reach: int) -> Tensor:
+        """Frames with those around them, shape (n, 2 reach + 1, D) in order of time; a segment's ends repeat."""
+        rows = frames[:, None] + torch.arange(-reach, reach + 1, device=frames.device)
+        return self.x[torch.clamp(rows, self.first[frames][:, None], self.last[frames][:, None])]
+
+    def encode(self, coupling: Coupling) -> Tensor:
+        """mu of every frame within its surroundings, shape (frame, k_max), in pieces of `FRAMES_AT_ONCE`."""
+        reach = coupling.encoder.window
+        rows = torch.split(torch.arange(len(self.x), device=self.x.device), FRAMES_AT_ONCE)
+        return torch.cat([coupling.encode(self.surround(part, reach)) for part in rows])
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,8 @@ class Samples:
         Rows of the history, newest first.
     step, weight : Tensor, shape (n,)
         dt in median steps; 0 for places that are no pair.
+    frames : Tensor of int64, shape (n,)
+        Frames k in the table.
     """
 
     x: Tensor
@@ -85,29 +104,47 @@ class Samples:
     past: Tensor
     step: Tensor
     weight: Tensor
+    frames: Tensor
 
 
 class WindowSampler:
-    """Draws `Samples` from a table; encodes all frames once where the encoder does not change."""
+    """Draws `Samples` from a table; encodes all frames once where the encoder does not change.
 
-    def __init__(self, table: FrameTable, model: DCFModel) -> None:
+    Parameters
+    ----------
+    table : FrameTable
+    model : DCFModel
+    learn : collection of str
+        Parts that learn, of ``coupling``, ``u`` and ``v``: without v single frames will do.
+    """
+
+    def __init__(self, table: FrameTable, model: DCFModel, learn: Collection[str] = ("coupling", "u", "v")) -> None:
         self.table = table
         self.model = model
+        self.single = "v" not in learn
         self.cached: tuple[Tensor, Tensor] | None = None
-        if not model.learns_encoder:
+        if "coupling" not in learn or not model.learns_encoder:
             with torch.no_grad():
-                self.cached = model.coupling.encode(table.x), model.coupling.read(table.x)
+                self.cached = table.encode(model.coupling), model.coupling.read(table.x)
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
-        """Draw about `n` pairs, uniformly."""
-        return self._draw_pairs(n, generator) if self.cached else self._draw_chunks(n, generator)
+        """Draw about `n` pairs, or `n` single frames where v does not learn, uniformly."""
+        if self.cached:
+            return self._draw_pairs(n, generator)
+        return self._draw_frames(n, generator) if self.single else self._draw_chunks(n, generator)
 
     def _draw_pairs(self, n: int, generator: torch.Generator) -> Samples:
         table = self.table
         codes, reads = self.cached  # type: ignore[misc]
         now = table.pairs[torch.randint(len(table.pairs), (n,), generator=generator, device=table.x.device)]
         weight = torch.ones(n, device=table.x.device, dtype=table.x.dtype)
-        return Samples(table.x, codes, reads, now, now + 1, table.window(now), table.step[now], weight)
+        return Samples(table.x, codes, reads, now, now + 1, table.window(now), table.step[now], weight, now)
+
+    def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
+        table, device = self.table, self.table.x.device
+        frames = torch.randint(len(table.x), (n,), generator=generator, device=device)
+        codes, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.x.new_ones(n)
+        return Samples(table.x[frames], codes, codes, row, row, row[:, None], one, one, frames)
 
     def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:
         table, h, device = self.table, self.table.history, self.table.x.device
@@ -117,7 +154,7 @@ class WindowSampler:
         offset = torch.randint(low, max(high, low + 1), (n_chunks, 1), generator=generator, device=device)
         rows = (offset + torch.arange(length, device=device)).clamp(0, len(table.x) - 1)
         x = table.x[rows.flatten()]
-        codes, reads = self.model.coupling.encode(x), self.model.coupling.read(x)
+        codes, reads = self._encode(rows.flatten(), generator), self.model.coupling.read(x)
 
         now = offset + h + torch.arange(CHUNK, device=device)
         inside = (now >= 0) & (now < len(table.x) - 1)
@@ -137,4 +174,11 @@ class WindowSampler:
             past.flatten(0, 1),
             table.step[now].flatten(),
             weight.flatten(),
+            now.flatten(),
         )
+
+    def _encode(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """mu of some frames; channels are dropped only while gradients flow, not where losses are judged."""
+        coupling = self.model.coupling
+        seen = self.table.surround(frames, coupling.encoder.window)
+        return coupling.encode(seen, generator if torch.is_grad_enabled() else None)

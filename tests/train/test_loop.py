@@ -14,7 +14,8 @@ from torch import Tensor
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.errors import TrainingError
 from nwb_dcf.train import FrameTable, Progress, train_model
-from nwb_dcf.train.loop import PATIENCE, REPORT_EVERY, evaluate_losses
+from nwb_dcf.train.judge import PATIENCE, evaluate_losses, use_parts
+from nwb_dcf.train.loop import REPORT_EVERY
 
 from .conftest import Problem, draw_frames
 
@@ -91,7 +92,8 @@ def test_held_out_losses_repeat_and_do_not_depend_on_how_taus_are_drawn(make_pro
     own = problem.model.u
     other = copy.deepcopy(torch.nn.ModuleDict({"u": problem.model.u, "v": problem.model.v}))
     torch.nn.init.ones_(other["u"].network.last.weight)  # type: ignore[union-attr, arg-type]
-    changed = evaluate_losses(problem.model, problem.table, QUICK, flows=other)
+    with use_parts(problem.model, other):
+        changed = evaluate_losses(problem.model, problem.table, QUICK)
     assert changed.cf != one.cf
     assert changed.df == one.df
     assert problem.model.u is own

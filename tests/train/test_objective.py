@@ -94,7 +94,8 @@ def test_v_sees_both_interpolations_and_is_asked_for_the_displacement_per_step(m
 def test_v_sees_its_history_masked_at_its_tau_newest_first(make_problem: Make) -> None:
     watched = Watched(make_problem())
     frames = watched.table.x[watched.table.window(watched.samples.now)]
-    mu, read = watched.model.coupling.encode(frames), watched.model.coupling.read(frames)
+    mu = watched.model.coupling.encode(frames.flatten(0, 1)).view(*frames.shape[:2], -1)
+    read = watched.model.coupling.read(frames)
     tau = watched.tau_v[:, None]
     expected = (1 - tau) * mu * watched.mask_v[:, None] + tau * read
     np.testing.assert_allclose(watched.history, expected.detach(), atol=1e-5)
@@ -105,7 +106,8 @@ def test_plain_v_sees_whole_states_of_its_history(make_problem: Make) -> None:
     problem = make_problem(closed_form=False, conditioned=False)
     watched = Watched(problem)
     rows = watched.table.window(watched.samples.now)
-    codes = watched.model.coupling.encode(watched.table.x[rows]) * watched.mask_v[:, None]
+    past = watched.table.x[rows]
+    codes = watched.model.coupling.encode(past.flatten(0, 1)).view(*rows.shape, -1) * watched.mask_v[:, None]
     tau = watched.tau_v[:, None]
     expected = (1 - tau) * watched.model.coupling.place(codes) + tau * watched.table.x[rows]
     np.testing.assert_allclose(watched.history, expected.detach(), atol=1e-5)
@@ -177,9 +179,9 @@ def test_alignment_loss_is_that_of_the_masked_code(make_problem: Make) -> None:
 
 
 def test_total_is_weighted_as_in_equation_8() -> None:
-    losses = Losses(torch.tensor(2.0), torch.tensor(3.0), torch.tensor(5.0))
+    losses = Losses(torch.tensor(2.0), torch.tensor(3.0), torch.tensor(5.0), torch.tensor(7.0))
     assert float(losses.total(TrainConfig())) == 10
-    assert float(losses.total(TrainConfig(alpha=1, beta=10, eta=0.1))) == pytest.approx(32.5)
+    assert float(losses.total(TrainConfig(alpha=1, beta=10, eta=0.1, gamma=0.5))) == pytest.approx(36)
 
 
 def test_a_batch_without_a_pair_is_no_loss_rather_than_nan(make_problem: Make) -> None:

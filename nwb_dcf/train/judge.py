@@ -1,0 +1,127 @@
+"""Judging weights on held-out frames: the same draws each time, the best step kept."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ..config import TrainConfig
+from ..model.dcf import DCFModel
+from .context import ContextHeads
+from .curve import LossCurve
+from .objective import Losses, compute_losses
+from .windows import FrameTable, WindowSampler
+
+PATIENCE = 5  # evaluations without a new best before the schedule ends early,
+LEAST_SHARE = 0.3  # but not before this share of it: a network that starts at zero needs a while
+HELD_OUT_SAMPLES = 8192
+PARTS = ("coupling", "u", "v")
+
+Weights = dict[str, dict[str, Tensor]]
+
+
+class Judge:
+    """Looks at held-out losses of the averaged weights, with the same draws each time.
+
+    Parameters
+    ----------
+    model : DCFModel
+    kept : nn.ModuleDict
+        The parts that learn, with averaged weights.
+    table : FrameTable
+        Held-out frames.
+    """
+
+    def __init__(
+        self,
+        model: DCFModel,
+        kept: nn.ModuleDict,
+        table: FrameTable,
+        config: TrainConfig,
+        heads: ContextHeads | None = None,
+    ) -> None:
+        self.model, self.kept, self.table, self.config, self.heads = model, kept, table, config, heads
+        self.learns_code = "coupling" in kept
+        self.best: Weights = {}
+        self.best_step: dict[str, int] = {}
+        self.best_loss = {"u": math.inf, "v": math.inf}
+
+    def look(self, step: int, curve: LossCurve, active: set[str]) -> None:
+        """Evaluate, and keep the weights of each active flow where its loss is the smallest so far."""
+        with use_parts(self.model, self.kept):
+            losses = evaluate_losses(
+                self.model,
+                self.table,
+                self.config,
+                learn=self.kept.keys(),
+                heads=self.heads,
+                as_trained=self.learns_code,
+            )
+        cf, df = float(losses.cf), float(losses.df)
+        curve.held_out_step.append(step)
+        curve.held_out_cf.append(cf if "u" in self.kept else math.nan)
+        curve.held_out_df.append(df if "v" in self.kept else math.nan)
+        # While the encoder learns both flows depend on it and share one best step; else each has its own.
+        joint = float(losses.total(self.config))
+        score = {"u": joint, "v": joint} if self.learns_code else {"u": cf, "v": df}
+        better = {name for name in active if score[name] < self.best_loss[name]}
+        self.best |= copy_weights(self.kept, better)
+        self.best_loss |= {name: score[name] for name in better}
+        self.best_step |= dict.fromkeys(sorted(better), step)
+
+    def find_settled(self, step: int, every: int) -> set[str]:
+        """Flows without a new best for `PATIENCE` evaluations, well into the schedule: they need learn no more."""
+        if step < LEAST_SHARE * self.config.steps:
+            return set()
+        return {name for name, best in self.best_step.items() if step - best >= PATIENCE * every}
+
+
+def copy_weights(kept: nn.ModuleDict, names: Collection[str]) -> Weights:
+    """Copy the weights of the flows in `names`, and those of the coupling where it learns."""
+    parts = sorted(names) + (["coupling"] if names and "coupling" in kept else [])
+    return {name: copy.deepcopy(kept[name].state_dict()) for name in parts}
+
+
+@contextmanager
+def use_parts(model: DCFModel, parts: nn.ModuleDict) -> Iterator[None]:
+    """Let `model` run with other parts (u, v, coupling) for a while."""
+    own = {name: getattr(model, name) for name in parts}
+    for name, part in parts.items():
+        setattr(model, name, part)
+    model.eval()
+    try:
+        yield
+    finally:
+        for name, part in own.items():
+            setattr(model, name, part)
+
+
+@torch.no_grad()
+def evaluate_losses(
+    model: DCFModel,
+    table: FrameTable,
+    config: TrainConfig,
+    *,
+    learn: Collection[str] = PARTS,
+    heads: ContextHeads | None = None,
+    as_trained: bool = False,
+) -> Losses:
+    """Losses on `table` with fixed draws: the same frames, tau, s, K and noise whenever it is called.
+
+    L_cf is defined with tau uniform; `as_trained` draws tau as training does instead, which is what counts where the
+    code learns from it.
+    """
+    generator = torch.Generator(table.x.device).manual_seed(config.seed + 1)
+    if not as_trained:
+        config = dataclasses.replace(config, tau_in_angle=0.0, tau_at_zero=0.0)
+    model.eval()
+    samples = WindowSampler(table, model, learn).draw(HELD_OUT_SAMPLES, generator)
+    return compute_losses(
+        model, samples, config, generator, prefix_p=config.prefix_p, flows=learn, heads=heads, table=table
+    )
