@@ -127,6 +127,7 @@ class ModelConfig:
     dim: int = 3
     network: Literal["auto", "mlp", "unet"] = "auto"
     channels: tuple[int, ...] = (16, 32, 64)  # of the U-Net, level by level
+    patch: int = 0  # pixels per side of a place of its first level; 0: as many as leave 12 places a side
     k_max: int | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
     history: int = 3
     history_start: Literal["repeat", "drop"] = "repeat"
@@ -154,7 +155,7 @@ class ModelConfig:
             _require_whole(name, getattr(self, name), low=1)
         for name in ("linear_encoder", "joined", "masked_endpoints", "conditioned", "closed_form"):
             _require_flag(name, getattr(self, name))
-        for name in ("history", "window"):
+        for name in ("history", "window", "patch"):
             _require_whole(name, getattr(self, name), low=0)
         _require_number("encoder_dropout", self.encoder_dropout, low=0, high=0.9)
         _require_choice("network", self.network, ("auto", "mlp", "unet"))

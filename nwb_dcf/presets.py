@@ -21,6 +21,8 @@ _PAPER: dict[str, Any] = {
     "history": 10,
     "width": 256,
     "depth": 4,
+    "channels": (32, 64, 128, 256),
+    "patch": 1,
     "encoder_width": 256,
     "encoder_depth": 4,
     "linear_encoder": False,

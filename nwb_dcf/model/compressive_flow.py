@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .coupling import Coupling
 from .integrate import integrate
-from .velocity import ConditionedMLP, ScalarEmbedding
+from .velocity import NetworkSize, ScalarEmbedding
 
 N_FREQUENCIES = 8
 FOURIER_SCALE = 30.0  # of the paper's Gaussian-Fourier embedding
@@ -23,19 +23,19 @@ N_FOURIER = 32
 class PlainCompression(nn.Module):
     """u as a network alone (paper 2.3); it sees K only when `conditioned`."""
 
-    def __init__(self, n_channels: int, k_max: int, *, width: int, depth: int, conditioned: bool) -> None:
+    def __init__(self, n_channels: int, k_max: int, *, size: NetworkSize, conditioned: bool) -> None:
         super().__init__()
         self.conditioned = conditioned
         self.embed_tau = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
         n_condition = 2 * N_FOURIER + (k_max if conditioned else 0)
-        self.network = ConditionedMLP(n_channels, n_channels, n_condition, width=width, depth=depth, zero_start=False)
+        self.network = size.build(n_channels, n_states=1, n_codes=0, n_condition=n_condition, zero_start=False)
 
     def forward(self, x: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
         """Return u, shape (n, D)."""
         condition = self.embed_tau(tau)
         if self.conditioned:
             condition = torch.cat([condition, mask], dim=-1)
-        u: Tensor = self.network(x - coupling.mean, condition)
+        u: Tensor = self.network([x - coupling.mean], [], condition)
         return u
 
     def carry(
@@ -64,12 +64,16 @@ class ClosedFormCompression(nn.Module):
     closed form stands still and the rate on dropped axes is the network alone: that is where we integrate.
     """
 
-    def __init__(self, n_channels: int, k_max: int, *, rho: float, width: int, depth: int) -> None:
+    def __init__(self, n_channels: int, k_max: int, *, rho: float, size: NetworkSize) -> None:
         super().__init__()
         self.rho = rho
         self.embed_angle = ScalarEmbedding(N_FREQUENCIES)
-        self.network = ConditionedMLP(
-            k_max + n_channels, n_channels, 2 * N_FREQUENCIES + k_max, width=width, depth=depth, zero_start=True
+        self.network = size.build(
+            n_channels,
+            n_states=size.count_views(),
+            n_codes=k_max,
+            n_condition=2 * N_FREQUENCIES + k_max,
+            zero_start=True,
         )
 
     def forward(self, x: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
@@ -110,5 +114,6 @@ class ClosedFormCompression(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         angle = torch.atan(tau / self.rho) / math.atan(1 / self.rho)
         condition = torch.cat([self.embed_angle(angle), mask], dim=-1)
-        out = self.network(torch.cat([kept, scaled], dim=-1), condition)
+        states = [scaled, coupling.place(kept) - coupling.mean] if self.network.sees_images else [scaled]
+        out = self.network(states, [kept], condition)
         return out, coupling.project(out, mask)

@@ -12,6 +12,8 @@ from .dynamical_flow import PlainDynamics, RidgeStartDynamics
 from .encoder import Encoder, make_features
 from .integrate import integrate
 from .noise import BridgeNoise
+from .unet import ConvFeatures
+from .velocity import NetworkSize
 
 STEPS_PER_FRAME = 2  # midpoint steps in s; v changes little within one frame
 
@@ -27,27 +29,40 @@ class DCFModel(nn.Module):
         Number of ordered axes.
     config : ModelConfig
         Shapes of the networks and which of the paper's open choices are taken.
+    frame_shape : (int, int), optional
+        Height and width of frames that are images: D = height * width, pixels row by row.
     """
 
-    def __init__(self, n_channels: int, k_max: int, config: ModelConfig) -> None:
+    def __init__(
+        self, n_channels: int, k_max: int, config: ModelConfig, frame_shape: tuple[int, int] | None = None
+    ) -> None:
         super().__init__()
-        self.n_channels, self.k_max, self.config = n_channels, k_max, config
+        self.n_channels, self.k_max, self.config, self.frame_shape = n_channels, k_max, config, frame_shape
+        self.image_shape = None if config.network == "mlp" else frame_shape
         self.coupling = Coupling(self._make_encoder(), n_channels, k_max, linear_start=config.start == "pca")
         self.noise = BridgeNoise(n_channels, config.noise)
-        size = {"width": config.width, "depth": config.depth}
+        size = NetworkSize(config.width, config.depth, self.image_shape, config.channels, config.patch)
         self.u: PlainCompression | ClosedFormCompression
         self.v: PlainDynamics | RidgeStartDynamics
         if config.closed_form:
-            self.u = ClosedFormCompression(n_channels, k_max, rho=config.noise, **size)
-            self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.noise, **size)
+            self.u = ClosedFormCompression(n_channels, k_max, rho=config.noise, size=size)
+            self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.noise, size=size)
         else:
-            self.u = PlainCompression(n_channels, k_max, conditioned=config.conditioned, **size)
-            self.v = PlainDynamics(n_channels, k_max, config.history, conditioned=config.conditioned, **size)
+            self.u = PlainCompression(n_channels, k_max, size=size, conditioned=config.conditioned)
+            self.v = PlainDynamics(n_channels, k_max, config.history, size=size, conditioned=config.conditioned)
 
     def _make_encoder(self) -> Encoder:
-        config, seen = self.config, (2 * self.config.window + 1) * self.n_channels
+        config, n_frames = self.config, 2 * self.config.window + 1
+        features: nn.Module
+        if self.image_shape is not None:
+            features = ConvFeatures(
+                self.image_shape, n_frames, self.k_max, channels=config.channels, patch=config.patch
+            )
+        else:
+            n_in = n_frames * self.n_channels
+            features = make_features(n_in, self.k_max, width=config.encoder_width, depth=config.encoder_depth)
         return Encoder(
-            make_features(seen, self.k_max, width=config.encoder_width, depth=config.encoder_depth),
+            features,
             self.n_channels,
             self.k_max,
             window=config.window,

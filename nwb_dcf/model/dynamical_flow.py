@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .compressive_flow import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES
 from .coupling import Coupling, in_double
-from .velocity import ConditionedMLP, ScalarEmbedding
+from .velocity import NetworkSize, ScalarEmbedding
 
 RIDGE = 1e-3  # of the linear start, in units of a latent's variance
 
@@ -20,21 +20,21 @@ RIDGE = 1e-3  # of the linear start, in units of a latent's variance
 class PlainDynamics(nn.Module):
     """v as a network alone; history enters as whole states, shape (n, h + 1, D)."""
 
-    def __init__(self, n_channels: int, k_max: int, history: int, *, width: int, depth: int, conditioned: bool) -> None:
+    def __init__(self, n_channels: int, k_max: int, history: int, *, size: NetworkSize, conditioned: bool) -> None:
         super().__init__()
         self.conditioned = conditioned
         self.embed_tau = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
         self.embed_s = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
         n_condition = 4 * N_FOURIER + (k_max if conditioned else 0)
-        self.network = ConditionedMLP(
-            (history + 2) * n_channels, n_channels, n_condition, width=width, depth=depth, zero_start=False
+        self.network = size.build(
+            n_channels, n_states=history + 2, n_codes=0, n_condition=n_condition, zero_start=False
         )
 
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
         """Return v, shape (n, D), per median step."""
         condition = torch.cat([self.embed_tau(tau), self.embed_s(s), *([mask] if self.conditioned else [])], dim=-1)
         seen = torch.cat([x[:, None], history], dim=1) - coupling.mean
-        v: Tensor = self.network(seen.flatten(1), condition)
+        v: Tensor = self.network(seen.unbind(1), [], condition)
         return v
 
 
@@ -47,17 +47,16 @@ class RidgeStartDynamics(nn.Module):
 
     ridge: Tensor
 
-    def __init__(self, n_channels: int, k_max: int, history: int, *, rho: float, width: int, depth: int) -> None:
+    def __init__(self, n_channels: int, k_max: int, history: int, *, rho: float, size: NetworkSize) -> None:
         super().__init__()
         self.rho = rho
         self.embed_tau = ScalarEmbedding(N_FREQUENCIES)
         self.embed_s = ScalarEmbedding(N_FREQUENCIES)
-        self.network = ConditionedMLP(
-            k_max + n_channels + (history + 1) * k_max,
+        self.network = size.build(
             n_channels,
-            4 * N_FREQUENCIES + k_max,
-            width=width,
-            depth=depth,
+            n_states=size.count_views(),
+            n_codes=(history + 2) * k_max,
+            n_condition=4 * N_FREQUENCIES + k_max,
             zero_start=True,
         )
         self.register_buffer("ridge", torch.zeros((history + 1) * k_max, k_max, k_max))
@@ -88,8 +87,8 @@ class RidgeStartDynamics(nn.Module):
         kept, dropped = coupling.split(x, mask)
         scaled = dropped / (tau.square() + self.rho**2).sqrt()
         condition = torch.cat([self.embed_tau(tau), self.embed_s(s), mask], dim=-1)
-        past = history.flatten(1)
-        out = self.network(torch.cat([kept, scaled, past], dim=-1), condition)
+        states = [scaled, coupling.place(kept) - coupling.mean] if self.network.sees_images else [scaled]
+        out = self.network(states, [kept, history.flatten(1)], condition)
         along = coupling.project(out, mask)
         prefix = mask.sum(-1).long() - 1
         masked = (history * mask[:, None]).flatten(1)

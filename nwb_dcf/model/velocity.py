@@ -1,13 +1,64 @@
-"""Networks for u and v: a multilayer perceptron whose layers are shifted by a condition."""
+"""Networks for u and v: a multilayer perceptron whose layers are shifted by a condition, or on images a U-Net.
+
+Both are called with states, each (n, D), codes (n, any) and a condition (n, n_condition), and give (n, D). A network
+that `sees_images` is also given the kept part of a state as one, which others know from its code.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from .unet import ConditionedUNet
+
 N_EMBEDDING = 64
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """Size of the networks of u and v.
+
+    Attributes
+    ----------
+    width, depth : int
+        Of the perceptron.
+    frame_shape : (int, int) or None
+        Height and width of images; None takes the perceptron.
+    channels, patch
+        Of the U-Net; see `ConditionedUNet`.
+    """
+
+    width: int
+    depth: int
+    frame_shape: tuple[int, int] | None = None
+    channels: tuple[int, ...] = ()
+    patch: int = 0
+
+    def build(
+        self, n_channels: int, *, n_states: int, n_codes: int, n_condition: int, zero_start: bool
+    ) -> ConditionedMLP | ConditionedUNet:
+        """Build a network to (n, `n_channels`) from `n_states` states and codes of `n_codes` numbers in all."""
+        if self.frame_shape is not None:
+            return ConditionedUNet(
+                self.frame_shape,
+                n_states,
+                n_codes,
+                n_condition,
+                channels=self.channels,
+                patch=self.patch,
+                zero_start=zero_start,
+            )
+        n_in = n_codes + n_states * n_channels
+        return ConditionedMLP(n_in, n_channels, n_condition, width=self.width, depth=self.depth, zero_start=zero_start)
+
+    def count_views(self) -> int:
+        """States by which a network is shown one whose kept part is given as code: without it, or apart from it."""
+        return 1 if self.frame_shape is None else 2
 
 
 class ScalarEmbedding(nn.Module):
@@ -33,12 +84,14 @@ class ScalarEmbedding(nn.Module):
 
 
 class ConditionedMLP(nn.Module):
-    """MLP (n, n_in) -> (n, n_out) that sees an embedded condition (n, n_condition) at each level.
+    """MLP from states and codes, n_in numbers in all, to (n, n_out), an embedded condition at each level.
 
     The condition shifts every level. A scale as well (the paper's FiLM, there on images) cost a quarter of
     the time and changed no figure here. The last layer starts at zero when `zero_start`, so that a
     closed-form start stays as it is until the network has learned something.
     """
+
+    sees_images: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -61,7 +114,9 @@ class ConditionedMLP(nn.Module):
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
+        """Return (n, n_out); `states` are (n, D) each, `codes` (n, any), the first that of the states themselves."""
+        x = torch.cat([*codes[:1], *states, *codes[1:]], dim=-1)
         embedded = self.embed(condition)
         for layer, shift in zip(self.layers, self.shifts, strict=True):
             x = nn.functional.silu(layer(x) + shift(embedded))

@@ -1,0 +1,208 @@
+"""Networks on images: the U-Net of u and v, and the convolutions of mu (paper, experiments on video).
+
+States are (n, D) everywhere else in the model, pixels row by row; only here do they become images. Two planes of
+coordinates tell a convolution where it is (Liu et al. 2018), and codes and tau enter every level as a scale and a
+shift of its channels (FiLM, Perez et al. 2018).
+
+Symbols: p the patch, pixels per side that make one place of the first level; c_i channels of level i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+LEAST_SIDE = 4  # places per side of the deepest level: the paper's four levels of 28 pixels
+FIRST_SIDE = 12  # least places per side of the first level where patches are chosen
+IMAGES_AT_ONCE = 1024  # where no gradient is wanted, so that memory stays bounded
+
+
+def choose_patch(frame_shape: tuple[int, int]) -> int:
+    """Side of a patch in pixels, the largest power of two that leaves 12 places on the shorter side.
+
+    A convolution's cost grows with the places, so that frames of any size cost about the same.
+
+    Examples
+    --------
+    >>> choose_patch((28, 28)), choose_patch((64, 64)), choose_patch((480, 640))
+    (2, 4, 32)
+    """
+    patch = 1
+    while min(frame_shape) // (2 * patch) >= FIRST_SIDE:
+        patch *= 2
+    return patch
+
+
+def choose_levels(frame_shape: tuple[int, int], patch: int, channels: Sequence[int]) -> tuple[int, ...]:
+    """Channels of the levels that a frame has room for, at least the first.
+
+    Examples
+    --------
+    >>> choose_levels((28, 28), 1, (32, 64, 128, 256)), choose_levels((6, 9), 1, (16, 32, 64))
+    ((32, 64, 128, 256), (16,))
+    """
+    places = -(-min(frame_shape) // patch)
+    kept = [c for i, c in enumerate(channels) if i == 0 or -(-places // 2**i) >= LEAST_SIDE]
+    return tuple(kept)
+
+
+class ImagePlanes(nn.Module):
+    """Turns (n, m D) into images of m planes and the two coordinates, in patches: (n, (m + 2) p^2, places).
+
+    A side that no power of two divides is continued by its last row or column; `crop` takes that off again.
+    """
+
+    coordinates: Tensor
+
+    def __init__(self, frame_shape: tuple[int, int], patch: int, n_levels: int) -> None:
+        super().__init__()
+        self.frame_shape, self.patch = frame_shape, patch
+        unit = patch * 2 ** (n_levels - 1)
+        height, width = (-(-side // unit) * unit for side in frame_shape)
+        self.padding = (0, width - frame_shape[1], 0, height - frame_shape[0])
+        y, x = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
+        self.register_buffer("coordinates", torch.stack(torch.meshgrid(y, x, indexing="ij"))[None], persistent=False)
+
+    @property
+    def n_places(self) -> int:
+        """Places of the first level."""
+        return self.coordinates[0, 0].numel() // self.patch**2
+
+    def forward(self, planes: Tensor) -> Tensor:
+        images = planes.reshape(len(planes), -1, *self.frame_shape)
+        if any(self.padding):
+            images = nn.functional.pad(images, self.padding, mode="replicate")
+        images = torch.cat([images, self.coordinates.expand(len(images), -1, -1, -1)], dim=1)
+        images = nn.functional.pixel_unshuffle(images, self.patch)
+        return images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
+
+    def crop(self, images: Tensor) -> Tensor:
+        """Back from patches (n, p^2, places) to rows (n, D)."""
+        height, width = self.frame_shape
+        return nn.functional.pixel_shuffle(images, self.patch)[:, 0, :height, :width].flatten(1)
+
+
+class FilmBlock(nn.Module):
+    """Two convolutions beside a shortcut, the channels between them scaled and shifted by the embedding.
+
+    Nothing is normalised: an output is a velocity whose size matters, and the shortcuts keep gradients in size.
+    """
+
+    def __init__(self, n_in: int, n_out: int, n_embedding: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(n_in, n_out, 3, padding=1)
+        self.second = nn.Conv2d(n_out, n_out, 3, padding=1)
+        self.shortcut = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+        self.film = nn.Linear(n_embedding, 2 * n_out)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, images: Tensor, embedded: Tensor) -> Tensor:
+        scale, shift = self.film(embedded)[..., None, None].chunk(2, dim=1)
+        hidden = torch.addcmul(shift, self.first(images), 1 + scale)
+        out: Tensor = self.shortcut(images) + self.second(nn.functional.silu(hidden))
+        return nn.functional.silu(out)
+
+
+class ConditionedUNet(nn.Module):
+    """U-Net from state planes, codes and a condition to a velocity (n, D); of the interface of `ConditionedMLP`.
+
+    Parameters
+    ----------
+    frame_shape : (int, int)
+        Height and width in pixels; any size.
+    n_planes : int
+        States seen as images.
+    n_codes, n_condition : int
+        Widths of what enters each level by FiLM; the embedding is as wide as the deepest level, 256 in the paper.
+    channels : sequence of int
+        Of each level; levels that the frame has no room for are left out.
+    patch : int
+        Pixels per side of a place of the first level; 1 as in the paper, 0 to choose it by `choose_patch`.
+    zero_start : bool
+        Whether the last layer starts at zero.
+    """
+
+    sees_images: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        frame_shape: tuple[int, int],
+        n_planes: int,
+        n_codes: int,
+        n_condition: int,
+        *,
+        channels: Sequence[int],
+        patch: int,
+        zero_start: bool,
+    ) -> None:
+        super().__init__()
+        patch = patch or choose_patch(frame_shape)
+        n_embedding, sizes = channels[-1], choose_levels(frame_shape, patch, channels)
+        self.planes = ImagePlanes(frame_shape, patch, len(sizes))
+        self.embed = nn.Sequential(
+            nn.Linear(n_codes + n_condition, n_embedding),
+            nn.SiLU(),
+            nn.Linear(n_embedding, n_embedding),
+            nn.SiLU(),
+        )
+        self.stem = nn.Conv2d((n_planes + 2) * patch**2, sizes[0], 3, padding=1)
+        self.down = nn.ModuleList(FilmBlock(c, c, n_embedding) for c in sizes)
+        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
+        self.up = nn.ModuleList(FilmBlock(2 * a, a, n_embedding) for a, _ in pairs)
+        self.last = nn.Conv2d(sizes[0], patch**2, 1)
+        if zero_start:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
+        """Return (n, D); `states` are (n, D) each, `codes` (n, any), `condition` (n, n_condition)."""
+        planes, embedding = torch.cat([*states], dim=1), torch.cat([*codes, condition], dim=1)
+        return _run_in_parts(self._run, planes, embedding)
+
+    def _run(self, planes: Tensor, embedding: Tensor) -> Tensor:
+        embedded = self.embed(embedding)
+        images, passed = self.stem(self.planes(planes)), []
+        for i, block in enumerate(self.down):
+            images = block(self.shrink[i - 1](images) if i else images, embedded)
+            passed.append(images)
+        for i in reversed(range(len(self.up))):
+            images = self.up[i](torch.cat([passed[i], self.grow[i](images)], dim=1), embedded)
+        return self.planes.crop(self.last(images))
+
+
+class ConvFeatures(nn.Module):
+    """The network of mu on images: a convolution of stride two from level to level, then one linear layer.
+
+    Its input is (n, m D) for m frames of a window, its output (n, k_max); `last` is its last child.
+    """
+
+    def __init__(
+        self, frame_shape: tuple[int, int], n_planes: int, n_out: int, *, channels: Sequence[int], patch: int
+    ) -> None:
+        super().__init__()
+        patch = patch or choose_patch(frame_shape)
+        sizes = choose_levels(frame_shape, patch, channels)
+        self.planes = ImagePlanes(frame_shape, patch, len(sizes))
+        layers: list[nn.Module] = [nn.Conv2d((n_planes + 2) * patch**2, sizes[0], 3, padding=1), nn.SiLU()]
+        for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.SiLU()]
+        self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        # Flattened, not pooled: where something is on the image is what a code has to tell.
+        self.last = nn.Linear(sizes[-1] * self.planes.n_places // 4 ** (len(sizes) - 1), n_out)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        return _run_in_parts(lambda part: self.last(self.layers(self.planes(part)).flatten(1)), planes)
+
+
+def _run_in_parts(function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+    """Call `function` on all rows, or, where no gradient is wanted, on `IMAGES_AT_ONCE` at a time."""
+    if torch.is_grad_enabled() or len(rows[0]) <= IMAGES_AT_ONCE:
+        return function(*rows)
+    parts = zip(*(tensor.split(IMAGES_AT_ONCE) for tensor in rows), strict=True)
+    return torch.cat([function(*part) for part in parts])
