@@ -139,7 +139,7 @@ def trained(request: pytest.FixtureRequest, frames: Tensor) -> Trained:
         rotate_axes(model)
     before = [measure_error(model, frames, tau) for tau in TAUS]
     config = dataclasses.replace(UNIFORM, steps=350, batch=512, rate=1e-2)
-    train_model(model, tabulate(frames, [len(frames)]), config, stop_at={"u": 350, "v": 0})
+    train_model(model, tabulate(frames, [len(frames)]), config, learn=("u",))
     return Trained(model.eval(), before, [measure_error(model, frames, tau) for tau in TAUS])
 
 
@@ -182,7 +182,7 @@ def test_from_a_random_start_the_axes_become_eigenvectors_and_the_scales_eigenva
     config = TrainConfig(
         steps=300, batch=256, encoder_rate=4e-2, weight_decay=0.0, prefix_p=0.4, prefix_at_dim=0.0, alpha=0.0, beta=0.0
     )
-    train_model(model, tabulate(x, [len(x)]), config)
+    train_model(model, tabulate(x, [len(x)]), config, learn=("coupling",))
     cosines = np.abs((to_numpy(model.coupling.axes) * vectors).sum(0))
     assert cosines.min() > 0.98, cosines
     np.testing.assert_allclose(to_numpy(model.coupling.variance)[:3], values[::-1][:3], rtol=0.1)

@@ -126,7 +126,7 @@ def test_a_trained_network_approaches_the_field_and_rolls_out_along_it(frames: T
 
     places = [(0.0, 0.0), (0.5, 0.2), (1.0, 1.0)]
     assert min(measure_error(*place) for place in places) > 0.3
-    train_model(model, table, config, stop_at={"u": 0, "v": 300})
+    train_model(model, table, config, learn=("v",))
     model.eval()
     assert max(measure_error(*place) for place in places) < 0.01
     path, truth = roll_out(model, frames)
