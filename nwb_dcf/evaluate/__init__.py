@@ -6,11 +6,12 @@ confidence interval, and `compare_paired` the difference of two methods on the s
 """
 
 from .consistency import Consistency, compare_runs, group_close_axes, measure_consistency
-from .counts import RateModel, bits_per_spike, explained_deviance, fit_rates, score_cosmoothing, score_rates
+from .counts import bits_per_spike, explained_deviance, score_cosmoothing, score_rates
 from .decoding import decode_by_neighbours, decode_linearly, score_decoding, score_decoding_on
 from .intervals import Interval, bootstrap_over_segments, bootstrap_statistic, compare_paired
 from .null import rank_in_null, shift_channels
 from .pca import find_pca_axes, rebuild_by_pca
+from .rates import RateModel, fit_rates, invert_mean_root
 from .reconstruction import (
     ENERGY_SHARE,
     RoundTrip,
@@ -46,6 +47,7 @@ __all__ = [
     "find_pca_axes",
     "fit_rates",
     "group_close_axes",
+    "invert_mean_root",
     "measure_consistency",
     "measure_energy_outside",
     "measure_smoothness",

@@ -130,7 +130,8 @@ def group_close_axes(spectrum: np.ndarray, tolerance: float = 0.1) -> tuple[tupl
         raise DataError(f"the spectrum is {spectrum}", fix="give variances, one a latent")
     if not 0 <= tolerance < 1:
         raise ParameterError(f"tolerance is {tolerance!r}", fix="give a share, such as 0.1")
-    apart = np.abs(np.diff(spectrum)) >= tolerance * np.maximum(spectrum[:-1], spectrum[1:])
+    larger = np.maximum(spectrum[:-1], spectrum[1:])
+    apart = np.abs(np.diff(spectrum)) > tolerance * (1 - 1e-9) * larger  # 1 - 0.9 is a little under 0.1
     return tuple(tuple(g.tolist()) for g in np.split(np.arange(len(spectrum)), np.flatnonzero(apart) + 1))
 
 

@@ -110,7 +110,7 @@ def test_the_setting_is_chosen_on_training_segments() -> None:
     assert chosen > plain + 0.1
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 50), st.sampled_from(["ridge", "neighbours"]))
 def test_signs_and_turns_of_latents_do_not_matter(seed: int, method: decoding.Method) -> None:
     rng = np.random.default_rng(seed)

@@ -67,7 +67,7 @@ def test_sums_of_r2_by_hand() -> None:
     assert sums.value == 0.5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=9), st.integers(1, 4), st.integers(0, 99))
 def test_sums_pool_to_r2_and_do_not_care_for_labels(lengths: list[int], n_channels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -29,7 +29,7 @@ def test_blocks_of_a_short_recording_have_eight_frames() -> None:
     assert divide_frames(np.zeros(3)).n == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=4))
 def test_no_block_crosses_segments_and_every_frame_is_in_one(lengths: list[int]) -> None:
     segment = np.repeat(np.arange(len(lengths)), lengths)
