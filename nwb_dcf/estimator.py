@@ -19,7 +19,7 @@ from .fitting import Fitted, check_channels, fit_recording
 from .inputs import Given, Input, as_recording
 from .parameters import Parameters
 from .presets import make_config
-from .recording import make_recording
+from .recording import flatten_frames, frame_shape, make_recording
 from .weights import pack_weights, unpack_weights
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class DCF(Parameters):
         spikes, 2 frames for other counts, none for the rest.
     scale : {"global", "soft", "zscore", "none"}, optional
         ``global`` is one number for all channels.
+    network : {"auto", "mlp", "unet"}, optional
+        ``auto`` takes the U-Net for images (time, y, x).
     k_max, history, width, depth, noise, solver, solver_steps : optional
         See `nwb_dcf.config.ModelConfig`.
     steps, batch, rate, held_out, early_stopping : optional
@@ -68,7 +70,7 @@ class DCF(Parameters):
     spectrum_ : array, shape (k_max_,)
         d, the variance of each axis in prepared units squared.
     loadings_, mean_ : array, shapes (channel, k_max_), (channel,)
-        L and b.
+        L and b; the pixels of images row by row.
     steps_ : dict
         Steps chosen on held-out segments for ``u`` and ``v``; 0 means that the closed-form start was best.
     config_, preparation_
@@ -103,6 +105,7 @@ class DCF(Parameters):
     smooth: float | str | None = None
     scale: str | None = None
     k_max: int | None = None
+    network: str | None = None
     history: int | None = None
     width: int | None = None
     depth: int | None = None
@@ -120,8 +123,8 @@ class DCF(Parameters):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def make_config(self) -> FitConfig:
-        """Resolve the parameters and the preset to a full configuration.
+    def make_config(self, *, images: bool = False) -> FitConfig:
+        """Resolve the parameters and the preset to a full configuration, of frames that are `images` or not.
 
         Raises
         ------
@@ -131,10 +134,10 @@ class DCF(Parameters):
         params = {k: v for k, v in self.get_params().items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
         if "transformation" in params:  # `transform` is the method's name
             params["transform"] = params.pop("transformation")
-        return make_config(self.preset, {**(self.settings or {}), **params})
+        return make_config(self.preset, {**(self.settings or {}), **params}, images=images)
 
     def fit(self, x: Input, y: None = None) -> Self:
-        """Fit to `x`: a recording, a DataArray or array (time, channel), or a list of them.
+        """Fit to `x`: a recording, a DataArray or array (time, channel), images (time, y, x), or a list of them.
 
         Segments of `x` are held out only to choose the number of steps; then all are used.
 
@@ -147,8 +150,8 @@ class DCF(Parameters):
         TrainingError
             If a loss is not finite.
         """
-        config = self.make_config()
         recording = as_recording(x).recording
+        config = self.make_config(images=frame_shape(recording) is not None)
         self._adopt(fit_recording(recording, config, progress=self.progress, keep_partial=self.keep_partial))
         return self
 
@@ -212,7 +215,7 @@ class DCF(Parameters):
         return self._codec.expand(states, self.dim_)
 
     def prepare(self, x: Input) -> np.ndarray:
-        """Return `x` as the model sees it: transformed, smoothed, scaled, shape (time, channel)."""
+        """Return `x` as the model sees it: transformed, smoothed, scaled, (time, channel); pixels row by row."""
         return self._prepare(x)[1]
 
     def inverse_transform(self, z: Any) -> Any:
@@ -230,7 +233,7 @@ class DCF(Parameters):
 
         Returns
         -------
-        (time, channel) in the kind that came in.
+        (time, channel), or (time, y, x) where images were fitted, in the kind that came in.
 
         Raises
         ------
@@ -241,8 +244,10 @@ class DCF(Parameters):
         codes = given.recording["data"].values
         if codes.shape[1] != self.dim_:
             raise DataError(f"latents have shape {codes.shape}", fix=f"give (time, {self.dim_})")
-        frames = self.preparation_.undo(self._codec.rebuild(codes))
-        return given.answer(frames, fitted.channel_dim, np.asarray(fitted.channels), fitted.units)
+        rebuilt = self._codec.rebuild(codes).reshape(len(codes), *self.preparation_.factor.shape)
+        frames = self.preparation_.undo(rebuilt)
+        ids = {dim: np.asarray(values) for dim, values in fitted.frame_ids.items()}
+        return given.answer_frames(frames, ids, fitted.units)
 
     def rebuild(self, z: np.ndarray, decoder: str = "") -> np.ndarray:
         """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units.
@@ -337,7 +342,7 @@ class DCF(Parameters):
     def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
         fitted, given = self.fitted_, as_recording(x)
         check_channels(given.recording, fitted)
-        return given, fitted.preparation.apply(given.recording)["data"].values
+        return given, flatten_frames(fitted.preparation.apply(given.recording))
 
     def _encode(self, given: Given, frames: np.ndarray, k: int) -> np.ndarray:
         return self._codec.encode(frames, given.recording["segment_index"].values, k)

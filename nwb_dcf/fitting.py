@@ -20,12 +20,13 @@ from .model.coupling import PrincipalAxes, find_principal_axes
 from .model.dcf import DCFModel
 from .model.dynamical_flow import RidgeStartDynamics
 from .prepare import Preparation, check_size, fit_preparation
-from .recording import channel_dim, median_step_s
+from .recording import flatten_frames, frame_dims, frame_shape, median_step_s
 from .split import split_recording
 from .train import ContextHeads, FrameTable, LossCurve, Progress, Trained, train_model
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
+MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ class Fitted:
     preparation : Preparation
     model : DCFModel
     channels : list
-        Ids of the channels, in order.
+        Ids of the channels, in order; empty for images.
     channel_dim, units, kind : str
-        Of the recording that was fitted.
+        Of the recording that was fitted; ``"pixel"`` for images.
+    pixels : dict of str to list, or None
+        Ids of the rows and columns of images, ``{"y": [...], "x": [...]}``.
     step_s : float
         Median step between frames in seconds.
     total_variance : float
@@ -79,6 +82,12 @@ class Fitted:
     machine: dict[str, Any]
     bin_width_s: float | None
     chosen_on: dict[str, Any]
+    pixels: dict[str, list[Any]] | None = None
+
+    @property
+    def frame_ids(self) -> dict[str, list[Any]]:
+        """Ids along each dim of a frame: of the channels, or of an image's rows and columns."""
+        return self.pixels or {self.channel_dim: self.channels}
 
 
 def fit_recording(
@@ -91,6 +100,11 @@ def fit_recording(
     """Fit `recording`; see `nwb_dcf.DCF.fit`."""
     started = time.perf_counter()
     check_size(recording, config.model.dim)
+    images = frame_shape(recording) is not None
+    if config.model.network == "unet" and not images:
+        raise ParameterError(
+            "network is 'unet', but the frames are no images", fix="give images (time, y, x), or network='mlp'"
+        )
     device = choose_device(config.train.device)
     preparation = fit_preparation(recording, config.prepare)
     notes: list[str] = []
@@ -113,16 +127,19 @@ def fit_recording(
     if trained.interrupted:
         stage = "while steps were chosen" if trained is found else "in training"
         notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch} steps: a partial fit")
+    if config.model.k_max == 0 and model.k_max < model.n_channels:
+        notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
     samples = trained.samples + (found.samples if found and found is not trained else 0)
     spectrum = model.coupling.variance if model.learns_axes else principal.variance  # not cut off at k_max
     seconds = time.perf_counter() - started
-    dim = channel_dim(recording)
+    ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
     return Fitted(
         config=config,
         preparation=preparation,
         model=model,
-        channels=recording[dim].values.tolist(),
-        channel_dim=dim,
+        channels=[] if images else next(iter(ids.values())),
+        channel_dim="pixel" if images else next(iter(ids)),
+        pixels=ids if images else None,
         units=str(recording["data"].attrs.get("units", "a.u.")),
         kind=str(recording.attrs.get("kind", "array")),
         step_s=median_step_s(recording),
@@ -247,7 +264,16 @@ def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
             f"the bins are {width:g} s wide and those fitted {fitted.bin_width_s:g} s",
             fix=f"read the recording with bin_width_s={fitted.bin_width_s:g}",
         )
-    dim = channel_dim(recording)
+    dim, *others = frame_dims(recording)
+    if others or fitted.pixels:
+        sizes = tuple(len(ids) for ids in fitted.frame_ids.values())
+        if recording["data"].shape[1:] != sizes:
+            given, expected_size = (" x ".join(map(str, s)) for s in (recording["data"].shape[1:], sizes))
+            raise DataError(
+                f"a frame has {given} numbers, and those fitted {expected_size}",
+                fix=f"give images of {expected_size} pixels, (time, y, x)" if fitted.pixels else "give (time, channel)",
+            )
+        return  # where a pixel lies on the image is what names it
     ids, expected = recording[dim].values.tolist(), fitted.channels
     pairs = ((recording.attrs["kind"], ids), (fitted.kind, expected))
     nameless = any(kind == "array" and names == list(range(len(names))) for kind, names in pairs)
@@ -273,11 +299,15 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_k_max(config: FitConfig, n_channels: int, rank: int) -> int:
-    """Number of axes: as asked, or min(D, rank, max(16, 2 dim)); k_max = 0 asks for D, as the paper has it."""
+def choose_k_max(config: FitConfig, n_channels: int, rank: int, *, images: bool = False) -> int:
+    """Number of axes: as asked, or min(D, rank, max(16, 2 dim)); k_max = 0 asks for D, as the paper has it.
+
+    Of images no more than `MOST_IMAGE_AXES` are taken for that D, for a step of so many axes would cost more than
+    the networks.
+    """
     dim, asked = config.model.dim, config.model.k_max
     if asked == 0:
-        return n_channels
+        return min(n_channels, max(MOST_IMAGE_AXES, dim)) if images else n_channels
     if asked is not None and config.model.start == "random":
         return min(asked, n_channels)
     return min(n_channels, rank, max(K_MAX_FLOOR, 2 * dim) if asked is None else asked)
@@ -301,7 +331,9 @@ def _start_model(
         )
     with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
         torch.manual_seed(config.train.seed)
-        model = DCFModel(table.x.shape[1], choose_k_max(config, table.x.shape[1], principal.rank), config.model)
+        shape = frame_shape(prepared)
+        k_max = choose_k_max(config, table.x.shape[1], principal.rank, images=shape is not None)
+        model = DCFModel(table.x.shape[1], k_max, config.model, shape)
     model.to(device)
     model.start_at(principal)
     if len(table.pairs) == 0:
@@ -311,7 +343,7 @@ def _start_model(
 
 def _tabulate(prepared: xr.Dataset, config: FitConfig, device: torch.device) -> FrameTable:
     return FrameTable.build(
-        torch.tensor(prepared["data"].values, device=device),
+        torch.tensor(flatten_frames(prepared), device=device),
         torch.tensor(prepared["segment_index"].values),
         torch.tensor(prepared["time"].values),
         history=config.model.history,

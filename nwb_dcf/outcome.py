@@ -14,7 +14,7 @@ import xarray as xr
 from .config import ReadConfig
 from .estimator import DCF
 from .evaluate import find_pca_axes, measure_energy_outside, r2_score
-from .recording import channel_dim
+from .recording import frame_dims
 from .result import DCFResult
 from .split import Split
 
@@ -46,7 +46,8 @@ def make_result(
     latents, flowed, velocity = estimator.transform(recording), estimator.flow(recording), estimator.velocity(recording)
     scores, curve = _score(estimator, training, unseen)
     fitted = estimator.fitted_
-    dim = channel_dim(recording)
+    dims = frame_dims(recording)
+    shape = tuple(recording.sizes[dim] for dim in dims)
     per_latent = {"latents": (latents, "1"), "flowed": (flowed, "1"), "velocity": (velocity, "1/s")}
     losses = fitted.curve
     held_out = split.held_out_segments if split else np.zeros(recording.sizes["segment"], bool)
@@ -57,8 +58,8 @@ def make_result(
             "spectrum": ("component", estimator.spectrum_, {"units": "prepared units squared"}),
             "bottleneck_r2": ("component", curve["bottleneck_r2"]),
             "pca_r2": ("component", curve["pca_r2"]),
-            "loadings": ((dim, "component"), estimator.loadings_),
-            "mean": (dim, estimator.mean_),
+            "loadings": ((*dims, "component"), estimator.loadings_.reshape(*shape, -1)),
+            "mean": (dims, estimator.mean_.reshape(shape)),
             "loss_cf": ("step", np.array(losses.cf)),
             "loss_df": ("step", np.array(losses.df)),
             "loss_align": ("step", np.array(losses.align)),
@@ -69,7 +70,7 @@ def make_result(
         {
             "latent": np.arange(1, estimator.dim_ + 1),
             "component": np.arange(1, estimator.k_max_ + 1),
-            dim: recording[dim],
+            **{dim: recording[dim] for dim in dims},
             "step": np.array(losses.step, np.int64),
         }
     )
@@ -133,7 +134,7 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out:
         "seed": fitted.config.train.seed,
         "source": dict(recording.attrs.get("source", {})),
         "kind": recording.attrs["kind"],
-        "channels": fitted.channels,
+        "channels": fitted.pixels or fitted.channels,
         "notes": [*recording.attrs.get("notes", []), *fitted.notes],
         "left_out": list(recording.attrs.get("left_out", [])),
         "preparation": fitted.preparation.to_dict(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from .config import FitConfig, ReadConfig
 from .prepare import check_size
 from .presets import make_config
 from .read import read_recording
-from .recording import channel_dim, median_step_s
+from .recording import frame_dims, frame_shape, median_step_s
 from .result import DCFResult
 from .split import Split, split_recording
 from .store import check_writable, write_result
@@ -183,7 +184,7 @@ def plan_fit(
         file=Path(path).name,
         source=dict(recording.attrs["source"]),
         kind=recording.attrs["kind"],
-        channels=recording.sizes[channel_dim(recording)],
+        channels=math.prod(recording.sizes[dim] for dim in frame_dims(recording)),
         bins=recording.sizes["time"],
         bin_width_s=recording.attrs["bin_width_s"],
         segments=recording.sizes["segment"],
@@ -205,8 +206,10 @@ def _prepare_job(
     path: str | Path, dim: int, read: ReadConfig, held_out: float, target: _Target, settings: dict[str, Any]
 ) -> _Job:
     """Read, and refuse whatever can be refused before training."""
-    config = make_config(settings.pop("preset", "default"), {**settings, "dim": dim})
+    preset, wanted = settings.pop("preset", "default"), {**settings, "dim": dim}
+    make_config(preset, wanted)  # refuses what cannot be meant before anything is read
     recording = read_recording(path, **asdict(read))
+    config = make_config(preset, wanted, images=frame_shape(recording) is not None)
     check_size(recording, dim)
     name = check_writable(path, kind=recording.attrs["kind"], dim=dim, **asdict(target))
     gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))

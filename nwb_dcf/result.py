@@ -27,7 +27,7 @@ class DCFResult:
 
     Notes
     -----
-    *Variables* of ``dataset`` (CH is the channel dim of the recording, ``unit`` or ``channel``):
+    *Variables* of ``dataset`` (CH is the channel dim of the recording, ``unit`` or ``channel``, or y, x of images):
 
     ======================== ================= =================================================
     variable                 dims              meaning

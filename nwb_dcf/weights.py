@@ -31,6 +31,7 @@ def pack_weights(fitted: Fitted) -> bytes:
         "format": FORMAT,
         "k_max": fitted.model.k_max,
         "n_channels": fitted.model.n_channels,
+        "frame_shape": fitted.model.frame_shape,
         "config": fitted.config.to_dict(),
         "preparation": fitted.preparation.to_dict(),
         **{name: getattr(fitted, name) for name in _PLAIN},
@@ -56,9 +57,11 @@ def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
             raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")
         config = FitConfig.from_dict(about["config"])
         with torch.random.fork_rng(devices=[]):  # weights drawn here are replaced; nobody's randomness moves on
-            model = DCFModel(about["n_channels"], about["k_max"], config.model)
+            shape = about.get("frame_shape")
+            model = DCFModel(about["n_channels"], about["k_max"], config.model, tuple(shape) if shape else None)
         model.load_state_dict(tensors)
         model.to(choose_device(device)).eval()
+        about.setdefault("pixels", None)  # fits from before there were images
         parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
         parts |= {name: LossCurve(**about[name]) for name in _CURVES}
         return Fitted(config=config, preparation=Preparation.from_dict(about["preparation"]), model=model, **parts)

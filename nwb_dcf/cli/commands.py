@@ -75,6 +75,7 @@ def info(file: str, as_json: bool) -> None:
 @click.option(
     "--preset", type=click.Choice(["default", "paper", "authors"]), help="Settings of the model and training."
 )
+@click.option("--network", type=click.Choice(["mlp", "unet"]), help="Of the flows; U-Net for images by default.")
 @click.option("--seed", type=int, help="Seed of all randomness; 0 by default.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train; auto by default.")
 @click.option("--steps", type=int, help="Optimiser steps at most.")

@@ -27,13 +27,13 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
     dataset, provenance = result.dataset, result.provenance
     written = provenance.get("written", {})
     read = result.config.get("read") or {}
-    channels = dataset["loadings"].sizes if "loadings" in dataset else {}
+    channels = dataset["mean"].size if "mean" in dataset else None
     return {
         "file": file,
         "name": written.get("name") or result.name,
         "source": provenance.get("source", {}),
         "kind": dataset.attrs.get("kind"),
-        "channels": next((size for dim, size in channels.items() if dim != "component"), None),
+        "channels": channels,
         "bins": dataset.sizes.get("time"),
         "bin_width_s": read.get("bin_width_s") if dataset.attrs.get("kind") == "units" else None,
         "segments": dataset.sizes.get("segment"),

@@ -158,7 +158,7 @@ class ConditionedUNet(nn.Module):
         if zero_start:
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
         """Return (n, D); `states` are (n, D) each, `codes` (n, any), `condition` (n, n_condition)."""
@@ -192,9 +192,10 @@ class ConvFeatures(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d((n_planes + 2) * patch**2, sizes[0], 3, padding=1), nn.SiLU()]
         for a, b in zip(sizes[:-1], sizes[1:], strict=True):
             layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.SiLU()]
-        self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.layers = nn.Sequential(*layers)
         # Flattened, not pooled: where something is on the image is what a code has to tell.
         self.last = nn.Linear(sizes[-1] * self.planes.n_places // 4 ** (len(sizes) - 1), n_out)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, planes: Tensor) -> Tensor:
         return _run_in_parts(lambda part: self.last(self.layers(self.planes(part)).flatten(1)), planes)
@@ -204,5 +205,5 @@ def _run_in_parts(function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
     """Call `function` on all rows, or, where no gradient is wanted, on `IMAGES_AT_ONCE` at a time."""
     if torch.is_grad_enabled() or len(rows[0]) <= IMAGES_AT_ONCE:
         return function(*rows)
-    parts = zip(*(tensor.split(IMAGES_AT_ONCE) for tensor in rows), strict=True)
+    parts = zip(*(torch.split(tensor, IMAGES_AT_ONCE) for tensor in rows), strict=True)
     return torch.cat([function(*part) for part in parts])

@@ -9,7 +9,7 @@ dims                place
 (segment,)          a column of ``segments``
 (component,)        a column of ``axes``
 (step,)             a column of ``training``
-loadings, mean      datasets of those names
+loadings, mean      datasets of those names, a row for each channel or pixel (row by row of the image)
 =================== ============================================
 """
 
@@ -100,7 +100,7 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
     arrays: dict[str, np.ndarray] = {}
     units: dict[str, str] = {}
     clock = _describe_clock(dataset["time"].values)
-    channel_dim = str(dataset["loadings"].dims[0])
+    frame_dims = [str(dim) for dim in dataset["mean"].dims]  # the channels, or y and x of images
     for key, variable in dataset.variables.items():
         name, dims, values = str(key), variable.dims, _to_plain(str(key), variable.values)
         if name in ("time", "segment_index", "segment", "latent"):
@@ -112,19 +112,22 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
         elif len(dims) == 1 and dims[0] in TABLES:
             arrays[f"{TABLES[str(dims[0])]}/{RENAMED.get(name, name)}"] = values
         elif name in ("loadings", "mean"):
-            arrays[name] = values
-        elif name == channel_dim:
+            arrays[name] = values.reshape(-1, *values.shape[len(frame_dims) :])
+        elif [name] == frame_dims:
             arrays["channels"] = values
+        elif name in frame_dims:
+            continue  # rows and columns of images are in the summary
         else:
             raise StoreError(f"variable {name!r} with dims {dims} has no place in a stored fit", fix="drop it first")
-    arrays.setdefault("channels", np.arange(dataset.sizes[channel_dim]))
+    arrays.setdefault("channels", np.arange(len(arrays["mean"])))
     starts, counts = _count_frames(dataset["segment_index"].values, dataset.sizes["segment"])
     arrays |= {"segments/start_index": starts, "segments/count": counts}
     arrays["weights"] = np.frombuffer(result.weights, dtype=np.uint8)
     attrs = dict(dataset.attrs)
     summary = {
         **attrs,
-        "channel_dim": channel_dim,
+        "channel_dim": frame_dims[0] if len(frame_dims) == 1 else "pixel",
+        **({"pixels": {dim: dataset[dim].values for dim in frame_dims}} if len(frame_dims) > 1 else {}),
         "latent": _labels(dataset, "latent"),
         "units": {str(n): str(v.attrs["units"]) for n, v in dataset.variables.items() if "units" in v.attrs},
     }
@@ -151,7 +154,9 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     arrays = payload.arrays
     texts = {key: json.loads(text) for key, text in payload.texts.items()}
     summary: dict[str, Any] = texts["summary"]
-    channel_dim = summary.pop("channel_dim", "channel")
+    channel_dim, pixels = summary.pop("channel_dim", "channel"), summary.pop("pixels", None)
+    frame_ids: dict[str, Any] = pixels or {channel_dim: arrays["channels"]}
+    shape = [len(ids) for ids in frame_ids.values()]
     latent = summary.pop("latent", None)
     units: dict[str, str] = summary.pop("units", {})
     original = {stored: name for name, stored in RENAMED.items()}
@@ -169,12 +174,12 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
         "time": ("time", time),
         "segment_index": ("time", np.repeat(np.arange(len(counts)), counts)),
         "segment": ("segment", np.arange(len(counts))),
-        channel_dim: (channel_dim, arrays["channels"]),
+        **{dim: (dim, np.asarray(ids)) for dim, ids in frame_ids.items()},
         **{dim: variables.pop(dim) for dim in ("component", "step") if dim in variables},
         **({} if latent is None else {"latent": ("latent", np.asarray(latent))}),
     }
-    variables["loadings"] = ((channel_dim, "component"), arrays["loadings"])
-    variables["mean"] = (channel_dim, arrays["mean"])
+    variables["loadings"] = ((*frame_ids, "component"), arrays["loadings"].reshape(*shape, -1))
+    variables["mean"] = (tuple(frame_ids), arrays["mean"].reshape(shape))
     dataset = xr.Dataset(variables, coords=coords, attrs=summary)
     for variable, unit in units.items():
         dataset[variable].attrs["units"] = unit
