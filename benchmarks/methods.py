@@ -1,0 +1,115 @@
+"""DCF and its rivals behind one interface: a recording in, a fitted code out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rivals import Rival, find_rivals
+
+from nwb_dcf import DCF
+from nwb_dcf.prepare import Preparation, fit_preparation
+from nwb_dcf.presets import make_config
+from nwb_dcf.recording import flatten_frames
+
+RIVAL_STEPS = 600
+QUICK = {"steps": 40, "align_steps": 40}
+RANDOM_START = {"start": "random"}  # L, d and mu are learned from nothing
+CODE_ALONE = {"beta": 0.0}  # where only axes are compared: no v
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A method fitted to one recording.
+
+    Attributes
+    ----------
+    encode : function of a recording
+        Latents (time, dim).
+    rebuild : function of latents, or None
+        Prepared frames (time, channel).
+    preparation : Preparation
+        Of the recording that was fitted.
+    ordered : bool
+        Whether the method orders its axes.
+    spectrum : array, shape (dim,), or None
+        Variance that each axis stands for, where the method says.
+    seconds, samples
+        What the fit took.
+    model : DCF or None
+    """
+
+    encode: Callable[[xr.Dataset], np.ndarray]
+    rebuild: Callable[[np.ndarray], np.ndarray] | None
+    preparation: Preparation
+    ordered: bool
+    spectrum: np.ndarray | None
+    seconds: float
+    samples: int
+    model: DCF | None = None
+
+    def prepare(self, recording: xr.Dataset) -> np.ndarray:
+        """Prepared frames (time, channel)."""
+        return flatten_frames(self.preparation.apply(recording))
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method by name: `fit` takes a recording, dim, the preparation's settings, a seed and whether to be quick.
+
+    `learned` methods differ from seed to seed.
+    """
+
+    name: str
+    fit: Callable[[xr.Dataset, int, Mapping[str, Any], int, bool], Fit]
+    learned: bool
+
+
+def find_methods() -> list[Method]:
+    """List every method that is installed, PCA first and DCF last."""
+    return [*(Method(r.name, _wrap(r), r.learned) for r in find_rivals()), Method("DCF", fit_dcf, learned=True)]
+
+
+def fit_dcf(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool, **others: Any) -> Fit:
+    """Fit DCF at its default for this kind of recording; `others` are settings in place of those."""
+    model = DCF(dim, seed=seed, settings={**settings, **(QUICK if quick else {}), **others}).fit(recording)
+    fitted = model.fitted_
+    return Fit(
+        encode=lambda r: np.asarray(model.transform(r)["data"].values),
+        rebuild=model.rebuild,
+        preparation=fitted.preparation,
+        ordered=True,
+        spectrum=model.spectrum_[:dim],
+        seconds=fitted.timing["seconds"],
+        samples=round(fitted.timing["seconds"] * fitted.timing["samples_per_s"]),
+        model=model,
+    )
+
+
+def _wrap(rival: Rival) -> Callable[[xr.Dataset, int, Mapping[str, Any], int, bool], Fit]:
+    def fit(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool) -> Fit:
+        preparation = fit_preparation(recording, make_config("default", {"dim": dim, **settings}).prepare)
+
+        def read(r: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+            return flatten_frames(preparation.apply(r)), r["segment_index"].values
+
+        started = time.perf_counter()
+        x, segment = read(recording)
+        code = rival.fit(x, segment, dim, seed, QUICK["steps"] if quick else RIVAL_STEPS)
+        seconds = time.perf_counter() - started
+        spectrum = np.var(code.encode(x, segment), axis=0) if code.ordered else None
+        return Fit(
+            lambda r: np.asarray(code.encode(*read(r))),
+            code.rebuild,
+            preparation,
+            code.ordered,
+            spectrum,
+            seconds,
+            code.samples,
+        )
+
+    return fit
