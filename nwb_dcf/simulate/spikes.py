@@ -76,7 +76,7 @@ def simulate_lorenz(
     log_rates = features @ rng.normal(scale=0.25, size=(32, n_units))
     rates_hz = np.exp(log_rates)
     rates_hz *= mean_rate_hz / rates_hz.mean(0)
-    return _count_spikes(rng, rates_hz, latents, n_trials, bin_width_s, "a Lorenz system", seed)
+    return count_spikes(rng, rates_hz, latents, n_trials, bin_width_s, "a Lorenz system", seed)
 
 
 def simulate_reach(
@@ -158,7 +158,7 @@ def simulate_reach(
     unit_rate_hz = rng.lognormal(sigma=0.6, size=n_units)
     rates_hz *= unit_rate_hz * mean_rate_hz / (rates_hz * unit_rate_hz).mean()
     direction = np.degrees(angle)
-    return _count_spikes(
+    return count_spikes(
         rng, rates_hz, flat, n_trials, bin_width_s, "centre-out reaches", seed, {"direction": direction}
     )
 
@@ -195,7 +195,7 @@ def draw_spike_times(recording: xr.Dataset, *, seed: int = 0) -> list[np.ndarray
     return spike_times
 
 
-def _count_spikes(
+def count_spikes(
     rng: np.random.Generator,
     rates_hz: np.ndarray,
     latents: np.ndarray,
