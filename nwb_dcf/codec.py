@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from .model.dcf import DCFModel
+from .model.rollout import draw_start_noise, place_states, roll_out
 from .train.windows import FrameTable
 
 FRAMES_AT_ONCE = 16_384
+NUMBERS_AT_ONCE = 2**24  # of paths in whole states
 
 
 class Codec:
@@ -56,11 +58,38 @@ class Codec:
         rows = torch.arange(len(codes), device=codes.device)
         return self._run(lambda part: self.model.find_velocity(codes[table.window(part)], k), rows)
 
-    def roll_out(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray, k: int, n_frames: int) -> np.ndarray:
-        """Integrate v at tau = 0 from the last frame of each segment: paths (segment, n_frames, k)."""
-        table, codes = self._tabulate(x, segment, time)
-        last = torch.tensor(np.flatnonzero(np.append(np.diff(segment) != 0, True)), device=codes.device)
-        return self._run(lambda part: self.model.roll_out(codes[table.window(part), :k], n_frames), last)
+    @torch.no_grad()
+    def roll_out(
+        self,
+        x: np.ndarray,
+        segment: np.ndarray,
+        k: int,
+        n_frames: int,
+        *,
+        tau: float = 0.0,
+        n_paths: int | None = None,
+        seed: int = 0,
+        total_variance: float = 0.0,
+    ) -> np.ndarray:
+        """Integrate v at `tau` from the last frame of each segment.
+
+        Returns
+        -------
+        array, shape (segment, path, n_frames, k), or (..., channel) where tau is above 0
+            One path without noise, or `n_paths` whose starts have the bridge's noise, drawn with `seed`.
+        """
+        model, frames = self.model, self._tensor(x)
+        table, codes = self._tabulate(x, segment, np.arange(len(x)))
+        last = torch.tensor(np.flatnonzero(np.append(np.diff(segment) != 0, True)), device=frames.device)
+        generator = torch.Generator(frames.device).manual_seed(seed)
+        rows = table.window(last.repeat_interleave(n_paths or 1))
+        paths = []
+        for part in torch.split(rows, max(1, NUMBERS_AT_ONCE // (n_frames * model.n_channels))):
+            past = place_states(model, codes[part], frames[part], tau, k)
+            noise = draw_start_noise(model, len(part), tau, k, total_variance, generator) if n_paths else None
+            path = roll_out(model, past, tau, k, n_frames, noise=noise)
+            paths.append((model.coupling.read(path)[..., :k] if tau == 0 else path).cpu().numpy())
+        return np.concatenate(paths).reshape(len(last), n_paths or 1, n_frames, -1)
 
     def _tabulate(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray) -> tuple[FrameTable, Tensor]:
         codes = self._encode(self._tensor(x), segment)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import xarray as xr
 
 from .codec import Codec
 from .config import FitConfig
+from .dimension import DimensionChoice, choose_for_fit
 from .errors import DataError, NotFittedError, ParameterError, StoreError
 from .evaluate import r2_score
 from .fitting import Fitted, check_channels, fit_recording
 from .inputs import Given, Input, as_recording
 from .parameters import Parameters
 from .presets import make_config
-from .recording import flatten_frames, frame_shape, make_recording
+from .recording import flatten_frames, frame_shape
+from .rollout import Plan, Starts, simulate
 from .weights import pack_weights, unpack_weights
 
 if TYPE_CHECKING:
@@ -35,8 +38,8 @@ class DCF(Parameters):
 
     Parameters
     ----------
-    dim : int
-        Number of latents.
+    dim : int or "auto"
+        Number of latents; ``auto`` lets the data choose (`nwb_dcf.dimension.choose_dimension`).
     preset : {"default", "paper", "authors"}
         Where settings left at None come from; see `nwb_dcf.presets`.
     seed : int
@@ -67,6 +70,8 @@ class DCF(Parameters):
     ----------
     dim_, k_max_, k_eff_ : int
         Latents, axes, and the axes that hold 95 % of the variance.
+    dimension_ : DimensionChoice or None
+        With ``dim="auto"`` the choice with its curve and its reason.
     spectrum_ : array, shape (k_max_,)
         d, the variance of each axis in prepared units squared.
     loadings_, mean_ : array, shapes (channel, k_max_), (channel,)
@@ -96,7 +101,7 @@ class DCF(Parameters):
     (400, 2)
     """
 
-    dim: int = 3
+    dim: int | Literal["auto"] = 3
     _: KW_ONLY
     preset: str = "default"
     seed: int = 0
@@ -132,6 +137,8 @@ class DCF(Parameters):
             If a value cannot be meant.
         """
         params = {k: v for k, v in self.get_params().items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
+        if self.dim == "auto":
+            params["dim"] = 1  # until the data have chosen
         if "transformation" in params:  # `transform` is the method's name
             params["transform"] = params.pop("transformation")
         return make_config(self.preset, {**(self.settings or {}), **params}, images=images)
@@ -139,7 +146,8 @@ class DCF(Parameters):
     def fit(self, x: Input, y: None = None) -> Self:
         """Fit to `x`: a recording, a DataArray or array (time, channel), images (time, y, x), or a list of them.
 
-        Segments of `x` are held out only to choose the number of steps; then all are used.
+        Segments of `x` are held out only to choose the number of steps; then all are used. With ``dim="auto"``
+        a UserWarning says where the data support no dimension, or cannot choose one.
 
         Raises
         ------
@@ -152,14 +160,20 @@ class DCF(Parameters):
         """
         recording = as_recording(x).recording
         config = self.make_config(images=frame_shape(recording) is not None)
-        self._adopt(fit_recording(recording, config, progress=self.progress, keep_partial=self.keep_partial))
+        choice = None
+        if self.dim == "auto":
+            choice, config = choose_for_fit(recording, config)
+            if not choice.supported:
+                warnings.warn(choice.rule, UserWarning, stacklevel=2)
+        self._adopt(fit_recording(recording, config, progress=self.progress, keep_partial=self.keep_partial), choice)
         return self
 
-    def _adopt(self, fitted: Fitted) -> None:
+    def _adopt(self, fitted: Fitted, dimension: DimensionChoice | None = None) -> None:
         self._fitted, self._codec = fitted, Codec(fitted.model)
         coupling = fitted.model.coupling
         self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
         self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
+        self.dimension_ = dimension
         self.n_features_in_ = fitted.model.n_channels
         self.spectrum_ = coupling.variance.detach().cpu().numpy()
         self.loadings_ = coupling.axes.detach().cpu().numpy()
@@ -219,7 +233,7 @@ class DCF(Parameters):
         return self._prepare(x)[1]
 
     def inverse_transform(self, z: Any) -> Any:
-        """Rebuild frames from exactly `dim` numbers each, in the data's own unit.
+        """Rebuild frames from the first K numbers of each, in the data's own unit.
 
         Gives the mean of the data given those numbers: they are placed on the axes, everything else is set
         to zero, and u at tau = 0 adds what the data have there on average (presets ``paper`` and ``authors``
@@ -228,8 +242,8 @@ class DCF(Parameters):
 
         Parameters
         ----------
-        z : recording, DataArray, array or list with (time, dim)
-            Latents, as `transform` returns them.
+        z : recording, DataArray, array or list with (time, K)
+            Latents, as `transform` returns them for any ``dim`` from 1 to ``k_max_``: one fit serves every K.
 
         Returns
         -------
@@ -238,12 +252,12 @@ class DCF(Parameters):
         Raises
         ------
         DataError
-            If there are not exactly ``dim_`` numbers a frame.
+            If there are more than ``k_max_`` numbers a frame.
         """
         fitted, given = self.fitted_, as_recording(z)
         codes = given.recording["data"].values
-        if codes.shape[1] != self.dim_:
-            raise DataError(f"latents have shape {codes.shape}", fix=f"give (time, {self.dim_})")
+        if codes.ndim != 2 or codes.shape[1] > self.k_max_:
+            raise DataError(f"latents have shape {codes.shape}", fix=f"give (time, K), K at most {self.k_max_} (k_max)")
         rebuilt = self._codec.rebuild(codes).reshape(len(codes), *self.preparation_.factor.shape)
         frames = self.preparation_.undo(rebuilt)
         ids = {dim: np.asarray(values) for dim, values in fitted.frame_ids.items()}
@@ -259,40 +273,53 @@ class DCF(Parameters):
             raise ParameterError(f"decoder is {decoder!r}", fix="choose mean or flow")
         return self._codec.rebuild(z, decoder)
 
-    def simulate(self, x: Input, n_frames: int = 50) -> Any:
-        """Continue each segment of `x` by integrating v at tau = 0 from its last frame and history.
+    def simulate(
+        self,
+        x: Input,
+        n_frames: int = 50,
+        *,
+        tau: float = 0.0,
+        starts: Starts = "last",
+        n_paths: int | None = None,
+        seed: int = 0,
+    ) -> Any:
+        """Continue `x` by its own dynamics: v integrated from a start with its history (paper, section 4).
+
+        Each start is prepared from the frames up to it alone, as it would be online.
 
         Parameters
         ----------
-        x : recording, DataArray, array or list
-            The start; h + 1 frames are used where there are as many.
+        x : recording, DataArray, array, images or list
+            What happened until then; h + 1 frames are used where a segment has as many.
         n_frames : int
             Frames to simulate, of the step of the fitted recording.
+        tau : float
+            Where: 0 simulates latents, 1 the data themselves, between them states in prepared units.
+        starts : {"last", "first"} or frames
+            The last frame of each segment, the first that has its history, or places of frames in `x`.
+        n_paths : int, optional
+            Paths from each start, whose states get the bridge's noise; by default one without noise.
+        seed : int
+            Of that noise.
 
         Returns
         -------
-        Latents (n_frames, dim) for each segment, in the kind that came in.
+        In the kind that came in
+            An array gives (n_frames, dim), or (n_frames, channel) where `tau` is above 0; frames as `starts` put
+            an axis of starts before it, and `n_paths` one of paths before n_frames. A recording gives one whose
+            segments are the paths, with ``trial_start_s`` and ``trial_path``; a DataArray holds the paths one
+            after the other, with ``start_s`` and ``path`` of each frame.
+
+        Raises
+        ------
+        ParameterError
+            If an argument cannot be meant.
+        DataError
+            If a path leaves all bounds.
         """
-        if not isinstance(n_frames, Integral) or n_frames < 1:
-            raise ParameterError(f"n_frames is {n_frames}", fix="give a whole number, 1 or more")
-        given, frames = self._prepare(x)
-        if given.kind == "list":
-            return [self.simulate(item.original, n_frames) for item in given.original]
-        segment, time = _read_clock(given.recording)
-        paths = self._codec.roll_out(frames, segment, time, self.dim_, n_frames)
-        if given.kind == "array":
-            return paths[0]
-        last = time[np.append(np.diff(segment) != 0, True)]
-        continued = make_recording(
-            paths.reshape(-1, self.dim_),
-            (last[:, None] + (np.arange(n_frames) + 1) * self.fitted_.step_s).ravel(),
-            channel_dim="latent",
-            channel=np.arange(1, self.dim_ + 1),
-            segment_index=np.repeat(np.arange(len(last)), n_frames),
-        )
-        if given.kind == "recording":
-            return continued
-        return continued["data"].drop_vars("segment_index")
+        plan, given = Plan(n_frames, tau, starts, n_paths, seed), as_recording(x)
+        check_channels(given.recording, self.fitted_)
+        return simulate(self._codec, self.fitted_, given, plan)
 
     def score(self, x: Input, y: None = None) -> float:
         """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""

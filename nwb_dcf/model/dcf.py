@@ -10,12 +10,10 @@ from .compressive_flow import ClosedFormCompression, PlainCompression
 from .coupling import Coupling, PrincipalAxes
 from .dynamical_flow import PlainDynamics, RidgeStartDynamics
 from .encoder import Encoder, make_features
-from .integrate import integrate
 from .noise import BridgeNoise
+from .rollout import place_states, recall, roll_out
 from .unet import ConvFeatures
 from .velocity import NetworkSize
-
-STEPS_PER_FRAME = 2  # midpoint steps in s; v changes little within one frame
 
 
 class DCFModel(nn.Module):
@@ -159,10 +157,13 @@ class DCFModel(nn.Module):
         -------
         Tensor, shape (n, k)
         """
-        return self._latent_rate(self.coupling.place(codes[:, 0] * self.mask(k, codes)), 0.0, codes, k)
+        past = place_states(self, codes, None, 0.0, k)
+        zero = past.new_zeros(len(past), 1)
+        v = self.v(past[:, 0], zero, zero, recall(self, past), self.mask(k, past), self.coupling)
+        return self.coupling.read(self.coupling.mean + v)[:, :k]
 
     def roll_out(self, codes: Tensor, n_frames: int) -> Tensor:
-        """Simulate at tau = 0 from a start with history.
+        """Simulate latents (tau = 0) from a start with history; see `nwb_dcf.model.rollout`.
 
         Parameters
         ----------
@@ -176,26 +177,8 @@ class DCFModel(nn.Module):
         Tensor, shape (n, n_frames, K)
         """
         k = codes.shape[-1]
-        past = nn.functional.pad(codes, (0, self.k_max - k))
-        path = []
-        for _ in range(n_frames):
-            window = past
-
-            def rate(s: Tensor, code: Tensor, window: Tensor = window) -> Tensor:
-                moved = self._latent_rate(self.coupling.place(code), float(s), window, k)
-                return nn.functional.pad(moved, (0, self.k_max - k))
-
-            newest = integrate(rate, past[:, 0], 0.0, 1.0, steps=STEPS_PER_FRAME)
-            past = torch.cat([newest[:, None], past[:, :-1]], dim=1)
-            path.append(newest[:, :k])
-        return torch.stack(path, dim=1)
-
-    def _latent_rate(self, x: Tensor, s: float, codes: Tensor, k: int) -> Tensor:
-        mask = self.mask(k, x)
-        zero = x.new_zeros(len(x), 1)
-        masked = codes * mask[:, None]
-        v = self.v(x, zero, zero + s, self.see_history(zero, masked, masked, None), mask, self.coupling)
-        return self.coupling.read(self.coupling.mean + v)[:, :k]
+        past = place_states(self, nn.functional.pad(codes, (0, self.k_max - k)), None, 0.0, k)
+        return self.coupling.read(roll_out(self, past, 0.0, k, n_frames))[..., :k]
 
     def _carry(self, x: Tensor, tau_from: float, tau_to: float, k: int, solver: str, steps: int) -> Tensor:
         return self.u.carry(

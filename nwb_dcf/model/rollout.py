@@ -1,0 +1,107 @@
+"""Rollouts: states carried on frame by frame by the dynamical flow, at any compression tau (paper section 4).
+
+Symbols: past (n, h + 1, D) states at one tau, newest first, the current one included; k the prefix K that v is
+shown; rho the bridge's noise relative to each axis.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .bridge import interpolate_compression
+from .dynamical_flow import RidgeStartDynamics
+from .integrate import integrate
+
+if TYPE_CHECKING:
+    from .dcf import DCFModel
+
+STEPS_PER_FRAME = 2  # midpoint steps in s; v changes little within one frame
+
+
+def place_states(model: DCFModel, codes: Tensor, frames: Tensor | None, tau: float, k: int) -> Tensor:
+    """States at `tau` on the bridge between codes and frames, as v was trained on.
+
+    Parameters
+    ----------
+    codes : Tensor, shape (..., k_max)
+        mu of the frames.
+    frames : Tensor, shape (..., D), or None
+        Prepared frames; needed where tau is above 0.
+
+    Returns
+    -------
+    Tensor, shape (..., D)
+    """
+    x0 = model.coupling.place(codes * _find_seen(model, k))
+    return x0 if tau == 0 or frames is None else interpolate_compression(x0, frames, x0.new_tensor(tau))
+
+
+def recall(model: DCFModel, past: Tensor) -> Tensor:
+    """Past states as v wants them: whole, or by their coordinates, (n, h + 1, k_max).
+
+    Reading is affine, so that of a state it gives (1 - tau) codes + tau reads, the history that v learned from.
+    """
+    return model.coupling.read(past) if isinstance(model.v, RidgeStartDynamics) else past
+
+
+def roll_out(
+    model: DCFModel, past: Tensor, tau: float, k: int, n_frames: int, *, noise: Tensor | None = None
+) -> Tensor:
+    """Integrate v over `n_frames` frames at `tau`, each frame's end joining the history of the next.
+
+    Parameters
+    ----------
+    past : Tensor, shape (n, h + 1, D)
+        States at `tau`, see `place_states`.
+    noise : Tensor, shape (n, D), optional
+        Added to the state at the start. The history stays as it was seen: in training, too, the bridge has
+        noise and the history none.
+
+    Returns
+    -------
+    Tensor, shape (n, n_frames, D)
+    """
+    mask = model.mask(k, past)
+    level = past.new_full((len(past), 1), tau)
+    history, state = recall(model, past), past[:, 0] if noise is None else past[:, 0] + noise
+    path = []
+    for _ in range(n_frames):
+        window = history
+
+        def rate(s: Tensor, x: Tensor, window: Tensor = window) -> Tensor:
+            return model.v(x, level, s.expand(len(x), 1), window, mask, model.coupling)
+
+        state = integrate(rate, state, 0.0, 1.0, steps=STEPS_PER_FRAME)
+        history = torch.cat([recall(model, state[:, None]), history[:, :-1]], dim=1)
+        path.append(state)
+    return torch.stack(path, dim=1)
+
+
+def draw_start_noise(
+    model: DCFModel, n: int, tau: float, k: int, total_variance: float, generator: torch.Generator
+) -> Tensor:
+    """Draw the bridge's noise for `n` states at `tau`, shape (n, D).
+
+    At tau = 0 it lies on the kept axes, as all endpoints do. Relative noise is rho times the standard deviation
+    of each axis; what `total_variance` holds beyond the axes is shared evenly by the directions off them.
+    """
+    coupling, config = model.coupling, model.config
+    place = {"device": coupling.mean.device, "dtype": coupling.mean.dtype}
+    noise = torch.randn(n, model.n_channels, generator=generator, **place)
+    if config.noise_scale == "relative":
+        n_off = model.n_channels - model.k_max
+        rest = max(total_variance - float(coupling.variance.sum()), 0.0) / n_off if n_off else 0.0
+        on = noise @ coupling.axes
+        noise = rest**0.5 * (noise - on @ coupling.axes.T) + (on * coupling.variance.sqrt()) @ coupling.axes.T
+    if tau == 0:
+        noise = ((noise @ coupling.axes) * _find_seen(model, k)) @ coupling.axes.T
+    return config.noise * noise
+
+
+def _find_seen(model: DCFModel, k: int) -> Tensor:
+    """Coordinates that endpoints have, (k_max,): m_K, or all where the flows saw unmasked ones."""
+    axis = torch.arange(model.k_max, device=model.coupling.mean.device)
+    return (axis < k if model.config.masked_endpoints else axis >= 0).to(model.coupling.mean.dtype)
