@@ -1,0 +1,328 @@
+"""Mutations: one change each that makes the method wrong, with the test files that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BRIDGE = ("model/test_bridge.py",)
+COUPLING = ("model/test_coupling.py",)
+COMPRESSION = ("model/test_compressive_flow.py",)
+DYNAMICS = ("model/test_dynamical_flow.py",)
+PREFIX = ("model/test_nested_dropout.py",)
+OBJECTIVE = ("train/test_objective.py",)
+PHASES = ("train/test_phases.py",)
+WINDOWS = ("train/test_windows.py",)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """Replace `old`, which occurs exactly once in `file`, by `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = [
+    # bridges and targets
+    Mutation("sign of u's target", "model/bridge.py", "return x1 - x0", "return x0 - x1", BRIDGE),
+    Mutation("tau runs backwards", "model/bridge.py", "x0 + tau * (x1 - x0)", "x1 + tau * (x0 - x1)", BRIDGE),
+    Mutation(
+        "s runs backwards", "model/bridge.py", "x_now + s * (x_next - x_now)", "x_next + s * (x_now - x_next)", BRIDGE
+    ),
+    Mutation("sign of v's target", "model/bridge.py", "(x_next - x_now) / step", "(x_now - x_next) / step", BRIDGE),
+    Mutation("v's target forgets dt", "model/bridge.py", "(x_next - x_now) / step", "(x_next - x_now)", BRIDGE),
+    # what the objective shows to whom, and whose gradients go where
+    Mutation(
+        "endpoints without mask",
+        "train/objective.py",
+        "mask if settings.masked_endpoints else torch.ones_like(mask)",
+        "torch.ones_like(mask)",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "endpoints always masked",
+        "train/objective.py",
+        "mask if settings.masked_endpoints else torch.ones_like(mask)",
+        "mask",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "history without mask",
+        "train/objective.py",
+        "flow_codes[samples.past] * seen_mask[:, None]",
+        "flow_codes[samples.past]",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "alignment without mask",
+        "train/objective.py",
+        "model.coupling.place(samples.codes[samples.now] * mask)",
+        "model.coupling.place(samples.codes[samples.now])",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "joined code detached",
+        "train/objective.py",
+        "samples.codes if settings.joined else samples.codes.detach()",
+        "samples.codes.detach()",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "code not detached",
+        "train/objective.py",
+        "placed if settings.joined else placed.detach()",
+        "placed",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "joined endpoint detached",
+        "train/objective.py",
+        "placed if settings.joined else placed.detach()",
+        "placed.detach()",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "flows move the axes",
+        "train/objective.py",
+        "model.coupling if settings.joined else model.coupling.detached()",
+        "model.coupling",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "v sees a history that is attached",
+        "train/objective.py",
+        "history = history.detach()",
+        "pass",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "u sees one frame and is asked for the other",
+        "train/objective.py",
+        "torch.where(first, now_0, later_0)",
+        "torch.where(first, later_0, now_0)",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "u's bridge has no noise",
+        "train/objective.py",
+        "interpolate_compression(x0, x1, tau) + noise, tau",
+        "interpolate_compression(x0, x1, tau), tau",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "v's bridge has no noise",
+        "train/objective.py",
+        "interpolate_time(x_now, x_later, s) + noise",
+        "interpolate_time(x_now, x_later, s)",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "tau and s swapped for v",
+        "train/objective.py",
+        "+ noise, tau, s, history",
+        "+ noise, s, tau, history",
+        OBJECTIVE,
+    ),
+    Mutation("no tau at zero", "train/objective.py", "share < config.tau_at_zero", "share < 0", OBJECTIVE),
+    Mutation(
+        "tau steep in the wrong angle",
+        "train/objective.py",
+        "torch.tan(uniform * math.atan(1 / rho))",
+        "torch.tan(uniform * math.atan(rho))",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "losses ignore what is no pair",
+        "model/loss.py",
+        "(per_sample * weight).sum()",
+        "per_sample.sum()",
+        BRIDGE,
+    ),
+    # coupling and encoder
+    Mutation(
+        "scale is the variance",
+        "model/coupling.py",
+        "self.mean + mu @ (self.axes * self.variance.sqrt()).T",
+        "self.mean + mu @ (self.axes * self.variance).T",
+        COUPLING,
+    ),
+    Mutation(
+        "endpoint without the mean",
+        "model/coupling.py",
+        "self.mean + mu @ (self.axes * self.variance.sqrt()).T",
+        "mu @ (self.axes * self.variance.sqrt()).T",
+        COUPLING,
+    ),
+    Mutation(
+        "kept part without mask",
+        "model/coupling.py",
+        "(centred @ (self.axes / scale)) * mask",
+        "centred @ (self.axes / scale)",
+        COUPLING,
+    ),
+    Mutation(
+        "projection without mask",
+        "model/coupling.py",
+        "((vector @ self.axes) * mask)",
+        "(vector @ self.axes)",
+        COUPLING,
+    ),
+    Mutation(
+        "smallest axes first",
+        "model/coupling.py",
+        "values.flip(0)[:most], axes.flip(1)[:, :most]",
+        "values[:most], axes[:, :most]",
+        COUPLING,
+    ),
+    Mutation(
+        "QR with any sign",
+        "model/coupling.py",
+        "torch.where(torch.diagonal(r) < 0, -q, q)",
+        "q",
+        COUPLING,
+    ),
+    Mutation(
+        "detached coupling is attached",
+        "model/coupling.py",
+        "{name: p.detach() for",
+        "{name: p for",
+        OBJECTIVE,
+    ),
+    Mutation(
+        "mu divided by the variance",
+        "model/encoder.py",
+        "clamp(min=VARIANCE_FLOOR).sqrt()\n        return mu",
+        "clamp(min=VARIANCE_FLOOR)\n        return mu",
+        COUPLING,
+    ),
+    Mutation("statistics move in use", "model/encoder.py", "if self.training:", "if True:", COUPLING),
+    Mutation(
+        "linear part reads the window's first frame",
+        "model/encoder.py",
+        "centred[:, self.window], centred",
+        "centred[:, 0], centred",
+        PHASES,
+    ),
+    Mutation(
+        "dropped channels are not made up for",
+        "model/encoder.py",
+        "((uniform >= self.dropout) / (1 - self.dropout))",
+        "((uniform >= self.dropout) / 1.0)",
+        PHASES,
+    ),
+    # nested dropout and noise
+    Mutation(
+        "masks keep one axis more",
+        "model/nested_dropout.py",
+        "device=lengths.device) < lengths[:, None]",
+        "device=lengths.device) <= lengths[:, None]",
+        PREFIX,
+    ),
+    Mutation(
+        "one K a step is one a sample",
+        "model/nested_dropout.py",
+        "shape = n if per_sample else 1",
+        "shape = n",
+        PREFIX,
+    ),
+    Mutation(
+        "no K at dim",
+        "model/nested_dropout.py",
+        "torch.where(fixed, dim, lengths)",
+        "lengths",
+        PREFIX,
+    ),
+    Mutation("noise of size one", "model/noise.py", "return self.size * noise", "return noise", BRIDGE),
+    Mutation(
+        "noise as wide as the variance",
+        "model/noise.py",
+        "(principal.variance - rest).clamp(min=0).sqrt()",
+        "(principal.variance - rest).clamp(min=0)",
+        BRIDGE,
+    ),
+    # compressive flow
+    Mutation(
+        "closed form with the wrong noise scale",
+        "model/compressive_flow.py",
+        "tau / spread.square() * dropped",
+        "tau / spread * dropped",
+        COMPRESSION,
+    ),
+    Mutation(
+        "sign of the closed form",
+        "model/compressive_flow.py",
+        "tau / spread.square() * dropped",
+        "-tau / spread.square() * dropped",
+        COMPRESSION,
+    ),
+    Mutation(
+        "wrong endpoint: dropped axes keep their size",
+        "model/compressive_flow.py",
+        "dropped * math.hypot(tau_to, self.rho)",
+        "dropped * math.hypot(tau_from, self.rho)",
+        COMPRESSION,
+    ),
+    Mutation(
+        "integration forgets the change of variable",
+        "model/compressive_flow.py",
+        "(tau.square() + self.rho**2) / self.rho - 1, along",
+        "torch.zeros_like(tau), along",
+        COMPRESSION,
+    ),
+    Mutation(
+        "plain u does not see K",
+        "model/compressive_flow.py",
+        "torch.cat([condition, mask], dim=-1)",
+        "torch.cat([condition, 0 * mask], dim=-1)",
+        COMPRESSION,
+    ),
+    Mutation(
+        "closed form along the axes too",
+        "model/compressive_flow.py",
+        "torch.addcmul(u, 1 - posterior, along)",
+        "torch.addcmul(u, posterior, along)",
+        COMPRESSION,
+    ),
+    Mutation(
+        "time runs backwards", "model/integrate.py", "torch.tensor([t0, t1]", "torch.tensor([t1, t0]", COMPRESSION
+    ),
+    # dynamical flow
+    Mutation(
+        "network leaves the kept axes at tau = 0",
+        "model/dynamical_flow.py",
+        "torch.addmm(tau * out, linear",
+        "torch.addmm(out, linear",
+        DYNAMICS,
+    ),
+    Mutation(
+        "autoregression of the next longer prefix",
+        "model/dynamical_flow.py",
+        "self.ridge[rows.to(self.ridge.device), k - 1, :k]",
+        "self.ridge[rows.to(self.ridge.device), k - 2, :k]",
+        DYNAMICS,
+    ),
+    Mutation(
+        "autoregression without mask",
+        "model/dynamical_flow.py",
+        "history * mask[:, None]",
+        "history",
+        DYNAMICS,
+    ),
+    Mutation(
+        "history oldest first",
+        "train/windows.py",
+        "torch.arange(self.history + 1, device=frames.device)",
+        "torch.arange(self.history + 1, device=frames.device).flip(0)",
+        WINDOWS,
+    ),
+    Mutation(
+        "history crosses segments",
+        "train/windows.py",
+        "torch.maximum(frames[..., None] - lags, self.first[frames][..., None])",
+        "(frames[..., None] - lags).clamp(min=0)",
+        WINDOWS,
+    ),
+]

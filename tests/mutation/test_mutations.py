@@ -1,0 +1,89 @@
+"""Change the method in one place, and a fast test must fail: the table of changes is in `table`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .table import MUTATIONS, Mutation
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 120  # of one mutation; 5 to 10 on a quiet machine, most of it imports
+TRAINED = "not trained and not training"  # the tests that train a network are not needed, and are slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package and its tests that may be spoilt."""
+    copy = tmp_path_factory.mktemp("project")
+    for part in ("nwb_dcf", "tests"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    return copy
+
+
+def run_tests(project: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """Run some tests against the copy until one fails."""
+    paths = [str(Path("tests", name)) for name in tests]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", TRAINED, *paths],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def find_failed(run: subprocess.CompletedProcess[str]) -> str | None:
+    """Name of the test that failed, None where none did or the tests could not even run."""
+    found = re.search(r"^FAILED (\S+)", run.stdout, re.MULTILINE)
+    return found[1] if found and run.returncode == pytest.ExitCode.TESTS_FAILED else None
+
+
+def test_the_table_is_of_this_code() -> None:
+    for mutation in MUTATIONS:
+        source = (ROOT / "nwb_dcf" / mutation.file).read_text()
+        assert source.count(mutation.old) == 1, f"{mutation.name}: {mutation.old!r} in {mutation.file}"
+        assert mutation.new != mutation.old
+    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
+    assert sum(mutation.file.startswith("model/") for mutation in MUTATIONS) >= 15
+
+
+@pytest.mark.slow
+def test_nothing_fails_where_nothing_is_changed(project: Path) -> None:
+    run = run_tests(project, tuple(sorted({name for mutation in MUTATIONS for name in mutation.tests})))
+    assert run.returncode == pytest.ExitCode.OK, run.stdout[-2000:]
+    where = "import nwb_dcf; print(nwb_dcf.__file__)"
+    answer = subprocess.run(
+        [sys.executable, "-c", where],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(answer.stdout.strip()).is_relative_to(project)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutation", [pytest.param(mutation, id=mutation.name) for mutation in MUTATIONS])
+def test_a_fast_test_notices(project: Path, mutation: Mutation) -> None:
+    path = project / "nwb_dcf" / mutation.file
+    source = path.read_text()
+    assert source.count(mutation.old) == 1
+    path.write_text(source.replace(mutation.old, mutation.new))
+    try:
+        run = run_tests(project, mutation.tests)
+    finally:
+        path.write_text(source)
+    failed = find_failed(run)
+    assert failed, f"nothing noticed: {mutation.name}\n{run.stdout[-2000:]}"
+    sys.stdout.write(f"{mutation.name}: {failed}\n")  # shown by -rP
