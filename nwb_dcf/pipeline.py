@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
 from .config import FitConfig, ReadConfig
+from .dimension import DimensionChoice, choose_for_fit
 from .prepare import check_size
 from .presets import make_config
 from .read import read_recording
@@ -37,6 +39,8 @@ class FitPlan:
         The object, as ``recording.attrs["source"]``.
     name : str
         Name the fit would get in ``processing/dcf``.
+    dimension : dict or None
+        How `dim` was chosen, as `nwb_dcf.dimension.DimensionChoice.to_dict` gives it; None where it was given.
     """
 
     file: str
@@ -53,6 +57,7 @@ class FitPlan:
     preset: str
     name: str
     output: str
+    dimension: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as a JSON-able dict."""
@@ -77,11 +82,12 @@ class _Job:
     read: ReadConfig
     config: FitConfig
     name: str
+    dimension: DimensionChoice | None
 
 
 def fit_nwb(
     path: str | Path,
-    dim: int = 3,
+    dim: int | Literal["auto"] = 3,
     *,
     source: str | None = None,
     bin_width_s: float = 0.02,
@@ -104,8 +110,9 @@ def fit_nwb(
     ----------
     path : str or Path
         NWB file. It is replaced by a verified copy that holds the fit, unless `output` is given.
-    dim : int
-        Number of latents.
+    dim : int or "auto"
+        Number of latents; ``auto`` lets the training segments choose (`nwb_dcf.dimension.choose_dimension`) and keeps
+        the reason in ``provenance["dimension"]``.
     source, bin_width_s, trials, align, window, where, units
         What to read; see `nwb_dcf.read_recording`.
     held_out : float
@@ -140,8 +147,10 @@ def fit_nwb(
     from .outcome import make_result
 
     config = job.config
+    if job.dimension and not job.dimension.supported:
+        warnings.warn(job.dimension.rule, UserWarning, stacklevel=2)
     estimator = DCF(
-        dim,
+        config.model.dim,
         preset=config.preset,
         seed=config.train.seed,
         device=config.train.device,
@@ -151,6 +160,8 @@ def fit_nwb(
     )
     estimator.fit(job.split.training if job.split else job.recording)
     result = make_result(estimator, job.recording, job.split, job.read, share=held_out)
+    if job.dimension:
+        result.provenance["dimension"] = job.dimension.to_dict()
     result.provenance["seconds"] = time.perf_counter() - started
     written = write_result(result, path, name=job.name, overwrite=overwrite, output=output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
@@ -159,7 +170,7 @@ def fit_nwb(
 
 def plan_fit(
     path: str | Path,
-    dim: int = 3,
+    dim: int | Literal["auto"] = 3,
     *,
     source: str | None = None,
     bin_width_s: float = 0.02,
@@ -195,23 +206,32 @@ def plan_fit(
             "held_out": split.held_out.sizes["segment"] if split else 0,
             "rule": split.rule if split else "nothing held out",
         },
-        dim=dim,
+        dim=job.config.model.dim,
         preset=job.config.preset,
         name=job.name,
         output=str(output or path),
+        dimension=job.dimension.to_dict() if job.dimension else None,
     )
 
 
 def _prepare_job(
-    path: str | Path, dim: int, read: ReadConfig, held_out: float, target: _Target, settings: dict[str, Any]
+    path: str | Path,
+    dim: int | Literal["auto"],
+    read: ReadConfig,
+    held_out: float,
+    target: _Target,
+    settings: dict[str, Any],
 ) -> _Job:
     """Read, and refuse whatever can be refused before training."""
-    preset, wanted = settings.pop("preset", "default"), {**settings, "dim": dim}
+    preset, wanted = settings.pop("preset", "default"), {**settings, "dim": 1 if dim == "auto" else dim}
     make_config(preset, wanted)  # refuses what cannot be meant before anything is read
     recording = read_recording(path, **asdict(read))
     config = make_config(preset, wanted, images=frame_shape(recording) is not None)
-    check_size(recording, dim)
-    name = check_writable(path, kind=recording.attrs["kind"], dim=dim, **asdict(target))
+    check_size(recording, config.model.dim)
     gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
     split = split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
-    return _Job(recording, split, read, config, name)
+    choice = None
+    if dim == "auto":
+        choice, config = choose_for_fit(split.training if split else recording, config)
+    name = check_writable(path, kind=recording.attrs["kind"], dim=config.model.dim, **asdict(target))
+    return _Job(recording, split, read, config, name, choice)

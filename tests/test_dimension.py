@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nwb_dcf import DCF, fit_nwb, plan_fit, read_result
 from nwb_dcf.config import PrepareConfig
 from nwb_dcf.dimension import HalvedRecording, choose_dimension
 from nwb_dcf.errors import ParameterError
 from nwb_dcf.read import read_recording
 from nwb_dcf.recording import make_recording
 from nwb_dcf.simulate import simulate_ball, simulate_calcium, simulate_dimensions
+from tests.nwb_files import make_spike_session
 
+QUICK: dict[str, Any] = {"steps": 2, "width": 8, "depth": 1, "early_stopping": False}
 SMALL: dict[str, Any] = {"n_trials": 50, "n_units": 40}
 
 
@@ -194,6 +198,49 @@ def test_three_units_do_not_choose(real_data: Callable[[str], Path]) -> None:
     choice = choose_dimension(read_recording(real_data("three_units.nwb")))
     assert (choice.dim, choice.chosen) == (3, False)
     assert "3 units" in choice.rule
+
+
+def test_the_estimator_takes_the_choice_and_keeps_its_curve() -> None:
+    counts = simulate_dimensions(2, seed=11, **SMALL).recording
+    model = DCF(dim="auto", **QUICK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        latents = model.fit(counts).transform(counts)
+    assert model.dim_ == latents.sizes["latent"] == 2
+    assert model.dimension_ is not None
+    assert model.dimension_.curve["counted"].values[:2].all()
+    assert model.get_params()["dim"] == "auto"
+    assert DCF(dim=2, **QUICK).fit(counts).dimension_ is None
+
+
+def test_the_estimator_warns_where_nothing_is_supported() -> None:
+    noise = np.random.default_rng(0).poisson(1.0, size=(600, 12))  # integers are counts
+    with pytest.warns(UserWarning, match="nothing supports it"):
+        model = DCF(dim="auto", **QUICK).fit(noise)
+    assert model.dim_ == 1
+    with pytest.warns(UserWarning, match="not chosen from the data"):
+        assert DCF(dim="auto", **QUICK).fit(noise[:, :4]).dim_ == 3
+
+
+def test_auto_stays_below_the_axes_that_were_asked_for() -> None:
+    assert DCF(dim="auto", k_max=2, **QUICK).fit(simulate_dimensions(5, seed=11, **SMALL).recording).dim_ == 2
+
+
+def test_a_word_that_is_not_auto_is_refused() -> None:
+    with pytest.raises(ParameterError, match="dim is 'all'"):
+        DCF(dim="all").fit(np.zeros((10, 2)))  # type: ignore[arg-type]
+
+
+def test_a_file_is_fitted_with_the_choice_and_stores_why(tmp_path: Path) -> None:
+    path = make_spike_session(tmp_path / "s.nwb", n_units=5, duration_s=12)
+    plan = plan_fit(path, dim="auto")
+    assert (plan.dim, plan.name) == (3, "units_dim3")
+    with pytest.warns(UserWarning, match="5 units that vary are too few"):
+        result = fit_nwb(path, dim="auto", **QUICK)
+    stored = read_result(path, result.name)
+    assert (stored.name, stored.dim) == ("units_dim3", 3)
+    assert stored.provenance["dimension"] == plan.dimension
+    assert not stored.provenance["dimension"]["chosen"]
 
 
 def test_a_film_as_plain_channels_is_a_ring() -> None:

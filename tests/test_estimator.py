@@ -203,10 +203,20 @@ def test_rebuilding_is_undone_to_the_unit_of_the_data() -> None:
 # -- refusals -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [1, 3, 6])
-def test_latents_of_another_number_are_refused(fitted: DCF, width: int) -> None:
-    with pytest.raises(DataError, match=rf"\(4, {width}\).*give \(time, 2\)"):
-        fitted.inverse_transform(np.zeros((4, width)))
+def test_more_latents_than_axes_are_refused(fitted: DCF) -> None:
+    with pytest.raises(DataError, match=r"\(4, 7\).*give \(time, K\), K at most 6"):
+        fitted.inverse_transform(np.zeros((4, 7)))
+
+
+def test_every_prefix_rebuilds_and_no_further_number_is_made_up(fitted: DCF) -> None:
+    x = draw_data()
+    rebuilt = [fitted.inverse_transform(fitted.transform(x, dim=k)) for k in range(1, fitted.k_max_ + 1)]
+    assert all(frames.shape == x.shape for frames in rebuilt)
+    for k, frames in enumerate(rebuilt, start=1):
+        direct = fitted.preparation_.undo(fitted.rebuild(fitted.transform(x, dim=k)))
+        np.testing.assert_array_equal(frames, direct)
+    errors = [np.square(frames - x).sum() for frames in rebuilt]
+    assert errors[-1] < errors[1] < errors[0]
 
 
 def test_a_prefix_outside_the_axes_is_refused(fitted: DCF) -> None:

@@ -22,6 +22,15 @@ def _parse_smooth(ctx: click.Context, param: click.Parameter, value: str | None)
         raise click.BadParameter(f"{value!r} is neither a number of seconds nor 'auto'.", ctx, param) from None
 
 
+def _parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    if value == "auto":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.", ctx, param) from None
+
+
 def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--quiet", is_flag=True, help="Print no progress and no report.")(command)
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
@@ -53,7 +62,14 @@ def info(file: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("file")
-@click.option("--dim", type=int, default=3, show_default=True, help="Number of latents.")
+@click.option(
+    "--dim",
+    callback=_parse_dim,
+    default="3",
+    show_default=True,
+    metavar="N|auto",
+    help="Number of latents; auto: as many as the data support.",
+)
 @click.option("--source", metavar="NAME", help="What to fit: 'units', or the path or name of a TimeSeries.")
 @click.option("--bin", "bin_width_s", type=float, default=0.02, show_default=True, help="Width of a bin, seconds.")
 @click.option("--trials", default="auto", show_default=True, metavar="auto|none|TABLE", help="Intervals to fit within.")

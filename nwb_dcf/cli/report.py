@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 IDS_SHOWN = 24
 LABEL_WIDTH = 10
+CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is shown as 0
 
 
 def print_json(report: Mapping[str, Any]) -> None:
@@ -41,6 +42,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
         "left_out": list(provenance.get("left_out", [])),
         "split": provenance.get("split", {}),
         "dim": result.dim,
+        "dimension": provenance.get("dimension"),
         "k_eff": dataset.attrs.get("k_eff"),
         "scores": dict(dataset.attrs.get("scores", {})),
         "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
@@ -55,7 +57,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
 def describe_fit(fit: Mapping[str, Any]) -> str:
     """Return the report of `summarise_fit` as text."""
     scores, name = fit["scores"], fit["name"]
-    lines = _describe_input(fit)
+    lines = _describe_input(fit) + _describe_dimension(fit)
     on = scores.get("on", "held-out data")
     rebuilt = f"{fit['dim']} latents rebuild R2 {_number(scores.get('bottleneck_r2'))} of the {on}"
     lines += _label(
@@ -65,12 +67,30 @@ def describe_fit(fit: Mapping[str, Any]) -> str:
             f"effective dimension K_eff {fit['k_eff'] if fit['k_eff'] is not None else 'unknown'}",
         ],
     )
+    lines += _label("rollouts", _describe_rollouts(scores.get("rollout")))
     if fit["interrupted"]:
         lines += _label("partial", ["training was interrupted; this is the fit as far as it came"])
     if fit["seconds"] is not None:
         lines += _label("took", [f"{fit['seconds']:.0f} s"])
     lines += _label("written", [f"/processing/dcf/{name} in {fit['file']}", *fit["write_notes"]])
     return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(fit["file"], name))])
+
+
+def _describe_rollouts(rollout: Mapping[str, Any] | None) -> list[str]:
+    """Say how far simulations from held-out starts reach, beside an autoregression."""
+    if not rollout:
+        return []
+    if "horizon" not in rollout:
+        return [f"not measured: {rollout.get('not_measured')}"]
+    reach, rival = (rollout["horizon"][name] for name in ("rollout", "ar3"))
+    seconds = f"{reach * rollout['step_s']:.3g} s"
+    if reach == 0:
+        how = "do not beat 'stay' one frame ahead"
+    elif reach == rollout["leads"]:
+        how = f"beat 'stay' to the last frame measured, {reach} ({seconds})"
+    else:
+        how = f"beat 'stay' until frame {reach} ({seconds})"
+    return [f"{how}; ridge AR(3) does until {rival}" if rival else f"{how}; ridge AR(3) never does"]
 
 
 def write_reading_lines(file: str, name: str) -> list[str]:
@@ -81,7 +101,7 @@ def write_reading_lines(file: str, name: str) -> list[str]:
 
 def describe_plan(plan: Mapping[str, Any]) -> str:
     """Return what a fit would do as text."""
-    lines = _describe_input(plan)
+    lines = _describe_input(plan) + _describe_dimension(plan)
     lines += _label("fit", [f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"])
     lines += _label("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])
     return "\n".join([*lines, "nothing was fitted or written"])
@@ -172,6 +192,17 @@ def _describe_input(report: Mapping[str, Any]) -> list[str]:
         counts = f"{split.get('training')} segments for training, {split.get('held_out')} held out"
         lines += _label("split", [counts + (f": {split['rule']}" if split.get("rule") else "")])
     return lines
+
+
+def _describe_dimension(report: Mapping[str, Any]) -> list[str]:
+    """Say how the number of latents was chosen, with its curve; nothing where it was given."""
+    choice = report.get("dimension")
+    if not choice:
+        return []
+    curve = choice["curve"]
+    along = ", ".join("0" if abs(value) < CURVE_FLOOR else f"{value:.2g}" for value in curve.get("shared", []))
+    lines = [f"{choice['dim']}: {choice['rule']}"]
+    return _label("dimension", [*lines, f"shared variance along 1, 2, ...: {along}"] if along else lines)
 
 
 def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:

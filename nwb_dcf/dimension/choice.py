@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..config import PrepareConfig
+from ..config import FitConfig, PrepareConfig
 from ..errors import ParameterError
 from ..prepare import fit_preparation
 from ..recording import IMAGE_DIMS, flatten_frames, frame_dims
@@ -124,6 +124,13 @@ def choose_dimension(
     rows, counted = _test_in_turn(halved, trials)
     found = _describe(rows, len(counted), frame_dims(recording)[0], trials)
     return DimensionChoice(max(1, len(counted)), _make_curve(rows), found, True, bool(counted))
+
+
+def choose_for_fit(recording: xr.Dataset, config: FitConfig) -> tuple[DimensionChoice, FitConfig]:
+    """Choose the dimension with the preparation, the seed and the most axes of `config`; return it with that `dim`."""
+    most = min(MOST, config.model.k_max or MOST)
+    choice = choose_dimension(recording, config.prepare, most=most, seed=config.train.seed)
+    return choice, replace(config, model=replace(config.model, dim=choice.dim))
 
 
 def _test_in_turn(halved: HalvedRecording, trials: bool) -> tuple[list[dict[str, float]], list[int]]:

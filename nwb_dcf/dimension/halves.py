@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 N_HALVINGS = 5
 N_FOLDS = 5
@@ -127,7 +127,7 @@ class HalvedRecording:
                 null += np.einsum("sd,sde,se->s", top.U[:, :, 0], held_out, top.Vh[:, 0]) / len(self.halvings)
         spread = null.std(ddof=1)
         excess = self.gain[:, component].sum() - null.mean()
-        return float(norm.sf(excess / spread)) if spread > 0 else 1.0
+        return float(ndtr(-excess / spread)) if spread > 0 else 1.0
 
     @cached_property
     def _shifted(self) -> list[np.ndarray]:
