@@ -229,15 +229,12 @@ def _decode_by_ridges(
     centre, level = training.mean(axis=0), target.mean(axis=0)
     z = np.asarray(training, np.float64) - centre
     values, axes = np.linalg.eigh(z.T @ z)
+    size = values.mean()
+    # directions that training frames do not span get no weight, even where nothing is penalised
+    spanned = values > values[-1] * len(values) * np.finfo(np.float64).eps
+    values, axes = values[spanned], axes[:, spanned]
     projected, rotated = axes.T @ (z.T @ (target - level)), (test - centre) @ axes
-    # directions that training frames do not span get no weight where nothing is penalised
-    kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
-    penalised = [np.where(kept, values, 0) + ridge * values.mean() for ridge in ridges]
-    weights = [
-        np.divide(kept[:, None] * projected, p[:, None], where=(p > 0)[:, None], out=np.zeros_like(projected))
-        for p in penalised
-    ]
-    return [np.asarray(level + rotated @ weight) for weight in weights]
+    return [np.asarray(level + rotated @ (projected / (values + ridge * size)[:, None])) for ridge in ridges]
 
 
 def _decode_by_neighbours(
