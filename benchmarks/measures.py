@@ -21,6 +21,7 @@ from nwb_dcf.evaluate import (
     score_decoding_on,
     score_reconstruction,
 )
+from nwb_dcf.horizon import describe_horizon
 from nwb_dcf.prepare import TRUNCATE
 from nwb_dcf.recording import flatten_frames, median_step_s
 
@@ -72,7 +73,7 @@ def score_decoders(benchmark: Benchmark, fit: Fit, codes: tuple[np.ndarray, np.n
 
 
 def measure_flows(benchmark: Benchmark, model: DCF) -> dict[str, Any]:
-    """Energy outside the first axes at tau = 0, and the round trip with its solver's steps doubled."""
+    """Energy outside the first axes at tau = 0, the round trip with its solver's steps doubled, and rollouts."""
     x, states = flatten_frames(model.preparation_.apply(benchmark.held_out)), model.compress(benchmark.held_out)
     finer = _with_steps(model, 2 * model.config_.model.solver_steps)
     return {
@@ -81,6 +82,7 @@ def measure_flows(benchmark: Benchmark, model: DCF) -> dict[str, Any]:
         "round trip, steps doubled": r2_score(x, finer.expand(finer.compress(benchmark.held_out))),
         "steps": model.steps_,
         "k_eff": model.k_eff_,
+        "rollout": describe_horizon(model, benchmark.training, benchmark.held_out),
     }
 
 

@@ -1,9 +1,9 @@
 """The paper's settings beside the default, on the ball and on simulated reach (perceptrons, not the U-Net).
 
-``python benchmarks/presets.py [--samples 300000] [--write] [--quick]``. The paper saw 55.7 million samples; E[K] rises to
-1/p over the same share of the samples given here as of its own, and the learning rate, which it does not state, is
-``--rate``. For each fit: how its first three axes agree with the principal ones, in order; the loop of the ball, read from
-flowed latents; what lies outside those axes at tau = 0; K_eff beside PCA's 95 % count; what it cost.
+``python benchmarks/presets.py [--samples 300000] [--write] [--quick]``. The paper saw 55.7 million samples; E[K] rises
+to 1/p over the same share of the samples given here as of its own, and the learning rate, which it does not state, is
+``--rate``. For each fit: how its first three axes agree with the principal ones, in order; the loop of the ball, read
+from flowed latents; what lies outside those axes at tau = 0; K_eff beside PCA's 95 % count; what it cost.
 """
 
 from __future__ import annotations

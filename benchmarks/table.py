@@ -18,6 +18,8 @@ from nwb_dcf.evaluate import Interval, SegmentSums, bootstrap_over_segments, com
 
 SCORES = ("rebuild", "rebuild, truth", "linear", "neighbours")
 NETWORKS = ("autoencoder", "VAE")  # the better of them is the goal of rebuilding
+LEADS = (1, 5, 20)  # frames after the start
+FORECASTS = ("rollout", "ar3", "stay")
 AGREEMENT = ("starts", "resampled")
 
 
@@ -71,6 +73,25 @@ def tabulate_ring(rows: Sequence[Row]) -> Table:
     methods = dict.fromkeys(row.method for row in rows if row.name == "ball" and row.task == "fit")
     lines = [{"method": m, **{f: _show_mean(rows, m, "fit", f) for f in figures}} for m in methods]
     return Table("Benchmark: ring of the ball's latents", lines)
+
+
+def tabulate_rollouts(rows: Sequence[Row]) -> Table:
+    """Make the table of rollouts of DCF's latents: R2 after some frames beside AR(3) and "stay", means over seeds."""
+    lines = []
+    for name in dict.fromkeys(row.name for row in rows):
+        fits = [r.figures.get("rollout", {}) for r in rows if (r.name, r.method, r.task) == (name, "DCF", "fit")]
+        curves = [found for found in fits if "rollout" in found]
+        line: dict[str, object] = {"set": name}
+        for forecast in ("rollout", "ar3"):
+            horizons = [str(found["horizon"][forecast]) for found in curves]
+            line[f"horizon, {forecast}"] = " ".join(horizons)
+        line["of frames"] = " ".join(str(found["leads"]) for found in curves)
+        for lead in LEADS:
+            known = [found for found in curves if found["leads"] >= lead and found["rollout"][lead - 1] is not None]
+            means = [np.mean([found[forecast][lead - 1] for found in known]) for forecast in FORECASTS] if known else []
+            line[f"R2 after {lead}: {' / '.join(FORECASTS)}"] = " / ".join(f"{value:.3f}" for value in means)
+        lines.append(line)
+    return Table("Benchmark: rollouts", lines)
 
 
 def _pool(rows: Sequence[Row], score: str) -> dict[str, SegmentSums]:
@@ -133,6 +154,7 @@ def main() -> None:
     rows = read_rows(paths)
     names = dict.fromkeys(row.name for row in rows)
     tables = [tabulate_goals(rows), *(tabulate_set(name, rows) for name in names)]
+    tables.append(tabulate_rollouts(rows))
     if "ball" in names:
         tables.append(tabulate_ring(rows))
     for table in tables:

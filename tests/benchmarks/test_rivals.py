@@ -11,7 +11,7 @@ from rivals import Code, find_rivals, stack_window
 
 from nwb_dcf.evaluate import r2_score
 
-DIM, STEPS = 2, 80
+DIM, STEPS = 2, 150
 RIVALS = {rival.name: rival for rival in find_rivals()}
 Frames = tuple[np.ndarray, np.ndarray]
 
