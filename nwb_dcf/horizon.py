@@ -112,7 +112,9 @@ def score_forecasts(truth: np.ndarray, forecasts: Mapping[str, np.ndarray]) -> x
     for lead in np.flatnonzero(there.sum(axis=0) >= FEWEST_STARTS):
         rows = there[:, lead]
         for name, forecast in forecasts.items():
-            scores[name][lead] = r2_score(truth[rows, lead], np.nan_to_num(forecast[rows, lead], posinf=1e6, neginf=-1e6))
+            scores[name][lead] = r2_score(
+                truth[rows, lead], np.nan_to_num(forecast[rows, lead], posinf=1e6, neginf=-1e6)
+            )
     beaten = np.maximum(scores["stay"], 0)
     horizon = {name: _count_first(scores[name] > beaten) for name in forecasts if name != "stay"}
     return xr.Dataset(
@@ -122,10 +124,14 @@ def score_forecasts(truth: np.ndarray, forecasts: Mapping[str, np.ndarray]) -> x
     )
 
 
-def describe_horizon(scored: xr.Dataset) -> dict[str, Any]:
-    """What a fit keeps of `measure_horizon`: JSON-able, None for what was not scored."""
+def describe_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> dict[str, Any]:
+    """What a fit keeps of `measure_horizon`: JSON-able, None for what was not scored, or why nothing was."""
+    try:
+        scored = measure_horizon(estimator, training, unseen)
+    except DataError as error:
+        return {"not_measured": str(error)}
     curves = {str(name): _to_plain(values.values) for name, values in scored.data_vars.items()}
-    return {"step_s": scored.attrs["step_s"], "horizon": scored.attrs["horizon"], "leads": scored.sizes["lead"], **curves}
+    return {**scored.attrs, "leads": scored.sizes["lead"], **curves}
 
 
 class Autoregression:
@@ -153,7 +159,9 @@ class Autoregression:
             raise DataError(f"no segment is longer than {order} frames", fix="give longer segments")
         self.order = order
         self.mean = np.concatenate(segments).mean(axis=0)
-        past = np.concatenate([np.stack([z[order - 1 - i : len(z) - 1 - i] for i in range(order)], 1) for z in segments])
+        past = np.concatenate(
+            [np.stack([z[order - 1 - i : len(z) - 1 - i] for i in range(order)], 1) for z in segments]
+        )
         moved = np.concatenate([np.diff(z, axis=0)[order - 1 :] for z in segments])
         x = (past - self.mean).reshape(len(past), -1)
         left, scale, right = np.linalg.svd(x, full_matrices=False)

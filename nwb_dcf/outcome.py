@@ -14,6 +14,7 @@ import xarray as xr
 from .config import ReadConfig
 from .estimator import DCF
 from .evaluate import find_pca_axes, measure_energy_outside, r2_score
+from .horizon import describe_horizon
 from .recording import frame_dims
 from .result import DCFResult
 from .split import Split
@@ -45,6 +46,7 @@ def make_result(
     training, unseen = (split.training, split.held_out) if split else (recording, recording)
     latents, flowed, velocity = estimator.transform(recording), estimator.flow(recording), estimator.velocity(recording)
     scores, curve = _score(estimator, training, unseen)
+    scores["rollout"] = describe_horizon(estimator, training, unseen)
     fitted = estimator.fitted_
     dims = frame_dims(recording)
     shape = tuple(recording.sizes[dim] for dim in dims)

@@ -72,7 +72,8 @@ def roll_out(
         window = history
 
         def rate(s: Tensor, x: Tensor, window: Tensor = window) -> Tensor:
-            return model.v(x, level, s.expand(len(x), 1), window, mask, model.coupling)
+            v: Tensor = model.v(x, level, s.expand(len(x), 1), window, mask, model.coupling)
+            return v
 
         state = integrate(rate, state, 0.0, 1.0, steps=STEPS_PER_FRAME)
         history = torch.cat([recall(model, state[:, None]), history[:, :-1]], dim=1)
@@ -89,16 +90,17 @@ def draw_start_noise(
     of each axis; what `total_variance` holds beyond the axes is shared evenly by the directions off them.
     """
     coupling, config = model.coupling, model.config
-    place = {"device": coupling.mean.device, "dtype": coupling.mean.dtype}
-    noise = torch.randn(n, model.n_channels, generator=generator, **place)
+    like = coupling.mean
+    noise = torch.randn(n, model.n_channels, generator=generator, device=like.device, dtype=like.dtype)
     if config.noise_scale == "relative":
         n_off = model.n_channels - model.k_max
-        rest = max(total_variance - float(coupling.variance.sum()), 0.0) / n_off if n_off else 0.0
+        rest = max(total_variance - float(coupling.variance.detach().sum()), 0.0) / n_off if n_off else 0.0
         on = noise @ coupling.axes
         noise = rest**0.5 * (noise - on @ coupling.axes.T) + (on * coupling.variance.sqrt()) @ coupling.axes.T
     if tau == 0:
         noise = ((noise @ coupling.axes) * _find_seen(model, k)) @ coupling.axes.T
-    return config.noise * noise
+    scaled: Tensor = config.noise * noise
+    return scaled
 
 
 def _find_seen(model: DCFModel, k: int) -> Tensor:
