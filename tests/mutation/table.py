@@ -11,6 +11,9 @@ DYNAMICS = ("model/test_dynamical_flow.py",)
 PREFIX = ("model/test_nested_dropout.py",)
 OBJECTIVE = ("train/test_objective.py",)
 PHASES = ("train/test_phases.py",)
+ROLLOUT = ("model/test_rollout.py", "model/test_dynamical_flow.py")
+LINEAR = ("model/test_linear_system.py", "model/test_dynamical_flow.py")
+UNET = ("model/test_unet.py",)
 WINDOWS = ("train/test_windows.py",)
 
 
@@ -305,11 +308,82 @@ MUTATIONS = [
         DYNAMICS,
     ),
     Mutation(
-        "autoregression without mask",
+        "autoregression of K = 1 for every prefix",
         "model/dynamical_flow.py",
-        "history * mask[:, None]",
-        "history",
+        "prefix = mask.sum(-1).long() - 1",
+        "prefix = 0 * mask.sum(-1).long()",
         DYNAMICS,
+    ),
+    # networks
+    Mutation(
+        "layers blind to tau and K",
+        "model/velocity.py",
+        "layer(x) + shift(embedded)",
+        "layer(x) + 0 * shift(embedded)",
+        COMPRESSION,
+    ),
+    Mutation(
+        "images cropped on the wrong side",
+        "model/unet.py",
+        "[:, 0, :height, :width]",
+        "[:, 0, -height:, -width:]",
+        UNET,
+    ),
+    Mutation(
+        "U-Net blind to codes",
+        "model/unet.py",
+        "torch.cat([*codes, condition], dim=1)",
+        "torch.cat([*[0 * code for code in codes], condition], dim=1)",
+        UNET,
+    ),
+    Mutation(
+        "U-Net without coordinates",
+        "model/unet.py",
+        "torch.cat([images, self.coordinates.expand",
+        "torch.cat([images, 0 * self.coordinates.expand",
+        UNET,
+    ),
+    # rollouts and rebuilding
+    Mutation(
+        "a rollout's history is oldest first",
+        "model/rollout.py",
+        "torch.cat([recall(model, state[:, None]), history[:, :-1]], dim=1)",
+        "torch.cat([history[:, 1:], recall(model, state[:, None])], dim=1)",
+        ROLLOUT,
+    ),
+    Mutation(
+        "a rollout's history stands still",
+        "model/rollout.py",
+        "torch.cat([recall(model, state[:, None]), history[:, :-1]], dim=1)",
+        "history",
+        ROLLOUT,
+    ),
+    Mutation(
+        "each frame starts at the first",
+        "model/rollout.py",
+        "integrate(rate, state, 0.0, 1.0",
+        "integrate(rate, past[:, 0], 0.0, 1.0",
+        ROLLOUT,
+    ),
+    Mutation(
+        "s stays at zero in a rollout", "model/rollout.py", "s.expand(len(x), 1), window", "0 * level, window", LINEAR
+    ),
+    Mutation(
+        "ensembles start with noise of size one", "model/rollout.py", "= config.noise * noise", "= 1.0 * noise", ROLLOUT
+    ),
+    Mutation(
+        "frames are rebuilt from u at tau = 1",
+        "model/dcf.py",
+        "self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0)",
+        "self.u(x0, x0.new_ones(len(x0), 1), self.mask(k, x0)",
+        COMPRESSION,
+    ),
+    Mutation(
+        "history runs backwards along tau",
+        "model/dcf.py",
+        "(1 - tau) * codes + tau * reads",
+        "tau * codes + (1 - tau) * reads",
+        OBJECTIVE,
     ),
     Mutation(
         "history oldest first",
@@ -324,5 +398,12 @@ MUTATIONS = [
         "torch.maximum(frames[..., None] - lags, self.first[frames][..., None])",
         "(frames[..., None] - lags).clamp(min=0)",
         WINDOWS,
+    ),
+    Mutation(
+        "context beyond the segment",
+        "train/context.py",
+        "inside.to(seen.dtype)",
+        "torch.ones_like(inside).to(seen.dtype)",
+        PHASES,
     ),
 ]

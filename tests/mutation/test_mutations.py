@@ -15,7 +15,7 @@ from .table import MUTATIONS, Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 120  # of one mutation; 5 to 10 on a quiet machine, most of it imports
-TRAINED = "not trained and not training"  # the tests that train a network are not needed, and are slow
+TRAINED = "not a_trained"  # what a network learns in seconds is not needed here
 
 
 @pytest.fixture(scope="module")
