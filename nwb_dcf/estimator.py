@@ -21,7 +21,7 @@ from .fitting import Fitted, check_channels, fit_recording
 from .inputs import Given, Input, as_recording
 from .parameters import Parameters
 from .presets import make_config
-from .recording import flatten_frames, frame_shape
+from .recording import flatten_frames, name_kind
 from .rollout import Plan, Starts, simulate
 from .weights import pack_weights, unpack_weights
 
@@ -128,8 +128,8 @@ class DCF(Parameters):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def make_config(self, *, images: bool = False) -> FitConfig:
-        """Resolve the parameters and the preset to a full configuration, of frames that are `images` or not.
+    def make_config(self, *, kind: str = "values") -> FitConfig:
+        """Resolve the parameters and the preset to a full configuration for a `kind` of recording.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class DCF(Parameters):
             params["dim"] = 1  # until the data have chosen
         if "transformation" in params:  # `transform` is the method's name
             params["transform"] = params.pop("transformation")
-        return make_config(self.preset, {**(self.settings or {}), **params}, images=images)
+        return make_config(self.preset, {**(self.settings or {}), **params}, kind=kind)
 
     def fit(self, x: Input, y: None = None) -> Self:
         """Fit to `x`: a recording, a DataArray or array (time, channel), images (time, y, x), or a list of them.
@@ -159,7 +159,7 @@ class DCF(Parameters):
             If a loss is not finite.
         """
         recording = as_recording(x).recording
-        config = self.make_config(images=frame_shape(recording) is not None)
+        config = self.make_config(kind=name_kind(recording))
         choice = None
         if self.dim == "auto":
             choice, config = choose_for_fit(recording, config)

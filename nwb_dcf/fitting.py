@@ -214,7 +214,7 @@ def choose_order(config: FitConfig) -> list[set[str]]:
     model = config.model
     if config.train.jointly:
         return [{"coupling", "u", "v"}]
-    order = [{"coupling", "u"} if model.joined else {"u"}, {"v"}]
+    order = [{"coupling", "u"} if model.joined else {"u"}, *([{"v"}] if config.train.beta else [])]
     return [{"coupling"}, *order] if model.start == "random" else order
 
 

@@ -18,7 +18,7 @@ from .dimension import DimensionChoice, choose_for_fit
 from .prepare import check_size
 from .presets import make_config
 from .read import read_recording
-from .recording import frame_dims, frame_shape, median_step_s
+from .recording import frame_dims, median_step_s, name_kind
 from .result import DCFResult
 from .split import Split, split_recording
 from .store import check_writable, write_result
@@ -226,7 +226,7 @@ def _prepare_job(
     preset, wanted = settings.pop("preset", "default"), {**settings, "dim": 1 if dim == "auto" else dim}
     make_config(preset, wanted)  # refuses what cannot be meant before anything is read
     recording = read_recording(path, **asdict(read))
-    config = make_config(preset, wanted, images=frame_shape(recording) is not None)
+    config = make_config(preset, wanted, kind=name_kind(recording))
     check_size(recording, config.model.dim)
     gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
     split = split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)

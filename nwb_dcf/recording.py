@@ -265,3 +265,10 @@ def median_step_s(recording: xr.Dataset) -> float:
 def is_count(recording: xr.Dataset) -> bool:
     """Whether the values are counts: by their unit, as the reading room sets it."""
     return str(recording["data"].attrs.get("units", "")).lower() in ("count", "counts")
+
+
+def name_kind(recording: xr.Dataset) -> str:
+    """``"images"``, ``"counts"`` or other ``"values"``: what decides which settings are the default."""
+    if frame_shape(recording) is not None:
+        return "images"
+    return "counts" if is_count(recording) else "values"

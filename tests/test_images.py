@@ -177,19 +177,19 @@ def test_the_network_follows_the_frames() -> None:
 
 
 def test_images_have_settings_of_their_own() -> None:
-    channels, images = make_config("default", {}), make_config("default", {}, images=True)
+    channels, images = make_config("default", {}), make_config("default", {}, kind="images")
     assert images.train.batch < channels.train.batch
-    assert make_config("default", {"network": "mlp"}, images=True) == make_config("default", {"network": "mlp"})
-    assert make_config("default", {"batch": 7}, images=True).train.batch == 7
-    paper = make_config("paper", {}, images=True).model
+    assert make_config("default", {"network": "mlp"}, kind="images") == make_config("default", {"network": "mlp"})
+    assert make_config("default", {"batch": 7}, kind="images").train.batch == 7
+    paper = make_config("paper", {}, kind="images").model
     assert (paper.channels, paper.patch, paper.history) == ((32, 64, 128, 256), 1, 0)
     assert DCF(2, **{**QUICK, "batch": None}).fit(draw_images()).config_.train.batch == images.train.batch
 
 
 def test_no_more_axes_than_a_step_can_bear() -> None:
-    paper = make_config("paper", {}, images=True)
-    assert choose_k_max(paper, 4096, 500, images=True) == MOST_IMAGE_AXES
-    assert choose_k_max(paper, 100, 60, images=True) == 100
+    paper = make_config("paper", {}, kind="images")
+    assert choose_k_max(paper, 4096, 500, kind="images") == MOST_IMAGE_AXES
+    assert choose_k_max(paper, 100, 60, kind="images") == 100
     assert choose_k_max(paper, 4096, 500) == 4096
 
 

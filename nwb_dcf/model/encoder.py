@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 NORM_CAP = 100.0  # of each sample's raw features, as in the authors' code (10 to 100)
-MOMENTUM = 0.9  # of the running mean and standard deviation
+MOMENTUM = 0.99  # of the running mean and standard deviation; 0.9 in the authors' code, for larger batches
 VARIANCE_FLOOR = 1e-6
 
 

@@ -73,9 +73,12 @@ class FrameTable:
 
     def encode(self, coupling: Coupling) -> Tensor:
         """mu of every frame within its surroundings, shape (frame, k_max), in pieces of `FRAMES_AT_ONCE`."""
-        reach = coupling.encoder.window
+        reach, training = coupling.encoder.window, coupling.training
         rows = torch.split(torch.arange(len(self.x), device=self.x.device), FRAMES_AT_ONCE)
-        return torch.cat([coupling.encode(self.surround(part, reach)) for part in rows])
+        coupling.eval()  # the running statistics are not to follow the pieces
+        codes = torch.cat([coupling.encode(self.surround(part, reach)) for part in rows])
+        coupling.train(training)
+        return codes
 
 
 @dataclass(frozen=True)

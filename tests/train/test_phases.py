@@ -202,7 +202,6 @@ def test_context_reaches_the_encoder_only_where_it_learns(make_problem: Make) ->
         assert float(losses.total(config).detach()) == pytest.approx(0.5 * float(losses.context.detach()))
 
 
-@pytest.mark.xfail(strict=False, reason="the table is encoded before the model is set to eval: the statistics move")
 def test_a_known_code_is_not_moved_by_encoding_a_long_recording_in_pieces(
     make_problem: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
