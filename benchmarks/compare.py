@@ -75,7 +75,7 @@ def run(name: str, arguments: argparse.Namespace) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     done = {row.key for row in read_rows([out])}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    methods = find_methods()
+    methods = [method for method in find_methods() if method.name in arguments.only or not arguments.only]
     for i in range(1 if arguments.quick else arguments.seeds):
         benchmark = SETS[name](arguments.first_seed + i)
         tasks = list(list_tasks(benchmark, methods, agreement=i < arguments.agreement_seeds))
@@ -103,6 +103,7 @@ def parse(description: str | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one seed, few steps: whether it runs, not how well")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     parser.add_argument("--out", help="file of finished rows; benchmarks/rows/NAME.jsonl by default")
+    parser.add_argument("--only", nargs="*", default=[], metavar="METHOD", help="these methods; all by default")
     parser.add_argument("--again", nargs="*", default=[], metavar="METHOD", help="fit again")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
