@@ -202,14 +202,15 @@ class TrainConfig:
     ema: float = 0.98  # of the flows' weights, per step
     ema_encoder: bool = True  # False: the encoder's weights are taken as they are, as the authors do
     jointly: bool = False  # True: all parts learn at once, as in the paper; False: v on the finished code
-    align_steps: int = 4000  # of the coupling alone, where it starts at random and not jointly
-    align_rate: float = 1e-2
+    align_steps: int = 1500  # of the coupling alone, where it starts at random and not jointly
+    align_rate: float = 2e-2
     prefix_p: float = 0.125  # Geometric(p) of the prefix length K
     prefix_at_dim: float = 0.5  # share of samples with K = dim
     prefix_ramp: int = 0  # samples over which E[K] rises from 1 to 1/p
     prefix_per_sample: bool = True  # False: one K per step, as in the paper
     tau_in_angle: float = 1.0  # share of u's taus drawn uniformly in arctan(tau / noise)
     tau_at_zero: float = 0.1  # share of u's taus at 0, where the decoder reads it
+    v_tau_at_zero: float = 0.5  # share of v's taus at 0, where rollouts of latents read it; the rest are uniform
     alpha: float = 1.0  # weight of L_cf
     beta: float = 1.0  # weight of L_df
     eta: float = 1.0  # weight of L_align
@@ -228,7 +229,7 @@ class TrainConfig:
             _require_number(name, getattr(self, name), low=0, open_low=True)
         for name in ("weight_decay", "clip", "alpha", "beta", "eta", "gamma"):
             _require_number(name, getattr(self, name), low=0)
-        for name in ("ema", "prefix_at_dim", "tau_in_angle", "tau_at_zero"):
+        for name in ("ema", "prefix_at_dim", "tau_in_angle", "tau_at_zero", "v_tau_at_zero"):
             _require_number(name, getattr(self, name), low=0, high=1)
         _require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
         _require_number("held_out", self.held_out, low=0, high=0.9)
