@@ -17,9 +17,9 @@ from results import Table, write_section
 
 from nwb_dcf import DCF
 from nwb_dcf.evaluate import r2_score, rebuild_by_pca
-from nwb_dcf.fitting import _start_model, _tabulate
 from nwb_dcf.simulate import simulate_reach
 from nwb_dcf.split import split_recording
+from nwb_dcf.start import start_model, tabulate_frames
 from nwb_dcf.train.loop import evaluate_losses, train_model
 
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
@@ -55,15 +55,15 @@ def main() -> None:
     model = DCF(dim=3, seed=0).fit(split.training)
     fitted = model.fitted_
     prepared, unseen = fitted.preparation.apply(split.training), fitted.preparation.apply(split.held_out)
-    held_out = _tabulate(unseen, fitted.config, CPU)
+    held_out = tabulate_frames(unseen, fitted.config, CPU)
 
     def measure_loss(estimator: DCF) -> float:
         return float(evaluate_losses(estimator.fitted_.model, held_out, fitted.config.train).cf)
 
     n_steps = 150
-    start = _start_model(prepared, fitted.config, CPU)
+    start = start_model(prepared, fitted.config, CPU)
     config = fitted.config
-    products = time_products(_start_model(prepared, config, CPU), config, n_steps)
+    products = time_products(start_model(prepared, config, CPU), config, n_steps)
     started = time.perf_counter()
     train_model(start[0], start[1], dataclasses.replace(config.train, steps=n_steps))
     training = time.perf_counter() - started

@@ -16,17 +16,17 @@ import xarray as xr
 from .config import FitConfig, TrainConfig
 from .errors import DataError, ParameterError
 from .evaluate import effective_dimension
-from .model.coupling import PrincipalAxes, find_principal_axes
+from .model.coupling import PrincipalAxes
 from .model.dcf import DCFModel
 from .model.dynamical_flow import RidgeStartDynamics
 from .prepare import Preparation, check_size, fit_preparation
-from .recording import flatten_frames, frame_dims, frame_shape, median_step_s
+from .recording import frame_dims, frame_shape, median_step_s
 from .split import split_recording
-from .train import ContextHeads, FrameTable, LossCurve, Progress, Trained, train_model
+from .start import choose_device, make_heads, start_dynamics, start_model, tabulate_frames
+from .train import FrameTable, LossCurve, Progress, Trained, train_model
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
-K_MAX_FLOOR = 16  # axes kept beyond twice dim
-MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
+PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def fit_recording(
     found: Trained | None = None
     training = _Training(config, device, progress, keep_partial)
     if config.train.early_stopping and split is not None:
-        held_out = _tabulate(preparation.apply(split.held_out), config, device)
+        held_out = tabulate_frames(preparation.apply(split.held_out), config, device)
         model, principal, found = training.run(
             preparation.apply(split.training), "choosing steps", held_out=held_out if len(held_out.pairs) else None
         )
@@ -179,21 +179,24 @@ class _Training:
     ) -> tuple[DCFModel, PrincipalAxes, Trained]:
         """Train the parts in `choose_order`, each on what those before it left."""
         config = self.config
-        model, table, principal = _start_model(prepared, config, self.device)
+        model, table, principal = start_model(prepared, config, self.device)
         done: Trained | None = None
         for learn in choose_order(config):
+            seen, judged = table, held_out
+            if learn == {"v"}:
+                seen, judged = table.with_whole_history(), held_out.with_whole_history() if held_out else None
             if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
-                _start_dynamics(model, model.v, table)
+                start_dynamics(model, model.v, seen)
             flows = [name for name in ("u", "v") if name in learn]
             trained = train_model(
                 model,
-                table,
+                seen,
                 config.train if flows else _plan_alignment(config.train),
                 learn=learn,
-                heads=_make_heads(principal, config, self.device) if {"coupling", "u"} <= learn else None,
-                held_out=held_out if flows else None,
+                heads=make_heads(principal, config, self.device) if {"coupling", "u"} <= learn else None,
+                held_out=judged if flows else None,
                 stop_at={name: stop_at[name] for name in flows} if stop_at and flows else None,
-                stage=f"{stage} of {' and '.join(sorted(learn))}" if not config.train.jointly else stage,
+                stage=stage if config.train.jointly else f"{stage} ({_name_parts(learn)})",
                 progress=self.progress,
                 keep_partial=self.keep_partial,
             )
@@ -218,6 +221,10 @@ def choose_order(config: FitConfig) -> list[set[str]]:
     return [{"coupling"}, *order] if model.start == "random" else order
 
 
+def _name_parts(learn: set[str]) -> str:
+    return " and ".join(name for part, name in PART_NAMES.items() if part in learn)
+
+
 def _plan_alignment(train: TrainConfig) -> TrainConfig:
     """Settings with which the coupling learns alone: only L_align, at its own rate."""
     return dataclasses.replace(
@@ -232,22 +239,6 @@ def _join(first: Trained, second: Trained) -> Trained:
         first.samples + second.samples,
         first.interrupted or second.interrupted,
     )
-
-
-def _make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device) -> ContextHeads | None:
-    if not (config.train.gamma and config.model.joined):
-        return None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.train.seed)
-        return ContextHeads(principal, config.model.dim, config.train.context_lags).to(device)
-
-
-def _start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:
-    """Set v's autoregression to that of the code as it is now."""
-    with torch.no_grad():
-        codes = table.encode(model.coupling)
-    later = (codes[table.pairs + 1] - codes[table.pairs]) / table.step[table.pairs][:, None]
-    v.start_at(codes[table.window(table.pairs)], later)
 
 
 def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
@@ -281,71 +272,3 @@ def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
         missing = [i for i in expected if i not in ids]
         how = f"missing {missing[:8]}" if missing else f"{len(ids)} given and {len(expected)} fitted, or another order"
         raise DataError(f"the {dim}s differ from those fitted: {how}", fix=f"select the fitted {dim}s, in their order")
-
-
-def choose_device(name: str) -> torch.device:
-    """Turn ``auto`` into a GPU where there is one, and refuse one that is absent.
-
-    Raises
-    ------
-    ParameterError
-        If the device is not there.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if not there[name.split(":")[0]]:
-        raise ParameterError(f"device is {name!r}, which torch does not find here", fix="use --device cpu")
-    return torch.device(name)
-
-
-def choose_k_max(config: FitConfig, n_channels: int, rank: int, *, images: bool = False) -> int:
-    """Number of axes: as asked, or min(D, rank, max(16, 2 dim)); k_max = 0 asks for D, as the paper has it.
-
-    Of images no more than `MOST_IMAGE_AXES` are taken for that D, for a step of so many axes would cost more than
-    the networks.
-    """
-    dim, asked = config.model.dim, config.model.k_max
-    if asked == 0:
-        return min(n_channels, max(MOST_IMAGE_AXES, dim)) if images else n_channels
-    if asked is not None and config.model.start == "random":
-        return min(asked, n_channels)
-    return min(n_channels, rank, max(K_MAX_FLOOR, 2 * dim) if asked is None else asked)
-
-
-def _start_model(
-    prepared: xr.Dataset, config: FitConfig, device: torch.device
-) -> tuple[DCFModel, FrameTable, PrincipalAxes]:
-    """Build the model at its start: networks from the seed, the rest from the frames."""
-    table = _tabulate(prepared, config, device)
-    principal = find_principal_axes(table.x, seed=config.train.seed)
-    if principal.rank < 2:
-        raise DataError(
-            "the frames hardly vary beside their mean, or are too large for single precision",
-            fix="subtract the mean and choose a unit in which values are of moderate size",
-        )
-    if config.model.dim > principal.rank:
-        raise DataError(
-            f"dim is {config.model.dim}, but the frames span {principal.rank} dimensions",
-            fix=f"give a dim of {principal.rank} or less",
-        )
-    with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
-        torch.manual_seed(config.train.seed)
-        shape = frame_shape(prepared)
-        k_max = choose_k_max(config, table.x.shape[1], principal.rank, images=shape is not None)
-        model = DCFModel(table.x.shape[1], k_max, config.model, shape)
-    model.to(device)
-    model.start_at(principal)
-    if len(table.pairs) == 0:
-        raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
-    return model, table, principal
-
-
-def _tabulate(prepared: xr.Dataset, config: FitConfig, device: torch.device) -> FrameTable:
-    return FrameTable.build(
-        torch.tensor(flatten_frames(prepared), device=device),
-        torch.tensor(prepared["segment_index"].values),
-        torch.tensor(prepared["time"].values),
-        history=config.model.history,
-        drop_start=config.model.history_start == "drop",
-    )

@@ -15,9 +15,10 @@ from safetensors import SafetensorError
 
 from .config import FitConfig
 from .errors import DCFError, StoreError
-from .fitting import Fitted, choose_device
+from .fitting import Fitted
 from .model.dcf import DCFModel
 from .prepare import Preparation
+from .start import choose_device
 from .train import LossCurve
 
 FORMAT = 1

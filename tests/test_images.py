@@ -13,7 +13,6 @@ from nwb_dcf import DCF
 from nwb_dcf.config import ModelConfig, PrepareConfig, ReadConfig
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.evaluate import r2_score
-from nwb_dcf.fitting import MOST_IMAGE_AXES, choose_k_max
 from nwb_dcf.inputs import as_recording
 from nwb_dcf.model.unet import ConditionedUNet
 from nwb_dcf.model.velocity import ConditionedMLP
@@ -23,6 +22,7 @@ from nwb_dcf.presets import make_config
 from nwb_dcf.recording import channel_dim, flatten_frames, frame_dims, frame_shape, is_count, make_recording
 from nwb_dcf.simulate import simulate_ball
 from nwb_dcf.split import split_recording
+from nwb_dcf.start import MOST_IMAGE_AXES, choose_k_max
 from nwb_dcf.store.payload import to_payload, to_result
 
 QUICK: dict[str, Any] = {
@@ -188,14 +188,14 @@ def test_images_have_settings_of_their_own() -> None:
 
 def test_no_more_axes_than_a_step_can_bear() -> None:
     paper = make_config("paper", {}, kind="images")
-    assert choose_k_max(paper, 4096, 500, kind="images") == MOST_IMAGE_AXES
-    assert choose_k_max(paper, 100, 60, kind="images") == 100
+    assert choose_k_max(paper, 4096, 500, images=True) == MOST_IMAGE_AXES
+    assert choose_k_max(paper, 100, 60, images=True) == 100
     assert choose_k_max(paper, 4096, 500) == 4096
 
 
 @pytest.mark.parametrize("preset", ["paper", "authors"])
 def test_presets_fit_images_and_say_how_many_axes(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nwb_dcf.fitting.MOST_IMAGE_AXES", 20)
+    monkeypatch.setattr("nwb_dcf.start.MOST_IMAGE_AXES", 20)
     model = DCF(2, **{**QUICK, "history": None}, preset=preset, solver="midpoint").fit(draw_images())
     assert model.k_max_ == 20
     assert any("20 axes of 108 pixels" in note for note in model.fitted_.notes)

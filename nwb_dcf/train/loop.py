@@ -36,7 +36,8 @@ class Progress:
     Attributes
     ----------
     stage : str
-        ``"choosing steps"`` or ``"training"``.
+        ``"choosing steps"`` or ``"training"``, and of what: ``"training (dynamics)"``; repeats of a fit say which one
+        before it, as in ``"null 1 of 5: training (dynamics)"``.
     step, steps : int
         Step reached and steps planned.
     loss : float

@@ -81,7 +81,7 @@ from nwb_dcf.cli import main
 from nwb_dcf.cli.progress import TrainingBar
 
 def press_ctrl_c(self, progress, stage=sys.argv.pop(1)):
-    if progress.stage == stage and progress.step > 0:
+    if progress.stage.startswith(stage) and progress.step > 0:
         os.kill(os.getpid(), signal.SIGINT)
 
 TrainingBar.__call__ = press_ctrl_c
