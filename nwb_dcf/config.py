@@ -137,6 +137,7 @@ class ModelConfig:
     encoder_depth: int = 2
     linear_encoder: bool = True  # whether mu has a linear part beside its network
     encoder_dropout: float = 0.0  # share of channels that mu does not see, drawn for each training frame
+    momentum: float = 0.99  # of mu's running mean and standard deviation
     window: int = 0
     start: Literal["pca", "random"] = "pca"
     joined: bool = False
@@ -158,6 +159,7 @@ class ModelConfig:
         for name in ("history", "window", "patch"):
             _require_whole(name, getattr(self, name), low=0)
         _require_number("encoder_dropout", self.encoder_dropout, low=0, high=0.9)
+        _require_number("momentum", self.momentum, low=0, high=0.9999)
         _require_choice("network", self.network, ("auto", "mlp", "unet"))
         _require(
             isinstance(self.channels, tuple) and len(self.channels) > 0,

@@ -26,6 +26,7 @@ _PAPER: dict[str, Any] = {
     "encoder_width": 256,
     "encoder_depth": 4,
     "linear_encoder": False,
+    "momentum": 0.9,
     "start": "random",
     "joined": True,
     "masked_endpoints": True,

@@ -65,6 +65,7 @@ class DCFModel(nn.Module):
             self.k_max,
             window=config.window,
             dropout=config.encoder_dropout,
+            momentum=config.momentum,
             linear="fixed" if config.start == "pca" else "learned" if config.linear_encoder else "none",
         )
 

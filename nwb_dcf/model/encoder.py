@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 NORM_CAP = 100.0  # of each sample's raw features, as in the authors' code (10 to 100)
-MOMENTUM = 0.99  # of the running mean and standard deviation; 0.9 in the authors' code, for larger batches
 VARIANCE_FLOOR = 1e-6
 
 
@@ -35,6 +34,8 @@ class Encoder(nn.Module):
     dropout : float
         Share of channels hidden from the network in training: in all frames of a window alike, since a unit that
         comes and goes is what the code is to be robust to.
+    momentum : float
+        Of the running mean and standard deviation (0.9 in the authors' code).
     linear : {"fixed", "learned", "none"}
         ``fixed`` is set by `Coupling.start_at`, ``learned`` starts at random; with ``none`` (presets ``paper`` and
         ``authors``) the network is all there is.
@@ -45,10 +46,18 @@ class Encoder(nn.Module):
     running_variance: Tensor
 
     def __init__(
-        self, network: nn.Module, n_channels: int, k_max: int, *, window: int, dropout: float, linear: str
+        self,
+        network: nn.Module,
+        n_channels: int,
+        k_max: int,
+        *,
+        window: int,
+        dropout: float,
+        linear: str,
+        momentum: float = 0.99,
     ) -> None:
         super().__init__()
-        self.network, self.window, self.dropout = network, window, dropout
+        self.network, self.window, self.dropout, self.momentum = network, window, dropout, momentum
         if linear == "none":
             self.whitening = None
         else:
@@ -93,8 +102,8 @@ class Encoder(nn.Module):
         raw = raw * (NORM_CAP / raw.norm(dim=-1, keepdim=True).clamp(min=NORM_CAP))
         if self.training:
             with torch.no_grad():
-                self.running_mean.lerp_(raw.mean(0), 1 - MOMENTUM)
-                self.running_variance.lerp_(raw.var(0, unbiased=False), 1 - MOMENTUM)
+                self.running_mean.lerp_(raw.mean(0), 1 - self.momentum)
+                self.running_variance.lerp_(raw.var(0, unbiased=False), 1 - self.momentum)
         mu: Tensor = (raw - self.running_mean) / self.running_variance.clamp(min=VARIANCE_FLOOR).sqrt()
         return mu
 

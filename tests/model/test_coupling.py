@@ -9,7 +9,7 @@ import torch
 from nwb_dcf.model import coupling as coupling_module
 from nwb_dcf.model.coupling import Coupling, find_principal_axes
 from nwb_dcf.model.dcf import DCFModel
-from nwb_dcf.model.encoder import MOMENTUM, NORM_CAP, Encoder, make_features
+from nwb_dcf.model.encoder import NORM_CAP, Encoder, make_features
 from nwb_dcf.model.loss import alignment_loss
 from nwb_dcf.model.nested_dropout import mask_prefix
 
@@ -17,11 +17,13 @@ from .conftest import VARIANCES, draw_gaussian, fill_randomly, rotate, to_numpy
 
 Make = Callable[..., DCFModel]
 
+MOMENTUM = 0.9
+
 
 def make_encoder(n_channels: int, k_max: int, linear_start: bool) -> Encoder:
     network = make_features(n_channels, k_max, width=4, depth=1)
     linear = "fixed" if linear_start else "none"
-    return Encoder(network, n_channels, k_max, window=0, dropout=0.0, linear=linear)
+    return Encoder(network, n_channels, k_max, window=0, dropout=0.0, linear=linear, momentum=MOMENTUM)
 
 
 def make_coupling(linear_start: bool = True) -> Coupling:

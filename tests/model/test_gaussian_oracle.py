@@ -180,7 +180,7 @@ def test_from_a_random_start_the_axes_become_eigenvectors_and_the_scales_eigenva
     cosines = np.abs((to_numpy(model.coupling.axes) * vectors).sum(0))
     assert cosines.min() < 0.7
     config = TrainConfig(
-        steps=300, batch=256, encoder_rate=4e-2, weight_decay=0.0, prefix_p=0.4, prefix_at_dim=0.0, alpha=0.0, beta=0.0
+        steps=600, batch=256, encoder_rate=4e-2, weight_decay=0.0, prefix_p=0.4, prefix_at_dim=0.0, alpha=0.0, beta=0.0
     )
     train_model(model, tabulate(x, [len(x)]), config, learn=("coupling",))
     cosines = np.abs((to_numpy(model.coupling.axes) * vectors).sum(0))
