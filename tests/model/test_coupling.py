@@ -201,7 +201,7 @@ def test_running_statistics_move_in_training_alone() -> None:
 
 def test_a_learned_encoder_ends_with_zero_mean_and_unit_variance(make_model: Make) -> None:
     x = draw_gaussian()
-    encoder = make_model(x, start="random").coupling.encoder
+    encoder = make_model(x, start="random", momentum=MOMENTUM).coupling.encoder
     fill_randomly(encoder, 0.7)
     encoder.train()
     for _ in range(100):
