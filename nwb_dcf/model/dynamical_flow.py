@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .compressive_flow import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES
 from .coupling import Coupling, in_double
-from .velocity import NetworkSize, ScalarEmbedding
+from .velocity import ConditionedMLP, NetworkSize, ScalarEmbedding
 
 RIDGE = 1e-3  # of the linear start, in units of a latent's variance
 
@@ -39,31 +39,37 @@ class PlainDynamics(nn.Module):
 
 
 class RidgeStartDynamics(nn.Module):
-    """v as a ridge autoregression in the code, plus a network that begins at zero.
+    """v as a ridge autoregression in the code, plus two networks that begin at zero.
 
-    History enters as coordinates on the axes, shape (n, h + 1, k_max). At tau = 0 every endpoint lies in the
-    span of the kept axes, so the network's part off them is multiplied by tau.
+    At tau = 0 every endpoint lies in the span of the kept axes, and v is a matter of the code alone: a network of its
+    own learns it there, undisturbed by the pixels or units that the other adds, whose part is multiplied by tau.
+    History enters as coordinates on the axes, shape (n, h + 1, k_max).
+
+    Both networks see the history of the kept coordinates whitened: successive frames are alike, and speed and bend,
+    which decide where a rollout goes, are small differences between them. A triangular matrix does it for every
+    prefix at once, latent by latent: what is seen of the first K needs none beyond them.
     """
 
     ridge: Tensor
+    whitening: Tensor
 
     def __init__(self, n_channels: int, k_max: int, history: int, *, rho: float, size: NetworkSize) -> None:
         super().__init__()
         self.rho = rho
         self.embed_tau = ScalarEmbedding(N_FREQUENCIES)
         self.embed_s = ScalarEmbedding(N_FREQUENCIES)
+        n_codes, n_condition = (history + 2) * k_max, 4 * N_FREQUENCIES + k_max
+        self.latent = ConditionedMLP(n_codes, k_max, n_condition, width=size.width, depth=size.depth, zero_start=True)
         self.network = size.build(
-            n_channels,
-            n_states=size.count_views(),
-            n_codes=(history + 2) * k_max,
-            n_condition=4 * N_FREQUENCIES + k_max,
-            zero_start=True,
+            n_channels, n_states=size.count_views(), n_codes=n_codes, n_condition=n_condition, zero_start=True
         )
-        self.register_buffer("ridge", torch.zeros((history + 1) * k_max, k_max, k_max))
+        n_past = (history + 1) * k_max
+        self.register_buffer("ridge", torch.zeros(n_past, k_max, k_max))
+        self.register_buffer("whitening", torch.eye(n_past))
 
     @torch.no_grad()
     def start_at(self, history: Tensor, displacement: Tensor) -> None:
-        """Set the autoregression of every prefix from codes.
+        """Set the autoregression of every prefix, and the whitening, from codes.
 
         Parameters
         ----------
@@ -81,18 +87,29 @@ class RidgeStartDynamics(nn.Module):
             regular = gram[rows[:, None], rows] + RIDGE * torch.eye(len(rows), device=gram.device, dtype=gram.dtype)
             solved = torch.linalg.solve(regular, cross[rows, :k])
             self.ridge[rows.to(self.ridge.device), k - 1, :k] = solved.to(self.ridge)
+        by_latent = torch.argsort(latent, stable=True)
+        regular = gram[by_latent[:, None], by_latent] + RIDGE * torch.eye(len(gram)).to(gram)
+        self.whitening.copy_(torch.linalg.inv(torch.linalg.cholesky(regular)).T)
 
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
         """Return v, shape (n, D), per median step."""
         kept, dropped = coupling.split(x, mask)
-        scaled = dropped / (tau.square() + self.rho**2).sqrt()
         condition = torch.cat([self.embed_tau(tau), self.embed_s(s), mask], dim=-1)
-        states = [scaled, coupling.place(kept) - coupling.mean] if self.network.sees_images else [scaled]
-        out = self.network(states, [kept, history.flatten(1)], condition)
-        along = coupling.project(out, mask)
-        prefix = mask.sum(-1).long() - 1
-        masked = (history * mask[:, None]).flatten(1)
-        every = (masked @ self.ridge.flatten(1)).view(len(x), *self.ridge.shape[1:])
-        linear = every[torch.arange(len(x), device=x.device), prefix]
-        v = torch.addmm(tau * out, linear, (coupling.axes * coupling.variance.sqrt()).T)
-        return torch.addcmul(v, 1 - tau, along)
+        codes = [kept, self._whiten(history, mask)]
+        every = ((history * mask[:, None]).flatten(1) @ self.ridge.flatten(1)).view(len(x), *self.ridge.shape[1:])
+        linear = every[torch.arange(len(x), device=x.device), mask.sum(-1).long() - 1]
+        rate = torch.addcmul(linear, mask, self.latent([], codes, condition))
+        v = rate @ (coupling.axes * coupling.variance.sqrt()).T
+        if not self.training and not tau.any():  # the other network has no say, as in every rollout of latents
+            return v
+        # What the state says of the data off the axes: nothing at tau = 0, where it is noise.
+        posterior = tau / (tau.square() + self.rho**2) * dropped
+        states = [posterior, coupling.place(kept) - coupling.mean] if self.network.sees_images else [posterior]
+        return torch.addcmul(v, tau, self.network(states, codes, condition))
+
+    def _whiten(self, history: Tensor, mask: Tensor) -> Tensor:
+        """History as the network sees it, (n, k_max * (h + 1)): white on kept coordinates, as it is on the others."""
+        by_latent = history.transpose(1, 2)
+        kept = mask[..., None]
+        white = ((by_latent * kept).flatten(1) @ self.whitening).view_as(by_latent)
+        return torch.lerp(by_latent, white, kept).flatten(1)

@@ -85,7 +85,8 @@ def compute_losses(
         cf = compression_loss(u, target_compression(x0, x1), samples.weight)
 
     if "v" in flows:
-        tau, s = uniform[1], uniform[2]
+        at_zero = uniform[0] < config.v_tau_at_zero  # where velocity and rollouts of latents read v
+        tau, s = torch.where(at_zero, 0.0, uniform[1]), uniform[2]
         x_now, x_later = interpolate_compression(now_0, now, tau), interpolate_compression(later_0, later, tau)
         past_codes = flow_codes[samples.past] * seen_mask[:, None]
         past_frames = None if settings.closed_form else samples.x[samples.past]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -60,6 +61,14 @@ class FrameTable:
         pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
         device = x.device
         return cls(x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history)
+
+    def with_whole_history(self) -> FrameTable:
+        """The same without pairs whose history repeats a segment's first frame, where they are not most of all.
+
+        Repeated frames stand still, which nothing does: a v that learned from them too went astray sooner.
+        """
+        pairs = self.pairs[self.pairs - self.first[self.pairs] >= self.history]
+        return dataclasses.replace(self, pairs=pairs) if 2 * len(pairs) >= len(self.pairs) else self
 
     def window(self, frames: Tensor) -> Tensor:
         """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""

@@ -19,7 +19,7 @@ from nwb_dcf.train.windows import WindowSampler
 
 from .conftest import rotate, to_numpy
 
-UNIFORM = TrainConfig(tau_in_angle=0.0, tau_at_zero=0.0, prefix_at_dim=1.0, weight_decay=0.0)
+UNIFORM = TrainConfig(tau_in_angle=0.0, tau_at_zero=0.0, v_tau_at_zero=0.0, prefix_at_dim=1.0, weight_decay=0.0)
 
 
 def find_gaussian_gain(

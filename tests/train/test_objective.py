@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from nwb_dcf.train.windows import Samples, WindowSampler
 from .conftest import Problem
 
 Make = Callable[..., Problem]
-UNIFORM = TrainConfig(tau_in_angle=0.0, tau_at_zero=0.0)
+UNIFORM = TrainConfig(tau_in_angle=0.0, tau_at_zero=0.0, v_tau_at_zero=0.0)
 
 
 class Recorder:
@@ -155,13 +156,23 @@ def test_both_bridges_carry_the_noise_of_the_model(make_problem: Make, rho: floa
 
 def test_tau_is_uniform_or_uniform_in_angle(make_problem: Make) -> None:
     for share, expected in ((0.0, [0.25, 0.5, 0.75]), (1.0, None)):
-        watched = Watched(make_problem(noise=0.05), TrainConfig(tau_in_angle=share, tau_at_zero=0.0), n=20_000)
+        config = dataclasses.replace(UNIFORM, tau_in_angle=share)
+        watched = Watched(make_problem(noise=0.05), config, n=20_000)
         if expected is None:
             expected = (0.05 * np.tan(np.array([0.25, 0.5, 0.75]) * np.arctan(20))).tolist()
         np.testing.assert_allclose(np.quantile(watched.tau_u, [0.25, 0.5, 0.75]), expected, atol=0.02)
         np.testing.assert_allclose(np.quantile(watched.tau_v, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)
         np.testing.assert_allclose(np.quantile(watched.s, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)
         assert abs(np.corrcoef(watched.tau_v[:, 0], watched.s[:, 0])[0, 1]) < 0.03
+
+
+def test_v_sees_tau_at_zero_in_its_own_share(make_problem: Make) -> None:
+    watched = Watched(make_problem(), dataclasses.replace(UNIFORM, v_tau_at_zero=0.3), n=20_000)
+    elsewhere = watched.tau_v[watched.tau_v > 0]
+    assert abs((watched.tau_v == 0).float().mean() - 0.3) < 0.02
+    np.testing.assert_allclose(np.quantile(elsewhere, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)
+    assert (watched.tau_u > 0).all()
+    assert abs(np.corrcoef(watched.tau_v[:, 0] == 0, watched.s[:, 0])[0, 1]) < 0.03
 
 
 def test_bridges_without_noise_have_no_angle(make_problem: Make) -> None:

@@ -97,3 +97,11 @@ def test_a_recording_shorter_than_a_chunk_can_be_drawn_from(make_problem: Make) 
     problem.model.eval()
     counts = visits(WindowSampler(problem.table, problem.model), 20)
     np.testing.assert_array_equal(np.flatnonzero(counts), problem.table.pairs)
+
+
+def test_v_learns_from_whole_histories_where_most_pairs_have_one() -> None:
+    long, time = build([0] * 8, list(range(8))), list(range(9))
+    np.testing.assert_array_equal(long.pairs, np.arange(7))
+    np.testing.assert_array_equal(long.with_whole_history().pairs, np.arange(2, 7))
+    short = build([0, 0, 0, 1, 1, 1, 2, 2, 2], time)
+    assert short.with_whole_history() is short
