@@ -75,8 +75,12 @@ class Preparation:
 
         Negative rebuilt square roots become zero counts.
         """
-        restored: np.ndarray = np.asarray(values, np.float64) / self.factor + self.offset
+        restored = self.undo_scale(values)
         return np.square(np.maximum(restored, 0)) if self.transform == "sqrt" else restored
+
+    def undo_scale(self, values: np.ndarray) -> np.ndarray:
+        """Map prepared values (..., channel) back to what was scaled; square roots stay."""
+        return np.asarray(np.asarray(values, np.float64) / self.factor + self.offset)
 
     def describe(self) -> list[dict[str, Any]]:
         """Steps in order, JSON-able, without the statistics."""

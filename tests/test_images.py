@@ -240,7 +240,8 @@ def test_the_flat_ball_and_the_ball_as_images_start_alike() -> None:
     """At step 0 both networks are silent: the closed form alone, whatever the shape of a frame."""
     ball = simulate_ball(3, 15, 12)
     images = ball.truth["frames"].values
-    config = {**QUICK, "steps": 1, "rate": 1e-9}
+    settings = {**QUICK.get("settings", {}), "encoder_rate": 1e-9}
+    config = {**QUICK, "steps": 1, "rate": 1e-9, "settings": settings}
     of_images = DCF(3, **config).fit(images)
     of_rows = DCF(3, **config, network="mlp").fit(images)
     np.testing.assert_allclose(of_images.transform(images), of_rows.transform(images), atol=1e-5)
