@@ -6,34 +6,25 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import xarray as xr
 
-from .codec import Codec
-from .config import FitConfig
-from .dimension import DimensionChoice, choose_for_fit
-from .errors import DataError, NotFittedError, ParameterError, StoreError
+from .dimension import choose_for_fit
+from .errors import DataError, ParameterError
 from .evaluate import r2_score
-from .fitting import Fitted, check_channels, fit_recording
+from .fitting import check_channels, fit_recording
 from .inputs import Given, Input, as_recording
-from .parameters import Parameters
-from .presets import make_config
+from .persistence import Persistent
 from .recording import flatten_frames, name_kind
 from .rollout import Plan, Starts, simulate
-from .weights import pack_weights, unpack_weights
 
 if TYPE_CHECKING:
-    from .result import DCFResult
     from .train.loop import Progress
-
-NOT_SETTINGS = ("preset", "settings", "progress", "keep_partial")
 
 
 @dataclass(eq=False, repr=False)
-class DCF(Parameters):
+class DCF(Persistent):
     """Dynamic Compression Flows: a few ordered latents of a recording, and the flows behind them.
 
     Parameters
@@ -128,21 +119,6 @@ class DCF(Parameters):
 
     # -- fitting ---------------------------------------------------------------------------------
 
-    def make_config(self, *, kind: str = "values") -> FitConfig:
-        """Resolve the parameters and the preset to a full configuration for a `kind` of recording.
-
-        Raises
-        ------
-        ParameterError
-            If a value cannot be meant.
-        """
-        params = {k: v for k, v in self.get_params().items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
-        if self.dim == "auto":
-            params["dim"] = 1  # until the data have chosen
-        if "transformation" in params:  # `transform` is the method's name
-            params["transform"] = params.pop("transformation")
-        return make_config(self.preset, {**(self.settings or {}), **params}, kind=kind)
-
     def fit(self, x: Input, y: None = None) -> Self:
         """Fit to `x`: a recording, a DataArray or array (time, channel), images (time, y, x), or a list of them.
 
@@ -168,30 +144,6 @@ class DCF(Parameters):
         self._adopt(fit_recording(recording, config, progress=self.progress, keep_partial=self.keep_partial), choice)
         return self
 
-    def _adopt(self, fitted: Fitted, dimension: DimensionChoice | None = None) -> None:
-        self._fitted, self._codec = fitted, Codec(fitted.model)
-        coupling = fitted.model.coupling
-        self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
-        self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
-        self.dimension_ = dimension
-        self.n_features_in_ = fitted.model.n_channels
-        self.spectrum_ = coupling.variance.detach().cpu().numpy()
-        self.loadings_ = coupling.axes.detach().cpu().numpy()
-        self.mean_ = coupling.mean.cpu().numpy()
-
-    @property
-    def fitted_(self) -> Fitted:
-        """The trained model with all that belongs to it.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        """
-        if "_fitted" not in self.__dict__:
-            raise NotFittedError("this DCF is not fitted yet", fix="call fit first")
-        return self._fitted
-
     # -- using -----------------------------------------------------------------------------------
 
     def transform(self, x: Input, dim: int | None = None) -> Any:
@@ -214,7 +166,8 @@ class DCF(Parameters):
     def velocity(self, x: Input) -> Any:
         """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
         given, frames = self._prepare(x)
-        per_step = self._codec.find_velocity(frames, *_read_clock(given.recording), self.dim_)
+        segment, time = given.recording["segment_index"].values, given.recording["time"].values
+        per_step = self._codec.find_velocity(frames, segment, time, self.dim_)
         return self._answer(given, per_step / self.fitted_.step_s, units="1/s")
 
     def compress(self, x: Input) -> np.ndarray:
@@ -326,44 +279,6 @@ class DCF(Parameters):
         given, frames = self._prepare(x)
         return r2_score(frames, self._codec.rebuild(self._encode(given, frames, self.dim_)))
 
-    # -- keeping ---------------------------------------------------------------------------------
-
-    def to_bytes(self) -> bytes:
-        """Return the fitted model as safetensors bytes: weights, settings and statistics."""
-        return pack_weights(self.fitted_)
-
-    @classmethod
-    def from_bytes(cls, data: bytes, device: str = "auto") -> Self:
-        """Rebuild a fitted model from `to_bytes`; nothing is unpickled."""
-        fitted = unpack_weights(data, device)
-        config = fitted.config
-        model = cls(
-            config.model.dim, preset=config.preset, seed=config.train.seed, device=device, settings=config.to_settings()
-        )
-        model._adopt(fitted)
-        return model
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to a safetensors file."""
-        try:
-            Path(path).write_bytes(self.to_bytes())
-        except OSError as error:
-            raise StoreError(f"cannot be written: {error.strerror}", where=str(path), fix="choose another") from error
-
-    @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Self:
-        """Read a fitted model from `save`'s file."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise StoreError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
-        return cls.from_bytes(data, device)
-
-    @classmethod
-    def from_result(cls, result: DCFResult, device: str = "auto") -> Self:
-        """Rebuild the fitted model of a stored result."""
-        return cls.from_bytes(result.weights, device)
-
     # -- plumbing --------------------------------------------------------------------------------
 
     def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
@@ -383,7 +298,3 @@ class DCF(Parameters):
         if not isinstance(k, Integral) or not 1 <= k <= most:
             raise ParameterError(f"dim is {k}", fix=f"give a whole number from 1 to {most} (k_max)")
         return int(k)
-
-
-def _read_clock(recording: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    return recording["segment_index"].values, recording["time"].values

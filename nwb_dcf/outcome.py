@@ -13,13 +13,14 @@ import xarray as xr
 
 from .config import ReadConfig
 from .estimator import DCF
-from .evaluate import find_pca_axes, measure_energy_outside, r2_score
+from .fitting import Fitted
 from .horizon import describe_horizon
+from .prepare import TRUNCATE
 from .recording import frame_dims
 from .result import DCFResult
+from .scoring import score_fit
 from .split import Split
 
-CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: integrating takes its time
 PACKAGES = ("nwb_dcf", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "pynwb", "hdmf", "h5py", "safetensors")
 
 
@@ -45,7 +46,7 @@ def make_result(
     """
     training, unseen = (split.training, split.held_out) if split else (recording, recording)
     latents, flowed, velocity = estimator.transform(recording), estimator.flow(recording), estimator.velocity(recording)
-    scores, curve = _score(estimator, training, unseen)
+    scores, curve = score_fit(estimator, training, unseen)
     scores["rollout"] = describe_horizon(estimator, training, unseen)
     fitted = estimator.fitted_
     dims = frame_dims(recording)
@@ -87,34 +88,6 @@ def make_result(
     return DCFResult(dataset, config, _trace(estimator, recording, split, share), estimator.to_bytes())
 
 
-def _score(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Figures on `unseen`; the curve over K on some of its frames, evenly spaced."""
-    x, dim = estimator.prepare(unseen), estimator.dim_
-    states = estimator.compress(unseen)
-    codes = estimator.transform(unseen, dim=estimator.k_max_)["data"].values
-    some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[estimator.config_.model.decoder], len(x))).round().astype(int)
-    lengths = range(1, estimator.k_max_ + 1)
-    mean, axes = find_pca_axes(estimator.prepare(training), estimator.k_max_)
-
-    def project(frames: np.ndarray, k: int) -> np.ndarray:
-        return np.asarray(mean + (frames - mean) @ axes[:, :k] @ axes[:, :k].T)
-
-    curve = {
-        "bottleneck_r2": np.array([r2_score(x[some], estimator.rebuild(codes[some, :k])) for k in lengths]),
-        "pca_r2": np.array([r2_score(x[some], project(x[some], k)) for k in lengths]),
-    }
-    scores = {
-        "on": "held-out data" if unseen is not training else "training data (nothing was held out)",
-        "frames": len(x),
-        "bottleneck_r2": r2_score(x, estimator.rebuild(codes[:, :dim])),
-        "flow_r2": r2_score(x, estimator.rebuild(codes[:, :dim], decoder="flow")),
-        "pca_r2": r2_score(x, project(x, dim)),
-        "round_trip_r2": r2_score(x, estimator.expand(states)),
-        "energy_outside": measure_energy_outside(states, estimator.mean_, estimator.loadings_, dim),
-    }
-    return scores, curve
-
-
 def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:
     """Held-out losses of the search at the first noted step of the refit that is not before them, else NaN."""
     columns = {name: np.full(len(steps), np.nan) for name in ("held_out_cf", "held_out_df")}
@@ -140,6 +113,7 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out:
         "notes": [*recording.attrs.get("notes", []), *fitted.notes],
         "left_out": list(recording.attrs.get("left_out", [])),
         "preparation": fitted.preparation.to_dict(),
+        "support": describe_support(fitted),
         "split": {
             "training": split.training.sizes["segment"] if split else recording.sizes["segment"],
             "held_out": split.held_out.sizes["segment"] if split else 0,
@@ -157,6 +131,29 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out:
         "learned": {"encoder": model.learns_encoder, "axes": model.learns_axes},
         "training": fitted.timing,
         "interrupted": any("interrupted" in note for note in fitted.notes),
+    }
+
+
+def describe_support(fitted: Fitted) -> dict[str, Any]:
+    """Say which frames a latent depends on: the code's window, the smoother's Gaussian, and what is done at ends.
+
+    Returns
+    -------
+    dict
+        ``frames_before`` and ``frames_after`` that mu sees around each frame, in ``seconds``; those of ``flowed`` (a
+        frame alone) and of ``velocity`` (with its history); ``causal``, whether nothing later than the frame counts;
+        ``edges`` and ``smoothing`` (``sigma_s``, its ``reach_s`` to either side, and its ``edges``).
+    """
+    window, sigma_s = fitted.config.model.window, fitted.preparation.smooth_s
+    return {
+        "frames_before": window,
+        "frames_after": window,
+        "seconds": window * fitted.step_s,
+        "flowed": {"frames_before": 0, "frames_after": 0},
+        "velocity": {"frames_before": window + fitted.config.model.history, "frames_after": window},
+        "causal": window == 0 and sigma_s == 0,
+        "edges": "a segment's ends repeat",
+        "smoothing": {"sigma_s": sigma_s, "reach_s": TRUNCATE * sigma_s, "edges": "weights sum to 1 within a segment"},
     }
 
 

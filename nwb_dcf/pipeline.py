@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ import xarray as xr
 
 from .config import FitConfig, ReadConfig
 from .dimension import DimensionChoice, choose_for_fit
+from .errors import ParameterError
 from .prepare import check_size
 from .presets import make_config
 from .read import read_recording
@@ -41,6 +43,8 @@ class FitPlan:
         Name the fit would get in ``processing/dcf``.
     dimension : dict or None
         How `dim` was chosen, as `nwb_dcf.dimension.DimensionChoice.to_dict` gives it; None where it was given.
+    null, seeds : int
+        Fits to shifted channels, and fits in all whose axes are compared.
     """
 
     file: str
@@ -58,6 +62,8 @@ class FitPlan:
     name: str
     output: str
     dimension: dict[str, Any] | None = None
+    null: int = 0
+    seeds: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as a JSON-able dict."""
@@ -71,6 +77,20 @@ class _Target:
     name: str | None
     overwrite: bool
     output: str | Path | None
+
+
+@dataclass(frozen=True)
+class _Repeats:
+    """How often a fit is made again."""
+
+    null: int
+    seeds: int
+
+    def __post_init__(self) -> None:
+        for name, low in (("null", 0), ("seeds", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
+                raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")
 
 
 @dataclass(frozen=True)
@@ -100,6 +120,8 @@ def fit_nwb(
     name: str | None = None,
     overwrite: bool = False,
     output: str | Path | None = None,
+    null: int = 0,
+    seeds: int = 1,
     keep_partial: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
@@ -123,6 +145,12 @@ def fit_nwb(
         Replace a fit of that name (or an existing `output`).
     output : str or Path, optional
         Write a copy with the fit there and leave `path` alone.
+    null : int
+        Fits to make to the same data with the channels of each segment shifted apart in time, before smoothing, with
+        the same settings and number of latents: their figures stand beside the fit's (`nwb_dcf.repeats.measure_null`).
+    seeds : int
+        Fits in all: those after the first have other seeds and resampled training segments, and the agreement of the
+        axes is kept (`nwb_dcf.repeats.measure_agreement`).
     keep_partial : bool
         After Ctrl-C write the fit as far as it came.
     progress : callable, optional
@@ -141,27 +169,28 @@ def fit_nwb(
         If the file, the choice or the data cannot be meant; nothing is written then.
     """
     started = time.perf_counter()
-    read = ReadConfig(source, bin_width_s, trials, align, window, where, units)
+    read, repeats = ReadConfig(source, bin_width_s, trials, align, window, where, units), _Repeats(null, seeds)
     job = _prepare_job(path, dim, read, held_out, _Target(name, overwrite, output), settings)
     from .estimator import DCF  # torch is loaded once all that can be refused has been
     from .outcome import make_result
+    from .repeats import measure_agreement, measure_null
 
     config = job.config
     if job.dimension and not job.dimension.supported:
         warnings.warn(job.dimension.rule, UserWarning, stacklevel=2)
-    estimator = DCF(
-        config.model.dim,
-        preset=config.preset,
-        seed=config.train.seed,
-        device=config.train.device,
-        settings=config.to_settings(),
-        progress=progress,
-        keep_partial=keep_partial,
-    )
-    estimator.fit(job.split.training if job.split else job.recording)
+    estimator = DCF.from_config(config, progress=progress).set_params(keep_partial=keep_partial)
+    training, unseen = (job.split.training, job.split.held_out) if job.split else (job.recording, job.recording)
+    estimator.fit(training)
     result = make_result(estimator, job.recording, job.split, job.read, share=held_out)
     if job.dimension:
         result.provenance["dimension"] = job.dimension.to_dict()
+    if not result.provenance["interrupted"]:
+        listen: dict[str, Any] = {"progress": progress, "keep_partial": keep_partial}
+        scores = result.dataset.attrs["scores"]
+        if repeats.null:
+            scores["null"] = measure_null(estimator, training, unseen, scores, repeats.null, **listen)
+        if repeats.seeds > 1:
+            scores["agreement"] = measure_agreement(estimator, training, unseen, repeats.seeds, **listen)
     result.provenance["seconds"] = time.perf_counter() - started
     written = write_result(result, path, name=job.name, overwrite=overwrite, output=output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
@@ -183,12 +212,14 @@ def plan_fit(
     name: str | None = None,
     overwrite: bool = False,
     output: str | Path | None = None,
+    null: int = 0,
+    seeds: int = 1,
     keep_partial: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> FitPlan:
     """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
-    read = ReadConfig(source, bin_width_s, trials, align, window, where, units)
+    read, repeats = ReadConfig(source, bin_width_s, trials, align, window, where, units), _Repeats(null, seeds)
     job = _prepare_job(path, dim, read, held_out, _Target(name, overwrite, output), settings)
     recording, split = job.recording, job.split
     return FitPlan(
@@ -211,6 +242,8 @@ def plan_fit(
         name=job.name,
         output=str(output or path),
         dimension=job.dimension.to_dict() if job.dimension else None,
+        null=repeats.null,
+        seeds=repeats.seeds,
     )
 
 

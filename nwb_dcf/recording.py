@@ -20,6 +20,7 @@ CH (coord)              (CH,)          ids of the channels as stored in the file
 ``segment_stop``
 ``segment_row``         (segment,)     row id in the interval table, -1 where there is none
 ``trial_NAME``          (segment,)     column NAME of that table
+``segment_origin``      (segment,)     of resampled recordings alone: the segment that was drawn
 ======================= ============== ====================================================
 
 ``attrs`` (all JSON-able): ``kind`` (``units``, ``series``, ``array``, ...), ``source`` (dict:

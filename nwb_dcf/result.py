@@ -52,8 +52,28 @@ class DCFResult:
     held_out_df``                              noted step next to them; NaN elsewhere
     ======================== ================= =================================================
 
-    ``dataset.attrs``: ``k_eff`` (int), ``dim`` (int), ``total_variance`` (float),
-    ``scores`` (dict of held-out figures), ``kind``.
+    ``dataset.attrs``: ``k_eff`` (int), ``dim`` (int), ``total_variance`` (float), ``scores`` (see *Scores*), ``kind``.
+
+    *Scores* are figures of the frames named in ``on``, ``frames`` of them:
+
+    ============================== ====================================================================
+    key                            meaning
+    ============================== ====================================================================
+    ``bottleneck_r2, pca_r2``      R2 rebuilt from ``dim`` numbers a frame, and by that many axes of PCA
+    ``difference_r2``              the first less the second
+    ``deviance_explained``         of counts: share of the Poisson deviance of unsmoothed counts that the rates of
+                                   ``inverse_transform`` explain; ``pca_deviance_explained``, ``difference_deviance``
+    ``intervals``                  [low, high] of each of these over segments (``over``, ``n``) at ``level``
+    ``flow_r2``                    R2 where u is integrated from tau = 0 to 1
+    ``round_trip_r2``              frames to tau = 0 and back, all coordinates kept: a check of the solver
+    ``energy_outside``             share of the energy at tau = 0 off the first ``dim`` axes
+    ``smoothness``                 path length over displacement of latents; ``pca_smoothness`` of PCA's scores
+    ``rollout``                    see `nwb_dcf.horizon.describe_horizon`
+    ``null``                       with ``null=N``: see `nwb_dcf.repeats.measure_null`
+    ``agreement``                  with ``seeds=N``: see `nwb_dcf.repeats.measure_agreement`
+    ============================== ====================================================================
+
+    ``provenance["support"]`` says which frames each latent depends on (`nwb_dcf.outcome.describe_support`).
     """
 
     dataset: xr.Dataset

@@ -62,16 +62,26 @@ def split_recording(recording: xr.Dataset, share: float, *, seed: int, gap_s: fl
     if share == 0 or lengths.sum() < 3 * MIN_BLOCK:
         return None
     rng = np.random.default_rng(seed)
-    if len(lengths) >= MIN_SEGMENTS:
+    whole = _group_segments(recording)
+    if len(lengths) >= MIN_SEGMENTS and whole.max() > 0:
+        lengths = np.bincount(whole, lengths)
         order = rng.permutation(len(lengths))
         before = np.cumsum(lengths[order]) - lengths[order] / 2
         drawn = np.zeros(len(lengths), bool)
         drawn[order[before <= share * lengths.sum()]] = True
         drawn[order[0]], drawn[order[-1]] = True, False
+        drawn = drawn[whole]
         held_out = select_segments(recording, np.flatnonzero(drawn))
         rule = f"{int(drawn.sum())} of {len(drawn)} segments held out at random (seed {seed})"
         return Split(select_segments(recording, np.flatnonzero(~drawn)), held_out, drawn, _intervals(held_out), rule)
     return _split_blocks(recording, share, rng, gap_s, seed)
+
+
+def _group_segments(recording: xr.Dataset) -> np.ndarray:
+    """Group of each segment, 0, 1, ...: copies of one that was drawn more than once belong together."""
+    if "segment_origin" not in recording:
+        return np.arange(recording.sizes["segment"])
+    return np.unique(recording["segment_origin"].values, return_inverse=True)[1]
 
 
 def _split_blocks(
@@ -90,15 +100,15 @@ def _split_blocks(
         role[max(e - gap, 0) : e][role[max(e - gap, 0) : e] == 0] = 2
         role[e : e + gap][role[e : e + gap] == 0] = 2
     pieces = np.cumsum(np.concatenate([[0], (np.diff(role) != 0) | (np.diff(index) != 0)]))
-    training = _take_pieces(recording, pieces, role == 0)
-    held_out = _take_pieces(recording, pieces, role == 1)
+    training = cut_pieces(recording, pieces, role == 0)
+    held_out = cut_pieces(recording, pieces, role == 1)
     if training is None or held_out is None:
         return None
     rule = f"{n_drawn} of {n_blocks} blocks held out at random (seed {seed}) with gaps of {gap_s:.3g} s"
     return Split(training, held_out, np.zeros(recording.sizes["segment"], bool), _intervals(held_out), rule)
 
 
-def _take_pieces(recording: xr.Dataset, pieces: np.ndarray, chosen: np.ndarray) -> xr.Dataset | None:
+def cut_pieces(recording: xr.Dataset, pieces: np.ndarray, chosen: np.ndarray) -> xr.Dataset | None:
     """Keep the chosen frames, each run of them a segment of its own; runs under two frames go."""
     ids, first, counts = np.unique(pieces[chosen], return_index=True, return_counts=True)
     ids, first, counts = ids[counts >= 2], first[counts >= 2], counts[counts >= 2]

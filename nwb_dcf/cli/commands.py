@@ -95,6 +95,8 @@ def info(file: str, as_json: bool) -> None:
 @click.option("--seed", type=int, help="Seed of all randomness; 0 by default.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train; auto by default.")
 @click.option("--steps", type=int, help="Optimiser steps at most.")
+@click.option("--null", type=int, metavar="N", help="Fits to channels shifted apart in time, to compare with.")
+@click.option("--seeds", type=int, metavar="N", help="Fits in all, to resampled segments: do their axes agree?")
 @click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .findings import describe_findings
+from .layout import format_number, label_lines, lay_out_table
 
 if TYPE_CHECKING:
     from nwb_dcf.result import DCFResult
 
 IDS_SHOWN = 24
-LABEL_WIDTH = 10
 CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is shown as 0
 
 
@@ -48,6 +50,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
         "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
         "bottleneck_r2": dataset["bottleneck_r2"].values if "bottleneck_r2" in dataset else [],
         "pca_r2": dataset["pca_r2"].values if "pca_r2" in dataset else [],
+        "support": provenance.get("support"),
         "seconds": provenance.get("seconds"),
         "interrupted": bool(provenance.get("interrupted")),
         "write_notes": list(written.get("notes", [])),
@@ -56,41 +59,13 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
 
 def describe_fit(fit: Mapping[str, Any]) -> str:
     """Return the report of `summarise_fit` as text."""
-    scores, name = fit["scores"], fit["name"]
-    lines = _describe_input(fit) + _describe_dimension(fit)
-    on = scores.get("on", "held-out data")
-    rebuilt = f"{fit['dim']} latents rebuild R2 {_number(scores.get('bottleneck_r2'))} of the {on}"
-    lines += _label(
-        "found",
-        [
-            f"{rebuilt}; PCA with {fit['dim']} axes {_number(scores.get('pca_r2'))}",
-            f"effective dimension K_eff {fit['k_eff'] if fit['k_eff'] is not None else 'unknown'}",
-        ],
-    )
-    lines += _label("rollouts", _describe_rollouts(scores.get("rollout")))
+    name, lines = fit["name"], _describe_input(fit) + _describe_dimension(fit) + describe_findings(fit)
     if fit["interrupted"]:
-        lines += _label("partial", ["training was interrupted; this is the fit as far as it came"])
+        lines += label_lines("partial", ["training was interrupted; this is the fit as far as it came"])
     if fit["seconds"] is not None:
-        lines += _label("took", [f"{fit['seconds']:.0f} s"])
-    lines += _label("written", [f"/processing/dcf/{name} in {fit['file']}", *fit["write_notes"]])
+        lines += label_lines("took", [f"{fit['seconds']:.0f} s"])
+    lines += label_lines("written", [f"/processing/dcf/{name} in {fit['file']}", *fit["write_notes"]])
     return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(fit["file"], name))])
-
-
-def _describe_rollouts(rollout: Mapping[str, Any] | None) -> list[str]:
-    """Say how far simulations from held-out starts reach, beside an autoregression."""
-    if not rollout:
-        return []
-    if "horizon" not in rollout:
-        return [f"not measured: {rollout.get('not_measured')}"]
-    reach, rival = (rollout["horizon"][name] for name in ("rollout", "ar3"))
-    seconds = f"{reach * rollout['step_s']:.3g} s"
-    if reach == 0:
-        how = "do not beat 'stay' one frame ahead"
-    elif reach == rollout["leads"]:
-        how = f"beat 'stay' to the last frame measured, {reach} ({seconds})"
-    else:
-        how = f"beat 'stay' until frame {reach} ({seconds})"
-    return [f"{how}; ridge AR(3) does until {rival}" if rival else f"{how}; ridge AR(3) never does"]
 
 
 def write_reading_lines(file: str, name: str) -> list[str]:
@@ -102,25 +77,28 @@ def write_reading_lines(file: str, name: str) -> list[str]:
 def describe_plan(plan: Mapping[str, Any]) -> str:
     """Return what a fit would do as text."""
     lines = _describe_input(plan) + _describe_dimension(plan)
-    lines += _label("fit", [f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"])
-    lines += _label("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])
+    repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
+    repeats += [f"{plan['seeds'] - 1} more to resampled segments"] if plan.get("seeds", 1) > 1 else []
+    fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
+    lines += label_lines("fit", [", ".join([fitted, *repeats])])
+    lines += label_lines("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])
     return "\n".join([*lines, "nothing was fitted or written"])
 
 
 def describe_demo(demo: Mapping[str, Any]) -> str:
     """Return what the demo found as text."""
-    truth, by_pca = _number(demo["truth_r2"]), _number(demo["pca_truth_r2"])
-    rebuilt, pca = _number(demo["bottleneck_r2"]), _number(demo["pca_r2"])
+    truth, by_pca = format_number(demo["truth_r2"]), format_number(demo["pca_truth_r2"])
+    rebuilt, pca = format_number(demo["bottleneck_r2"]), format_number(demo["pca_r2"])
     lines = [
-        *_label("made", [demo["session"]]),
-        *_label(
+        *label_lines("made", [demo["session"]]),
+        *label_lines(
             "truth",
             [f"the three true latents, read linearly off ours: R2 {truth}; off PCA's {by_pca} (held-out trials)"],
         ),
-        *_label("found", [f"3 latents rebuild R2 {rebuilt} of the held-out data; PCA with 3 axes {pca}"]),
-        *_label("", [f"effective dimension K_eff {demo['k_eff']}"]),
-        *_label("took", [f"{demo['seconds']:.0f} s"]),
-        *_label("written", [f"/processing/dcf/{demo['name']} in {demo['file']}"]),
+        *label_lines("found", [f"3 latents rebuild R2 {rebuilt} of the held-out data; PCA with 3 axes {pca}"]),
+        *label_lines("", [f"effective dimension K_eff {demo['k_eff']}"]),
+        *label_lines("took", [f"{demo['seconds']:.0f} s"]),
+        *label_lines("written", [f"/processing/dcf/{demo['name']} in {demo['file']}"]),
     ]
     reading = write_reading_lines(str(demo["file"]), str(demo["name"]))
     return "\n".join([*lines, "read it", *(f"  {line}" for line in reading)])
@@ -155,8 +133,8 @@ def describe_info(catalog: Mapping[str, Any]) -> str:
     ]
     takes = f"fit takes {default}" if default else "fit takes nothing unless it is named with --source"
     lines = [f"{catalog['file']}: NWB {catalog['nwb_version']}, identifier {catalog['identifier']}"]
-    lines += ["", *_lay_out_table(sources)] if sources else ["", "no units and no TimeSeries"]
-    lines += ["", *_lay_out_table(tables)] if tables else ["", "no tables of intervals"]
+    lines += ["", *lay_out_table(sources)] if sources else ["", "no units and no TimeSeries"]
+    lines += ["", *lay_out_table(tables)] if tables else ["", "no tables of intervals"]
     fits = ", ".join(catalog["fits"]) or "none yet"
     return "\n".join([*lines, "", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"])
 
@@ -185,12 +163,12 @@ def _describe_input(report: Mapping[str, Any]) -> list[str]:
     sizes = f"{report.get('channels')} {dim}, {bins} in {n_segments} segment{'' if n_segments == 1 else 's'}"
     # What was left out has lines of its own.
     notes = [note for note in map(str, report.get("notes", [])) if " left out" not in note]
-    lines = _label("read", [f"{what}{of}: {sizes}", *notes])
-    lines += _label("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
+    lines = label_lines("read", [f"{what}{of}: {sizes}", *notes])
+    lines += label_lines("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
     split = report.get("split")
     if split:
         counts = f"{split.get('training')} segments for training, {split.get('held_out')} held out"
-        lines += _label("split", [counts + (f": {split['rule']}" if split.get("rule") else "")])
+        lines += label_lines("split", [counts + (f": {split['rule']}" if split.get("rule") else "")])
     return lines
 
 
@@ -202,7 +180,7 @@ def _describe_dimension(report: Mapping[str, Any]) -> list[str]:
     curve = choice["curve"]
     along = ", ".join("0" if abs(value) < CURVE_FLOOR else f"{value:.2g}" for value in curve.get("shared", []))
     lines = [f"{choice['dim']}: {choice['rule']}"]
-    return _label("dimension", [*lines, f"shared variance along 1, 2, ...: {along}"] if along else lines)
+    return label_lines("dimension", [*lines, f"shared variance along 1, 2, ...: {along}"] if along else lines)
 
 
 def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -215,40 +193,6 @@ def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:
         shown = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else "")
         lines.append(f"{len(ids)} {what}{'s' if len(ids) > 1 else ''} ({shown}): {why}")
     return lines
-
-
-def _lay_out_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Align the columns of `rows` that hold anything."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = [name for name in names if any(row.get(name) not in (None, "", []) for row in rows)]
-    cells = [[name.replace("_", " ") for name in columns], *([_scalar(row.get(c)) for c in columns] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def _label(label: str, texts: Sequence[str]) -> list[str]:
-    """Put `label` before the first of `texts` and align the others below it."""
-    return [f"{label if i == 0 else '':<{LABEL_WIDTH}}{text}" for i, text in enumerate(texts)]
-
-
-def _number(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, int | float) and math.isfinite(value) else "unknown"
-
-
-def _scalar(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        return (
-            " x ".join(_scalar(v) for v in value)
-            if all(isinstance(v, int) for v in value)
-            else ", ".join(map(_scalar, value))
-        )
-    return str(value)
 
 
 def _to_plain(value: Any) -> Any:

@@ -1,0 +1,48 @@
+"""How text for people is laid out: labels before lines, tables, numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LABEL_WIDTH = 10
+
+
+def label_lines(label: str, texts: Sequence[str]) -> list[str]:
+    """Put `label` before the first of `texts` and align the others below it."""
+    return [f"{label if i == 0 else '':<{LABEL_WIDTH}}{text}" for i, text in enumerate(texts)]
+
+
+def format_number(value: Any, digits: int = 3) -> str:
+    """Show `value` with so many `digits` behind the point; ``unknown`` where it is no finite number."""
+    return f"{value:.{digits}f}" if isinstance(value, int | float) and math.isfinite(value) else "unknown"
+
+
+def format_scalar(value: Any) -> str:
+    """Show any value in a cell of a table."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return (
+            " x ".join(format_scalar(v) for v in value)
+            if all(isinstance(v, int) for v in value)
+            else ", ".join(map(format_scalar, value))
+        )
+    return str(value)
+
+
+def lay_out_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Align the columns of `rows` that hold anything."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [name for name in names if any(row.get(name) not in (None, "", []) for row in rows)]
+    cells = [
+        [name.replace("_", " ") for name in columns],
+        *([format_scalar(row.get(c)) for c in columns] for row in rows),
+    ]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells]
