@@ -139,3 +139,18 @@ def test_the_network_sees_kept_history_whitened_for_every_prefix_at_once(make_mo
         other[:, :, k:] += 5
         np.testing.assert_allclose(kept, to_numpy(model.v._whiten(other, mask))[:, : 3 * k], atol=1e-4)  # type: ignore[operator]
     assert np.corrcoef(to_numpy(history[:, 0, 0]), to_numpy(history[:, 1, 0]))[0, 1] > 0.95
+
+
+def test_off_the_axes_v_is_shown_what_the_state_says_of_the_data(make_model: Make) -> None:
+    """The mean of the data off the axes given the bridge's state: nothing at tau = 0, almost the data at 1."""
+    x = draw_gaussian(40)
+    model = make_model(x, k_max=4, history=0, noise=0.1)
+    shown: list[Tensor] = []
+    model.v.network.forward = lambda states, codes, condition: shown.append(states[0]) or torch.zeros_like(x)  # type: ignore[assignment, func-returns-value]
+    tau = torch.tensor([[0.0], [0.5], [1.0], [0.1]]).repeat(10, 1)
+    mask = model.mask(2, x)
+    model.v(x, tau, tau, torch.zeros(40, 1, 4), mask, model.coupling)
+    _, dropped = model.coupling.split(x, mask)
+    gain = tau / (tau.square() + 0.01)
+    np.testing.assert_allclose(to_numpy(shown[0]), to_numpy(gain * dropped), rtol=1e-4, atol=1e-5)
+    assert not shown[0][::4].detach().any()

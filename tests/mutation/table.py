@@ -296,8 +296,8 @@ MUTATIONS = [
     Mutation(
         "network leaves the kept axes at tau = 0",
         "model/dynamical_flow.py",
-        "torch.addmm(tau * out, linear",
-        "torch.addmm(out, linear",
+        "torch.addcmul(v, tau, self.network",
+        "torch.addcmul(v, torch.ones_like(tau), self.network",
         DYNAMICS,
     ),
     Mutation(
@@ -310,9 +310,23 @@ MUTATIONS = [
     Mutation(
         "autoregression of K = 1 for every prefix",
         "model/dynamical_flow.py",
-        "prefix = mask.sum(-1).long() - 1",
-        "prefix = 0 * mask.sum(-1).long()",
+        "mask.sum(-1).long() - 1]",
+        "0 * mask.sum(-1).long()]",
         DYNAMICS,
+    ),
+    Mutation(
+        "whitening mixes what is kept with what is not",
+        "model/dynamical_flow.py",
+        "(by_latent * kept).flatten(1) @",
+        "by_latent.flatten(1) @ self.whitening.T @",
+        ROLLOUT,
+    ),
+    Mutation(
+        "v off the axes sees noise at tau = 0",
+        "model/dynamical_flow.py",
+        "posterior = tau / (tau.square() + self.rho**2) * dropped",
+        "posterior = dropped / (tau.square() + self.rho**2).sqrt()",
+        ROLLOUT,
     ),
     # networks
     Mutation(
