@@ -191,7 +191,7 @@ class DCF(Persistent):
         Gives the mean of the data given those numbers: they are placed on the axes, everything else is set
         to zero, and u at tau = 0 adds what the data have there on average (presets ``paper`` and ``authors``
         integrate u to tau = 1 instead, which gives a typical frame). Scale and square root are undone;
-        smoothing cannot be.
+        smoothing cannot be. The square of a mean root is below the mean: `rates` gives expected counts.
 
         Parameters
         ----------
@@ -207,14 +207,31 @@ class DCF(Persistent):
         DataError
             If there are more than ``k_max_`` numbers a frame.
         """
+        return self._rebuild_frames(z, self.preparation_.undo)
+
+    def rates(self, z: Any) -> Any:
+        """Expected counts of each bin from the first K numbers, as `inverse_transform` takes and answers them.
+
+        Where square roots were fitted, it is the rate whose Poisson counts have the rebuilt root as their mean root.
+        Scored by deviance on unsmoothed counts this was better than the square on every set tried.
+
+        Raises
+        ------
+        DataError
+            If what was fitted were no counts, or there are more than ``k_max_`` numbers a frame.
+        """
+        if self.fitted_.units not in ("count", "counts"):
+            raise DataError(f"rates are of counts, and the fitted values are {self.fitted_.units}", fix="fit counts")
+        return self._rebuild_frames(z, self.preparation_.expect_counts)
+
+    def _rebuild_frames(self, z: Any, undo: Callable[[np.ndarray], np.ndarray]) -> Any:
         fitted, given = self.fitted_, as_recording(z)
         codes = given.recording["data"].values
         if codes.ndim != 2 or codes.shape[1] > self.k_max_:
             raise DataError(f"latents have shape {codes.shape}", fix=f"give (time, K), K at most {self.k_max_} (k_max)")
         rebuilt = self._codec.rebuild(codes).reshape(len(codes), *self.preparation_.factor.shape)
-        frames = self.preparation_.undo(rebuilt)
         ids = {dim: np.asarray(values) for dim, values in fitted.frame_ids.items()}
-        return given.answer_frames(frames, ids, fitted.units)
+        return given.answer_frames(undo(rebuilt), ids, fitted.units)
 
     def rebuild(self, z: np.ndarray, decoder: str = "") -> np.ndarray:
         """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units.

@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 
 from .config import PrepareConfig
 from .errors import DataError, ParameterError
+from .mean_root import invert_mean_root
 from .recording import flatten_frames, frame_dims, is_count, median_step_s, name_source, segment_slices
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
@@ -77,6 +78,11 @@ class Preparation:
         """
         restored = self.undo_scale(values)
         return np.square(np.maximum(restored, 0)) if self.transform == "sqrt" else restored
+
+    def expect_counts(self, values: np.ndarray) -> np.ndarray:
+        """Map prepared values (..., channel) that are means of what was fitted to expected counts."""
+        restored = self.undo_scale(values)
+        return invert_mean_root(restored) if self.transform == "sqrt" else np.maximum(restored, 0)
 
     def undo_scale(self, values: np.ndarray) -> np.ndarray:
         """Map prepared values (..., channel) back to what was scaled; square roots stay."""

@@ -80,8 +80,8 @@ def score_fit(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple
     scores |= _compare_paths(latents, (x - mean) @ axes[:, :dim], ((seen - mean) @ axes[:, :dim]).std(axis=0), segment)
     if name_kind(unseen) == "counts":
         counts = flatten_frames(unseen)
-        rates = estimator.inverse_transform(latents), estimator.preparation_.undo(by_pca)
-        deviance = [score_rates(counts, np.maximum(rate, 0), segment) for rate in rates]
+        rates = estimator.rates(latents), estimator.preparation_.expect_counts(by_pca)
+        deviance = [score_rates(counts, rate, segment) for rate in rates]
         _add_pair(scores, "deviance_explained", "pca_deviance_explained", "difference_deviance", *deviance)
     return scores, curve
 

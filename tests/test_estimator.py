@@ -13,6 +13,7 @@ from sklearn.base import clone
 from nwb_dcf import DCF, codec
 from nwb_dcf.errors import DataError, NotFittedError, ParameterError, TrainingError
 from nwb_dcf.recording import make_recording
+from nwb_dcf.simulate import simulate_reach
 
 QUICK: dict[str, Any] = {"steps": 20, "width": 16, "depth": 2, "batch": 64, "solver_steps": 4}
 TRAINED: dict[str, Any] = {**QUICK, "early_stopping": False}  # never the start alone, which is the best of many
@@ -535,3 +536,16 @@ def test_bins_of_another_width_are_refused() -> None:
     dcf = DCF(2, steps=2, width=8, early_stopping=False).fit(bin_spikes(0.1))
     with pytest.raises(DataError, match=r"0\.05 s wide and those fitted 0\.1 s"):
         dcf.transform(bin_spikes(0.05))
+
+
+def test_rates_are_expected_counts_where_the_square_of_the_root_is_too_small() -> None:
+    simulation = simulate_reach(n_trials=30, n_bins=40, n_units=20, seed=1)
+    counts = simulation.recording["data"].values
+    dcf = DCF(2, **QUICK).fit(simulation.recording)
+    z = dcf.transform(simulation.recording)
+    rates, squares = dcf.rates(z)["data"].values, dcf.inverse_transform(z)["data"].values
+    assert rates.mean() == pytest.approx(counts.mean(), rel=0.05)
+    assert squares.mean() < 0.7 * counts.mean()
+    values = DCF(2, **QUICK).fit(counts.astype(float))
+    with pytest.raises(DataError, match="rates are of counts"):
+        values.rates(values.transform(counts.astype(float)))

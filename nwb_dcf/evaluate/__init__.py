@@ -5,13 +5,14 @@ The functions whose names begin with ``score`` or ``measure_smoothness``, ``sum_
 confidence interval, and `compare_paired` the difference of two methods on the same segments.
 """
 
+from ..mean_root import invert_mean_root
 from .consistency import Consistency, compare_runs, group_close_axes, measure_consistency
 from .counts import bits_per_spike, explained_deviance, score_cosmoothing, score_rates
 from .decoding import decode_by_neighbours, decode_linearly, score_decoding, score_decoding_on
 from .intervals import Interval, bootstrap_over_segments, bootstrap_statistic, compare_paired
 from .null import rank_in_null, shift_channels
 from .pca import find_pca_axes, rebuild_by_pca
-from .rates import RateModel, fit_rates, invert_mean_root
+from .rates import RateModel, fit_rates
 from .reconstruction import (
     ENERGY_SHARE,
     RoundTrip,

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.stats import poisson
 
 from ..errors import DataError, ParameterError
 from .sums import require_frames
 
 PRIOR = 1.0  # precision of a weight's prior: log rates that change by about 1 for a latent's standard deviation
 MAX_ITERATIONS = 500
-N_RATES = 400  # at which the mean root is tabulated
-LEAST_RATE = 1e-4  # below it, as below any small rate, the mean root is the rate itself
 
 
 @dataclass(frozen=True)
@@ -93,47 +90,6 @@ def fit_rates(latents: np.ndarray, counts: np.ndarray, *, prior: float = PRIOR) 
         weight[:, active], bias[active] = _maximise_posterior(z, counts[:, active], prior)
     log_rates = z @ weight + bias
     return RateModel(centre, weight / scale[:, None], bias, log_rates.min(axis=0), log_rates.max(axis=0))
-
-
-def invert_mean_root(roots: np.ndarray) -> np.ndarray:
-    """Find the rate whose Poisson counts have `roots` as the mean of their square roots.
-
-    Parameters
-    ----------
-    roots : array
-        Rebuilt square roots of counts, as smoothing or a decoder that predicts means gives them; negative ones
-        count as 0.
-
-    Returns
-    -------
-    array
-        Expected counts, of the same shape.
-
-    Raises
-    ------
-    DataError
-        If a root is not finite.
-
-    Notes
-    -----
-    To square a mean root is not enough: E[sqrt(n)]^2 is below E[n], and for small counts far below. With 0.1
-    spikes a bin the root is 0.098 on average, whose square is 0.0096. Where counts vary more than Poisson's do,
-    this too is too small, and `fit_rates` does better.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> counts = np.random.default_rng(0).poisson(0.1, 100_000)
-    >>> float(invert_mean_root(np.sqrt(counts).mean()).round(2))
-    0.1
-    """
-    roots = np.asarray(roots, np.float64)
-    if not np.isfinite(roots).all():
-        raise DataError("roots hold NaN or infinite values", fix="leave those frames out")
-    # E[sqrt(n)] >= sqrt(rate) - 0.5 for any rate: the table reaches beyond every root
-    rates = np.append(0, np.geomspace(LEAST_RATE, np.square(roots.max(initial=0) + 1), N_RATES))
-    n = np.arange(int(rates[-1] + 10 * np.sqrt(rates[-1])) + 10)
-    return np.asarray(np.interp(roots, poisson.pmf(n, rates[:, None]) @ np.sqrt(n), rates))
 
 
 def _maximise_posterior(z: np.ndarray, counts: np.ndarray, prior: float) -> tuple[np.ndarray, np.ndarray]:
