@@ -11,7 +11,16 @@ import xarray as xr
 
 from nwb_dcf import DCF, DCFResult
 from nwb_dcf.config import FitConfig, ReadConfig
-from nwb_dcf.evaluate import measure_energy_outside, r2_score, rebuild_by_pca
+from nwb_dcf.evaluate import (
+    bootstrap_over_segments,
+    compare_paired,
+    explained_deviance,
+    measure_energy_outside,
+    measure_smoothness,
+    r2_score,
+    rebuild_by_pca,
+    score_reconstruction,
+)
 from nwb_dcf.outcome import make_result
 from nwb_dcf.split import Split, split_recording
 
@@ -75,6 +84,72 @@ def test_figures_are_those_of_unseen_frames(made: Made) -> None:
     assert scores["bottleneck_r2"] != pytest.approx(dcf.score(split.training), rel=1e-3)
 
 
+def test_scores_come_with_intervals_over_segments_pca_beside_them(made: Made) -> None:
+    dcf, split, scores = made.estimator, made.split, made.result.dataset.attrs["scores"]
+    assert split is not None
+    x, segment = dcf.prepare(split.held_out), split.held_out["segment_index"].values
+    latents = dcf.transform(split.held_out)["data"].values
+    by_pca = rebuild_by_pca(dcf.prepare(split.training), x, 2)
+    ours, pca = (score_reconstruction(x, estimate, segment) for estimate in (dcf.rebuild(latents), by_pca))
+    found = {
+        "bottleneck_r2": bootstrap_over_segments(ours),
+        "pca_r2": bootstrap_over_segments(pca),
+        "difference_r2": compare_paired(ours, pca),
+    }
+    for name, interval in found.items():
+        assert scores[name] == pytest.approx(interval.value, abs=1e-6), name
+        assert scores["intervals"][name] == pytest.approx([interval.low, interval.high], abs=1e-6), name
+    assert scores["intervals"]["over"] == "blocks"  # two segments are too few to resample
+    assert scores["intervals"]["n"] == 8
+    assert scores["smoothness"] == pytest.approx(measure_smoothness(latents, segment).value)
+    assert scores["pca_smoothness"] > 1
+
+
+def test_counts_are_scored_without_smoothing(made: Made) -> None:
+    dcf, split, scores = made.estimator, made.split, made.result.dataset.attrs["scores"]
+    assert split is not None
+    counts = split.held_out["data"].values
+    rates = dcf.inverse_transform(dcf.transform(split.held_out))["data"].values
+    assert scores["deviance_explained"] == pytest.approx(explained_deviance(counts, rates), rel=1e-5)
+    assert scores["deviance_explained"] > 0.1
+    pca = dcf.preparation_.undo(rebuild_by_pca(dcf.prepare(split.training), dcf.prepare(split.held_out), 2))
+    assert scores["pca_deviance_explained"] == pytest.approx(explained_deviance(counts, pca), rel=1e-5)
+    low, high = scores["intervals"]["deviance_explained"]
+    assert low < scores["deviance_explained"] < high
+
+
+def test_other_values_than_counts_have_no_deviance() -> None:
+    recording = make_spikes()
+    values = recording.assign(data=(recording["data"].dims, recording["data"].values * 1.0, {"units": "mV"}))
+    estimator = DCF(2, **{**QUICK, "steps": 2}, smooth=0).fit(values)
+    result = make_result(estimator, values, None, ReadConfig(), share=0)
+    assert "deviance_explained" not in result.dataset.attrs["scores"]
+    assert result.provenance["support"]["causal"] is True
+
+
+def test_the_support_of_a_latent_is_told(made: Made) -> None:
+    support = made.result.provenance["support"]
+    config = made.estimator.config_.model
+    assert (support["frames_before"], support["frames_after"]) == (config.window, config.window) == (2, 2)
+    assert support["seconds"] == pytest.approx(0.1)
+    assert support["velocity"] == {"frames_before": 2 + config.history, "frames_after": 2}
+    assert support["flowed"] == {"frames_before": 0, "frames_after": 0}
+    assert support["causal"] is False
+    assert support["smoothing"]["sigma_s"] == 0.04
+    assert support["smoothing"]["reach_s"] == pytest.approx(0.16)
+    # the claim itself: frames beyond window and smoother change nothing, frames within do
+    recording, at = make_spikes(1), 15
+    reach = 2 + int(0.16 / 0.05)
+    before = made.estimator.transform(recording)["data"].values[at]
+    for lag, changes in ((reach, True), (reach + 1, False), (-reach, True), (-reach - 1, False)):
+        values = recording["data"].values.copy()
+        values[at + lag] += 50
+        after = made.estimator.transform(
+            recording.assign(data=(recording["data"].dims, values, recording["data"].attrs))
+        )
+        assert bool((after["data"].values[at] != before).any()) is changes, lag
+
+
 def test_the_curve_is_that_of_each_number_of_latents(made: Made) -> None:
     dcf, split, curve = made.estimator, made.split, made.result.curve
     assert split is not None
@@ -119,7 +194,7 @@ def test_provenance_says_how_it_came_to_be(made: Made) -> None:
     assert trace["channels"] == [11, 12, 15, 16, 20, 21]
     assert trace["kind"] == "units"
     assert trace["steps"] == dcf.steps_
-    assert trace["learned"] == {"encoder": False, "axes": False}
+    assert trace["learned"] == {"encoder": True, "axes": False}
     assert {"python", "torch", "numpy", "xarray", "pynwb", "torchdiffeq"} <= set(trace["versions"])
     assert {"device", "name", "threads"} <= set(trace["machine"])
     assert trace["preparation"]["factor"] == dcf.preparation_.factor.tolist()

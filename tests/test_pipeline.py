@@ -38,7 +38,7 @@ def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     session = make_spike_session(tmp_path_factory.mktemp("pipeline") / "s.nwb", n_units=6, duration_s=24)
     before = session.read_bytes()
     output = session.parent / "out.nwb"
-    result = fit_nwb(session, 2, bin_width_s=0.05, output=output, seed=4, **QUICK)
+    result = fit_nwb(session, 2, bin_width_s=0.05, output=output, seed=4, null=1, seeds=2, **QUICK)
     return Fit(session, output, before, result)
 
 
@@ -56,7 +56,22 @@ def test_what_is_read_back_is_what_was_returned(fit: Fit) -> None:
     np.testing.assert_array_equal(stored.dataset["time"], fit.result.dataset["time"])
     assert stored.config == fit.result.config
     assert stored.weights == fit.result.weights
-    assert stored.dataset.attrs["scores"] == pytest.approx(fit.result.dataset.attrs["scores"])
+    assert stored.dataset.attrs["scores"] == fit.result.dataset.attrs["scores"]
+    assert stored.provenance["support"] == fit.result.provenance["support"]
+
+
+def test_null_and_agreement_are_kept_beside_the_scores(fit: Fit) -> None:
+    scores = fit.result.dataset.attrs["scores"]
+    null, agreement = scores["null"], scores["agreement"]
+    assert null["fits"] == 1
+    assert null["bottleneck_r2"][0] < scores["bottleneck_r2"] - 0.05  # two rhythms are shared by all units
+    assert null["pca_r2"][0] < scores["pca_r2"] - 0.05
+    assert null["p"] == null["pca_p"] == 0.5
+    assert agreement["fits"] == 2
+    assert all(0 < value <= 1 for name in ("axes", "pca_axes", "planes", "pca_planes") for value in agreement[name])
+    recording = read_recording(fit.session, bin_width_s=0.05)
+    again = DCF.from_result(fit.result)  # the fit is the first one, whatever followed
+    np.testing.assert_allclose(again.transform(recording)["data"], fit.result.dataset["latents"], atol=1e-5)
 
 
 def test_the_stored_model_gives_the_stored_latents(fit: Fit) -> None:
@@ -116,6 +131,7 @@ def test_a_plan_is_what_the_fit_does(fit: Fit) -> None:
     split = {name: fit.result.provenance["split"][name] for name in plan.split}
     assert plan.split == split
     assert plan.left_out == fit.result.provenance["left_out"]
+    assert (plan.null, plan.seeds) == (0, 1)
     json.dumps(plan.to_dict(), allow_nan=False)
     assert fit.session.read_bytes() == fit.before
 
@@ -156,6 +172,9 @@ def test_a_series_in_blocks(tmp_path: Path) -> None:
         ({"source": "nothing"}, DCFError, "nothing"),
         ({"scale": "huge"}, ParameterError, "scale"),
         ({"name": "a/b"}, DCFError, "a/b"),
+        ({"null": -1}, ParameterError, "null is -1"),
+        ({"seeds": 0}, ParameterError, "seeds is 0"),
+        ({"seeds": 1.5}, ParameterError, "seeds is 1.5"),
     ],
 )
 def test_bad_settings_change_nothing(fit: Fit, settings: dict[str, Any], error: type, words: str) -> None:

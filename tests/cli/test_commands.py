@@ -42,6 +42,7 @@ def make_result(**provenance: Any) -> DCFResult:
         {
             "latents": (("time", "latent"), np.zeros((1640, 3))),
             "loadings": (("unit", "component"), np.zeros((163, 4))),
+            "mean": ("unit", np.zeros(163)),
             "spectrum": ("component", [4.0, 2.0, 1.0, 0.5]),
             "bottleneck_r2": ("component", [0.2, 0.3, 0.4, np.nan]),
             "pca_r2": ("component", [0.2, 0.25, 0.35, np.nan]),
@@ -98,7 +99,8 @@ def test_only_what_was_said_is_passed_on(calls: list[Any]) -> None:
 def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
     line = (
         "fit s.nwb --dim 5 --source units --bin 0.1 --trials trials --align go_cue --window -0.5 1 --transform sqrt "
-        "--smooth 0.1 --scale soft --held-out 0.25 --preset paper --seed 7 --device cpu --steps 50 --name mine "
+        "--smooth 0.1 --scale soft --held-out 0.25 --preset paper --seed 7 --device cpu --steps 50 --null 2 --seeds 3 "
+        "--name mine "
         "--overwrite -o out.nwb --keep-partial --quiet"
     )
     assert main([*line.split(), "--where", "outcome == 'hit'", "--units", "3,5"]) == 0
@@ -119,6 +121,8 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "seed": 7,
         "device": "cpu",
         "steps": 50,
+        "null": 2,
+        "seeds": 3,
         "name": "mine",
         "overwrite": True,
         "output": "out.nwb",

@@ -57,6 +57,15 @@ def test_output_is_a_copy_and_json_is_one_document(small_fit: SmallFit) -> None:
     assert fit["bins"] > 0
     assert np.isfinite(fit["scores"]["bottleneck_r2"])
     assert np.isfinite(fit["scores"]["pca_r2"])
+    assert fit["scores"]["null"]["fits"] == 1
+    assert fit["scores"]["agreement"]["fits"] == 2
+    assert len(fit["scores"]["intervals"]["bottleneck_r2"]) == 2
+    for words in (
+        "null      1 fit to channels shifted",
+        "agreement axes 1, 2, ... of 2 fits",
+        "no latencies from them",
+    ):
+        assert words in small_fit.done.stderr
     assert fit["split"]["training"] + fit["split"]["held_out"] == fit["segments"]
     assert "/processing/dcf/units_dim2 in out.nwb" in small_fit.done.stderr
     assert small_fit.session.read_bytes() == small_fit.before
