@@ -127,7 +127,7 @@ class ModelConfig:
     dim: int = 3
     network: Literal["auto", "mlp", "unet"] = "auto"
     channels: tuple[int, ...] = (16, 32, 64)  # of the U-Net, level by level
-    patch: int = 0  # pixels per side of a place of its first level; 0: as many as leave 12 places a side
+    patch: int = 0  # pixels per side of a place of its first level; 0: as many as leave 8 places a side
     k_max: int | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
     history: int = 3
     history_start: Literal["repeat", "drop"] = "repeat"

@@ -16,19 +16,19 @@ import torch
 from torch import Tensor, nn
 
 LEAST_SIDE = 4  # places per side of the deepest level: the paper's four levels of 28 pixels
-FIRST_SIDE = 12  # least places per side of the first level where patches are chosen
+FIRST_SIDE = 8  # least places per side of the first level where patches are chosen
 IMAGES_AT_ONCE = 1024  # where no gradient is wanted, so that memory stays bounded
 
 
 def choose_patch(frame_shape: tuple[int, int]) -> int:
-    """Side of a patch in pixels, the largest power of two that leaves 12 places on the shorter side.
+    """Side of a patch in pixels, the largest power of two that leaves 8 places on the shorter side.
 
     A convolution's cost grows with the places, so that frames of any size cost about the same.
 
     Examples
     --------
     >>> choose_patch((28, 28)), choose_patch((64, 64)), choose_patch((480, 640))
-    (2, 4, 32)
+    (2, 8, 32)
     """
     patch = 1
     while min(frame_shape) // (2 * patch) >= FIRST_SIDE:
