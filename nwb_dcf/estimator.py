@@ -207,7 +207,7 @@ class DCF(Persistent):
         DataError
             If there are more than ``k_max_`` numbers a frame.
         """
-        return self._rebuild_frames(z, self.preparation_.undo)
+        return self._rebuild_frames(z, self.fitted_.preparation.undo)
 
     def rates(self, z: Any) -> Any:
         """Expected counts of each bin from the first K numbers, as `inverse_transform` takes and answers them.
@@ -222,7 +222,7 @@ class DCF(Persistent):
         """
         if self.fitted_.units not in ("count", "counts"):
             raise DataError(f"rates are of counts, and the fitted values are {self.fitted_.units}", fix="fit counts")
-        return self._rebuild_frames(z, self.preparation_.expect_counts)
+        return self._rebuild_frames(z, self.fitted_.preparation.expect_counts)
 
     def _rebuild_frames(self, z: Any, undo: Callable[[np.ndarray], np.ndarray]) -> Any:
         fitted, given = self.fitted_, as_recording(z)

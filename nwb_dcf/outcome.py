@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -84,7 +85,8 @@ def make_result(
         "scores": scores,
         "kind": recording.attrs["kind"],
     }
-    config = {**estimator.config_.to_dict(), "read": asdict(read)}
+    # tuples become lists, so that what is read back from a file equals what is returned
+    config = json.loads(json.dumps({**estimator.config_.to_dict(), "read": asdict(read)}))
     return DCFResult(dataset, config, _trace(estimator, recording, split, share), estimator.to_bytes())
 
 

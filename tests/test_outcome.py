@@ -109,10 +109,10 @@ def test_counts_are_scored_without_smoothing(made: Made) -> None:
     dcf, split, scores = made.estimator, made.split, made.result.dataset.attrs["scores"]
     assert split is not None
     counts = split.held_out["data"].values
-    rates = dcf.inverse_transform(dcf.transform(split.held_out))["data"].values
+    rates = dcf.rates(dcf.transform(split.held_out))["data"].values
     assert scores["deviance_explained"] == pytest.approx(explained_deviance(counts, rates), rel=1e-5)
     assert scores["deviance_explained"] > 0.1
-    pca = dcf.preparation_.undo(rebuild_by_pca(dcf.prepare(split.training), dcf.prepare(split.held_out), 2))
+    pca = dcf.preparation_.expect_counts(rebuild_by_pca(dcf.prepare(split.training), dcf.prepare(split.held_out), 2))
     assert scores["pca_deviance_explained"] == pytest.approx(explained_deviance(counts, pca), rel=1e-5)
     low, high = scores["intervals"]["deviance_explained"]
     assert low < scores["deviance_explained"] < high
