@@ -8,6 +8,9 @@ import torch
 
 from nwb_dcf import DCF
 from nwb_dcf.evaluate import r2_score
+from nwb_dcf.model.unet import ConditionedUNet
+from nwb_dcf.recording import make_recording
+from nwb_dcf.simulate import simulate_ball
 
 pytestmark = [
     pytest.mark.gpu,
@@ -35,3 +38,21 @@ def test_a_model_from_a_gpu_loads_on_a_cpu(oscillations: np.ndarray) -> None:
     on_gpu = DCF(dim=2, steps=20, device="cuda").fit(oscillations)
     loaded = DCF.from_bytes(on_gpu.to_bytes(), device="cpu")
     assert r2_score(on_gpu.transform(oscillations), loaded.transform(oscillations)) > 0.99999
+
+
+def test_the_paper_size_u_net_fits_images() -> None:
+    ball = simulate_ball(4, 20)
+    images, segment = ball.truth["frames"].values, ball.recording["segment_index"].values
+    recording = make_recording(images, ball.recording["time"].values, segment_index=segment)
+    model = DCF(preset="paper", steps=30, solver="midpoint", device="cuda").fit(recording)
+    network = model.fitted_.model.u.network
+    assert isinstance(network, ConditionedUNet)
+    assert [block.second.out_channels for block in network.down] == [32, 64, 128, 256]
+    assert next(network.parameters()).device.type == "cuda"
+    assert model.k_max_ == 256  # of 784 pixels
+    losses = model.fitted_.curve.cf
+    assert np.isfinite(losses).all()
+    loaded = DCF.from_bytes(model.to_bytes(), device="cpu")
+    assert r2_score(model.transform(images), loaded.transform(images)) > 0.999
+    rebuilt = loaded.inverse_transform(loaded.transform(images))
+    assert rebuilt.shape == images.shape
