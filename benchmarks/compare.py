@@ -28,6 +28,7 @@ from nwb_dcf.recording import is_count
 
 FIRST_SEED = 100  # settings were chosen on lower ones
 AGREEMENT_SEEDS = 1  # axes are compared, and recorded counts thinned, for so many of the seeds
+TASKS = ("fit", "thinned", "starts", "resampled")
 RESAMPLED = ("PCA", "PCA, window", "factor analysis", "DCF")
 APART = 10_000  # between the seeds of two runs
 
@@ -73,14 +74,16 @@ def run(name: str, arguments: argparse.Namespace) -> Path:
     torch.set_num_threads(arguments.threads)
     out = Path(arguments.out or ROWS / f"{name}{'-quick' * arguments.quick}.jsonl")
     out.parent.mkdir(parents=True, exist_ok=True)
-    done = {row.key for row in read_rows([out])}
+    done = {row.key for row in read_rows([out]) if "failed" not in row.figures}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     methods = [method for method in find_methods() if method.name in arguments.only or not arguments.only]
     for i in range(1 if arguments.quick else arguments.seeds):
         benchmark = SETS[name](arguments.first_seed + i)
         tasks = list(list_tasks(benchmark, methods, agreement=i < arguments.agreement_seeds))
         for method, task in tqdm(tasks, desc=f"{name}, seed {benchmark.seed}", file=sys.stderr):
-            again = method.name in arguments.again
+            again = method.name in arguments.again or task in arguments.again
+            if arguments.tasks and task not in arguments.tasks:
+                continue
             if (name, benchmark.seed, method.name, task) in done and not again:
                 continue
             try:
@@ -99,12 +102,18 @@ def parse(description: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="splits or simulations")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
-    parser.add_argument("--agreement-seeds", type=int, default=AGREEMENT_SEEDS, help="seeds that axes are compared and counts thinned for")
+    parser.add_argument(
+        "--agreement-seeds",
+        type=int,
+        default=AGREEMENT_SEEDS,
+        help="seeds that axes are compared and counts thinned for",
+    )
     parser.add_argument("--quick", action="store_true", help="one seed, few steps: whether it runs, not how well")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     parser.add_argument("--out", help="file of finished rows; benchmarks/rows/NAME.jsonl by default")
     parser.add_argument("--only", nargs="*", default=[], metavar="METHOD", help="these methods; all by default")
-    parser.add_argument("--again", nargs="*", default=[], metavar="METHOD", help="fit again")
+    parser.add_argument("--tasks", nargs="*", default=[], choices=TASKS, help="these tasks; all by default")
+    parser.add_argument("--again", nargs="*", default=[], metavar="METHOD|TASK", help="do these again")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 

@@ -112,20 +112,25 @@ def measure_ring(benchmark: Benchmark, z: np.ndarray, z_seen: np.ndarray) -> dic
 def measure_agreement(first: Fit, second: Fit, benchmark: Benchmark) -> dict[str, Any]:
     """Agreement of the axes of two fits on the held-out frames.
 
-    Axes of a method without an order are first put in the order that agrees best, in its favour.
+    Axes of neighbouring variances are compared by the plane that they span, the last of `dim` with the next where
+    the method has more. Axes of a method without an order are first put in the one that agrees best, in its favour.
     """
-    a, b = (fit.encode(benchmark.held_out) for fit in (first, second))
+    fits = (first.wider or first), (second.wider or second)
+    a, b = (fit.encode(benchmark.held_out) for fit in fits)
     if not first.ordered:
         n = a.shape[1]
         order = linear_sum_assignment(-np.abs(np.nan_to_num(np.corrcoef(a.T, b.T)[:n, n:])))[1]
         b = b[:, order]
-    found = measure_consistency(a, b, first.spectrum)
+    spectra = [fit.spectrum for fit in fits if fit.spectrum is not None]
+    found = measure_consistency(a, b, np.mean(spectra, axis=0) if spectra else None)
+    groups = zip(found.groups, found.planes.tolist(), strict=True)
+    within = [(list(group), plane) for group, plane in groups if group[0] < benchmark.dim]
     return {
-        "axes": found.axes.tolist(),
-        "planes": found.planes.tolist(),
-        "groups": [list(g) for g in found.groups],
-        "agreement": found.worst,
-        "mean agreement": float(found.planes.mean()),
+        "axes": found.axes.tolist()[: benchmark.dim],
+        "groups": [group for group, _ in within],
+        "planes": [plane for _, plane in within],
+        "agreement": min(plane for _, plane in within),
+        "mean agreement": float(np.mean([plane for _, plane in within])),
     }
 
 

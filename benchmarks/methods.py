@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from nwb_dcf.presets import make_config
 from nwb_dcf.recording import flatten_frames
 
 RIVAL_STEPS = 600
+MORE = 2  # axes beyond dim, where axes are compared
 QUICK = {"steps": 40, "align_steps": 40}
 RANDOM_START = {"start": "random"}  # L, d and mu are learned from nothing
 CODE_ALONE = {"beta": 0.0}  # where only axes are compared: no v
@@ -41,6 +43,9 @@ class Fit:
     seconds, samples
         What the fit took.
     model : DCF or None
+    wider : Fit or None
+        The same with more axes, where the first are the same however many there are: by it one sees whether the last
+        of `dim` can be told from the next.
     """
 
     encode: Callable[[xr.Dataset], np.ndarray]
@@ -51,6 +56,7 @@ class Fit:
     seconds: float
     samples: int
     model: DCF | None = None
+    wider: Fit | None = None
 
     def prepare(self, recording: xr.Dataset) -> np.ndarray:
         """Prepared frames (time, channel)."""
@@ -77,8 +83,8 @@ def find_methods() -> list[Method]:
 def fit_dcf(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool, **others: Any) -> Fit:
     """Fit DCF at its default for this kind of recording; `others` are settings in place of those."""
     model = DCF(dim, seed=seed, settings={**settings, **(QUICK if quick else {}), **others}).fit(recording)
-    fitted = model.fitted_
-    return Fit(
+    fitted, more = model.fitted_, min(dim + MORE, model.k_max_)
+    fit = Fit(
         encode=lambda r: np.asarray(model.transform(r)["data"].values),
         rebuild=model.rebuild,
         preparation=fitted.preparation,
@@ -88,10 +94,21 @@ def fit_dcf(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: 
         samples=round(fitted.timing["seconds"] * fitted.timing["samples_per_s"]),
         model=model,
     )
+    wider = dataclasses.replace(
+        fit,
+        encode=lambda r: np.asarray(model.transform(r, more)["data"].values),
+        spectrum=model.spectrum_[:more],
+    )
+    return dataclasses.replace(fit, wider=wider)
 
 
 def _wrap(rival: Rival) -> Callable[[xr.Dataset, int, Mapping[str, Any], int, bool], Fit]:
     def fit(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool) -> Fit:
+        fitted = fit_once(recording, dim, settings, seed, quick)
+        wider = fit_once(recording, dim + MORE, settings, seed, quick) if rival.nested else None
+        return dataclasses.replace(fitted, wider=wider)
+
+    def fit_once(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool) -> Fit:
         preparation = fit_preparation(recording, make_config("default", {"dim": dim, **settings}).prepare)
 
         def read(r: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

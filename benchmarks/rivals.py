@@ -49,11 +49,15 @@ class Code:
 
 @dataclass(frozen=True)
 class Rival:
-    """A method by name: `fit` takes frames, segment, dim, seed and steps; `learned` ones depend on the seed."""
+    """A method by name: `fit` takes frames, segment, dim, seed and steps; `learned` ones depend on the seed.
+
+    The first axes of `nested` ones are the same however many there are.
+    """
 
     name: str
     fit: Callable[[np.ndarray, np.ndarray, int, int, int], Code]
     learned: bool
+    nested: bool = False
 
 
 def find_rivals() -> list[Rival]:
@@ -64,9 +68,9 @@ def find_rivals() -> list[Rival]:
         for window in (0, WINDOW)
     ]
     found = [
-        Rival("PCA", _fit_pca, False),
-        Rival("PCA, window", _fit_window_pca, False),
-        Rival("factor analysis", _fit_factors, False),
+        Rival("PCA", _fit_pca, learned=False, nested=True),
+        Rival("PCA, window", _fit_window_pca, learned=False, nested=True),
+        Rival("factor analysis", _fit_factors, learned=False),
         *networks,
     ]
     return [*found, Rival("CEBRA-Time", _fit_cebra, True)] if importlib.util.find_spec("cebra") else found

@@ -92,25 +92,6 @@ def read_rows(paths: Iterable[Path]) -> list[Row]:
     return list(rows.values())
 
 
-def pool_scores(rows: Iterable[Row], score: str) -> dict[str, SegmentSums]:
-    """Pool a score over seeds, by method: sums of a stretch that several seeds held out are added up.
-
-    The stretches are in the same order for every method, so that two can be compared in pairs.
-    """
-    sums: dict[str, dict[str, np.ndarray]] = {}
-    over = "segments"
-    for row in rows:
-        if score in row.scores:
-            found, over = sums.setdefault(row.method, {}), row.scores[score].over
-            for piece, part, whole in zip(row.pieces, row.scores[score].part, row.scores[score].whole, strict=True):
-                found[piece] = found.get(piece, np.zeros(2)) + np.array([part, whole])
-    pooled = {}
-    for method, found in sums.items():
-        table = np.array([found[piece] for piece in sorted(found)])
-        pooled[method] = SegmentSums(table[:, 0], table[:, 1], over)
-    return pooled
-
-
 def _to_plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return {
         name: [float(f"{v:.7g}") for v in value] if isinstance(value, np.ndarray) else value for name, value in items

@@ -1,7 +1,9 @@
 """The table of all benchmarks, of whatever rows are finished (``python benchmarks/table.py [--write]``).
 
-A figure is pooled over seeds, with its 95 % interval over held-out segments; a stretch that several seeds held out
-counts as one. Differences are in pairs on the same segments: - and + mark what is significantly below or above PCA.
+A figure is pooled over the seeds that were run, with its 95 % interval over held-out segments; a stretch that several
+seeds held out counts as one. Differences are in pairs, on what both methods were scored on: - and + mark what is
+significantly below or above PCA. The best rival is the one that is best on these very frames, which is hard on DCF.
+Axes: agreement of two fits, the mean over axes (and the worst axis or plane).
 """
 
 from __future__ import annotations
@@ -11,30 +13,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from pooling import Pool, compare_pools, pool_rows
 from results import Table, write_section
-from rows import ROWS, Row, pool_scores, read_rows
+from rows import ROWS, Row, read_rows
 
-from nwb_dcf.evaluate import Interval, SegmentSums, bootstrap_over_segments, compare_paired
+from nwb_dcf.evaluate import bootstrap_over_segments
 
 SCORES = ("rebuild", "rebuild, truth", "linear", "neighbours")
 NETWORKS = ("autoencoder", "VAE")  # the better of them is the goal of rebuilding
+WINDOWED = tuple(f"{name}, window" for name in NETWORKS)
 LEADS = (1, 5, 20)  # frames after the start
 FORECASTS = ("rollout", "ar3", "stay")
+NOTHING = Pool({}, "segments")
 AGREEMENT = ("starts", "resampled")
 
 
 def tabulate_set(name: str, rows: Sequence[Row]) -> Table:
     """Make the table of one set: a line for each method."""
     rows = [row for row in rows if row.name == name]
-    scores = {score: _pool(rows, score) for score in SCORES}
-    methods = list(dict.fromkeys(m for score in scores.values() for m in score))
+    pools = {score: _pool(rows, score) for score in SCORES}
+    methods = dict.fromkeys([*(row.method for row in rows), *(m for score in pools.values() for m in score)])
     lines = []
-    for method in [*(m for m in methods if not m.startswith("DCF")), *(m for m in methods if m.startswith("DCF"))]:
-        line: dict[str, object] = {"method": method}
+    for method in sorted(methods, key=lambda m: m.startswith("DCF")):
+        line: dict[str, object] = {"method": method, "seeds": len(pools["linear"].get(method, NOTHING).seeds)}
         for score in SCORES:
-            line[score] = _show(scores[score], method)
+            line[score] = _show(pools[score], method)
         for task in AGREEMENT:
-            line[f"axes, {task}"] = _show_mean(rows, method, task, "agreement")
+            line[f"axes, {task}"] = _show_agreement(rows, method, task)
         line["seconds"] = _show_mean(rows, method, "fit", "seconds", "{:.0f}")
         line["samples"] = _show_mean(rows, method, "fit", "samples", "{:,.0f}")
         lines.append(line)
@@ -46,23 +51,21 @@ def tabulate_goals(rows: Sequence[Row]) -> Table:
     lines = []
     for name in dict.fromkeys(row.name for row in rows):
         mine = [row for row in rows if row.name == name]
-        rebuild = _pool(mine, "rebuild, truth") or _pool(mine, "rebuild")
         line: dict[str, object] = {"set": name, "seeds": len({row.seed for row in mine if row.method == "DCF"})}
-        line["rebuild - better network"] = _compare(rebuild, lambda m: m in NETWORKS)
+        for score in ("rebuild", "rebuild, truth"):
+            line[f"{score} - better network"] = _compare(_pool(mine, score), lambda m: m in NETWORKS)
+        best = _pool(mine, "rebuild, truth") or _pool(mine, "rebuild")
+        line["the same, networks with a window"] = _compare(best, lambda m: m in WINDOWED)
         for score in ("linear", "neighbours"):
-            found = _pool(mine, score)
-            line[f"{score} - PCA"] = _compare(found, lambda m: m == "PCA")
-            line[f"{score} - best rival"] = _compare(found, lambda m: not m.startswith("DCF"))
-        line["axes, random starts"] = _show_mean(mine, "DCF", "starts", "agreement")
-        line["axes, resampled (PCA)"] = (
-            f"{_show_mean(mine, 'DCF', 'resampled', 'agreement')} ({_show_mean(mine, 'PCA', 'resampled', 'agreement')})"
-        )
-        for figure, form in (
-            ("energy outside", "{:.4f}"),
-            ("round trip", "{:.4f}"),
-            ("round trip, steps doubled", "{:.4f}"),
-        ):
-            line[figure] = _show_mean(mine, "DCF", "fit", figure, form)
+            line[f"{score} - PCA"] = _compare(_pool(mine, score), lambda m: m == "PCA")
+        neighbours = _pool(mine, "neighbours")
+        line["neighbours - best rival"] = _compare(neighbours, _is_rival)
+        line["neighbours: rivals below / above DCF"] = _count_rivals(neighbours)
+        for task in AGREEMENT:
+            line[f"axes, {task}"] = _show_agreement(mine, "DCF", task)
+        line["axes, resampled, PCA"] = _show_agreement(mine, "PCA", "resampled")
+        for figure in ("energy outside", "round trip", "round trip, steps doubled"):
+            line[figure] = _show_mean(mine, "DCF", "fit", figure, "{:.4f}")
         lines.append(line)
     return Table("The table", lines)
 
@@ -94,50 +97,55 @@ def tabulate_rollouts(rows: Sequence[Row]) -> Table:
     return Table("Benchmark: rollouts", lines)
 
 
-def _pool(rows: Sequence[Row], score: str) -> dict[str, SegmentSums]:
+def _pool(rows: Sequence[Row], score: str) -> dict[str, Pool]:
     """Pool a score by method; DCF's random starts and flowed latents are methods of their own here."""
-    fits = [row for row in rows if row.task == "fit"]
-    pooled = pool_scores(fits, score)
+    pools = pool_rows(rows, score)
     if score == "rebuild, truth":
-        pooled |= pool_scores([row for row in rows if row.task == "thinned"], score)
-    flowed = pool_scores(fits, f"{score}, flowed").get("DCF")
-    starts = pool_scores([row for row in rows if row.task == "starts"], score).get("DCF")
-    return {
-        **pooled,
-        **({"DCF, flowed": flowed} if flowed else {}),
-        **({"DCF, random start": starts} if starts else {}),
+        pools |= pool_rows(rows, score, "thinned")
+    others = {
+        "DCF, flowed": pool_rows(rows, f"{score}, flowed").get("DCF"),
+        "DCF, random start": pool_rows(rows, score, "starts").get("DCF"),
     }
+    return {**pools, **{name: pool for name, pool in others.items() if pool}}
 
 
-def _show(pooled: dict[str, SegmentSums], method: str) -> str:
+def _is_rival(method: str) -> bool:
+    return not method.startswith("DCF")
+
+
+def _show(pools: dict[str, Pool], method: str) -> str:
     """Value and interval; a mark where the paired difference from PCA is significantly below (-) or above (+) 0."""
-    if method not in pooled:
+    if method not in pools:
         return ""
-    interval = bootstrap_over_segments(pooled[method])
-    difference = _differ(pooled, method, "PCA") if method != "PCA" else None
+    difference = compare_pools(pools[method], pools["PCA"]) if method != "PCA" and "PCA" in pools else None
     mark = " -" if difference and difference.is_below() else " +" if difference and difference.is_above() else ""
-    return f"{interval}{mark}"
+    return f"{bootstrap_over_segments(pools[method].add_up())}{mark}"
 
 
-def _differ(pooled: dict[str, SegmentSums], method: str, other: str) -> Interval | None:
-    """Paired difference where both methods were scored on the same pieces."""
-    if other not in pooled or len(pooled[method].part) != len(pooled[other].part):
-        return None
-    return compare_paired(pooled[method], pooled[other])
-
-
-def _compare(pooled: dict[str, SegmentSums], is_rival: Callable[[str], bool]) -> str:
-    """DCF less the best of those rivals, with the interval of the difference."""
-    rivals = {m: s.value for m, s in pooled.items() if is_rival(m)}
-    if not rivals or "DCF" not in pooled:
+def _compare(pools: dict[str, Pool], wanted: Callable[[str], bool]) -> str:
+    """DCF less the best of the `wanted` methods on what both were scored on, with the interval of the difference."""
+    found = {m: compare_pools(pools["DCF"], pool) for m, pool in pools.items() if wanted(m) and "DCF" in pools}
+    differences = {m: difference for m, difference in found.items() if difference}
+    if not differences:
         return ""
-    best = max(rivals, key=lambda m: rivals[m])
-    difference = _differ(pooled, "DCF", best)
+    best = min(differences, key=lambda m: differences[m].value)
+    least = differences[best]
+    verdict = " below" if least.is_below() else " above" if least.is_above() else ""
     named = "" if best == "PCA" else f" ({best})"
-    if difference is None:
-        return f"{pooled['DCF'].value - rivals[best]:+.3f}{named}"
-    verdict = " below" if difference.is_below() else " above" if difference.is_above() else ""
-    return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]{verdict}{named}"
+    return f"{least.value:+.3f} [{least.low:+.3f}, {least.high:+.3f}]{verdict}{named}"
+
+
+def _count_rivals(pools: dict[str, Pool]) -> str:
+    """How many rivals are significantly below and above DCF, of how many."""
+    found = [compare_pools(pools["DCF"], pool) for m, pool in pools.items() if _is_rival(m) and "DCF" in pools]
+    differences = [difference for difference in found if difference]
+    below, above = sum(d.is_above() for d in differences), sum(d.is_below() for d in differences)
+    return f"{below} / {above} of {len(differences)}" if differences else ""
+
+
+def _show_agreement(rows: Sequence[Row], method: str, task: str) -> str:
+    mean, worst = (_show_mean(rows, method, task, figure) for figure in ("mean agreement", "agreement"))
+    return f"{mean} ({worst})" if mean else ""
 
 
 def _show_mean(rows: Sequence[Row], method: str, task: str, figure: str, form: str = "{:.3f}") -> str:
@@ -161,6 +169,9 @@ def main() -> None:
         print(table.to_markdown())
         if arguments.write:
             write_section(table)
+    for row in rows:
+        if "failed" in row.figures:
+            print(f"failed: {row.name}, seed {row.seed}, {row.method}, {row.task}: {row.figures['failed']}")
     print("rows of commits", *sorted({row.commit for row in rows}))
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import recordings
-from rows import Row, pool_scores, read_rows
+from pooling import compare_pools, pool_rows
+from rows import Row, read_rows
 from sets import _split_blocks, expect_prepared, label_pieces, make_lorenz, resample_segments, thin_counts
+from table import tabulate_set
 
 from nwb_dcf.config import PrepareConfig
 from nwb_dcf.evaluate import SegmentSums
@@ -70,9 +72,9 @@ def test_the_worm_is_cut_at_its_gaps(real_data: Callable[[str], Path]) -> None:
     assert np.isfinite(velocity).all()
 
 
-def make_row(seed: int, pieces: list[str], part: list[float]) -> Row:
+def make_row(seed: int, pieces: list[str], part: list[float], method: str = "PCA") -> Row:
     scores = {"linear": SegmentSums(np.array(part), np.full(len(part), 2.0))}
-    return Row("line", seed, "PCA", "fit", pieces, scores, {"seconds": 1.0}, "abc")
+    return Row("line", seed, method, "fit", pieces, scores, {"seconds": 1.0}, "abc")
 
 
 def test_rows_are_read_back_and_half_a_line_is_passed_over(tmp_path: Path) -> None:
@@ -85,6 +87,29 @@ def test_rows_are_read_back_and_half_a_line_is_passed_over(tmp_path: Path) -> No
 
 def test_a_stretch_held_out_twice_counts_as_one() -> None:
     rows = [make_row(0, ["@1", "@2"], [1.0, 2.0]), make_row(1, ["@2", "@3"], [0.0, 1.0])]
-    pooled = pool_scores(rows, "linear")["PCA"]
+    pooled = pool_rows(rows, "linear")["PCA"].add_up()
     np.testing.assert_array_equal(pooled.part, [1, 2, 1])
     np.testing.assert_array_equal(pooled.whole, [2, 4, 2])
+
+
+def test_methods_are_compared_on_what_both_were_scored_on() -> None:
+    rows = [
+        make_row(0, ["@1", "@2"], [1.0, 2.0]),
+        make_row(1, ["@1", "@3"], [0.0, 0.0]),
+        make_row(0, ["@1", "@2"], [0.5, 1.5], method="DCF"),
+    ]
+    pools = pool_rows(rows, "linear")
+    difference = compare_pools(pools["DCF"], pools["PCA"])  # seed 1, which DCF has not been run on, has no say
+    assert difference is not None
+    assert difference.value == pytest.approx(-0.25)
+    assert difference.is_below()
+
+
+def test_a_table_is_made_of_whatever_rows_there_are() -> None:
+    agreement = Row("line", 0, "DCF", "resampled", ["@1"], {}, {"agreement": 0.9, "mean agreement": 0.95}, "abc")
+    table = tabulate_set("line", [make_row(0, ["@1", "@2"], [1.0, 1.0]), agreement]).rows
+    assert [(line["method"], line["seeds"], line["axes, resampled"]) for line in table] == [
+        ("PCA", 1, ""),
+        ("DCF", 0, "0.950 (0.900)"),
+    ]
+    assert table[0]["linear"] == "0.500 [0.500, 0.500]"
