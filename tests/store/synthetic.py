@@ -12,6 +12,20 @@ import xarray as xr
 
 from nwb_dcf.result import DCFResult
 
+SCORES = {
+    "bottleneck_r2": 0.5,
+    "intervals": {"bottleneck_r2": [0.4, 0.6], "level": 0.95, "n": 9, "over": "blocks"},
+    "null": {
+        "fits": 2,
+        "bottleneck_r2": [0.1, 0.2],
+        "pca_r2": [0.1, 0.2],
+        "p": 1 / 3,
+        "pca_p": None,
+        "survives": "means",
+    },
+    "agreement": {"fits": 3, "groups": [[1, 2], [3]], "axes": [0.9, 0.8, 0.7], "planes": [0.99, 0.7]},
+}
+
 
 def make_result(
     channel: np.ndarray,
@@ -67,7 +81,7 @@ def make_result(
             "step": ("step", np.array([0, 10, 20, 30, 40])),
             channel_dim: (channel_dim, np.asarray(channel)),
         },
-        attrs={"k_eff": 4, "dim": dim, "total_variance": 12.5, "scores": {"bottleneck_r2": 0.5}, "kind": kind},
+        attrs={"k_eff": 4, "dim": dim, "total_variance": 12.5, "scores": dict(SCORES), "kind": kind},
     )
     provenance = {
         "source": source or {},
