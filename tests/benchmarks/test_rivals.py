@@ -65,7 +65,7 @@ def test_a_seed_decides_a_network() -> None:
 
 def test_cebra_tells_places_on_the_curve_apart() -> None:
     if "CEBRA-Time" not in RIVALS:
-        pytest.skip("cebra is not installed; the comparison then does without it")
+        pytest.skip("CEBRA-Time is compared where somebody has added it: it is no part of the test extra")
     x, segment = draw_ring(0)
     code = RIVALS["CEBRA-Time"].fit(x, segment, DIM, 0, 5)
     assert code.rebuild is None
