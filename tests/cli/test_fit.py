@@ -94,6 +94,7 @@ def press_ctrl_c(self, progress, stage=sys.argv.pop(1)):
         os.kill(os.getpid(), signal.SIGINT)
 
 TrainingBar.__call__ = press_ctrl_c
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may switch it off for background jobs
 sys.exit(main())
 """
 
