@@ -20,7 +20,8 @@ from nwb_dcf.evaluate import r2_score, rebuild_by_pca
 from nwb_dcf.simulate import simulate_reach
 from nwb_dcf.split import split_recording
 from nwb_dcf.start import start_model, tabulate_frames
-from nwb_dcf.train.loop import evaluate_losses, train_model
+from nwb_dcf.train import train_model
+from nwb_dcf.train.judge import evaluate_losses
 
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
 CPU = torch.device("cpu")
