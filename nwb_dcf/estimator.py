@@ -215,6 +215,10 @@ class DCF(Persistent):
         Where square roots were fitted, it is the rate whose Poisson counts have the rebuilt root as their mean root.
         Scored by deviance on unsmoothed counts this was better than the square on every set tried.
 
+        Returns
+        -------
+        (time, channel), counts of a bin, 0 or more, in the kind that came in.
+
         Raises
         ------
         DataError
