@@ -109,13 +109,6 @@ def fit_nwb(
     path: str | Path,
     dim: int | Literal["auto"] = 3,
     *,
-    source: str | None = None,
-    bin_width_s: float = 0.02,
-    trials: str = "auto",
-    align: str | None = None,
-    window: tuple[float, float] | None = None,
-    where: str | None = None,
-    units: str | tuple[int, ...] | None = None,
     held_out: float = 0.2,
     name: str | None = None,
     overwrite: bool = False,
@@ -135,8 +128,6 @@ def fit_nwb(
     dim : int or "auto"
         Number of latents; ``auto`` lets the training segments choose (`nwb_dcf.dimension.choose_dimension`) and keeps
         the reason in ``provenance["dimension"]``.
-    source, bin_width_s, trials, align, window, where, units
-        What to read; see `nwb_dcf.read_recording`.
     held_out : float
         Share of the segments that no part of the fit sees, on which its figures are measured.
     name : str, optional
@@ -156,7 +147,8 @@ def fit_nwb(
     progress : callable, optional
         Called with a `nwb_dcf.train.Progress` every few steps.
     **settings
-        ``preset``, and any other setting of `nwb_dcf.config`, by name: ``seed``, ``device``, ``smooth``, ``steps``, ...
+        By name: what to read (``source``, ``bin_width_s``, ``trials``, ..., see `nwb_dcf.config.ReadConfig`),
+        ``preset``, and any other setting of `nwb_dcf.config` (``seed``, ``device``, ``smooth``, ``steps``, ...).
 
     Returns
     -------
@@ -169,8 +161,8 @@ def fit_nwb(
         If the file, the choice or the data cannot be meant; nothing is written then.
     """
     started = time.perf_counter()
-    read, repeats = ReadConfig(source, bin_width_s, trials, align, window, where, units), _Repeats(null, seeds)
-    job = _prepare_job(path, dim, read, held_out, _Target(name, overwrite, output), settings)
+    repeats = _Repeats(null, seeds)
+    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings)
     from .estimator import DCF  # torch is loaded once all that can be refused has been
     from .outcome import make_result
     from .repeats import measure_agreement, measure_null
@@ -201,13 +193,6 @@ def plan_fit(
     path: str | Path,
     dim: int | Literal["auto"] = 3,
     *,
-    source: str | None = None,
-    bin_width_s: float = 0.02,
-    trials: str = "auto",
-    align: str | None = None,
-    window: tuple[float, float] | None = None,
-    where: str | None = None,
-    units: str | tuple[int, ...] | None = None,
     held_out: float = 0.2,
     name: str | None = None,
     overwrite: bool = False,
@@ -219,8 +204,8 @@ def plan_fit(
     **settings: Any,
 ) -> FitPlan:
     """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
-    read, repeats = ReadConfig(source, bin_width_s, trials, align, window, where, units), _Repeats(null, seeds)
-    job = _prepare_job(path, dim, read, held_out, _Target(name, overwrite, output), settings)
+    repeats = _Repeats(null, seeds)
+    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings)
     recording, split = job.recording, job.split
     return FitPlan(
         file=Path(path).name,
@@ -250,12 +235,12 @@ def plan_fit(
 def _prepare_job(
     path: str | Path,
     dim: int | Literal["auto"],
-    read: ReadConfig,
     held_out: float,
     target: _Target,
     settings: dict[str, Any],
 ) -> _Job:
     """Read, and refuse whatever can be refused before training."""
+    read = ReadConfig.make(**{name: settings.pop(name) for name in ReadConfig.names() & settings.keys()})
     preset, wanted = settings.pop("preset", "default"), {**settings, "dim": 1 if dim == "auto" else dim}
     make_config(preset, wanted)  # refuses what cannot be meant before anything is read
     recording = read_recording(path, **asdict(read))

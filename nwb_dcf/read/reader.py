@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from ..config import ReadConfig
-from ..errors import ParameterError
 from .series import read_series
-from .session import open_session
-from .sources import choose_source, describe_sources
+from .session import Session, open_session
+from .sources import Source, choose_source, describe_sources
 from .spikes import read_units
 from .tables import INVALID
 
 
-def read_recording(
-    path: str | Path,
-    source: str | None = None,
-    *,
-    bin_width_s: float = 0.02,
-    trials: str = "auto",
-    align: str | None = None,
-    window: Sequence[float] | None = None,
-    where: str | None = None,
-    units: str | Sequence[int] | None = None,
-) -> xr.Dataset:
+def read_recording(path: str | Path, source: str | None = None, **settings: Any) -> xr.Dataset:
     """Read a recording from an NWB file.
 
     Parameters
@@ -36,19 +25,9 @@ def read_recording(
     source : str, optional
         What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
         is unique in the file. By default the first of units, dF/F, fluorescence and other ROI responses.
-    bin_width_s : float
-        Width of spike count bins in seconds; a series keeps its own samples.
-    trials : str
-        ``"auto"``: the table ``trials`` if its intervals are usable, else the continuous stretches.
-        ``"none"``: the continuous stretches. Else the name or path of a table of intervals.
-    align : str, optional
-        A column of that table with times; segments are then windows around them.
-    window : (float, float), optional
-        Start and stop of those windows in seconds, relative to the times.
-    where : str, optional
-        Which trials: a condition on columns, such as ``"direction == 3 and correct == 1"``.
-    units : str or sequence of int, optional
-        Which units: ids, or a condition on columns, such as ``"location == 'M1'"``.
+    **settings
+        By name, each a field of `nwb_dcf.config.ReadConfig`, which says what it does: ``bin_width_s``, ``trials``,
+        ``align``, ``window``, ``where``, ``units``, ...
 
     Returns
     -------
@@ -63,7 +42,7 @@ def read_recording(
     DataError
         If the values cannot be used: not finite, unsorted spike times, overlapping trials.
     ParameterError
-        If an argument cannot be meant.
+        If a setting is unknown or cannot be meant.
 
     Examples
     --------
@@ -71,25 +50,22 @@ def read_recording(
     >>> recording["data"].dims  # doctest: +SKIP
     ('time', 'unit')
     """
-    if window is not None and len(window) != 2:
-        raise ParameterError(f"window is {tuple(window)}", fix="give two times in seconds, the earlier first")
-    config = ReadConfig(
-        source=source,
-        bin_width_s=bin_width_s,
-        trials=trials,
-        align=align,
-        window=None if window is None else (float(window[0]), float(window[1])),
-        where=where,
-        units=units if units is None or isinstance(units, str) else tuple(int(i) for i in units),
-    )
+    config = ReadConfig.make(source=source, **settings)
     with open_session(path) as session:
         sources = describe_sources(session)
         chosen = choose_source(session, sources, config.source)
-        obj = session.find_object(chosen.path)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
         invalid = session.nwbfile.invalid_times
         if invalid is not None and len(invalid):
             notes.append(f"the file marks {len(invalid)} intervals as invalid ({INVALID}); they are read like the rest")
-        if chosen.kind == "units":
-            return read_units(session, chosen.path, obj, config, notes)
-        return read_series(session, chosen.path, obj, config, notes, kind=chosen.recording_kind)
+        return read_source(session, chosen, config, notes)
+
+
+def read_source(session: Session, source: Source, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+    """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
+    obj = session.find_object(source.path)
+    match source.kind:
+        case "units":
+            return read_units(session, source.path, obj, config, notes)
+        case _:
+            return read_series(session, source.path, obj, config, notes, kind=source.recording_kind)

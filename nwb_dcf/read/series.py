@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,41 +11,10 @@ from ..config import ReadConfig
 from ..errors import DataError, ParameterError
 from ..recording import make_recording
 from .bins import MAX_VALUES
-from .clock import GAP_FACTOR, find_gaps, read_clock
+from .clock import read_clock
 from .provenance import describe_source
-from .segments import Segments, Stretches, choose_segments
+from .runs import MIN_SAMPLES, Runs, cut_clock
 from .session import Session
-
-MIN_SAMPLES = 2
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Runs of successive samples within one segment and without a gap.
-
-    Attributes
-    ----------
-    first, stop : array of int, shape (run,)
-        Samples of each run, as slices.
-    segment : array of int, shape (run,)
-        The segment that each is cut from.
-    start_s, stop_s : array of float64, shape (run,)
-        The interval of each: its segment's, but where a gap cuts it the run's own.
-    n_short : int
-        Runs of a single sample that are not among them.
-    """
-
-    first: np.ndarray
-    stop: np.ndarray
-    segment: np.ndarray
-    start_s: np.ndarray
-    stop_s: np.ndarray
-    n_short: int
-
-    @property
-    def samples(self) -> np.ndarray:
-        """Every sample in order, shape (time,)."""
-        return np.concatenate([np.arange(a, b) for a, b in zip(self.first, self.stop, strict=True)])
 
 
 def read_series(
@@ -87,15 +55,8 @@ def read_series(
     if problem:
         raise DataError(problem, where=where, fix="choose another source with --source")
     time = read_clock(series, series.data.shape[0], where)
-    step_s = float(np.median(np.diff(time)))
-    gaps = find_gaps(time)
-    segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s)
-    runs = cut_runs(time, gaps, segments, step_s)
-    if len(runs.first) == 0:
-        raise DataError(
-            "no segment holds two successive samples", where=where, fix="choose other trials or --trials none"
-        )
-    values = _convert(series, _read_samples(series.data, runs, where), where)
+    cut = cut_clock(session, config, time, where)
+    values = _convert(series, _read_samples(series.data, cut.runs, where), where)
     varies = values.max(axis=0) != values.min(axis=0)  # NaN varies: validate_recording says where it is
     dim, ids = channel_ids(series, values.shape[1])
     left_out: list[dict[str, object]] = [
@@ -104,24 +65,20 @@ def read_series(
     ]
     if not varies.any():
         raise DataError(f"every {dim} is constant in the samples read", where=where, fix="choose another source")
-    notes = [*notes, *segments.notes, *_say_gaps(gaps, step_s, runs)]
+    notes = [*notes, *cut.notes]
     if left_out:
         notes.append(f"{len(left_out)} of {len(ids)} {dim}s left out as constant")
     values = values[:, varies]
     return make_recording(
         values,
-        time[runs.samples],
+        cut.time,
         channel_dim=dim,
         channel=np.asarray(ids)[varies],
-        segment_index=np.repeat(np.arange(len(runs.first)), runs.stop - runs.first),
-        segment_start=runs.start_s,
-        segment_stop=runs.stop_s,
-        segment_row=segments.row[runs.segment],
-        trial_columns={name: column[runs.segment] for name, column in segments.columns.items()},
+        **cut.describe_segments(),
         units=name_unit(series, values),
         kind=kind,
         source=describe_source(session, path, series, np.flatnonzero(varies)),
-        left_out=[*left_out, *segments.left_out],
+        left_out=[*left_out, *cut.segments.left_out],
         notes=notes,
     )
 
@@ -164,48 +121,6 @@ def name_unit(series: Any, values: np.ndarray) -> str:
     return unit
 
 
-def cut_runs(time: np.ndarray, gaps: np.ndarray, segments: Segments, step_s: float) -> Runs:
-    """Cut samples into runs: a segment holds ``start <= t < stop``, and no run crosses a gap.
-
-    Parameters
-    ----------
-    time : array of float64, shape (sample,)
-        Seconds, increasing.
-    gaps : array of int
-        Samples that follow a gap.
-    segments : Segments
-        Intervals to read.
-    step_s : float
-        Median step; rounding of a millionth of it is tolerated at the edges.
-
-    Returns
-    -------
-    Runs
-        Those of two samples or more.
-    """
-    edge = 1e-6 * step_s + 4 * float(np.spacing(np.abs(time).max()))
-    found: list[tuple[int, int, int, float, float]] = []
-    n_short = 0
-    for i, (start, stop) in enumerate(zip(segments.start, segments.stop, strict=True)):
-        a, b = np.searchsorted(time, [start - edge, stop - edge])
-        cuts = gaps[(gaps > a) & (gaps < b)]
-        for first, last in zip([a, *cuts], [*cuts, b], strict=True):
-            if last - first < MIN_SAMPLES:
-                n_short += int(last > first)
-                continue
-            run_start = start if first == a else time[first]
-            run_stop = stop if last == b else time[last - 1] + step_s
-            found.append((int(first), int(last), i, float(run_start), float(run_stop)))
-    columns = list(zip(*found, strict=True)) if found else [()] * 5
-    first, stop, segment = (np.array(column, dtype=np.int64) for column in columns[:3])
-    return Runs(first, stop, segment, np.array(columns[3], float), np.array(columns[4], float), n_short)
-
-
-def _find_stretches(time: np.ndarray, gaps: np.ndarray, step_s: float) -> Stretches:
-    first, last = np.append(0, gaps), np.append(gaps, len(time)) - 1
-    return Stretches(time[first], time[last] + step_s)
-
-
 def _read_samples(data: Any, runs: Runs, where: str) -> np.ndarray:
     """Read the samples of all runs, shape (time, channel), in the smallest safe float type."""
     n_samples = int((runs.stop - runs.first).sum())
@@ -242,15 +157,3 @@ def _convert(series: Any, values: np.ndarray, where: str) -> np.ndarray:
     if np.all(factor == 1) and offset == 0:
         return values
     return np.asarray((values * factor + offset).astype(values.dtype))
-
-
-def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs) -> list[str]:
-    notes = []
-    if len(gaps):
-        notes.append(
-            f"the clock has {len(gaps)} gaps (steps above {GAP_FACTOR} times the median of {step_s:.4g} s): "
-            "no segment crosses them"
-        )
-    if runs.n_short:
-        notes.append(f"{runs.n_short} single samples between gaps left out")
-    return notes

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from nwb_dcf.read.bins import count_spikes, make_bins, observed_share
 from nwb_dcf.read.clock import find_gaps
+from nwb_dcf.read.runs import cut_runs
 from nwb_dcf.read.segments import Segments
-from nwb_dcf.read.series import cut_runs
 
 # Times are whole milliseconds, so that spikes often lie at an edge.
 MS = st.integers(0, 4000)

@@ -1,98 +1,22 @@
-"""The settings of every stage: frozen, checked when made, stored whole in the result.
-
-Starting values are those of the method's measurements; the presets ``paper`` (sections 2 to 3 of
-Wei et al. 2026 as written) and ``authors`` (as their research code ran) are settings of the same
-code.
-"""
+"""The settings of preparation, model and training, and all of a fit's together."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
-from .errors import ParameterError
-
-T = TypeVar("T")
-
-
-def _require(condition: bool, what: str, fix: str = "") -> None:
-    if not condition:
-        raise ParameterError(what, fix=fix or None)
-
-
-def _require_number(name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False) -> None:
-    ok = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    ok = ok and (value > low if open_low else value >= low) and value <= high
-    bounds = f"{'above' if open_low else 'at least'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
-    _require(ok, f"{name} is {value!r}", f"give a number {bounds}")
-
-
-def _require_whole(name: str, value: Any, *, low: int, high: int = 2**62) -> None:
-    ok = isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= int(value) <= high
-    _require(ok, f"{name} is {value!r}", f"give a whole number, {low} or more")
-
-
-def _use_plain_numbers(config: Any) -> None:
-    """Turn NumPy's numbers into Python's, which JSON knows."""
-    for field_ in dataclasses.fields(config):
-        value = getattr(config, field_.name)
-        if hasattr(value, "dtype") and hasattr(value, "item"):
-            object.__setattr__(config, field_.name, value.item())
-
-
-def _require_flag(name: str, value: Any) -> None:
-    _require(isinstance(value, bool), f"{name} is {value!r}", "give True or False")
-
-
-def _require_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    _require(value in choices, f"{name} is {value!r}", f"choose one of {', '.join(map(str, choices))}")
-
-
-def _from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
-    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - known)
-    _require(
-        not unknown, f"{cls.__name__} has no setting {', '.join(unknown)}", f"known are {', '.join(sorted(known))}"
-    )
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return cls(**tuples)
-
-
-@dataclass(frozen=True)
-class ReadConfig:
-    """What to read from the file; see `nwb_dcf.read_recording`."""
-
-    source: str | None = None
-    bin_width_s: float = 0.02
-    trials: str = "auto"
-    align: str | None = None
-    window: tuple[float, float] | None = None
-    where: str | None = None
-    units: str | tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        _use_plain_numbers(self)
-        _require_number("bin width", self.bin_width_s, low=0, open_low=True)
-        if self.window is not None:
-            _require(
-                len(self.window) == 2 and all(map(math.isfinite, self.window)) and self.window[0] < self.window[1],
-                f"window is {self.window}",
-                "give two times in seconds, the earlier first",
-            )
-        _require(
-            (self.align is None) == (self.window is None),
-            "align and window belong together",
-            "give both --align COLUMN and --window A B",
-        )
-        _require(
-            not (self.trials == "none" and (self.align or self.where)),
-            "trials is 'none', yet align or where selects trials",
-            "name an interval table with --trials TABLE",
-        )
+from .checks import (
+    build_from_dict,
+    require,
+    require_choice,
+    require_flag,
+    require_number,
+    require_whole,
+    use_plain_numbers,
+)
+from .read import ReadConfig
 
 
 @dataclass(frozen=True)
@@ -104,11 +28,11 @@ class PrepareConfig:
     scale: Literal["global", "soft", "zscore", "none"] = "global"
 
     def __post_init__(self) -> None:
-        _use_plain_numbers(self)
-        _require_choice("transform", self.transform, ("auto", "sqrt", "none"))
-        _require_choice("scale", self.scale, ("global", "soft", "zscore", "none"))
+        use_plain_numbers(self)
+        require_choice("transform", self.transform, ("auto", "sqrt", "none"))
+        require_choice("scale", self.scale, ("global", "soft", "zscore", "none"))
         if self.smooth != "auto":
-            _require_number("smooth", self.smooth, low=0)
+            require_number("smooth", self.smooth, low=0)
 
 
 @dataclass(frozen=True)
@@ -151,37 +75,37 @@ class ModelConfig:
     solver_steps: int = 16
 
     def __post_init__(self) -> None:
-        _use_plain_numbers(self)
+        use_plain_numbers(self)
         for name in ("dim", "width", "depth", "encoder_width", "encoder_depth", "solver_steps"):
-            _require_whole(name, getattr(self, name), low=1)
+            require_whole(name, getattr(self, name), low=1)
         for name in ("linear_encoder", "joined", "masked_endpoints", "conditioned", "closed_form"):
-            _require_flag(name, getattr(self, name))
+            require_flag(name, getattr(self, name))
         for name in ("history", "window", "patch"):
-            _require_whole(name, getattr(self, name), low=0)
-        _require_number("encoder_dropout", self.encoder_dropout, low=0, high=0.9)
-        _require_number("momentum", self.momentum, low=0, high=0.9999)
-        _require_choice("network", self.network, ("auto", "mlp", "unet"))
-        _require(
+            require_whole(name, getattr(self, name), low=0)
+        require_number("encoder_dropout", self.encoder_dropout, low=0, high=0.9)
+        require_number("momentum", self.momentum, low=0, high=0.9999)
+        require_choice("network", self.network, ("auto", "mlp", "unet"))
+        require(
             isinstance(self.channels, tuple) and len(self.channels) > 0,
             f"channels is {self.channels!r}",
             "give the channels of each level, as (16, 32, 64)",
         )
         for n in self.channels:
-            _require_whole("channels", n, low=1)
+            require_whole("channels", n, low=1)
         if self.k_max is not None:
-            _require_whole("k_max", self.k_max, low=0)
-            _require(
+            require_whole("k_max", self.k_max, low=0)
+            require(
                 self.k_max == 0 or self.k_max >= self.dim,
                 f"k_max is {self.k_max} and dim {self.dim}",
                 "give k_max >= dim",
             )
-        _require_choice("history_start", self.history_start, ("repeat", "drop"))
-        _require_choice("start", self.start, ("pca", "random"))
-        _require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))
-        _require_choice("solver", self.solver, ("midpoint", "dopri5"))
-        _require_choice("decoder", self.decoder, ("mean", "flow"))
-        _require_number("noise", self.noise, low=0)
-        _require(
+        require_choice("history_start", self.history_start, ("repeat", "drop"))
+        require_choice("start", self.start, ("pca", "random"))
+        require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))
+        require_choice("solver", self.solver, ("midpoint", "dopri5"))
+        require_choice("decoder", self.decoder, ("mean", "flow"))
+        require_number("noise", self.noise, low=0)
+        require(
             not (self.closed_form and (self.noise == 0 or self.noise_scale == "absolute")),
             "the closed-form part of u needs noise relative to each axis",
             "set noise above 0 and noise_scale='relative', or closed_form=False",
@@ -222,21 +146,21 @@ class TrainConfig:
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
 
     def __post_init__(self) -> None:
-        _use_plain_numbers(self)
+        use_plain_numbers(self)
         for name, low in (("seed", 0), ("steps", 1), ("batch", 1), ("prefix_ramp", 0), ("align_steps", 0)):
-            _require_whole(name, getattr(self, name), low=low)
+            require_whole(name, getattr(self, name), low=low)
         for name in ("prefix_per_sample", "early_stopping", "ema_encoder", "jointly"):
-            _require_flag(name, getattr(self, name))
+            require_flag(name, getattr(self, name))
         for name in ("rate", "encoder_rate", "align_rate"):
-            _require_number(name, getattr(self, name), low=0, open_low=True)
+            require_number(name, getattr(self, name), low=0, open_low=True)
         for name in ("weight_decay", "clip", "alpha", "beta", "eta", "gamma"):
-            _require_number(name, getattr(self, name), low=0)
+            require_number(name, getattr(self, name), low=0)
         for name in ("ema", "prefix_at_dim", "tau_in_angle", "tau_at_zero", "v_tau_at_zero"):
-            _require_number(name, getattr(self, name), low=0, high=1)
-        _require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
-        _require_number("held_out", self.held_out, low=0, high=0.9)
-        _require_choice("schedule", self.schedule, ("cosine", "constant"))
-        _require(
+            require_number(name, getattr(self, name), low=0, high=1)
+        require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
+        require_number("held_out", self.held_out, low=0, high=0.9)
+        require_choice("schedule", self.schedule, ("cosine", "constant"))
+        require(
             isinstance(self.device, str)
             and (self.device in ("auto", "cpu", "cuda", "mps") or self.device.startswith("cuda:")),
             f"device is {self.device!r}",
@@ -282,5 +206,5 @@ class FitConfig:
         }
         for name, stage in stages.items():
             if parts.get(name) is not None:
-                parts[name] = _from_dict(stage, parts[name])
-        return _from_dict(cls, parts)
+                parts[name] = build_from_dict(stage, parts[name])
+        return build_from_dict(cls, parts)

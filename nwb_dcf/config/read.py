@@ -1,0 +1,79 @@
+"""What to read from a file, and how."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+from .checks import build_from_dict, require, require_number, use_plain_numbers
+
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """What to read from a file: the settings of `nwb_dcf.read_recording`.
+
+    Parameters
+    ----------
+    source : str, optional
+        ``"units"``, the path of an object, or a name that is unique in the file. By default the first kind that the
+        file has; the recording's notes say why.
+    bin_width_s : float
+        Width of spike count bins in seconds; a series keeps its own samples.
+    trials : str
+        ``"auto"``: the table ``trials`` if its intervals are usable, else the continuous stretches.
+        ``"none"``: the continuous stretches. Else the name or path of a table of intervals.
+    align : str, optional
+        A column of that table with times; segments are then windows around them.
+    window : (float, float), optional
+        Start and stop of those windows in seconds, relative to the times.
+    where : str, optional
+        Which trials: a condition on columns, such as ``"direction == 3 and correct == 1"``.
+    units : str or tuple of int, optional
+        Which units: ids, or a condition on columns, such as ``"location == 'M1'"``.
+    """
+
+    source: str | None = None
+    bin_width_s: float = 0.02
+    trials: str = "auto"
+    align: str | None = None
+    window: tuple[float, float] | None = None
+    where: str | None = None
+    units: str | tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        use_plain_numbers(self)
+        require_number("bin width", self.bin_width_s, low=0, open_low=True)
+        if self.window is not None:
+            require(
+                len(self.window) == 2 and all(map(math.isfinite, self.window)) and self.window[0] < self.window[1],
+                f"window is {self.window}",
+                "give two times in seconds, the earlier first",
+            )
+        require(
+            (self.align is None) == (self.window is None),
+            "align and window belong together",
+            "give both --align COLUMN and --window A B",
+        )
+        require(
+            not (self.trials == "none" and (self.align or self.where)),
+            "trials is 'none', yet align or where selects trials",
+            "name an interval table with --trials TABLE",
+        )
+
+    @classmethod
+    def make(cls, **settings: Any) -> Self:
+        """Make a config of `settings`, sequences of any kind for tuples.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown or a value cannot be meant.
+        """
+        return build_from_dict(cls, {k: v.tolist() if hasattr(v, "tolist") else v for k, v in settings.items()})
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Names of the settings."""
+        return frozenset(field.name for field in dataclasses.fields(cls))
