@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 from measures import measure_agreement, measure_flows, measure_ring, score_fit
-from methods import CODE_ALONE, RANDOM_START, Method, find_methods, fit_dcf
+from methods import CODE_ALONE, PERCEPTRON, RANDOM_START, Method, find_methods, fit_dcf
 from rows import ROWS, Row, read_rows
 from sets import SETS, Benchmark, resample_segments, thin_counts
 from tqdm import tqdm
 
-from nwb_dcf.recording import is_count
+from nwb_dcf.recording import frame_shape, is_count
 
 FIRST_SEED = 100  # settings were chosen on lower ones
 AGREEMENT_SEEDS = 1  # axes are compared, and recorded counts thinned, for so many of the seeds
@@ -61,7 +61,9 @@ def compare(benchmark: Benchmark, method: Method, task: str, quick: bool) -> dic
 def list_tasks(benchmark: Benchmark, methods: list[Method], agreement: bool) -> Iterator[tuple[Method, str]]:
     """Which tasks there are for one split: quick ones first."""
     recorded_counts = is_count(benchmark.training) and not benchmark.find_truth
-    yield from ((method, "fit") for method in methods)
+    images = frame_shape(benchmark.training) is not None
+    yield from ((method, "fit") for method in methods if images or method.name != PERCEPTRON)
+    methods = [method for method in methods if method.name != PERCEPTRON]
     if recorded_counts and agreement:
         yield from ((method, "thinned") for method in methods if method.name != "CEBRA-Time")
     if agreement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ MORE = 2  # axes beyond dim, where axes are compared
 QUICK = {"steps": 40, "align_steps": 40}
 RANDOM_START = {"start": "random"}  # L, d and mu are learned from nothing
 CODE_ALONE = {"beta": 0.0}  # where only axes are compared: no v
+PERCEPTRON = "DCF, perceptron"  # on images, beside the U-Net: what --network mlp gives
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class Method:
 
 def find_methods() -> list[Method]:
     """List every method that is installed, PCA first and DCF last."""
-    return [*(Method(r.name, _wrap(r), r.learned) for r in find_rivals()), Method("DCF", fit_dcf, learned=True)]
+    rivals = [Method(r.name, _wrap(r), r.learned) for r in find_rivals()]
+    perceptron = Method(PERCEPTRON, functools.partial(fit_dcf, network="mlp"), learned=True)
+    return [*rivals, perceptron, Method("DCF", fit_dcf, learned=True)]
 
 
 def fit_dcf(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool, **others: Any) -> Fit:

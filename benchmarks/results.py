@@ -39,11 +39,38 @@ def describe_machine() -> str:
     )
 
 
-def write_section(table: Table) -> None:
-    """Put `table` into RESULTS.md in place of the section of the same title."""
+def write_section(table: Table, *, keep_lines: bool = False) -> None:
+    """Put `table` into RESULTS.md in place of the section of the same title, or behind all others.
+
+    Parameters
+    ----------
+    table : Table
+    keep_lines : bool
+        Keep the lines of the old section whose first cell is in none of the new rows: of sets not run again.
+    """
     head, *sections = RESULTS.read_text().split("\n## ") if RESULTS.exists() else ["# Results\n"]
-    kept = [f"## {section.strip()}\n" for section in sections if section.split("\n", 1)[0] != table.title]
-    RESULTS.write_text("\n".join([head.strip() + "\n", *kept, table.to_markdown()]))
+    titles = [section.split("\n", 1)[0] for section in sections]
+    written = table.to_markdown()
+    if table.title in titles:
+        place = titles.index(table.title)
+        if keep_lines:
+            written = _add_lines(written, sections[place], {_show(next(iter(row.values()))) for row in table.rows})
+        sections[place] = written.removeprefix("## ")
+    else:
+        sections.append(written.removeprefix("## "))
+    RESULTS.write_text("\n".join([head.strip() + "\n", *(f"## {section.strip()}\n" for section in sections)]))
+
+
+def _add_lines(written: str, old: str, names: set[str]) -> str:
+    """Add the lines of an `old` table that are about none of `names`, in alphabetical order with the new ones."""
+    lines = written.rstrip().split("\n")
+    first = next(i for i, line in enumerate(lines) if line.startswith("| ---")) + 1
+    header = lines[first - 2]
+    table = [line for line in old.split("\n") if line.startswith("| ")]
+    if not table or table[0] != header:  # other columns: its lines mean something else
+        return written
+    kept = [line for line in table[2:] if line.split(" | ")[0].removeprefix("| ") not in names]
+    return "\n".join([*lines[:first], *sorted([*lines[first:], *kept]), ""])
 
 
 def _show(value: object) -> str:
