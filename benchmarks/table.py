@@ -161,12 +161,13 @@ def main() -> None:
     paths = arguments.rows or sorted(p for p in ROWS.glob("*.jsonl") if not p.stem.endswith("-quick"))
     rows = read_rows(paths)
     names = dict.fromkeys(row.name for row in rows)
-    tables = [*(tabulate_set(name, rows) for name in names), *([tabulate_ring(rows)] if "ball" in names else [])]
-    over_sets = [tabulate_goals(rows), tabulate_rollouts(rows)]
-    for table in [*over_sets, *tables]:
+    tables = [tabulate_goals(rows), *(tabulate_set(name, rows) for name in names), tabulate_rollouts(rows)]
+    if "ball" in names:
+        tables.append(tabulate_ring(rows))
+    for table in tables:
         print(table.to_markdown())
         if arguments.write:
-            write_section(table, keep_lines=table in over_sets)  # the lines of sets that have no rows here stay
+            write_section(table, keep_lines=True)  # what has no rows here stays
     for row in rows:
         if "failed" in row.figures:
             print(f"failed: {row.name}, seed {row.seed}, {row.method}, {row.task}: {row.figures['failed']}")
