@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import SourceError
+from .choice import choose_source
+from .families import group_families
 from .segments import Stretches, find_problem
 from .session import OWN_MODULE, Session, open_session
-from .sources import Source, choose_source, describe_sources, group_families
+from .sources import Source, describe_sources
 from .tables import list_tables
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import xarray as xr
 
 from ..config import ReadConfig
+from .choice import choose_source
 from .series import read_series
 from .session import Session, open_session
-from .sources import Source, choose_source, describe_sources
+from .sources import Source, describe_sources
 from .spikes import read_units
 from .tables import INVALID
 

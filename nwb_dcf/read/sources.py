@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +14,7 @@ from pynwb.image import ImageSeries
 from pynwb.misc import Units
 from pynwb.ophys import DfOverF, Fluorescence, RoiResponseSeries
 
-from ..errors import DataError, SourceError
+from ..errors import DataError
 from .clock import peek_clock
 from .series import check_data
 from .session import Session
@@ -24,17 +22,9 @@ from .session import Session
 DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi")
 """Kinds that are fitted without being named, the first of them that the file has."""
 
-FIRST = {
-    "units": "units with spikes",
-    "dff": "dF/F",
-    "fluorescence": "fluorescence, but no spikes and no dF/F",
-    "roi": "ROI responses, but no spikes, dF/F or fluorescence",
-}
-
 LATER_KINDS = ("family", "pose", "video", "imaging")
 """Kinds that are recognised, and that this version cannot fit."""
 
-FAMILY_SIZE = 4
 NOT_YET = "not yet fitted by this version"
 
 
@@ -103,121 +93,11 @@ def describe_sources(session: Session) -> list[Source]:
             sources.append(
                 Source("pose", path, obj.neurodata_type, shape, problem=NOT_YET, why="name one of its series")
             )
-    return sorted(sources, key=lambda source: (_rank(source), source.path))
+    return sorted(sources, key=lambda source: (rank(source), source.path))
 
 
-def choose_source(session: Session, sources: Sequence[Source], name: str | None) -> Source:
-    """Return the source called `name`, or the one that is fitted by default.
-
-    Parameters
-    ----------
-    session : Session
-        The open file, for errors.
-    sources : sequence of Source
-        As `describe_sources` gives them.
-    name : str or None
-        ``"units"``, a path, a name that is unique in the file, or None.
-
-    Raises
-    ------
-    SourceError
-        If there is none, more than one, or it cannot be fitted.
-    """
-    if name is None:
-        return _choose_default(session, sources)
-    exact = [source for source in sources if source.path in (name, f"/{name}")]
-    found = exact or [source for source in sources if source.name == name]
-    if len(found) > 1:
-        raise SourceError(
-            f"{len(found)} objects are called {name!r}",
-            where=str(session.path),
-            fix=f"give the path of one of them: {', '.join(source.path for source in found)}",
-        )
-    families = [source for source in group_families(sources) if source.kind == "family"]
-    found = found or [source for source in families if name in (source.path, source.name)]
-    if not found:
-        raise SourceError(f"there is no source {name!r}", where=str(session.path), fix=_list_names(sources))
-    if found[0].problem == NOT_YET:  # any other problem is told by the reader, with what to do about it
-        raise SourceError(
-            f"this {found[0].neurodata_type} cannot be fitted: {found[0].problem}",
-            where=session.where(found[0].path),
-            fix=_list_names([source for source in sources if source.path not in (found[0].path, *found[0].members)]),
-        )
-    return dataclasses.replace(found[0], why="as named")
-
-
-def group_families(sources: Sequence[Source]) -> list[Source]:
-    """Put one-column series that differ in a number at the end of their name into one family."""
-    families: dict[tuple[str, str, tuple[int, ...]], list[Source]] = {}
-    for source in sources:
-        number = re.search(r"\d+$", source.path)
-        if number and source.kind == "series" and len(source.shape) == 1:
-            key = (source.path[: number.start()], source.neurodata_type, source.shape)
-            families.setdefault(key, []).append(source)
-    grouped = list(sources)
-    for (stem, kind, shape), members in families.items():
-        if len(members) < FAMILY_SIZE:
-            continue
-        grouped = [source for source in grouped if source not in members]
-        grouped.append(
-            dataclasses.replace(
-                members[0],
-                kind="family",
-                path=f"{stem}*",
-                neurodata_type=f"{len(members)} {kind}",
-                shape=(shape[0], len(members)),
-                problem=NOT_YET,
-                why="a family of one-column series; name one of them",
-                members=tuple(member.path for member in members),
-            )
-        )
-    return sorted(grouped, key=lambda source: (_rank(source), source.path))
-
-
-def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
-    for kind in DEFAULT_KINDS:
-        usable = [source for source in sources if source.kind == kind and not source.problem]
-        if usable:
-            others = [source.path for source in usable[1:]]
-            why = f"no source was named, and this file has {FIRST[kind]}"
-            if others:
-                why += f", this one first by name; --source chooses another: {', '.join(others)}"
-            passed = [f"{s.path} ({s.problem})" for s in sources if s.kind in DEFAULT_KINDS and s.problem]
-            if passed:
-                why += f"; passed over: {', '.join(passed)}"
-            return dataclasses.replace(usable[0], why=why)
-    raise SourceError(
-        "nothing here is fitted by default: no units with spikes, no ROI responses",
-        where=str(session.path),
-        fix=_list_names(sources),
-    )
-
-
-def _list_names(sources: Sequence[Source], limit: int = 8) -> str:
-    """Say what the file holds and how to name it."""
-    grouped = group_families(sources)
-    usable = [source for source in grouped if not source.problem]
-    others = [source for source in grouped if source.problem]
-    says = []
-    if usable:
-        short = [source.name if sum(s.name == source.name for s in sources) == 1 else source.path for source in usable]
-        listed = [
-            f"{_quote(name)} ({source.neurodata_type}, shape {source.shape})"
-            for name, source in zip(short[:limit], usable, strict=False)
-        ]
-        more = f" and {len(usable) - limit} more (nwb-dcf info lists them)" if len(usable) > limit else ""
-        says.append(f"name one with --source: {', '.join(listed)}{more}")
-    if others:
-        listed = [f"{source.path} ({source.kind}: {source.problem})" for source in others[:limit]]
-        says.append(f"also here: {', '.join(listed)}")
-    return "; ".join(says) or "the file holds no other units or TimeSeries: give another file"
-
-
-def _quote(name: str) -> str:
-    return f"'{name}'" if " " in name else name
-
-
-def _rank(source: Source) -> int:
+def rank(source: Source) -> int:
+    """Place of a source's kind in the order in which they are listed and chosen."""
     order = (*DEFAULT_KINDS, *LATER_KINDS, "lfp", "neuropil", "series")
     return order.index(source.kind)
 
