@@ -18,7 +18,7 @@ from .simulate import simulate_lorenz
 from .store import write_session
 
 if TYPE_CHECKING:
-    from .train import Progress
+    from .progress import Progress
 
 FILE = "nwb_dcf_demo.nwb"
 
@@ -68,7 +68,7 @@ def run_demo(
     seed : int
         Of the simulation and of the fit.
     progress : callable, optional
-        Called with a `nwb_dcf.train.Progress` every few steps.
+        Called with a `nwb_dcf.progress.Progress` every few steps.
 
     Returns
     -------

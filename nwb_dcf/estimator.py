@@ -20,7 +20,7 @@ from .recording import flatten_frames, name_kind
 from .rollout import Plan, Starts, simulate
 
 if TYPE_CHECKING:
-    from .train.loop import Progress
+    from .progress import Progress
 
 
 @dataclass(eq=False, repr=False)
@@ -53,7 +53,7 @@ class DCF(Persistent):
     settings : mapping, optional
         Any other setting of the three configurations, by name.
     progress : callable, optional
-        Called with a `nwb_dcf.train.Progress` every few steps.
+        Called with a `nwb_dcf.progress.Progress` every few steps.
     keep_partial : bool
         Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
 

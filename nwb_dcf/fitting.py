@@ -20,10 +20,11 @@ from .model.coupling import PrincipalAxes
 from .model.dcf import DCFModel
 from .model.dynamical_flow import RidgeStartDynamics
 from .prepare import Preparation, check_size, fit_preparation
+from .progress import Progress
 from .recording import frame_dims, frame_shape, median_step_s
 from .split import split_recording
 from .start import choose_device, make_heads, start_dynamics, start_model, tabulate_frames
-from .train import FrameTable, LossCurve, Progress, Trained, train_model
+from .train import FrameTable, LossCurve, Trained, train_model
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people

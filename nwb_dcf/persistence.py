@@ -17,8 +17,8 @@ from .presets import make_config
 from .weights import pack_weights, unpack_weights
 
 if TYPE_CHECKING:
+    from .progress import Progress
     from .result import DCFResult
-    from .train.loop import Progress
 
 NOT_SETTINGS = ("preset", "settings", "progress", "keep_partial")
 

@@ -26,7 +26,7 @@ from .split import Split, split_recording
 from .store import check_writable, write_result
 
 if TYPE_CHECKING:
-    from .train import Progress
+    from .progress import Progress
 
 GAP_S = 1.0  # least time between training and held-out blocks of one long segment
 
@@ -145,7 +145,7 @@ def fit_nwb(
     keep_partial : bool
         After Ctrl-C write the fit as far as it came.
     progress : callable, optional
-        Called with a `nwb_dcf.train.Progress` every few steps.
+        Called with a `nwb_dcf.progress.Progress` every few steps, of training as of reading a video.
     **settings
         By name: what to read (``source``, ``bin_width_s``, ``trials``, ..., see `nwb_dcf.config.ReadConfig`),
         ``preset``, and any other setting of `nwb_dcf.config` (``seed``, ``device``, ``smooth``, ``steps``, ...).
@@ -162,7 +162,7 @@ def fit_nwb(
     """
     started = time.perf_counter()
     repeats = _Repeats(null, seeds)
-    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings)
+    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
     from .estimator import DCF  # torch is loaded once all that can be refused has been
     from .outcome import make_result
     from .repeats import measure_agreement, measure_null
@@ -205,7 +205,7 @@ def plan_fit(
 ) -> FitPlan:
     """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
     repeats = _Repeats(null, seeds)
-    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings)
+    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
     recording, split = job.recording, job.split
     return FitPlan(
         file=Path(path).name,
@@ -238,12 +238,13 @@ def _prepare_job(
     held_out: float,
     target: _Target,
     settings: dict[str, Any],
+    progress: Callable[[Progress], None] | None,
 ) -> _Job:
     """Read, and refuse whatever can be refused before training."""
     read = ReadConfig.make(**{name: settings.pop(name) for name in ReadConfig.names() & settings.keys()})
     preset, wanted = settings.pop("preset", "default"), {**settings, "dim": 1 if dim == "auto" else dim}
     make_config(preset, wanted)  # refuses what cannot be meant before anything is read
-    recording = read_recording(path, **asdict(read))
+    recording = read_recording(path, **asdict(read), progress=progress)
     config = make_config(preset, wanted, kind=name_kind(recording))
     check_size(recording, config.model.dim)
     gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))

@@ -21,7 +21,7 @@ from .recording import flatten_frames, select_segments
 from .split import cut_pieces
 
 if TYPE_CHECKING:
-    from .train import Progress
+    from .progress import Progress
 
 SURVIVES = "each segment keeps every channel's mean, so that what channels share from trial to trial survives the shift"
 

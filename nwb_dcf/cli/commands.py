@@ -111,7 +111,9 @@ def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) ->
     # What was not said is left to the package, whose defaults depend on the data and the preset.
     given = {name: value for name, value in options.items() if value is not None}
     if dry_run:
-        _print(nwb_dcf.plan_fit(file, **given).to_dict(), describe_plan, as_json, quiet)
+        with TrainingBar(hidden=quiet) as bar:
+            plan = nwb_dcf.plan_fit(file, progress=bar, **given)
+        _print(plan.to_dict(), describe_plan, as_json, quiet)
         return 0
     with TrainingBar(hidden=quiet) as bar:
         result = nwb_dcf.fit_nwb(file, progress=bar, **given)

@@ -1,4 +1,4 @@
-"""A bar on stderr, with the loss and the time left, for as long as a fit trains."""
+"""A bar on stderr, with the loss and the time left, for as long as something is read or trained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from nwb_dcf.train import Progress
+    from nwb_dcf.progress import Progress
 
 
 class TrainingBar:
@@ -32,9 +32,14 @@ class TrainingBar:
             self._stage = progress.stage
             # disable=None: only where stderr is a terminal
             self._bar = tqdm(
-                total=progress.steps, desc=progress.stage, unit="step", disable=self.hidden or None, dynamic_ncols=True
+                total=progress.steps,
+                desc=progress.stage,
+                unit=progress.unit,
+                disable=self.hidden or None,
+                dynamic_ncols=True,
             )
-        self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
+        if progress.loss is not None:
+            self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
         self._bar.update(progress.step - self._bar.n)
 
     def __enter__(self) -> Self:

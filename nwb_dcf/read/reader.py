@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from ..config import ReadConfig
+from ..progress import Listener
 from .choice import choose_source
 from .series import read_series
 from .session import Session, open_session
@@ -16,7 +17,9 @@ from .spikes import read_units
 from .tables import INVALID
 
 
-def read_recording(path: str | Path, source: str | None = None, **settings: Any) -> xr.Dataset:
+def read_recording(
+    path: str | Path, source: str | None = None, *, progress: Listener | None = None, **settings: Any
+) -> xr.Dataset:
     """Read a recording from an NWB file.
 
     Parameters
@@ -26,6 +29,8 @@ def read_recording(path: str | Path, source: str | None = None, **settings: Any)
     source : str, optional
         What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
         is unique in the file. By default the first of units, dF/F, fluorescence and other ROI responses.
+    progress : callable, optional
+        Called with a `nwb_dcf.progress.Progress` while long sources are read.
     **settings
         By name, each a field of `nwb_dcf.config.ReadConfig`, which says what it does: ``bin_width_s``, ``trials``,
         ``align``, ``window``, ``where``, ``units``, ...
@@ -59,10 +64,12 @@ def read_recording(path: str | Path, source: str | None = None, **settings: Any)
         invalid = session.nwbfile.invalid_times
         if invalid is not None and len(invalid):
             notes.append(f"the file marks {len(invalid)} intervals as invalid ({INVALID}); they are read like the rest")
-        return read_source(session, chosen, config, notes)
+        return read_source(session, chosen, config, notes, progress)
 
 
-def read_source(session: Session, source: Source, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+def read_source(
+    session: Session, source: Source, config: ReadConfig, notes: list[str], progress: Listener | None = None
+) -> xr.Dataset:
     """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
     obj = session.find_object(source.path)
     match source.kind:

@@ -18,6 +18,7 @@ from ..config import TrainConfig
 from ..errors import TrainingError
 from ..model.dcf import DCFModel
 from ..model.nested_dropout import ramp_prefix_p
+from ..progress import Progress
 from .context import ContextHeads
 from .curve import LossCurve
 from .judge import PARTS, Judge, Weights, copy_weights
@@ -27,27 +28,6 @@ from .windows import FrameTable, WindowSampler
 REPORT_EVERY = 25
 N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
 WARM_UP = 20  # steps over which the rate rises
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a progress callback is told.
-
-    Attributes
-    ----------
-    stage : str
-        ``"choosing steps"`` or ``"training"``, and of what: ``"training (dynamics)"``; repeats of a fit say which one
-        before it, as in ``"null 1 of 5: training (dynamics)"``.
-    step, steps : int
-        Step reached and steps planned.
-    loss : float
-        Total loss of the last batch.
-    """
-
-    stage: str
-    step: int
-    steps: int
-    loss: float
 
 
 @dataclass(frozen=True)

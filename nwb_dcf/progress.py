@@ -1,0 +1,33 @@
+"""What a progress callback is told, by reading as by training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage of the work has come.
+
+    Attributes
+    ----------
+    stage : str
+        ``"choosing steps"`` or ``"training"``, and of what: ``"training (dynamics)"``; repeats of a fit say which one
+        before it, as in ``"null 1 of 5: training (dynamics)"``. Of reading: ``"reading session.mp4"``.
+    step, steps : int
+        Step reached and steps planned.
+    loss : float or None
+        Total loss of the last batch; None where nothing is trained.
+    unit : str
+        What a step is: ``"step"`` of training, ``"frame"`` of a video.
+    """
+
+    stage: str
+    step: int
+    steps: int
+    loss: float | None = None
+    unit: str = "step"
+
+
+Listener = Callable[[Progress], None]
