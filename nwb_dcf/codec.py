@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .model.dcf import DCFModel
 from .model.rollout import draw_start_noise, place_states, roll_out
@@ -57,6 +57,16 @@ class Codec:
         table, codes = self._tabulate(x, segment, time)
         rows = torch.arange(len(codes), device=codes.device)
         return self._run(lambda part: self.model.find_velocity(codes[table.window(part)], k), rows)
+
+    def find_held_velocity(self, codes: np.ndarray) -> np.ndarray:
+        """v at tau = 0, s = 0 at codes (n, k) that have stood still for the whole history, (n, k), per median step."""
+        lags, k = self.model.config.history + 1, codes.shape[1]
+        spare = self.model.k_max - k
+
+        def find(part: Tensor) -> Tensor:
+            return self.model.find_velocity(nn.functional.pad(part, (0, spare))[:, None].expand(-1, lags, -1), k)
+
+        return self._run(find, codes)
 
     @torch.no_grad()
     def roll_out(

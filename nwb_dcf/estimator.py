@@ -170,6 +170,13 @@ class DCF(Persistent):
         per_step = self._codec.find_velocity(frames, segment, time, self.dim_)
         return self._answer(given, per_step / self.fitted_.step_s, units="1/s")
 
+    def velocity_at(self, z: np.ndarray) -> np.ndarray:
+        """Latent velocity (n, dim) in latent units per second at points (n, dim) where the state has stood still."""
+        points = np.asarray(z, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != self.dim_:
+            raise DataError(f"points have shape {points.shape}", fix=f"give (n, {self.dim_})")
+        return self._codec.find_held_velocity(points) / self.fitted_.step_s
+
     def compress(self, x: Input) -> np.ndarray:
         """States at tau = 0, shape (time, channel), in prepared units: frames integrated by u."""
         return self._codec.compress(self._prepare(x)[1], self.dim_)

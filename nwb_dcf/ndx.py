@@ -1,4 +1,4 @@
-"""The extension ndx-dcf: its specification, loaded into pynwb, and its two classes.
+"""The extension ndx-dcf: its specification, loaded into pynwb, and its classes.
 
 Importing this module needs pynwb alone. Other programs need not import it at all: the specification
 is cached in every file that holds a fit.
@@ -29,8 +29,11 @@ def find_spec() -> Path:
 
 load_namespaces(str(find_spec()))
 
-# hdmf makes both classes from the specification, so that no field is written down twice. It leaves shapes to the
+# hdmf makes the classes from the specification, so that no field is written down twice. It leaves shapes to the
 # validator, which runs after writing if at all, hence the checks below.
+FlowField: Any = get_class("FlowField", NAMESPACE)
+LatentCoupling: Any = get_class("LatentCoupling", NAMESPACE)
+_VelocityField: Any = get_class("VelocityField", NAMESPACE)
 _LatentSeries: Any = get_class("LatentSeries", NAMESPACE)
 _DynamicCompressionFlow: Any = get_class("DynamicCompressionFlow", NAMESPACE)
 
@@ -51,6 +54,26 @@ class LatentSeries(_LatentSeries):  # type: ignore[misc]
         shape = get_data_shape(self.data)
         if shape is None or len(shape) != 2:
             raise DataError(f"data have shape {shape}", where=self.name, fix="give an array (time, latent)")
+
+
+@register_class("VelocityField", NAMESPACE)
+class VelocityField(_VelocityField):  # type: ignore[misc]
+    """The dynamical flow on a grid of the first one, two or three latents.
+
+    Raises
+    ------
+    DataError
+        If velocities, frames and grid differ in shape.
+    """
+
+    @docval(*get_docval(_VelocityField.__init__))  # type: ignore[untyped-decorator]
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        axes = (self.grid_1, self.grid_2, self.grid_3)
+        grid = tuple(get_data_shape(axis)[0] for axis in axes if axis is not None)
+        shapes = [get_data_shape(part)[:-1] for part in (self.velocity, self.mean_velocity) if part is not None]
+        if {grid} != {get_data_shape(self.frames), *shapes}:
+            raise DataError(f"velocities or frames are not on the grid of {grid} points", where=self.name)
 
 
 @register_class("DynamicCompressionFlow", NAMESPACE)

@@ -14,6 +14,7 @@ import xarray as xr
 
 from .config import ReadConfig
 from .estimator import DCF
+from .field import sample_field
 from .fitting import Fitted
 from .horizon import describe_horizon
 from .prepare import TRUNCATE
@@ -68,6 +69,7 @@ def make_result(
             "loss_df": ("step", np.array(losses.df)),
             "loss_align": ("step", np.array(losses.align)),
             **{name: ("step", values) for name, values in _align_search(fitted.search, losses.step).items()},
+            **sample_field(estimator, latents["data"].values, velocity["data"].values).variables,
         }
     )
     dataset = dataset.assign_coords(

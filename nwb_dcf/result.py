@@ -50,6 +50,12 @@ class DCFResult:
     loss_align``
     ``held_out_cf,           (step,)           losses on the segments that chose the steps, at the
     held_out_df``                              noted step next to them; NaN elsewhere
+    ``grid_1, ...`` (coord)  (grid_1,) ...     points along the first one, two or three latents
+    ``field_velocity``       (grid_1, ...,     v at each point where the state has stood still,
+                             latent)           latent units per second
+    ``field_mean_velocity``  (grid_1, ...,     mean of ``velocity`` over the frames of each cell; NaN
+                             latent)           where none was
+    ``field_frames``         (grid_1, ...)     frames in the cell around each point
     ======================== ================= =================================================
 
     ``dataset.attrs``: ``k_eff`` (int), ``dim`` (int), ``total_variance`` (float), ``scores`` (see *Scores*), ``kind``.

@@ -5,6 +5,7 @@ Nothing is pickled, so a file can be read without trusting it.
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import asdict, fields
 from typing import Any
@@ -23,6 +24,12 @@ from .train import LossCurve
 
 FORMAT = 1
 _CURVES = ("search", "curve")
+_NETWORKS = ("network", "channels", "patch", "width", "depth", "conditioned", "closed_form", "noise", "noise_scale")
+_SETTINGS = {
+    "coupling": ("network", "encoder_width", "encoder_depth", "linear_encoder", "window", "start"),
+    "u": (*_NETWORKS, "solver", "solver_steps", "decoder"),
+    "v": (*_NETWORKS, "history", "masked_endpoints"),
+}
 _PLAIN = tuple(f.name for f in fields(Fitted) if f.name not in ("config", "preparation", "model", *_CURVES))
 
 
@@ -32,6 +39,7 @@ def pack_weights(fitted: Fitted) -> bytes:
         "format": FORMAT,
         "k_max": fitted.model.k_max,
         "n_channels": fitted.model.n_channels,
+        "architecture": describe_architecture(fitted.model),
         "frame_shape": fitted.model.frame_shape,
         "config": fitted.config.to_dict(),
         "preparation": fitted.preparation.to_dict(),
@@ -40,6 +48,22 @@ def pack_weights(fitted: Fitted) -> bytes:
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in fitted.model.state_dict().items()}
     return safetensors.torch.save(tensors, metadata={"nwb_dcf": json.dumps(about)})
+
+
+def describe_architecture(model: DCFModel) -> dict[str, Any]:
+    """Say what the coupling and both flows compute, by their symbols in the paper: JSON-able, for readers."""
+    settings = asdict(model.config)
+    shape = {"n_channels": model.n_channels, "k_max": model.k_max, "frame_shape": model.frame_shape}
+    parts = {"coupling": model.coupling, "u": model.u, "v": model.v}
+    return {
+        symbol: {
+            "class": f"{type(part).__module__}.{type(part).__qualname__}",
+            "description": inspect.cleandoc(type(part).__doc__ or ""),
+            **shape,
+            "settings": {name: settings[name] for name in _SETTINGS[symbol]},
+        }
+        for symbol, part in parts.items()
+    }
 
 
 def unpack_weights(data: bytes, device: str = "auto") -> Fitted:

@@ -21,7 +21,7 @@ from pynwb.spec import (
 )
 
 NAME = "ndx-dcf"
-VERSION = "0.1.0"
+VERSION = "1.0.0"
 
 LATENT_SERIES = NWBGroupSpec(
     neurodata_type_def="LatentSeries",
@@ -37,6 +37,127 @@ LATENT_SERIES = NWBGroupSpec(
         ),
     ],
 )
+
+PER_SECOND = NWBAttributeSpec(name="unit", doc="Latent units per second.", dtype="text", value="1/s")
+
+MODEL_PART = NWBGroupSpec(
+    neurodata_type_def="ModelPart",
+    neurodata_type_inc="NWBDataInterface",
+    doc="A part of a fitted model: what it computes, and its weights. Nothing in it is code, and nothing is pickled.",
+    datasets=[
+        NWBDatasetSpec(
+            name="architecture",
+            doc=(
+                "What the part computes, as JSON: its class in nwb_dcf, formula, settings, channels, axes (k_max), and "
+                "the name, dtype and shape of each tensor in weights."
+            ),
+            dtype="text",
+        ),
+        NWBDatasetSpec(
+            name="weights",
+            doc="Its tensors, as the bytes of a safetensors file.",
+            dtype="uint8",
+            dims=("num_bytes",),
+            shape=(None,),
+        ),
+    ],
+)
+
+FLOW_FIELD = NWBGroupSpec(
+    neurodata_type_def="FlowField",
+    neurodata_type_inc="ModelPart",
+    doc="A velocity field given by a neural network, whose integral curves are one of the two flows of the model.",
+    attributes=[
+        NWBAttributeSpec(
+            name="symbol",
+            doc="Symbol in the paper: u, along compression tau, or v, along time.",
+            dtype="text",
+        ),
+    ],
+)
+
+LATENT_COUPLING = NWBGroupSpec(
+    neurodata_type_def="LatentCoupling",
+    neurodata_type_inc="ModelPart",
+    doc=(
+        "The map from a frame x to its compressed endpoint, x0 = b + L D^(1/2) mu(x): the encoder mu, the axes L, "
+        "their variances D and the mean b (the last three also in loadings, axes and mean of the container)."
+    ),
+)
+
+VELOCITY_FIELD = NWBGroupSpec(
+    neurodata_type_def="VelocityField",
+    neurodata_type_inc="NWBDataInterface",
+    doc=(
+        "The dynamical flow v at full compression (tau = 0), sampled on a regular grid over the part of the first one, "
+        "two or three latents that the recording visited; the other latents are 0, their mean. To be read and drawn "
+        "without the model."
+    ),
+    attributes=[
+        NWBAttributeSpec(
+            name="history",
+            doc="Which past of the state v was shown at each point, in words, since v may depend on it.",
+            dtype="text",
+        ),
+    ],
+    datasets=[
+        NWBDatasetSpec(
+            name="velocity",
+            doc="v at each point: what a state there would do that has the history named above.",
+            dtype="numeric",
+            dims=(
+                ("grid_1", "num_latents"),
+                ("grid_1", "grid_2", "num_latents"),
+                ("grid_1", "grid_2", "grid_3", "num_latents"),
+            ),
+            shape=((None, None), (None, None, None), (None, None, None, None)),
+            attributes=[PER_SECOND],
+        ),
+        NWBDatasetSpec(
+            name="mean_velocity",
+            doc=(
+                "Mean of v over the frames of each cell, with the history that each of them had; NaN where no frame "
+                "was."
+            ),
+            dtype="numeric",
+            dims=(
+                ("grid_1", "num_latents"),
+                ("grid_1", "grid_2", "num_latents"),
+                ("grid_1", "grid_2", "grid_3", "num_latents"),
+            ),
+            shape=((None, None), (None, None, None), (None, None, None, None)),
+            attributes=[PER_SECOND],
+            quantity="?",
+        ),
+        NWBDatasetSpec(
+            name="frames",
+            doc=(
+                "Frames of the recording whose latents lie in the cell around each point: where it is 0 there were "
+                "no data, and v is extrapolated."
+            ),
+            dtype="int",
+            dims=(("grid_1",), ("grid_1", "grid_2"), ("grid_1", "grid_2", "grid_3")),
+            shape=((None,), (None, None), (None, None, None)),
+        ),
+        *(
+            NWBDatasetSpec(
+                name=f"grid_{axis}",
+                doc=f"Points along latent {axis}, evenly spaced, in latent units (standard deviations).",
+                dtype="numeric",
+                dims=(f"grid_{axis}",),
+                shape=(None,),
+                quantity=1 if axis == 1 else "?",
+            )
+            for axis in (1, 2, 3)
+        ),
+    ],
+)
+
+
+def describe_columns(*columns: tuple[str, str]) -> list[NWBDatasetSpec]:
+    """Describe columns that a table may have; names and docs."""
+    return [NWBDatasetSpec(name=n, neurodata_type_inc="VectorData", doc=doc, quantity="?") for n, doc in columns]
+
 
 DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
     neurodata_type_def="DynamicCompressionFlow",
@@ -71,23 +192,76 @@ DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
             name="segments",
             neurodata_type_inc="TimeIntervals",
             doc=(
-                "Stretches that no pair of frames crosses, such as trials: start_time, stop_time; start_index, count: "
-                "their rows in the series; row: id in the interval table they came from, -1 for none; "
-                "held_out: not used for fitting; trial_NAME: column NAME of that table."
+                "Stretches that no pair of frames crosses, such as trials, with start_time and stop_time; column "
+                "trial_NAME is column NAME of the interval table they came from."
+            ),
+            datasets=describe_columns(
+                ("start_index", "First row of the segment in the series, from 0."),
+                ("count", "Rows of the segment in the series."),
+                ("row", "Id in the interval table that the segment came from, -1 for none."),
+                ("held_out", "Whether the whole segment was kept out of fitting."),
             ),
         ),
         NWBGroupSpec(
             name="axes",
             neurodata_type_inc="DynamicTable",
-            doc=(
-                "Latent axes in order of importance: component K = 1, 2, ...; spectrum: variance d; bottleneck_r2: "
-                "held-out R2 rebuilt from the first K numbers; pca_r2: the same for principal components."
+            doc="Latent axes in order of importance.",
+            datasets=describe_columns(
+                ("component", "K = 1, 2, ...: number of the axis, and of the latents used for the two R2."),
+                ("variance", "d, variance of the axis, in squared units of the prepared data; sums over axes."),
+                (
+                    "bottleneck_r2",
+                    "R2 of the data rebuilt from the first K numbers, held out where there are such data.",
+                ),
+                ("pca_r2", "The same for the first K principal components."),
+                ("source_share", "Share of the axis that each source has, one number for each row of sources."),
             ),
         ),
         NWBGroupSpec(
             name="training",
             neurodata_type_inc="DynamicTable",
-            doc="Losses over training: step, loss_NAME on the training segments, held_out_NAME on those held out.",
+            doc="Losses over training: loss_NAME on the training segments, held_out_NAME on those held out.",
+            datasets=describe_columns(("step", "Optimiser step.")),
+        ),
+        NWBGroupSpec(
+            name="sources",
+            neurodata_type_inc="DynamicTable",
+            doc=(
+                "Objects that were fitted, a row for each: several where a fit joins sources or takes a family of "
+                "series as one. They are named, not linked, since they may lie in another file."
+            ),
+            quantity="?",
+            datasets=describe_columns(
+                ("file", "Name of the NWB file that held it, without its folder."),
+                ("path", "Path in that file."),
+                ("type", "Its neurodata_type."),
+                ("source_object_id", "Its object id."),
+                ("sha256", "Hash of its values and clock, by which nwb-dcf tells whether it has changed."),
+            ),
+        ),
+        NWBGroupSpec(
+            name="coupling",
+            neurodata_type_inc="LatentCoupling",
+            doc="The map from frames to their compressed endpoints.",
+            quantity="?",
+        ),
+        NWBGroupSpec(
+            name="compressive_flow",
+            neurodata_type_inc="FlowField",
+            doc="u(x, tau): carries frames (tau = 1) to their compressed endpoints (tau = 0) and back.",
+            quantity="?",
+        ),
+        NWBGroupSpec(
+            name="dynamical_flow",
+            neurodata_type_inc="FlowField",
+            doc="v(x, tau, s, history): carries a state from one frame to the next.",
+            quantity="?",
+        ),
+        NWBGroupSpec(
+            name="velocity_field",
+            neurodata_type_inc="VelocityField",
+            doc="v at tau = 0 on a grid of the first latents.",
+            quantity="?",
         ),
     ],
     datasets=[
@@ -119,10 +293,11 @@ DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
         ),
         NWBDatasetSpec(
             name="weights",
-            doc="Weights of both flow fields and the coupling: the bytes of a safetensors file.",
+            doc="In fits of schema 0.1.0 only: the weights of the whole model, as the bytes of a safetensors file.",
             dtype="uint8",
             dims=("num_bytes",),
             shape=(None,),
+            quantity="?",
         ),
         NWBDatasetSpec(name="config", doc="Every setting of the fit, as JSON.", dtype="text"),
         NWBDatasetSpec(
@@ -140,17 +315,19 @@ DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
         NWBLinkSpec(
             name="source_series",
             target_type="TimeSeries",
-            doc="The series that was fitted, where the source is one.",
+            doc="The series that was fitted, where it is a single one of this file.",
             quantity="?",
         ),
         NWBLinkSpec(
             name="source_units",
             target_type="Units",
-            doc="The units that were fitted, where the source is a Units table.",
+            doc="The units that were fitted, where they are a table of this file.",
             quantity="?",
         ),
     ],
 )
+
+TYPES = [LATENT_SERIES, MODEL_PART, FLOW_FIELD, LATENT_COUPLING, VELOCITY_FIELD, DYNAMIC_COMPRESSION_FLOW]
 
 
 def create_extension_spec(folder: str | Path) -> None:
@@ -162,9 +339,17 @@ def create_extension_spec(folder: str | Path) -> None:
         author=["The nwb-dcf developers"],
         contact=["the issues of the nwb-dcf repository"],
     )
-    for type_name in ("TimeSeries", "NWBDataInterface", "TimeIntervals", "DynamicTable", "DynamicTableRegion", "Units"):
+    for type_name in (
+        "TimeSeries",
+        "NWBDataInterface",
+        "TimeIntervals",
+        "DynamicTable",
+        "DynamicTableRegion",
+        "VectorData",
+        "Units",
+    ):
         namespace.include_type(type_name, namespace="core")
-    export_spec(namespace, [LATENT_SERIES, DYNAMIC_COMPRESSION_FLOW], str(folder))
+    export_spec(namespace, TYPES, str(folder))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def made() -> Made:
 def test_every_frame_is_described_held_out_ones_too(made: Made) -> None:
     data = made.result.dataset
     assert dict(data.sizes) == {
-        "time": 300, "latent": 2, "segment": 10, "component": 6, "unit": 6, "step": len(data["step"])
+        "time": 300, "latent": 2, "segment": 10, "component": 6, "unit": 6, "step": len(data["step"]),
+        "grid_1": 33, "grid_2": 33,
     }  # fmt: skip
     recording = made.recording
     for name, use in (("latents", "transform"), ("flowed", "flow"), ("velocity", "velocity")):

@@ -16,7 +16,7 @@ from pynwb import NWBHDF5IO, H5DataIO, NWBFile, TimeSeries
 from pynwb.epoch import TimeIntervals
 from pynwb.misc import Units
 
-from nwb_dcf.ndx import DynamicCompressionFlow, LatentSeries
+from nwb_dcf.ndx import DynamicCompressionFlow, FlowField, LatentCoupling, LatentSeries, VelocityField
 
 MODULE = "dcf"
 DESCRIPTION = "Dynamic Compression Flows: low-dimensional latents of this session, one container for each fit."
@@ -71,8 +71,11 @@ def _build_flow(name: str, arrays: dict[str, np.ndarray], document: dict[str, An
         loadings=arrays["loadings"],
         mean=arrays["mean"],
         channels=_to_writable(arrays["channels"]),
-        weights=H5DataIO(arrays["weights"], compression="gzip"),
-        **document["texts"],
+        coupling=_build_part(LatentCoupling, "coupling", arrays, document),
+        compressive_flow=_build_part(FlowField, "compressive_flow", arrays, document, symbol="u"),
+        dynamical_flow=_build_part(FlowField, "dynamical_flow", arrays, document, symbol="v"),
+        **_build_optional(arrays, document),
+        **{name: text for name, text in document["texts"].items() if "/" not in name},
         **document["attributes"],
         **links,
     )
@@ -93,13 +96,35 @@ def _build_series(name: str, arrays: dict[str, np.ndarray], document: dict[str, 
     )
 
 
+def _build_part(
+    kind: Any, name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], **attributes: str
+) -> Any:
+    weights = H5DataIO(arrays[f"{name}/weights"], compression="gzip", shuffle=True)
+    return kind(name=name, architecture=document["texts"][f"{name}/architecture"], weights=weights, **attributes)
+
+
+def _build_optional(arrays: dict[str, np.ndarray], document: dict[str, Any]) -> dict[str, Any]:
+    """Build the velocity field and the table of sources, which results made elsewhere may lack."""
+    docs, built = document["docs"], {}
+    field = _find_under("velocity_field", arrays)
+    if field:
+        gridded = {n: H5DataIO(v, compression="gzip", shuffle=True) if v.ndim > 1 else v for n, v in field.items()}
+        built["velocity_field"] = VelocityField(name="velocity_field", history=document["history"], **gridded)
+    if _find_under("sources", arrays):
+        built["sources"] = _build_table(DynamicTable, "sources", "Objects that were fitted.", arrays, docs)
+    return built
+
+
+def _find_under(name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {path.partition("/")[2]: values for path, values in arrays.items() if path.startswith(f"{name}/")}
+
+
 def _build_table(
     table: type[DynamicTable], name: str, description: str, arrays: dict[str, np.ndarray], docs: dict[str, str]
 ) -> DynamicTable:
-    columns = {path.partition("/")[2]: values for path, values in arrays.items() if path.startswith(f"{name}/")}
     vectors = [
         VectorData(name=column, description=docs.get(column, column.replace("_", " ")), data=_to_writable(values))
-        for column, values in columns.items()
+        for column, values in _find_under(name, arrays).items()
     ]
     return table(name=name, description=description, columns=vectors)
 

@@ -13,14 +13,16 @@ import numpy as np
 from ..errors import StoreError
 from ..result import DCFResult
 from .clean import explain_failure
-from .payload import Payload, to_result
+from .parts import PARTS
+from .payload import FIELD, Payload, to_result
 
 MODULE = "processing/dcf"
 NAMESPACE = "ndx-dcf"
 TYPE = "DynamicCompressionFlow"
-SCHEMA_VERSION = "0.1.0"
+SCHEMA_VERSION = "1.0.0"
 _MALFORMED = (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError)
-_LINKS = ("units", "source_units", "source_series")
+_SKIPPED = ("units", "source_units", "source_series", "sources")  # also said in the provenance
+_TEXTS = ("config", "provenance", "summary")
 
 
 def list_results(path: str | Path) -> list[dict[str, Any]]:
@@ -167,9 +169,9 @@ def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreEr
 
 def _read_payload(group: h5py.Group) -> Payload:
     arrays: dict[str, np.ndarray] = {}
-    texts = {key: _text(group, key) for key in ("config", "provenance", "summary")}
+    texts = {key: _text(group, key) for key in _TEXTS}
     for name, item in group.items():
-        if name in texts or name in _LINKS:
+        if name in texts or name in _SKIPPED:
             continue
         if isinstance(item, h5py.Dataset):
             arrays[name] = _values(item)
@@ -179,7 +181,10 @@ def _read_payload(group: h5py.Group) -> Payload:
                 arrays[f"{name}/rate"] = np.asarray(item["starting_time"].attrs["rate"])
         elif "colnames" in item.attrs:
             arrays |= {f"{name}/{column}": _values(item[column]) for column in item.attrs["colnames"]}
-    return Payload(arrays, texts, {})
+        elif name in (*PARTS.values(), FIELD):
+            arrays |= {f"{name}/{part}": _values(item[part]) for part in item if part != "architecture"}
+    history = str(_attribute(group[FIELD], "history")) if FIELD in group else ""
+    return Payload(arrays, texts, {}, history=history)
 
 
 def _values(dataset: h5py.Dataset) -> np.ndarray:

@@ -9,8 +9,12 @@ dims                place
 (segment,)          a column of ``segments``
 (component,)        a column of ``axes``
 (step,)             a column of ``training``
+(grid_1, ...)       a dataset of ``velocity_field``
 loadings, mean      datasets of those names, a row for each channel or pixel (row by row of the image)
 =================== ============================================
+
+A table's column may have a second dim: (component, source) is the column ``source_share`` of ``axes``. The weights are
+cut into ``coupling``, ``compressive_flow`` and ``dynamical_flow``; ``sources`` lists what was fitted.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import xarray as xr
 
 from ..errors import StoreError
 from ..result import DCFResult
+from .parts import PARTS, join_weights, split_weights
 
 REQUIRED = ("latents", "time", "segment_index", "segment_start", "segment_stop", "spectrum", "loadings", "mean")
 TABLES = {"segment": "segments", "component": "axes", "step": "training"}
@@ -36,7 +41,10 @@ RENAMED = {
     "segment_stop": "stop_time",
     "segment_row": "row",
     "segment_held_out": "held_out",
+    "spectrum": "variance",
 }
+FIELD = "velocity_field"
+_GRID = ("grid_1", "grid_2", "grid_3")
 DOCS = {
     "latents": "the encoder's code: what the model turns back into data",
     "flowed": "each frame integrated along the compressive flow to tau = 0",
@@ -48,7 +56,8 @@ DOCS = {
     "start_index": "first row of the segment in the series",
     "count": "rows of the segment in the series",
     "component": "number of the axis, and number of latents K of the two curves",
-    "spectrum": "variance d of the axis, in prepared units squared",
+    "variance": "d, variance of the axis, in prepared units squared",
+    "source_share": "share of the axis that each source has, in the order of the table sources",
     "bottleneck_r2": "R2 of the data rebuilt from the first K numbers, on held-out data where there are",
     "pca_r2": "the same for the first K principal components of the training data",
     "step": "optimiser step",
@@ -64,21 +73,30 @@ class Payload:
     arrays : dict of str to array
         ``"latents/data"``, ``"segments/start_time"``, ``"loadings"``, ...
     texts : dict of str to str
-        ``config``, ``provenance`` and ``summary``, each JSON.
+        ``config``, ``provenance``, ``summary`` and ``coupling/architecture`` ..., each JSON.
     attributes : dict
         Attributes of the container: ``kind``, ``dim``, ``k_eff``, ``schema_version``, ``package_version``.
     units : dict of str to str
         Physical unit of each series.
+    history : str
+        Which past of the state the velocity field is shown.
     """
 
     arrays: dict[str, np.ndarray]
     texts: dict[str, str]
     attributes: dict[str, Any]
     units: dict[str, str] = field(default_factory=dict)
+    history: str = ""
 
     def to_bytes(self) -> bytes:
         """Return the payload as an npz file that needs no pickle."""
-        document = {"texts": self.texts, "attributes": self.attributes, "units": self.units, "docs": DOCS}
+        document = {
+            "texts": self.texts,
+            "attributes": self.attributes,
+            "units": self.units,
+            "history": self.history,
+            "docs": DOCS,
+        }
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, __document__=np.array(json.dumps(document)), **self.arrays)
         return buffer.getvalue()
@@ -109,26 +127,33 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
             arrays[f"{name}/data"] = values
             arrays.update({f"{name}/{part}": value for part, value in clock.items()})
             units[name] = str(variable.attrs.get("units", "a.u."))
-        elif len(dims) == 1 and dims[0] in TABLES:
+        elif dims and str(dims[0]) in TABLES and (len(dims) == 1 or dims[1:] == ("source",)):
             arrays[f"{TABLES[str(dims[0])]}/{RENAMED.get(name, name)}"] = values
+        elif (dims and str(dims[0]) == "grid_1") or name.startswith("grid_"):
+            arrays[f"{FIELD}/{name.removeprefix('field_')}"] = values
         elif name in ("loadings", "mean"):
             arrays[name] = values.reshape(-1, *values.shape[len(frame_dims) :])
         elif [name] == frame_dims:
             arrays["channels"] = values
         elif name in frame_dims:
             continue  # rows and columns of images are in the summary
+        elif name == "source":
+            continue  # labels of the table of sources
         else:
             raise StoreError(f"variable {name!r} with dims {dims} has no place in a stored fit", fix="drop it first")
     arrays.setdefault("channels", np.arange(len(arrays["mean"])))
     starts, counts = _count_frames(dataset["segment_index"].values, dataset.sizes["segment"])
     arrays |= {"segments/start_index": starts, "segments/count": counts}
-    arrays["weights"] = np.frombuffer(result.weights, dtype=np.uint8)
+    parts, architectures = split_weights(result.weights)
+    arrays |= {f"{part}/weights": np.frombuffer(weights, dtype=np.uint8) for part, weights in parts.items()}
+    arrays |= {f"sources/{column}": np.array(values) for column, values in _list_sources(result.provenance).items()}
     attrs = dict(dataset.attrs)
     summary = {
         **attrs,
         "channel_dim": frame_dims[0] if len(frame_dims) == 1 else "pixel",
         **({"pixels": {dim: dataset[dim].values for dim in frame_dims}} if len(frame_dims) > 1 else {}),
         "latent": _labels(dataset, "latent"),
+        "source": _labels(dataset, "source"),
         "units": {str(n): str(v.attrs["units"]) for n, v in dataset.variables.items() if "units" in v.attrs},
     }
     return Payload(
@@ -137,6 +162,7 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
             "config": _dump("config", result.config),
             "provenance": _dump("provenance", result.provenance),
             "summary": _dump("attrs", summary),
+            **{f"{part}/architecture": text for part, text in architectures.items()},
         },
         {
             "schema_version": schema_version,
@@ -146,6 +172,7 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
             "k_eff": int(attrs.get("k_eff", 0)),
         },
         units,
+        str(dataset["field_velocity"].attrs.get("history", "")) if "field_velocity" in dataset else "",
     )
 
 
@@ -157,7 +184,7 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     channel_dim, pixels = summary.pop("channel_dim", "channel"), summary.pop("pixels", None)
     frame_ids: dict[str, Any] = pixels or {channel_dim: arrays["channels"]}
     shape = [len(ids) for ids in frame_ids.values()]
-    latent = summary.pop("latent", None)
+    labels = {dim: summary.pop(dim, None) for dim in ("latent", "source")}
     units: dict[str, str] = summary.pop("units", {})
     original = {stored: name for name, stored in RENAMED.items()}
     dims_of = {table: dim for dim, table in TABLES.items()}
@@ -167,7 +194,9 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
         if tail == "data":
             variables[head] = (("time", "latent"), values)
         elif head in dims_of and tail not in ("start_index", "count", "id"):
-            variables[original.get(tail, tail)] = (dims_of[head], values)
+            variables[original.get(tail, tail)] = ((dims_of[head], *(["source"] if values.ndim > 1 else [])), values)
+        elif head == FIELD:
+            variables |= _name_field(tail, values, arrays)
     counts = arrays["segments/count"]
     time = read_clock({k.partition("/")[2]: v for k, v in arrays.items() if k.startswith("latents/")})
     coords: dict[str, Any] = {
@@ -175,15 +204,20 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
         "segment_index": ("time", np.repeat(np.arange(len(counts)), counts)),
         "segment": ("segment", np.arange(len(counts))),
         **{dim: (dim, np.asarray(ids)) for dim, ids in frame_ids.items()},
-        **{dim: variables.pop(dim) for dim in ("component", "step") if dim in variables},
-        **({} if latent is None else {"latent": ("latent", np.asarray(latent))}),
+        **{dim: variables.pop(dim) for dim in ("component", "step", *_GRID) if dim in variables},
+        **{dim: (dim, np.asarray(ids)) for dim, ids in labels.items() if ids is not None},
     }
     variables["loadings"] = ((*frame_ids, "component"), arrays["loadings"].reshape(*shape, -1))
     variables["mean"] = (tuple(frame_ids), arrays["mean"].reshape(shape))
     dataset = xr.Dataset(variables, coords=coords, attrs=summary)
     for variable, unit in units.items():
         dataset[variable].attrs["units"] = unit
-    return DCFResult(dataset, texts["config"], texts["provenance"], arrays["weights"].tobytes(), name)
+    if payload.history:
+        dataset["field_velocity"].attrs["history"] = payload.history
+    # Schema 0.1.0 kept the model in one piece.
+    whole = arrays["weights"].tobytes() if "weights" in arrays else None
+    weights = whole or join_weights({part: arrays[f"{part}/weights"].tobytes() for part in PARTS.values()})
+    return DCFResult(dataset, texts["config"], texts["provenance"], weights, name)
 
 
 def read_clock(clock: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -191,6 +225,22 @@ def read_clock(clock: Mapping[str, np.ndarray]) -> np.ndarray:
     if "timestamps" in clock:
         return np.asarray(clock["timestamps"], dtype=np.float64)
     return np.float64(clock["starting_time"]) + np.arange(len(clock["data"])) / np.float64(clock["rate"])
+
+
+def _name_field(name: str, values: np.ndarray, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Give a dataset of the velocity field back its dims."""
+    dims = [dim for dim in _GRID if f"{FIELD}/{dim}" in arrays]
+    if name in _GRID:
+        return {name: (name, values)}
+    return {f"field_{name}": ((*dims, "latent") if values.ndim > len(dims) else dims, values)}
+
+
+def _list_sources(provenance: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Columns of the table of sources: of one object, or of the several that ``members`` of a source lists."""
+    source = provenance.get("source") or {}
+    rows = source.get("members") or ([source] if source else [])
+    names = {"file": "file", "path": "path", "type": "type", "source_object_id": "object_id", "sha256": "sha256"}
+    return {column: [str(row.get(key) or "") for row in rows] for column, key in names.items()} if rows else {}
 
 
 def _describe_clock(time: np.ndarray) -> dict[str, np.ndarray]:

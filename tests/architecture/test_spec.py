@@ -1,6 +1,7 @@
 """The specification is what its generator makes, valid, and the one the code believes in."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,13 +44,60 @@ def test_the_store_knows_the_version_of_the_specification() -> None:
     assert (NAMESPACE, SCHEMA_VERSION) == (generator.NAME, generator.VERSION)
 
 
+def test_the_catalog_and_the_readme_know_it_too() -> None:
+    generator = load_generator()
+    record = (REPOSITORY / "ndx-meta.yaml").read_text()
+    assert f"name: {generator.NAME}\nversion: {generator.VERSION}\n" in record
+    readme = (REPOSITORY / "spec" / "README.md").read_text()
+    assert readme.startswith(f"# {generator.NAME} {generator.VERSION}\n")
+    for spec in generator.TYPES:
+        assert re.search(rf"^### .*\b{spec.neurodata_type_def}\b", readme, re.MULTILINE)
+        for part in [*spec.groups, *spec.datasets, *spec.links, *spec.attributes]:
+            for name in [part.name, *(column.name for column in getattr(part, "datasets", []))]:
+                assert name in (None, "data") or f"`{name}`" in readme, f"{spec.neurodata_type_def}: {name}"
+
+
+def test_matnwb_can_make_classes_of_it() -> None:
+    """The rules of MatNWB's generateExtension: names that MATLAB takes, and one meaning for each."""
+    generator = load_generator()
+    keywords = {"break", "case", "classdef", "end", "events", "function", "global", "methods", "properties", "while"}
+    for spec in generator.TYPES:
+        properties: list[str] = []
+        for part in [*spec.groups, *spec.datasets, *spec.links, *spec.attributes]:
+            # An unnamed group becomes a set named after its type; attributes of datasets are joined by _.
+            own = part.name or part.neurodata_type_inc.lower()
+            inner = (
+                [a.name for a in getattr(part, "attributes", [])] if not getattr(part, "data_type_inc", None) else []
+            )
+            properties += [own, *(f"{own}_{name}" for name in inner)]
+        for name in [spec.neurodata_type_def, *properties]:
+            assert re.fullmatch(r"[A-Za-z]\w{0,62}", name), name
+            assert name not in keywords
+        assert len({name.lower() for name in properties}) == len(properties), spec.neurodata_type_def
+        assert spec.doc
+    names = [spec.neurodata_type_def for spec in generator.TYPES]
+    known = {"TimeSeries", "NWBDataInterface"}
+    for spec in generator.TYPES:  # a type is defined before it is used
+        used = [spec.neurodata_type_inc, *(group.neurodata_type_inc for group in spec.groups)]
+        assert set(used) & set(names) <= known
+        known.add(spec.neurodata_type_def)
+
+
 def test_traps_that_make_files_unreadable_are_avoided() -> None:
     generator = load_generator()
     flow = generator.DYNAMIC_COMPRESSION_FLOW
     for link in flow.links:
         assert link.quantity == "?", f"a named link with quantity {link.quantity} makes the file unreadable"
-    for attribute in flow.attributes:
-        assert attribute.dtype in ("text", "int", "float"), f"{attribute.name} cannot be read through Zarr"
+    for spec in generator.TYPES:
+        datasets = [spec, *spec.datasets]
+        for attribute in [attribute for part in datasets for attribute in part.attributes]:
+            assert attribute.dtype in ("text", "int", "float"), f"{attribute.name} cannot be read through Zarr"
+        for dataset in spec.datasets:
+            assert dataset.dtype != "float64", f"{dataset.name} would be upcast"
+    # What 0.1.0 did not have is optional, or files of that version could not be read any more.
+    known = {"segments", "axes", "training", "loadings", "mean", "channels", "config", "provenance", "summary", None}
+    for part in [*flow.groups, *flow.datasets]:
+        assert part.quantity in ("?", "*") or part.name in known, f"{part.name} is required, yet new"
     unnamed = [group for group in flow.groups if group.name is None]
     assert [(group.data_type_inc, group.quantity) for group in unnamed] == [("TimeSeries", "*")]
 
@@ -85,10 +133,10 @@ def test_a_container_whose_parts_disagree_is_refused(part: str) -> None:
         name="axes", description="x", columns=[VectorData(name="spectrum", description="d", data=[2.0, 1.0])]
     )
     parts = {
-        "name": "f", "schema_version": "0.1.0", "package_version": "0", "kind": "units", "dim": 1, "k_eff": 1,
+        "name": "f", "schema_version": "1.0.0", "package_version": "0", "kind": "units", "dim": 1, "k_eff": 1,
         "segments": TimeIntervals(name="segments", description="x"), "axes": axes,
         "training": DynamicTable(name="training", description="x"), "loadings": np.ones((3, 2)), "mean": np.ones(3),
-        "channels": [0, 1, 2], "weights": np.ones(3, np.uint8), "config": "{}", "provenance": "{}", "summary": "{}",
+        "channels": [0, 1, 2], "config": "{}", "provenance": "{}", "summary": "{}",
     }  # fmt: skip
     DynamicCompressionFlow(**parts)
     wrong = np.ones(4) if part == "mean" else DynamicTableRegion(name="units", data=[0], description="x", table=axes)

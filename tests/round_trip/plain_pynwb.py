@@ -19,10 +19,22 @@ def describe(path: str, name: str) -> dict:
             "rate": latents.rate,
             "units": [latents.unit, fit["velocity"].unit],
             "segments": {column: segments[column].tolist() for column in segments},
-            "spectrum": fit.axes["spectrum"][:].tolist(),
+            "spectrum": fit.axes["variance"][:].tolist(),
             "steps": fit.training["step"][:].tolist(),
             "loadings": list(fit.loadings.shape),
-            "weights": bytes(fit.weights[:]).hex(),
+            "parts": {
+                part: [bytes(getattr(fit, part).weights[:]).hex(), json.loads(getattr(fit, part).architecture)]
+                for part in ("coupling", "compressive_flow", "dynamical_flow")
+            },
+            "symbols": [fit.compressive_flow.symbol, fit.dynamical_flow.symbol],
+            "field": [
+                fit.velocity_field.history,
+                fit.velocity_field.grid_1[:].tolist(),
+                fit.velocity_field.frames[:].tolist(),
+                list(fit.velocity_field.velocity.shape),
+                fit.velocity_field.velocity.attrs["unit"],
+            ],
+            "sources": fit.sources.to_dataframe().to_dict("records"),
             "config": json.loads(fit.config),
             "attributes": [int(fit.dim), int(fit.k_eff), fit.kind, fit.schema_version],
             "source_is_units": fit.source_units is nwbfile.units,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf.store import read_result
+from nwb_dcf.store.parts import join_weights
 
 from ..store.synthetic import assert_same_result
 from .conftest import SESSIONS, FittedSession
@@ -59,9 +60,20 @@ def test_plain_pynwb_reads_every_part(fit_session: FitSession, name: str) -> Non
         assert read["spectrum"] == data["spectrum"].values.tolist()
         assert read["steps"] == data["step"].values.tolist()
         assert tuple(read["loadings"]) == data["loadings"].shape
-        assert bytes.fromhex(read["weights"]) == result.weights
+        parts = {part: bytes.fromhex(weights) for part, (weights, _) in read["parts"].items()}
+        assert join_weights(parts) == result.weights
+        assert read["symbols"] == ["u", "v"]
+        assert "u.last.weight" in read["parts"]["compressive_flow"][1]["tensors"]
+        assert read["field"] == [
+            "held",
+            data["grid_1"].values.tolist(),
+            data["field_frames"].values.tolist(),
+            list(data["field_velocity"].shape),
+            "1/s",
+        ]
+        assert [(row["path"], row["type"]) for row in read["sources"]] == [("/units", "Units")]
         assert read["config"] == result.config
-        assert read["attributes"] == [result.dim, 4, "units", "0.1.0"]
+        assert read["attributes"] == [result.dim, 4, "units", "1.0.0"]
         assert read["source_is_units"]
         assert read["unit_ids"] == data["unit"].values.tolist()
         assert read["rows_of_units"] == data.sizes["unit"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import safetensors.numpy
 import xarray as xr
 
 from nwb_dcf.result import DCFResult
@@ -49,6 +51,10 @@ def make_result(
     k_max = min(n_channels, 16)
     loadings = np.linalg.qr(rng.normal(size=(n_channels, k_max)))[0].astype(np.float32)
     curve = np.sort(rng.uniform(size=k_max))
+    grid = [f"grid_{axis + 1}" for axis in range(min(dim, 3))]
+    points = (5, 4, 3)[: len(grid)]
+    frames = rng.integers(0, 3, points).astype(np.int32)
+    mean = np.where(frames[..., None] > 0, rng.normal(size=(*points, dim)), np.nan)
     channel_dim = "unit" if kind == "units" else "channel"
     variables = {
         "latents": (("time", "latent"), rng.normal(size=(n_frames, dim)).astype(np.float32), {"units": "a.u."}),
@@ -70,6 +76,9 @@ def make_result(
         "loss_align": ("step", rng.uniform(size=5)),
         "held_out_cf": ("step", np.array([1.0, 0.5, np.nan, 0.2, np.nan])),
         "held_out_df": ("step", rng.uniform(size=5)),
+        "field_velocity": ((*grid, "latent"), rng.normal(size=mean.shape), {"units": "1/s", "history": "held"}),
+        "field_mean_velocity": ((*grid, "latent"), mean, {"units": "1/s"}),
+        "field_frames": (grid, frames),
     }
     dataset = xr.Dataset(
         variables,
@@ -79,6 +88,7 @@ def make_result(
             "segment": ("segment", np.arange(n_segments)),
             "component": ("component", np.arange(1, k_max + 1)),
             "step": ("step", np.array([0, 10, 20, 30, 40])),
+            **{name: (name, np.linspace(-2, 2, n), {"units": "1"}) for name, n in zip(grid, points, strict=True)},
             channel_dim: (channel_dim, np.asarray(channel)),
         },
         attrs={"k_eff": 4, "dim": dim, "total_variance": 12.5, "scores": dict(SCORES), "kind": kind},
@@ -89,7 +99,18 @@ def make_result(
         "statistics": {"mean": rng.normal(size=n_channels).tolist()},
         "created": "2026-11-23T20:00:00+00:00",
     }
-    return DCFResult(dataset, {"model": {"dim": dim}, "train": {"seed": seed}}, provenance, rng.bytes(5000))
+    return DCFResult(dataset, {"model": {"dim": dim}, "train": {"seed": seed}}, provenance, make_weights(seed))
+
+
+def make_weights(seed: int = 0) -> bytes:
+    """A model of a few small tensors, laid out as `DCF.to_bytes` lays out its own."""
+    rng = np.random.default_rng(seed)
+    shapes = {"u.last.weight": (40, 3), "u.last.bias": (3,), "v.ridge": (12, 3, 3), "coupling.mean": (5,)}
+    tensors = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    tensors |= {"noise.seen": np.array([True, False]), "coupling.steps": np.array(7)}
+    architecture = {"u": {"class": "U"}, "v": {"class": "V"}, "coupling": {"class": "C", "description": "früh"}}
+    about = json.dumps({"format": 1, "architecture": architecture})
+    return safetensors.numpy.save(tensors, metadata={"nwb_dcf": about})
 
 
 def result_for(path: Path, **settings: Any) -> DCFResult:

@@ -52,7 +52,7 @@ def test_the_rise_of_the_schema_is_said_and_kept(session: Path) -> None:
         "k_eff": 4,
         "source": "/units",
         "created": "2026-11-23T20:00:00+00:00",
-        "schema_version": "0.1.0",
+        "schema_version": "1.0.0",
     }
 
 
@@ -150,10 +150,10 @@ def test_a_fit_of_a_newer_schema_is_refused(session: Path, place: str) -> None:
         if place == "fit":
             fit = file.create_group("processing/dcf/units_dim3")
             fit.attrs.update(
-                {"neurodata_type": "DynamicCompressionFlow", "namespace": "ndx-dcf", "schema_version": "0.10.0"}
+                {"neurodata_type": "DynamicCompressionFlow", "namespace": "ndx-dcf", "schema_version": "1.10.0"}
             )
         else:
-            file.create_group("specifications/ndx-dcf/0.10.0")
+            file.create_group("specifications/ndx-dcf/1.10.0")
             fit = file.create_group("processing/dcf/units_dim3")
             fit.attrs.update({"neurodata_type": "DynamicCompressionFlow", "namespace": "ndx-dcf"})
     before = digest(session)
@@ -162,7 +162,7 @@ def test_a_fit_of_a_newer_schema_is_refused(session: Path, place: str) -> None:
         lambda: write_result(result_for(session), session),
         lambda: check_writable(session, kind="units", dim=2),
     ):
-        with pytest.raises(StoreError, match=r"holds fits of ndx-dcf 0\.10\.0, .*; upgrade nwb_dcf"):
+        with pytest.raises(StoreError, match=r"holds fits of ndx-dcf 1\.10\.0, .*; upgrade nwb_dcf"):
             call()
     assert digest(session) == before
 
