@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import h5py
 import numpy as np
 from pynwb.misc import Units
 
@@ -43,7 +42,8 @@ def describe_source(session: Session, path: str, obj: Any, channel_rows: np.ndar
 def hash_source(obj: Any) -> str:
     """SHA-256 of a source as stored, so that re-sorting or a repaired clock shows.
 
-    For Units: spike times, their index and ``obs_intervals``. For a TimeSeries: data and its clock.
+    For Units: spike times, their index and ``obs_intervals``. For a TimeSeries: data and its clock. The same values
+    have the same hash in HDF5 and in Zarr, whatever their chunks and the order of their bytes.
     """
     digest = hashlib.sha256()
     if isinstance(obj, Units):
@@ -57,15 +57,18 @@ def hash_source(obj: Any) -> str:
     if obj.timestamps is not None:
         _add_array(digest, obj.timestamps)
     else:
-        digest.update(f"rate {obj.rate!r} starting_time {obj.starting_time!r}".encode())
+        # Formats differ in the type of a scalar, and its repr with it.
+        rate, start = np.float64(obj.rate), np.float64(obj.starting_time or 0.0)
+        digest.update(f"rate {rate!r} starting_time {start!r}".encode())
     return digest.hexdigest()
 
 
 def _add_array(digest: Any, data: Any) -> None:
     """Feed dtype, shape and values, a bounded number of rows at a time."""
-    array: Any = data if isinstance(data, h5py.Dataset) else np.asarray(data)
-    digest.update(f"{array.dtype.str} {array.shape} ".encode())
-    row_bytes = max(1, array.dtype.itemsize * int(np.prod(array.shape[1:])))
+    array: Any = data if hasattr(data, "dtype") and hasattr(data, "shape") else np.asarray(data)
+    dtype = np.dtype(array.dtype).newbyteorder("<")
+    digest.update(f"{dtype.str} {tuple(array.shape)} ".encode())
+    row_bytes = max(1, dtype.itemsize * int(np.prod(array.shape[1:])))
     rows = max(1, CHUNK_BYTES // row_bytes)
     for start in range(0, len(array), rows):
-        digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
+        digest.update(np.ascontiguousarray(array[start : start + rows], dtype=dtype).tobytes())

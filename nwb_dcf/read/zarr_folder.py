@@ -1,0 +1,117 @@
+"""Open an NWB file in Zarr: a folder, read by hdmf-zarr."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import pickle  # noqa: S403 - to restrict what others unpickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+from .hdf5 import Opened, require_nwb2
+
+# hdmf-zarr pickles arrays of object references. These names are all that such a pickle needs.
+_ALLOWED = {
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("hdmf_zarr.utils", "ZarrReference"),
+}
+
+
+@contextmanager
+def open_zarr(path: Path) -> Iterator[Opened]:
+    """Open the folder at `path`.
+
+    Raises
+    ------
+    SourceError
+        If it is no Zarr, not NWB 2, its metadata are damaged, or hdmf-zarr is not installed.
+    """
+    version = check_folder(path)
+    if importlib.util.find_spec("hdmf_zarr") is None:
+        raise SourceError("reading Zarr needs hdmf-zarr", where=str(path), fix="pip install 'nwb-dcf[zarr]'")
+    from hdmf_zarr.nwb import NWBZarrIO
+
+    with restrict_pickles():
+        try:
+            opened = NWBZarrIO(str(path), mode="r")
+        except Exception as error:
+            raise SourceError(
+                f"the metadata of this Zarr folder are damaged ({type(error).__name__}: {error})",
+                where=str(path),
+                fix="copy or download it again",
+            ) from error
+        with opened:
+            yield Opened(opened, version)
+
+
+def check_folder(path: Path) -> str:
+    """Return the NWB version of the folder at `path`, once it is known to be NWB 2 in Zarr.
+
+    Raises
+    ------
+    SourceError
+        See `open_zarr`.
+    """
+    where = str(path)
+    if (path / "zarr.json").exists():
+        fix = "write it as Zarr format 2, or as HDF5: hdmf-zarr reads no other"
+        raise SourceError("this folder is Zarr format 3", where=where, fix=fix)
+    if not (path / ".zgroup").exists():
+        raise SourceError("this is a folder, and no Zarr", where=where, fix="give one .nwb file or .nwb.zarr folder")
+    try:
+        attributes = json.loads((path / ".zattrs").read_text()) if (path / ".zattrs").exists() else {}
+        version = attributes.get("nwb_version")
+    except PermissionError as error:
+        raise SourceError("this folder may not be read", where=where, fix="check its permissions") from error
+    except (OSError, ValueError, AttributeError) as error:
+        what = f"its .zattrs is damaged ({error})"
+        raise SourceError(what, where=where, fix="copy or download the folder again") from error
+    return require_nwb2(version, where, form="Zarr")
+
+
+def has_missing_chunks(array: Any) -> int:
+    """Count the chunks of a Zarr array that are not on the disk: they read as its fill value. 0 for HDF5."""
+    whole, there = getattr(array, "nchunks", 0), getattr(array, "nchunks_initialized", 0)
+    return int(whole) - int(there)
+
+
+@contextmanager
+def restrict_pickles() -> Iterator[None]:
+    """Let numcodecs unpickle, inside the block, arrays of references and nothing else.
+
+    Notes
+    -----
+    A pickle may run any code, and a file from an archive is not to be trusted that far.
+    """
+    from numcodecs.pickles import Pickle
+    from numcodecs.registry import register_codec
+
+    class PickledReferences(Pickle):  # type: ignore[misc]
+        codec_id = "pickle"
+
+        def decode(self, buf: Any, out: Any = None) -> Any:
+            values = _RestrictedUnpickler(io.BytesIO(bytes(memoryview(buf)))).load()
+            if out is None:
+                return values
+            out[...] = values
+            return out
+
+    register_codec(PickledReferences)
+    try:
+        yield
+    finally:
+        register_codec(Pickle)
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"a pickle in it asks for {module}.{name}, which is not allowed")
+        return super().find_class(module, name)
