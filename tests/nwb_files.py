@@ -31,6 +31,15 @@ def write_nwbfile(nwbfile: NWBFile, path: Path) -> Path:
     return path
 
 
+def convert_to_zarr(path: Path, folder: Path) -> Path:
+    """Write the session at `path` once more, in Zarr: the same objects with the same ids and values."""
+    from hdmf_zarr.nwb import NWBZarrIO
+
+    with NWBHDF5IO(str(path), "r") as source, NWBZarrIO(str(folder), mode="w") as io:
+        io.export(src_io=source, write_args={"link_data": False})
+    return folder
+
+
 def simulate_spike_times(n_units: int = 8, duration_s: float = 30.0, start_s: float = 0.0, seed: int = 0) -> list[Any]:
     """Spike times of units whose rates follow two slow oscillations: data of two dimensions, about 15 spikes/s."""
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import traceback
 import zlib
-from pickle import UnpicklingError  # noqa: S403
+from pickle import UnpicklingError
 from typing import Any
 
 from ..errors import DCFError, SourceError

@@ -70,6 +70,10 @@ def locate(path: str | os.PathLike[str]) -> Location:
             where=text.partition("?")[0],
             fix="give a path, https://, s3://BUCKET/KEY or dandi://DANDISET/PATH",
         )
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise SourceError(f"this is no address ({error})", where=text.partition("?")[0], fix="check it") from error
     return Address(scheme + text[len(found[1]) :])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pynwb import NWBFile
 
 from ..errors import DCFError, SourceError
 from .damage import explain_damage
-from .hdf5 import open_hdf5
+from .hdf5 import Opened, open_hdf5
 from .location import Location, locate
 from .remote import open_remote
 from .zarr_folder import open_zarr
@@ -83,22 +83,9 @@ def open_session(path: str | Path) -> Iterator[Session]:
     """
     location = locate(path)
     with ExitStack() as stack:
-        if not isinstance(location, Path):
-            opened = stack.enter_context(open_remote(location))
-        elif location.is_dir():
-            opened = stack.enter_context(open_zarr(location))
-        else:
-            opened = stack.enter_context(open_hdf5(location))
-        io = opened.io
-        with warnings.catch_warnings():
-            # pynwb remarks here on the age of the file and on its cached schema: nothing a reader can act upon.
-            warnings.simplefilter("ignore")
-            try:
-                nwbfile = io.read()
-            except Exception as error:
-                raise explain_damage(error, location) or _explain_unreadable(error, location) from error
         try:
-            yield Session(location, nwbfile, opened.nwb_version, io)
+            opened = stack.enter_context(_open(location))
+            yield Session(location, _read(opened, location), opened.nwb_version, opened.io)
         except DCFError:
             raise
         except Exception as error:
@@ -106,6 +93,22 @@ def open_session(path: str | Path) -> Iterator[Session]:
             if explained is None:
                 raise
             raise explained from error
+
+
+def _open(location: Location) -> AbstractContextManager[Opened]:
+    if not isinstance(location, Path):
+        return open_remote(location)
+    return open_zarr(location) if location.is_dir() else open_hdf5(location)
+
+
+def _read(opened: Opened, location: Location) -> NWBFile:
+    with warnings.catch_warnings():
+        # pynwb remarks here on the age of the file and on its cached schema: nothing a reader can act upon.
+        warnings.simplefilter("ignore")
+        try:
+            return opened.io.read()
+        except Exception as error:
+            raise explain_damage(error, location) or _explain_unreadable(error, location) from error
 
 
 def _explain_unreadable(error: Exception, location: Location) -> SourceError:

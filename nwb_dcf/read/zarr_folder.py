@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import pickle  # noqa: S403 - to restrict what others unpickle
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
