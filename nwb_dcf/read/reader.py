@@ -15,6 +15,7 @@ from .session import Session, open_session
 from .sources import Source, describe_sources
 from .spikes import read_units
 from .tables import INVALID
+from .zarr_folder import say_missing_chunks
 
 
 def read_recording(
@@ -25,7 +26,7 @@ def read_recording(
     Parameters
     ----------
     path : str or Path
-        An NWB 2 file in HDF5. It is not changed.
+        An NWB 2 file in HDF5, a Zarr folder, or an address (``https://``, ``s3://``, ``dandi://``). It is not changed.
     source : str, optional
         What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
         is unique in the file. By default the first of units, dF/F, fluorescence and other ROI responses.
@@ -72,6 +73,7 @@ def read_source(
 ) -> xr.Dataset:
     """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
     obj = session.find_object(source.path)
+    notes = [*notes, *say_missing_chunks(source.path, obj)]
     match source.kind:
         case "units":
             return read_units(session, source.path, obj, config, notes)

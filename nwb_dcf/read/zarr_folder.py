@@ -76,10 +76,30 @@ def check_folder(path: Path) -> str:
     return require_nwb2(version, where, form="Zarr")
 
 
-def has_missing_chunks(array: Any) -> int:
-    """Count the chunks of a Zarr array that are not on the disk: they read as its fill value. 0 for HDF5."""
-    whole, there = getattr(array, "nchunks", 0), getattr(array, "nchunks_initialized", 0)
-    return int(whole) - int(there)
+def say_missing_chunks(path: str, obj: Any) -> list[str]:
+    """Say which arrays of a source lack chunks on the disk, since these read as a fill value and not as an error.
+
+    Parameters
+    ----------
+    path : str
+        Path of the object in the file.
+    obj : pynwb object
+        Units or TimeSeries, of HDF5 or Zarr.
+
+    Returns
+    -------
+    list of str
+        A sentence for each such array; none for HDF5.
+    """
+    arrays = {name: getattr(column, "data", column) for name, column in obj.fields.items()}
+    arrays |= {column.name: column.data for column in getattr(obj, "columns", ())}
+    notes = []
+    for name, array in arrays.items():
+        lost = getattr(array, "nchunks", 0) - getattr(array, "nchunks_initialized", 0)
+        if lost:
+            what = f"{lost} of {array.nchunks} chunks of {path}/{name} are missing in the Zarr folder"
+            notes.append(f"{what}: their values are read as {array.fill_value}")
+    return notes
 
 
 @contextmanager
