@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..bins import MAX_VALUES
 from ..config import ReadConfig
 from ..errors import DataError, ParameterError
 from ..recording import make_recording
-from .bins import MAX_VALUES
 from .clock import read_clock
 from .provenance import describe_source
 from .runs import MIN_SAMPLES, Runs, cut_clock

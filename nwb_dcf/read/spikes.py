@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from ..bins import intersect_intervals
 from ..config import ReadConfig
 from ..errors import DataError, ParameterError, SourceError
 from ..recording import make_recording
-from .bins import MIN_SHARE, count_spikes, intersect_intervals, make_bins, observed_share
+from ..trains import SpikeTrains, count_trains, find_constant, say_left_out
 from .provenance import describe_source
 from .segments import Stretches, choose_segments
 from .session import Session
 from .tables import read_columns
 from .where import select_rows
-
-
-@dataclass(frozen=True)
-class SpikeTrains:
-    """Spike times of the units that are read.
-
-    Attributes
-    ----------
-    unit_id : array of int, shape (unit,)
-        Ids as stored.
-    row : array of int, shape (unit,)
-        Rows of the units table.
-    times : list of array of float64, shape (spike,)
-        Seconds, in order.
-    observed : list of array of float64, shape (interval, 2), or None
-        ``obs_intervals`` of each unit; None where the table does not have them.
-    """
-
-    unit_id: np.ndarray
-    row: np.ndarray
-    times: list[np.ndarray]
-    observed: list[np.ndarray] | None
-
-    def take(self, keep: np.ndarray) -> SpikeTrains:
-        """Return the units for which `keep` is true."""
-        rows = np.flatnonzero(keep)
-        observed = None if self.observed is None else [self.observed[i] for i in rows]
-        return SpikeTrains(self.unit_id[rows], self.row[rows], [self.times[i] for i in rows], observed)
 
 
 def read_units(session: Session, path: str, units: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
@@ -72,45 +44,22 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     ------
     DataError, ParameterError, SourceError
         If spike times are not finite and in order, or no unit, bin or segment is left.
-
-    Notes
-    -----
-    Counts are float32 because the square root of numpy's uint8 is float16.
     """
     where = session.where(path)
     trains = read_spike_trains(units, select_units(units, config.units, where), where)
     recorded, trains, left_out = find_stretches(trains, where)
     segments = choose_segments(session, config, recorded, config.bin_width_s)
-    bins = make_bins(segments.start, segments.stop, config.bin_width_s, n_units=len(trains.row), where=where)
-    counts = count_spikes(trains.times, bins)
-    notes = [*notes, *segments.notes]
-    if trains.observed is not None:
-        share = observed_share(trains.observed, bins)
-        corrected = (share < 1) & (share >= MIN_SHARE)
-        counts /= np.where(corrected, share, 1)
-        bins, kept = bins.keep(share.min(axis=1) >= MIN_SHARE)
-        if len(kept) == 0:
-            raise DataError(
-                "no two successive bins in which every unit was observed for half of the bin",
-                where=where,
-                fix="leave out with --units those that were observed for a short time",
-            )
-        notes += _say_corrections(trains, share, corrected[kept], len(kept))
-        counts = counts[kept]
-
-    varies = counts.max(axis=0) > counts.min(axis=0)
-    for i in np.flatnonzero(~varies):
-        why = "no spike in the bins read" if counts[0, i] == 0 else f"{counts[0, i]:g} spikes in every bin"
-        left_out.append({"what": "unit", "id": int(trains.unit_id[i]), "why": why})
-    if not varies.any():
-        raise DataError("no unit varies from bin to bin", where=where, fix="read other trials or use another --bin")
-    if left_out:
-        ids = ", ".join(str(item["id"]) for item in left_out)
-        notes.append(f"{len(left_out)} units left out as silent, constant or never observed: {ids}")
+    counts = count_trains(
+        trains, segments.start, segments.stop, config.bin_width_s, where=where, observed="obs_intervals"
+    )
+    bins = counts.bins
+    varies, constant = find_constant(counts.values, trains.unit_id, where=where)
+    left_out += constant
+    notes = [*notes, *segments.notes, *counts.notes, *say_left_out(left_out)]
     trains = trains.take(varies)
     row = segments.row[bins.segment]
     return make_recording(
-        counts[:, varies],
+        counts.values[:, varies],
         bins.centre,
         channel_dim="unit",
         channel=trains.unit_id,
@@ -226,21 +175,6 @@ def find_stretches(trains: SpikeTrains, where: str) -> tuple[Stretches, SpikeTra
         )
     first, last = min(start for start, _ in ends), max(stop for _, stop in ends)
     return Stretches(np.array([first]), np.array([last]), exact=False), trains, left_out
-
-
-def _say_corrections(trains: SpikeTrains, share: np.ndarray, corrected: np.ndarray, n_kept: int) -> list[str]:
-    notes = []
-    if corrected.any():
-        n = int(corrected.any(axis=1).sum())
-        notes.append(f"{n} bins were partly observed (obs_intervals): counts divided by the observed share")
-    dropped = len(share) - n_kept
-    if dropped:
-        worst = int((share < MIN_SHARE).sum(axis=0).argmax())
-        notes.append(
-            f"{dropped} of {len(share)} bins dropped, in which a unit was observed for less than half "
-            f"(most often unit {trains.unit_id[worst]}) or which stood alone"
-        )
-    return notes
 
 
 def _read_ragged(column: Any, n_rows: int, where: str) -> list[np.ndarray]:

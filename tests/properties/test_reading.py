@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nwb_dcf.read.bins import count_spikes, make_bins, observed_share
+from nwb_dcf.bins import count_spikes, make_bins, observed_share
 from nwb_dcf.read.clock import find_gaps
 from nwb_dcf.read.runs import cut_runs
 from nwb_dcf.read.segments import Segments

@@ -5,9 +5,9 @@ import h5py
 import numpy as np
 import pytest
 
+from nwb_dcf.bins import Bins, count_spikes
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.read import read_recording
-from nwb_dcf.read.bins import Bins, count_spikes
 from nwb_dcf.recording import segment_slices
 from tests.nwb_files import make_spike_session
 

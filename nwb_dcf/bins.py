@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
+from .errors import DataError
 
 MIN_SHARE = 0.5
 """A bin of which a unit was observed for less than this share is dropped; above, its count is corrected."""

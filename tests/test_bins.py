@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from nwb_dcf.bins import count_spikes, intersect_intervals, make_bins, observed_share
 from nwb_dcf.errors import DataError
-from nwb_dcf.read.bins import count_spikes, intersect_intervals, make_bins, observed_share
 
 
 def bins_of(*segments, width_s):
