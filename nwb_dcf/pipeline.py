@@ -5,30 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import xarray as xr
-
-from .config import FitConfig, ReadConfig
-from .dimension import DimensionChoice, choose_for_fit
+from .config import ReadConfig
 from .errors import ParameterError
-from .prepare import check_size
-from .presets import make_config
+from .job import Job, make_fit_config, prepare_job, run_job
 from .read import read_recording
-from .recording import frame_dims, median_step_s, name_kind
+from .recording import frame_dims
 from .result import DCFResult
-from .split import Split, split_recording
 from .store import check_writable, write_result
 
 if TYPE_CHECKING:
     from .progress import Progress
-
-GAP_S = 1.0  # least time between training and held-out blocks of one long segment
 
 
 @dataclass(frozen=True)
@@ -94,15 +86,12 @@ class _Repeats:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A fit that has passed every check that can be made before training."""
+class _FileJob:
+    """A fit of a file that has passed every check that can be made before training."""
 
-    recording: xr.Dataset
-    split: Split | None
+    job: Job
     read: ReadConfig
-    config: FitConfig
     name: str
-    dimension: DimensionChoice | None
 
 
 def fit_nwb(
@@ -162,29 +151,20 @@ def fit_nwb(
     """
     started = time.perf_counter()
     repeats = _Repeats(null, seeds)
-    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
-    from .estimator import DCF  # torch is loaded once all that can be refused has been
-    from .outcome import make_result
-    from .repeats import measure_agreement, measure_null
-
-    config = job.config
-    if job.dimension and not job.dimension.supported:
-        warnings.warn(job.dimension.rule, UserWarning, stacklevel=2)
-    estimator = DCF.from_config(config, progress=progress).set_params(keep_partial=keep_partial)
-    training, unseen = (job.split.training, job.split.held_out) if job.split else (job.recording, job.recording)
-    estimator.fit(training)
-    result = make_result(estimator, job.recording, job.split, job.read, share=held_out)
-    if job.dimension:
-        result.provenance["dimension"] = job.dimension.to_dict()
+    file_job = _prepare_file_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
+    job = file_job.job
+    estimator, result = run_job(job, file_job.read, progress=progress, keep_partial=keep_partial)
     if not result.provenance["interrupted"]:
         listen: dict[str, Any] = {"progress": progress, "keep_partial": keep_partial}
         scores = result.dataset.attrs["scores"]
+        from .repeats import measure_agreement, measure_null
+
         if repeats.null:
-            scores["null"] = measure_null(estimator, training, unseen, scores, repeats.null, **listen)
+            scores["null"] = measure_null(estimator, job.training, job.unseen, scores, repeats.null, **listen)
         if repeats.seeds > 1:
-            scores["agreement"] = measure_agreement(estimator, training, unseen, repeats.seeds, **listen)
+            scores["agreement"] = measure_agreement(estimator, job.training, job.unseen, repeats.seeds, **listen)
     result.provenance["seconds"] = time.perf_counter() - started
-    written = write_result(result, path, name=job.name, overwrite=overwrite, output=output)
+    written = write_result(result, path, name=file_job.name, overwrite=overwrite, output=output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
     return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
 
@@ -205,7 +185,8 @@ def plan_fit(
 ) -> FitPlan:
     """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
     repeats = _Repeats(null, seeds)
-    job = _prepare_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
+    file_job = _prepare_file_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
+    job = file_job.job
     recording, split = job.recording, job.split
     return FitPlan(
         file=Path(path).name,
@@ -224,7 +205,7 @@ def plan_fit(
         },
         dim=job.config.model.dim,
         preset=job.config.preset,
-        name=job.name,
+        name=file_job.name,
         output=str(output or path),
         dimension=job.dimension.to_dict() if job.dimension else None,
         null=repeats.null,
@@ -232,25 +213,18 @@ def plan_fit(
     )
 
 
-def _prepare_job(
+def _prepare_file_job(
     path: str | Path,
     dim: int | Literal["auto"],
     held_out: float,
     target: _Target,
     settings: dict[str, Any],
     progress: Callable[[Progress], None] | None,
-) -> _Job:
+) -> _FileJob:
     """Read, and refuse whatever can be refused before training."""
     read = ReadConfig.make(**{name: settings.pop(name) for name in ReadConfig.names() & settings.keys()})
-    preset, wanted = settings.pop("preset", "default"), {**settings, "dim": 1 if dim == "auto" else dim}
-    make_config(preset, wanted)  # refuses what cannot be meant before anything is read
-    recording = read_recording(path, **asdict(read), progress=progress)
-    config = make_config(preset, wanted, kind=name_kind(recording))
-    check_size(recording, config.model.dim)
-    gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
-    split = split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
-    choice = None
-    if dim == "auto":
-        choice, config = choose_for_fit(split.training if split else recording, config)
-    name = check_writable(path, kind=recording.attrs["kind"], dim=config.model.dim, **asdict(target))
-    return _Job(recording, split, read, config, name, choice)
+    make_fit_config(dim, settings)  # refuses what cannot be meant before anything is read
+    job = prepare_job(read_recording(path, **asdict(read), progress=progress), dim, held_out, settings)
+    kind = job.recording.attrs["kind"]
+    name = check_writable(path, kind=kind, dim=job.config.model.dim, **asdict(target))
+    return _FileJob(job, read, name)
