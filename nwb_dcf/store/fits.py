@@ -15,6 +15,7 @@ from ..result import DCFResult
 from .clean import explain_failure
 from .parts import PARTS
 from .payload import FIELD, Payload, to_result
+from .stale import SourceCheck
 
 MODULE = "processing/dcf"
 NAMESPACE = "ndx-dcf"
@@ -37,7 +38,8 @@ def list_results(path: str | Path) -> list[dict[str, Any]]:
     -------
     list of dict
         For each fit ``name``, ``kind``, ``dim``, ``k_eff``, ``source`` (path of the source object in the file),
-        ``created`` (ISO time) and ``schema_version``; JSON-able, sorted by name.
+        ``created`` (ISO time), ``schema_version``, ``stale`` (whether the source has changed since, None where that
+        cannot be known) and ``stale_because``; JSON-able, sorted by name. Each source is hashed once.
 
     Raises
     ------
@@ -45,10 +47,10 @@ def list_results(path: str | Path) -> list[dict[str, Any]]:
         If the file cannot be opened, or a fit in it is malformed.
     """
     with open_nwb(path) as file:
-        fits = []
+        fits, check = [], SourceCheck(file)
         for name in find_fits(file):
             try:
-                fits.append(_describe_fit(file[f"{MODULE}/{name}"]))
+                fits.append(_describe_fit(file[f"{MODULE}/{name}"], check))
             except _MALFORMED as error:
                 raise _explain_malformed(error, path, name) from error
         return fits
@@ -149,8 +151,9 @@ def refuse_newer_schema(file: h5py.File, path: str | Path) -> None:
         )
 
 
-def _describe_fit(group: h5py.Group) -> dict[str, Any]:
+def _describe_fit(group: h5py.Group, check: SourceCheck) -> dict[str, Any]:
     provenance = json.loads(_text(group, "provenance"))
+    stale, why = check.find_changes(provenance)
     return {
         "name": group.name.rpartition("/")[2],
         "kind": str(_attribute(group, "kind")),
@@ -159,6 +162,8 @@ def _describe_fit(group: h5py.Group) -> dict[str, Any]:
         "source": provenance.get("source", {}).get("path"),
         "created": provenance.get("created"),
         "schema_version": str(_attribute(group, "schema_version")),
+        "stale": stale,
+        "stale_because": why,
     }
 
 

@@ -53,6 +53,8 @@ def test_the_rise_of_the_schema_is_said_and_kept(session: Path) -> None:
         "source": "/units",
         "created": "2026-11-23T20:00:00+00:00",
         "schema_version": "1.0.0",
+        "stale": None,
+        "stale_because": "/units was fitted without a hash",
     }
 
 

@@ -1,0 +1,77 @@
+"""Has a fit's source changed since? By its hash, and by h5py alone, so that listing loads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from ..hashing import hash_series, hash_units, hash_video
+
+_COLUMNS = ("spike_times_index", "spike_times", "obs_intervals_index", "obs_intervals")
+
+
+class SourceCheck:
+    """Compares sources in an open file with their hashes in the provenance of fits; hashes each source once.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open for reading.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._identifier = str(file["identifier"].asstr()[()]) if "identifier" in file else ""
+        self._hashes: dict[str, str | None] = {}
+
+    def find_changes(self, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
+        """Say whether what was fitted has changed, and what.
+
+        Returns
+        -------
+        stale : bool or None
+            None where that cannot be known: the source lies in another file, or has no hash.
+        why : str or None
+            What has changed, or why it cannot be known, in words; None where nothing has.
+        """
+        source = provenance.get("source") or {}
+        members = source.get("members") or ([source] if source.get("path") else [])
+        if not members:
+            return None, "the fit names no source"
+        if str(source.get("identifier") or self._identifier) != self._identifier:
+            return None, f"the source lies in another file, {source.get('file')}"
+        answers = [self._compare(member) for member in members]
+        return next((answer for answer in answers if answer[0]), min(answers, key=lambda answer: answer[0] is not None))
+
+    def _compare(self, source: Mapping[str, Any]) -> tuple[bool | None, str | None]:
+        path, known = str(source["path"]), source.get("sha256")
+        if path not in self._file:
+            return True, f"{path} is not in the file any more"
+        if not known:
+            return None, f"{path} was fitted without a hash"
+        if path not in self._hashes:
+            self._hashes[path] = hash_stored(self._file[path])
+        found = self._hashes[path]
+        if found is None:
+            return None, f"{path} cannot be read"
+        return (False, None) if found == known else (True, f"{path} has changed since it was fitted")
+
+
+def hash_stored(group: h5py.Group) -> str | None:
+    """Hash a Units table or a TimeSeries as `nwb_dcf.read` does; None where its values cannot be reached."""
+    try:
+        if group.attrs.get("neurodata_type") == "Units":
+            return hash_units(group[name] for name in _COLUMNS if name in group)
+        clock: dict[str, Any] = {"timestamps": group.get("timestamps")}
+        if "starting_time" in group:
+            start = group["starting_time"]
+            clock |= {"rate": start.attrs["rate"], "starting_time": start[()]}
+        if "external_file" in group and len(group["external_file"]):
+            folder = Path(group.file.filename).parent
+            return hash_video([folder / name for name in group["external_file"].asstr()[:]], **clock)
+        return hash_series(group["data"], **clock)
+    except (KeyError, OSError, ValueError, TypeError):
+        return None
