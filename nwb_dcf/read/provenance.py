@@ -35,7 +35,7 @@ def describe_source(session: Session, path: str, obj: Any, channel_rows: np.ndar
         "type": obj.neurodata_type,
         "object_id": obj.object_id,
         "nwb_version": session.nwb_version,
-        "sha256": hash_source(obj, session.path.parent),
+        "sha256": hash_source(obj, session.path.parent if isinstance(session.path, Path) else Path()),
         "channel_rows": [int(row) for row in channel_rows],
     }
 
