@@ -25,8 +25,8 @@ CH (coord)              (CH,)          ids of the channels as stored in the file
 
 ``attrs`` (all JSON-able): ``kind`` (``units``, ``series``, ``array``, ...), ``source`` (dict:
 ``file``, ``identifier``, ``path``, ``type``, ``object_id``, ``sha256``), ``bin_width_s`` (float or
-None), ``left_out`` (list of dicts ``{"what", "id", "why"}``), ``notes`` (sentences that say which
-choices were made), ``steps`` (what the preparing room did, in order).
+None), ``left_out`` (list of dicts ``{"what", "id", "why"}``, of constant channels with their ``value``),
+``notes`` (sentences that say which choices were made), ``steps`` (what the preparing room did, in order).
 """
 
 from __future__ import annotations

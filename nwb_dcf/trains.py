@@ -122,7 +122,7 @@ def find_constant(counts: np.ndarray, unit_id: np.ndarray, *, where: str) -> tup
     left_out: list[dict[str, object]] = []
     for i in np.flatnonzero(~varies):
         why = "no spike in the bins read" if counts[0, i] == 0 else f"{counts[0, i]:g} spikes in every bin"
-        left_out.append({"what": "unit", "id": unit_id[i].item(), "why": why})
+        left_out.append({"what": "unit", "id": unit_id[i].item(), "why": why, "value": float(counts[0, i])})
     return varies, left_out
 
 

@@ -20,6 +20,10 @@ from nwb_dcf.errors import DCFError
 
 from .commands import cli
 from .report import print_json
+from .use import COMMANDS
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 BAD_INPUT, DEFECT, INTERRUPTED = 2, 1, 130
 

@@ -59,7 +59,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
 
 def describe_fit(fit: Mapping[str, Any]) -> str:
     """Return the report of `summarise_fit` as text."""
-    name, lines = fit["name"], _describe_input(fit) + _describe_dimension(fit) + describe_findings(fit)
+    name, lines = fit["name"], describe_input(fit) + _describe_dimension(fit) + describe_findings(fit)
     if fit["interrupted"]:
         lines += label_lines("partial", ["training was interrupted; this is the fit as far as it came"])
     if fit["seconds"] is not None:
@@ -76,7 +76,7 @@ def write_reading_lines(file: str, name: str) -> list[str]:
 
 def describe_plan(plan: Mapping[str, Any]) -> str:
     """Return what a fit would do as text."""
-    lines = _describe_input(plan) + _describe_dimension(plan)
+    lines = describe_input(plan) + _describe_dimension(plan)
     repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
     repeats += [f"{plan['seeds'] - 1} more to resampled segments"] if plan.get("seeds", 1) > 1 else []
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
@@ -151,7 +151,7 @@ def _describe_span(source: Mapping[str, Any]) -> str:
     return f"{source['start_s']:.6g} to {source['start_s'] + source['duration_s']:.6g} s"
 
 
-def _describe_input(report: Mapping[str, Any]) -> list[str]:
+def describe_input(report: Mapping[str, Any]) -> list[str]:
     """Say what was read and what was left out, for a fit or for a plan of one."""
     source = report["source"]
     what = source.get("path") or report.get("kind") or "data"

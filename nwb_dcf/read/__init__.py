@@ -1,6 +1,7 @@
 """From an NWB file to a recording: choose a source, find its clock, cut it into segments."""
 
 from .catalog import Catalog, list_sources
+from .channels import ChannelTable, read_channels
 from .reader import read_recording
 
-__all__ = ["Catalog", "list_sources", "read_recording"]
+__all__ = ["Catalog", "ChannelTable", "list_sources", "read_channels", "read_recording"]

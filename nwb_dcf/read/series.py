@@ -60,7 +60,12 @@ def read_series(
     varies = values.max(axis=0) != values.min(axis=0)  # NaN varies: validate_recording says where it is
     dim, ids = channel_ids(series, values.shape[1])
     left_out: list[dict[str, object]] = [
-        {"what": dim, "id": ids[i], "why": f"it is {values[0, i]:g} in every sample read"}
+        {
+            "what": dim,
+            "id": ids[i],
+            "why": f"it is {values[0, i]:g} in every sample read",
+            "value": float(values[0, i]),
+        }
         for i in np.flatnonzero(~varies)
     ]
     if not varies.any():

@@ -66,7 +66,9 @@ def test_constant_channels_are_left_out(tmp_path):
     data[:, 2] = 3
     recording = read_recording(make_series_session(tmp_path / "s.nwb", data), "signal")
     assert recording["channel"].values.tolist() == [0, 1, 3]
-    assert recording.attrs["left_out"] == [{"what": "channel", "id": 2, "why": "it is 3 in every sample read"}]
+    assert recording.attrs["left_out"] == [
+        {"what": "channel", "id": 2, "why": "it is 3 in every sample read", "value": 3.0}
+    ]
     assert recording.attrs["source"]["channel_rows"] == [0, 1, 3]
 
 

@@ -1,0 +1,141 @@
+"""``transform``, ``simulate``, ``evaluate``, ``export`` and ``plot``: what is done with a stored fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import nwb_dcf
+
+from .commands import _print, _with_output_options
+from .report import summarise_fit
+from .use_report import (
+    describe_decoding,
+    describe_simulation,
+    describe_transform,
+    describe_written,
+    summarise_simulation,
+)
+
+
+def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str | list[float]:
+    if value in ("last", "first"):
+        return value
+    try:
+        return [float(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither last, first nor times in seconds.", ctx, param) from None
+
+
+@click.command()
+@click.argument("file")
+@click.option("--model", required=True, metavar="FILE#NAME", help="The fit to apply; NAME where FILE has several.")
+@click.option("--source", metavar="NAME", help="What to read in FILE; what was fitted by default.")
+@click.option("--trials", metavar="auto|none|TABLE", help="As for fit; the fit's, if none of the next three is given.")
+@click.option("--align", metavar="COLUMN", help="As for fit.")
+@click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
+@click.option("--where", metavar="EXPRESSION", help='Which trials, as "direction == 3".')
+@click.option(
+    "--match",
+    default="id",
+    show_default=True,
+    metavar="id|COLUMNS",
+    help="What names a channel, as unit_name or x,y,z.",
+)
+@click.option("--impute", type=click.Choice(["mean"]), help="Set missing channels to the model's mean.")
+@click.option("--name", help="Name of the result; KIND_dimN by default.")
+@click.option("--overwrite", is_flag=True, help="Replace a result of that name.")
+@click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the result and leave FILE alone.")
+@click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")
+@_with_output_options
+def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Apply a stored fit to FILE, another session or other trials, and write the latents into it.
+
+    Example: nwb-dcf transform tuesday.nwb --model monday.nwb#units_dim3
+    """
+    from nwb_dcf.application import transform_nwb
+
+    given = {name: value for name, value in options.items() if value is not None}
+    result = transform_nwb(file, model, **given)
+    summary = {**summarise_fit(result, given.get("output") or file), "model": result.provenance["model"]}
+    _print(summary, describe_transform, as_json, quiet)
+
+
+@click.command()
+@click.argument("file")
+@click.argument("name", required=False)
+@click.option("--recording", metavar="OTHER.nwb", help="Continue this recording instead; channels matched by id.")
+@click.option("--frames", "n_frames", type=int, default=50, show_default=True, help="Frames to simulate.")
+@click.option("--tau", type=float, default=0.0, show_default=True, help="0: latents; 1: the data themselves.")
+@click.option(
+    "--starts",
+    callback=_parse_starts,
+    default="last",
+    show_default=True,
+    metavar="last|first|S,S,...",
+    help="Frame of each segment, or times in seconds.",
+)
+@click.option("--paths", "n_paths", type=int, metavar="N", help="Paths from each start, with noise; one without.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of that noise.")
+@click.option("-o", "--output", metavar="OUT.csv|npz|nc|parquet", help="Write the paths there.")
+@click.option("--overwrite", is_flag=True, help="Replace that file.")
+@click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")
+@_with_output_options
+def simulate(
+    file: str, name: str | None, output: str | None, overwrite: bool, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Continue the recording in FILE by the dynamics of its fit NAME.
+
+    Example: nwb-dcf simulate session.nwb units_dim3 --frames 100 -o paths.csv
+    """
+    from nwb_dcf.application import simulate_nwb
+    from nwb_dcf.export import check_export, export_dataset
+
+    if output:
+        check_export(output, overwrite=overwrite)
+    paths = simulate_nwb(file, name, **{key: value for key, value in options.items() if value is not None})
+    if output:
+        export_dataset(paths, output, overwrite=overwrite)
+    stored = nwb_dcf.read_result(file, name)
+    _print(summarise_simulation(paths, stored, output), describe_simulation, as_json, quiet)
+
+
+@click.command()
+@click.argument("file")
+@click.argument("name", required=False)
+@click.option("--against", required=True, metavar="SERIES", help="What to decode, as behavior/position.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of folds and intervals.")
+@_with_output_options
+def evaluate(file: str, name: str | None, against: str, seed: int, as_json: bool, quiet: bool) -> None:
+    """Decode behaviour in FILE from the latents of its fit NAME, and from PCA.
+
+    Example: nwb-dcf evaluate session.nwb units_dim3 --against behavior/position
+    """
+    from nwb_dcf.decoding import evaluate_nwb
+
+    report = evaluate_nwb(file, name, against=against, seed=seed)
+    _print(report.to_dict(), describe_decoding, as_json, quiet)
+
+
+@click.command()
+@click.argument("file")
+@click.argument("name", required=False)
+@click.option("-o", "--output", required=True, metavar="OUT.csv|npz|nc|parquet", help="What to write; its end decides.")
+@click.option("--overwrite", is_flag=True, help="Replace that file.")
+@_with_output_options
+def export(file: str, name: str | None, output: str, overwrite: bool, as_json: bool, quiet: bool) -> None:
+    """Write the fit NAME of FILE for other programs.
+
+    csv and parquet hold a row for each frame; npz and nc (netCDF, for xarray) hold everything but the model.
+    """
+    from nwb_dcf.export import check_export, export_result
+
+    check_export(output, overwrite=overwrite)
+    result = nwb_dcf.read_result(file, name)
+    export_result(result, output, overwrite=overwrite)
+    sizes = {str(dim): int(n) for dim, n in result.dataset.sizes.items()}
+    _print({"file": file, "name": result.name, "written": output, "sizes": sizes}, describe_written, as_json, quiet)
+
+
+COMMANDS = (transform, simulate, evaluate, export)
