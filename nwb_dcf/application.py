@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .estimator import DCF
 
 OF_THE_FIT = ("steps", "search", "training", "learned", "machine", "seed")
+SEGMENTS = {"trials", "align", "window", "where"}
 STEP_TOLERANCE = 0.05  # of the step: v was learned per step, so that another sampling rate would change its meaning
 
 
@@ -33,17 +34,13 @@ def transform_nwb(
     path: str | Path,
     model: str | Path,
     *,
-    source: str | None = None,
-    trials: str | None = None,
-    align: str | None = None,
-    window: tuple[float, float] | None = None,
-    where: str | None = None,
     match: str = "id",
     impute: Literal["mean"] | None = None,
     name: str | None = None,
     overwrite: bool = False,
     output: str | Path | None = None,
     device: str = "auto",
+    **reading: Any,
 ) -> DCFResult:
     """Apply a stored model to another file, and write its latents there.
 
@@ -54,10 +51,6 @@ def transform_nwb(
         verified copy that holds the result, unless `output` is given.
     model : str or Path
         ``FILE#NAME``: an NWB file and the fit in it; NAME may be left out where there is one.
-    source : str, optional
-        What to read in `path`; what was fitted by default. Bins are always those of the fit.
-    trials, align, window, where
-        As for `nwb_dcf.fit_nwb`. The fit's, unless one of them is given: then those alone count.
     match : str
         How channels are found: ``"id"``, or columns whose values name one (`nwb_dcf.matching.match_channels`).
     impute : {"mean"}, optional
@@ -66,6 +59,10 @@ def transform_nwb(
         Of the result in ``processing/dcf``, as for `nwb_dcf.fit_nwb`.
     device : str
         Where to compute.
+    **reading
+        What to read in `path` (``source``, ``where``, ..., see `nwb_dcf.config.ReadConfig`), where that differs from
+        what was fitted. Bins are those of the fit. ``trials``, ``align``, ``window`` and ``where`` belong together:
+        given one of them, the fit's others no longer count.
 
     Returns
     -------
@@ -90,8 +87,7 @@ def transform_nwb(
     stored = read_model(model)
     kind = str(stored.dataset.attrs.get("kind", "array"))
     check_writable(path, name=name, kind=kind, dim=stored.dim, overwrite=overwrite, output=output)
-    asked = {"trials": trials, "align": align, "window": window, "where": where}
-    read = _choose_reading(stored, source, {key: value for key, value in asked.items() if value is not None})
+    read = _choose_reading(stored, reading)
     recording, read, matching = _read_matched(path, stored, read, model, match, impute is not None)
     estimator = _load_estimator(stored, device)
     _check_kin(recording, estimator)
@@ -150,7 +146,7 @@ def simulate_nwb(
     if recording is None:
         given = read_fitted(path, stored)
     else:
-        read = _choose_reading(stored, None, {})
+        read = _find_reading(stored)
         given = _read_matched(recording, stored, read, f"{path}#{stored.name}", "id", False)[0]
     estimator = _load_estimator(stored, device)
     _check_kin(given, estimator)
@@ -227,13 +223,12 @@ def _find_reading(result: DCFResult) -> ReadConfig:
     return read
 
 
-def _choose_reading(stored: DCFResult, source: str | None, asked: dict[str, Any]) -> ReadConfig:
+def _choose_reading(stored: DCFResult, asked: dict[str, Any]) -> ReadConfig:
     """How to read another file: as the model's was, but for what is asked."""
-    read = _find_reading(stored)
-    if asked:
-        fresh = {name: getattr(ReadConfig(), name) for name in ("trials", "align", "window", "where")}
-        read = dataclasses.replace(read, **{**fresh, **asked})
-    return read if source is None else dataclasses.replace(read, source=source)
+    read = asdict(_find_reading(stored))
+    if SEGMENTS & asked.keys():
+        read = {name: value for name, value in read.items() if name not in SEGMENTS}
+    return ReadConfig.make(**{**read, **asked})
 
 
 def _read_matched(

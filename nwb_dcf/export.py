@@ -148,15 +148,15 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
         if variable.dims == ("segment",) and name != "segment":
             columns[str(name)] = variable.values[index]
             units |= {str(name): variable.attrs["units"]} if "units" in variable.attrs else {}
-    for name, variable in dataset.data_vars.items():
-        if variable.dims[:1] != ("time",) or variable.ndim == 1:
+    for name, series in dataset.data_vars.items():
+        if series.dims[:1] != ("time",) or series.ndim == 1:
             continue
-        flat = variable.values.reshape(dataset.sizes["time"], -1)
-        dim = variable.dims[1]
-        labels = dataset[dim].values if variable.ndim == 2 and dim in dataset.coords else range(1, flat.shape[1] + 1)
+        flat = series.values.reshape(dataset.sizes["time"], -1)
+        dim = series.dims[1]
+        labels = dataset[dim].values if series.ndim == 2 and dim in dataset.coords else range(1, flat.shape[1] + 1)
         for label, values in zip(labels, flat.T, strict=True):
             columns[f"{name}_{label}"] = values
-            units[f"{name}_{label}"] = str(variable.attrs.get("units", ""))
+            units[f"{name}_{label}"] = str(series.attrs.get("units", ""))
     table = pd.DataFrame(columns)
     table.attrs = {**json.loads(_dump(dataset.attrs)), "units": units}
     return table
