@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from pynwb.misc import Units
 
+from .choice import choose_source
 from .series import channel_ids
 from .session import open_session
-from .sources import choose_source, describe_sources
+from .sources import describe_sources
 from .tables import read_columns
 
 
