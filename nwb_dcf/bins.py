@@ -7,6 +7,7 @@ lying at it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,8 +66,8 @@ class Bins:
         """Centre of each bin in seconds, shape (time,)."""
         return self.left + self.width_s / 2
 
-    def keep(self, good: np.ndarray) -> tuple[Bins, np.ndarray]:
-        """Keep runs of two or more successive `good` bins, each run as a block of its own.
+    def keep(self, good: np.ndarray, min_length_s: float = 0.0) -> tuple[Bins, np.ndarray]:
+        """Keep runs of two or more successive `good` bins, `min_length_s` or longer, each as a block of its own.
 
         Returns
         -------
@@ -77,7 +78,8 @@ class Bins:
         """
         block = self.frame_block
         breaks = np.flatnonzero(~good[1:] | ~good[:-1] | (block[1:] != block[:-1])) + 1
-        runs = [run for run in np.split(np.arange(len(good)), breaks) if len(run) >= MIN_BINS and good[run[0]]]
+        fewest = max(MIN_BINS, math.ceil(min_length_s / self.width_s - 1e-6))
+        runs = [run for run in np.split(np.arange(len(good)), breaks) if len(run) >= fewest and good[run[0]]]
         kept = np.concatenate(runs) if runs else np.empty(0, np.int64)
         first = np.array([run[0] for run in runs], dtype=np.int64)
         n_bins = np.array([len(run) for run in runs], dtype=np.int64)

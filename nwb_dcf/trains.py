@@ -58,7 +58,14 @@ class Counts:
 
 
 def count_trains(
-    trains: SpikeTrains, start: np.ndarray, stop: np.ndarray, bin_width_s: float, *, where: str, observed: str
+    trains: SpikeTrains,
+    start: np.ndarray,
+    stop: np.ndarray,
+    bin_width_s: float,
+    *,
+    where: str,
+    observed: str,
+    min_length_s: float = 0.0,
 ) -> Counts:
     """Count spikes in bins that start with their segment, where all units were observed.
 
@@ -74,6 +81,8 @@ def count_trains(
         Names the source in errors.
     observed : str
         Names what says when units were observed, for notes.
+    min_length_s : float
+        Where unobserved bins are dropped, runs between them that are shorter are dropped too.
 
     Raises
     ------
@@ -91,7 +100,7 @@ def count_trains(
     share = observed_share(trains.observed, bins)
     corrected = (share < 1) & (share >= MIN_SHARE)
     counts /= np.where(corrected, share, 1)
-    bins, kept = bins.keep(share.min(axis=1) >= MIN_SHARE)
+    bins, kept = bins.keep(share.min(axis=1) >= MIN_SHARE, min_length_s)
     if len(kept) == 0:
         raise DataError(
             "no two successive bins in which every unit was observed for half of the bin",

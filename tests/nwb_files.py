@@ -207,15 +207,20 @@ def _put_nan_spike() -> list[Any]:
     return spikes
 
 
-def _cut_timestamps(path: Path, n: int) -> Path:
-    """Keep only n timestamps; pynwb itself refuses to write such a file, others do."""
+def _set_timestamps(path: Path, values: Any) -> Path:
+    """Replace the timestamps by `values`; pynwb itself refuses to write such a file, others do."""
     with h5py.File(path, "r+") as file:
         group = file["acquisition/signal"]
-        old = group["timestamps"]
-        values, attrs = old[:n], dict(old.attrs)
+        attrs = dict(group["timestamps"].attrs)
         del group["timestamps"]
         group["timestamps"] = values
         group["timestamps"].attrs.update(attrs)
+    return path
+
+
+def _set_rate(path: Path, rate: float) -> Path:
+    with h5py.File(path, "r+") as file:
+        file["acquisition/signal/starting_time"].attrs["rate"] = rate
     return path
 
 
@@ -287,9 +292,14 @@ FAULTY: dict[str, tuple[Callable[[Path], Path], dict[str, Any], tuple[str, ...]]
         ("constant", "/acquisition/signal"),
     ),
     "timestamps of another number": (
-        lambda path: _cut_timestamps(make_series_session(path, timestamps=np.arange(600) / 20), 590),
+        lambda path: _set_timestamps(make_series_session(path, timestamps=np.arange(600) / 20), np.arange(590) / 20),
         {"source": "signal"},
         ("590 timestamps for 600 samples",),
+    ),
+    "more timestamps than samples": (
+        lambda path: _set_timestamps(make_series_session(path, timestamps=np.arange(600) / 20), np.arange(610) / 20),
+        {"source": "signal"},
+        ("610 timestamps for 600 samples",),
     ),
     "timestamps that go back": (
         lambda path: make_series_session(path, simulate_series(4), timestamps=[0.0, 1.0, 0.5, 2.0]),
@@ -305,6 +315,11 @@ FAULTY: dict[str, tuple[Callable[[Path], Path], dict[str, Any], tuple[str, ...]]
         lambda path: make_series_session(path, rate=0.0),
         {"source": "signal"},
         ("sampling rate is 0 Hz", "/acquisition/signal"),
+    ),
+    "rate below zero": (
+        lambda path: _set_rate(make_series_session(path), -20.0),
+        {"source": "signal"},
+        ("sampling rate is -20 Hz",),
     ),
     "rate NaN": (
         lambda path: make_series_session(path, rate=np.nan),

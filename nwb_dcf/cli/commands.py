@@ -31,6 +31,11 @@ def _parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | 
         raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.", ctx, param) from None
 
 
+def _join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """What an option that may be repeated was given: nothing, one name, or several."""
+    return value if len(value) > 1 else next(iter(value), None)
+
+
 def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--quiet", is_flag=True, help="Print no progress and no report.")(command)
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
@@ -72,10 +77,21 @@ def info(file: str, as_json: bool) -> None:
 )
 @click.option("--source", metavar="NAME", help="What to fit: 'units', or the path or name of a TimeSeries.")
 @click.option("--bin", "bin_width_s", type=float, default=0.02, show_default=True, help="Width of a bin, seconds.")
-@click.option("--trials", default="auto", show_default=True, metavar="auto|none|TABLE", help="Intervals to fit within.")
-@click.option("--align", metavar="COLUMN", help="Cut a window about this time of each trial; needs --window.")
+@click.option(
+    "--trials",
+    multiple=True,
+    callback=_join_names,
+    metavar="auto|none|TABLE",
+    help="Intervals to fit within, auto by default; repeat it to join several tables.",
+)
+@click.option(
+    "--tags", multiple=True, callback=_join_names, metavar="TAG", help="Which epochs: those tagged so; repeat it."
+)
+@click.option("--align", metavar="COLUMN|SERIES", help="Cut a window about these times; needs --window.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="That window: seconds from the time to its edges.")
 @click.option("--where", metavar="EXPRESSION", help="Which trials, as \"outcome == 'hit' and direction < 90\".")
+@click.option("--overlap", type=click.Choice(["refuse", "first"]), help="Of intervals; first: leave later ones out.")
+@click.option("--min-length", "min_length_s", type=float, metavar="SECONDS", help="Leave shorter segments out.")
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
 @click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
 @click.option(

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .checks import build_from_dict, require, require_number, use_plain_numbers
+from .checks import build_from_dict, require, require_choice, require_number, use_plain_numbers
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,22 @@ class ReadConfig:
         file has; the recording's notes say why.
     bin_width_s : float
         Width of spike count bins in seconds; a series keeps its own samples.
-    trials : str
+    trials : str or tuple of str
         ``"auto"``: the table ``trials`` if its intervals are usable, else the continuous stretches.
-        ``"none"``: the continuous stretches. Else the name or path of a table of intervals.
+        ``"none"``: the continuous stretches. Else the name or path of a table of intervals, or of several that are
+        read as one.
+    tags : str or tuple of str, optional
+        Which intervals: those with one of these in their column ``tags``. With ``trials="auto"`` of the table
+        ``epochs``, if it has tags.
     align : str, optional
-        A column of that table with times; segments are then windows around them.
+        A column of that table with times, or with ``trials="auto"`` a TimeSeries of events; segments are then windows
+        around them.
     window : (float, float), optional
         Start and stop of those windows in seconds, relative to the times.
+    overlap : {"refuse", "first"}
+        What to do with intervals that overlap: refuse them, or leave out those that begin within one that is taken.
+    min_length_s : float
+        Segments shorter than this many seconds are left out.
     where : str, optional
         Which trials: a condition on columns, such as ``"direction == 3 and correct == 1"``.
     units : str or tuple of int, optional
@@ -36,9 +45,12 @@ class ReadConfig:
 
     source: str | None = None
     bin_width_s: float = 0.02
-    trials: str = "auto"
+    trials: str | tuple[str, ...] = "auto"
+    tags: str | tuple[str, ...] | None = None
     align: str | None = None
     window: tuple[float, float] | None = None
+    overlap: str = "refuse"
+    min_length_s: float = 0.0
     where: str | None = None
     units: str | tuple[int, ...] | None = None
 
@@ -56,11 +68,21 @@ class ReadConfig:
             "align and window belong together",
             "give both --align COLUMN and --window A B",
         )
+        for name in ("trials", "tags"):
+            object.__setattr__(self, name, _simplify(getattr(self, name)))
+        require(bool(self.trials), "trials names no table", "give 'auto', 'none' or the name of a table")
         require(
-            not (self.trials == "none" and (self.align or self.where)),
-            "trials is 'none', yet align or where selects trials",
+            not (self.trials == "none" and (self.align or self.where or self.tags)),
+            "trials is 'none', yet align, where or tags selects trials",
             "name an interval table with --trials TABLE",
         )
+        require(
+            isinstance(self.trials, str) or not {"auto", "none"} & set(self.trials),
+            f"trials is {', '.join(self.trials)}",
+            "give 'auto' or 'none' alone, or names of tables",
+        )
+        require_choice("overlap", self.overlap, ("refuse", "first"))
+        require_number("least length", self.min_length_s, low=0)
 
     @classmethod
     def make(cls, **settings: Any) -> Self:
@@ -77,3 +99,13 @@ class ReadConfig:
     def names(cls) -> frozenset[str]:
         """Names of the settings."""
         return frozenset(field.name for field in dataclasses.fields(cls))
+
+
+def _simplify(names: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    """One name as itself, none as None, several as a tuple: "a,b" and ("a", "b") are one setting."""
+    if names is None:
+        return None
+    words = [names] if isinstance(names, str) else list(names)
+    require(all(isinstance(word, str) for word in words), f"names are {words}", "give text")
+    split = tuple(part.strip() for word in words for part in word.split(",") if part.strip())
+    return split[0] if len(split) == 1 else split or None

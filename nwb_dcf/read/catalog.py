@@ -12,10 +12,11 @@ import numpy as np
 from ..errors import SourceError
 from .choice import choose_source
 from .families import group_families
-from .segments import Stretches, find_problem
 from .session import OWN_MODULE, Session, open_session
 from .sources import Source, describe_sources
+from .stretches import Stretches
 from .tables import list_tables
+from .trials import find_problem
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,31 @@
 """When each sample was taken: float64 seconds on the session clock, and where the clock has gaps.
 
-============ =============== ========= ==========================================================
-timestamps   starting_time   rate      time
-============ =============== ========= ==========================================================
-yes          any             any       the timestamps; a rate beside them is not used
-no           finite or none  above 0   (starting_time or 0) + sample / rate
-no           any             otherwise refused
-no           any             none      refused
-============ =============== ========= ==========================================================
+What is done with every clock that files were seen to have. No time is guessed: a sample without one is left
+out, a clock that could mean two things is refused, and one that looks wrong is read as stored, with a warning.
+
+============================================== ================================================================
+the file has                                   decision
+============================================== ================================================================
+timestamps                                     those are the times, float64
+a rate above 0                                 (starting_time or 0) + sample / rate
+timestamps and a rate                          the timestamps; said, and whether the two disagree
+neither                                        refused
+a rate of 0, below 0, NaN or infinite;         refused
+a starting_time that is not finite
+more or fewer timestamps than samples          refused, with both numbers; (channel, time) data are recognised
+steps that vary by more than 1 %               every sample keeps its own time, every pair its own dt; said
+a step above 2.5 median steps                  a gap: no segment crosses it; said
+NaN or infinite timestamps                     samples left out and said, if they are at most 1 %; else refused
+equal timestamps                               the first sample of each is kept, as above; else refused
+timestamps that go back, but for the last      refused
+last timestamps that go back (at most 1 %, or  samples left out, said
+one)
+a first or last sample far from all others     said; as a single sample beside a gap it is in no segment
+times of the size of Unix seconds              read as stored, with a warning that gives the date
+timestamps n, n + 1, n + 2, ...; images or     read as stored, with a warning: frame numbers or a placeholder, not
+poses at 1 Hz                                  seconds
+timestamps too coarse for their steps          read as stored, with a warning (single precision late in a session)
+============================================== ================================================================
 """
 
 from __future__ import annotations
@@ -19,11 +37,42 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from .doubts import (
+    GAP_FACTOR,
+    doubt_epoch,
+    doubt_numbers,
+    doubt_rate,
+    doubt_resolution,
+    say_far,
+    say_irregular,
+    say_rate,
+)
 
-GAP_FACTOR = 2.5
-"""A step longer than this many median steps is a gap: one missing sample is bridged, two are not."""
+__all__ = ["GAP_FACTOR", "Clock", "SampleClock", "find_gaps", "peek_clock", "read_clock"]
+
+MOST_BAD = 0.01
+"""Largest share of the samples that may be left out for want of a usable time."""
 
 PEEK = 2048
+
+
+@dataclass(frozen=True)
+class SampleClock:
+    """When each sample of a series was taken.
+
+    Attributes
+    ----------
+    time : array of float64, shape (sample,)
+        Seconds on the session clock, increasing; NaN for samples that have no usable time.
+    notes : tuple of str
+        What was found and decided.
+    doubts : tuple of str
+        What looks wrong, and is taken as stored all the same.
+    """
+
+    time: np.ndarray
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,8 +95,8 @@ class Clock:
     stop_s: float
 
 
-def read_clock(series: Any, n_samples: int, where: str) -> np.ndarray:
-    """Return the time of each sample of a TimeSeries.
+def read_clock(series: Any, n_samples: int, where: str) -> SampleClock:
+    """Return the time of each sample of a TimeSeries, by the table of this module.
 
     Parameters
     ----------
@@ -58,11 +107,6 @@ def read_clock(series: Any, n_samples: int, where: str) -> np.ndarray:
     where : str
         Names the series in errors.
 
-    Returns
-    -------
-    array of float64, shape (n_samples,)
-        Seconds on the session clock, strictly increasing.
-
     Raises
     ------
     DataError
@@ -70,26 +114,18 @@ def read_clock(series: Any, n_samples: int, where: str) -> np.ndarray:
     """
     if series.timestamps is None:
         rate, start = _check_rate(series, where)
-        return start + np.arange(n_samples, dtype=np.float64) / rate
+        time = start + np.arange(n_samples, dtype=np.float64) / rate
+        return SampleClock(time, (), tuple(doubt_rate(series, rate) + doubt_epoch(time)))
     _check_number(series, n_samples, where)
-    time = np.asarray(series.timestamps[:], dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(time))
-    if len(bad):
-        raise DataError(
-            f"{len(bad)} timestamps are NaN or infinite, the first at sample {bad[0]}",
-            where=where,
-            fix="repair the timestamps, or write them as rate and starting_time",
-        )
-    back = np.flatnonzero(np.diff(time) <= 0)
-    if len(back):
-        first = int(back[0])
-        raise DataError(
-            f"timestamps do not increase: {time[first + 1]:.9g} s follows {time[first]:.9g} s at sample {first + 1} "
-            f"({len(back)} such steps)",
-            where=where,
-            fix="sort the samples or repair the timestamps",
-        )
-    return time
+    stored = np.asarray(series.timestamps[:])
+    if stored.dtype.kind not in "iuf":
+        raise DataError(f"timestamps are of type {stored.dtype}", where=where, fix="write them as seconds")
+    time, notes = _drop_unusable(stored.astype(np.float64), where)
+    usable = time[np.isfinite(time)]
+    notes += [*say_rate(series, usable), *say_irregular(usable), *say_far(usable)]
+    resolution = float(np.spacing(np.abs(stored).max(initial=0))) if stored.dtype.kind == "f" else 0.0
+    doubts = [*doubt_numbers(usable), *doubt_epoch(usable), *doubt_resolution(usable, resolution, stored.dtype)]
+    return SampleClock(time, tuple(notes), tuple(doubts))
 
 
 def peek_clock(series: Any, n_samples: int, where: str) -> Clock:
@@ -123,6 +159,47 @@ def find_gaps(time: np.ndarray) -> np.ndarray:
     if len(steps) == 0:
         return np.empty(0, np.int64)
     return np.flatnonzero(steps > GAP_FACTOR * np.median(steps)) + 1
+
+
+def _drop_unusable(time: np.ndarray, where: str) -> tuple[np.ndarray, list[str]]:
+    """Set to NaN the times that cannot be used, and say which; refuse a clock of which that is more than a few."""
+    n, few = len(time), int(MOST_BAD * len(time))
+    known = np.flatnonzero(np.isfinite(time))
+    n_unknown = n - len(known)
+    back = np.flatnonzero(np.diff(time[known]) < 0)
+    tail = np.empty(0, np.int64)
+    if len(back) and len(known) - back[0] - 1 <= max(1, few):
+        tail, known = known[back[0] + 1 :], known[: back[0] + 1]
+    steps = np.diff(time[known])
+    if (steps < 0).any() or (steps == 0).sum() > few:
+        bad = np.flatnonzero(steps <= 0)
+        first = int(known[bad[0] + 1])
+        raise DataError(
+            f"timestamps do not increase: {time[first]:.9g} s follows {time[known[bad[0]]]:.9g} s at sample {first} "
+            f"({len(bad)} such steps)",
+            where=where,
+            fix="sort the samples or repair the timestamps",
+        )
+    if n_unknown > few:
+        raise DataError(
+            f"{n_unknown} timestamps are NaN or infinite, the first at sample {int(np.argmin(np.isfinite(time)))}",
+            where=where,
+            fix="repair the timestamps, or write them as rate and starting_time",
+        )
+    notes = []
+    if n_unknown:
+        notes.append(f"{n_unknown} samples left out, whose timestamp is NaN or infinite")
+    if len(tail):
+        notes.append(
+            f"the last {len(tail)} samples left out, whose timestamps go back: {time[tail[0]]:.9g} s "
+            f"follows {time[known[-1]]:.9g} s"
+        )
+    if (steps == 0).any():
+        notes.append(f"{int((steps == 0).sum())} samples left out, whose timestamp is that of the sample before")
+    usable = np.full(n, np.nan)
+    kept = known[np.append(True, steps > 0)] if len(known) else known
+    usable[kept] = time[kept]
+    return usable, notes
 
 
 def _check_rate(series: Any, where: str) -> tuple[float, float]:

@@ -14,7 +14,6 @@ from .series import read_series
 from .session import Session, open_session
 from .sources import Source, describe_sources
 from .spikes import read_units
-from .tables import INVALID
 from .zarr_folder import say_missing_chunks
 
 
@@ -62,9 +61,6 @@ def read_recording(
         sources = describe_sources(session)
         chosen = choose_source(session, sources, config.source)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
-        invalid = session.nwbfile.invalid_times
-        if invalid is not None and len(invalid):
-            notes.append(f"the file marks {len(invalid)} intervals as invalid ({INVALID}); they are read like the rest")
         return read_source(session, chosen, config, notes, progress)
 
 

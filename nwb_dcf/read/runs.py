@@ -6,14 +6,16 @@ segments and gaps alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import warnings
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..config import ReadConfig
 from ..errors import DataError
-from .clock import GAP_FACTOR, find_gaps
+from .clock import GAP_FACTOR, SampleClock, find_gaps
 from .segments import Segments, Stretches, choose_segments
 from .session import Session
 
@@ -27,13 +29,15 @@ class Runs:
     Attributes
     ----------
     first, stop : array of int, shape (run,)
-        Samples of each run, as slices.
+        Samples of each run, as slices of all samples.
     segment : array of int, shape (run,)
         The segment that each is cut from.
     start_s, stop_s : array of float64, shape (run,)
         The interval of each: its segment's, but where a gap cuts it the run's own.
     n_short : int
-        Runs of a single sample that are not among them.
+        Runs of a single sample, or shorter than was asked for, that are not among them.
+    unusable : array of int
+        Samples without a usable time, in order: within a slice, but not in its run.
     """
 
     first: np.ndarray
@@ -42,11 +46,28 @@ class Runs:
     start_s: np.ndarray
     stop_s: np.ndarray
     n_short: int
+    unusable: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def samples(self) -> np.ndarray:
         """Every sample in order, shape (time,)."""
-        return np.concatenate([np.arange(a, b) for a, b in zip(self.first, self.stop, strict=True)])
+        return self.read(np.arange(self.stop.max(initial=0)))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Samples of each run, shape (run,)."""
+        first, stop = np.searchsorted(self.unusable, [self.first, self.stop])
+        lengths: np.ndarray = self.stop - self.first - (stop - first)
+        return lengths
+
+    def read(self, data: Any) -> np.ndarray:
+        """Read the samples of all runs along the first axis of `data`, one slice a run, shape (time, ...)."""
+        parts = []
+        for a, b in zip(self.first, self.stop, strict=True):
+            inside = self.unusable[np.searchsorted(self.unusable, a) : np.searchsorted(self.unusable, b)]
+            part = np.asarray(data[a:b])
+            parts.append(np.delete(part, inside - a, axis=0) if len(inside) else part)
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,7 @@ class CutClock:
     segments : Segments
         The intervals that were asked for.
     notes : tuple of str
-        What was chosen: of segments, then of gaps.
+        What was doubted and chosen: of the clock, of segments, of gaps.
     """
 
     time: np.ndarray
@@ -74,7 +95,7 @@ class CutClock:
         """Arguments of `nwb_dcf.recording.make_recording` that say which segment each sample belongs to."""
         runs, segments = self.runs, self.segments
         return {
-            "segment_index": np.repeat(np.arange(len(runs.first)), runs.stop - runs.first),
+            "segment_index": np.repeat(np.arange(len(runs.first)), runs.lengths),
             "segment_start": runs.start_s,
             "segment_stop": runs.stop_s,
             "segment_row": segments.row[runs.segment],
@@ -82,7 +103,7 @@ class CutClock:
         }
 
 
-def cut_clock(session: Session, config: ReadConfig, time: np.ndarray, where: str) -> CutClock:
+def cut_clock(session: Session, config: ReadConfig, clock: SampleClock, where: str) -> CutClock:
     """Choose the segments that `config` asks for and cut a clock into their runs.
 
     Parameters
@@ -91,28 +112,48 @@ def cut_clock(session: Session, config: ReadConfig, time: np.ndarray, where: str
         The open file.
     config : ReadConfig
         Its segments.
-    time : array of float64, shape (sample,)
-        Seconds on the session clock, increasing; two samples at least.
+    clock : SampleClock
+        As `read_clock` gives it. What it doubts is raised as a UserWarning and kept among the notes.
     where : str
         Names the source in errors.
 
     Raises
     ------
     DataError, ParameterError, SourceError
-        If there is no usable segment, or none holds two successive samples.
+        If there are fewer than two samples with a time, no usable segment, or none that holds two successive samples.
     """
+    usable = np.flatnonzero(np.isfinite(clock.time))
+    if len(usable) < MIN_SAMPLES:
+        raise DataError(f"{len(usable)} samples have a time", where=where, fix="choose another source")
+    for doubt in clock.doubts:
+        warnings.warn(f"{where}: {doubt}", UserWarning, stacklevel=2)
+    time = clock.time[usable]
     step_s = float(np.median(np.diff(time)))
     gaps = find_gaps(time)
     segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s)
-    runs = cut_runs(time, gaps, segments, step_s)
+    runs = cut_runs(time, gaps, segments, step_s, min_length_s=config.min_length_s)
     if len(runs.first) == 0:
         raise DataError(
             "no segment holds two successive samples", where=where, fix="choose other trials or --trials none"
         )
-    return CutClock(time[runs.samples], runs, segments, (*segments.notes, *_say_gaps(gaps, step_s, runs)))
+    notes = (
+        *(f"warning: {doubt}" for doubt in clock.doubts),
+        *segments.notes,
+        *clock.notes,
+        *_say_gaps(gaps, step_s, runs, config.min_length_s),
+    )
+    runs = dataclasses.replace(
+        runs,
+        first=usable[runs.first],
+        stop=usable[runs.stop - 1] + 1,
+        unusable=np.setdiff1d(np.arange(len(clock.time)), usable),
+    )
+    return CutClock(clock.time[runs.samples], runs, segments, notes)
 
 
-def cut_runs(time: np.ndarray, gaps: np.ndarray, segments: Segments, step_s: float) -> Runs:
+def cut_runs(
+    time: np.ndarray, gaps: np.ndarray, segments: Segments, step_s: float, *, min_length_s: float = 0.0
+) -> Runs:
     """Cut samples into runs: a segment holds ``start <= t < stop``, and no run crosses a gap.
 
     Parameters
@@ -125,6 +166,8 @@ def cut_runs(time: np.ndarray, gaps: np.ndarray, segments: Segments, step_s: flo
         Intervals to read.
     step_s : float
         Median step; rounding of a millionth of it is tolerated at the edges.
+    min_length_s : float
+        Runs that are shorter are left out as well.
 
     Returns
     -------
@@ -138,11 +181,11 @@ def cut_runs(time: np.ndarray, gaps: np.ndarray, segments: Segments, step_s: flo
         a, b = np.searchsorted(time, [start - edge, stop - edge])
         cuts = gaps[(gaps > a) & (gaps < b)]
         for first, last in zip([a, *cuts], [*cuts, b], strict=True):
-            if last - first < MIN_SAMPLES:
+            run_start = start if first == a else time[min(first, len(time) - 1)]
+            run_stop = stop if last == b else time[last - 1] + step_s
+            if last - first < MIN_SAMPLES or run_stop - run_start < min_length_s - edge:
                 n_short += int(last > first)
                 continue
-            run_start = start if first == a else time[first]
-            run_stop = stop if last == b else time[last - 1] + step_s
             found.append((int(first), int(last), i, float(run_start), float(run_stop)))
     columns = list(zip(*found, strict=True)) if found else [()] * 5
     first, stop, segment = (np.array(column, dtype=np.int64) for column in columns[:3])
@@ -154,7 +197,7 @@ def _find_stretches(time: np.ndarray, gaps: np.ndarray, step_s: float) -> Stretc
     return Stretches(time[first], time[last] + step_s)
 
 
-def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs) -> list[str]:
+def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs, min_length_s: float) -> list[str]:
     notes = []
     if len(gaps):
         notes.append(
@@ -162,5 +205,6 @@ def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs) -> list[str]:
             "no segment crosses them"
         )
     if runs.n_short:
-        notes.append(f"{runs.n_short} single samples between gaps left out")
+        what = f"pieces shorter than {min_length_s:g} s" if min_length_s else "single samples"
+        notes.append(f"{runs.n_short} {what} between gaps left out")
     return notes

@@ -54,8 +54,7 @@ def read_series(
     problem = check_data(series)
     if problem:
         raise DataError(problem, where=where, fix="choose another source with --source")
-    time = read_clock(series, series.data.shape[0], where)
-    cut = cut_clock(session, config, time, where)
+    cut = cut_clock(session, config, read_clock(series, series.data.shape[0], where), where)
     values = _convert(series, _read_samples(series.data, cut.runs, where), where)
     varies = values.max(axis=0) != values.min(axis=0)  # NaN varies: validate_recording says where it is
     dim, ids = channel_ids(series, values.shape[1])
@@ -128,7 +127,7 @@ def name_unit(series: Any, values: np.ndarray) -> str:
 
 def _read_samples(data: Any, runs: Runs, where: str) -> np.ndarray:
     """Read the samples of all runs, shape (time, channel), in the smallest safe float type."""
-    n_samples = int((runs.stop - runs.first).sum())
+    n_samples = int(runs.lengths.sum())
     n_channels = data.shape[1] if len(data.shape) == 2 else 1
     if n_samples * n_channels > MAX_VALUES:
         raise DataError(
@@ -138,8 +137,7 @@ def _read_samples(data: Any, runs: Runs, where: str) -> np.ndarray:
         )
     dtype = np.dtype(data.dtype)
     small = dtype.kind == "b" or dtype.itemsize <= 2 or dtype == np.float32
-    parts = [np.asarray(data[a:b]) for a, b in zip(runs.first, runs.stop, strict=True)]
-    return np.concatenate(parts).reshape(n_samples, n_channels).astype(np.float32 if small else np.float64)
+    return runs.read(data).reshape(n_samples, n_channels).astype(np.float32 if small else np.float64)
 
 
 def _convert(series: Any, values: np.ndarray, where: str) -> np.ndarray:

@@ -50,7 +50,13 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     recorded, trains, left_out = find_stretches(trains, where)
     segments = choose_segments(session, config, recorded, config.bin_width_s)
     counts = count_trains(
-        trains, segments.start, segments.stop, config.bin_width_s, where=where, observed="obs_intervals"
+        trains,
+        segments.start,
+        segments.stop,
+        config.bin_width_s,
+        where=where,
+        observed="obs_intervals",
+        min_length_s=config.min_length_s,
     )
     bins = counts.bins
     varies, constant = find_constant(counts.values, trains.unit_id, where=where)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pynwb import TimeSeries
 from pynwb.epoch import TimeIntervals
 
 from ..errors import SourceError
 from .session import Session
 
 TRIALS = "/intervals/trials"
+EPOCHS = "/intervals/epochs"
 INVALID = "/intervals/invalid_times"
 
 
@@ -30,12 +32,18 @@ class IntervalTable:
         Ids as stored.
     columns : mapping of str to array of shape (row,)
         Numbers, text (dtype U) and bools; ``start_time`` and ``stop_time`` among them.
+    tags : tuple of frozenset of str
+        Tags of each row; empty where the table has none.
+    is_events : bool
+        Whether it was made of a series of events, whose start and stop are one time.
     """
 
     path: str
     where: str
     row_id: np.ndarray
     columns: Mapping[str, np.ndarray]
+    tags: tuple[frozenset[str], ...] = ()
+    is_events: bool = False
 
     @property
     def name(self) -> str:
@@ -115,6 +123,53 @@ def find_table(session: Session, name: str) -> IntervalTable:
     )
 
 
+def join_tables(tables: Sequence[IntervalTable]) -> IntervalTable:
+    """Put the rows of several tables into one, with the columns that all have and ``table``, the name of each row's.
+
+    Columns of text in one table and numbers in another are left out.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    shared = [name for name in tables[0].columns if all(name in table.columns for table in tables[1:])]
+    same = [name for name in shared if len({table.columns[name].dtype.kind == "U" for table in tables}) == 1]
+    lengths = [len(table.row_id) for table in tables]
+    return IntervalTable(
+        path=" and ".join(table.path for table in tables),
+        where=" and ".join([tables[0].where, *(table.path for table in tables[1:])]),
+        row_id=np.concatenate([table.row_id for table in tables]),
+        columns={
+            **{name: np.concatenate([table.columns[name] for table in tables]) for name in same},
+            "table": np.repeat(np.array([table.name for table in tables], dtype=np.str_), lengths),
+        },
+        tags=tuple(
+            tags for table, n in zip(tables, lengths, strict=True) for tags in (table.tags or (frozenset[str](),) * n)
+        )
+        if any(table.tags for table in tables)
+        else (),
+    )
+
+
+def find_events(session: Session, name: str) -> IntervalTable | None:
+    """Read the times of a TimeSeries as a table of events; None where no series, or more than one, is called `name`.
+
+    A column of numbers or text is called ``value``, as the condition of ``--where`` names it.
+    """
+    series = session.find_objects(TimeSeries)
+    exact = [(path, one) for path, one in series if path in (name, f"/{name}")]
+    found = exact or [(path, one) for path, one in series if path.rsplit("/", 1)[-1] == name]
+    if len(found) != 1 or found[0][1].timestamps is None:
+        return None
+    path, events = found[0]
+    time = np.asarray(events.timestamps[:], dtype=np.float64)
+    columns = {"start_time": time, "stop_time": time}
+    data = getattr(events, "data", None)
+    shape = getattr(data, "shape", None) or (np.shape(data) if isinstance(data, list) else None)
+    values = _to_text_or_numbers(data[:]) if data is not None and shape == time.shape else None
+    if values is not None:
+        columns["value"] = values
+    return IntervalTable(path, session.where(path), np.arange(len(time)), columns, is_events=True)
+
+
 def read_columns(table: Any) -> dict[str, np.ndarray]:
     """Read the scalar columns of a DynamicTable: numbers, text and bools, one value a row.
 
@@ -151,4 +206,18 @@ def _read_table(session: Session, path: str, table: Any) -> IntervalTable:
     for name in ("start_time", "stop_time"):
         if name not in columns or columns[name].dtype.kind not in "iuf":
             columns[name] = np.full(len(table), np.nan)
-    return IntervalTable(path, session.where(path), np.asarray(table.id[:], np.int64), columns)
+    row_id = np.asarray(table.id[:], np.int64)
+    return IntervalTable(path, session.where(path), row_id, columns, _read_tags(table))
+
+
+def _read_tags(table: Any) -> tuple[frozenset[str], ...]:
+    """Tags of each row: a ragged column of text, or text with commas as older files have it."""
+    if "tags" not in table.colnames:
+        return ()
+    column = table["tags"]
+    ragged = hasattr(column, "target")
+    items = (column.target if ragged else column).data[:]
+    words = [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in items]
+    ends = np.asarray(column.data[:], dtype=np.int64).tolist() if ragged else list(range(1, len(words) + 1))
+    rows = [words[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    return tuple(frozenset(part.strip() for word in row for part in word.split(",") if part.strip()) for row in rows)

@@ -92,7 +92,7 @@ def test_only_what_was_said_is_passed_on(calls: list[Any]) -> None:
     assert main(["fit", "s.nwb"]) == 0
     path, options = calls[0]
     assert path == "s.nwb"
-    defaults = {"dim": 3, "bin_width_s": 0.02, "trials": "auto", "held_out": 0.2}
+    defaults = {"dim": 3, "bin_width_s": 0.02, "held_out": 0.2}
     assert options == {**defaults, "overwrite": False, "keep_partial": False}
 
 
@@ -100,7 +100,7 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
     line = (
         "fit s.nwb --dim 5 --source units --bin 0.1 --trials trials --align go_cue --window -0.5 1 --transform sqrt "
         "--smooth 0.1 --scale soft --held-out 0.25 --preset paper --seed 7 --device cpu --steps 50 --null 2 --seeds 3 "
-        "--name mine "
+        "--name mine --tags run --tags rest --overlap first --min-length 0.5 "
         "--overwrite -o out.nwb --keep-partial --quiet"
     )
     assert main([*line.split(), "--where", "outcome == 'hit'", "--units", "3,5"]) == 0
@@ -111,6 +111,9 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "trials": "trials",
         "align": "go_cue",
         "window": (-0.5, 1.0),
+        "tags": ("run", "rest"),
+        "overlap": "first",
+        "min_length_s": 0.5,
         "where": "outcome == 'hit'",
         "units": "3,5",
         "transform": "sqrt",

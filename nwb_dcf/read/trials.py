@@ -1,0 +1,184 @@
+"""From the rows of a table to segments: their intervals, or windows around one of their times."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config import ReadConfig
+from ..errors import DataError, ParameterError
+from .stretches import Segments, Stretches
+from .tables import IntervalTable
+from .where import select_rows
+
+TOUCH_S = 1e-6
+"""Intervals that overlap by no more than this touch: trial times carry rounding errors."""
+
+
+def cut_trials(table: IntervalTable, config: ReadConfig, recorded: Stretches, step_s: float) -> Segments:
+    """Make segments of the rows of `table`: their intervals, or a window around one of their times.
+
+    Raises
+    ------
+    ParameterError
+        If a column does not exist or does not hold times.
+    DataError
+        If no interval can be used, or those that can overlap.
+    """
+    rows = _select_rows(table, config)
+    if config.align is not None and config.window is not None:
+        time = _read_alignment(table, config.align)[rows]
+        start, stop = time + config.window[0], time + config.window[1]
+        unknown = f"without a finite {config.align}"
+    else:
+        start, stop = table.start_s[rows], table.stop_s[rows]
+        unknown = "without a finite start before a finite stop"
+
+    reasons = np.full(len(rows), "", dtype=object)
+    finite = np.isfinite(start) & np.isfinite(stop) & (start < stop)
+    reasons[~finite] = unknown
+    length = np.subtract(stop, start, out=np.zeros(len(rows)), where=finite)
+    short = finite & (length / step_s < 2 - 1e-6)
+    reasons[short] = f"shorter than two bins of {step_s:.4g} s"
+    observed = np.where(finite, recorded.observed_s(np.where(finite, start, 0.0), np.where(finite, stop, 0.0)), 0.0)
+    outside = finite & ~short & (observed <= 0 if recorded.exact else observed < length / 2)
+    reasons[outside] = f"outside the recording ({recorded.span})"
+
+    kept = np.flatnonzero(reasons == "")
+    if len(kept) == 0:
+        raise _refuse_all(table, reasons)
+    kept = kept[np.argsort(start[kept], kind="stable")]
+    if config.overlap == "first":
+        free = _take_first(start[kept], stop[kept])
+        reasons[kept[~free]] = "begins within one that is taken"
+        kept = kept[free]
+    _check_overlap(table, table.row_id[rows[kept]], start[kept], stop[kept], aligned=config.align is not None)
+    what = "event" if table.is_events else "trial"
+    left_out: list[dict[str, object]] = [
+        {"what": what, "id": int(table.row_id[rows[i]]), "why": str(reasons[i])} for i in np.flatnonzero(reasons != "")
+    ]
+    notes = [f"{_describe_choice(table, config)}: {len(kept)} of {len(table.row_id)}"]
+    notes += [f"{count} {what}s left out: {why}" for why, count in _count(reasons).items()]
+    beyond = length[kept] - observed[kept] > step_s
+    if not recorded.exact and beyond.any():
+        notes.append(f"{int(beyond.sum())} trials reach beyond the first or last spike ({recorded.span})")
+    return Segments(
+        start=start[kept],
+        stop=stop[kept],
+        row=table.row_id[rows[kept]],
+        columns={name: values[rows[kept]] for name, values in table.columns.items()},
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+    )
+
+
+def find_problem(table: IntervalTable, recorded: Stretches | None) -> str:
+    """Say why the intervals of `table` cannot be segments, or return an empty string if they can."""
+    if recorded is None:
+        finite = np.isfinite(table.start_s) & np.isfinite(table.stop_s)
+        low, high = (table.start_s[finite].min(), table.stop_s[finite].max()) if finite.any() else (0.0, 1.0)
+        recorded = Stretches(np.array([low]), np.array([high]))
+    try:
+        cut_trials(table, ReadConfig(), recorded, step_s=1e-9)
+    except DataError as error:
+        return error.what
+    return ""
+
+
+def _select_rows(table: IntervalTable, config: ReadConfig) -> np.ndarray:
+    """Rows with one of the tags that fulfil the condition."""
+    chosen = np.ones(len(table.row_id), bool)
+    if config.tags:
+        wanted = {config.tags} if isinstance(config.tags, str) else set(config.tags)
+        known = sorted(frozenset().union(*table.tags))
+        missing = sorted(wanted - set(known))
+        if missing:
+            raise ParameterError(
+                f"no interval has the tag {', '.join(map(repr, missing))}",
+                where=table.where,
+                fix=f"tags are: {', '.join(known)}" if known else "the table has no tags: leave --tags out",
+            )
+        chosen &= np.array([bool(tags & wanted) for tags in table.tags])
+    if config.where:
+        chosen &= select_rows(config.where, {"id": table.row_id, **table.columns}, table.where)
+        if not chosen.any():
+            raise DataError(f"no row fulfils {config.where!r}", where=table.where, fix="change the condition")
+    return np.flatnonzero(chosen)
+
+
+def _describe_choice(table: IntervalTable, config: ReadConfig) -> str:
+    tags = (config.tags,) if isinstance(config.tags, str) else config.tags or ()
+    chosen = (f" tagged {' or '.join(tags)}" if tags else "") + (f" where {config.where}" if config.where else "")
+    what = "windows around the events" if table.is_events else "the intervals"
+    window = ""
+    if config.align and config.window:
+        window = f", {config.window[0]:g} to {config.window[1]:g} s" + (
+            "" if table.is_events else f" around {config.align}"
+        )
+    return f"segments are {what} of {table.path}{chosen}{window}"
+
+
+def _take_first(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Which intervals, in order of their start, begin after the last one taken has ended."""
+    taken, until = np.zeros(len(start), bool), -np.inf
+    for i, (a, b) in enumerate(zip(start, stop, strict=True)):
+        if a >= until - TOUCH_S:
+            taken[i], until = True, b
+    return taken
+
+
+def _read_alignment(table: IntervalTable, name: str) -> np.ndarray:
+    if table.is_events:
+        return table.start_s
+    known = ", ".join(table.time_columns()) or "none"
+    if name not in table.columns:
+        raise ParameterError(
+            f"there is no column {name!r} to align to", where=table.where, fix=f"columns with times are: {known}"
+        )
+    values = table.columns[name]
+    if not table.holds_times(name):
+        raise ParameterError(
+            f"column {name!r} does not hold times on the session clock",
+            where=table.where,
+            fix=f"columns with times are: {known}",
+        )
+    return values.astype(np.float64)
+
+
+def _refuse_all(table: IntervalTable, reasons: np.ndarray) -> DataError:
+    counts = _count(reasons)
+    each = ", ".join(f"{count} {why}" for why, count in counts.items())
+    if not counts:
+        return DataError("the table has no rows", where=table.where, fix="use --trials none or another table")
+    why = max(counts, key=lambda reason: counts[reason])
+    if "shorter" in why:
+        fix = "use a narrower --bin"
+    elif "outside" in why:
+        fix = "check the clock of the table, or use --trials none"
+    else:
+        fix = "use --trials none or another table, or --align COLUMN --window A B on a column with times"
+    return DataError(f"none of {len(reasons)} intervals can be used: {each}", where=table.where, fix=fix)
+
+
+def _check_overlap(
+    table: IntervalTable, row_id: np.ndarray, start: np.ndarray, stop: np.ndarray, *, aligned: bool
+) -> None:
+    overlaps = np.flatnonzero(start[1:] < stop[:-1] - TOUCH_S)
+    if len(overlaps) == 0:
+        return
+    i = int(overlaps[0])
+    what = "windows" if aligned else "intervals"
+    raise DataError(
+        f"{len(overlaps)} {what} overlap the one before, first that of rows {row_id[i]} and {row_id[i + 1]} "
+        f"({stop[i] - start[i + 1]:.4g} s)",
+        where=table.where,
+        fix="choose a shorter --window, or --overlap first"
+        if aligned
+        else "choose rows with --where, or use --overlap first or --trials none",
+    )
+
+
+def _count(reasons: np.ndarray) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for why in reasons[reasons != ""]:
+        counts[why] = counts.get(why, 0) + 1
+    return counts
