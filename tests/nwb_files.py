@@ -150,42 +150,71 @@ def make_series_session(
     return write_nwbfile(nwbfile, path)
 
 
-def make_roi_session(path: Path, *, names: Mapping[str, Sequence[str]], n_rois: int = 6, rate: float = 10.0) -> Path:
-    """Write ROI responses; `names` has the containers DfOverF, Fluorescence or acquisition, and the series in each.
-
-    ROI ids are 100, 101, ... and each series holds them in reverse order.
-    """
-    nwbfile = new_nwbfile()
-    device = nwbfile.create_device("microscope")
-    channel = OpticalChannel(name="channel", description="green", emission_lambda=520.0)
+def add_plane(
+    nwbfile: NWBFile,
+    name: str = "plane",
+    n_rois: int = 6,
+    columns: Mapping[str, Any] | None = None,
+    first_id: int = 100,
+) -> Any:
+    """Add an imaging plane with `n_rois` ROIs, ids from `first_id`, and return its PlaneSegmentation."""
+    device = nwbfile.devices.get("microscope") or nwbfile.create_device("microscope")
     plane = nwbfile.create_imaging_plane(
-        name="plane",
-        optical_channel=channel,
+        name=name,
+        optical_channel=OpticalChannel(name="channel", description="green", emission_lambda=520.0),
         description="",
         device=device,
         excitation_lambda=920.0,
         indicator="GCaMP",
         location="V1",
     )
-    segmentation = ImageSegmentation()
-    table = segmentation.create_plane_segmentation("rois", plane, "rois")
+    if "ophys" not in nwbfile.processing:
+        nwbfile.create_processing_module("ophys", "optical physiology").add(ImageSegmentation())
+    segmentation = nwbfile.processing["ophys"]["ImageSegmentation"]
+    table = segmentation.create_plane_segmentation("rois", plane, "rois" if name == "plane" else f"rois_{name}")
     for i in range(n_rois):
         table.add_roi(pixel_mask=[(i, i, 1.0)], id=100 + i)
-    module = nwbfile.create_processing_module("ophys", "optical physiology")
-    module.add(segmentation)
+    for column, values in (columns or {}).items():
+        table.add_column(column, f"column {column}", data=values)
+    return table
+
+
+def make_rois(table: Any, name: str, data: Any, *, region: Sequence[int] | None = None, **settings: Any) -> Any:
+    """Make a RoiResponseSeries of the rows `region` of `table`, all by default."""
+    rows = list(range(len(table.id))) if region is None else list(region)
+    clock = {} if "timestamps" in settings else {"rate": 10.0}
+    reference = table.create_roi_table_region("some", region=rows)
+    return RoiResponseSeries(name=name, data=data, rois=reference, **{"unit": "n.a.", **clock, **settings})
+
+
+def make_roi_session(
+    path: Path,
+    *,
+    names: Mapping[str, Sequence[str]],
+    n_rois: int = 6,
+    rate: float = 10.0,
+    columns: Mapping[str, Any] | None = None,
+    change: Callable[[NWBFile], None] | None = None,
+) -> Path:
+    """Write ROI responses; `names` has the containers DfOverF, Fluorescence or acquisition, and the series in each.
+
+    ROI ids are 100, 101, ... and each series holds them in reverse order. `columns` are those of their table.
+    """
+    nwbfile = new_nwbfile()
+    table = add_plane(nwbfile, n_rois=n_rois, columns=columns)
+    module = nwbfile.processing["ophys"]
     for container, series in names.items():
         rois = [
-            RoiResponseSeries(
-                name=name, data=simulate_series(300, n_rois, seed=i), rate=rate, unit="n.a.",
-                rois=table.create_roi_table_region("all", region=list(range(n_rois))[::-1]),
-            )
+            make_rois(table, name, simulate_series(300, n_rois, seed=i), region=range(n_rois)[::-1], rate=rate)
             for i, name in enumerate(series)
-        ]  # fmt: skip
+        ]
         if container == "acquisition":
             for one in rois:
                 nwbfile.add_acquisition(one)
         else:
             module.add({"DfOverF": DfOverF, "Fluorescence": Fluorescence}[container](roi_response_series=rois))
+    if change is not None:
+        change(nwbfile)
     return write_nwbfile(nwbfile, path)
 
 

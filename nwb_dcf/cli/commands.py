@@ -93,6 +93,11 @@ def info(file: str, as_json: bool) -> None:
 @click.option("--overlap", type=click.Choice(["refuse", "first"]), help="Of intervals; first: leave later ones out.")
 @click.option("--min-length", "min_length_s", type=float, metavar="SECONDS", help="Leave shorter segments out.")
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
+@click.option("--rois", metavar="EXPRESSION|IDS|all", help="Which ROIs; by default those accepted in their table.")
+@click.option("--max-gap", "max_gap_s", type=float, metavar="SECONDS", help="Bridge NaN up to this; longer ones cut.")
+@click.option("--dff", is_flag=True, help="Turn fluorescence into dF/F; F0 is a running quantile.")
+@click.option("--dff-window", "dff_window_s", type=float, default=60.0, show_default=True, help="Its window, seconds.")
+@click.option("--dff-quantile", type=float, default=0.1, show_default=True, help="The quantile, 0 to 1.")
 @click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
 @click.option(
     "--smooth",

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from .checks import build_from_dict, require, require_choice, require_number, use_plain_numbers
+from .checks import build_from_dict, require, require_choice, require_flag, require_number, use_plain_numbers
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,17 @@ class ReadConfig:
         Which trials: a condition on columns, such as ``"direction == 3 and correct == 1"``.
     units : str or tuple of int, optional
         Which units: ids, or a condition on columns, such as ``"location == 'M1'"``.
+    rois : str or tuple of int, optional
+        Which ROIs: ids, a condition on columns of their PlaneSegmentation, or ``"all"``. By default those that its
+        quality columns (``Accepted``, ``iscell``, ``Rejected``) call good.
+    max_gap_s : float, optional
+        Missing samples (NaN) are interpolated where the values around them are at most so many seconds apart; longer
+        stretches cut the segment. 0.5 for ROIs, families of series and pose; NaN in other series is refused unless
+        this is given.
+    dff : bool
+        Turn raw fluorescence into dF/F, F0 being a running quantile.
+    dff_window_s, dff_quantile : float
+        Length of its window in seconds, and the quantile.
     """
 
     source: str | None = None
@@ -53,10 +64,25 @@ class ReadConfig:
     min_length_s: float = 0.0
     where: str | None = None
     units: str | tuple[int, ...] | None = None
+    rois: str | tuple[int, ...] | None = None
+    max_gap_s: float | None = None
+    dff: bool = False
+    dff_window_s: float = 60.0
+    dff_quantile: float = 0.1
 
     def __post_init__(self) -> None:
         use_plain_numbers(self)
         require_number("bin width", self.bin_width_s, low=0, open_low=True)
+        if self.max_gap_s is not None:
+            require_number("max gap", self.max_gap_s, low=0)
+        require_flag("dff", self.dff)
+        require_number("dF/F window", self.dff_window_s, low=0, open_low=True)
+        require_number("dF/F quantile", self.dff_quantile, low=0, high=1)
+        require(
+            self.dff or (self.dff_window_s == 60 and self.dff_quantile == 0.1),
+            "the window or the quantile of dF/F is given, yet dF/F is not asked for",
+            "add --dff",
+        )
         if self.window is not None:
             require(
                 len(self.window) == 2 and all(map(math.isfinite, self.window)) and self.window[0] < self.window[1],

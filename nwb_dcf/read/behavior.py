@@ -50,7 +50,9 @@ def read_behavior(path: str | Path, name: str, time_s: np.ndarray) -> xr.DataArr
             )
         values = np.asarray(series.data[:], np.float64).reshape(len(series.data), -1)
         values = values * float(series.conversion or 1.0) + float(getattr(series, "offset", None) or 0.0)
-        clock = read_clock(series, len(values), session.where(where))
+        clock = read_clock(series, len(values), session.where(where)).time
+        timed = np.isfinite(clock)  # samples without a usable time are no help
+        clock, values = clock[timed], values[timed]
         unit = str(series.unit)
     return xr.DataArray(
         interpolate(clock, values, np.asarray(time_s, np.float64)),

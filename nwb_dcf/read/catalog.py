@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import SourceError
 from .choice import choose_source
-from .families import group_families
+from .families import group_sources
 from .session import OWN_MODULE, Session, open_session
 from .sources import Source, describe_sources
 from .stretches import Stretches
@@ -110,7 +110,7 @@ def list_sources(path: str | Path) -> Catalog:
             file=session.path.name,
             identifier=str(session.nwbfile.identifier),
             nwb_version=session.nwb_version,
-            sources=tuple(group_families(sources)),
+            sources=tuple(group_sources(sources)),
             tables=tables,
             fits=list_fits(session),
             default=chosen.path if chosen else None,

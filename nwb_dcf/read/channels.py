@@ -11,10 +11,10 @@ import numpy as np
 from pynwb.misc import Units
 
 from .choice import choose_source
-from .series import channel_ids
 from .session import open_session
 from .sources import describe_sources
 from .tables import read_columns
+from .traces import name_channels
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ChannelTable:
         Path of the source in the file.
     dim : str
         ``unit``, ``roi`` or ``channel``.
-    ids : list of int
+    ids : list of int or str
         As a recording of the source has them.
     columns : mapping of str to array, shape (channel,)
         Scalar columns of the table that describes them: of units, and of the electrode of each where it has one;
@@ -39,7 +39,7 @@ class ChannelTable:
     where: str
     path: str
     dim: str
-    ids: list[int]
+    ids: list[Any]
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -60,14 +60,16 @@ def read_channels(path: str | Path, source: str | None = None) -> ChannelTable:
     """
     with open_session(path) as session:
         chosen = choose_source(session, describe_sources(session), source)
-        obj = session.find_object(chosen.path)
         where = session.where(chosen.path)
+        members = session.find_members(chosen.members or (chosen.path,))
+        if len(members) > 1:
+            return ChannelTable(where, chosen.path, *name_channels(chosen, members))
+        obj = members[0][1]
         if isinstance(obj, Units):
             ids = np.asarray(obj.id[:], np.int64).tolist()
             columns = {**_read_electrodes_of_units(obj), **read_columns(obj)}
             return ChannelTable(where, chosen.path, "unit", ids, columns)
-        shape = chosen.shape
-        dim, ids = channel_ids(obj, shape[1] if len(shape) > 1 else 1)
+        dim, ids = name_channels(chosen, members)
         return ChannelTable(where, chosen.path, dim, ids, _read_region(obj, dim, len(ids)))
 
 

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from ..errors import SourceError
-from .families import group_families
+from .families import group_sources
 from .session import Session
-from .sources import DEFAULT_KINDS, NOT_YET, Source
+from .sources import DEFAULT_KINDS, NOT_YET, Source, rank
 
 FIRST = {
     "units": "units with spikes",
@@ -50,8 +50,8 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
             where=str(session.path),
             fix=f"give the path of one of them: {', '.join(source.path for source in found)}",
         )
-    families = [source for source in group_families(sources) if source.kind == "family"]
-    found = found or [source for source in families if name in (source.path, source.name)]
+    together = [source for source in group_sources(sources) if source.members]
+    found = found or [source for source in together if name in (source.path, source.path[1:], source.name)]
     if not found:
         raise SourceError(f"there is no source {name!r}", where=str(session.path), fix=_list_names(sources))
     if found[0].problem == NOT_YET:  # any other problem is told by the reader, with what to do about it
@@ -64,19 +64,21 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
 
 
 def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
+    grouped = group_sources(sources)
     for kind in DEFAULT_KINDS:
-        usable = [source for source in sources if source.kind == kind and not source.problem]
+        usable = [source for source in grouped if source.kind == kind and not source.problem]
         if usable:
             others = [source.path for source in usable[1:]]
             why = f"no source was named, and this file has {FIRST[kind]}"
             if others:
                 why += f", this one first by name; --source chooses another: {', '.join(others)}"
-            passed = [f"{s.path} ({s.problem})" for s in sources if s.kind in DEFAULT_KINDS and s.problem]
+            before = [source for source in grouped if rank(source) < rank(usable[0])]
+            passed = [f"{source.path} ({source.problem})" for source in before]
             if passed:
                 why += f"; passed over: {', '.join(passed)}"
             return dataclasses.replace(usable[0], why=why)
     raise SourceError(
-        "nothing here is fitted by default: no units with spikes, no ROI responses",
+        "nothing here is fitted by default: no units with spikes, no ROI responses, no family of one-column series",
         where=str(session.path),
         fix=_list_names(sources),
     )
@@ -84,7 +86,7 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
 
 def _list_names(sources: Sequence[Source], limit: int = 8) -> str:
     """Say what the file holds and how to name it."""
-    grouped = group_families(sources)
+    grouped = group_sources(sources)
     usable = [source for source in grouped if not source.problem]
     others = [source for source in grouped if source.problem]
     says = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,38 @@ def describe_source(session: Session, path: str, obj: Any, channel_rows: np.ndar
         "type": obj.neurodata_type,
         "object_id": obj.object_id,
         "nwb_version": session.nwb_version,
-        "sha256": hash_source(obj, session.path.parent if isinstance(session.path, Path) else Path()),
+        "sha256": hash_source(obj, _folder(session)),
         "channel_rows": [int(row) for row in channel_rows],
+    }
+
+
+def describe_members(
+    session: Session, path: str, type_name: str, members: Sequence[tuple[str, Any]], channel_rows: np.ndarray
+) -> dict[str, Any]:
+    """Describe several objects that are read as one, (path, object) each; see `describe_source`.
+
+    The hash is that of the hashes of all, in their order; ``members`` describes each.
+    """
+    listed = [
+        {
+            "file": session.path.name,
+            "path": at,
+            "type": obj.neurodata_type,
+            "object_id": obj.object_id,
+            "sha256": hash_source(obj, _folder(session)),
+        }
+        for at, obj in members
+    ]
+    return {
+        "file": session.path.name,
+        "identifier": str(session.nwbfile.identifier),
+        "path": path,
+        "type": type_name,
+        "object_id": None,
+        "nwb_version": session.nwb_version,
+        "sha256": hashlib.sha256("".join(item["sha256"] for item in listed).encode()).hexdigest(),
+        "channel_rows": [int(row) for row in channel_rows],
+        "members": listed,
     }
 
 
@@ -58,3 +90,7 @@ def hash_source(obj: Any, folder: Path) -> str:
     if files is not None and len(files):
         return hash_video([folder / str(name) for name in files[:]], **clock)
     return hash_series(obj.data, **clock)
+
+
+def _folder(session: Session) -> Path:
+    return session.path.parent if isinstance(session.path, Path) else Path()

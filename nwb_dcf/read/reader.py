@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from ..config import ReadConfig
+from ..errors import ParameterError
 from ..progress import Listener
 from .choice import choose_source
-from .series import read_series
 from .session import Session, open_session
-from .sources import Source, describe_sources
+from .sources import ROI_KINDS, Source, describe_sources
 from .spikes import read_units
+from .traces import read_traces
 from .zarr_folder import say_missing_chunks
+
+SETTINGS_OF = {
+    "units": (("units",), "a units table"),
+    "rois": (ROI_KINDS, "ROI responses"),
+    "dff": (("fluorescence", "roi"), "fluorescence"),
+    "max_gap_s": ((*ROI_KINDS, "family", "pose", "series"), "series of samples"),
+}
+"""Settings that only some kinds have a use for."""
 
 
 def read_recording(
@@ -68,10 +78,28 @@ def read_source(
     session: Session, source: Source, config: ReadConfig, notes: list[str], progress: Listener | None = None
 ) -> xr.Dataset:
     """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
-    obj = session.find_object(source.path)
-    notes = [*notes, *say_missing_chunks(source.path, obj)]
+    check_settings(config, (source,))
+    for path, obj in session.find_members(source.members or (source.path,)):
+        notes = [*notes, *say_missing_chunks(path, obj)]
     match source.kind:
         case "units":
-            return read_units(session, source.path, obj, config, notes)
+            return read_units(session, source.path, session.find_object(source.path), config, notes)
         case _:
-            return read_series(session, source.path, obj, config, notes, kind=source.recording_kind)
+            return read_traces(session, source, config, notes)
+
+
+def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:
+    """Refuse settings that none of `sources` has a use for.
+
+    Raises
+    ------
+    ParameterError
+        If one is given all the same.
+    """
+    default, kinds = ReadConfig(), {source.kind for source in sources}
+    for name, (known, what) in SETTINGS_OF.items():
+        if getattr(config, name) != getattr(default, name) and not kinds & set(known):
+            read = ", ".join(f"{source.path} ({source.neurodata_type})" for source in sources)
+            raise ParameterError(
+                f"{name} is for {what}, and this is {read}", fix=f"leave it out, or name {what} as --source"
+            )

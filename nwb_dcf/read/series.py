@@ -1,90 +1,15 @@
-"""Any TimeSeries of shape (time,) or (time, channel), regular or not, with gaps or without."""
+"""The data of a TimeSeries, (time,) or (time, channel): whether they can be fitted, and their values in their unit."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
-from ..bins import MAX_VALUES
-from ..config import ReadConfig
-from ..errors import DataError, ParameterError
-from ..recording import make_recording
-from .clock import read_clock
-from .provenance import describe_source
-from .runs import MIN_SAMPLES, Runs, cut_clock
-from .session import Session
+from ..errors import DataError
+from .runs import MIN_SAMPLES
 
-
-def read_series(
-    session: Session, path: str, series: Any, config: ReadConfig, notes: list[str], *, kind: str
-) -> xr.Dataset:
-    """Read a TimeSeries as a recording: its own samples at their own times.
-
-    Parameters
-    ----------
-    session : Session
-        The open file.
-    path : str
-        Path of the series.
-    series : pynwb.TimeSeries
-        Data of shape (time,) or (time, channel).
-    config : ReadConfig
-        Segments; bin width is not used.
-    notes : list of str
-        What has been said so far; comes first among the recording's notes.
-    kind : str
-        ``kind`` of the recording.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``data`` (time, channel), or (time, roi) with the ids of the ROIs: stored value times ``conversion``
-        (and ``channel_conversion``) plus ``offset``, in the unit of the series.
-
-    Raises
-    ------
-    DataError, ParameterError, SourceError
-        If the data are not real numbers by time and channel, hold NaN, or have no usable clock or segment.
-    """
-    where = session.where(path)
-    if config.units is not None:
-        raise ParameterError("units selects from a units table; this is a series", where=where, fix="leave --units out")
-    problem = check_data(series)
-    if problem:
-        raise DataError(problem, where=where, fix="choose another source with --source")
-    cut = cut_clock(session, config, read_clock(series, series.data.shape[0], where), where)
-    values = _convert(series, _read_samples(series.data, cut.runs, where), where)
-    varies = values.max(axis=0) != values.min(axis=0)  # NaN varies: validate_recording says where it is
-    dim, ids = channel_ids(series, values.shape[1])
-    left_out: list[dict[str, object]] = [
-        {
-            "what": dim,
-            "id": ids[i],
-            "why": f"it is {values[0, i]:g} in every sample read",
-            "value": float(values[0, i]),
-        }
-        for i in np.flatnonzero(~varies)
-    ]
-    if not varies.any():
-        raise DataError(f"every {dim} is constant in the samples read", where=where, fix="choose another source")
-    notes = [*notes, *cut.notes]
-    if left_out:
-        notes.append(f"{len(left_out)} of {len(ids)} {dim}s left out as constant")
-    values = values[:, varies]
-    return make_recording(
-        values,
-        cut.time,
-        channel_dim=dim,
-        channel=np.asarray(ids)[varies],
-        **cut.describe_segments(),
-        units=name_unit(series, values),
-        kind=kind,
-        source=describe_source(session, path, series, np.flatnonzero(varies)),
-        left_out=[*left_out, *cut.segments.left_out],
-        notes=notes,
-    )
+KINDS_OF_DATA = {"c": "complex numbers", "O": "text", "S": "text", "U": "text", "V": "compound values"}
 
 
 def check_data(series: Any) -> str:
@@ -92,28 +17,94 @@ def check_data(series: Any) -> str:
     data = series.data
     shape = tuple(getattr(data, "shape", None) or np.shape(data))
     dtype = np.dtype(getattr(data, "dtype", None) or np.asarray(data[:1]).dtype)
+    if dtype.kind not in "biuf":
+        return f"data are {KINDS_OF_DATA.get(dtype.kind, f'of type {dtype}')}, not real numbers"
     if len(shape) not in (1, 2):
         return f"data have shape {shape}, neither (time,) nor (time, channel)"
-    if dtype.kind not in "biuf":
-        kinds = {"c": "complex numbers", "O": "text", "S": "text", "U": "text"}
-        return f"data are {kinds.get(dtype.kind, f'of type {dtype}')}, not real numbers"
     if shape[0] < MIN_SAMPLES or 0 in shape:
         return f"data have shape {shape}: too few samples"
-    return ""
+    return _check_rois(series, shape)
 
 
-def channel_ids(series: Any, n_channels: int) -> tuple[str, list[int]]:
-    """Return the channel dim and the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2."""
-    dim = "roi" if hasattr(series, "rois") else "channel"
-    region = getattr(series, "rois", None) if dim == "roi" else getattr(series, "electrodes", None)
+def count_channels(series: Any) -> int:
+    """Columns of the data; data of shape (time,) have one."""
+    shape = series.data.shape
+    return int(shape[1]) if len(shape) == 2 else 1
+
+
+def channel_ids(series: Any) -> list[int]:
+    """Return the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2."""
+    n_channels = count_channels(series)
+    region = getattr(series, "rois" if hasattr(series, "rois") else "electrodes", None)
     if region is not None:
         rows = np.asarray(region.data[:], dtype=np.int64)
         known = np.asarray(region.table.id[:], dtype=np.int64)
         if len(rows) == n_channels and len(rows) and rows.min() >= 0 and rows.max() < len(known):
-            ids = known[rows].tolist()
+            ids: list[int] = known[rows].tolist()
             if len(set(ids)) == n_channels:
-                return dim, ids
-    return dim, list(range(n_channels))
+                return ids
+    return list(range(n_channels))
+
+
+def convert_samples(series: Any, samples: np.ndarray, columns: np.ndarray, where: str) -> np.ndarray:
+    """Turn stored samples of a TimeSeries into values in its unit.
+
+    Parameters
+    ----------
+    series : pynwb.TimeSeries
+        Its conversion is used.
+    samples : array, shape (time,) or (time, channel)
+        As stored.
+    columns : array of int, shape (channel chosen,)
+        Which channels.
+    where : str
+        Names the series in errors.
+
+    Returns
+    -------
+    array, shape (time, channel chosen)
+        Stored value times ``conversion`` (and ``channel_conversion``) plus ``offset``, in the smallest safe float
+        type; NaN as stored.
+
+    Raises
+    ------
+    DataError
+        If the conversion is not finite or 0, or does not fit the channels.
+    """
+    dtype = samples.dtype
+    small = dtype.kind == "b" or dtype.itemsize <= 2 or dtype == np.float32
+    values = samples.reshape(len(samples), -1)[:, columns].astype(np.float32 if small else np.float64)
+    factor, offset = read_conversion(series, where)
+    factor = factor[columns] if factor.ndim else factor
+    if np.all(factor == 1) and offset == 0:
+        return values
+    return np.asarray((values * factor + offset).astype(values.dtype))
+
+
+def read_conversion(series: Any, where: str) -> tuple[np.ndarray, float]:
+    """Return the factor, a scalar or shape (channel,), and the offset that turn stored values into their unit.
+
+    Raises
+    ------
+    DataError
+        If they are not finite, the factor is 0, or does not fit the channels.
+    """
+    factor = np.asarray(1.0 if series.conversion is None else float(series.conversion))
+    offset = float(getattr(series, "offset", None) or 0.0)
+    per_channel = getattr(series, "channel_conversion", None)
+    if per_channel is not None:
+        factor = factor * np.asarray(per_channel[:], dtype=np.float64)
+        if factor.shape != (count_channels(series),):
+            raise DataError(
+                f"channel_conversion has {len(factor)} values for {count_channels(series)} channels",
+                where=where,
+                fix="repair it in the file",
+            )
+    if not (np.isfinite(factor).all() and np.all(factor != 0) and np.isfinite(offset)):
+        raise DataError(
+            f"conversion is {factor} and offset {offset}", where=where, fix="write the true conversion into the file"
+        )
+    return factor, offset
 
 
 def name_unit(series: Any, values: np.ndarray) -> str:
@@ -125,38 +116,14 @@ def name_unit(series: Any, values: np.ndarray) -> str:
     return unit
 
 
-def _read_samples(data: Any, runs: Runs, where: str) -> np.ndarray:
-    """Read the samples of all runs, shape (time, channel), in the smallest safe float type."""
-    n_samples = int(runs.lengths.sum())
-    n_channels = data.shape[1] if len(data.shape) == 2 else 1
-    if n_samples * n_channels > MAX_VALUES:
-        raise DataError(
-            f"{n_samples} samples of {n_channels} channels do not fit into memory",
-            where=where,
-            fix="read less with --trials, or fit a filtered and down-sampled series",
-        )
-    dtype = np.dtype(data.dtype)
-    small = dtype.kind == "b" or dtype.itemsize <= 2 or dtype == np.float32
-    return runs.read(data).reshape(n_samples, n_channels).astype(np.float32 if small else np.float64)
-
-
-def _convert(series: Any, values: np.ndarray, where: str) -> np.ndarray:
-    """Return stored values in the unit of the series."""
-    factor: Any = 1.0 if series.conversion is None else float(series.conversion)
-    offset = float(getattr(series, "offset", None) or 0.0)
-    per_channel = getattr(series, "channel_conversion", None)
-    if per_channel is not None:
-        factor = factor * np.asarray(per_channel[:], dtype=np.float64)
-        if factor.shape != (values.shape[1],):
-            raise DataError(
-                f"channel_conversion has {len(factor)} values for {values.shape[1]} channels",
-                where=where,
-                fix="repair it in the file",
-            )
-    if not (np.isfinite(factor).all() and np.all(factor != 0) and np.isfinite(offset)):
-        raise DataError(
-            f"conversion is {factor} and offset {offset}", where=where, fix="write the true conversion into the file"
-        )
-    if np.all(factor == 1) and offset == 0:
-        return values
-    return np.asarray((values * factor + offset).astype(values.dtype))
+def _check_rois(series: Any, shape: tuple[int, ...]) -> str:
+    """Say whether ROI responses differ in number from their ROIs, as transposed ones do."""
+    region = getattr(series, "rois", None)
+    if region is None:
+        return ""
+    n_rois, n_columns = len(region.data), shape[1] if len(shape) == 2 else 1
+    if n_columns == n_rois:
+        return ""
+    if shape[0] == n_rois:
+        return f"data of shape {shape} for {n_rois} ROIs look like (roi, time): store them as (time, roi)"
+    return f"data have {n_columns} columns (shape {shape}) for {n_rois} ROIs"

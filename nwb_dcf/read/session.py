@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pynwb import NWBFile
+from pynwb import NWBFile, TimeSeries
+from pynwb.core import NWBContainer
+from pynwb.misc import Units
 
 from ..errors import DCFError, SourceError
 from .damage import explain_damage
@@ -56,6 +58,12 @@ class Session:
     def find_object(self, path: str) -> Any:
         """Return the object at `path`, which must exist."""
         return next(obj for obj in self.nwbfile.objects.values() if self.path_of(obj) == path)
+
+    def find_members(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """Return (path, object) of each of `paths`, in their order; they must exist."""
+        wanted = set(paths)
+        found = {path: obj for path, obj in self.find_objects(Units, TimeSeries, NWBContainer) if path in wanted}
+        return [(path, found[path]) for path in paths]
 
     def find_objects(self, *types: type) -> list[tuple[str, Any]]:
         """Return (path, object) of every object of `types`, by path, the fits of this package aside."""

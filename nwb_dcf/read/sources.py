@@ -19,10 +19,13 @@ from .clock import peek_clock
 from .series import check_data
 from .session import Session
 
-DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi")
-"""Kinds that are fitted without being named, the first of them that the file has."""
+ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil")
 
-LATER_KINDS = ("family", "pose", "video", "imaging")
+DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging")
+"""Kinds that are fitted without being named, the first of them that the file has; never neuropil, and behaviour only
+by name."""
+
+LATER_KINDS = ("pose", "video", "imaging")
 """Kinds that are recognised, and that this version cannot fit."""
 
 NOT_YET = "not yet fitted by this version"
@@ -35,9 +38,9 @@ class Source:
     Attributes
     ----------
     kind : str
-        ``units``, ``dff``, ``fluorescence``, ``roi``, ``neuropil``, ``series``, ``lfp``, or one of `LATER_KINDS`.
+        One of `DEFAULT_KINDS`, ``neuropil`` or ``series``.
     path : str
-        Path in the file; of a family, with ``*`` in place of the number.
+        Path in the file; of several series that are read as one, with ``*`` in place of what differs.
     neurodata_type : str
         Its type in NWB.
     shape : tuple of int
@@ -53,7 +56,9 @@ class Source:
     why : str
         What decides whether it is fitted: its rank, or that it must be named.
     members : tuple of str
-        Paths of the series in a family.
+        Paths of the series that are read as one: a family, the planes of a session.
+    plane : str
+        Path of the imaging plane of ROI responses.
     """
 
     kind: str
@@ -68,6 +73,7 @@ class Source:
     problem: str = ""
     why: str = ""
     members: tuple[str, ...] = ()
+    plane: str = ""
 
     @property
     def name(self) -> str:
@@ -76,8 +82,10 @@ class Source:
 
     @property
     def recording_kind(self) -> str:
-        """``kind`` of a recording of it: voltages read by name are a series like any other."""
-        return "series" if self.kind == "lfp" else self.kind
+        """``kind`` of a recording of it, which names its fits."""
+        if self.kind in ROI_KINDS:
+            return "ophys"
+        return "series" if self.kind in ("family", "lfp") else self.kind
 
 
 def describe_sources(session: Session) -> list[Source]:
@@ -98,7 +106,7 @@ def describe_sources(session: Session) -> list[Source]:
 
 def rank(source: Source) -> int:
     """Place of a source's kind in the order in which they are listed and chosen."""
-    order = (*DEFAULT_KINDS, *LATER_KINDS, "lfp", "neuropil", "series")
+    order = (*DEFAULT_KINDS, "lfp", "neuropil", "series")
     return order.index(source.kind)
 
 
@@ -131,6 +139,8 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
     except DataError as error:
         return dataclasses.replace(about, problem=error.what)
     named = "ROI responses" if kind in DEFAULT_KINDS else "only by name"
+    region = getattr(series, "rois", None)
+    plane = session.path_of(region.table.imaging_plane) if region is not None else ""
     return dataclasses.replace(
         about,
         rate_hz=clock.rate_hz,
@@ -138,6 +148,7 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
         start_s=_finite(clock.start_s),
         duration_s=_finite(clock.stop_s - clock.start_s),
         why="only by name, as voltages: band power is not yet fitted by this version" if kind == "lfp" else named,
+        plane=plane,
     )
 
 

@@ -57,6 +57,57 @@ def select_rows(condition: str, columns: Mapping[str, np.ndarray], where: str) -
     return _Condition(condition, columns, where).select()
 
 
+def choose_rows(
+    selection: str | tuple[int, ...], ids: np.ndarray, columns: Mapping[str, np.ndarray], *, what: str, where: str
+) -> np.ndarray:
+    """Return the rows that `selection` asks for: by id, or by a condition on columns.
+
+    Parameters
+    ----------
+    selection : str or tuple of int
+        Ids (``"3,5,9"`` or numbers), or a condition as `select_rows` takes it.
+    ids : array of int, shape (row,)
+        Id of each row; conditions know it as ``id``.
+    columns : mapping of str to array of shape (row,)
+        What a condition may name.
+    what : str
+        What a row is, in errors: ``unit``, ``ROI``.
+    where : str
+        Names the table in errors.
+
+    Returns
+    -------
+    array of int, shape (row chosen,)
+
+    Raises
+    ------
+    ParameterError
+        If an id or a column does not exist, or no row fulfils the condition.
+
+    Examples
+    --------
+    >>> choose_rows("9 7", np.array([7, 8, 9]), {}, what="unit", where="t")
+    array([0, 2])
+    """
+    words = selection.replace(",", " ").split() if isinstance(selection, str) else [str(i) for i in selection]
+    if words and all(word.lstrip("-").isdigit() for word in words):
+        asked = np.unique(np.asarray(words, np.int64))
+        missing = np.setdiff1d(asked, ids)
+        if len(missing):
+            raise ParameterError(
+                f"no {what} has id {', '.join(map(str, missing))}",
+                where=where,
+                fix=f"ids go from {ids.min()} to {ids.max()}" if len(ids) else "the table is empty",
+            )
+        return np.flatnonzero(np.isin(ids, asked))
+    if not isinstance(selection, str):
+        raise ParameterError(f"the selection is {selection!r}", where=where, fix="give ids or a condition")
+    rows = np.flatnonzero(select_rows(selection, {"id": ids, **columns}, where))
+    if len(rows) == 0:
+        raise ParameterError(f"no {what} fulfils {selection!r}", where=where, fix="change the condition")
+    return rows
+
+
 class _Condition:
     def __init__(self, text: str, columns: Mapping[str, np.ndarray], where: str) -> None:
         self.text = text

@@ -156,7 +156,8 @@ def _write_locked(
         _check_space(original, target, (folder / "payload.npz").stat().st_size)
         copy = copy_beside(original, folder)
         request = {"copy": str(copy), "original": str(original), "payload": str(folder / "payload.npz"), "name": name}
-        source_id = (result.provenance.get("source") or {}).get("object_id")
+        source = result.provenance.get("source") or {}
+        source_id = source.get("object_id")
         place: dict[str, Any] = {"folder": target.parent, "where": str(original)}
         added = run_clean("append.py", {**request, "source_id": source_id}, **place)
         sync(copy)
@@ -178,7 +179,7 @@ def _write_locked(
             f"the NWB schema of the file rose from {verified['nwb_version_before']} to "
             f"{verified['nwb_version_after']}; the provenance of the fit keeps the old number"
         )
-    if not added["linked"]:
+    if not added["linked"] and not source.get("members"):  # the table of sources names those
         notes.append("the fit does not link to its source, which is no object of this file")
     return notes
 

@@ -87,7 +87,7 @@ def test_an_empty_catalog_says_so() -> None:
             ["/processing/ophys/Fluorescence/Neuropil"],
         ),
         ("no_neural_data.nwb", None, ["/acquisition/States"]),
-        ("celegans_moving.nwb", None, ["Tracked 2D position"]),
+        ("celegans_moving.nwb", "/acquisition/Activity_*", ["Tracked 2D position"]),
         ("openfield_video.nwb", None, ["ImageSeries"]),
     ],
 )
