@@ -154,13 +154,20 @@ class Coupling(nn.Module):
 
     @torch.no_grad()
     def orthonormalise(self) -> None:
-        """Restore L'L = I by a QR without pivoting and with a positive diagonal.
+        """Restore L'L = I where it has drifted, by a QR without pivoting and with a positive diagonal.
 
         The first K columns then depend on the first K raw columns alone: the prefix structure that
         makes the encoder identifiable up to signs.
+
+        Notes
+        -----
+        Cholesky QR, twice (Yamamoto et al. 2015): columns that drifted within a step are far from dependent, for which
+        it is as exact as Householder's and several times faster. Whether axes are replaced is decided on the device,
+        so that no step of training waits for it.
         """
-        gram = self.axes.T @ self.axes
-        drift = (gram - torch.eye(len(gram), device=gram.device, dtype=gram.dtype)).abs().max()
-        if drift > ORTHONORMALITY_TOLERANCE:
-            q, r = torch.linalg.qr(self.axes)
-            self.axes.copy_(torch.where(torch.diagonal(r) < 0, -q, q))
+        q, good = self.axes, torch.ones((), dtype=torch.bool, device=self.axes.device)
+        drift = (self.axes.T @ self.axes - torch.eye(q.shape[1], device=q.device, dtype=q.dtype)).abs().max()
+        for _ in range(2):
+            upper, failed = torch.linalg.cholesky_ex(q.T @ q, upper=True)
+            q, good = torch.linalg.solve_triangular(upper, q, upper=True, left=False), good & (failed == 0)
+        self.axes.copy_(torch.where(good & (drift > ORTHONORMALITY_TOLERANCE), q, self.axes))

@@ -160,7 +160,7 @@ class DCFModel(nn.Module):
         """
         past = place_states(self, codes, None, 0.0, k)
         zero = past.new_zeros(len(past), 1)
-        v = self.v(past[:, 0], zero, zero, recall(self, past), self.mask(k, past), self.coupling)
+        v = self.v.at_zero(past[:, 0], zero, recall(self, past), self.mask(k, past), self.coupling)
         return self.coupling.read(self.coupling.mean + v)[:, :k]
 
     def roll_out(self, codes: Tensor, n_frames: int) -> Tensor:

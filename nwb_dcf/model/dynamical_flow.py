@@ -37,6 +37,11 @@ class PlainDynamics(nn.Module):
         v: Tensor = self.network(seen.unbind(1), [], condition)
         return v
 
+    def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+        """Return v at tau = 0, shape (n, D), per median step."""
+        v: Tensor = self(x, torch.zeros_like(s), s, history, mask, coupling)
+        return v
+
 
 class RidgeStartDynamics(nn.Module):
     """v as a ridge autoregression in the code, plus two networks that begin at zero.
@@ -94,18 +99,30 @@ class RidgeStartDynamics(nn.Module):
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
         """Return v, shape (n, D), per median step."""
         kept, dropped = coupling.split(x, mask)
-        condition = torch.cat([self.embed_tau(tau), self.embed_s(s), mask], dim=-1)
         codes = [kept, self._whiten(history, mask)]
-        every = ((history * mask[:, None]).flatten(1) @ self.ridge.flatten(1)).view(len(x), *self.ridge.shape[1:])
-        linear = every[torch.arange(len(x), device=x.device), mask.sum(-1).long() - 1]
-        rate = torch.addcmul(linear, mask, self.latent([], codes, condition))
-        v = rate @ (coupling.axes * coupling.variance.sqrt()).T
-        if not self.training and not tau.any():  # the other network has no say, as in every rollout of latents
-            return v
+        condition = self._condition(tau, s, mask)
+        v = self._along_axes(codes, history, condition, mask, coupling)
         # What the state says of the data off the axes: nothing at tau = 0, where it is noise.
         posterior = tau / (tau.square() + self.rho**2) * dropped
         states = [posterior, coupling.place(kept) - coupling.mean] if self.network.sees_images else [posterior]
         return torch.addcmul(v, tau, self.network(states, codes, condition))
+
+    def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+        """Return v at tau = 0, shape (n, D), where the network of the data has no say and is not asked."""
+        codes = [coupling.read(x) * mask, self._whiten(history, mask)]
+        return self._along_axes(codes, history, self._condition(torch.zeros_like(s), s, mask), mask, coupling)
+
+    def _condition(self, tau: Tensor, s: Tensor, mask: Tensor) -> Tensor:
+        return torch.cat([self.embed_tau(tau), self.embed_s(s), mask], dim=-1)
+
+    def _along_axes(
+        self, codes: list[Tensor], history: Tensor, condition: Tensor, mask: Tensor, coupling: Coupling
+    ) -> Tensor:
+        """The part of v along the kept axes, (n, D)."""
+        every = ((history * mask[:, None]).flatten(1) @ self.ridge.flatten(1)).view(len(mask), *self.ridge.shape[1:])
+        linear = every[torch.arange(len(mask), device=mask.device), mask.sum(-1).long() - 1]
+        rate = torch.addcmul(linear, mask, self.latent([], codes, condition))
+        return rate @ (coupling.axes * coupling.variance.sqrt()).T
 
     def _whiten(self, history: Tensor, mask: Tensor) -> Tensor:
         """History as the network sees it, (n, k_max * (h + 1)): white on kept coordinates, as it is on the others."""

@@ -72,7 +72,10 @@ def roll_out(
         window = history
 
         def rate(s: Tensor, x: Tensor, window: Tensor = window) -> Tensor:
-            v: Tensor = model.v(x, level, s.expand(len(x), 1), window, mask, model.coupling)
+            at = s.expand(len(x), 1)
+            if tau == 0:
+                return model.v.at_zero(x, at, window, mask, model.coupling)
+            v: Tensor = model.v(x, level, at, window, mask, model.coupling)
             return v
 
         state = integrate(rate, state, 0.0, 1.0, steps=STEPS_PER_FRAME)

@@ -49,6 +49,7 @@ class Judge:
     ) -> None:
         self.model, self.kept, self.table, self.config, self.heads = model, kept, table, config, heads
         self.learns_code = "coupling" in kept
+        self.sampler = WindowSampler(table, model, kept.keys())  # once: a code that does not learn stays as it is
         self.best: Weights = {}
         self.best_step: dict[str, int] = {}
         self.best_loss = {"u": math.inf, "v": math.inf}
@@ -61,15 +62,15 @@ class Judge:
                 self.table,
                 self.config,
                 learn=self.kept.keys(),
+                sampler=self.sampler,
                 heads=self.heads,
                 as_trained=self.learns_code,
             )
-        cf, df = float(losses.cf), float(losses.df)
+        cf, df, joint = torch.stack([losses.cf, losses.df, losses.total(self.config)]).tolist()
         curve.held_out_step.append(step)
         curve.held_out_cf.append(cf if "u" in self.kept else math.nan)
         curve.held_out_df.append(df if "v" in self.kept else math.nan)
         # While the encoder learns both flows depend on it and share one best step; else each has its own.
-        joint = float(losses.total(self.config))
         score = {"u": joint, "v": joint} if self.learns_code else {"u": cf, "v": df}
         better = {name for name in active if score[name] < self.best_loss[name]}
         self.best |= copy_weights(self.kept, better)
@@ -110,10 +111,13 @@ def evaluate_losses(
     config: TrainConfig,
     *,
     learn: Collection[str] = PARTS,
+    sampler: WindowSampler | None = None,
     heads: ContextHeads | None = None,
     as_trained: bool = False,
 ) -> Losses:
     """Losses on `table` with fixed draws: the same frames, tau, s, K and noise whenever it is called.
+
+    A `sampler` of the table saves encoding it anew where the code does not learn.
 
     L_cf is defined with tau uniform; `as_trained` draws tau as training does instead, which is what counts where the
     code learns from it.
@@ -123,7 +127,7 @@ def evaluate_losses(
         config = dataclasses.replace(config, tau_in_angle=0.0, tau_at_zero=0.0)
     model.eval()
     n = HELD_OUT_SAMPLES if model.image_shape is None else HELD_OUT_IMAGES
-    samples = WindowSampler(table, model, learn).draw(n, generator)
+    samples = (sampler or WindowSampler(table, model, learn)).draw(n, generator)
     return compute_losses(
         model, samples, config, generator, prefix_p=config.prefix_p, flows=learn, heads=heads, table=table
     )

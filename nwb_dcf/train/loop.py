@@ -1,7 +1,7 @@
 """The training loop: schedule, early stopping with step 0 as a candidate, progress, Ctrl-C.
 
-Nothing in the loop waits for the device except every `REPORT_EVERY` steps, where progress is reported
-and losses are checked.
+No step waits for the device. Every `REPORT_EVERY` steps one read brings the losses, which are reported and checked;
+every evaluation of held-out losses one more.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..config import TrainConfig
 from ..errors import TrainingError
 from ..model.dcf import DCFModel
 from ..model.nested_dropout import ramp_prefix_p
 from ..progress import Progress
+from .average import WeightAverage
 from .context import ContextHeads
 from .curve import LossCurve
 from .judge import PARTS, Judge, Weights, copy_weights
 from .objective import Losses, compute_losses
+from .optimiser import AdamW, ParameterGroup
 from .windows import FrameTable, WindowSampler
 
 REPORT_EVERY = 25
 N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
-WARM_UP = 20  # steps over which the rate rises
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def train_model(
     flows = {name for name in ("u", "v") if name in learn}
     names = [name for name in PARTS if name in flows or (name == "coupling" and learns_code)]
     parts = nn.ModuleDict({name: getattr(model, name) for name in names})
-    optimiser, scheduler = _make_optimiser(model, parts, heads, config)
-    averaged = AveragedModel(parts, multi_avg_fn=get_ema_multi_avg_fn(config.ema))  # type: ignore[no-untyped-call]
-    kept = nn.ModuleDict(averaged.module)  # type: ignore[arg-type]  # the weights that are judged and left in the model
+    optimiser = _make_optimiser(model, parts, heads, config)
+    average = WeightAverage(parts, config.ema)
+    kept = average.averaged  # the weights that are judged and left in the model
     if learns_code and not config.ema_encoder:
         kept["coupling"] = model.coupling
     sampler = WindowSampler(table, model, learn)
@@ -120,25 +120,21 @@ def train_model(
             )
             total = losses.total(config)
             first_bad = torch.where((first_bad < 0) & ~torch.isfinite(total.detach()), step + 1, first_bad)
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             torch.autograd.backward(total)
-            if config.clip:
-                for part in parts.values():
-                    nn.utils.clip_grad_norm_(part.parameters(), config.clip)
             optimiser.step()
-            scheduler.step()
             if learns_code and model.learns_axes:
                 model.coupling.orthonormalise()
-            averaged.update_parameters(parts)
+            average.update()
             step += 1
             if judge and (step % evaluate_every == 0 or step == last_step):
                 judge.look(step, curve, active)
                 active -= judge.find_settled(step, evaluate_every)
             settled = bool(flows) and not active
             if step % REPORT_EVERY == 0 or step == last_step or settled:
-                _note(curve, step, losses, first_bad, total, trained)
+                loss = _note(curve, step, losses, first_bad, total, trained)
                 if progress:
-                    progress(Progress(stage, step, last_step, float(total.detach())))
+                    progress(Progress(stage, step, last_step, loss))
             if settled:
                 break
     except KeyboardInterrupt:
@@ -167,12 +163,14 @@ def _settle_coupling(model: DCFModel, table: FrameTable) -> None:
     model.coupling.encoder.normalise_over(table.encode(model.coupling))
 
 
-def _make_optimiser(
-    model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads | None, config: TrainConfig
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    groups = [{"params": list(parts[name].parameters()), "lr": config.rate} for name in ("u", "v") if name in parts]
+def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads | None, config: TrainConfig) -> AdamW:
+    groups = [
+        ParameterGroup(list(parts[name].parameters()), config.rate, clipped=True)
+        for name in ("u", "v")
+        if name in parts
+    ]
     if heads is not None:
-        groups.append({"params": list(heads.parameters()), "lr": config.rate})
+        groups.append(ParameterGroup(list(heads.parameters()), config.rate, clipped=False))
     for parameter in model.coupling.parameters():
         parameter.requires_grad_(False)
     if "coupling" in parts:
@@ -180,16 +178,8 @@ def _make_optimiser(
         learned = [*model.coupling.encoder.learned(), *axes]
         for parameter in learned:
             parameter.requires_grad_(True)
-        groups.append({"params": learned, "lr": config.encoder_rate})
-    optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.999), weight_decay=config.weight_decay, fused=True)
-
-    def scale(step: int) -> float:
-        warm = min(1.0, (step + 1) / WARM_UP)
-        if config.schedule == "constant":
-            return warm
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
-
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, scale)
+        groups.append(ParameterGroup(learned, config.encoder_rate, clipped=True))
+    return AdamW(groups, config)
 
 
 def _keep_at(stop_at: dict[str, int] | None, step: int, kept: nn.ModuleDict, chosen: Weights) -> set[str]:
@@ -201,18 +191,21 @@ def _keep_at(stop_at: dict[str, int] | None, step: int, kept: nn.ModuleDict, cho
 
 def _note(
     curve: LossCurve, step: int, losses: Losses, first_bad: Tensor, total: Tensor, trained: Collection[str]
-) -> None:
-    bad = int(first_bad)
+) -> float:
+    """Enter the losses into `curve` and return their total; all come from the device by one read."""
+    parts = (first_bad, total, losses.cf, losses.df, losses.align, losses.context)
+    bad, loss, cf, df, align, context = torch.stack([part.detach() for part in parts]).tolist()
     if bad >= 0:
-        named = {"L_cf": losses.cf, "L_df": losses.df, "L_align": losses.align, "L_context": losses.context}
-        names = [name for name, value in named.items() if not math.isfinite(float(value.detach()))]
+        named = {"L_cf": cf, "L_df": df, "L_align": align, "L_context": context}
+        names = [name for name, value in named.items() if not math.isfinite(value)]
         raise TrainingError(
-            f"the loss is no longer finite at step {bad} ({', '.join(names) or 'total'})",
+            f"the loss is no longer finite at step {int(bad)} ({', '.join(names) or 'total'})",
             fix="some frames are probably far outside the rest, or the rate is too high: look at the data, or try "
             "another scale (--scale soft) or a lower rate (DCF(rate=...))",
         )
     curve.step.append(step)
-    curve.cf.append(float(losses.cf.detach()) if "u" in trained else math.nan)
-    curve.df.append(float(losses.df.detach()) if "v" in trained else math.nan)
-    curve.align.append(float(losses.align.detach()))
-    curve.context.append(float(losses.context.detach()))
+    curve.cf.append(cf if "u" in trained else math.nan)
+    curve.df.append(df if "v" in trained else math.nan)
+    curve.align.append(align)
+    curve.context.append(context)
+    return float(loss)

@@ -134,6 +134,8 @@ class WindowSampler:
         self.table = table
         self.model = model
         self.single = "v" not in learn
+        self.is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=table.x.device)
+        self.is_pair[table.pairs] = True
         self.cached: tuple[Tensor, Tensor] | None = None
         if "coupling" not in learn or not model.learns_encoder:
             with torch.no_grad():
@@ -171,12 +173,10 @@ class WindowSampler:
         now = offset + h + torch.arange(CHUNK, device=device)
         inside = (now >= 0) & (now < len(table.x) - 1)
         now = now.clamp(0, len(table.x) - 2)
-        is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=device)
-        is_pair[table.pairs] = True
         base = torch.arange(n_chunks, device=device)[:, None] * length
         local = base + now - offset
         past = base[..., None] + (table.window(now) - offset[..., None]).clamp(0, length - 1)
-        weight = (inside & is_pair[now]).to(x.dtype)
+        weight = (inside & self.is_pair[now]).to(x.dtype)
         return Samples(
             x,
             codes,

@@ -66,6 +66,9 @@ class ExactField(torch.nn.Module):
         gains = np.stack([DT * find_linear_gain(A, DT, t) for t in to_numpy(s)[:, 0]])
         return torch.tensor(np.einsum("nde,ne->nd", gains, to_numpy(x))).float()
 
+    def at_zero(self, x: Tensor, s: Tensor, *_: object) -> Tensor:
+        return self.forward(x, torch.zeros_like(s), s)
+
 
 def roll_out(model: DCFModel, frames: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Roll-outs from each first frame in data space, and the truth, both (start, frame, 3)."""

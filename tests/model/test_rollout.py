@@ -28,11 +28,15 @@ class Watched(torch.nn.Module):
         self.shown.append((x, tau, s, history, mask))
         return self.rate.expand_as(x)
 
+    def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, _: object) -> Tensor:
+        return self.forward(x, torch.zeros_like(s), s, history, mask, _)
+
 
 def watch(model: DCFModel, monkeypatch: pytest.MonkeyPatch, rate: float = 0.0) -> Watched:
     """Replace what `model.v` does, not what it is: history enters as its kind wants it."""
     watched = Watched(torch.full((model.n_channels,), rate))
     monkeypatch.setattr(model.v, "forward", watched.forward)
+    monkeypatch.setattr(model.v, "at_zero", watched.at_zero)
     return watched
 
 

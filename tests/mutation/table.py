@@ -181,10 +181,10 @@ MUTATIONS = [
         COUPLING,
     ),
     Mutation(
-        "QR with any sign",
+        "axes are only scaled, not made orthogonal",
         "model/coupling.py",
-        "torch.where(torch.diagonal(r) < 0, -q, q)",
-        "q",
+        "torch.linalg.solve_triangular(upper, q, upper=True, left=False)",
+        "q / upper.diagonal()",
         COUPLING,
     ),
     Mutation(
@@ -380,7 +380,11 @@ MUTATIONS = [
         ROLLOUT,
     ),
     Mutation(
-        "s stays at zero in a rollout", "model/rollout.py", "s.expand(len(x), 1), window", "0 * level, window", LINEAR
+        "s stays at zero in a rollout",
+        "model/rollout.py",
+        "at = s.expand(len(x), 1)",
+        "at = 0 * s.expand(len(x), 1)",
+        LINEAR,
     ),
     Mutation(
         "ensembles start with noise of size one", "model/rollout.py", "= config.noise * noise", "= 1.0 * noise", ROLLOUT

@@ -1,0 +1,102 @@
+"""AdamW with a schedule of its rate, for parts that may stop learning one by one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.adamw import adamw
+
+from ..config import TrainConfig
+
+WARM_UP = 20  # steps over which the rate rises
+BETAS = (0.9, 0.999)
+
+
+def scale_rate(step: int, config: TrainConfig) -> float:
+    """Share of the full rate at `step`: a short rise, then half a cosine over the whole schedule, or a constant."""
+    warm = min(1.0, (step + 1) / WARM_UP)
+    if config.schedule == "constant":
+        return warm
+    return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
+
+
+@dataclass
+class ParameterGroup:
+    """Parameters of one rate, their moments, and how often each was moved.
+
+    Attributes
+    ----------
+    parameters : sequence of Tensor
+    rate : float
+        Before the schedule.
+    clipped : bool
+        Whether the norm of their gradients is bounded.
+    """
+
+    parameters: Sequence[Tensor]
+    rate: float
+    clipped: bool
+    first: list[Tensor] = field(init=False)
+    second: list[Tensor] = field(init=False)
+    steps: list[Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first, self.second = ([torch.zeros_like(p) for p in self.parameters] for _ in range(2))
+        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
+
+
+class AdamW:
+    """One fused update of all parameters of a group; those without a gradient stay as they are.
+
+    torch's own optimiser classes import its compiler when they are made, seconds that a small fit does not have;
+    the update itself is the same function.
+
+    Parameters
+    ----------
+    groups : iterable of ParameterGroup
+    config : TrainConfig
+        Schedule, decay and the bound on each clipped group's gradient.
+    """
+
+    def __init__(self, groups: Iterable[ParameterGroup], config: TrainConfig) -> None:
+        self.groups, self.config, self.taken = list(groups), config, 0
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for group in self.groups:
+            for parameter in group.parameters:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Clip, and move every parameter that has a gradient; nothing of it waits for the device."""
+        scale = scale_rate(self.taken, self.config)
+        self.taken += 1
+        for group in self.groups:
+            moved = [i for i, parameter in enumerate(group.parameters) if parameter.grad is not None]
+            if not moved:
+                continue
+            parameters = [group.parameters[i] for i in moved]
+            if group.clipped and self.config.clip:
+                clip_grad_norm_(parameters, self.config.clip)
+            adamw(
+                parameters,
+                [p.grad for p in parameters if p.grad is not None],
+                [group.first[i] for i in moved],
+                [group.second[i] for i in moved],
+                [],
+                [group.steps[i] for i in moved],
+                fused=True,
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=group.rate * scale,
+                weight_decay=self.config.weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
