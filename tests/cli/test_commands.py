@@ -16,6 +16,7 @@ import nwb_dcf
 from nwb_dcf.cli import main
 from nwb_dcf.cli.progress import TrainingBar
 from nwb_dcf.errors import StoreError
+from nwb_dcf.progress import Progress
 from nwb_dcf.result import DCFResult
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -27,14 +28,6 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         return self.values
-
-
-@dataclass
-class Progress:
-    stage: str
-    step: int
-    steps: int
-    loss: float
 
 
 def make_result(**provenance: Any) -> DCFResult:
@@ -244,7 +237,7 @@ def test_bar_follows_stages_with_loss_and_time_left(monkeypatch: pytest.MonkeyPa
     with TrainingBar() as bar:
         for stage, loss in (("train", 0.5), ("refit", 0.25)):
             for step in (1, 40, 80):
-                bar(Progress(stage, step, 80, loss))  # type: ignore[arg-type]
+                bar(Progress(stage, step, 80, loss))
     train, refit = terminal.text.find("train"), terminal.text.find("refit")
     assert 0 <= train < refit
     assert "80/80" in terminal.text
@@ -256,5 +249,5 @@ def test_bar_follows_stages_with_loss_and_time_left(monkeypatch: pytest.MonkeyPa
 def test_bar_is_silent_where_hidden_or_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     for bar in (TrainingBar(hidden=True), TrainingBar()):
         with bar:
-            bar(Progress("train", 1, 2, 0.5))  # type: ignore[arg-type]
+            bar(Progress("train", 1, 2, 0.5))
     assert capsys.readouterr().err == ""
