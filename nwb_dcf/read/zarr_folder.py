@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +11,7 @@ from typing import Any
 
 from ..errors import SourceError
 from .hdf5 import Opened, require_nwb2
-
-# hdmf-zarr pickles arrays of object references. These names are all that such a pickle needs.
-_ALLOWED = {
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("hdmf_zarr.utils", "ZarrReference"),
-}
+from .pickles import restrict_pickles
 
 
 @contextmanager
@@ -100,38 +90,3 @@ def say_missing_chunks(path: str, obj: Any) -> list[str]:
             what = f"{lost} of {array.nchunks} chunks of {path}/{name} are missing in the Zarr folder"
             notes.append(f"{what}: their values are read as {array.fill_value}")
     return notes
-
-
-@contextmanager
-def restrict_pickles() -> Iterator[None]:
-    """Let numcodecs unpickle, inside the block, arrays of references and nothing else.
-
-    Notes
-    -----
-    A pickle may run any code, and a file from an archive is not to be trusted that far.
-    """
-    from numcodecs.pickles import Pickle
-    from numcodecs.registry import register_codec
-
-    class PickledReferences(Pickle):  # type: ignore[misc]
-        codec_id = "pickle"
-
-        def decode(self, buf: Any, out: Any = None) -> Any:
-            values = _RestrictedUnpickler(io.BytesIO(bytes(memoryview(buf)))).load()
-            if out is None:
-                return values
-            out[...] = values
-            return out
-
-    register_codec(PickledReferences)
-    try:
-        yield
-    finally:
-        register_codec(Pickle)
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"a pickle in it asks for {module}.{name}, which is not allowed")
-        return super().find_class(module, name)

@@ -7,6 +7,11 @@ specification into the user's file.
 from __future__ import annotations
 
 import json
+import os
+import runpy
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -28,10 +33,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     with np.load(request["payload"], allow_pickle=False) as stored:
         document = json.loads(str(stored["__document__"]))
         arrays = {key: stored[key] for key in stored.files if key != "__document__"}
-    with h5py.File(copy, "r+") as file:
-        if name in file.get(f"processing/{MODULE}", {}):
-            del file[f"processing/{MODULE}/{name}"]
-    with NWBHDF5IO(copy, "r+") as io:
+    with ExitStack() as stack:
+        io, options = _open_zarr(copy, name, stack) if os.path.isdir(copy) else (_open_hdf5(copy, name, stack), {})
         nwbfile = io.read()
         source = nwbfile.objects.get(request["source_id"])
         links = _link_source(source, arrays["channels"])
@@ -42,8 +45,25 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         else:
             module = nwbfile.create_processing_module(MODULE, DESCRIPTION)
         module.add(flow)
-        io.write(nwbfile)
+        io.write(nwbfile, **options)
     return {"linked": sorted(links)}
+
+
+def _open_hdf5(copy: str, name: str, stack: ExitStack) -> Any:
+    with h5py.File(copy, "r+") as file:
+        if name in file.get(f"processing/{MODULE}", {}):
+            del file[f"processing/{MODULE}/{name}"]
+    return stack.enter_context(NWBHDF5IO(copy, "r+"))
+
+
+def _open_zarr(copy: str, name: str, stack: ExitStack) -> tuple[Any, dict[str, Any]]:
+    from hdmf_zarr.nwb import NWBZarrIO
+
+    restrict_pickles = runpy.run_path(str(Path(__file__).parents[1] / "read" / "pickles.py"))["restrict_pickles"]
+    stack.enter_context(restrict_pickles())
+    shutil.rmtree(os.path.join(copy, "processing", MODULE, name), ignore_errors=True)
+    consolidated = os.path.exists(os.path.join(copy, ".zmetadata"))
+    return stack.enter_context(NWBZarrIO(copy, mode="r+")), {"consolidate_metadata": consolidated}
 
 
 def _link_source(source: NWBFile | None, channels: np.ndarray) -> dict[str, Any]:

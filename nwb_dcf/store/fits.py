@@ -1,4 +1,4 @@
-"""Find, list and read the fits of a file, by h5py alone: neither torch nor pynwb is loaded."""
+"""Find, list and read the fits of a file, by h5py or zarr alone: neither torch nor pynwb is loaded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import numpy as np
 from ..errors import StoreError
 from ..result import DCFResult
 from .clean import explain_failure
+from .folder import open_folder
+from .items import is_group, read_attribute, read_text, read_values
 from .parts import PARTS
 from .payload import FIELD, Payload, to_result
+from .replacement import restore_folder
 from .stale import SourceCheck
 
 MODULE = "processing/dcf"
@@ -94,18 +97,26 @@ def read_result(path: str | Path, name: str | None = None) -> DCFResult:
             raise _explain_malformed(error, path, name) from error
 
 
-def open_nwb(path: str | Path) -> h5py.File:
-    """Open `path` for reading, under HDF5's shared lock: no other program can open it for writing meanwhile.
+def open_nwb(path: str | Path) -> Any:
+    """Open `path` for reading: an HDF5 file, or a folder of Zarr.
+
+    A file is opened under HDF5's shared lock: no other program can open it for writing meanwhile.
+
+    Returns
+    -------
+    h5py.File or zarr.Group
 
     Raises
     ------
     StoreError
-        If the file is absent, not HDF5, not NWB 2, or open for writing elsewhere.
+        If the file is absent, neither HDF5 nor Zarr, not NWB 2, or open for writing elsewhere.
     """
     path = Path(path)
+    restore_folder(path)
+    if path.is_dir():
+        return _require_nwb2(open_folder(path), path)
     if not path.is_file():
-        what = "is a folder, not an HDF5 file" if path.is_dir() else "no such file"
-        raise StoreError(what, where=str(path), fix="check the path")
+        raise StoreError("no such file", where=str(path), fix="check the path")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -113,26 +124,31 @@ def open_nwb(path: str | Path) -> h5py.File:
             what = "not an HDF5 file" if "signature" in str(error) else "a truncated HDF5 file"
             raise StoreError(what, where=str(path), fix="give a whole NWB file (.nwb)") from error
         raise explain_failure(str(error), error.errno, where=str(path)) from error
-    if not str(_attribute(file, "nwb_version")).removeprefix("NWB-").startswith("2"):
-        file.close()
+    return _require_nwb2(file, path)
+
+
+def _require_nwb2(file: Any, path: Path) -> Any:
+    if not str(read_attribute(file, "nwb_version")).removeprefix("NWB-").startswith("2"):
+        (file.close if isinstance(file, h5py.File) else file.store.close)()
         raise StoreError("not an NWB 2 file", where=str(path), fix="convert it to NWB 2 first")
     return file
 
 
-def find_fits(file: h5py.File) -> list[str]:
+def find_fits(file: Any) -> list[str]:
     """Names of the fits in an open file, sorted; whatever else lies in ``processing/dcf`` is not ours."""
     group = file.get(MODULE)
-    if not isinstance(group, h5py.Group):
+    if not is_group(group):
         return []
     return sorted(name for name in group if is_fit(group[name]))
 
 
-def is_fit(item: h5py.Group | h5py.Dataset) -> bool:
+def is_fit(item: Any) -> bool:
     """Whether `item` is a container that this package wrote."""
-    return bool(_attribute(item, "neurodata_type") == TYPE) and bool(_attribute(item, "namespace") == NAMESPACE)
+    of_type, of_ours = read_attribute(item, "neurodata_type") == TYPE, read_attribute(item, "namespace") == NAMESPACE
+    return bool(of_type and of_ours)
 
 
-def refuse_newer_schema(file: h5py.File, path: str | Path) -> None:
+def refuse_newer_schema(file: Any, path: str | Path) -> None:
     """Raise if the file holds fits of a schema that this package does not know yet.
 
     Raises
@@ -140,7 +156,7 @@ def refuse_newer_schema(file: h5py.File, path: str | Path) -> None:
     StoreError
         If a fit or the cached specification is newer than `SCHEMA_VERSION`.
     """
-    versions = [str(_attribute(file[f"{MODULE}/{name}"], "schema_version")) for name in find_fits(file)]
+    versions = [str(read_attribute(file[f"{MODULE}/{name}"], "schema_version")) for name in find_fits(file)]
     versions += list(file.get(f"specifications/{NAMESPACE}", {}))
     newest = max(versions, key=_parse_version, default=SCHEMA_VERSION)
     if _parse_version(newest) > _parse_version(SCHEMA_VERSION):
@@ -151,17 +167,17 @@ def refuse_newer_schema(file: h5py.File, path: str | Path) -> None:
         )
 
 
-def _describe_fit(group: h5py.Group, check: SourceCheck) -> dict[str, Any]:
-    provenance = json.loads(_text(group, "provenance"))
+def _describe_fit(group: Any, check: SourceCheck) -> dict[str, Any]:
+    provenance = json.loads(read_text(group, "provenance"))
     stale, why = check.find_changes(provenance)
     return {
         "name": group.name.rpartition("/")[2],
-        "kind": str(_attribute(group, "kind")),
-        "dim": int(_attribute(group, "dim")),
-        "k_eff": int(_attribute(group, "k_eff")),
+        "kind": str(read_attribute(group, "kind")),
+        "dim": int(read_attribute(group, "dim")),
+        "k_eff": int(read_attribute(group, "k_eff")),
         "source": provenance.get("source", {}).get("path"),
         "created": provenance.get("created"),
-        "schema_version": str(_attribute(group, "schema_version")),
+        "schema_version": str(read_attribute(group, "schema_version")),
         "stale": stale,
         "stale_because": why,
     }
@@ -172,39 +188,24 @@ def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreEr
     return StoreError(what, where=f"{path}: /{MODULE}/{name}", fix="fit again with overwrite (--overwrite)")
 
 
-def _read_payload(group: h5py.Group) -> Payload:
+def _read_payload(group: Any) -> Payload:
     arrays: dict[str, np.ndarray] = {}
-    texts = {key: _text(group, key) for key in _TEXTS}
+    texts = {key: read_text(group, key) for key in _TEXTS}
     for name, item in group.items():
         if name in texts or name in _SKIPPED:
             continue
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = _values(item)
+        if not is_group(item):
+            arrays[name] = read_values(item)
         elif "data" in item:
-            arrays |= {f"{name}/{part}": _values(item[part]) for part in item}
+            arrays |= {f"{name}/{part}": read_values(item[part]) for part in item}
             if "starting_time" in item:
                 arrays[f"{name}/rate"] = np.asarray(item["starting_time"].attrs["rate"])
         elif "colnames" in item.attrs:
-            arrays |= {f"{name}/{column}": _values(item[column]) for column in item.attrs["colnames"]}
+            arrays |= {f"{name}/{column}": read_values(item[column]) for column in item.attrs["colnames"]}
         elif name in (*PARTS.values(), FIELD):
-            arrays |= {f"{name}/{part}": _values(item[part]) for part in item if part != "architecture"}
-    history = str(_attribute(group[FIELD], "history")) if FIELD in group else ""
+            arrays |= {f"{name}/{part}": read_values(item[part]) for part in item if part != "architecture"}
+    history = str(read_attribute(group[FIELD], "history")) if FIELD in group else ""
     return Payload(arrays, texts, {}, history=history)
-
-
-def _values(dataset: h5py.Dataset) -> np.ndarray:
-    if h5py.check_string_dtype(dataset.dtype):
-        return np.array(dataset.asstr()[()], dtype=np.str_)
-    return np.asarray(dataset[()])
-
-
-def _text(group: h5py.Group, name: str) -> str:
-    return str(group[name].asstr()[()])
-
-
-def _attribute(item: h5py.Group | h5py.Dataset, key: str) -> Any:
-    value = item.attrs.get(key, "")
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _parse_version(version: str) -> tuple[int, ...]:

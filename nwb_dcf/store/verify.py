@@ -40,17 +40,21 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 def read_everything(path: str, name: str) -> None:
     """Read every object of the file with plain pynwb, and the latents of the fit by name."""
     with NWBHDF5IO(path, "r") as io:
-        nwbfile = io.read()
-        for neurodata in nwbfile.objects.values():
-            for field in list(getattr(neurodata, "fields", {})):
-                getattr(neurodata, field)
-        fit = nwbfile.processing["dcf"][name]
-        for table in (fit.segments, fit.axes, fit.training):
-            if not len(table.to_dataframe().columns):
-                raise RuntimeError(f"table {table.name} has no columns")
-        latents = fit["latents"]
-        if latents.data.ndim != 2 or len(latents.get_timestamps()) != len(latents.data):
-            raise RuntimeError("latents and their times differ in number")
+        check_readable(io.read(), name)
+
+
+def check_readable(nwbfile: Any, name: str) -> None:
+    """Look at every object of a file that was read, and at the latents of the fit by name."""
+    for neurodata in nwbfile.objects.values():
+        for field in list(getattr(neurodata, "fields", {})):
+            getattr(neurodata, field)
+    fit = nwbfile.processing["dcf"][name]
+    for table in (fit.segments, fit.axes, fit.training):
+        if not len(table.to_dataframe().columns):
+            raise RuntimeError(f"table {table.name} has no columns")
+    latents = fit["latents"]
+    if latents.data.ndim != 2 or len(latents.get_timestamps()) != len(latents.data):
+        raise RuntimeError("latents and their times differ in number")
 
 
 def compare_payload(group: h5py.Group, payload: str) -> None:

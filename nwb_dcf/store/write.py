@@ -14,15 +14,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from .. import __version__
 from ..errors import StoreError
 from ..result import DCFResult
 from .clean import explain_failure, run_clean
 from .fits import MODULE, SCHEMA_VERSION, find_fits, is_fit, open_nwb, read_result, refuse_newer_schema
+from .items import read_attribute
 from .payload import Payload, to_payload
-from .replacement import FileState, copy_beside, lock_work_folder, remove_leftovers, sync
+from .replacement import (
+    FileState,
+    copy_beside,
+    lock_work_folder,
+    refuse_changed,
+    remove_leftovers,
+    replace,
+    size_of_copy,
+    sync,
+    sync_copy,
+)
 
 _SPARE_BYTES = 2_000_000  # cached specifications and the small datasets of one fit
 
@@ -151,27 +160,23 @@ def _write_locked(
         refuse_newer_schema(file, original)
         _choose_name(file, original, name, name, overwrite)  # again, now that no one else can write
         state = FileState.of(original)
-        payload = _make_payload(result, str(file.attrs["nwb_version"]))
+        payload = _make_payload(result, str(read_attribute(file, "nwb_version")))
         (folder / "payload.npz").write_bytes(payload.to_bytes())
         _check_space(original, target, (folder / "payload.npz").stat().st_size)
-        copy = copy_beside(original, folder)
+        copy = copy_beside(original, folder, linked=target == original)
         request = {"copy": str(copy), "original": str(original), "payload": str(folder / "payload.npz"), "name": name}
         source = result.provenance.get("source") or {}
         source_id = source.get("object_id")
         place: dict[str, Any] = {"folder": target.parent, "where": str(original)}
         added = run_clean("append.py", {**request, "source_id": source_id}, **place)
-        sync(copy)
-        verified = run_clean("verify.py", request, **place)
+        sync_copy(copy)
+        verified = run_clean("verify_folder.py" if copy.is_dir() else "verify.py", request, **place)
         read_result(copy, name)
         if FileState.of(original) != state:
-            raise StoreError(
-                "the file was changed by another program while the fit was written",
-                where=str(original),
-                fix="fit again; the file is as that program left it",
-            )
+            raise refuse_changed(original)
         if os.name == "nt":
             file.close()
-        os.replace(copy, target)
+        replace(copy, target, state if target == original else None)
         sync(target.parent)
     notes = []
     if verified["nwb_version_before"] != verified["nwb_version_after"]:
@@ -201,7 +206,7 @@ def _resolve(path: str | Path, output: str | Path | None) -> tuple[Path, Path]:
     return original, target
 
 
-def _choose_name(file: h5py.File, path: str | Path, name: str | None, default: str, overwrite: bool) -> str:
+def _choose_name(file: Any, path: str | Path, name: str | None, default: str, overwrite: bool) -> str:
     chosen = default if name is None else name
     if not chosen.strip() or set(chosen) & set("/:") or chosen in (".", ".."):
         raise StoreError(f"{chosen!r} cannot be the name of a fit", fix="give a name without / and :")
@@ -225,14 +230,27 @@ def _check_permissions(original: Path, target: Path, has_output: bool, overwrite
     if not folder.is_dir():
         raise StoreError("no such folder", where=str(folder), fix="make it first, or write elsewhere")
     if _is_read_only(folder):
-        raise StoreError("the folder is read-only", where=str(folder), fix="change its mode, or write elsewhere")
+        fix = f"change its mode, or write a copy into another with -o FOLDER/{target.name}"
+        raise StoreError("the folder is read-only", where=str(folder), fix=fix)
     if has_output and target.exists() and not overwrite:
         raise StoreError("the output exists", where=str(target), fix="name another, or replace it with --overwrite")
-    if target.is_dir():
+    if target.is_dir() and not original.is_dir():
         raise StoreError("the output is a folder", where=str(target), fix="name a file in it")
+    if has_output and original.is_dir():
+        _check_folder_output(original, target)
     if target.exists() and _is_read_only(target):
         fix = f"make it writable (chmod u+w), or write a copy with -o {original.stem}_dcf{original.suffix}"
         raise StoreError("the file is read-only", where=str(target), fix=fix)
+
+
+def _check_folder_output(original: Path, target: Path) -> None:
+    if original in target.parents:
+        raise StoreError("the output lies inside the folder that is copied", where=str(target), fix="write elsewhere")
+    if target.is_file():
+        raise StoreError("the output is a file, and Zarr is a folder", where=str(target), fix="name another")
+    if target.is_dir():
+        with open_nwb(target):  # what is no NWB is never replaced, --overwrite or not
+            pass
 
 
 def _is_read_only(path: Path) -> bool:
@@ -241,7 +259,7 @@ def _is_read_only(path: Path) -> bool:
 
 
 def _check_space(original: Path, target: Path, payload_bytes: int) -> None:
-    needed = original.stat().st_size + 2 * payload_bytes + _SPARE_BYTES
+    needed = size_of_copy(original, linked=target == original) + 2 * payload_bytes + _SPARE_BYTES
     free = shutil.disk_usage(target.parent).free
     if free < needed:
         raise StoreError(

@@ -19,7 +19,7 @@ from pynwb.ecephys import ElectricalSeries
 
 from nwb_dcf.errors import SourceError
 from nwb_dcf.read import list_sources, read_recording
-from nwb_dcf.read.zarr_folder import restrict_pickles
+from nwb_dcf.read.pickles import restrict_pickles
 from tests.nwb_files import convert_to_zarr, make_roi_session, make_series_session, make_spike_session
 
 

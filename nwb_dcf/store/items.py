@@ -1,0 +1,53 @@
+"""Read what h5py and zarr store alike: groups, arrays, texts and attributes.
+
+Clean processes run this file by its path, so it imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+
+
+def is_group(item: Any) -> bool:
+    """Whether `item` is a group of h5py or zarr, and neither an array nor None."""
+    return item is not None and hasattr(item, "keys") and not hasattr(item, "dtype")
+
+
+def read_values(array: Any) -> np.ndarray:
+    """Values of an array; texts as dtype U."""
+    if isinstance(array, h5py.Dataset):
+        if h5py.check_string_dtype(array.dtype):
+            return np.array(array.asstr()[()], dtype=np.str_)
+        return np.asarray(array[()])
+    values = np.asarray(array[()])
+    if array.attrs.get("zarr_dtype") == "scalar":  # hdmf-zarr stores a scalar as an array of one
+        values = values.reshape(())
+    return np.array(values, dtype=np.str_) if values.dtype.kind == "O" else np.asarray(values)
+
+
+def read_text(group: Any, name: str) -> str:
+    """Text in the scalar dataset `name` of a group."""
+    return str(read_values(group[name])[()])
+
+
+def read_attribute(item: Any, key: str) -> Any:
+    """Value of an attribute, texts decoded; an empty text where there is none."""
+    value = item.attrs.get(key, "")
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def follow(group: Any, path: str) -> Any:
+    """Return what lies at `path` below a group, links of hdmf-zarr followed: zarr itself has none."""
+    if path in group:
+        return group[path]
+    parent, _, name = path.rpartition("/")
+    links = (group[parent] if parent else group).attrs.get("zarr_link", [])
+    target = next((link["path"] for link in links if link["name"] == name and link["source"] == "."), None)
+    if target is None:
+        raise KeyError(path)
+    import zarr
+
+    return zarr.open_group(group.store, mode="r")[target]

@@ -1,0 +1,78 @@
+"""A script for a clean process without nwb_dcf: what `verify` asks of a file, asked of a folder of Zarr."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from hdmf_zarr.nwb import NWBZarrIO
+
+_HERE = Path(__file__).resolve().parent
+_ITEMS = runpy.run_path(str(_HERE / "items.py"))
+_VERIFY = runpy.run_path(str(_HERE / "verify.py"))
+_PICKLES = runpy.run_path(str(_HERE.parent / "read" / "pickles.py"))
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Compare ``request["copy"]`` with ``request["original"]`` and ``request["payload"]``."""
+    name = request["name"]
+    place = f"/processing/dcf/{name}"
+    before, after = (describe_folder(Path(request[part])) for part in ("original", "copy"))
+    _VERIFY["compare_trees"](before, after, place)
+    versions = [
+        json.loads((Path(request[part]) / ".zattrs").read_text())["nwb_version"] for part in ("original", "copy")
+    ]
+    with ExitStack() as stack:
+        stack.enter_context(_PICKLES["restrict_pickles"]())
+        compare_payload(zarr.open_group(request["copy"], mode="r")[place], request["payload"])
+        _VERIFY["check_readable"](stack.enter_context(NWBZarrIO(request["copy"], mode="r")).read(), name)
+    imported = sorted(m for m in sys.modules if m.partition(".")[0] == "nwb_dcf" or m.startswith("ndx_"))
+    if imported:
+        raise RuntimeError(f"the process that verifies is not clean: it imported {', '.join(imported)}")
+    return {"nwb_version_before": versions[0], "nwb_version_after": versions[1]}
+
+
+def describe_folder(folder: Path) -> dict[str, Any]:
+    """Describe each group, array and chunk by its path, as ``verify.describe_tree`` does of HDF5."""
+    tree: dict[str, Any] = {}
+    for parent, folders, names in os.walk(folder):
+        path = "/" + os.path.relpath(parent, folder).replace(os.sep, "/").removeprefix(".").lstrip("/")
+        attributes = _read_json(parent, ".zattrs") if ".zattrs" in names else {}
+        shape = json.dumps(_read_json(parent, ".zarray"), sort_keys=True) if ".zarray" in names else "Group"
+        tree[path] = (shape, {key: repr(value) for key, value in attributes.items()})
+        links = [inner for inner in folders if os.path.islink(os.path.join(parent, inner))]
+        for name in (*(name for name in names if not name.startswith(".z")), *links):
+            full = os.path.join(parent, name)
+            kind = f"link {os.readlink(full)}" if os.path.islink(full) else f"{os.path.getsize(full)} bytes"
+            tree[f"{path.rstrip('/')}/{name}"] = (kind, {})
+    return tree
+
+
+def compare_payload(group: Any, payload: str) -> None:
+    """Raise unless every array and text of the payload is in `group` to the bit."""
+    read_values, follow = _ITEMS["read_values"], _ITEMS["follow"]
+    with np.load(payload, allow_pickle=False) as stored:
+        document = json.loads(str(stored["__document__"]))
+        for key in stored.files:
+            if key == "__document__":
+                continue
+            if key.endswith("/rate"):
+                found: Any = group[key.replace("/rate", "/starting_time")].attrs["rate"]
+            else:
+                found = read_values(follow(group, key))
+            if not _VERIFY["_is_equal"](found, stored[key]):
+                raise RuntimeError(f"{group.name}/{key} is not what was meant")
+    for key, text in document["texts"].items():
+        if _ITEMS["read_text"](group, key) != text:
+            raise RuntimeError(f"{group.name}/{key} is not what was meant")
+
+
+def _read_json(folder: str, name: str) -> Any:
+    return json.loads(Path(folder, name).read_text())
