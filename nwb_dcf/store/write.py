@@ -170,10 +170,12 @@ def _write_locked(
         place: dict[str, Any] = {"folder": target.parent, "where": str(original)}
         added = run_clean("append.py", {**request, "source_id": source_id}, **place)
         sync_copy(copy)
-        verified = run_clean("verify_folder.py" if copy.is_dir() else "verify.py", request, **place)
-        read_result(copy, name)
-        if FileState.of(original) != state:
-            raise refuse_changed(original)
+        try:
+            verified = run_clean("verify_folder.py" if copy.is_dir() else "verify.py", request, **place)
+            read_result(copy, name)
+        finally:
+            if FileState.of(original) != state:  # whatever else was found
+                raise refuse_changed(original)
         if os.name == "nt":
             file.close()
         replace(copy, target, state if target == original else None)
