@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
 import numpy as np
 
 from ..errors import DataError
@@ -97,8 +96,8 @@ def _has_same_clock(first: Any, other: Any) -> bool:
     if first.timestamps is None or other.timestamps is None:
         both_rates = first.timestamps is None and other.timestamps is None
         return both_rates and first.rate == other.rate and first.starting_time == other.starting_time
-    stored = isinstance(first.timestamps, h5py.Dataset) and isinstance(other.timestamps, h5py.Dataset)
-    return stored and first.timestamps == other.timestamps
+    in_memory = isinstance(first.timestamps, np.ndarray) or isinstance(other.timestamps, np.ndarray)
+    return not in_memory and bool(first.timestamps == other.timestamps)
 
 
 def _find_nearest(clock: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -40,14 +40,14 @@ def read_attribute(item: Any, key: str) -> Any:
 
 
 def follow(group: Any, path: str) -> Any:
-    """Return what lies at `path` below a group, links of hdmf-zarr followed: zarr itself has none."""
-    if path in group:
-        return group[path]
+    """Return what lies at `path` below a group, None if nothing; links of hdmf-zarr are followed, zarr has none."""
+    if path in group or isinstance(group, h5py.Group):
+        return group.get(path)
     parent, _, name = path.rpartition("/")
     links = (group[parent] if parent else group).attrs.get("zarr_link", [])
     target = next((link["path"] for link in links if link["name"] == name and link["source"] == "."), None)
     if target is None:
-        raise KeyError(path)
+        return None
     import zarr
 
     return zarr.open_group(group.store, mode="r")[target]

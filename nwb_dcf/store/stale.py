@@ -1,4 +1,4 @@
-"""Has a fit's source changed since? By its hash, and by h5py alone, so that listing loads nothing else."""
+"""Has a fit's source changed since? By its hash, and by h5py or zarr alone, so that listing loads nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 
 from ..hashing import hash_series, hash_units, hash_video
+from .items import follow, read_text, read_values
 
 _COLUMNS = ("spike_times_index", "spike_times", "obs_intervals_index", "obs_intervals")
 
@@ -18,13 +19,13 @@ class SourceCheck:
 
     Parameters
     ----------
-    file : h5py.File
+    file : h5py.File or zarr.Group
         Open for reading.
     """
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
-        self._identifier = str(file["identifier"].asstr()[()]) if "identifier" in file else ""
+        self._identifier = read_text(file, "identifier") if "identifier" in file else ""
         self._hashes: dict[str, str | None] = {}
 
     def find_changes(self, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
@@ -60,18 +61,19 @@ class SourceCheck:
         return (False, None) if found == known else (True, f"{path} has changed since it was fitted")
 
 
-def hash_stored(group: h5py.Group) -> str | None:
+def hash_stored(group: Any) -> str | None:
     """Hash a Units table or a TimeSeries as `nwb_dcf.read` does; None where its values cannot be reached."""
     try:
         if group.attrs.get("neurodata_type") == "Units":
             return hash_units(group[name] for name in _COLUMNS if name in group)
-        clock: dict[str, Any] = {"timestamps": group.get("timestamps")}
+        clock: dict[str, Any] = {"timestamps": follow(group, "timestamps")}
         if "starting_time" in group:
             start = group["starting_time"]
-            clock |= {"rate": start.attrs["rate"], "starting_time": start[()]}
+            clock |= {"rate": start.attrs["rate"], "starting_time": read_values(start)}
         if "external_file" in group and len(group["external_file"]):
-            folder = Path(group.file.filename).parent
-            return hash_video([folder / name for name in group["external_file"].asstr()[:]], **clock)
-        return hash_series(group["data"], **clock)
+            place = group.file.filename if isinstance(group, h5py.Group) else group.store.path
+            files = [Path(place).parent / str(name) for name in read_values(group["external_file"])]
+            return hash_video(files, **clock)
+        return hash_series(follow(group, "data"), **clock)
     except (KeyError, OSError, ValueError, TypeError):
         return None

@@ -21,6 +21,7 @@ import zarr
 
 from nwb_dcf.errors import StoreError
 from nwb_dcf.store import check_writable, folder, list_results, read_result, replacement, write, write_result
+from nwb_dcf.store.stale import hash_stored
 from tests.nwb_files import convert_to_zarr, make_spike_session
 from tests.read.test_zarr import add_electrodes
 
@@ -48,7 +49,7 @@ def session(original: Path, tmp_path: Path) -> Path:
 
 def result_of(path: Path, **settings: Any) -> Any:
     units = zarr.open_group(str(path), mode="r")["units"]
-    source = {"path": "/units", "type": "Units", "object_id": units.attrs["object_id"]}
+    source = {"path": "/units", "type": "Units", "object_id": units.attrs["object_id"], "sha256": hash_stored(units)}
     return make_result(units["id"][:], source=source, **settings)
 
 
@@ -64,10 +65,13 @@ def test_fits_come_back_as_they_were(session: Path) -> None:
     write_result(second, session, name="other")
     assert [fit["name"] for fit in list_results(session)] == ["other", "units_dim3"]
     assert list_results(session)[1]["source"] == "/units"
+    assert [fit["stale"] for fit in list_results(session)] == [False, False]
     assert_same_result(read_result(session, "units_dim3"), first)
     assert_same_result(read_result(session, "other"), second)
     write_result(first, session, name="other", overwrite=True)
     assert_same_result(read_result(session, "other"), first)
+    zarr.open_group(str(session), mode="r+")["units/spike_times"][0] += 1e-3
+    assert [fit["stale"] for fit in list_results(session)] == [True, True]
     assert os.listdir(session.parent) == [session.name]
 
 
