@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,7 +87,7 @@ def make_result(
         "kind": recording.attrs["kind"],
     }
     # tuples become lists, so that what is read back from a file equals what is returned
-    config = json.loads(json.dumps({**estimator.config_.to_dict(), "read": asdict(read)}))
+    config = json.loads(json.dumps({**estimator.config_.to_dict(), "read": read.to_record()}))
     return DCFResult(dataset, config, _trace(estimator, recording, split, share), estimator.to_bytes())
 
 

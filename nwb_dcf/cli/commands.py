@@ -22,6 +22,16 @@ def _parse_smooth(ctx: click.Context, param: click.Parameter, value: str | None)
         raise click.BadParameter(f"{value!r} is neither a number of seconds nor 'auto'.", ctx, param) from None
 
 
+def _parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        sides = tuple(int(side) for side in value.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of pixels nor WIDTHxHEIGHT.", ctx, param) from None
+    return sides[0] if len(sides) == 1 else sides
+
+
 def _parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
     if value == "auto":
         return value
@@ -59,10 +69,11 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("file")
+@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def info(file: str, as_json: bool) -> None:
+def info(file: str, video_dir: str | None, as_json: bool) -> None:
     """List what FILE holds that can be fitted, and what `fit` would take."""
-    _print(nwb_dcf.list_sources(file).to_dict(), describe_info, as_json, quiet=False)
+    _print(nwb_dcf.list_sources(file, video_dir=video_dir).to_dict(), describe_info, as_json, quiet=False)
 
 
 @cli.command()
@@ -75,7 +86,7 @@ def info(file: str, as_json: bool) -> None:
     metavar="N|auto",
     help="Number of latents; auto: as many as the data support.",
 )
-@click.option("--source", metavar="NAME", help="What to fit: 'units', or the path or name of a TimeSeries.")
+@click.option("--source", metavar="NAME", help="What to fit: 'units', 'video', or the path or name of a series.")
 @click.option("--bin", "bin_width_s", type=float, default=0.02, show_default=True, help="Width of a bin, seconds.")
 @click.option(
     "--trials",
@@ -98,6 +109,15 @@ def info(file: str, as_json: bool) -> None:
 @click.option("--dff", is_flag=True, help="Turn fluorescence into dF/F; F0 is a running quantile.")
 @click.option("--dff-window", "dff_window_s", type=float, default=60.0, show_default=True, help="Its window, seconds.")
 @click.option("--dff-quantile", type=float, default=0.1, show_default=True, help="The quantile, 0 to 1.")
+@click.option(
+    "--size", callback=_parse_size, metavar="N|WxH", help="Of a video's frames at most, pixels; 64 by default."
+)
+@click.option("--crop", type=int, nargs=4, metavar="X Y W H", help="The part of them that is read, pixels.")
+@click.option("--every", type=int, metavar="N", help="Read one frame of every N.")
+@click.option("--mask", metavar="IMAGE", help="Hide what is black in this image, as large as the frames.")
+@click.option("--video-dir", metavar="FOLDER", help="Where the video files are, if they were moved.")
+@click.option("--frame-times", type=click.Choice(["auto", "nwb", "file"]), help="Whose clock, if they disagree.")
+@click.option("--keep-frames", is_flag=True, default=None, help="Keep the frames as read beside the video.")
 @click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
 @click.option(
     "--smooth",

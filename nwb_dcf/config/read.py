@@ -5,9 +5,21 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from .checks import build_from_dict, require, require_choice, require_flag, require_number, use_plain_numbers
+from .checks import (
+    build_from_dict,
+    require,
+    require_choice,
+    require_flag,
+    require_number,
+    require_whole,
+    use_plain_numbers,
+)
+
+MIN_SIDE = 4
+"""Least side of a frame in pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,24 @@ class ReadConfig:
         Turn raw fluorescence into dF/F, F0 being a running quantile.
     dff_window_s, dff_quantile : float
         Length of its window in seconds, and the quantile.
+    size : int or (int, int)
+        Frames of video or imaging are read at no more than so many pixels a side, or (width, height): each pixel is the
+        mean of the area it stands for, and an oblong frame is read as a square. Smaller frames stay as they are.
+    crop : (int, int, int, int), optional
+        The part of the frames that is read: x and y of its upper left corner, width and height, in their own pixels.
+    every : int
+        Read the first frame of every so many.
+    mask : str, optional
+        An image as large as the whole frames, or an array of that shape in a .npy file. Where it is black (0), and in
+        every pixel that stands for any such part, frames are set to 0. A relative path starts here or, failing that,
+        at the folder of the NWB file.
+    video_dir : str, optional
+        Folder that holds the video files, where they are no longer where the NWB file says.
+    frame_times : {"auto", "nwb", "file"}
+        When frames were taken: as the NWB file says, or as the video files say, counted from its first time. ``auto``
+        takes the NWB file's, unless it has merely a rate that the video files contradict.
+    keep_frames : bool
+        Keep the frames as read in a file beside the video, and take them from there the next time.
     """
 
     source: str | None = None
@@ -69,6 +99,13 @@ class ReadConfig:
     dff: bool = False
     dff_window_s: float = 60.0
     dff_quantile: float = 0.1
+    size: int | tuple[int, int] = 64
+    crop: tuple[int, int, int, int] | None = None
+    every: int = 1
+    mask: str | None = None
+    video_dir: str | None = None
+    frame_times: Literal["auto", "nwb", "file"] = "auto"
+    keep_frames: bool = False
 
     def __post_init__(self) -> None:
         use_plain_numbers(self)
@@ -109,6 +146,20 @@ class ReadConfig:
         )
         require_choice("overlap", self.overlap, ("refuse", "first"))
         require_number("least length", self.min_length_s, low=0)
+        self._check_frames()
+
+    def _check_frames(self) -> None:
+        sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        require(len(sides) == 2, f"size is {self.size!r}", "give one number of pixels, or width and height")
+        for side in sides:
+            require_whole("size", side, low=MIN_SIDE)
+        if self.crop is not None:
+            require(len(self.crop) == 4, f"crop is {self.crop!r}", "give x, y, width and height in pixels")
+            for value, low in zip(self.crop, (0, 0, MIN_SIDE, MIN_SIDE), strict=True):
+                require_whole("crop", value, low=low)
+        require_whole("every", self.every, low=1)
+        require_choice("frame_times", self.frame_times, ("auto", "nwb", "file"))
+        require_flag("keep_frames", self.keep_frames)
 
     @classmethod
     def make(cls, **settings: Any) -> Self:
@@ -120,6 +171,11 @@ class ReadConfig:
             If a name is unknown or a value cannot be meant.
         """
         return build_from_dict(cls, {k: v.tolist() if hasattr(v, "tolist") else v for k, v in settings.items()})
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the settings for a result, JSON-able, without the folders of this machine, since archives publish it."""
+        mask = Path(self.mask).name if self.mask else None
+        return {**dataclasses.asdict(self), "mask": mask, "video_dir": None}
 
     @classmethod
     def names(cls) -> frozenset[str]:

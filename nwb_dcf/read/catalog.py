@@ -76,8 +76,14 @@ class Catalog:
         return dataclasses.asdict(self)
 
 
-def list_sources(path: str | Path) -> Catalog:
+def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
     """List what in the NWB file at `path` can be fitted, its tables of intervals and its fits.
+
+    Parameters
+    ----------
+    path : str or Path
+    video_dir : str, optional
+        Folder that holds its video files, where they are no longer where the NWB file says.
 
     Raises
     ------
@@ -85,7 +91,7 @@ def list_sources(path: str | Path) -> Catalog:
         If the file cannot be read as NWB 2.
     """
     with open_session(path) as session:
-        sources = describe_sources(session)
+        sources = describe_sources(session, video_dir)
         chosen: Source | None = None
         try:
             chosen = choose_source(session, sources, None)

@@ -9,6 +9,7 @@ from ..errors import SourceError
 from .families import group_sources
 from .session import Session
 from .sources import DEFAULT_KINDS, NOT_YET, Source, rank
+from .video_files import list_tracked
 
 FIRST = {
     "units": "units with spikes",
@@ -33,7 +34,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     sources : sequence of Source
         As `describe_sources` gives them.
     name : str or None
-        ``"units"``, a path, a name that is unique in the file, or None.
+        ``"units"``, a path, a name that is unique in the file, ``"video"`` where there is one, or None.
 
     Raises
     ------
@@ -52,6 +53,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
         )
     together = [source for source in group_sources(sources) if source.members]
     found = found or [source for source in together if name in (source.path, source.path[1:], source.name)]
+    found = found or _find_kind(session, sources, name)
     if not found:
         raise SourceError(f"there is no source {name!r}", where=str(session.path), fix=_list_names(sources))
     if found[0].problem == NOT_YET:  # any other problem is told by the reader, with what to do about it
@@ -61,6 +63,38 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
             fix=_list_names([source for source in sources if source.path not in (found[0].path, *found[0].members)]),
         )
     return dataclasses.replace(found[0], why="as named")
+
+
+def _find_kind(session: Session, sources: Sequence[Source], name: str) -> list[Source]:
+    """Return the only video of the file where `name` asks for it.
+
+    Raises
+    ------
+    SourceError
+        If there are more, or if there is none, though poses were tracked in one.
+    """
+    if name != "video":
+        return []
+    videos = [source for source in sources if source.kind == "video"]
+    if len(videos) > 1:
+        raise SourceError(
+            f"{len(videos)} videos are in this file",
+            where=str(session.path),
+            fix=f"give the path of one of them: {', '.join(source.path for source in videos)}",
+        )
+    tracked = [
+        (source.path, files)
+        for source in sources
+        if source.kind == "pose" and (files := list_tracked(session, source.path))
+    ]
+    if not videos and tracked:
+        path, files = tracked[0]
+        raise SourceError(
+            f"the file holds no video: it merely says that this pose was tracked in {', '.join(files)}",
+            where=session.where(path),
+            fix=f"write that video into it as an ImageSeries with an external_file; {_list_names(sources)}",
+        )
+    return videos
 
 
 def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
@@ -77,8 +111,12 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
             if passed:
                 why += f"; passed over: {', '.join(passed)}"
             return dataclasses.replace(usable[0], why=why)
+    blocked = next((s for s in sources if s.kind in ("video", "imaging") and s.problem), None)
+    if blocked:
+        raise SourceError(f"{blocked.path} would be fitted by default, but {blocked.problem}", where=str(session.path))
     raise SourceError(
-        "nothing here is fitted by default: no units with spikes, no ROI responses, no family of one-column series",
+        "nothing here is fitted by default: no units with spikes, no ROI responses, no family of one-column series, "
+        "no video",
         where=str(session.path),
         fix=_list_names(sources),
     )

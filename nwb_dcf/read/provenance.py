@@ -12,11 +12,14 @@ from pynwb.misc import Units
 
 from ..hashing import hash_series, hash_units, hash_video
 from .session import Session
+from .video_files import list_names
 
 HASHED_COLUMNS = ("spike_times", "obs_intervals")
 
 
-def describe_source(session: Session, path: str, obj: Any, channel_rows: np.ndarray) -> dict[str, Any]:
+def describe_source(
+    session: Session, path: str, obj: Any, channel_rows: np.ndarray, files: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Describe the object at `path` for ``recording.attrs["source"]``; JSON-able.
 
     Parameters
@@ -29,7 +32,10 @@ def describe_source(session: Session, path: str, obj: Any, channel_rows: np.ndar
         Units or TimeSeries.
     channel_rows : array of int, shape (channel,)
         Rows of the units table, or columns of the series, that the recording holds.
+    files : sequence of Path
+        Video files that hold the values, if they lie outside, where they were found.
     """
+    outside = {"files": [{"name": file.name, "size_bytes": file.stat().st_size} for file in files]} if files else {}
     return {
         "file": session.path.name,
         "identifier": str(session.nwbfile.identifier),
@@ -37,8 +43,9 @@ def describe_source(session: Session, path: str, obj: Any, channel_rows: np.ndar
         "type": obj.neurodata_type,
         "object_id": obj.object_id,
         "nwb_version": session.nwb_version,
-        "sha256": hash_source(obj, _folder(session)),
+        "sha256": hash_source(obj, _folder(session), files),
         "channel_rows": [int(row) for row in channel_rows],
+        **outside,
     }
 
 
@@ -72,11 +79,11 @@ def describe_members(
     }
 
 
-def hash_source(obj: Any, folder: Path) -> str:
+def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
     """SHA-256 of a source as stored, so that re-sorting or a repaired clock shows.
 
     For Units: spike times, their index and ``obs_intervals``. For a TimeSeries: data and its clock; for a video in
-    files of its own, whose relative paths start at `folder`, those (see `nwb_dcf.hashing.hash_video`).
+    files of its own, those (see `nwb_dcf.hashing.hash_video`): `files`, or what is named relative to `folder`.
     """
     if isinstance(obj, Units):
         columns = [obj[name] for name in HASHED_COLUMNS if name in obj.colnames]
@@ -86,9 +93,9 @@ def hash_source(obj: Any, folder: Path) -> str:
             for part in ((column, column.target) if hasattr(column, "target") else (column,))
         )
     clock = {"timestamps": obj.timestamps, "rate": obj.rate, "starting_time": obj.starting_time}
-    files = getattr(obj, "external_file", None)
-    if files is not None and len(files):
-        return hash_video([folder / str(name) for name in files[:]], **clock)
+    names = list_names(obj) if hasattr(obj, "external_file") else []
+    if names:
+        return hash_video(files or [folder / name for name in names], **clock)
     return hash_series(obj.data, **clock)
 
 

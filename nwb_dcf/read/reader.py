@@ -13,9 +13,10 @@ from ..errors import ParameterError
 from ..progress import Listener
 from .choice import choose_source
 from .session import Session, open_session
-from .sources import ROI_KINDS, Source, describe_sources
+from .sources import FRAME_KINDS, ROI_KINDS, Source, describe_sources
 from .spikes import read_units
 from .traces import read_traces
+from .video import read_video
 from .zarr_folder import say_missing_chunks
 
 SETTINGS_OF = {
@@ -23,6 +24,7 @@ SETTINGS_OF = {
     "rois": (ROI_KINDS, "ROI responses"),
     "dff": (("fluorescence", "roi"), "fluorescence"),
     "max_gap_s": ((*ROI_KINDS, "family", "pose", "series"), "series of samples"),
+    **dict.fromkeys(("size", "crop", "every", "mask", "frame_times", "keep_frames"), (FRAME_KINDS, "video")),
 }
 """Settings that only some kinds have a use for."""
 
@@ -68,7 +70,7 @@ def read_recording(
     """
     config = ReadConfig.make(source=source, **settings)
     with open_session(path) as session:
-        sources = describe_sources(session)
+        sources = describe_sources(session, config.video_dir)
         chosen = choose_source(session, sources, config.source)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
         return read_source(session, chosen, config, notes, progress)
@@ -84,6 +86,9 @@ def read_source(
     match source.kind:
         case "units":
             return read_units(session, source.path, session.find_object(source.path), config, notes)
+        case "video" | "imaging" | "stimulus":
+            obj, kind = session.find_object(source.path), source.recording_kind
+            return read_video(session, source.path, obj, config, notes, kind=kind, progress=progress)
         case _:
             return read_traces(session, source, config, notes)
 

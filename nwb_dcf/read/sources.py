@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pynwb import TimeSeries
@@ -12,12 +13,16 @@ from pynwb.core import NWBContainer
 from pynwb.ecephys import ElectricalSeries
 from pynwb.image import ImageSeries
 from pynwb.misc import Units
-from pynwb.ophys import DfOverF, Fluorescence, RoiResponseSeries
+from pynwb.ophys import DfOverF, Fluorescence, OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
 
 from ..errors import DataError
-from .clock import peek_clock
+from .clock import Clock, peek_clock
 from .series import check_data
 from .session import Session
+from .video import summarise_frames
+
+FRAME_KINDS = ("video", "imaging", "stimulus")
+"""Images in time: what a camera or a microscope saw, and what was shown."""
 
 ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil")
 
@@ -25,7 +30,7 @@ DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi", "family", "pose", "video
 """Kinds that are fitted without being named, the first of them that the file has; never neuropil, and behaviour only
 by name."""
 
-LATER_KINDS = ("pose", "video", "imaging")
+LATER_KINDS = ("pose",)
 """Kinds that are recognised, and that this version cannot fit."""
 
 NOT_YET = "not yet fitted by this version"
@@ -38,7 +43,7 @@ class Source:
     Attributes
     ----------
     kind : str
-        One of `DEFAULT_KINDS`, ``neuropil`` or ``series``.
+        One of `DEFAULT_KINDS`, ``neuropil``, ``series`` or ``stimulus`` (frames that were shown).
     path : str
         Path in the file; of several series that are read as one, with ``*`` in place of what differs.
     neurodata_type : str
@@ -83,17 +88,19 @@ class Source:
     @property
     def recording_kind(self) -> str:
         """``kind`` of a recording of it, which names its fits."""
-        if self.kind in ROI_KINDS:
+        if self.kind in (*ROI_KINDS, "imaging"):
             return "ophys"
-        return "series" if self.kind in ("family", "lfp") else self.kind
+        return {"family": "series", "lfp": "series", "stimulus": "video"}.get(self.kind, self.kind)
 
 
-def describe_sources(session: Session) -> list[Source]:
-    """Describe every units table and TimeSeries in the file, by rank, then path."""
+def describe_sources(session: Session, video_dir: str | None = None) -> list[Source]:
+    """Describe every units table and TimeSeries in the file, by rank, then path; videos may lie in `video_dir`."""
     sources = []
     for path, obj in session.find_objects(Units, TimeSeries, NWBContainer):
         if isinstance(obj, Units):
             sources.append(_describe_units(path, obj))
+        elif isinstance(obj, ImageSeries):
+            sources.append(_describe_frames(session, path, obj, video_dir))
         elif isinstance(obj, TimeSeries):
             sources.append(_describe_series(session, path, obj))
         elif obj.neurodata_type == "PoseEstimation":
@@ -106,7 +113,7 @@ def describe_sources(session: Session) -> list[Source]:
 
 def rank(source: Source) -> int:
     """Place of a source's kind in the order in which they are listed and chosen."""
-    order = (*DEFAULT_KINDS, "lfp", "neuropil", "series")
+    order = (*DEFAULT_KINDS, "lfp", "neuropil", "series", "stimulus")
     return order.index(source.kind)
 
 
@@ -129,8 +136,6 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
     kind = _find_kind(path, series)
     shape = tuple(int(n) for n in getattr(series.data, "shape", None) or np.shape(series.data))
     about = Source(kind, path, series.neurodata_type, shape, str(series.unit))
-    if kind in LATER_KINDS:
-        return dataclasses.replace(about, rate_hz=_finite(series.rate), problem=NOT_YET, why="frames")
     problem = check_data(series)
     if problem:
         return dataclasses.replace(about, problem=problem)
@@ -143,13 +148,28 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
     plane = session.path_of(region.table.imaging_plane) if region is not None else ""
     return dataclasses.replace(
         about,
-        rate_hz=clock.rate_hz,
-        median_step_s=_finite(clock.median_step_s),
-        start_s=_finite(clock.start_s),
-        duration_s=_finite(clock.stop_s - clock.start_s),
+        **_describe_clock(clock),
         why="only by name, as voltages: band power is not yet fitted by this version" if kind == "lfp" else named,
         plane=plane,
     )
+
+
+def _describe_frames(session: Session, path: str, series: ImageSeries, video_dir: str | None) -> Source:
+    summary = summarise_frames(session, path, series, video_dir)
+    kind, why = "video", "frames"
+    if path.startswith("/stimulus/"):  # what was shown is no recording
+        kind, why = "stimulus", "only by name"
+    elif isinstance(series, (OnePhotonSeries, TwoPhotonSeries)):
+        kind = "imaging"
+    about = Source(kind, path, series.neurodata_type, summary.shape, str(series.unit), problem=summary.problem, why=why)
+    if summary.problem:
+        return about
+    try:
+        n_frames = summary.shape[0] if series.timestamps is None else len(series.timestamps)
+        clock = peek_clock(series, n_frames, session.where(path))
+    except DataError as error:
+        return dataclasses.replace(about, problem=str(error).removeprefix(f"{session.where(path)}: "))
+    return dataclasses.replace(about, **_describe_clock(clock))
 
 
 def _find_kind(path: str, series: TimeSeries) -> str:
@@ -162,11 +182,18 @@ def _find_kind(path: str, series: TimeSeries) -> str:
             return "dff"
         other = any(word in series.name.lower() for word in ("deconv", "spike", "event", "denois", "background"))
         return "fluorescence" if isinstance(series.parent, Fluorescence) and not other else "roi"
-    if isinstance(series, ImageSeries):
-        return "imaging" if series.neurodata_type in ("TwoPhotonSeries", "OnePhotonSeries") else "video"
     if isinstance(series, ElectricalSeries):
         return "lfp"
     return "series"
+
+
+def _describe_clock(clock: Clock) -> dict[str, Any]:
+    return {
+        "rate_hz": clock.rate_hz,
+        "median_step_s": _finite(clock.median_step_s),
+        "start_s": _finite(clock.start_s),
+        "duration_s": _finite(clock.stop_s - clock.start_s),
+    }
 
 
 def _finite(value: float | None) -> float | None:

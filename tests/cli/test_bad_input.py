@@ -130,7 +130,9 @@ def test_more_bad_input_is_one_line(
         ("three_units.nwb", "--dim 4", "4|3|units"),
         ("mouse_alm_000006.nwb", "", "mouse_alm_000006.nwb|/units"),
         ("mouse_alm_000006.nwb", "--trials trials", "/units|not in order|sort"),
-        ("openfield_video.nwb", "", "openfield_video.nwb|not yet fitted"),
+        ("openfield_video.nwb", "", "openfield_video.nwb|/acquisition/behavior_video|m3v1mp4.mp4|missing|--video-dir"),
+        ("openfield_video.nwb", "--video-dir nowhere", "openfield_video.nwb|nowhere|--video-dir"),
+        ("pose_bad_clock.nwb", "--source video", "pose_bad_clock.nwb|PoseEstimation|no video|fake_path"),
     ],
 )
 def test_a_real_file_that_cannot_be_fitted(

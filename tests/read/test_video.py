@@ -1,0 +1,299 @@
+"""Frames of video, outside and within the NWB file, as they come into a recording."""
+
+import h5py
+import numpy as np
+import pytest
+from pynwb.device import Device
+from pynwb.ophys import OnePhotonSeries, OpticalChannel, TwoPhotonSeries
+
+from nwb_dcf.errors import DataError, ParameterError, SourceError
+from nwb_dcf.read import list_sources, read_recording
+from nwb_dcf.read.view import shrink_frames
+from tests.nwb_files import make_spike_session
+from tests.video_files import make_video_session, simulate_frames, write_video
+
+pytest.importorskip("av")
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return simulate_frames()
+
+
+@pytest.fixture
+def session(tmp_path, frames):
+    """A session whose camera is beside it, frames coded without loss."""
+    write_video(tmp_path / "camera.mkv", frames)
+    return make_video_session(tmp_path / "s.nwb", ["camera.mkv"], num_samples=len(frames))
+
+
+def test_external_frames_come_as_they_are(session, frames):
+    recording = read_recording(session)
+    assert recording["data"].dims == ("time", "y", "x")
+    assert recording["data"].dtype == np.uint8
+    np.testing.assert_array_equal(recording["data"], frames)
+    np.testing.assert_allclose(recording["time"], np.arange(40) / 25)
+    assert recording["data"].attrs["units"] == "gray level (0 to 255)"
+    assert recording.attrs["kind"] == "video"
+    source = recording.attrs["source"]
+    assert source["path"] == "/acquisition/camera"
+    assert [file["name"] for file in source["files"]] == ["camera.mkv"]
+    assert source["files"][0]["size_bytes"] == (session.parent / "camera.mkv").stat().st_size
+    assert source["frames"] == {"full": [32, 24], "crop": [0, 0, 32, 24], "size": [32, 24], "mask": None}
+    assert str(session.parent) not in str(recording.attrs)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "ending", "tolerance"),
+    [
+        ("ffv1", "bgr0", "mkv", 0),  # colour without loss
+        ("ffv1", "yuv420p", "mkv", 1),  # levels 16 to 235
+        ("png", "rgb24", "mov", 0),
+        ("rawvideo", "gray", "avi", 0),
+        ("libx264", "yuv420p", "mp4", 30),
+        ("mpeg4", "yuv420p", "avi", 75),
+    ],
+)
+def test_any_pixel_format_becomes_gray(tmp_path, frames, codec, pix_fmt, ending, tolerance):
+    write_video(tmp_path / f"camera.{ending}", frames, codec=codec, pix_fmt=pix_fmt)
+    session = make_video_session(tmp_path / "s.nwb", [f"camera.{ending}"], num_samples=len(frames))
+    data = read_recording(session)["data"]
+    assert data.dtype == np.uint8
+    off = np.abs(data.astype(float) - frames)
+    assert off.max() <= tolerance
+    assert off.mean() <= tolerance / 15
+
+
+def test_deep_pixels_keep_their_depth_on_the_scale_of_8_bits(tmp_path, frames):
+    deep = frames.astype(np.uint16) * 257 - np.uint16(100)
+    write_video(tmp_path / "camera.mkv", deep, pix_fmt="gray16le")
+    session = make_video_session(tmp_path / "s.nwb", ["camera.mkv"], num_samples=len(deep))
+    data = read_recording(session)["data"]
+    assert data.dtype == np.float32
+    np.testing.assert_allclose(data, deep / 257, rtol=1e-5)
+
+
+def test_colour_weighs_as_luma(tmp_path):
+    colour = np.zeros((6, 8, 8, 3), np.uint8)
+    colour[::2, ..., 0], colour[1::2, ..., 1] = 200, 200
+    write_video(tmp_path / "camera.mkv", colour, pix_fmt="bgr0")
+    outside = read_recording(make_video_session(tmp_path / "a.nwb", ["camera.mkv"], num_samples=6))["data"]
+    within = read_recording(make_video_session(tmp_path / "b.nwb", data=colour))["data"]
+    np.testing.assert_allclose(within[:2, 0, 0], [0.299 * 200, 0.587 * 200], rtol=1e-5)
+    np.testing.assert_allclose(outside, within, atol=1)
+
+
+def test_frames_shrink_to_means_of_areas(tmp_path, frames):
+    write_video(tmp_path / "camera.mkv", frames)
+    outside = make_video_session(tmp_path / "a.nwb", ["camera.mkv"], num_samples=len(frames))
+    within = make_video_session(tmp_path / "b.nwb", data=frames)
+    means = frames.reshape(40, 8, 3, 8, 4).mean(axis=(2, 4))
+    np.testing.assert_allclose(read_recording(within, size=8)["data"], means, rtol=1e-5)
+    np.testing.assert_allclose(read_recording(outside, size=8)["data"], means, atol=1)
+    odd = read_recording(within, size=(10, 7))["data"]
+    assert odd.shape == (40, 7, 10)
+    np.testing.assert_allclose(read_recording(outside, size=(10, 7))["data"], odd, atol=1.5)
+    np.testing.assert_allclose(odd.mean(), frames.mean(), rtol=1e-5)
+
+
+def test_smaller_frames_are_not_enlarged(session):
+    assert read_recording(session, size=30)["data"].shape[1:] == (24, 30)
+    assert read_recording(session, size=500)["data"].shape[1:] == (24, 32)
+
+
+def test_weights_of_areas_by_hand():
+    frame = np.float32([[[0, 6, 12], [3, 9, 15]]])
+    np.testing.assert_allclose(shrink_frames(frame, (2, 1)), [[[(0 + 3 + 3 + 4.5) / 3, (3 + 4.5 + 12 + 15) / 3]]])
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_crop_every_and_trials_choose_the_frames(tmp_path, frames, external):
+    trials = [(0.1, 0.5), (0.9, 1.3)]
+    if external:
+        write_video(tmp_path / "camera.mkv", frames)
+        session = make_video_session(tmp_path / "s.nwb", ["camera.mkv"], num_samples=40, trials=trials)
+    else:
+        session = make_video_session(tmp_path / "s.nwb", data=frames, trials=trials)
+    recording = read_recording(session, crop=(5, 3, 20, 17), every=2)
+    np.testing.assert_allclose(recording["time"], np.r_[4:13:2, 24:33:2] / 25)
+    np.testing.assert_array_equal(recording["data"], frames[np.r_[4:13:2, 24:33:2], 3:20, 5:25])
+    assert recording["segment_row"].values.tolist() == [0, 1]
+    assert any("20 x 17 pixels at x 5, y 3, one of every 2" in note for note in recording.attrs["notes"])
+
+
+def test_crop_of_odd_offsets_from_subsampled_colour(tmp_path, frames):
+    write_video(tmp_path / "camera.mkv", frames, pix_fmt="yuv420p")
+    session = make_video_session(tmp_path / "s.nwb", ["camera.mkv"], num_samples=40)
+    np.testing.assert_allclose(read_recording(session, crop=(3, 5, 11, 9))["data"], frames[:, 5:14, 3:14], atol=1)
+
+
+@pytest.mark.parametrize("form", ["mask.png", "mask.npy"])
+def test_masked_pixels_are_zero_and_said_so(session, frames, form):
+    from av import VideoFrame
+
+    mask = np.full((24, 32), 255, np.uint8)
+    mask[:7, :5] = 0
+    path = session.parent / form
+    if form == "mask.npy":
+        np.save(path, mask > 0)
+    else:
+        VideoFrame.from_ndarray(mask, format="gray").to_image().save(path)
+    recording = read_recording(session, mask=str(path))
+    np.testing.assert_array_equal(recording["data"], np.where(mask == 0, 0, frames))
+    small = read_recording(session, mask=str(path), size=8)["data"].values
+    assert (small == 0).all(axis=0).sum() == 3 * 2  # 3 x 4 pixels each: whoever is masked in part is masked
+    assert any("35 of 768 pixels masked (set to 0)" in note for note in recording.attrs["notes"])
+    assert len(recording.attrs["source"]["frames"]["mask"]["sha256"]) == 64
+
+
+def test_mask_of_another_size(session):
+    np.save(session.parent / "mask.npy", np.ones((24, 30)))
+    with pytest.raises(ParameterError, match=r"mask\.npy: the mask has 30 x 24 pixels and the frames 32 x 24"):
+        read_recording(session, mask=str(session.parent / "mask.npy"))
+
+
+def test_mask_that_hides_all_or_is_none(session):
+    np.save(session.parent / "mask.npy", np.zeros((24, 32)))
+    with pytest.raises(ParameterError, match="leaves no whole pixel"):
+        read_recording(session, mask=str(session.parent / "mask.npy"))
+    with pytest.raises(ParameterError, match="no such mask"):
+        read_recording(session, mask="nowhere.png")
+    (session.parent / "mask.png").write_text("no image")
+    with pytest.raises(SourceError, match=r"mask\.png"):
+        read_recording(session, mask=str(session.parent / "mask.png"))
+
+
+def test_a_pickled_mask_is_not_opened(session):
+    np.save(session.parent / "mask.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ParameterError, match="no array"):
+        read_recording(session, mask=str(session.parent / "mask.npy"))
+
+
+@pytest.mark.parametrize("crop", [(20, 0, 13, 8), (0, 20, 8, 5)])
+def test_crop_beyond_the_frames(session, crop):
+    with pytest.raises(ParameterError, match=r"the crop reaches to .* frames have 32 x 24 pixels"):
+        read_recording(session, crop=crop)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": 0},
+        {"size": (8, 8, 8)},
+        {"crop": (0, 0, 8)},
+        {"crop": (-1, 0, 8, 8)},
+        {"every": 0},
+        {"frame_times": "x"},
+    ],
+)
+def test_settings_that_cannot_be_meant(session, settings):
+    with pytest.raises(ParameterError, match=next(iter(settings))):
+        read_recording(session, **settings)
+
+
+def test_stored_frames_are_converted_in_blocks(tmp_path, frames, monkeypatch):
+    monkeypatch.setattr("nwb_dcf.read.stored_frames.BLOCK_BYTES", 24 * 32 * 2 * 7)  # seven frames
+    stored = frames.astype(np.uint16) * 9
+    session = make_video_session(tmp_path / "s.nwb", data=stored, unit="lux", conversion=0.5, offset=-3.0)
+    recording = read_recording(session)
+    np.testing.assert_allclose(recording["data"], stored * 0.5 - 3)
+    assert recording["data"].attrs["units"] == "lux"
+    thinned = read_recording(session, every=3)
+    np.testing.assert_allclose(thinned["data"], stored[::3] * 0.5 - 3)
+
+
+@pytest.mark.parametrize("kind", [OnePhotonSeries, TwoPhotonSeries])
+def test_imaging_is_fitted_when_there_is_nothing_better(tmp_path, frames, kind):
+    def add_plane(nwbfile):
+        device = nwbfile.add_device(Device("microscope"))
+        channel = OpticalChannel(name="green", description="", emission_lambda=510.0)
+        plane = nwbfile.create_imaging_plane(
+            name="plane", optical_channel=channel, description="", device=device, excitation_lambda=480.0,
+            indicator="GCaMP", location="V1", imaging_rate=25.0,
+        )  # fmt: skip
+        nwbfile.add_acquisition(kind(name="movie", data=frames, imaging_plane=plane, unit="n.a.", rate=25.0))
+
+    session = make_spike_session(tmp_path / "s.nwb", n_units=3, change=add_plane)
+    assert read_recording(session).attrs["kind"] == "units"
+    empty = make_video_session(tmp_path / "t.nwb", data=frames, name="camera", change=add_plane)
+    assert read_recording(empty).attrs["source"]["path"] == "/acquisition/camera"
+    assert [source.kind for source in list_sources(empty).sources] == ["video", "imaging"]
+    recording = read_recording(empty, "movie")
+    assert recording["data"].attrs["units"] == "gray level (0 to 255)"
+    np.testing.assert_array_equal(recording["data"], frames)
+
+
+def test_what_was_shown_is_no_default(tmp_path, frames):
+    from pynwb.image import ImageSeries
+
+    def show(nwbfile):
+        nwbfile.add_stimulus(ImageSeries(name="movie", data=frames, unit="n.a.", rate=25.0))
+
+    session = make_video_session(tmp_path / "s.nwb", data=frames[:20], change=show)
+    assert [source.kind for source in list_sources(session).sources] == ["video", "stimulus"]
+    assert read_recording(session, "movie").sizes["time"] == 40
+    assert read_recording(session, "video").sizes["time"] == 20
+
+
+def test_volumes_and_odd_colours_are_refused(tmp_path, frames):
+    session = make_video_session(tmp_path / "s.nwb", data=np.repeat(frames[..., None], 5, axis=3))
+    with pytest.raises(DataError, match=r"s\.nwb: /acquisition/camera: data have shape \(40, 24, 32, 5\): 5 colours"):
+        read_recording(session, "camera")
+
+
+def test_nan_in_stored_frames_is_named(tmp_path, frames):
+    broken = frames.astype(np.float32)
+    broken[7, 2, 3] = np.nan
+    with pytest.raises(DataError, match=r"1 values are NaN or infinite, the first in y 2, x 3 at 0\.28 s"):
+        read_recording(make_video_session(tmp_path / "s.nwb", data=broken))
+
+
+def test_a_still_video_is_refused(tmp_path, frames):
+    session = make_video_session(tmp_path / "s.nwb", data=np.repeat(frames[:1], 10, axis=0))
+    with pytest.raises(DataError, match="no pixel changes"):
+        read_recording(session)
+
+
+def test_frames_are_kept_beside_the_video_only_when_asked(session, frames):
+    folder = session.parent
+    read_recording(session, size=16)
+    assert sorted(file.name for file in folder.iterdir()) == ["camera.mkv", "s.nwb"]
+    first = read_recording(session, size=16, keep_frames=True, trials="none")
+    (kept,) = folder.glob("camera.*.dcf-frames.npy")
+    np.testing.assert_array_equal(np.load(kept), first["data"])
+    np.save(kept, np.load(kept)[:, ::-1])  # what is there is taken
+    again = read_recording(session, size=16, keep_frames=True)
+    np.testing.assert_array_equal(again["data"], first["data"][:, ::-1])
+    write_video(folder / "camera.mkv", 255 - frames)  # another video: other frames
+    other = read_recording(session, size=16, keep_frames=True)
+    np.testing.assert_allclose(other["data"], 255 - first["data"].astype(int), atol=1)
+    assert len(list(folder.glob(".camera*"))) == 0
+
+
+def test_progress_is_told(session):
+    told = []
+    read_recording(session, progress=told.append)
+    assert told[-1].stage == "reading camera.mkv"
+    assert (told[-1].step, told[-1].steps, told[-1].unit, told[-1].loss) == (40, 40, "frame", None)
+
+
+def test_hash_follows_the_video(session, frames):
+    before = read_recording(session).attrs["source"]
+    write_video(session.parent / "camera.mkv", frames[::-1].copy())
+    after = read_recording(session).attrs["source"]
+    assert before["sha256"] != after["sha256"]
+    with h5py.File(session, "r+") as file:
+        file["acquisition/camera/starting_time"].attrs["rate"] = 25.000001
+    assert after["sha256"] != read_recording(session, frame_times="nwb").attrs["source"]["sha256"]
+
+
+def test_real_video(real_data):
+    catalog = list_sources(real_data("openfield_video.nwb"))
+    (source,) = catalog.sources
+    assert (source.kind, source.shape, source.problem) == ("video", (2330, 480, 640), "")
+    assert catalog.default == "/acquisition/behavior_video"
+    recording = read_recording(real_data("running_mouse_video.nwb"), every=4, size=(48, 32))
+    assert recording["data"].shape == (249, 32, 48)
+    np.testing.assert_allclose(np.diff(recording["time"]), 4 / 250)
+    assert 20 < float(recording["data"].mean()) < 235
+    assert not any("presentation times" in note for note in recording.attrs["notes"])
