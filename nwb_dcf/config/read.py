@@ -173,7 +173,7 @@ class ReadConfig:
         return build_from_dict(cls, {k: v.tolist() if hasattr(v, "tolist") else v for k, v in settings.items()})
 
     def to_record(self) -> dict[str, Any]:
-        """Return the settings for a result, JSON-able, without the folders of this machine, since archives publish it."""
+        """Return the settings for a result, JSON-able, without folders of this machine: archives publish them."""
         mask = Path(self.mask).name if self.mask else None
         return {**dataclasses.asdict(self), "mask": mask, "video_dir": None}
 

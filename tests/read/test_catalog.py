@@ -124,8 +124,8 @@ def test_our_own_fits_are_no_sources(tmp_path):
         ),
         ("linear_track.nwb", {"/units": "units", "/processing/behavior/Position/led_position": "series"}, "/units"),
         ("no_neural_data.nwb", {"/acquisition/States": "series"}, None),
-        ("openfield_video.nwb", {"/acquisition/behavior_video": "video"}, None),
-        ("running_mouse_video.nwb", {"/acquisition/behavior_video": "video"}, None),
+        ("openfield_video.nwb", {"/acquisition/behavior_video": "video"}, "/acquisition/behavior_video"),
+        ("running_mouse_video.nwb", {"/acquisition/behavior_video": "video"}, "/acquisition/behavior_video"),
         ("three_units.nwb", {"/units": "units"}, "/units"),
         (
             "ophys_rois.nwb",
