@@ -11,9 +11,10 @@ import numpy as np
 
 from ..config import ReadConfig
 from ..hashing import hash_video
+from .clock import SampleClock
 from .decode import decode_frames
 from .frame_cache import name_cache
-from .frame_clock import FrameClock, read_frame_clock
+from .frame_clock import read_frame_clock
 from .video_files import Film
 from .view import GRAY, View
 
@@ -48,7 +49,7 @@ class ExternalFrames:
         """Of the frames as read."""
         return np.dtype(np.float32 if any(file.deep for file in self.film.files) else np.uint8)
 
-    def read_clock(self, config: ReadConfig) -> FrameClock:
+    def read_clock(self, config: ReadConfig) -> SampleClock:
         """Time of every frame."""
         return read_frame_clock(self.series, self.film, config.frame_times, self.where)
 

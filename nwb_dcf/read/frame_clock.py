@@ -13,36 +13,19 @@ no         another, or the files' steps vary          starting_time + the files'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import DataError
-from .clock import read_clock
+from .clock import SampleClock, read_clock
 from .video_files import Film
 
 RATE_TOLERANCE = 1e-4
 """Rates that differ by a smaller share are the same: clocks of cameras and containers are no better."""
 
 
-@dataclass(frozen=True)
-class FrameClock:
-    """Times of frames.
-
-    Attributes
-    ----------
-    time : array of float64, shape (frame,)
-        Seconds on the session clock.
-    notes : tuple of str
-        What was decided, if anything was.
-    """
-
-    time: np.ndarray
-    notes: tuple[str, ...] = ()
-
-
-def read_frame_clock(series: Any, film: Film, choice: Literal["auto", "nwb", "file"], where: str) -> FrameClock:
+def read_frame_clock(series: Any, film: Film, choice: Literal["auto", "nwb", "file"], where: str) -> SampleClock:
     """Decide between the clock of the NWB file and that of the video files; see the table above.
 
     Raises
@@ -50,24 +33,25 @@ def read_frame_clock(series: Any, film: Film, choice: Literal["auto", "nwb", "fi
     DataError
         If the NWB file's clock is broken, or the video files' is asked for and they have none.
     """
-    time = read_clock(series, film.n_frames, where)
+    clock = read_clock(series, film.n_frames, where)
     played = _join_times(film)
     if choice == "file" and played is None:
         raise DataError(f"{film.names} have no frame times", where=where, fix="use --frame-times nwb")
     if played is None or choice == "nwb":
-        return FrameClock(time)
+        return clock
+    start = float(clock.time[np.isfinite(clock.time)][0])
     if choice == "file":
-        return FrameClock(time[0] + played, (f"frame times are those of {film.names}, as asked",))
+        return SampleClock(start + played, (f"frame times are those of {film.names}, as asked",))
     if series.timestamps is not None:
-        return FrameClock(time)
-    contradiction = _compare(time - time[0], played, max(file.tick_s for file in film.files))
+        return clock
+    contradiction = _compare(clock.time - start, played, max(file.tick_s for file in film.files))
     if not contradiction:
-        return FrameClock(time)
+        return clock
     note = (
         f"frame times are the presentation times in {film.names}: the NWB file has only a rate of "
         f"{float(series.rate):g} Hz, and {contradiction} (--frame-times nwb keeps to the rate)"
     )
-    return FrameClock(time[0] + played, (note,))
+    return SampleClock(start + played, (note,))
 
 
 def _join_times(film: Film) -> np.ndarray | None:

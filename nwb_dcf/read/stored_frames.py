@@ -12,8 +12,7 @@ import numpy as np
 
 from ..config import ReadConfig
 from ..errors import DataError, ParameterError
-from .clock import read_clock
-from .frame_clock import FrameClock
+from .clock import SampleClock, read_clock
 from .view import GRAY, View, shrink_frames
 
 BLOCK_BYTES = 64 * 2**20
@@ -91,7 +90,7 @@ class StoredFrames:
         """Width and height: the third and the second axis of the data, whatever they are called there."""
         return int(self.series.data.shape[2]), int(self.series.data.shape[1])
 
-    def read_clock(self, config: ReadConfig) -> FrameClock:
+    def read_clock(self, config: ReadConfig) -> SampleClock:
         """Time of every frame.
 
         Raises
@@ -101,7 +100,7 @@ class StoredFrames:
         """
         if config.frame_times == "file":
             raise ParameterError("these frames have no video file", where=self.where, fix="leave --frame-times out")
-        return FrameClock(read_clock(self.series, len(self.series.data), self.where))
+        return read_clock(self.series, len(self.series.data), self.where)
 
     def read_blocks(self, view: View, wanted: np.ndarray) -> Iterator[np.ndarray]:
         """Read the frames whose numbers are `wanted` a block (frame, y, x) at a time: gray, in `units`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def read_video(
             fix="a fit needs two at least",
         )
     view = plan_view(config, frames.full, session, where)
-    cut = cut_clock(session, config, clock.time[numbers], where)
+    cut = cut_clock(session, config, dataclasses.replace(clock, time=clock.time[numbers]), where)
     samples = cut.runs.samples
     if len(samples) * math.prod(view.size) > MAX_VALUES:
         raise DataError(
@@ -133,7 +134,7 @@ def read_video(
             fix="choose other trials, another --crop or another --mask",
         )
     every = f", one of every {config.every}" if config.every > 1 else ""
-    notes = [*notes, view.describe() + every, *clock.notes, *cut.notes]
+    notes = [*notes, view.describe() + every, *cut.notes]
     source = describe_source(session, path, series, np.arange(0), files=frames.files)
     return make_recording(
         data,
