@@ -106,7 +106,7 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
             why = f"no source was named, and this file has {FIRST[kind]}"
             if others:
                 why += f", this one first by name; --source chooses another: {', '.join(others)}"
-            before = [source for source in grouped if rank(source) < rank(usable[0])]
+            before = [source for source in grouped if source.problem and rank(source) <= rank(usable[0])]
             passed = [f"{source.path} ({source.problem})" for source in before]
             if passed:
                 why += f"; passed over: {', '.join(passed)}"

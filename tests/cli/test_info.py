@@ -88,7 +88,7 @@ def test_an_empty_catalog_says_so() -> None:
         ),
         ("no_neural_data.nwb", None, ["/acquisition/States"]),
         ("celegans_moving.nwb", "/acquisition/Activity_*", ["Tracked 2D position"]),
-        ("openfield_video.nwb", None, ["ImageSeries"]),
+        ("openfield_video.nwb", "/acquisition/behavior_video", ["ImageSeries"]),
     ],
 )
 def test_info_lists_what_a_real_file_holds(
