@@ -26,6 +26,9 @@ __all__ = [
     "write_result",
 ]
 
+# Public too, but out of `import *`: they need the extra `spikeinterface`.
+_OPTIONAL = ("from_analyzer", "from_sorting")
+
 if TYPE_CHECKING:
     from .demo import run_demo
     from .errors import DCFError
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from .pipeline import fit_nwb, plan_fit
     from .read import list_sources, read_recording
     from .result import DCFResult
+    from .spikeinterface import from_analyzer as from_analyzer
+    from .spikeinterface import from_sorting as from_sorting
     from .store import list_results, read_result, write_result
 
 _ROOMS = {
@@ -40,6 +45,8 @@ _ROOMS = {
     "DCFError": "errors",
     "DCFResult": "result",
     "fit_nwb": "pipeline",
+    "from_analyzer": "spikeinterface",
+    "from_sorting": "spikeinterface",
     "list_results": "store",
     "list_sources": "read",
     "plan_fit": "pipeline",
@@ -59,4 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_OPTIONAL})

@@ -206,6 +206,24 @@ def intersect_intervals(intervals: list[np.ndarray]) -> np.ndarray:
     return shared
 
 
+def join_intervals(intervals: np.ndarray) -> np.ndarray:
+    """Sort intervals, shape (interval, 2), and join those that touch or overlap; empty ones go.
+
+    Examples
+    --------
+    >>> join_intervals(np.array([[6.0, 9.0], [0.0, 3.0], [3.0, 5.0], [2.0, 2.0]]))
+    array([[0., 5.],
+           [6., 9.]])
+    """
+    joined: list[list[float]] = []
+    for start, stop in intervals[np.argsort(intervals[:, 0], kind="stable")].tolist():
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], stop)
+        elif stop > start:
+            joined.append([start, stop])
+    return np.array(joined, np.float64).reshape(-1, 2)
+
+
 def _tolerance(times: np.ndarray, width_s: float) -> float:
     """Rounding of `times` as a share of a bin: a millionth, or what float64 leaves of late clocks."""
     latest = float(np.abs(times).max()) if len(times) else 0.0

@@ -41,10 +41,23 @@ def load(code: str) -> set[str]:
         ("import nwb_dcf.model", {"pynwb", "hdmf", "h5py", "xarray", "pandas"}),
         ("import nwb_dcf.train", {"pynwb", "hdmf", "h5py", "xarray", "pandas"}),
         ("from nwb_dcf import DCF", {"pynwb", "hdmf", "h5py"}),
+        ("import nwb_dcf.spikeinterface", {"torch", "pynwb", "matplotlib"}),
     ],
 )
 def test_a_door_loads_only_its_own_room(code: str, absent: set[str]) -> None:
     assert load(code) & absent == set()
+
+
+def test_without_spikeinterface_the_rest_works_and_its_room_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['spikeinterface'] = None\n"
+        "from nwb_dcf import *\n"
+        "import nwb_dcf\n"
+        "try:\n    nwb_dcf.from_sorting\n"
+        "except ImportError as error:\n    assert 'nwb-dcf[spikeinterface]' in str(error)\n"
+        "else:\n    raise SystemExit('no error')"
+    )
+    load(code)
 
 
 def test_reading_a_recording_loads_no_torch(real_data: Callable[[str], Path]) -> None:
@@ -61,6 +74,9 @@ def test_public_names_are_there_and_a_dozen_at_most() -> None:
     assert set(nwb_dcf.__all__) <= set(dir(nwb_dcf))
     for name in nwb_dcf.__all__:
         assert getattr(nwb_dcf, name) is not None
+    for name in nwb_dcf._OPTIONAL:
+        assert getattr(nwb_dcf, name) is not None
+        assert name in dir(nwb_dcf)
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         nwb_dcf.fit  # noqa: B018
 

@@ -1,0 +1,251 @@
+"""The extension ``dcf_latents`` of a SortingAnalyzer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from spikeinterface.core.job_tools import fix_job_kwargs
+
+from ..config.checks import require, require_choice, require_flag, require_number
+from ..errors import DCFError, NotFittedError, ParameterError
+from ..result import DCFResult
+from .fit import fit_latents, make_params_config, unpack_result
+from .recordings import PERIODS, from_analyzer
+from .safe_extension import SafeExtension
+
+Curation = Literal["refit", "drop"]
+
+
+class DCFLatents(SafeExtension):
+    """Low-dimensional latents of all units together: ``analyzer.compute("dcf_latents", dim=3)``.
+
+    Spikes are binned on the recording's clock; square roots are smoothed, and Dynamic Compression Flows fitted, as
+    `nwb_dcf.fit_nwb` does. Each segment of the analyzer is a segment of the fit: nothing crosses their edges.
+
+    Parameters
+    ----------
+    dim : int or "auto", default: 3
+        Number of latents; ``auto`` lets the data choose.
+    bin_ms : float, default: 20.0
+        Width of a bin in milliseconds.
+    smooth_ms : float, default: 40.0
+        Standard deviation of the Gaussian in milliseconds, 0 for none.
+    held_out : float, default: 0.2
+        Share of the frames that is scored and not trained on.
+    seed : int, default: 0
+        The same seed gives the same latents, to the bit on CPU.
+    extent : "recording" | "spikes", default: "recording"
+        Bins from the start of each segment to its end, or from its first spike to its last, which is how an NWB file
+        without ``obs_intervals`` is read.
+    valid_unit_periods : bool, default: True
+        Whether the extension of that name, where it is computed, says when units were observed.
+    curation : "refit" | "drop", default: "refit"
+        What select_units, remove_units, merge_units and split_units do. ``refit``: fit the units that are there then,
+        with the same parameters, so that the latents are those of a fresh ``compute``. ``drop``: no latents, in no
+        time, until they are computed again.
+    **settings
+        ``preset``, ``device``, ``steps`` and any other setting of `nwb_dcf.config`, by name.
+
+    Notes
+    -----
+    Latents of some units are not a part of the latents of all: the code sees every unit, and its axes are those of
+    what all of them share. Leaving out the removed units' share would keep what they did to the axes, be they noise or
+    halves of one cell. Hence the refit; where one is not possible (fewer units than `dim`), the latents are dropped
+    with a warning.
+
+    Of job_kwargs, ``n_jobs`` is the number of threads and ``progress_bar`` shows a bar; the fit is one job, to which
+    chunks do not apply.
+    """
+
+    extension_name = "dcf_latents"
+    depend_on: list[str] = []  # noqa: RUF012 - SpikeInterface reads it from the class
+    need_recording = False
+    use_nodepipeline = False
+    need_job_kwargs = True
+
+    _dropped = ""  # why there are no latents any more
+
+    @classmethod
+    def get_optional_dependencies(cls, **params: Any) -> list[str]:
+        """Compute, copy and merge valid periods first where both are asked for."""
+        return [PERIODS] if params.get(PERIODS, True) else []
+
+    def _set_params(
+        self,
+        dim: int | Literal["auto"] = 3,
+        bin_ms: float = 20.0,
+        smooth_ms: float = 40.0,
+        held_out: float = 0.2,
+        seed: int = 0,
+        extent: str = "recording",
+        valid_unit_periods: bool = True,
+        curation: Curation = "refit",
+        **settings: Any,
+    ) -> dict[str, Any]:
+        require_number("bin_ms", bin_ms, low=0, open_low=True)
+        require_number("smooth_ms", smooth_ms, low=0)
+        require_number("held_out", held_out, low=0, high=0.9)
+        require_choice("extent", extent, ("recording", "spikes"))
+        require_choice("curation", curation, ("refit", "drop"))
+        require_flag(PERIODS, valid_unit_periods)
+        require("smooth" not in settings, "smooth is in seconds", "give smooth_ms")
+        named = {"bin_ms": float(bin_ms), "smooth_ms": float(smooth_ms), "held_out": float(held_out)}
+        params = {
+            "dim": dim if dim == "auto" else _to_plain(dim),
+            **named,
+            "seed": _to_plain(seed),
+            "extent": extent,
+            PERIODS: valid_unit_periods,
+            "curation": curation,
+            **{name: _to_plain(value) for name, value in settings.items()},
+        }
+        make_params_config(params)
+        return params
+
+    def _run(self, verbose: bool = False, **job_kwargs: Any) -> None:
+        self.data = self._fit(self._count(self.sorting_analyzer), "dcf_latents", verbose=verbose, **job_kwargs)
+
+    def _count(self, analyzer: Any, unit_ids: Sequence[Any] | None = None) -> xr.Dataset:
+        params = self.params
+        source = self.data.get("provenance", {}).get("source", {})
+        return from_analyzer(
+            analyzer,
+            bin_width_s=params["bin_ms"] / 1000,
+            unit_ids=unit_ids,
+            extent=params["extent"],
+            valid_unit_periods=params[PERIODS],
+            clocks=source.get("segments"),
+        )
+
+    def _fit(self, recording: xr.Dataset, label: str, *, verbose: bool = False, **job_kwargs: Any) -> dict[str, Any]:
+        jobs = fix_job_kwargs(job_kwargs)
+        return fit_latents(
+            recording,
+            self.params,
+            label=label,
+            verbose=verbose,
+            n_jobs=jobs["n_jobs"],
+            progress_bar=jobs["progress_bar"],
+        )
+
+    # -- what is asked of it ---------------------------------------------------------------------
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Return latents; see `_get_data`.
+
+        Raises
+        ------
+        NotFittedError
+            If curation dropped them.
+        """
+        if self._dropped:
+            raise NotFittedError(f"the latents were dropped: {self._dropped}", fix='compute("dcf_latents") again')
+        return super().get_data(*args, **kwargs)
+
+    def _get_data(self, outputs: str = "numpy") -> np.ndarray | list[np.ndarray] | xr.Dataset | DCFResult:
+        """Return what was fitted.
+
+        Parameters
+        ----------
+        outputs : "numpy" | "xarray" | "result"
+            ``numpy``: latents (time, dim), or a list of them where the analyzer has several segments. ``xarray``: the
+            Dataset with time, latents, velocity, spectrum and curves (see `nwb_dcf.DCFResult`). ``result``: the
+            `nwb_dcf.DCFResult`, which `nwb_dcf.DCF.from_result` and `nwb_dcf.write_result` take.
+        """
+        require_choice("outputs", outputs, ("numpy", "xarray", "result"))
+        if outputs == "numpy":
+            return self._split_segments("latents")
+        result = unpack_result(self.data)
+        return result.dataset if outputs == "xarray" else result
+
+    def get_times(self) -> np.ndarray | list[np.ndarray]:
+        """Time of each latent on the recording's clock in seconds: an array, or a list of one for each segment."""
+        return self._split_segments("time")
+
+    def _split_segments(self, name: str) -> np.ndarray | list[np.ndarray]:
+        values = np.asarray(self.data[name])
+        segment = np.asarray(self.data["trial_si_segment"])[np.asarray(self.data["segment_index"])]
+        n_segments = len(self.data["provenance"]["source"]["segments"])
+        parts = [values[segment == i] for i in range(n_segments)]
+        return parts[0] if len(parts) == 1 else parts
+
+    # -- curation --------------------------------------------------------------------------------
+
+    def _select_units_extension_data(self, unit_ids: Sequence[Any]) -> dict[str, Any]:
+        if np.array_equal(unit_ids, self.sorting_analyzer.unit_ids):
+            return dict(self.data)
+        return self._refit(self.sorting_analyzer, unit_ids=list(unit_ids))
+
+    def _merge_extension_data(
+        self,
+        merge_unit_groups: Any,
+        new_unit_ids: Any,
+        new_sorting_analyzer: Any,
+        keep_mask: Any = None,
+        verbose: bool = False,
+        **job_kwargs: Any,
+    ) -> dict[str, Any]:
+        return self._refit(new_sorting_analyzer, verbose=verbose, **job_kwargs)
+
+    def _split_extension_data(
+        self, split_units: Any, new_unit_ids: Any, new_sorting_analyzer: Any, verbose: bool = False, **job_kwargs: Any
+    ) -> dict[str, Any]:
+        return self._refit(new_sorting_analyzer, verbose=verbose, **job_kwargs)
+
+    def _refit(
+        self, analyzer: Any, *, unit_ids: list[Any] | None = None, verbose: bool = False, **job_kwargs: Any
+    ) -> dict[str, Any]:
+        if self.params["curation"] == "drop":
+            raise _DroppedError("its units changed, and it was computed with curation='drop'")
+        n = len(analyzer.unit_ids if unit_ids is None else unit_ids)
+        return self._fit(
+            self._count(analyzer, unit_ids), f"dcf_latents, again for {n} units", verbose=verbose, **job_kwargs
+        )
+
+    def copy(self, new_sorting_analyzer: Any, unit_ids: Any = None, channel_ids: Any = None) -> DCFLatents:
+        """Follow the analyzer to a copy, of all its units or of some."""
+        return self._follow(
+            new_sorting_analyzer, lambda: super(DCFLatents, self).copy(new_sorting_analyzer, unit_ids, channel_ids)
+        )
+
+    def merge(self, new_sorting_analyzer: Any, *args: Any, **kwargs: Any) -> DCFLatents:
+        """Follow the analyzer to one with merged units."""
+        return self._follow(
+            new_sorting_analyzer, lambda: super(DCFLatents, self).merge(new_sorting_analyzer, *args, **kwargs)
+        )
+
+    def split(self, new_sorting_analyzer: Any, *args: Any, **kwargs: Any) -> DCFLatents:
+        """Follow the analyzer to one with split units."""
+        return self._follow(
+            new_sorting_analyzer, lambda: super(DCFLatents, self).split(new_sorting_analyzer, *args, **kwargs)
+        )
+
+    def _follow(self, analyzer: Any, follow: Callable[[], DCFLatents]) -> DCFLatents:
+        """Follow, or say why there are no latents any more: curation itself must never fail for them."""
+        why = self._dropped
+        if not why:
+            try:
+                return follow()
+            except DCFError as error:
+                why = str(error)
+                warnings.warn(f"dcf_latents dropped: {why}", UserWarning, stacklevel=5)
+        ghost = type(self)(analyzer)
+        ghost.params, ghost._dropped = dict(self.params), why
+        return ghost
+
+
+class _DroppedError(DCFError):
+    """The latents are not to be kept."""
+
+
+def _to_plain(value: Any) -> Any:
+    """Numbers of NumPy become Python's, which JSON knows; anything that JSON cannot hold is refused."""
+    value = value.item() if isinstance(value, np.generic) else value
+    value = list(value) if isinstance(value, tuple) else value
+    if not isinstance(value, (int, float, str, bool, list, type(None))):
+        raise ParameterError(f"a parameter is {value!r}", fix="give a number, a text, True or False")
+    return value

@@ -1,0 +1,179 @@
+"""From the counts of an analyzer to the data that its extension stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..config import FitConfig, ReadConfig
+from ..job import Job, make_fit_config, prepare_job, run_job
+from ..result import DCFResult
+
+if TYPE_CHECKING:
+    from ..estimator import DCF
+    from ..progress import Progress
+
+NOT_SETTINGS = ("dim", "bin_ms", "smooth_ms", "held_out", "extent", "valid_unit_periods", "curation")
+
+
+def make_params_config(params: Mapping[str, Any]) -> FitConfig:
+    """Build the configuration of ``analyzer.compute``'s parameters, as `nwb_dcf.fit_nwb` would.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is unknown or cannot be meant.
+    """
+    return make_fit_config(params["dim"], _read_settings(params), kind="counts")
+
+
+def _read_settings(params: Mapping[str, Any]) -> dict[str, Any]:
+    # JSON, which an analyzer's folder keeps parameters in, has no tuples
+    others = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items() if k not in NOT_SETTINGS}
+    return {"smooth": params["smooth_ms"] / 1000, **others}
+
+
+def fit_latents(
+    recording: xr.Dataset,
+    params: Mapping[str, Any],
+    *,
+    label: str = "dcf_latents",
+    verbose: bool = False,
+    n_jobs: int = 1,
+    progress_bar: bool = False,
+) -> dict[str, Any]:
+    """Fit `recording` by the steps of `nwb_dcf.fit_nwb`, and pack what the extension stores.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+    params : dict
+        Of ``analyzer.compute("dcf_latents", ...)``.
+    label : str
+        Stands before the bar.
+    verbose, progress_bar : bool
+        As SpikeInterface has them.
+    n_jobs : int
+        Threads of the fit on a CPU; the numbers do not depend on it.
+
+    Returns
+    -------
+    dict
+        See `pack_result`, and ``unit_r2`` (unit,): share of each unit's variance that the latents rebuild, on held-out
+        frames where there are any.
+    """
+    job = prepare_job(recording, params["dim"], params["held_out"], _read_settings(params))
+    read = ReadConfig(bin_width_s=recording.attrs["bin_width_s"], trials="none")
+    if verbose:
+        sizes = recording.sizes
+        print(f"{label}: {sizes['time']} bins of {params['bin_ms']:g} ms, {sizes['unit']} units, dim {params['dim']}")
+    with _use_threads(n_jobs), _Bar(label, hidden=not progress_bar) as bar:
+        estimator, result = run_job(job, read, progress=bar)
+        unit_r2 = score_units(estimator, job)
+    if verbose:
+        scores = result.dataset.attrs["scores"]
+        print(f"{label}: R2 {scores['bottleneck_r2']:.3f}, PCA {scores['pca_r2']:.3f} ({scores['on']})")
+    return {**pack_result(result), "unit_r2": unit_r2}
+
+
+def score_units(estimator: DCF, job: Job) -> np.ndarray:
+    """Share of each unit's variance that ``dim`` numbers a frame rebuild, shape (unit,).
+
+    In prepared units (square roots, smoothed), on held-out frames where there are any; 1 is all, below 0 is worse than
+    the unit's mean, NaN where a unit does not vary there.
+    """
+    x = estimator.prepare(job.unseen)
+    rebuilt = estimator.rebuild(estimator.transform(job.unseen)["data"].values)
+    total = np.square(x - x.mean(axis=0), dtype=np.float64).sum(axis=0)
+    rest = np.square(x - rebuilt, dtype=np.float64).sum(axis=0)
+    return np.asarray(np.where(total > 0, 1 - rest / np.where(total > 0, total, 1), np.nan))
+
+
+def pack_result(result: DCFResult) -> dict[str, Any]:
+    """Turn a result into arrays and dicts, which SpikeInterface stores without a pickle.
+
+    Returns
+    -------
+    dict
+        Every variable of ``result.dataset`` by its name, ``weights`` (uint8), and the dicts ``config``, ``provenance``
+        and ``layout``, which says how the arrays make a Dataset.
+    """
+    data, plain = result.dataset, {}
+    for name, variable in data.variables.items():
+        if variable.dtype.kind not in "biufU":
+            raise TypeError(f"{name} is of type {variable.dtype}")  # a defect here, not in what was given
+        plain[str(name)] = np.ascontiguousarray(variable.values)
+    layout = {
+        "variables": {
+            str(name): {"dims": list(map(str, v.dims)), "attrs": dict(v.attrs), "coord": name in data.coords}
+            for name, v in data.variables.items()
+        },
+        "attrs": dict(data.attrs),
+    }
+    texts = {"config": result.config, "provenance": result.provenance, "layout": layout}
+    return {
+        **plain,
+        "weights": np.frombuffer(result.weights, np.uint8).copy(),
+        # as a folder gives it back, so that what is in memory equals what is loaded
+        **{name: json.loads(json.dumps(value, default=_to_json)) for name, value in texts.items()},
+    }
+
+
+def unpack_result(data: Mapping[str, Any]) -> DCFResult:
+    """Turn what `pack_result` packed back into a result; arrays that are loaded lazily are read."""
+    layout = data["layout"]
+    variables = {
+        name: (about["dims"], np.asarray(data[name]), about["attrs"]) for name, about in layout["variables"].items()
+    }
+    coords = {name: variables.pop(name) for name, about in layout["variables"].items() if about["coord"]}
+    dataset = xr.Dataset(variables, coords=coords, attrs=layout["attrs"])
+    return DCFResult(dataset, data["config"], data["provenance"], np.asarray(data["weights"]).tobytes())
+
+
+def _to_json(value: Any) -> Any:
+    return value.tolist()
+
+
+@contextmanager
+def _use_threads(n: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, n))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Bar:
+    """A bar for each stage of the fit, in SpikeInterface's manner."""
+
+    def __init__(self, label: str, *, hidden: bool) -> None:
+        self._label, self._hidden = label, hidden
+        self._stage, self._bar = "", None
+
+    def __call__(self, progress: Progress) -> None:
+        from tqdm.auto import tqdm
+
+        if self._hidden:
+            return
+        if progress.stage != self._stage:
+            self.__exit__()
+            self._stage = progress.stage
+            self._bar = tqdm(total=progress.steps, desc=f"{self._label}: {progress.stage}", unit=progress.unit)
+        if self._bar is not None:
+            self._bar.update(progress.step - self._bar.n)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
