@@ -39,11 +39,11 @@ def one_train(seed=0):
         (lambda: of_units({"a": one_train()}), {}, DataError, "1 usable unit: there is nothing to compress"),
         (
             lambda: of_units(
-                [{"a": one_train(), "b": one_train(1)}, dict.fromkeys("ab", np.empty(0, int))], (6.0, 6.0)
+                [dict.fromkeys("ab", np.empty(0, int)), {"a": one_train(), "b": one_train(1)}], (6.0, 6.0)
             ),
             {},
             DataError,
-            "segment 1: the segment is empty: none of 2 units has a spike",
+            "segment 0: the segment is empty: none of 2 units has a spike",
         ),
         (
             lambda: of_units({"a": one_train(), "b": one_train(1)}),
