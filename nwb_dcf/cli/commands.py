@@ -118,6 +118,10 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--video-dir", metavar="FOLDER", help="Where the video files are, if they were moved.")
 @click.option("--frame-times", type=click.Choice(["auto", "nwb", "file"]), help="Whose clock, if they disagree.")
 @click.option("--keep-frames", is_flag=True, default=None, help="Keep the frames as read beside the video.")
+@click.option("--min-confidence", type=float, default=0.6, show_default=True, help="Of a position, to be trusted.")
+@click.option("--egocentric", nargs=2, metavar="A B", help="Body part A is the origin, B lies in the direction of x.")
+@click.option("--bands", metavar="LOW-HIGH,...|none", help="Of power, in Hz; none: fit the voltages themselves.")
+@click.option("--power-rate", "power_rate_hz", type=float, default=20.0, show_default=True, help="Of power, in Hz.")
 @click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
 @click.option(
     "--smooth",

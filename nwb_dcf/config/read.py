@@ -82,6 +82,15 @@ class ReadConfig:
         takes the NWB file's, unless it has merely a rate that the video files contradict.
     keep_frames : bool
         Keep the frames as read in a file beside the video, and take them from there the next time.
+    min_confidence : float
+        Positions of body parts whose confidence is lower are missing; 0 trusts all.
+    egocentric : (str, str), optional
+        Two body parts: the first becomes the origin, and the second lies in the direction of x.
+    bands : str, optional
+        Frequency bands of an ElectricalSeries in Hz, such as ``"4-8,30-80"``, or ``"none"`` for the voltages
+        themselves. By default 1-4, 4-8, 8-12, 12-30 and 30-80.
+    power_rate_hz : float
+        Power in bands is averaged so many times a second.
     """
 
     source: str | None = None
@@ -106,12 +115,23 @@ class ReadConfig:
     video_dir: str | None = None
     frame_times: Literal["auto", "nwb", "file"] = "auto"
     keep_frames: bool = False
+    min_confidence: float = 0.6
+    egocentric: tuple[str, str] | None = None
+    bands: str | None = None
+    power_rate_hz: float = 20.0
 
     def __post_init__(self) -> None:
         use_plain_numbers(self)
         require_number("bin width", self.bin_width_s, low=0, open_low=True)
         if self.max_gap_s is not None:
             require_number("max gap", self.max_gap_s, low=0)
+        require_number("least confidence", self.min_confidence, low=0, high=1)
+        require(
+            self.egocentric is None or (isinstance(self.egocentric, tuple) and len(self.egocentric) == 2),
+            f"egocentric is {self.egocentric!r}",
+            "give two body parts: the origin, and the one ahead",
+        )
+        require_number("rate of power", self.power_rate_hz, low=0, open_low=True)
         require_flag("dff", self.dff)
         require_number("dF/F window", self.dff_window_s, low=0, open_low=True)
         require_number("dF/F quantile", self.dff_quantile, low=0, high=1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..errors import SourceError
 from .families import group_sources
 from .session import Session
-from .sources import DEFAULT_KINDS, NOT_YET, Source, rank
+from .sources import DEFAULT_KINDS, Source, rank
 from .video_files import list_tracked
 
 FIRST = {
@@ -39,7 +39,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     Raises
     ------
     SourceError
-        If there is none, more than one, or it cannot be fitted.
+        If there is none, or more than one.
     """
     if name is None:
         return _choose_default(session, sources)
@@ -56,13 +56,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     found = found or _find_kind(session, sources, name)
     if not found:
         raise SourceError(f"there is no source {name!r}", where=str(session.path), fix=_list_names(sources))
-    if found[0].problem == NOT_YET:  # any other problem is told by the reader, with what to do about it
-        raise SourceError(
-            f"this {found[0].neurodata_type} cannot be fitted: {found[0].problem}",
-            where=session.where(found[0].path),
-            fix=_list_names([source for source in sources if source.path not in (found[0].path, *found[0].members)]),
-        )
-    return dataclasses.replace(found[0], why="as named")
+    return dataclasses.replace(found[0], why="as named")  # a problem is told by the reader, with what to do about it
 
 
 def _find_kind(session: Session, sources: Sequence[Source], name: str) -> list[Source]:

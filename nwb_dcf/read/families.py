@@ -9,19 +9,17 @@ import re
 from collections.abc import Sequence
 
 from .shared_clock import SAME_STEP
-from .sources import ROI_KINDS, Source, rank
+from .sources import ROI_KINDS, Source, sort_key
 
 FAMILY_SIZE = 4
 """Series that differ in a number alone are a family from this many on."""
 
 
 def group_sources(sources: Sequence[Source]) -> list[Source]:
-    """Put series that belong together into one source each, in place of its members; by rank, then path."""
-    grouped = list(sources)
-    for together in (*find_families(sources), *find_planes(sources)):
-        grouped = [source for source in grouped if source.path not in together.members]
-        grouped.append(together)
-    return sorted(grouped, key=lambda source: (rank(source), source.path))
+    """Put series that belong together into one source each, in place of its members; in the order of choice."""
+    together = [*sources, *find_families(sources), *find_planes(sources)]
+    members = {path for source in together for path in source.members}
+    return sorted((source for source in together if source.path not in members), key=sort_key)
 
 
 def find_families(sources: Sequence[Source]) -> list[Source]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class Complete:
 def complete(
     values: np.ndarray,
     cut: CutClock,
-    ids: list[object],
+    ids: Sequence[object],
     dim: str,
     max_gap_s: float,
     where: str,
@@ -89,7 +90,8 @@ def complete(
         )
     how_often = ["every sample" if part == 1 else f"{part:.0%} of the samples" for part in share]
     left_out: list[dict[str, object]] = [
-        {"what": dim, "id": ids[i], "why": f"NaN in {how_often[i]} read"} for i in np.flatnonzero(share > MAX_SHARE)
+        {"what": dim, "id": ids[int(i)], "why": f"NaN in {how_often[i]} read"}
+        for i in np.flatnonzero(share > MAX_SHARE)
     ]
     notes = [f"{len(left_out)} of {len(ids)} {dim}s left out as NaN"] if left_out else []
     values, before = bridge(values[:, kept], cut, max_gap_s), missing[:, kept]

@@ -11,7 +11,9 @@ import xarray as xr
 from ..config import ReadConfig
 from ..errors import ParameterError
 from ..progress import Listener
+from .band_power import read_band_power
 from .choice import choose_source
+from .pose import read_pose
 from .session import Session, open_session
 from .sources import FRAME_KINDS, ROI_KINDS, Source, describe_sources
 from .spikes import read_units
@@ -23,6 +25,10 @@ SETTINGS_OF = {
     "units": (("units",), "a units table"),
     "rois": (ROI_KINDS, "ROI responses"),
     "dff": (("fluorescence", "roi"), "fluorescence"),
+    "min_confidence": (("pose",), "a PoseEstimation"),
+    "egocentric": (("pose",), "a PoseEstimation"),
+    "bands": (("lfp",), "an ElectricalSeries"),
+    "power_rate_hz": (("lfp",), "an ElectricalSeries"),
     "max_gap_s": ((*ROI_KINDS, "family", "pose", "series"), "series of samples"),
     **dict.fromkeys(("size", "crop", "every", "mask", "frame_times", "keep_frames"), (FRAME_KINDS, "video")),
 }
@@ -89,6 +95,10 @@ def read_source(
         case "video" | "imaging" | "stimulus":
             obj, kind = session.find_object(source.path), source.recording_kind
             return read_video(session, source.path, obj, config, notes, kind=kind, progress=progress)
+        case "pose":
+            return read_pose(session, source, config, notes)
+        case "lfp" if config.bands != "none":
+            return read_band_power(session, source, config, notes, progress)
         case _:
             return read_traces(session, source, config, notes)
 

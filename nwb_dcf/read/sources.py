@@ -26,14 +26,9 @@ FRAME_KINDS = ("video", "imaging", "stimulus")
 
 ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil")
 
-DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging")
+DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging", "lfp")
 """Kinds that are fitted without being named, the first of them that the file has; never neuropil, and behaviour only
 by name."""
-
-LATER_KINDS = ("pose",)
-"""Kinds that are recognised, and that this version cannot fit."""
-
-NOT_YET = "not yet fitted by this version"
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ class Source:
         """``kind`` of a recording of it, which names its fits."""
         if self.kind in (*ROI_KINDS, "imaging"):
             return "ophys"
-        return {"family": "series", "lfp": "series", "stimulus": "video"}.get(self.kind, self.kind)
+        return {"family": "series", "stimulus": "video"}.get(self.kind, self.kind)
 
 
 def describe_sources(session: Session, video_dir: str | None = None) -> list[Source]:
@@ -104,16 +99,18 @@ def describe_sources(session: Session, video_dir: str | None = None) -> list[Sou
         elif isinstance(obj, TimeSeries):
             sources.append(_describe_series(session, path, obj))
         elif obj.neurodata_type == "PoseEstimation":
-            shape = (len(getattr(obj, "pose_estimation_series", ())),)
-            sources.append(
-                Source("pose", path, obj.neurodata_type, shape, problem=NOT_YET, why="name one of its series")
-            )
-    return sorted(sources, key=lambda source: (rank(source), source.path))
+            sources.append(_describe_pose(session, path, obj))
+    return sorted(sources, key=sort_key)
+
+
+def sort_key(source: Source) -> tuple[int, float, str]:
+    """Sort by rank; of voltages, slow ones first, which LFP is beside the raw signal; then by path."""
+    return rank(source), (source.rate_hz or 0.0) if source.kind == "lfp" else 0.0, source.path
 
 
 def rank(source: Source) -> int:
     """Place of a source's kind in the order in which they are listed and chosen."""
-    order = (*DEFAULT_KINDS, "lfp", "neuropil", "series", "stimulus")
+    order = (*DEFAULT_KINDS, "neuropil", "series", "stimulus")
     return order.index(source.kind)
 
 
@@ -129,6 +126,25 @@ def _describe_units(path: str, units: Units) -> Source:
     start, stop = float(times.min()), float(times.max())
     return Source(
         "units", path, units.neurodata_type, shape, "s", start_s=start, duration_s=stop - start, why="spikes are binned"
+    )
+
+
+def _describe_pose(session: Session, path: str, pose: Any) -> Source:
+    """Describe a PoseEstimation, of whichever version of ndx-pose the file has in its cache."""
+    members = [(session.path_of(obj), obj) for obj in getattr(pose, "pose_estimation_series", {}).values()]
+    if not members:
+        return Source("pose", path, pose.neurodata_type, (0,), problem="it has no body parts")
+    parts = [_describe_series(session, at, obj) for at, obj in sorted(members, key=lambda item: item[0])]
+    first = parts[0]
+    return dataclasses.replace(
+        first,
+        kind="pose",
+        path=path,
+        neurodata_type=pose.neurodata_type,
+        shape=(first.shape[0], sum(math.prod(part.shape[1:]) for part in parts)),
+        problem=next((f"{part.name}: {part.problem}" for part in parts if part.problem), ""),
+        why="coordinates of body parts; each part can be named too",
+        members=tuple(part.path for part in parts),
     )
 
 
@@ -149,7 +165,7 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
     return dataclasses.replace(
         about,
         **_describe_clock(clock),
-        why="only by name, as voltages: band power is not yet fitted by this version" if kind == "lfp" else named,
+        why="power in frequency bands" if kind == "lfp" else named,
         plane=plane,
     )
 

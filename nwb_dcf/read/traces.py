@@ -23,6 +23,9 @@ from .session import Session
 from .shared_clock import SharedClock, read_shared_clock
 from .sources import ROI_KINDS, Source
 
+AXES = ("x", "y", "z")
+"""Coordinates of a body part."""
+
 Members = Sequence[tuple[str, Any]]
 
 
@@ -74,7 +77,7 @@ def read_traces(session: Session, source: Source, config: ReadConfig, notes: lis
     else:
         values = _read_values(session, members, channels, clock, cut)
     kept = np.arange(len(ids))
-    if source.kind != "series" or config.max_gap_s is not None:
+    if source.kind not in ("series", "lfp") or config.max_gap_s is not None:
         gap_s = MAX_GAP_S if config.max_gap_s is None else config.max_gap_s
         done = complete(values, cut, ids, dim, gap_s, where, min_length_s=config.min_length_s)
         values, cut, kept = done.values, done.cut, done.kept
@@ -86,7 +89,7 @@ def read_traces(session: Session, source: Source, config: ReadConfig, notes: lis
         dim=dim,
         ids=[ids[i] for i in kept],
         unit=unit or name_unit(members[0][1], values),
-        kind=source.recording_kind,
+        kind="series" if source.kind == "lfp" else source.recording_kind,
         about=_describe(session, source, members, channels, kept),
         left_out=left_out,
         notes=notes,
@@ -174,6 +177,9 @@ def _choose_channels(session: Session, path: str, series: Any, source: Source, c
 
 def name_channels(source: Source, members: Members) -> tuple[str, list[Any]]:
     """Return the dim of the channels of a source and the ids of all of them, none selected."""
+    if source.kind == "pose":
+        named = zip(name_members([path for path, _ in members]), members, strict=True)
+        return "channel", [f"{part}_{axis}" for part, (_, series) in named for axis in AXES[: count_channels(series)]]
     channels = [Channels(np.arange(count_channels(series)), channel_ids(series)) for _, series in members]
     ids = _name_channels([path for path, _ in members], channels, family=source.kind == "family")
     return "roi" if source.kind in ROI_KINDS else "channel", ids
@@ -200,13 +206,19 @@ def _read_values(
     """Read the samples of all runs of all members, shape (time, channel)."""
     parts = []
     for (path, series), chosen, row in zip(members, channels, clock.row, strict=True):
-        if row is None:
-            samples = cut.runs.read(series.data)
-        else:
-            rows = row[cut.runs.samples]
-            samples = np.asarray(series.data[rows.min() : rows.max() + 1])[rows - rows.min()]
+        samples = read_rows(series.data, row, cut)
         parts.append(convert_samples(series, samples, chosen.column, session.where(path)))
     return np.concatenate(parts, axis=1)
+
+
+def read_rows(data: Any, row: np.ndarray | None, cut: CutClock) -> np.ndarray:
+    """Read the samples of all runs from the data of one series of a shared clock, shape (time, ...)."""
+    if row is None:
+        return cut.runs.read(data)
+    rows = row[cut.runs.samples]
+    first, stop = int(rows.min()), int(rows.max()) + 1
+    samples: np.ndarray = np.asarray(data[first:stop])[rows - first]
+    return samples
 
 
 def _read_dff(

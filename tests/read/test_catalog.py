@@ -148,7 +148,7 @@ def test_real_files(real_data, name, expected, default):
 def test_real_pose_is_seen_and_its_parts_can_be_named(real_data):
     catalog = list_sources(real_data("pose_bad_clock.nwb"))
     assert kinds(catalog)["/processing/behavior/PoseEstimation"] == "pose"
-    assert catalog.default is None
+    assert catalog.default == "/processing/behavior/PoseEstimation"
     assert read_recording(real_data("pose_bad_clock.nwb"), "ind1_snout").sizes["channel"] == 2
 
 
