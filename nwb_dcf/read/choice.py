@@ -55,6 +55,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     found = found or [source for source in together if name in (source.path, source.path[1:], source.name)]
     found = found or _find_kind(session, sources, name)
     if not found:
+        session.check_links(session.find_lost(name) or name)
         raise SourceError(f"there is no source {name!r}", where=str(session.path), fix=_list_names(sources))
     return dataclasses.replace(found[0], why="as named")  # a problem is told by the reader, with what to do about it
 

@@ -47,9 +47,9 @@ def explain_damage(error: BaseException, location: Location) -> SourceError | No
     if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EACCES:
         return SourceError("it may not be read", where=where, fix="check its permissions")
     message = " ".join(str(error).split())
-    external = "external" in message and "unable to open" in message
-    if external or (isinstance(error, FileNotFoundError) and getattr(error, "filename", None)):
-        return SourceError(f"it links to a file that is missing: {message}", where=where, fix="put that file back")
+    broken = "bad link" in message or type(error).__name__ in ("PathNotFoundError", "GroupNotFoundError")
+    if broken or (isinstance(error, FileNotFoundError) and getattr(error, "filename", None)):
+        return SourceError(f"it links to what is missing: {message}", where=where, fix="put that back in its place")
     if array and (isinstance(error, (OSError, RuntimeError, ValueError, zlib.error))):
         known = isinstance(error, (OSError, zlib.error)) or any(sign in message.lower() for sign in _SIGNS)
         if known:

@@ -75,6 +75,12 @@ def check_file(path: Path) -> str:
         raise SourceError("this is not an HDF5 file", where=where, fix="give an NWB 2 file in HDF5 or Zarr") from error
 
 
+def name_target(io: Any, path: str) -> str:
+    """Name what a link in an open file should lead to."""
+    link = io._file.get(path, getlink=True)
+    return " ".join(part for part in (getattr(link, "filename", ""), str(link.path)) if part)
+
+
 def check_version(file: h5py.File, where: str) -> str:
     """Return the NWB version that an open HDF5 file states; `where` names it in errors.
 

@@ -88,6 +88,7 @@ def read_source(
     """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
     check_settings(config, (source,))
     for path, obj in session.find_members(source.members or (source.path,)):
+        session.check_links(path)
         notes = [*notes, *say_missing_chunks(path, obj)]
     match source.kind:
         case "units":

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hdmf.backends.warnings import BrokenLinkWarning
 from pynwb import NWBFile, TimeSeries
 from pynwb.core import NWBContainer
 from pynwb.misc import Units
 
 from ..errors import DCFError, SourceError
 from .damage import explain_damage
-from .hdf5 import Opened, open_hdf5
+from .hdf5 import Opened, name_target, open_hdf5
 from .location import Location, locate
 from .remote import open_remote
 from .zarr_folder import open_zarr
@@ -41,6 +43,7 @@ class Session:
     nwbfile: NWBFile
     nwb_version: str
     _io: Any = field(repr=False)
+    _lost: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path | None:
@@ -64,6 +67,23 @@ class Session:
         wanted = set(paths)
         found = {path: obj for path, obj in self.find_objects(Units, TimeSeries, NWBContainer) if path in wanted}
         return [(path, found[path]) for path in paths]
+
+    def check_links(self, path: str) -> None:
+        """Refuse to go on if the object at `path`, or something directly in it, is a link that leads nowhere.
+
+        Raises
+        ------
+        SourceError
+            That names the link and where it should lead; pynwb leaves such an object out without a word.
+        """
+        for link, target in self._lost.items():
+            if link == path or link.rpartition("/")[0] == path:
+                fix = "put what it links to back in its place, or choose another source with --source"
+                raise SourceError(f"this links to {target}, which is missing", where=self.where(link), fix=fix)
+
+    def find_lost(self, name: str) -> str | None:
+        """Path of a link that leads nowhere and is called `name`; None if there is none."""
+        return next((link for link in self._lost if name in (link, link[1:], link.rpartition("/")[2])), None)
 
     def find_objects(self, *types: type) -> list[tuple[str, Any]]:
         """Return (path, object) of every object of `types`, by path, the fits of this package aside."""
@@ -93,7 +113,8 @@ def open_session(path: str | Path) -> Iterator[Session]:
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(_open(location))
-            yield Session(location, _read(opened, location), opened.nwb_version, opened.io)
+            nwbfile, lost = _read(opened, location)
+            yield Session(location, nwbfile, opened.nwb_version, opened.io, lost)
         except DCFError:
             raise
         except Exception as error:
@@ -109,17 +130,27 @@ def _open(location: Location) -> AbstractContextManager[Opened]:
     return open_zarr(location) if location.is_dir() else open_hdf5(location)
 
 
-def _read(opened: Opened, location: Location) -> NWBFile:
-    with warnings.catch_warnings():
+def _read(opened: Opened, location: Location) -> tuple[NWBFile, dict[str, str]]:
+    """Read the file, and say which links in it lead nowhere."""
+    with warnings.catch_warnings(record=True) as caught:
         # pynwb remarks here on the age of the file and on its cached schema: nothing a reader can act upon.
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("always")
         try:
-            return opened.io.read()
+            nwbfile = opened.io.read()
         except Exception as error:
             raise explain_damage(error, location) or _explain_unreadable(error, location) from error
+    broken = [str(one.message).partition(" at ")[2] for one in caught if issubclass(one.category, BrokenLinkWarning)]
+    return nwbfile, {path: name_target(opened.io, path) for path in broken}
 
 
 def _explain_unreadable(error: Exception, location: Location) -> SourceError:
+    extension = re.search(r"'([\w.-]+)' not a namespace", str(error))
+    if extension:
+        return SourceError(
+            f"it uses the extension {extension[1]}, whose specification is not in the file",
+            where=str(location),
+            fix=f"write it again by a pynwb that has imported {extension[1]}: the specification is kept with it then",
+        )
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return SourceError(
         f"pynwb cannot read this file: {lines[0]}",
