@@ -12,6 +12,7 @@ from .commands import _print, _with_output_options
 from .report import summarise_fit
 from .use_report import (
     describe_decoding,
+    describe_plot,
     describe_simulation,
     describe_transform,
     describe_written,
@@ -138,4 +139,28 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
     _print({"file": file, "name": result.name, "written": output, "sizes": sizes}, describe_written, as_json, quiet)
 
 
-COMMANDS = (transform, simulate, evaluate, export)
+@click.command()
+@click.argument("file")
+@click.argument("name", required=False)
+@click.option("-o", "--output", required=True, metavar="OUT.png|html|svg|pdf", help="What to write; its end decides.")
+@click.option("--color", default="time", show_default=True, metavar="time|trial|COLUMN", help="Of the trajectories.")
+@click.option(
+    "--figure",
+    metavar="NAME",
+    help="One of trajectories, spectrum, curve, examples, field, bands; all by default.",
+)
+@click.option("--bands", "n_bands", type=int, default=4, show_default=True, help="Bands to sort the latents in.")
+@click.option("--overwrite", is_flag=True, help="Replace that file.")
+@_with_output_options
+def plot(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Draw the fit NAME of FILE: one HTML page that holds all it needs, or a picture.
+
+    Example: nwb-dcf plot session.nwb units_dim3 -o fit.html --color direction
+    """
+    from nwb_dcf.report import plot_nwb
+
+    done = plot_nwb(file, name, **options)
+    _print({"file": file, **done}, describe_plot, as_json, quiet)
+
+
+COMMANDS = (transform, simulate, evaluate, export, plot)

@@ -106,6 +106,13 @@ def describe_written(done: Mapping[str, Any]) -> str:
     return "\n".join(label_lines("written", [f"{done['written']}: {done['name']} of {done['file']} ({sizes})"]))
 
 
+def describe_plot(done: Mapping[str, Any]) -> str:
+    """Return what was drawn as text."""
+    lines = label_lines("written", [f"{done['written']}: {', '.join(done['figures'])} of {done['name']}"])
+    left_out = [f"{figure}: {why}" for figure, why in done["left_out"].items()]
+    return "\n".join(lines + (label_lines("left out", left_out) if left_out else []))
+
+
 def _show(interval: Mapping[str, Any]) -> str:
     value, low, high = (format_number(interval[key]) for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"

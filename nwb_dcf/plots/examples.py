@@ -1,0 +1,98 @@
+"""Data beside what the model rebuilds from the latents alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from ..result import DCFResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+
+MOST_FRAMES = 120  # in a picture
+N_IMAGES = 6
+SPREADS = 2.5  # of a channel, at the ends of the scale
+
+
+def draw_examples(figure: FigureBase, result: DCFResult, prepared: xr.Dataset, rebuilt: np.ndarray) -> None:
+    """Draw some of the data that the fit held out (any, where it held none out): data above, rebuilt below.
+
+    Parameters
+    ----------
+    figure : matplotlib figure
+    result : DCFResult
+    prepared : xarray.Dataset
+        Recording of the fit as the model sees it.
+    rebuilt : array, shape (time, channel) or (time, y, x)
+        From the latents, in the same units.
+    """
+    data, stretches = prepared["data"].values, choose_stretches(result)
+    frames = np.concatenate(stretches)
+    if data.ndim == 3:
+        _draw_images(figure, result, data, rebuilt.reshape(data.shape), frames)
+        return
+    mean, spread = data.mean(axis=0), data.std(axis=0)
+    unexplained = np.square(data[frames] - rebuilt[frames]).sum() / np.square(data[frames] - mean).sum()
+    order = np.argsort(result.dataset["loadings"].values[:, 0])
+    dim = str(prepared["data"].dims[1])
+    panels = figure.subplots(2, 1, sharex=True, sharey=True)
+    for axes, values, name in zip(panels, (data, rebuilt), ("data", "rebuilt"), strict=True):
+        shown = ((values[frames] - mean) / np.where(spread > 0, spread, 1))[:, order]
+        image = axes.imshow(
+            shown.T, aspect="auto", vmin=-SPREADS, vmax=SPREADS, cmap="RdBu_r", interpolation="none",
+            extent=(0, len(frames), len(order), 0),
+        )  # fmt: skip
+        for edge in np.cumsum([len(stretch) for stretch in stretches])[:-1]:
+            axes.axvline(edge, color="black", linewidth=0.8)
+        axes.set_ylabel(f"{name}: {dim}")
+        axes.yaxis.get_major_locator().set_params(integer=True)
+    time = result.dataset["time"].values
+    panels[0].set_title(
+        f"{_say_which(result)}: {len(frames)} frames of {len(stretches)} stretches from {time[frames[0]]:.1f} s to "
+        f"{time[frames[-1]]:.1f} s; rebuilt from {result.dim} numbers each, R² {1 - unexplained:.2f}"
+    )
+    panels[1].set_xlabel("frame (lines: between stretches)")
+    label = f"from the {dim}'s mean (its spreads)"
+    figure.colorbar(image, ax=panels, label=label, shrink=0.8, pad=0.01)
+
+
+def choose_stretches(result: DCFResult, n_frames: int = MOST_FRAMES) -> list[np.ndarray]:
+    """Frames of stretches that are spread evenly over those held out, `n_frames` in all at most."""
+    data = result.dataset
+    index, time = data["segment_index"].values, data["time"].values
+    held_out = data["segment_held_out"].values if "segment_held_out" in data else np.zeros(data.sizes["segment"], bool)
+    pieces = [np.flatnonzero(index == k) for k in np.flatnonzero(held_out)]
+    if not pieces:
+        blocks = result.provenance.get("split", {}).get("held_out_intervals_s", [])
+        pieces = [np.flatnonzero((time >= start) & (time <= stop)) for start, stop in blocks]
+    pieces = [piece for piece in pieces if len(piece) > 1] or [
+        np.flatnonzero(index == k) for k in range(data.sizes["segment"]) if (index == k).sum() > 1
+    ]
+    longest = n_frames // min(3, len(pieces))
+    n = min(len(pieces), max(1, n_frames // min(longest, max(len(piece) for piece in pieces))))
+    chosen = np.unique(np.linspace(0, len(pieces) - 1, n).round().astype(int))
+    return [pieces[k][:longest] for k in chosen]
+
+
+def _draw_images(
+    figure: FigureBase, result: DCFResult, data: np.ndarray, rebuilt: np.ndarray, some: np.ndarray
+) -> None:
+    frames = some[np.linspace(0, len(some) - 1, min(N_IMAGES, len(some))).round().astype(int)]
+    panels = figure.subplots(2, len(frames), squeeze=False)
+    low, high = np.percentile(data[frames], [0.5, 99.5])
+    for column, frame in zip(panels.T, frames, strict=True):
+        for axes, images in zip(column, (data, rebuilt), strict=True):
+            axes.imshow(images[frame], cmap="gray", vmin=low, vmax=high)
+            axes.set(xticks=[], yticks=[])
+        column[0].set_title(f"{result.dataset['time'].values[frame]:.2f} s")
+    panels[0, 0].set_ylabel("data")
+    panels[1, 0].set_ylabel("rebuilt")
+    figure.suptitle(f"{_say_which(result)}, and rebuilt from {result.dim} numbers a frame")
+
+
+def _say_which(result: DCFResult) -> str:
+    split = result.provenance.get("split", {})
+    return "Held-out data" if split.get("held_out") or split.get("held_out_intervals_s") else "Data"
