@@ -245,9 +245,16 @@ def _read_matched(
                 f"frames are {shape} and the model's {fitted}", where=str(path), fix="read them in that size"
             )
         return recording, read, None
+    if isinstance(read.source, tuple) and match != "id":
+        raise ParameterError(
+            f"several sources are joined, whose channels cannot be matched by {match}",
+            where=str(path),
+            fix="match them by id",
+        )
     by_units = stored.dataset.attrs.get("kind") == "units"
     whole: xr.Dataset | None = None if by_units else read_recording(path, **asdict(read))
-    there = read_channels(path, read.source) if whole is None or match != "id" else _list_channels(whole, path)
+    named = None if isinstance(read.source, tuple) else read.source
+    there = read_channels(path, named) if whole is None or match != "id" else _list_channels(whole, path)
     known = _find_known(stored, model) if match != "id" else None
     matching = match_channels(stored.provenance["channels"], there, known, match, impute=impute)
     if whole is None:  # other units are not asked to be readable

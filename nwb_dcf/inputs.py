@@ -10,7 +10,15 @@ import numpy as np
 import xarray as xr
 
 from .errors import DataError
-from .recording import CHANNEL_DIMS, IMAGE_DIMS, frame_dims, is_count, make_recording, validate_recording
+from .recording import (
+    CHANNEL_DIMS,
+    CHANNEL_SOURCE,
+    IMAGE_DIMS,
+    frame_dims,
+    is_count,
+    make_recording,
+    validate_recording,
+)
 
 Input = xr.Dataset | xr.DataArray | np.ndarray | Sequence[Any]
 Kind = Literal["recording", "dataarray", "array", "list"]
@@ -149,6 +157,7 @@ def _join(items: Sequence[Given]) -> xr.Dataset:
         np.concatenate([r["time"].values + t for r, t in zip(recordings, shift, strict=True)]),
         channel_dim=dims[0],
         channel=first[dims[0]].values if len(dims) == 1 else None,
+        channel_source=first[CHANNEL_SOURCE].values if CHANNEL_SOURCE in first.coords else None,
         segment_index=np.concatenate(index),
         segment_row=gather("segment_row") if all("segment_row" in r for r in recordings) else None,
         trial_columns={name.removeprefix("trial_"): gather(name) for name in sorted(common)},

@@ -17,7 +17,7 @@ from .field import sample_field
 from .fitting import Fitted
 from .horizon import describe_horizon
 from .prepare import TRUNCATE
-from .recording import frame_dims
+from .recording import CHANNEL_SOURCE, frame_dims
 from .result import DCFResult
 from .scoring import score_fit
 from .split import Split
@@ -79,6 +79,8 @@ def make_result(
             "step": np.array(losses.step, np.int64),
         }
     )
+    if CHANNEL_SOURCE in recording.coords:
+        dataset = dataset.assign(share_axes(dataset))
     dataset.attrs = {
         "k_eff": estimator.k_eff_,
         "dim": estimator.dim_,
@@ -89,6 +91,28 @@ def make_result(
     # tuples become lists, so that what is read back from a file equals what is returned
     config = json.loads(json.dumps({**estimator.config_.to_dict(), "read": read.to_record()}))
     return DCFResult(dataset, config, _trace(estimator, recording, split, share), estimator.to_bytes())
+
+
+def share_axes(dataset: xr.Dataset) -> xr.Dataset:
+    """Share of each axis that each source has: the sum of its squared loadings, which over all sources is 1.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With ``loadings`` (channel, component), orthonormal columns, and ``channel_source``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``source_share`` (component, source), sources in the order of their channels.
+    """
+    label = dataset[CHANNEL_SOURCE].values
+    names = list(dict.fromkeys(label.tolist()))
+    squared = np.square(dataset["loadings"].values.astype(np.float64))
+    share = np.stack([squared[label == name].sum(axis=0) for name in names], axis=1)
+    return xr.Dataset(
+        {"source_share": (("component", "source"), share / share.sum(axis=1, keepdims=True))}, coords={"source": names}
+    )
 
 
 def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:

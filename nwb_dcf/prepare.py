@@ -19,12 +19,39 @@ from scipy.sparse import csr_array
 from .config import PrepareConfig
 from .errors import DataError, ParameterError
 from .mean_root import invert_mean_root
-from .recording import flatten_frames, frame_dims, is_count, median_step_s, name_source, segment_slices
+from .recording import (
+    CHANNEL_SOURCE,
+    flatten_frames,
+    frame_dims,
+    is_count,
+    median_step_s,
+    name_source,
+    segment_slices,
+    split_sources,
+)
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
 COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
 TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
 CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done with the channels of one source, before all are scaled.
+
+    Attributes
+    ----------
+    n_channels : int
+    transform : str
+        ``"sqrt"`` or ``"none"``.
+    smooth_s : float
+        Standard deviation of the Gaussian in seconds; 0 for none.
+    """
+
+    n_channels: int
+    transform: str
+    smooth_s: float
 
 
 @dataclass(frozen=True)
@@ -34,13 +61,15 @@ class Preparation:
     Attributes
     ----------
     transform : str
-        ``"sqrt"`` or ``"none"``.
+        ``"sqrt"`` or ``"none"``; ``"by source"`` where several were joined.
     smooth_s : float
-        Standard deviation of the Gaussian in seconds; 0 for none.
+        Standard deviation of the Gaussian in seconds; 0 for none; of joined sources the longest.
     scale : str
         Name of the scaling.
     factor, offset : array, shape (channel,) or (y, x)
         Prepared value = (smoothed value - offset) * factor.
+    sources : tuple of Treatment
+        Of joined sources, in the order of their channels; empty for one.
     """
 
     transform: str
@@ -48,6 +77,7 @@ class Preparation:
     scale: str
     factor: np.ndarray
     offset: np.ndarray
+    sources: tuple[Treatment, ...] = ()
 
     def apply(self, recording: xr.Dataset) -> xr.Dataset:
         """Prepare a recording of the same channels; float32, each step logged in ``attrs["steps"]``.
@@ -65,7 +95,11 @@ class Preparation:
                 f"the data have {given} {name} and the model {expected}",
                 fix="give the channels that the model was fitted to",
             )
-        smoothed = _smooth(_transform(recording, self.transform), recording, self.smooth_s)
+        treated = [
+            _smooth(_transform(recording["data"].values[:, channels], recording, how), recording, smooth_s)
+            for channels, how, smooth_s in self._list_treatments()
+        ]
+        smoothed = np.concatenate(treated, axis=1) if self.sources else treated[0]
         values = ((smoothed - self.offset) * self.factor).astype(np.float32)
         prepared = recording.assign(data=(recording["data"].dims, values, {"units": "prepared"}))
         prepared.attrs = {**recording.attrs, "steps": [*recording.attrs.get("steps", []), *self.describe()]}
@@ -77,6 +111,11 @@ class Preparation:
         Negative rebuilt square roots become zero counts.
         """
         restored = self.undo_scale(values)
+        if self.sources:
+            for channels, how, _ in self._list_treatments():
+                if how == "sqrt":
+                    restored[..., channels] = np.square(np.maximum(restored[..., channels], 0))
+            return restored
         return np.square(np.maximum(restored, 0)) if self.transform == "sqrt" else restored
 
     def expect_counts(self, values: np.ndarray) -> np.ndarray:
@@ -90,9 +129,16 @@ class Preparation:
 
     def describe(self) -> list[dict[str, Any]]:
         """Steps in order, JSON-able, without the statistics."""
+        smoothing = {"step": "smooth", "how": "gaussian", "edges": "normalised", "per": "segment"}
+        if self.sources:
+            return [
+                {"step": "transform", "how": [source.transform for source in self.sources]},
+                {**smoothing, "sigma_s": [source.smooth_s for source in self.sources]},
+                {"step": "scale", "how": self.scale, "per": "source", "total variance": "equal"},
+            ]
         return [
             {"step": "transform", "how": self.transform},
-            {"step": "smooth", "how": "gaussian", "sigma_s": self.smooth_s, "edges": "normalised", "per": "segment"},
+            {**smoothing, "sigma_s": self.smooth_s},
             {"step": "scale", "how": self.scale},
         ]
 
@@ -104,14 +150,27 @@ class Preparation:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Make a preparation from `to_dict`'s output."""
         arrays = {name: np.asarray(values[name], np.float64) for name in ("factor", "offset")}
-        return cls(**{**values, **arrays})
+        sources = tuple(Treatment(**source) for source in values.get("sources", ()))
+        return cls(**{**values, **arrays, "sources": sources})
+
+    def _list_treatments(self) -> list[tuple[slice, str, float]]:
+        """Channels of each source, its transform and its smoothing."""
+        if not self.sources:
+            return [(slice(None), self.transform, self.smooth_s)]
+        stops = np.cumsum([source.n_channels for source in self.sources]).tolist()
+        return [
+            (slice(stop - source.n_channels, stop), source.transform, source.smooth_s)
+            for source, stop in zip(self.sources, stops, strict=True)
+        ]
 
 
 def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation:
     """Choose what ``auto`` means for `recording` and take the statistics of its frames.
 
     Counts (``data.attrs["units"] == "count"``) get the square root and a Gaussian: 0.04 s for spikes, 2 frames
-    for counts without a unit of time. Other data get neither.
+    for counts without a unit of time. Other data get neither. Of joined sources each is prepared in its way and then
+    scaled to the same total variance, so that none drowns the others by its unit or its number of channels; not so
+    with ``scale="none"``.
 
     Parameters
     ----------
@@ -123,6 +182,8 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
     DataError
         If every channel is constant, or a square root is asked of negative values.
     """
+    if CHANNEL_SOURCE in recording.coords:
+        return _balance([fit_preparation(source, config) for source in split_sources(recording)], recording)
     counts = is_count(recording)
     transform = ("sqrt" if counts else "none") if config.transform == "auto" else config.transform
     if config.smooth == "auto":
@@ -130,7 +191,7 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
         smooth_s = SPIKE_SMOOTH_S if spikes else COUNT_SMOOTH_FRAMES * median_step_s(recording) if counts else 0.0
     else:
         smooth_s = float(config.smooth)
-    values = _smooth(_transform(recording, transform), recording, smooth_s)
+    values = _smooth(_transform(recording["data"].values, recording, transform), recording, smooth_s)
     spread = values.std(axis=0)
     if not spread.any():
         raise DataError("every channel is constant", where=name_source(recording))
@@ -144,6 +205,24 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
     else:
         factor = np.ones_like(spread)
     return Preparation(transform, smooth_s, config.scale, factor, offset)
+
+
+def _balance(parts: list[Preparation], recording: xr.Dataset) -> Preparation:
+    """One preparation of all channels, whose sources have equal total variance, and whose channels 1 in the mean."""
+    sizes = [part.factor.size for part in parts]
+    factors = []
+    for part, source in zip(parts, split_sources(recording), strict=True):
+        total = float(part.apply(source)["data"].values.var(axis=0, dtype="f8").sum())
+        share = 1.0 if part.scale == "none" else float(np.sqrt(sum(sizes) / len(parts) / total))
+        factors.append(part.factor * share)
+    return Preparation(
+        "by source",
+        max(part.smooth_s for part in parts),
+        parts[0].scale,
+        np.concatenate(factors),
+        np.concatenate([part.offset for part in parts]),
+        tuple(Treatment(size, part.transform, part.smooth_s) for size, part in zip(sizes, parts, strict=True)),
+    )
 
 
 def check_size(recording: xr.Dataset, dim: int) -> None:
@@ -175,8 +254,8 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
         raise DataError("no segment has two frames", where=where, fix="choose longer segments or narrower bins")
 
 
-def _transform(recording: xr.Dataset, transform: str) -> np.ndarray:
-    values = recording["data"].values.astype(np.float64)
+def _transform(values: np.ndarray, recording: xr.Dataset, transform: str) -> np.ndarray:
+    values = values.astype(np.float64)
     if transform == "none":
         return values
     if values.min() < 0:
@@ -185,7 +264,8 @@ def _transform(recording: xr.Dataset, transform: str) -> np.ndarray:
             where=name_source(recording),
             fix="take no transform: --transform none, or DCF(transformation='none')",
         )
-    return np.sqrt(values)
+    roots: np.ndarray = np.sqrt(values)
+    return roots
 
 
 def _smooth(values: np.ndarray, recording: xr.Dataset, sigma_s: float) -> np.ndarray:

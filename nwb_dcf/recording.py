@@ -1,6 +1,6 @@
 """The contract between rooms: what a recording is, as an ``xarray.Dataset``.
 
-A *recording* holds one source of one session on one clock:
+A *recording* holds one source of one session, or several joined, on one clock:
 
 ======================= ============== ====================================================
 variable                dims           meaning
@@ -20,6 +20,8 @@ CH (coord)              (CH,)          ids of the channels as stored in the file
 ``segment_stop``
 ``segment_row``         (segment,)     row id in the interval table, -1 where there is none
 ``trial_NAME``          (segment,)     column NAME of that table
+``channel_source``      (CH,)          of joined sources alone: the label of the source that a
+  (coord)                              channel is from; a source's channels are contiguous
 ``segment_origin``      (segment,)     of resampled recordings alone: the segment that was drawn
 ======================= ============== ====================================================
 
@@ -27,6 +29,10 @@ CH (coord)              (CH,)          ids of the channels as stored in the file
 ``file``, ``identifier``, ``path``, ``type``, ``object_id``, ``sha256``), ``bin_width_s`` (float or
 None), ``left_out`` (list of dicts ``{"what", "id", "why"}``, of constant channels with their ``value``),
 ``notes`` (sentences that say which choices were made), ``steps`` (what the preparing room did, in order).
+
+A recording of several sources has ``kind`` ``"joined"``, the dim ``channel`` and ids such as ``"units/7"``, pixels
+``"video/3,5"`` (y, x). Its ``source`` has ``members``: a dict for each, in the order of their channels, with ``label``,
+``kind`` and ``units`` besides. `split_sources` takes it apart.
 """
 
 from __future__ import annotations
@@ -39,6 +45,7 @@ import xarray as xr
 
 from .errors import DataError
 
+CHANNEL_SOURCE = "channel_source"
 CHANNEL_DIMS = ("unit", "roi", "channel", "latent")
 IMAGE_DIMS = ("y", "x")
 
@@ -49,6 +56,7 @@ def make_recording(
     *,
     channel_dim: str = "channel",
     channel: Sequence[Any] | np.ndarray | None = None,
+    channel_source: Sequence[str] | np.ndarray | None = None,
     segment_index: np.ndarray | None = None,
     segment_start: np.ndarray | None = None,
     segment_stop: np.ndarray | None = None,
@@ -73,6 +81,8 @@ def make_recording(
         Name of the second dim, one of `CHANNEL_DIMS`; images have their own.
     channel : sequence, optional
         Ids of the channels; 0, 1, 2, ... by default.
+    channel_source : sequence of str, optional
+        Label of the source of each channel, where several were joined.
     segment_index : array of int, shape (time,), optional
         Segment of each frame; one segment by default.
     segment_start, segment_stop : array of float, shape (segment,), optional
@@ -133,6 +143,8 @@ def make_recording(
             "steps": [],
         },
     )
+    if channel_source is not None:
+        recording = recording.assign_coords({CHANNEL_SOURCE: (dims, np.asarray(channel_source, dtype=np.str_))})
     return validate_recording(recording)
 
 
@@ -227,6 +239,26 @@ def flatten_frames(recording: xr.Dataset) -> np.ndarray:
     """Values with a row for each frame, shape (time, D); the pixels of an image follow row by row."""
     values = recording["data"].values
     return values.reshape(len(values), -1)
+
+
+def split_sources(recording: xr.Dataset) -> list[xr.Dataset]:
+    """Take joined sources apart: a recording of each, whose kind and unit are those of the source.
+
+    Raises
+    ------
+    DataError
+        If the recording does not say what its sources are.
+    """
+    members = recording.attrs.get("source", {}).get("members", [])
+    label = recording[CHANNEL_SOURCE].values
+    if [member.get("label") for member in members] != list(dict.fromkeys(label.tolist())):
+        raise DataError("the sources of the channels are not those of the recording", where=name_source(recording))
+    parts = []
+    for member in members:
+        part = recording.isel({channel_dim(recording): label == member["label"]}).drop_vars(CHANNEL_SOURCE)
+        data = part["data"].assign_attrs(units=member["units"])
+        parts.append(part.assign(data=data).assign_attrs(kind=member["kind"], source=member))
+    return parts
 
 
 def segment_slices(recording: xr.Dataset) -> list[slice]:

@@ -43,6 +43,9 @@ class DCFResult:
     ``spectrum``             (component,)      d, variance of each axis in prepared units squared
     ``bottleneck_r2``        (component,)      R2 rebuilt from the first K numbers, held out
     ``pca_r2``               (component,)      the same for PCA of the training frames
+    ``source_share``         (component,       of joined sources: share of each axis that each ``source``
+                             source)           has, the sum of its squared loadings; ``channel_source``
+                                               (CH,) says which source each channel is from
     ``loadings``             (CH, component)   L, orthonormal columns
     ``mean``                 (CH,)             b, in prepared units
     ``step`` (coord)         (step,)           optimiser steps at which losses were noted

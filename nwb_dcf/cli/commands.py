@@ -86,8 +86,15 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
     metavar="N|auto",
     help="Number of latents; auto: as many as the data support.",
 )
-@click.option("--source", metavar="NAME", help="What to fit: 'units', 'video', or the path or name of a series.")
+@click.option(
+    "--source",
+    multiple=True,
+    callback=_join_names,
+    metavar="NAME",
+    help="What to fit: 'units', 'video', or the path or name of a series; repeat it to join several.",
+)
 @click.option("--bin", "bin_width_s", type=float, default=0.02, show_default=True, help="Width of a bin, seconds.")
+@click.option("--resample", "resample_hz", type=float, metavar="HZ", help="Put a series on a regular clock.")
 @click.option(
     "--trials",
     multiple=True,

@@ -13,6 +13,7 @@ def describe_findings(fit: Mapping[str, Any]) -> list[str]:
     scores = fit["scores"]
     return [
         *label_lines("found", _describe_rebuilding(fit)),
+        *label_lines("sources", _describe_shares(fit.get("source_share") or {})),
         *label_lines("rollouts", _describe_rollouts(scores.get("rollout"))),
         *label_lines("null", _describe_null(scores.get("null"), fit["dim"])),
         *label_lines("agreement", _describe_agreement(scores.get("agreement"))),
@@ -40,6 +41,16 @@ def _describe_rebuilding(fit: Mapping[str, Any]) -> list[str]:
         shown = f"{show('deviance_explained')} of the Poisson deviance of unsmoothed counts"
         lines.append(f"{shown}; PCA {show('pca_deviance_explained')}")
     return lines
+
+
+def _describe_shares(shares: Mapping[str, Sequence[float]]) -> list[str]:
+    """Say of which source each axis is."""
+    return [
+        f"{name} has {', '.join(f'{100 * share:.0f} %' for share in of)} of axes 1 to {len(of)}"
+        if len(of) > 1
+        else f"{name} has {100 * of[0]:.0f} % of the axis"
+        for name, of in shares.items()
+    ]
 
 
 def _describe_rollouts(rollout: Mapping[str, Any] | None) -> list[str]:

@@ -38,7 +38,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
         "kind": dataset.attrs.get("kind"),
         "channels": channels,
         "bins": dataset.sizes.get("time"),
-        "bin_width_s": read.get("bin_width_s") if dataset.attrs.get("kind") == "units" else None,
+        "bin_width_s": read.get("bin_width_s") if _has_bins(dataset, provenance) else None,
         "segments": dataset.sizes.get("segment"),
         "notes": list(provenance.get("notes", [])),
         "left_out": list(provenance.get("left_out", [])),
@@ -47,6 +47,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
         "dimension": provenance.get("dimension"),
         "k_eff": dataset.attrs.get("k_eff"),
         "scores": dict(dataset.attrs.get("scores", {})),
+        "source_share": _list_shares(dataset),
         "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
         "bottleneck_r2": dataset["bottleneck_r2"].values if "bottleneck_r2" in dataset else [],
         "pca_r2": dataset["pca_r2"].values if "pca_r2" in dataset else [],
@@ -193,6 +194,20 @@ def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:
         shown = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else "")
         lines.append(f"{len(ids)} {what}{'s' if len(ids) > 1 else ''} ({shown}): {why}")
     return lines
+
+
+def _has_bins(dataset: Any, provenance: Mapping[str, Any]) -> bool:
+    """Whether the frames are bins of units, alone or joined with other sources."""
+    members = provenance.get("source", {}).get("members", [])
+    return "units" in (dataset.attrs.get("kind"), *(member.get("kind") for member in members))
+
+
+def _list_shares(dataset: Any) -> dict[str, list[float]]:
+    """Share that each source has of the axes that are latents; nothing where one source was fitted."""
+    if "source_share" not in dataset:
+        return {}
+    shares = dataset["source_share"].values[: dataset.sizes["latent"]]
+    return {str(name): shares[:, i].tolist() for i, name in enumerate(dataset["source"].values)}
 
 
 def _to_plain(value: Any) -> Any:

@@ -28,11 +28,15 @@ class ReadConfig:
 
     Parameters
     ----------
-    source : str, optional
+    source : str or tuple of str, optional
         ``"units"``, the path of an object, or a name that is unique in the file. By default the first kind that the
-        file has; the recording's notes say why.
+        file has; the recording's notes say why. Several are joined on one clock: the bins of units, else the samples
+        of the slowest.
     bin_width_s : float
         Width of spike count bins in seconds; a series keeps its own samples.
+    resample_hz : float, optional
+        Frames a second, for a series that is not to keep its own samples (`nwb_dcf.read.resample`); of several, the
+        clock on which they are joined. Units have bins instead.
     trials : str or tuple of str
         ``"auto"``: the table ``trials`` if its intervals are usable, else the continuous stretches.
         ``"none"``: the continuous stretches. Else the name or path of a table of intervals, or of several that are
@@ -93,8 +97,9 @@ class ReadConfig:
         Power in bands is averaged so many times a second.
     """
 
-    source: str | None = None
+    source: str | tuple[str, ...] | None = None
     bin_width_s: float = 0.02
+    resample_hz: float | None = None
     trials: str | tuple[str, ...] = "auto"
     tags: str | tuple[str, ...] | None = None
     align: str | None = None
@@ -140,6 +145,13 @@ class ReadConfig:
             "the window or the quantile of dF/F is given, yet dF/F is not asked for",
             "add --dff",
         )
+        if self.resample_hz is not None:
+            require_number("rate to resample to", self.resample_hz, low=0, open_low=True)
+        if isinstance(self.source, list | tuple):
+            names = tuple(self.source)
+            require(bool(names) and all(isinstance(name, str) for name in names), f"source is {names}", "give names")
+            require(len(set(names)) == len(names), f"sources are {', '.join(names)}", "name each once")
+            object.__setattr__(self, "source", names if len(names) > 1 else names[0])
         if self.window is not None:
             require(
                 len(self.window) == 2 and all(map(math.isfinite, self.window)) and self.window[0] < self.window[1],

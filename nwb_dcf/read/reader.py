@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from ..errors import ParameterError
 from ..progress import Listener
 from .band_power import read_band_power
 from .choice import choose_source
+from .join import join_sources, refuse_resampled_units
 from .pose import read_pose
+from .resample import resample_recording
 from .session import Session, open_session
 from .sources import FRAME_KINDS, ROI_KINDS, Source, describe_sources
 from .spikes import read_units
@@ -36,7 +40,7 @@ SETTINGS_OF = {
 
 
 def read_recording(
-    path: str | Path, source: str | None = None, *, progress: Listener | None = None, **settings: Any
+    path: str | Path, source: str | Sequence[str] | None = None, *, progress: Listener | None = None, **settings: Any
 ) -> xr.Dataset:
     """Read a recording from an NWB file.
 
@@ -44,9 +48,10 @@ def read_recording(
     ----------
     path : str or Path
         An NWB 2 file in HDF5, a Zarr folder, or an address (``https://``, ``s3://``, ``dandi://``). It is not changed.
-    source : str, optional
+    source : str or sequence of str, optional
         What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
-        is unique in the file. By default the first of units, dF/F, fluorescence and other ROI responses.
+        is unique in the file; several are joined (`nwb_dcf.read.join`). By default the first of units, dF/F,
+        fluorescence, other ROI responses and families of one-column series.
     progress : callable, optional
         Called with a `nwb_dcf.progress.Progress` while long sources are read.
     **settings
@@ -77,9 +82,29 @@ def read_recording(
     config = ReadConfig.make(source=source, **settings)
     with open_session(path) as session:
         sources = describe_sources(session, config.video_dir)
+        if isinstance(config.source, tuple):
+            several = [choose_source(session, sources, name) for name in config.source]
+            check_settings(config, several)
+            return join_sources(session, several, config, partial(_read_part, progress=progress))
         chosen = choose_source(session, sources, config.source)
+        if config.resample_hz is not None:
+            refuse_resampled_units(chosen, session)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
-        return read_source(session, chosen, config, notes, progress)
+        recording = read_source(session, chosen, config, notes, progress)
+        if config.resample_hz is None:
+            return recording
+        return resample_recording(recording, config.resample_hz, config.min_length_s)
+
+
+def _read_part(
+    session: Session, source: Source, config: ReadConfig, notes: list[str], *, progress: Listener | None
+) -> xr.Dataset:
+    """Read a source that is to be joined, with those of the settings that its kind has a use for."""
+    default = ReadConfig()
+    foreign = [name for name, (known, _) in SETTINGS_OF.items() if source.kind not in known]
+    foreign += ["dff_window_s", "dff_quantile"] if "dff" in foreign else []
+    own = dataclasses.replace(config, **{name: getattr(default, name) for name in foreign})
+    return read_source(session, source, own, notes, progress)
 
 
 def read_source(

@@ -44,6 +44,8 @@ def choose_segments(session: Session, config: ReadConfig, recorded: Stretches, s
     DataError
         If a named table has no usable interval, intervals overlap, or all are marked as invalid or too short.
     """
+    if session.within is not None:
+        return session.within
     segments = _choose(session, config, recorded, step_s)
     return drop_short(exclude_invalid(session, segments, step_s), config.min_length_s, session.where(""))
 

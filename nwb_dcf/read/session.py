@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hdmf.backends.warnings import BrokenLinkWarning
 from pynwb import NWBFile, TimeSeries
@@ -21,6 +21,9 @@ from .hdf5 import Opened, name_target, open_hdf5
 from .location import Location, locate
 from .remote import open_remote
 from .zarr_folder import open_zarr
+
+if TYPE_CHECKING:
+    from .stretches import Segments
 
 OWN_MODULE = "/processing/dcf"  # fits live here: results, never sources
 
@@ -37,6 +40,8 @@ class Session:
         Its contents; arrays stay where they are until they are sliced.
     nwb_version : str
         Version of the NWB schema that the file was written with.
+    within : Segments or None
+        Segments that have been chosen already, by the source whose clock others are to join.
     """
 
     path: Location
@@ -44,6 +49,7 @@ class Session:
     nwb_version: str
     _io: Any = field(repr=False)
     _lost: Mapping[str, str] = field(default_factory=dict, repr=False)
+    within: Segments | None = field(default=None, repr=False)
 
     @property
     def folder(self) -> Path | None:

@@ -31,6 +31,7 @@ import numpy as np
 import xarray as xr
 
 from ..errors import StoreError
+from ..recording import CHANNEL_SOURCE
 from ..result import DCFResult
 from .parts import PARTS, join_weights, split_weights
 
@@ -137,8 +138,8 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
             arrays["channels"] = values
         elif name in frame_dims:
             continue  # rows and columns of images are in the summary
-        elif name == "source":
-            continue  # labels of the table of sources
+        elif name in ("source", CHANNEL_SOURCE):
+            continue  # labels of the table of sources, and how many channels each has, are in the summary
         else:
             raise StoreError(f"variable {name!r} with dims {dims} has no place in a stored fit", fix="drop it first")
     arrays.setdefault("channels", np.arange(len(arrays["mean"])))
@@ -154,6 +155,7 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
         **({"pixels": {dim: dataset[dim].values for dim in frame_dims}} if len(frame_dims) > 1 else {}),
         "latent": _labels(dataset, "latent"),
         "source": _labels(dataset, "source"),
+        **({"source_channels": _count_channels(dataset)} if CHANNEL_SOURCE in dataset.coords else {}),
         "units": {str(n): str(v.attrs["units"]) for n, v in dataset.variables.items() if "units" in v.attrs},
     }
     return Payload(
@@ -186,6 +188,7 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     shape = [len(ids) for ids in frame_ids.values()]
     labels = {dim: summary.pop(dim, None) for dim in ("latent", "source")}
     units: dict[str, str] = summary.pop("units", {})
+    source_channels = summary.pop("source_channels", None)
     original = {stored: name for name, stored in RENAMED.items()}
     dims_of = {table: dim for dim, table in TABLES.items()}
     variables: dict[str, Any] = {}
@@ -207,6 +210,8 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
         **{dim: variables.pop(dim) for dim in ("component", "step", *_GRID) if dim in variables},
         **{dim: (dim, np.asarray(ids)) for dim, ids in labels.items() if ids is not None},
     }
+    if source_channels:
+        coords[CHANNEL_SOURCE] = (channel_dim, np.repeat(np.asarray(labels["source"], np.str_), source_channels))
     variables["loadings"] = ((*frame_ids, "component"), arrays["loadings"].reshape(*shape, -1))
     variables["mean"] = (tuple(frame_ids), arrays["mean"].reshape(shape))
     dataset = xr.Dataset(variables, coords=coords, attrs=summary)
@@ -259,6 +264,12 @@ def _describe_clock(time: np.ndarray) -> dict[str, np.ndarray]:
 def _count_frames(index: np.ndarray, n_segments: int) -> tuple[np.ndarray, np.ndarray]:
     edges = np.searchsorted(index, np.arange(n_segments + 1))
     return edges[:-1], np.diff(edges)
+
+
+def _count_channels(dataset: xr.Dataset) -> list[int]:
+    """Channels of each source, which stand together."""
+    label = dataset[CHANNEL_SOURCE].values
+    return [int((label == name).sum()) for name in dataset["source"].values]
 
 
 def _labels(dataset: xr.Dataset, dim: str) -> list[Any] | None:

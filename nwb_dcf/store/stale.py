@@ -39,7 +39,7 @@ class SourceCheck:
             What has changed, or why it cannot be known, in words; None where nothing has.
         """
         source = provenance.get("source") or {}
-        members = source.get("members") or ([source] if source.get("path") else [])
+        members = _list_members(source)
         if not members:
             return None, "the fit names no source"
         if str(source.get("identifier") or self._identifier) != self._identifier:
@@ -59,6 +59,13 @@ class SourceCheck:
         if found is None:
             return None, f"{path} cannot be read"
         return (False, None) if found == known else (True, f"{path} has changed since it was fitted")
+
+
+def _list_members(source: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objects of a source: itself, or those of its members, which may be families in turn."""
+    if source.get("members"):
+        return [one for member in source["members"] for one in _list_members(member)]
+    return [source] if source.get("path") else []
 
 
 def hash_stored(group: Any) -> str | None:
