@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
+from pynwb import NWBFile, TimeSeries
 
 from tests.nwb_files import make_series_session, make_spike_session, simulate_series
 
@@ -79,3 +80,13 @@ def mounted_tmpfs(folder: Path, size_bytes: int) -> Iterator[bool]:
 
 
 Build = Callable[[Path], Path]
+
+
+def add_late_series(path: Path) -> Path:
+    """Write a session of units with a series that begins long after the last spike."""
+
+    def change(nwbfile: NWBFile) -> None:
+        late = TimeSeries(name="late", data=simulate_series(), rate=20.0, starting_time=1000.0, unit="a.u.")
+        nwbfile.add_acquisition(late)
+
+    return make_spike_session(path, change=change)

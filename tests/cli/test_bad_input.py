@@ -22,6 +22,7 @@ from tests.nwb_files import make_faulty_session, make_spike_session
 
 from .conftest import Run, SmallFit
 from .odd_files import (
+    add_late_series,
     break_stop_times,
     held_open_for_writing,
     make_infinite,
@@ -89,6 +90,15 @@ MORE = {
     "nan as least length": (make_spike_session, "--min-length nan", "least length|nan"),
     "auto beside a table": (make_spike_session, "--trials auto --trials trials", "auto|alone"),
     "windows that overlap": (make_spike_session, "--align go_time --window -1 1", "/intervals/trials|--overlap first"),
+    "sources that do not overlap": (
+        add_late_series,
+        "--source units --source late",
+        "s.nwb|/units|/acquisition/late goes from 1000 to 1030 s|compare their clocks",
+    ),
+    "a source that is there twice": (make_spike_session, "--source units --source /units", "/units|twice"),
+    "an unknown source beside units": (make_spike_session, "--source units --source hand", "hand|s.nwb"),
+    "units that are to be resampled": (make_spike_session, "--resample 10", "/units|--bin"),
+    "resampling to 0": (fault("NaN data"), "--source signal --resample 0", "resample|0|above 0"),
     "bin below 0": (make_spike_session, "--bin -0.02", "bin|-0.02"),
     "a bin longer than the recording": (make_spike_session, "--bin 1000", "bin"),
     "nan to smooth": (make_spike_session, "--smooth nan", "smooth|nan"),

@@ -126,6 +126,14 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
     }
 
 
+def test_options_that_are_repeated_come_as_one(calls: list[Any]) -> None:
+    line = "fit s.nwb --source units --source video --trials a --trials b --tags run --resample 20"
+    assert main(line.split()) == 0
+    options = calls[0][1]
+    assert (options["source"], options["trials"], options["tags"]) == (("units", "video"), ("a", "b"), "run")
+    assert options["resample_hz"] == 20.0
+
+
 def test_dry_run_plans_and_does_not_fit(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "s.nwb", "--dry-run", "--smooth", "auto"]) == 0
     assert calls[0][1]["smooth"] == "auto"
