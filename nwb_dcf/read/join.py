@@ -29,7 +29,7 @@ from ..errors import DataError, ParameterError
 from ..recording import flatten_frames, frame_dims, make_recording, median_step_s
 from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording
 from .session import Session
-from .sources import Source
+from .sources import FRAME_KINDS, Source
 from .stretches import Segments
 
 Reader = Callable[[Session, Source, ReadConfig, list[str]], xr.Dataset]
@@ -84,9 +84,9 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         return read(session, source, dataclasses.replace(config, source=source.path, resample_hz=None), [])
 
     for source in sources:  # those whose step is not known before they are read
-        if not units and math.isnan(_find_step(source)):
+        if not units and math.isnan(_find_step(source, config)):
             parts[source.path] = read_part(source, session)
-    step_s = {s.path: median_step_s(parts[s.path]) if s.path in parts else _find_step(s) for s in sources}
+    step_s = {s.path: median_step_s(parts[s.path]) if s.path in parts else _find_step(s, config) for s in sources}
     leader = units[0] if units else max(sources, key=lambda source: step_s[source.path])
     clock = parts[leader.path] if leader.path in parts else read_part(leader, session)
     if config.resample_hz is not None:
@@ -142,12 +142,14 @@ def refuse_resampled_units(source: Source, session: Session) -> None:
         )
 
 
-def _find_step(source: Source) -> float:
+def _find_step(source: Source, config: ReadConfig) -> float:
+    """Seconds between the frames that a source is read at, as far as can be said without reading it; else NaN."""
     if source.kind == "units":
         return 0.0
-    if source.rate_hz:
-        return 1 / source.rate_hz
-    return math.nan if source.median_step_s is None else source.median_step_s
+    if source.kind == "lfp" and config.bands != "none":
+        return 1 / config.power_rate_hz
+    step_s = 1 / source.rate_hz if source.rate_hz else source.median_step_s
+    return math.nan if step_s is None else step_s * (config.every if source.kind in FRAME_KINDS else 1)
 
 
 def _describe_clock(clock: xr.Dataset, config: ReadConfig) -> str:
