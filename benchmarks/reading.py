@@ -1,0 +1,135 @@
+"""How fast and how lean sources are read (``python benchmarks/reading.py [--only video] [--write]``).
+
+Each line sets reading beside the least that any reader has to do, in one run, by turns, so that a busy machine slows both; the
+best of several rounds counts. Every section is a function that returns rows of the same columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import av
+from pynwb import NWBHDF5IO, NWBFile
+from pynwb.image import ImageSeries
+from results import Table, write_section
+
+from nwb_dcf import read_recording
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROUNDS = 5
+Row = dict[str, object]
+
+MEASURE_MEMORY = """
+import resource, sys
+from nwb_dcf import read_recording
+import av, nwb_dcf.read.reader
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak()
+recording = read_recording(sys.argv[1], size=int(sys.argv[2]))
+print(before, peak(), recording["data"].nbytes / 2**20)
+"""
+
+
+def measure_video(data: Path) -> list[Row]:
+    """Frames of 640 x 480 at 64 x 64 beside decoding by PyAV alone; memory of a video of 23,300 frames."""
+    video = data / "m3v1mp4.mp4"
+    with tempfile.TemporaryDirectory() as folder:
+        short, long = write_session(Path(folder), video, 1), write_session(Path(folder), video, 10)
+        ours, alone = time_by_turns(lambda: read_recording(short, size=64), lambda: decode_alone(video))
+        rows = [
+            describe_ratio("video of 2,330 frames, 640 x 480, at 64 x 64: seconds", ours[0], alone[0], least=0.6),
+            describe_ratio("the same, CPU seconds of the process", ours[1], alone[1], least=0.6),
+        ]
+        for name, session, size in (("2,330 frames at 128 x 128", short, 128), ("23,300 frames at 64 x 64", long, 64)):
+            done = subprocess.run(
+                [sys.executable, "-c", MEASURE_MEMORY, str(session), str(size)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            before, peak, output = map(float, done.stdout.split())
+            rows.append(
+                {
+                    "what": f"video, {name}: MB above what the imports take",
+                    "reading": peak - before,
+                    "least": output,
+                    "ratio": (peak - before) / output,
+                    "bound": "at most 3",
+                }
+            )
+    return rows
+
+
+SECTIONS: dict[str, Callable[[Path], list[Row]]] = {"video": measure_video}
+
+
+def write_session(folder: Path, video: Path, copies: int) -> Path:
+    """Write an NWB file whose video is `video`, `copies` times over."""
+    with av.open(str(video)) as container:
+        n_frames = container.streams.video[0].frames
+    nwbfile = NWBFile("benchmark", f"{copies}", datetime(2026, 1, 1, tzinfo=UTC))
+    nwbfile.add_acquisition(
+        ImageSeries(
+            name="camera",
+            external_file=[str(video)] * copies,
+            starting_frame=[n_frames * i for i in range(copies)],
+            format="external",
+            rate=30.0,
+            num_samples=n_frames * copies,
+            unit="n.a.",
+        )
+    )
+    path = folder / f"{copies}.nwb"
+    with NWBHDF5IO(str(path), "w") as io:
+        io.write(nwbfile)
+    return path
+
+
+def decode_alone(video: Path) -> None:
+    """Decode every frame, in threads, and do nothing with it."""
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for _ in container.decode(stream):
+            pass
+
+
+def time_by_turns(*functions: Callable[[], object]) -> list[tuple[float, float]]:
+    """Least wall and CPU seconds of each function over `ROUNDS` rounds in which all take their turn."""
+    best = [(float("inf"), float("inf"))] * len(functions)
+    for _ in range(ROUNDS):
+        for i, function in enumerate(functions):
+            wall, cpu = time.perf_counter(), time.process_time()
+            function()
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            best[i] = min(best[i][0], wall), min(best[i][1], cpu)
+    return best
+
+
+def describe_ratio(what: str, reading: float, alone: float, *, least: float) -> Row:
+    """Return a row of how much of the speed of the least work is reached."""
+    return {"what": what, "reading": reading, "least": alone, "ratio": alone / reading, "bound": f"at least {least:g}"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the real recordings")
+    parser.add_argument("--only", choices=list(SECTIONS), action="append", help="section to run; all by default")
+    parser.add_argument("--write", action="store_true", help="keep the table in RESULTS.md")
+    arguments = parser.parse_args()
+    rows = [row for name in arguments.only or SECTIONS for row in SECTIONS[name](arguments.data)]
+    table = Table("Reading", rows)
+    print(table.to_markdown())
+    if arguments.write:
+        write_section(table, keep_lines=True)
+
+
+if __name__ == "__main__":
+    main()
