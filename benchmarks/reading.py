@@ -1,7 +1,7 @@
 """How fast and how lean sources are read (``python benchmarks/reading.py [--only video] [--write]``).
 
-Each line sets reading beside the least that any reader has to do, in one run, by turns, so that a busy machine slows both; the
-best of several rounds counts. Every section is a function that returns rows of the same columns.
+Each line sets reading beside the least that any reader has to do, in one run, by turns, so that a busy machine slows
+both; the best of several rounds counts. Every section is a function that returns rows of the same columns.
 """
 
 from __future__ import annotations
@@ -26,14 +26,19 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ROUNDS = 5
 Row = dict[str, object]
 
+# The most memory that a process has held counts from its parent's on, unless it is reset (Linux).
 MEASURE_MEMORY = """
-import resource, sys
+import sys
+from pathlib import Path
+import av
 from nwb_dcf import read_recording
-import av, nwb_dcf.read.reader
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before = peak()
+import nwb_dcf.read.reader
+Path("/proc/self/clear_refs").write_text("5")
+def read_peak():
+    return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+before = read_peak()
 recording = read_recording(sys.argv[1], size=int(sys.argv[2]))
-print(before, peak(), recording["data"].nbytes / 2**20)
+print(before, read_peak(), recording["data"].nbytes / 2**20)
 """
 
 

@@ -171,7 +171,7 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
         raise DataError(f"no data: shape {values.shape} (time, {', '.join(dims)})", where=where)
     if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
         raise DataError(f"data are of type {values.dtype}, not real numbers", where=where)
-    if not np.isfinite(values).all():
+    if values.dtype.kind == "f" and not np.isfinite(values).all():  # whole numbers are finite
         frame, *place = (int(i[0]) for i in np.nonzero(~np.isfinite(values)))
         first = ", ".join(f"{dim} {recording[dim].values[i]}" for dim, i in zip(dims, place, strict=True))
         raise DataError(
