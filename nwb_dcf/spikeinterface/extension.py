@@ -14,7 +14,7 @@ from ..config.checks import require, require_choice, require_flag, require_numbe
 from ..errors import DCFError, NotFittedError, ParameterError
 from ..result import DCFResult
 from .fit import fit_latents, make_params_config, unpack_result
-from .recordings import PERIODS, from_analyzer
+from .recordings import PERIODS, from_analyzer, hash_periods
 from .safe_extension import SafeExtension
 
 Curation = Literal["refit", "drop"]
@@ -157,6 +157,7 @@ class DCFLatents(SafeExtension):
             `nwb_dcf.DCFResult`, which `nwb_dcf.DCF.from_result` and `nwb_dcf.write_result` take.
         """
         require_choice("outputs", outputs, ("numpy", "xarray", "result"))
+        self._warn_if_stale()
         if outputs == "numpy":
             return self._split_segments("latents")
         result = unpack_result(self.data)
@@ -165,6 +166,22 @@ class DCFLatents(SafeExtension):
     def get_times(self) -> np.ndarray | list[np.ndarray]:
         """Time of each latent on the recording's clock in seconds: an array, or a list of one for each segment."""
         return self._split_segments("time")
+
+    def _warn_if_stale(self) -> None:
+        """Warn where valid periods were computed, or changed, after the latents: SpikeInterface does not tell."""
+        analyzer = self._sorting_analyzer()
+        if analyzer is None or not self.params[PERIODS]:
+            return
+        extension = analyzer.get_extension(PERIODS)
+        if extension is None:
+            return
+        now = hash_periods(np.asarray(extension.data[PERIODS]), analyzer.sorting, analyzer.unit_ids)
+        if now != self.data["provenance"]["source"][PERIODS]:
+            warnings.warn(
+                'valid_unit_periods are newer than the latents: compute("dcf_latents") again',
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _split_segments(self, name: str) -> np.ndarray | list[np.ndarray]:
         values = np.asarray(self.data[name])

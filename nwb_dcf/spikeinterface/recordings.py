@@ -202,9 +202,21 @@ class _Source:
             "sampling_frequency_hz": float(self.sorting.sampling_frequency),
             "segments": [clock.to_dict() for clock in self.clocks],
             "extent": extent,
-            PERIODS: self.periods is not None,
+            PERIODS: None if self.periods is None else hash_periods(self.periods, self.sorting, self.unit_ids),
             "spikeinterface": spikeinterface.__version__,
         }
+
+
+def hash_periods(periods: np.ndarray, sorting: Any, unit_ids: np.ndarray) -> str:
+    """SHA-256 of the valid periods of `unit_ids`, in whatever order they stand, so that a later change shows."""
+    place = np.full(sorting.get_num_units(), -1)
+    place[sorting.ids_to_indices(unit_ids)] = np.arange(len(unit_ids))
+    unit = place[periods["unit_index"]]
+    rows = np.column_stack(
+        [unit, *(periods[name] for name in ("segment_index", "start_sample_index", "end_sample_index"))]
+    )
+    rows = np.unique(rows[unit >= 0].astype(np.int64), axis=0)
+    return hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
 
 
 def _bin_source(source: _Source, bin_width_s: float, extent: Extent) -> xr.Dataset:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import spikeinterface.core as si
+from spikeinterface.core.base import unit_period_dtype
 from spikeinterface.core.sparsity import ChannelSparsity
 
 import nwb_dcf
@@ -92,6 +95,27 @@ def test_splitting_an_aggregated_analyzer_fits_each_part():
     split = analyzer.split_by()
     for key, sorting in parts.items():
         np.testing.assert_allclose(latents_of(split[key]), compute_fresh(sorting, recordings[key]), atol=1e-6)
+
+
+def test_valid_periods_are_followed_through_curation(analyzer, recording):
+    periods = [(s, 0, n - 10_000 * (u == 3), u) for s, n in ((0, 120_000), (1, 80_000)) for u in range(8)]
+    analyzer.compute(
+        "valid_unit_periods",
+        method="user_defined",
+        user_defined_periods=np.array(periods, dtype=unit_period_dtype),
+        minimum_valid_period_duration=1,
+    )
+    analyzer.compute("dcf_latents", **QUICK)
+    assert len(latents_of(analyzer)) == 900  # unit 3 is not valid in the last second of each segment
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(latents_of(analyzer.remove_units(["u3"]))) == 1000
+        assert len(latents_of(analyzer.select_units(["u7", "u3", "u1", "u0"]))) == 900
+        merged = analyzer.merge_units([["u3", "u4"]])  # valid where either is, as SpikeInterface has it
+        assert len(latents_of(merged)) == 1000
+        fresh = merged.copy()
+        fresh.compute("dcf_latents", **QUICK)
+        np.testing.assert_array_equal(latents_of(fresh), latents_of(merged))
 
 
 def test_where_no_fit_is_possible_the_latents_are_dropped_and_curation_goes_on(computed, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,33 @@ def test_computed_among_others_after_the_periods_it_depends_on(analyzer):
     )
     latents = analyzer.get_extension("dcf_latents").get_data()
     assert [len(z) for z in latents] == [600, 300]
+
+
+def test_periods_that_are_newer_than_the_latents_are_said(sorting, recording, tmp_path):
+    analyzer = make_analyzer(sorting, recording)
+    extension = analyzer.compute("dcf_latents", **QUICK)
+
+    def compute_periods(end):
+        periods = [(s, 0, n, u) for s, n in ((0, 120_000), (1, end)) for u in range(8)]
+        analyzer.compute(
+            "valid_unit_periods",
+            method="user_defined",
+            user_defined_periods=np.array(periods, dtype=unit_period_dtype),
+            minimum_valid_period_duration=1,
+        )
+
+    compute_periods(60_000)
+    with pytest.warns(UserWarning, match="valid_unit_periods are newer than the latents"):
+        extension.get_data()
+    extension = analyzer.compute("dcf_latents", **QUICK)
+    analyzer.save_as(format="binary_folder", folder=tmp_path / "a")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        extension.get_data()
+        si.load_sorting_analyzer(tmp_path / "a").get_extension("dcf_latents").get_times()
+    compute_periods(50_000)
+    with pytest.warns(UserWarning, match="newer"):
+        extension.get_data()
 
 
 def test_verbose_and_bars_in_their_manner(analyzer, capsys):
