@@ -24,7 +24,9 @@ def test_a_section_takes_its_own_place(page: Path) -> None:
     write_section(Table("first", [{"set": "a", "r2": 0.75}]))
     assert titles(page) == ["## first", "## second"]
     text = page.read_text()
-    assert "| a | 0.75 |" in text and "| a | 0.25 |" in text and "| a | 0.5 |" not in text
+    assert "| a | 0.75 |" in text
+    assert "| a | 0.25 |" in text
+    assert "| a | 0.5 |" not in text
 
 
 def test_lines_of_other_sets_stay_where_asked(page: Path) -> None:
