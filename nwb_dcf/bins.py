@@ -139,16 +139,35 @@ def count_spikes(times: list[np.ndarray], bins: Bins) -> np.ndarray:
     """
     n_frames = int(bins.n_bins.sum())
     first = np.cumsum(bins.n_bins) - bins.n_bins
-    counts = np.empty((len(times), n_frames), dtype=np.float32)
+    counts = np.zeros((len(times), n_frames), dtype=np.float32)
     for row, spikes in enumerate(times):
         tolerance = _tolerance(spikes, bins.width_s)
         edges = np.searchsorted(spikes, bins.start - tolerance * bins.width_s)
         spikes = spikes[edges[0] :]
+        if len(edges) == 1:  # a session in one piece, where nothing has to be looked up
+            number = _number_bins(spikes, bins.start[0], bins.width_s, tolerance)
+            _count_runs(number[: np.searchsorted(number, n_frames)], counts[row])
+            continue
         block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges - edges[0], len(spikes))))
-        number = ((spikes - bins.start[block]) / bins.width_s + tolerance).astype(np.int64)
+        number = _number_bins(spikes, bins.start[block], bins.width_s, tolerance)
         inside = number < bins.n_bins[block]
-        counts[row] = np.bincount(first[block[inside]] + number[inside], minlength=n_frames)
+        _count_runs(first[block[inside]] + number[inside], counts[row])
     return counts.T
+
+
+def _count_runs(number: np.ndarray, counts: np.ndarray) -> None:
+    """Set `counts`, all 0, to how often each number occurs; those are in order, and empty bins cost nothing."""
+    start = np.flatnonzero(np.diff(number, prepend=-1))
+    counts[number[start]] = np.diff(start, append=len(number))
+
+
+def _number_bins(spikes: np.ndarray, start: np.ndarray, width_s: float, tolerance: float) -> np.ndarray:
+    """Bin of each spike from `start` on, in place as far as can be: there may be tens of millions."""
+    place = spikes - start
+    place /= width_s
+    place += tolerance
+    number: np.ndarray = place.astype(np.int64)
+    return number
 
 
 def observed_share(observed: list[np.ndarray], bins: Bins) -> np.ndarray:
@@ -225,6 +244,6 @@ def join_intervals(intervals: np.ndarray) -> np.ndarray:
 
 
 def _tolerance(times: np.ndarray, width_s: float) -> float:
-    """Rounding of `times` as a share of a bin: a millionth, or what float64 leaves of late clocks."""
-    latest = float(np.abs(times).max()) if len(times) else 0.0
+    """Rounding of ordered `times` as a share of a bin: a millionth, or what float64 leaves of late clocks."""
+    latest = max(abs(float(times[0])), abs(float(times[-1]))) if len(times) else 0.0
     return 1e-6 + 4 * float(np.spacing(latest)) / width_s

@@ -98,7 +98,9 @@ def _add_array(digest: Any, data: Any) -> None:
         digest.update(_to_bytes(np.asarray(array[int(start) : int(start) + rows], dtype=dtype)))
 
 
-def _to_bytes(values: np.ndarray) -> bytes:
+def _to_bytes(values: np.ndarray) -> bytes | memoryview:
+    if values.dtype.kind in "biuf":
+        return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
     if values.dtype.kind != "O":
         return np.ascontiguousarray(values).tobytes()
     return "\0".join(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.flat).encode()

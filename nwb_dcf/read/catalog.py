@@ -91,7 +91,7 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
         If the file cannot be read as NWB 2.
     """
     with open_session(path) as session:
-        sources = describe_sources(session, video_dir)
+        sources = describe_sources(session, video_dir, spans=True)
         chosen: Source | None = None
         try:
             chosen = choose_source(session, sources, None)

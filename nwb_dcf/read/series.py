@@ -9,14 +9,14 @@ import numpy as np
 from ..errors import DataError
 from .runs import MIN_SAMPLES
 
-KINDS_OF_DATA = {"c": "complex numbers", "O": "text", "S": "text", "U": "text", "V": "compound values"}
+KINDS_OF_DATA = {"c": "complex numbers", "O": "text or references", "S": "text", "U": "text", "V": "compound values"}
 
 
 def check_data(series: Any) -> str:
     """Say why the data of a TimeSeries cannot be fitted, or return an empty string if they can."""
     data = series.data
     shape = tuple(getattr(data, "shape", None) or np.shape(data))
-    dtype = np.dtype(getattr(data, "dtype", None) or np.asarray(data[:1]).dtype)
+    dtype = find_dtype(data)
     if dtype.kind not in "biuf":
         return f"data are {KINDS_OF_DATA.get(dtype.kind, f'of type {dtype}')}, not real numbers"
     if len(shape) not in (1, 2):
@@ -24,6 +24,15 @@ def check_data(series: Any) -> str:
     if shape[0] < MIN_SAMPLES or 0 in shape:
         return f"data have shape {shape}: too few samples"
     return _check_rois(series, shape)
+
+
+def find_dtype(data: Any) -> np.dtype[Any]:
+    """Type of stored values; hdmf describes compound ones in words of its own."""
+    dtype = getattr(data, "dtype", None)
+    try:
+        return np.dtype(dtype or np.asarray(data[:1]).dtype)
+    except TypeError:
+        return np.dtype("V")
 
 
 def count_channels(series: Any) -> int:

@@ -88,12 +88,15 @@ class Source:
         return {"family": "series", "stimulus": "video"}.get(self.kind, self.kind)
 
 
-def describe_sources(session: Session, video_dir: str | None = None) -> list[Source]:
-    """Describe every units table and TimeSeries in the file, by rank, then path; videos may lie in `video_dir`."""
+def describe_sources(session: Session, video_dir: str | None = None, *, spans: bool = False) -> list[Source]:
+    """Describe every units table and TimeSeries in the file, by rank, then path; videos may lie in `video_dir`.
+
+    The span of units is described only where `spans` are asked for: it takes every spike time.
+    """
     sources = []
     for path, obj in session.find_objects(Units, TimeSeries, NWBContainer):
         if isinstance(obj, Units):
-            sources.append(_describe_units(path, obj))
+            sources.append(_describe_units(path, obj, spans))
         elif isinstance(obj, ImageSeries):
             sources.append(_describe_frames(session, path, obj, video_dir))
         elif isinstance(obj, TimeSeries):
@@ -114,12 +117,15 @@ def rank(source: Source) -> int:
     return order.index(source.kind)
 
 
-def _describe_units(path: str, units: Units) -> Source:
+def _describe_units(path: str, units: Units, spans: bool) -> Source:
     shape = (len(units.id),)
     if "spike_times" not in units.colnames:
         return Source("units", path, units.neurodata_type, shape, "s", problem="it has no spike times")
     column = units["spike_times"]
-    times = np.asarray(getattr(column, "target", column).data[:], dtype=np.float64)
+    data = getattr(column, "target", column).data
+    if not spans and len(data):
+        return Source("units", path, units.neurodata_type, shape, "s", why="spikes are binned")
+    times = np.asarray(data[:], dtype=np.float64)
     times = times[np.isfinite(times)]
     if len(times) == 0:
         return Source("units", path, units.neurodata_type, shape, "s", problem="it has no spikes")

@@ -65,7 +65,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     trains = trains.take(varies)
     row = segments.row[bins.segment]
     return make_recording(
-        counts.values[:, varies],
+        counts.values if varies.all() else counts.values[:, varies],
         bins.centre,
         channel_dim="unit",
         channel=trains.unit_id,
