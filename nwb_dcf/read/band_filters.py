@@ -24,7 +24,7 @@ OVERSAMPLING = 4
 """Signals are down-sampled to no less than so many times the highest frequency."""
 
 ReadBlock = Callable[[int, int], np.ndarray]
-"""Samples a to b of the input, float64 (b - a, channel)."""
+"""Samples a to b of the input, float64 (channel, b - a)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class BandFilters:
         for stage in reversed(self.stages):
             a, b = ranges[-1]
             ranges.append((a * stage.factor - stage.half, (b - 1) * stage.factor + stage.half + 1))
-        values = np.ascontiguousarray(read(*ranges.pop()).T)
+        values = read(*ranges.pop())
         for stage, (a, b) in zip(self.stages, reversed(ranges), strict=True):
             delay = 2 * stage.half // stage.factor
             values = upfirdn(stage.taps, values, down=stage.factor, axis=-1)[:, delay : delay + b - a]

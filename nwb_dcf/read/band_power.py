@@ -212,11 +212,12 @@ def measure_bins(series: Any, bins: PowerBins, filters: BandFilters, first: int,
     shift, missing = bins.sampled.first, []
 
     def read(a: int, b: int) -> np.ndarray:
-        values = np.asarray(series.data[shift + a : shift + b], np.float64).reshape(b - a, n_channels)
-        nan = ~np.isfinite(values)
-        if nan.any():
-            missing.append((a, nan))
-            values = np.where(nan, 0, values)
+        stored = np.asarray(series.data[shift + a : shift + b]).reshape(b - a, n_channels)
+        # Turned before it is widened: most voltages are stored in two bytes.
+        values = np.ascontiguousarray(stored.T).astype(np.float64)
+        if stored.dtype.kind == "f" and not np.isfinite(values).all():
+            missing.append((a, ~np.isfinite(stored)))
+            values[~np.isfinite(values)] = 0
         return values
 
     edge = bins.edge[first : stop + 1]
