@@ -109,12 +109,13 @@ def fit_recording(
     device = choose_device(config.train.device)
     preparation = fit_preparation(recording, config.prepare)
     notes: list[str] = []
-    gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * median_step_s(recording)
+    step_s = median_step_s(recording)
+    gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * step_s
     split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
     found: Trained | None = None
-    training = _Training(config, device, progress, keep_partial)
+    training = _Training(config, device, step_s, progress, keep_partial)
     if config.train.early_stopping and split is not None:
-        held_out = tabulate_frames(preparation.apply(split.held_out), config, device)
+        held_out = tabulate_frames(preparation.apply(split.held_out), config, device, step_s)
         model, principal, found = training.run(
             preparation.apply(split.training), "choosing steps", held_out=held_out if len(held_out.pairs) else None
         )
@@ -143,7 +144,7 @@ def fit_recording(
         pixels=ids if images else None,
         units=str(recording["data"].attrs.get("units", "a.u.")),
         kind=str(recording.attrs.get("kind", "array")),
-        step_s=median_step_s(recording),
+        step_s=step_s,
         total_variance=principal.total,
         k_eff=effective_dimension(spectrum.detach().cpu().numpy(), principal.total),
         steps=trained.best_step,
@@ -167,6 +168,7 @@ class _Training:
 
     config: FitConfig
     device: torch.device
+    step_s: float
     progress: Callable[[Progress], None] | None
     keep_partial: bool
 
@@ -180,7 +182,7 @@ class _Training:
     ) -> tuple[DCFModel, PrincipalAxes, Trained]:
         """Train the parts in `choose_order`, each on what those before it left."""
         config = self.config
-        model, table, principal = start_model(prepared, config, self.device)
+        model, table, principal = start_model(prepared, config, self.device, self.step_s)
         done: Trained | None = None
         for learn in choose_order(config):
             seen, judged = table, held_out

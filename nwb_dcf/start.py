@@ -52,7 +52,7 @@ def choose_k_max(config: FitConfig, n_channels: int, rank: int, *, images: bool 
 
 
 def start_model(
-    prepared: xr.Dataset, config: FitConfig, device: torch.device
+    prepared: xr.Dataset, config: FitConfig, device: torch.device, step_s: float | None = None
 ) -> tuple[DCFModel, FrameTable, PrincipalAxes]:
     """Build the model at its start: networks from the seed, the rest from the frames.
 
@@ -69,7 +69,7 @@ def start_model(
     DataError
         If the frames span too few dimensions, or no segment is longer than the history.
     """
-    table = tabulate_frames(prepared, config, device)
+    table = tabulate_frames(prepared, config, device, step_s)
     principal = find_principal_axes(table.x, seed=config.train.seed)
     if principal.rank < 2:
         raise DataError(
@@ -93,14 +93,17 @@ def start_model(
     return model, table, principal
 
 
-def tabulate_frames(prepared: xr.Dataset, config: FitConfig, device: torch.device) -> FrameTable:
-    """Put prepared frames on `device`, indexed by their segments and times."""
+def tabulate_frames(
+    prepared: xr.Dataset, config: FitConfig, device: torch.device, step_s: float | None = None
+) -> FrameTable:
+    """Put prepared frames on `device`, indexed by their segments and times, these in steps of `step_s`."""
     return FrameTable.build(
         torch.tensor(flatten_frames(prepared), device=device),
         torch.tensor(prepared["segment_index"].values),
         torch.tensor(prepared["time"].values),
         history=config.model.history,
         drop_start=config.model.history_start == "drop",
+        step_s=step_s,
     )
 
 

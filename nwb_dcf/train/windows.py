@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,8 +42,20 @@ class FrameTable:
     history: int
 
     @classmethod
-    def build(cls, x: Tensor, segment: Tensor, time: Tensor, *, history: int, drop_start: bool) -> FrameTable:
+    def build(
+        cls,
+        x: Tensor,
+        segment: Tensor,
+        time: Tensor,
+        *,
+        history: int,
+        drop_start: bool,
+        step_s: float | None = None,
+    ) -> FrameTable:
         """Index `x`, shape (frame, D), by its segments and times in seconds, both of shape (frame,).
+
+        `step_s` is the step that v counts in, the median of `time` by default. A part of a recording is given that of
+        the whole: on an irregular clock its own median is another, and so would be its velocities.
 
         With `drop_start` the first h frames of a segment serve as history only (preset ``authors``);
         otherwise history at a segment's start repeats its first frame.
@@ -57,7 +70,8 @@ class FrameTable:
         step = torch.ones(n, dtype=torch.float64)
         step[:-1][has_next[:-1]] = time.double().diff()[has_next[:-1]]
         if has_next.any():
-            step = torch.where(has_next, step / step[has_next].median(), 1.0)
+            # NumPy's median lies between the middle two, as in `recording.median_step_s`; torch's is the lower one
+            step = torch.where(has_next, step / (step_s or float(np.median(step[has_next].numpy()))), 1.0)
         pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
         device = x.device
         return cls(x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history)

@@ -1,13 +1,20 @@
 """What holds for every way of cutting spikes into bins."""
 
+import re
+from types import SimpleNamespace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_dcf.bins import count_spikes, make_bins, observed_share
-from nwb_dcf.read.clock import find_gaps
+from nwb_dcf.errors import DataError
+from nwb_dcf.read.clock import find_gaps, read_clock
+from nwb_dcf.read.resample import Frames, resample
 from nwb_dcf.read.runs import cut_runs
 from nwb_dcf.read.segments import Segments
+from nwb_dcf.read.stretches import exclude_intervals
+from nwb_dcf.recording import make_recording
 
 # Times are whole milliseconds, so that spikes often lie at an edge.
 MS = st.integers(0, 4000)
@@ -89,3 +96,66 @@ def test_runs_of_samples_cross_no_gap_and_lose_none_but_single_ones(steps, pairs
 
 def pairs_in_s(pairs):
     return [(a / 1000, b / 1000) for a, b in pairs]
+
+
+def series(stamps):
+    return SimpleNamespace(
+        data=np.zeros(len(stamps)), timestamps=np.array(stamps, float), rate=None, starting_time=None
+    )
+
+
+STEPS_MS = st.lists(st.sampled_from([20, 20, 20, 21, 30, 500, 0, -20]), min_size=1, max_size=300)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STEPS_MS, st.sets(st.integers(0, 300), max_size=3), st.sampled_from([0.0, 1e6, 1.7e9]))
+def test_a_clock_is_refused_or_increases_and_invents_no_time(steps, unknown, shift_s):
+    stamps = shift_s + np.cumsum(np.array(steps)) / 1000
+    stamps[[i for i in unknown if i < len(stamps)]] = np.nan
+    try:
+        clock = read_clock(series(stamps), len(stamps), "")
+    except DataError:
+        return
+    kept = np.isfinite(clock.time)
+    assert (np.diff(clock.time[kept]) > 0).all()
+    np.testing.assert_array_equal(clock.time[kept], stamps[kept])
+    said = sum(int(re.search(r"(\d+) samples left out", note)[1]) for note in clock.notes if "left out" in note)
+    assert said == (~kept).sum() <= max(3, 0.03 * len(stamps))
+
+
+@settings(max_examples=60, deadline=None)
+@given(segments(), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10)), max_size=5))
+def test_what_is_excluded_is_gone_and_the_rest_stays(pairs, excluded):
+    start, stop = (np.array(side) / 1000 for side in zip(*pairs, strict=True))
+    low = np.array([a / 10 for a, _ in excluded])
+    high = np.array([(a + b) / 10 for a, b in excluded])
+    kept, _ = exclude_intervals(Segments(start, stop, np.arange(len(start)), {}), low, high, 0.01)
+    assert (kept.start[1:] >= kept.stop[:-1] - 1e-12).all()
+    tenths = (np.arange(460) + 0.5) / 100
+    inside = ((tenths[:, None] > start) & (tenths[:, None] < stop)).any(axis=1)
+    bad = ((tenths[:, None] > low) & (tenths[:, None] < high)).any(axis=1) if len(low) else np.zeros(460, bool)
+    left = ((tenths[:, None] > kept.start) & (tenths[:, None] < kept.stop)).any(axis=1)
+    np.testing.assert_array_equal(left, inside & ~bad)
+    for a, b, row in zip(kept.start, kept.stop, kept.row, strict=True):
+        assert start[row] <= a < b <= stop[row]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 40), min_size=4, max_size=60),
+    st.integers(2, 40),
+    st.sampled_from([7, 20, 50, 130]),
+    st.sampled_from([0.0, 1e6]),
+)
+def test_resampled_values_lie_among_those_they_are_made_of_and_a_line_stays_one(steps, n, width_ms, shift_s):
+    time = shift_s + np.cumsum(np.array(steps)) / 100
+    recording = make_recording(np.column_stack([time - shift_s, np.ones(len(time))]), time)
+    edges = shift_s + (np.arange(n + 1) * width_ms) / 1000
+    frames = Frames(edges[:-1], (edges[1:] + edges[:-1]) / 2, edges[1:], np.zeros(n, int))
+    on = resample(recording, frames)
+    np.testing.assert_allclose(on.values[on.covered, 1], 1, rtol=1e-6)
+    held = np.median(np.diff(time)) / 2
+    off = np.abs(on.values[on.covered, 0] - (frames.centre[on.covered] - shift_s))
+    assert (off <= max(width_ms / 2000, held) + 1e-6).all()
+    inside = (frames.centre >= time[0]) & (frames.centre <= time[-1])
+    assert on.covered[inside].all()

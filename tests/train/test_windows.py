@@ -105,3 +105,10 @@ def test_v_learns_from_whole_histories_where_most_pairs_have_one() -> None:
     np.testing.assert_array_equal(long.with_whole_history().pairs, np.arange(2, 7))
     short = build([0, 0, 0, 1, 1, 1, 2, 2, 2], time)
     assert short.with_whole_history() is short
+
+
+def test_steps_are_counted_in_the_median_step_or_in_the_one_that_is_given() -> None:
+    time = [0.0, 0.06, 0.12, 10.0, 10.14, 10.28]
+    segment = [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(build(segment, time).step, [0.6, 0.6, 1, 1.4, 1.4, 1], rtol=1e-6)
+    np.testing.assert_allclose(build(segment, time, step_s=0.2).step, [0.3, 0.3, 1, 0.7, 0.7, 1], rtol=1e-6)
