@@ -1,13 +1,23 @@
 """DCFResult <-> NWB: safe writing, listing and reading of fits.
 
-A fit is one container in ``processing/dcf``. `payload` says what goes where in it, `append` and `verify` are
-the two scripts that run in clean processes, `replacement` keeps the user's file safe meanwhile.
+A fit is one container in ``processing/dcf``. `payload` says what goes where in it, `append`, `drop` and
+`verify` are the scripts that run in clean processes, `replacement` keeps the user's file safe meanwhile.
 """
 
 from __future__ import annotations
 
 from .fits import list_results, read_result
+from .remove import RemovedResult, remove_result
 from .session import write_session
 from .write import WrittenResult, check_writable, write_result
 
-__all__ = ["WrittenResult", "check_writable", "list_results", "read_result", "write_result", "write_session"]
+__all__ = [
+    "RemovedResult",
+    "WrittenResult",
+    "check_writable",
+    "list_results",
+    "read_result",
+    "remove_result",
+    "write_result",
+    "write_session",
+]

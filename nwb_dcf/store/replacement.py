@@ -137,6 +137,11 @@ def copy_beside(original: Path, folder: Path, *, linked: bool = False) -> Path:
     # A child that outlives a killed run must not find the next run's copy under the name it knows.
     copy = folder / f"{uuid.uuid4().hex}{original.suffix}"
     shutil.copyfile(original, copy)
+    return keep_manners(original, copy)
+
+
+def keep_manners(original: Path, copy: Path) -> Path:
+    """Give `copy` the mode, owner and extended attributes of `original`, as far as the system lets us."""
     with suppress(OSError):
         shutil.copystat(original, copy)
     with suppress(OSError, AttributeError):
@@ -171,9 +176,9 @@ def replace(copy: Path, target: Path, state: FileState | None) -> None:
 def refuse_changed(path: Path) -> StoreError:
     """Error for a file that another program has changed in the meantime."""
     return StoreError(
-        "the file was changed by another program while the fit was written",
+        "the file was changed by another program meanwhile",
         where=str(path),
-        fix="fit again; the file is as that program left it",
+        fix="try again; the file is as that program left it",
     )
 
 

@@ -23,31 +23,37 @@ RAISED_BY_PYNWB = {
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Compare ``request["copy"]`` with ``request["original"]`` and ``request["payload"]``."""
+    """Compare ``request["copy"]`` with ``request["original"]`` and ``request["payload"]``.
+
+    Where there is no payload, the fit was removed.
+    """
     name = request["name"]
     place = f"/processing/dcf/{name}"
     with h5py.File(request["original"], "r") as before, h5py.File(request["copy"], "r") as after:
-        compare_trees(describe_tree(before), describe_tree(after), place)
-        compare_payload(after[place], request["payload"])
+        compare_trees(describe_tree(before), describe_tree(after), place, removed=not request["payload"])
+        if request["payload"]:
+            compare_payload(after[place], request["payload"])
         versions = [str(file.attrs.get("nwb_version", "")) for file in (before, after)]
-    read_everything(request["copy"], name)
+    read_everything(request["copy"], name if request["payload"] else None)
     imported = sorted(m for m in sys.modules if m.partition(".")[0] == "nwb_dcf" or m.startswith("ndx_"))
     if imported:
         raise RuntimeError(f"the process that verifies is not clean: it imported {', '.join(imported)}")
     return {"nwb_version_before": versions[0], "nwb_version_after": versions[1]}
 
 
-def read_everything(path: str, name: str) -> None:
-    """Read every object of the file with plain pynwb, and the latents of the fit by name."""
+def read_everything(path: str, name: str | None) -> None:
+    """Read every object of the file with plain pynwb, and the latents of the fit by name if one is given."""
     with NWBHDF5IO(path, "r") as io:
         check_readable(io.read(), name)
 
 
-def check_readable(nwbfile: Any, name: str) -> None:
-    """Look at every object of a file that was read, and at the latents of the fit by name."""
+def check_readable(nwbfile: Any, name: str | None) -> None:
+    """Look at every object of a file that was read, and at the latents of the fit by name if one is given."""
     for neurodata in nwbfile.objects.values():
         for field in list(getattr(neurodata, "fields", {})):
             getattr(neurodata, field)
+    if name is None:
+        return
     fit = nwbfile.processing["dcf"][name]
     for table in (fit.segments, fit.axes, fit.training):
         if not len(table.to_dataframe().columns):
@@ -126,8 +132,11 @@ def _describe_target(file: h5py.File, reference: h5py.Reference) -> str:
         return "-> nothing"
 
 
-def compare_trees(before: dict[str, Any], after: dict[str, Any], place: str) -> None:
-    """Raise unless `after` is `before` with nothing changed but the fit at `place` and cached specifications."""
+def compare_trees(before: dict[str, Any], after: dict[str, Any], place: str, *, removed: bool = False) -> None:
+    """Raise unless `after` is `before` with nothing changed but the fit at `place` and cached specifications.
+
+    Where a fit was `removed`, nothing at all is new, and its module may be gone with the last one.
+    """
 
     def is_ours(path: str) -> bool:
         new_parents = ("/processing", "/processing/dcf", "/specifications")
@@ -138,8 +147,10 @@ def compare_trees(before: dict[str, Any], after: dict[str, Any], place: str) -> 
         )
 
     others = {path for path in before if not path.startswith(f"{place}/") and path != place}
+    if removed and not any(path.startswith("/processing/dcf/") for path in others):
+        others -= {"/processing/dcf"} - set(after)
     lost = sorted(others - set(after))
-    added = sorted(path for path in set(after) - set(before) if not is_ours(path))
+    added = sorted(path for path in set(after) - set(before) if removed or not is_ours(path))
     if lost or added:
         raise RuntimeError(f"{(lost + added)[0]} {'is lost' if lost else 'was added'}")
     for path in others - {p for p in others if p.startswith("/specifications/")}:

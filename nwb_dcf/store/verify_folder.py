@@ -21,18 +21,21 @@ _PICKLES = runpy.run_path(str(_HERE.parent / "read" / "pickles.py"))
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Compare ``request["copy"]`` with ``request["original"]`` and ``request["payload"]``."""
+    """Compare ``request["copy"]`` with ``request["original"]`` and, if a fit was written, ``request["payload"]``."""
     name = request["name"]
     place = f"/processing/dcf/{name}"
     before, after = (describe_folder(Path(request[part])) for part in ("original", "copy"))
-    _VERIFY["compare_trees"](before, after, place)
+    written = bool(request["payload"])
+    _VERIFY["compare_trees"](before, after, place, removed=not written)
     versions = [
         json.loads((Path(request[part]) / ".zattrs").read_text())["nwb_version"] for part in ("original", "copy")
     ]
     with ExitStack() as stack:
         stack.enter_context(_PICKLES["restrict_pickles"]())
-        compare_payload(zarr.open_group(request["copy"], mode="r")[place], request["payload"])
-        _VERIFY["check_readable"](stack.enter_context(NWBZarrIO(request["copy"], mode="r")).read(), name)
+        if written:
+            compare_payload(zarr.open_group(request["copy"], mode="r")[place], request["payload"])
+        nwbfile = stack.enter_context(NWBZarrIO(request["copy"], mode="r")).read()
+        _VERIFY["check_readable"](nwbfile, name if written else None)
     imported = sorted(m for m in sys.modules if m.partition(".")[0] == "nwb_dcf" or m.startswith("ndx_"))
     if imported:
         raise RuntimeError(f"the process that verifies is not clean: it imported {', '.join(imported)}")

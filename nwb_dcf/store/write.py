@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-import shutil
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from .replacement import (
     sync,
     sync_copy,
 )
+from .target import check_room, check_target
 
 _SPARE_BYTES = 2_000_000  # cached specifications and the small datasets of one fit
 
@@ -97,7 +96,7 @@ def check_writable(
     with open_nwb(original) as file:
         refuse_newer_schema(file, path)
         name = _choose_name(file, path, name, f"{kind}_dim{dim}", overwrite)
-    _check_permissions(original, target, output is not None, overwrite)
+    check_target(original, target, overwrite=overwrite)
     _check_space(original, target, 0)
     return name
 
@@ -227,45 +226,5 @@ def _choose_name(file: Any, path: str | Path, name: str | None, default: str, ov
     return chosen
 
 
-def _check_permissions(original: Path, target: Path, has_output: bool, overwrite: bool) -> None:
-    folder = target.parent
-    if not folder.is_dir():
-        raise StoreError("no such folder", where=str(folder), fix="make it first, or write elsewhere")
-    if _is_read_only(folder):
-        fix = f"change its mode, or write a copy into another with -o FOLDER/{target.name}"
-        raise StoreError("the folder is read-only", where=str(folder), fix=fix)
-    if has_output and target.exists() and not overwrite:
-        raise StoreError("the output exists", where=str(target), fix="name another, or replace it with --overwrite")
-    if target.is_dir() and not original.is_dir():
-        raise StoreError("the output is a folder", where=str(target), fix="name a file in it")
-    if has_output and original.is_dir():
-        _check_folder_output(original, target)
-    if target.exists() and _is_read_only(target):
-        fix = f"make it writable (chmod u+w), or write a copy with -o {original.stem}_dcf{original.suffix}"
-        raise StoreError("the file is read-only", where=str(target), fix=fix)
-
-
-def _check_folder_output(original: Path, target: Path) -> None:
-    if original in target.parents:
-        raise StoreError("the output lies inside the folder that is copied", where=str(target), fix="write elsewhere")
-    if target.is_file():
-        raise StoreError("the output is a file, and Zarr is a folder", where=str(target), fix="name another")
-    if target.is_dir():
-        with open_nwb(target):  # what is no NWB is never replaced, --overwrite or not
-            pass
-
-
-def _is_read_only(path: Path) -> bool:
-    # The mode is asked too, since to root every file seems writable.
-    return not stat.S_IMODE(path.stat().st_mode) & 0o222 or not os.access(path, os.W_OK)
-
-
 def _check_space(original: Path, target: Path, payload_bytes: int) -> None:
-    needed = size_of_copy(original, linked=target == original) + 2 * payload_bytes + _SPARE_BYTES
-    free = shutil.disk_usage(target.parent).free
-    if free < needed:
-        raise StoreError(
-            f"the copy needs {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free",
-            where=str(target.parent),
-            fix="free some space, or write elsewhere with output (-o)",
-        )
+    check_room(size_of_copy(original, linked=target == original) + 2 * payload_bytes + _SPARE_BYTES, target.parent)

@@ -141,7 +141,7 @@ def test_what_is_no_nwb_file_is_refused(tmp_path: Path) -> None:
 
 def test_too_little_room_is_refused_early(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("usage", (), {"free": 1_000_000})
-    monkeypatch.setattr("nwb_dcf.store.write.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("nwb_dcf.store.target.shutil.disk_usage", lambda _: usage)
     with pytest.raises(StoreError, match=r"needs 2 MB, and 1 MB are free"):
         check_writable(session, kind="units", dim=3)
 
