@@ -22,6 +22,8 @@ __all__ = [
     "plan_fit",
     "read_recording",
     "read_result",
+    "refit",
+    "remove_result",
     "run_demo",
     "write_result",
 ]
@@ -35,10 +37,11 @@ if TYPE_CHECKING:
     from .estimator import DCF
     from .pipeline import fit_nwb, plan_fit
     from .read import list_sources, read_recording
+    from .refitting import refit
     from .result import DCFResult
     from .spikeinterface import from_analyzer as from_analyzer
     from .spikeinterface import from_sorting as from_sorting
-    from .store import list_results, read_result, write_result
+    from .store import list_results, read_result, remove_result, write_result
 
 _ROOMS = {
     "DCF": "estimator",
@@ -52,6 +55,8 @@ _ROOMS = {
     "plan_fit": "pipeline",
     "read_recording": "read",
     "read_result": "store",
+    "refit": "refitting",
+    "remove_result": "store",
     "run_demo": "demo",
     "write_result": "store",
 }

@@ -20,9 +20,10 @@ from nwb_dcf.errors import DCFError
 
 from .commands import cli
 from .report import print_json
-from .use import COMMANDS
+from .stored import COMMANDS as STORED
+from .use import COMMANDS as USE
 
-for command in COMMANDS:
+for command in (*STORED, *USE):
     cli.add_command(command)
 
 BAD_INPUT, DEFECT, INTERRUPTED = 2, 1, 130

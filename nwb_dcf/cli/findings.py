@@ -88,7 +88,7 @@ def _describe_agreement(agreement: Mapping[str, Any] | None) -> list[str]:
     if not agreement:
         return []
     stopped = f" (stopped: {agreement['stopped']})" if agreement.get("stopped") else ""
-    if "axes" not in agreement:
+    if not {"axes", "pca_axes", "pca_planes"} <= agreement.keys():
         return [f"not measured{stopped}"]
     planes = [
         f"; span of {' and '.join(map(str, group))} {format_number(mine, 2)}, PCA's {format_number(pca, 2)}"

@@ -6,7 +6,8 @@ A fit is one container in ``processing/dcf``. `payload` says what goes where in 
 
 from __future__ import annotations
 
-from .fits import list_results, read_result
+from .fits import find_changes, list_results, read_result
+from .parts import have_equal_tensors
 from .remove import RemovedResult, remove_result
 from .session import write_session
 from .write import WrittenResult, check_writable, write_result
@@ -15,6 +16,8 @@ __all__ = [
     "RemovedResult",
     "WrittenResult",
     "check_writable",
+    "find_changes",
+    "have_equal_tensors",
     "list_results",
     "read_result",
     "remove_result",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,19 @@ def read_result(path: str | Path, name: str | None = None) -> DCFResult:
             return to_result(_read_payload(group), name=name)
         except _MALFORMED as error:
             raise _explain_malformed(error, path, name) from error
+
+
+def find_changes(path: str | Path, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
+    """Say whether the source that a fit's `provenance` names has changed in the file at `path`, and what.
+
+    Returns
+    -------
+    stale : bool or None
+        None where that cannot be known.
+    why : str or None
+    """
+    with open_nwb(path) as file:
+        return SourceCheck(file).find_changes(provenance)
 
 
 def open_nwb(path: str | Path) -> Any:

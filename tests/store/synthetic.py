@@ -25,7 +25,15 @@ SCORES = {
         "pca_p": None,
         "survives": "means",
     },
-    "agreement": {"fits": 3, "groups": [[1, 2], [3]], "axes": [0.9, 0.8, 0.7], "planes": [0.99, 0.7]},
+    "agreement": {
+        "fits": 3,
+        "over": "segments",
+        "groups": [[1, 2], [3]],
+        "axes": [0.9, 0.8, 0.7],
+        "planes": [0.99, 0.7],
+        "pca_axes": [0.9, 0.9, 0.9],
+        "pca_planes": [0.9, 0.9],
+    },
 }
 
 
