@@ -253,6 +253,24 @@ def _set_rate(path: Path, rate: float) -> Path:
     return path
 
 
+def replace_data(path: Path, data: Any) -> Path:
+    """Store other data in the series of `make_series_session`: of a type or shape that pynwb would not write."""
+    with h5py.File(path, "r+") as file:
+        group = file["acquisition/signal"]
+        attrs = dict(group["data"].attrs)
+        del group["data"]
+        group["data"] = data
+        group["data"].attrs.update(attrs)
+    return path
+
+
+def _write_rois(path: Path, data: Any) -> Path:
+    nwbfile = new_nwbfile()
+    series = make_rois(add_plane(nwbfile, n_rois=4), "raw", data)
+    nwbfile.processing["ophys"].add(Fluorescence(roi_response_series=[series]))
+    return write_nwbfile(nwbfile, path)
+
+
 FAULTY: dict[str, tuple[Callable[[Path], Path], dict[str, Any], tuple[str, ...]]] = {
     # fault: how to write it, arguments of read_recording that meet it, words of the error
     "overlapping trials": (
@@ -304,6 +322,51 @@ FAULTY: dict[str, tuple[Callable[[Path], Path], dict[str, Any], tuple[str, ...]]
         lambda path: make_series_session(path, ["a", "b", "c"]),
         {"source": "signal"},
         ("text", "/acquisition/signal"),
+    ),
+    "complex data": (
+        lambda path: replace_data(make_series_session(path), simulate_series() + 1j),
+        {"source": "signal"},
+        ("complex numbers", "/acquisition/signal"),
+    ),
+    "compound data": (
+        lambda path: replace_data(make_series_session(path), np.zeros(600, dtype=[("x", "f8"), ("y", "i4")])),
+        {"source": "signal"},
+        ("compound values", "/acquisition/signal"),
+    ),
+    "compound data of two dimensions": (
+        lambda path: replace_data(make_series_session(path), np.zeros((600, 3), dtype=[("x", "f8"), ("y", "f8")])),
+        {"source": "signal"},
+        ("compound values", "/acquisition/signal"),
+    ),
+    "references": (
+        lambda path: replace_data(make_series_session(path), np.full(600, h5py.Reference(), dtype=h5py.ref_dtype)),
+        {"source": "signal"},
+        ("references", "/acquisition/signal"),
+    ),
+    "no samples": (
+        lambda path: replace_data(make_series_session(path), np.zeros((0, 5))),
+        {"source": "signal"},
+        ("(0, 5)", "too few"),
+    ),
+    "no channels": (
+        lambda path: replace_data(make_series_session(path), np.zeros((600, 0))),
+        {"source": "signal"},
+        ("(600, 0)", "/acquisition/signal"),
+    ),
+    "one sample of one column": (
+        lambda path: replace_data(make_series_session(path), np.zeros(1)),
+        {"source": "signal"},
+        ("(1,)", "too few"),
+    ),
+    "ROIs transposed": (
+        lambda path: _write_rois(path, simulate_series(4, 300)),
+        {"source": "raw"},
+        ("(4, 300) for 4 ROIs look like (roi, time)", "/processing/ophys/Fluorescence/raw"),
+    ),
+    "ROIs without a value": (
+        lambda path: _write_rois(path, np.full((300, 4), np.nan)),
+        {},
+        ("every roi is NaN", "/processing/ophys/Fluorescence/raw"),
     ),
     "frames": (
         lambda path: make_series_session(path, np.zeros((5, 4, 4, 2))),

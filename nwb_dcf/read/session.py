@@ -157,9 +157,12 @@ def _explain_unreadable(error: Exception, location: Location) -> SourceError:
             where=str(location),
             fix=f"write it again by a pynwb that has imported {extension[1]}: the specification is kept with it then",
         )
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # hdmf tells of an object with all that it holds, and last why it cannot be read.
+    reason = next((arg for arg in reversed(error.args) if isinstance(arg, str)), str(error))
+    place = next((f"{arg.path}: " for arg in error.args if hasattr(arg, "path")), "").removeprefix("root")
+    lines = reason.strip().splitlines() or [type(error).__name__]
     return SourceError(
-        f"pynwb cannot read this file: {lines[0]}",
+        f"pynwb cannot read this file: {place}{lines[0]}",
         where=str(location),
         fix=f"see what is wrong in it with: python -m pynwb.validate {location.name}",
     )

@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import h5py
+import numpy as np
 import pytest
 
 from nwb_dcf.errors import DCFError, SourceError
 from nwb_dcf.read import list_sources, read_recording
-from tests.nwb_files import FAULTY, make_faulty_session, make_series_session, make_spike_session
+from tests.nwb_files import FAULTY, make_faulty_session, make_series_session, make_spike_session, replace_data
 
 
 @pytest.mark.parametrize("fault", FAULTY)
@@ -65,6 +66,13 @@ def test_says_nwb_but_is_not(tmp_path):
         file.attrs["nwb_version"] = "2.9.0"
     with pytest.raises(SourceError, match=r"pynwb cannot read this file: .+validate"):
         read_recording(tmp_path / "s.nwb")
+
+
+def test_an_object_that_pynwb_cannot_make(tmp_path):
+    path = replace_data(make_series_session(tmp_path / "s.nwb"), np.float64(3))
+    with pytest.raises(SourceError, match=r"cannot read this file: /acquisition/signal: Could not construct") as error:
+        list_sources(path)
+    assert len(str(error.value)) < 500
 
 
 def test_nwb_1(real_data):
