@@ -23,8 +23,14 @@ NAMED: dict[str, tuple[str, ...]] = {
     "no_neural_data.nwb": ("--source", "States", "--dim", "1"),
     "mouse_alm_000006.nwb": ("--source", "lick_left_times", "--dim", "1"),
     "celegans_moving.nwb": ("--source", "ss_2D", "--dim", "2"),
-    "pose_bad_clock.nwb": ("--source", "video",),
-    "reach_chewie.nwb": ("--source", "binned_spike_counts",),
+    "pose_bad_clock.nwb": (
+        "--source",
+        "video",
+    ),
+    "reach_chewie.nwb": (
+        "--source",
+        "binned_spike_counts",
+    ),
     "ophys_rois.nwb": ("--rois", "all", "--dff"),
 }
 """A second fit of some files, by what they also hold or are also asked."""
@@ -64,7 +70,9 @@ def try_file(path: Path, options: tuple[str, ...], steps: int, folder: Path) -> 
     source = report["source"]
     read = f"{source['path']}: {report['channels']} channels, {report['bins']} frames, {report['segments']} segments"
     name = report["name"]
-    back = subprocess.run([sys.executable, "-I", "-c", READ_BACK, output, name], capture_output=True, text=True, check=False)
+    back = subprocess.run(
+        [sys.executable, "-I", "-c", READ_BACK, output, name], capture_output=True, text=True, check=False
+    )
     reads = back.stdout.strip() or back.stderr.strip().splitlines()[-1]
     output.unlink()
     return {**row, "read": read, "said": "; ".join(say(report)), "fit": name, "pynwb reads": reads}
@@ -85,7 +93,9 @@ def describe_info(path: Path) -> str:
     report = json.loads(done.stdout)
     if done.returncode:
         return str(report["error"]["message"]).replace(str(path), path.name)
-    return f"{len(report['sources'])} sources, {len(report['tables'])} tables; takes {report['default']}: {report['why']}"
+    return (
+        f"{len(report['sources'])} sources, {len(report['tables'])} tables; takes {report['default']}: {report['why']}"
+    )
 
 
 def main() -> None:

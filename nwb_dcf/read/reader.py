@@ -51,7 +51,7 @@ def read_recording(
     source : str or sequence of str, optional
         What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
         is unique in the file; several are joined (`nwb_dcf.read.join`). By default the first of units, dF/F,
-        fluorescence, other ROI responses and families of one-column series.
+        fluorescence, other ROI responses, families of one-column series, pose, video, imaging and LFP.
     progress : callable, optional
         Called with a `nwb_dcf.progress.Progress` while long sources are read.
     **settings
