@@ -159,7 +159,7 @@ def describe_input(report: Mapping[str, Any]) -> list[str]:
     of = f" of {source['file']}" if source.get("file") else ""
     width = report.get("bin_width_s")
     bins = f"{report.get('bins')} bins of {width * 1000:g} ms" if width else f"{report.get('bins')} frames"
-    dim = "units" if report.get("kind") == "units" else "channels"
+    dim = {"units": "units", "video": "pixels"}.get(str(report.get("kind")), "channels")
     n_segments = report.get("segments")
     sizes = f"{report.get('channels')} {dim}, {bins} in {n_segments} segment{'' if n_segments == 1 else 's'}"
     # What was left out has lines of its own.
