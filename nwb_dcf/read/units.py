@@ -82,13 +82,15 @@ def _compare_spikes(unit: Any, ours: np.ndarray, theirs: np.ndarray, where: str)
         )
     apart = theirs - ours
     if len(apart) and np.abs(apart).max() > SAME_S:
-        constant = np.ptp(apart) <= SAME_S
+        shift = float(np.median(apart))
+        if np.ptp(apart) <= SAME_S:
+            raise DataError(
+                f"spikes of unit {unit} are {abs(shift):.6g} s {'later' if shift > 0 else 'earlier'} in the file",
+                where=where,
+                fix="set the recording's clock to the file's (recording.shift_times) and compute again",
+            )
         raise DataError(
-            f"spikes of unit {unit} are "
-            + (f"{np.median(apart):.6g} s later in the file" if constant else "others in the file")
-            + f" (by up to {np.abs(apart).max():.6g} s)",
+            f"spikes of unit {unit} are others in the file, by up to {np.abs(apart).max():.6g} s",
             where=where,
-            fix="set the recording's clock to that of the file (recording.shift_times) and compute again"
-            if constant
-            else "choose the file of this session",
+            fix="choose the file of this session",
         )

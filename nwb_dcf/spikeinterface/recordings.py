@@ -262,7 +262,8 @@ def _bin_source(source: _Source, bin_width_s: float, extent: Extent) -> xr.Datas
         bin_width_s=bin_width_s,
         left_out=left_out,
         notes=[
-            f"{len(parts)} segments of {source.where.rpartition('/')[2]}, each over {how}",
+            f"{len(parts)} segments of {source.where.rpartition('/')[2]}, each over {how}, "
+            f"the first from {source.clocks[0].start_s:.9g} s",
             *(note for part in parts for note in part.notes),
             *say_left_out(left_out),
         ],

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from spikeinterface.widgets.base import BaseWidget, backend_kwargs_desc, default_backend_kwargs, to_attr
-from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
 
 from ..errors import ParameterError
 
@@ -71,6 +70,8 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
 
     def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
         """Draw with matplotlib; ``figure``, ``ax`` and ``axes`` as in SpikeInterface."""
+        from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
+
         dp = to_attr(data_plot)
         n = dp.pieces[0][1].shape[1]
         if dp.mode == "time":

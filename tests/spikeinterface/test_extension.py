@@ -195,3 +195,11 @@ def test_without_the_import_spikeinterface_says_what_the_docs_say(computed, tmp_
     assert said[0] == "[]"
     assert said[1] == "False"
     assert said[2] in ("KeyError", "AttributeError")
+
+
+def test_the_data_may_choose_the_dimension(sorting, recording):
+    extension = make_analyzer(sorting, recording).compute("dcf_latents", dim="auto", **QUICK)
+    latents = np.concatenate(extension.get_data())
+    result = extension.get_data(outputs="result")
+    assert latents.shape == (1000, result.dataset.attrs["dim"])
+    assert result.provenance["dimension"]["dim"] == latents.shape[1]
