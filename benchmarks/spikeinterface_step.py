@@ -37,11 +37,11 @@ def run(step: str, minutes: float, units: int, channels: int, jobs: int) -> dict
     analyzer = si.create_sorting_analyzer(sorting, recording, sparse=False, main_channel_indices=main)
     if step == "templates":
         analyzer.compute("random_spikes")
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, started, used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
     analyzer.compute(
         step, n_jobs=jobs, progress_bar=False, **({"pool_engine": "thread"} if step == "templates" else {})
     )
-    took = time.perf_counter() - started
+    took, used = time.perf_counter() - started, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": took,
@@ -64,12 +64,15 @@ def main() -> None:
         print(json.dumps(run(step, **args)))
         return
     given = [word for name, value in args.items() for word in (f"--{name}", str(value))]
-    print(f"{'step':14} {'seconds':>8} {'peak MB':>8} {'MB more than before':>20}")
+    print(f"{'step':14} {'seconds':>8} {'CPU s':>8} {'peak MB':>8} {'MB more than before':>20}")
     for step in ("templates", "dcf_latents"):
         command = [sys.executable, "-W", "ignore", __file__, *given, "--step", step]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        print(f"{step:14} {found['seconds']:8.1f} {found['peak_mb']:8.0f} {found['more_mb']:20.0f}", flush=True)
+        print(
+            f"{step:14} {found['seconds']:8.1f} {found['cpu_s']:8.1f} {found['peak_mb']:8.0f} {found['more_mb']:20.0f}",
+            flush=True,
+        )
     print(f"{args['units']} units, {found['spikes']} spikes, {args['minutes']:g} minutes in {SEGMENTS} segments")
 
 
