@@ -45,6 +45,7 @@ def run(step: str, minutes: float, units: int, channels: int, jobs: int) -> dict
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": took,
+        "cpu_s": used,
         "peak_mb": peak / 1024,
         "more_mb": (peak - before) / 1024,
         "spikes": sum(map(len, samples)),
