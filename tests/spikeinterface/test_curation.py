@@ -9,6 +9,7 @@ import pytest
 import spikeinterface.core as si
 from spikeinterface.core.base import unit_period_dtype
 from spikeinterface.core.sparsity import ChannelSparsity
+from spikeinterface.curation import apply_curation
 
 import nwb_dcf
 from nwb_dcf.errors import NotFittedError
@@ -48,6 +49,23 @@ def test_latents_after_a_change_are_those_of_a_fresh_computation(change, compute
     result = curated.get_extension("dcf_latents").get_data(outputs="result")
     assert result.dataset["unit"].values.tolist() == list(curated.unit_ids)
     np.testing.assert_array_equal(result.dataset["time"], nwb_dcf.from_analyzer(computed)["time"])  # bins stay
+
+
+def test_a_whole_curation_at_once(computed, recording):
+    curated = apply_curation(
+        computed,
+        {
+            "format_version": "2",
+            "unit_ids": list(computed.unit_ids),
+            "label_definitions": {},
+            "manual_labels": [],
+            "removed": ["u7"],
+            "merges": [{"unit_ids": ["u0", "u1"]}],
+            "splits": [],
+        },
+    )
+    assert curated.get_num_units() == 6
+    np.testing.assert_allclose(latents_of(curated), compute_fresh(curated.sorting, recording), rtol=1e-6, atol=1e-6)
 
 
 def test_merged_units_are_the_sum_of_their_counts(computed):
