@@ -15,10 +15,10 @@ a starting_time that is not finite
 more or fewer timestamps than samples          refused, with both numbers; (channel, time) data are recognised
 steps that vary by more than 1 %               every sample keeps its own time, every pair its own dt; said
 a step above 2.5 median steps                  a gap: no segment crosses it; said
-NaN or infinite timestamps                     samples left out and said, if they are at most 1 %; else refused
+NaN or infinite timestamps                     samples dropped and said, if they are at most 1 %; else refused
 equal timestamps                               the first sample of each is kept, as above; else refused
 timestamps that go back, but for the last      refused
-last timestamps that go back (at most 1 %, or  samples left out, said
+last timestamps that go back (at most 1 %, or  samples dropped, said
 one)
 a first or last sample far from all others     said; as a single sample beside a gap it is in no segment
 times of the size of Unix seconds              read as stored, with a warning that gives the date
@@ -188,14 +188,14 @@ def _drop_unusable(time: np.ndarray, where: str) -> tuple[np.ndarray, list[str]]
         )
     notes = []
     if n_unknown:
-        notes.append(f"{n_unknown} samples left out, whose timestamp is NaN or infinite")
+        notes.append(f"{n_unknown} samples dropped, whose timestamp is NaN or infinite")
     if len(tail):
         notes.append(
-            f"the last {len(tail)} samples left out, whose timestamps go back: {time[tail[0]]:.9g} s "
+            f"the last {len(tail)} samples dropped, whose timestamps go back: {time[tail[0]]:.9g} s "
             f"follows {time[known[-1]]:.9g} s"
         )
     if (steps == 0).any():
-        notes.append(f"{int((steps == 0).sum())} samples left out, whose timestamp is that of the sample before")
+        notes.append(f"{int((steps == 0).sum())} samples dropped, whose timestamp is that of the sample before")
     usable = np.full(n, np.nan)
     kept = known[np.append(True, steps > 0)] if len(known) else known
     usable[kept] = time[kept]

@@ -110,7 +110,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         notes.append(f"{source.path} is taken on that clock: {METHOD}")
         notes += [f"{labels[source.path]}: {note}" for note in parts[source.path].attrs["notes"]]
     if not good.all():
-        notes.append(f"{int((~good).sum())} of {len(good)} frames left out, which a source does not cover")
+        notes.append(f"{int((~good).sum())} of {len(good)} frames dropped, which a source does not cover")
     return keep_frames(_put_together(clock, parts, values, labels, notes), good, config.min_length_s)
 
 

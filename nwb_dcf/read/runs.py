@@ -206,5 +206,5 @@ def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs, min_length_s: float) 
         )
     if runs.n_short:
         what = f"pieces shorter than {min_length_s:g} s" if min_length_s else "single samples"
-        notes.append(f"{runs.n_short} {what} between gaps left out")
+        notes.append(f"{runs.n_short} {what} between gaps dropped")
     return notes

@@ -152,5 +152,5 @@ def drop_short(segments: Segments, min_length_s: float, where: str) -> Segments:
     kept = segments.take(np.flatnonzero(long_enough))
     left_out = [{"what": "trial", "id": int(row), "why": why} for row in segments.row[~long_enough] if row >= 0]
     return dataclasses.replace(
-        kept, left_out=(*kept.left_out, *left_out), notes=(*kept.notes, f"{n_short} segments left out: {why}")
+        kept, left_out=(*kept.left_out, *left_out), notes=(*kept.notes, f"{n_short} segments dropped: {why}")
     )

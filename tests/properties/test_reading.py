@@ -119,7 +119,7 @@ def test_a_clock_is_refused_or_increases_and_invents_no_time(steps, unknown, shi
     kept = np.isfinite(clock.time)
     assert (np.diff(clock.time[kept]) > 0).all()
     np.testing.assert_array_equal(clock.time[kept], stamps[kept])
-    said = sum(int(re.search(r"(\d+) samples left out", note)[1]) for note in clock.notes if "left out" in note)
+    said = sum(int(re.search(r"(\d+) samples dropped", note)[1]) for note in clock.notes if "dropped" in note)
     assert said == (~kept).sum() <= max(3, 0.03 * len(stamps))
 
 

@@ -85,7 +85,7 @@ def test_a_few_unknown_times_are_left_out_and_many_refused():
     clock = read(200, timestamps=stamps)
     assert np.flatnonzero(np.isnan(clock.time)).tolist() == [7, 90]
     assert np.delete(clock.time, [7, 90]).tolist() == np.delete(stamps, [7, 90]).tolist()
-    assert clock.notes == ("2 samples left out, whose timestamp is NaN or infinite",)
+    assert clock.notes == ("2 samples dropped, whose timestamp is NaN or infinite",)
     stamps[50] = np.nan
     with pytest.raises(DataError, match=r"3 timestamps are NaN or infinite, the first at sample 7"):
         read(200, timestamps=stamps)
@@ -96,7 +96,7 @@ def test_of_equal_times_the_first_sample_is_kept():
     stamps[8] = stamps[7]
     clock = read(200, timestamps=stamps)
     assert np.flatnonzero(np.isnan(clock.time)).tolist() == [8]
-    assert "1 samples left out, whose timestamp is that of the sample before" in clock.notes
+    assert "1 samples dropped, whose timestamp is that of the sample before" in clock.notes
     stamps[10:13] = stamps[10]
     with pytest.raises(DataError, match=r"0.7 s follows 0.7 s at sample 8 \(3 such steps\)"):
         read(200, timestamps=stamps)
@@ -110,7 +110,7 @@ def test_bad_last_stamps_are_left_out(last):
     assert np.flatnonzero(np.isnan(clock.time)).tolist() == list(range(200 - len(last), 200))
     (note,) = clock.notes
     assert note.startswith(
-        f"the last {len(last)} samples left out, whose timestamps go back: {last[0]:g} s follows 19."
+        f"the last {len(last)} samples dropped, whose timestamps go back: {last[0]:g} s follows 19."
     )
 
 

@@ -112,7 +112,7 @@ def test_gaps_of_one_source_cut_the_segments_of_all(tmp_path):
     assert not ((time > 10.01) & (time < 11.99)).any()
     assert recording.sizes["segment"] == 2
     np.testing.assert_allclose(recording["data"].values[:, 8], time, atol=0.02)
-    assert "frames left out, which a source does not cover" in notes_of(recording)
+    assert "frames dropped, which a source does not cover" in notes_of(recording)
     assert "hand: the clock has 1 gaps" in notes_of(recording)
 
 

@@ -229,7 +229,7 @@ def test_segments_shorter_than_asked_are_left_out(tmp_path):
     recording = read_recording(path, min_length_s=0.5)
     assert recording["segment_row"].values.tolist() == [1, 2]
     assert {"what": "trial", "id": 0, "why": "shorter than 0.5 s"} in recording.attrs["left_out"]
-    assert "1 segments left out: shorter than 0.5 s" in notes_of(recording)
+    assert "1 segments dropped: shorter than 0.5 s" in notes_of(recording)
     with pytest.raises(DCFError, match=r"as long as 3 s: the longest has 2 s; give a smaller --min-length"):
         read_recording(path, min_length_s=3)
 
