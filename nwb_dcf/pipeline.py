@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from .config import ReadConfig
 from .errors import ParameterError
 from .job import Job, make_fit_config, prepare_job, run_job
-from .read import read_recording
+from .read import describe_session, is_remote, locate, read_recording
 from .recording import frame_dims
 from .result import DCFResult
-from .store import check_writable, write_result
+from .store import WrittenResult, check_derived, check_writable, write_derived, write_result
 
 if TYPE_CHECKING:
     from .progress import Progress
@@ -69,6 +69,30 @@ class _Target:
     name: str | None
     overwrite: bool
     output: str | Path | None
+    results_only: bool
+
+    def check(self, path: str | Path) -> None:
+        """Refuse, before anything is read, what cannot be written."""
+        if self.output is None and (self.results_only or is_remote(path)):
+            what = (
+                "results alone go into a file of their own" if self.results_only else "an address cannot be written to"
+            )
+            raise ParameterError(what, where=str(locate(path)), fix="say where the result is to go, with -o RESULT.nwb")
+        if self.output is not None and is_remote(self.output):
+            raise ParameterError(
+                "the output is an address", where=str(locate(self.output)), fix="give a path, -o RESULT.nwb"
+            )
+
+    def choose_name(self, path: str | Path, kind: str, dim: int) -> str:
+        """Return the name of the fit, once it is known that it can be written."""
+        about: dict[str, Any] = {"name": self.name, "kind": kind, "dim": dim, "overwrite": self.overwrite}
+        if self.output is not None and self.is_derived(path):
+            return check_derived(self.output, **about)
+        return check_writable(path, output=self.output, **about)
+
+    def is_derived(self, path: str | Path) -> bool:
+        """Whether the result goes into a file without the data: of an address, nobody asked for a whole copy."""
+        return self.results_only or is_remote(path)
 
 
 @dataclass(frozen=True)
@@ -92,6 +116,7 @@ class _FileJob:
     job: Job
     read: ReadConfig
     name: str
+    session: dict[str, Any] | None
 
 
 def fit_nwb(
@@ -102,6 +127,7 @@ def fit_nwb(
     name: str | None = None,
     overwrite: bool = False,
     output: str | Path | None = None,
+    results_only: bool = False,
     null: int = 0,
     seeds: int = 1,
     keep_partial: bool = False,
@@ -113,7 +139,8 @@ def fit_nwb(
     Parameters
     ----------
     path : str or Path
-        NWB file. It is replaced by a verified copy that holds the fit, unless `output` is given.
+        NWB file, in HDF5 or Zarr. It is replaced by a verified copy that holds the fit, unless `output` is given. Or an
+        address (``https://``, ``s3://``, ``dandi://``), of which what is needed is read; it asks for `output`.
     dim : int or "auto"
         Number of latents; ``auto`` lets the training segments choose (`nwb_dcf.dimension.choose_dimension`) and keeps
         the reason in ``provenance["dimension"]``.
@@ -125,6 +152,9 @@ def fit_nwb(
         Replace a fit of that name (or an existing `output`).
     output : str or Path, optional
         Write a copy with the fit there and leave `path` alone.
+    results_only : bool
+        Write to `output`, in place of a copy, a small file of the same session and subject that holds the fit and no
+        data; so it is in any case where `path` is an address.
     null : int
         Fits to make to the same data with the channels of each segment shifted apart in time, before smoothing, with
         the same settings and number of latents: their figures stand beside the fit's (`nwb_dcf.repeats.measure_null`).
@@ -151,7 +181,9 @@ def fit_nwb(
     """
     started = time.perf_counter()
     repeats = _Repeats(null, seeds)
-    file_job = _prepare_file_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
+    file_job = _prepare_file_job(
+        path, dim, held_out, _Target(name, overwrite, output, results_only), settings, progress
+    )
     job = file_job.job
     estimator, result = run_job(job, file_job.read, progress=progress, keep_partial=keep_partial)
     if not result.provenance["interrupted"]:
@@ -164,9 +196,17 @@ def fit_nwb(
         if repeats.seeds > 1:
             scores["agreement"] = measure_agreement(estimator, job.training, job.unseen, repeats.seeds, **listen)
     result.provenance["seconds"] = time.perf_counter() - started
-    written = write_result(result, path, name=file_job.name, overwrite=overwrite, output=output)
+    written = _write(result, path, file_job, overwrite, output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
     return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
+
+
+def _write(
+    result: DCFResult, path: str | Path, job: _FileJob, overwrite: bool, output: str | Path | None
+) -> WrittenResult:
+    if job.session is not None and output is not None:
+        return write_derived(result, job.session, output, name=job.name, overwrite=overwrite)
+    return write_result(result, path, name=job.name, overwrite=overwrite, output=output)
 
 
 def plan_fit(
@@ -177,6 +217,7 @@ def plan_fit(
     name: str | None = None,
     overwrite: bool = False,
     output: str | Path | None = None,
+    results_only: bool = False,
     null: int = 0,
     seeds: int = 1,
     keep_partial: bool = False,
@@ -185,11 +226,13 @@ def plan_fit(
 ) -> FitPlan:
     """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
     repeats = _Repeats(null, seeds)
-    file_job = _prepare_file_job(path, dim, held_out, _Target(name, overwrite, output), settings, progress)
+    file_job = _prepare_file_job(
+        path, dim, held_out, _Target(name, overwrite, output, results_only), settings, progress
+    )
     job = file_job.job
     recording, split = job.recording, job.split
     return FitPlan(
-        file=Path(path).name,
+        file=locate(path).name,
         source=dict(recording.attrs["source"]),
         kind=recording.attrs["kind"],
         channels=math.prod(recording.sizes[dim] for dim in frame_dims(recording)),
@@ -223,8 +266,10 @@ def _prepare_file_job(
 ) -> _FileJob:
     """Read, and refuse whatever can be refused before training."""
     read = ReadConfig.make(**{name: settings.pop(name) for name in ReadConfig.names() & settings.keys()})
+    target.check(path)
     make_fit_config(dim, settings)  # refuses what cannot be meant before anything is read
     job = prepare_job(read_recording(path, **asdict(read), progress=progress), dim, held_out, settings)
     kind = job.recording.attrs["kind"]
-    name = check_writable(path, kind=kind, dim=job.config.model.dim, **asdict(target))
-    return _FileJob(job, read, name)
+    name = target.choose_name(path, kind, job.config.model.dim)
+    # Read before the long work, since a server may be gone after it.
+    return _FileJob(job, read, name, describe_session(path) if target.is_derived(path) else None)

@@ -152,6 +152,7 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")
+@click.option("--results-only", is_flag=True, help="Write the fit to OUT.nwb without the data of FILE.")
 @click.option("--keep-partial", is_flag=True, help="After Ctrl-C write the fit as far as it came.")
 @click.option("--dry-run", is_flag=True, help="Say what would be fitted, and stop.")
 @_with_output_options

@@ -2,7 +2,19 @@
 
 from .catalog import Catalog, list_sources
 from .channels import ChannelTable, read_channels
+from .identity import describe_session
+from .location import is_remote, locate
 from .reader import read_recording
 from .units import match_units
 
-__all__ = ["Catalog", "ChannelTable", "list_sources", "match_units", "read_channels", "read_recording"]
+__all__ = [
+    "Catalog",
+    "ChannelTable",
+    "describe_session",
+    "is_remote",
+    "list_sources",
+    "locate",
+    "match_units",
+    "read_channels",
+    "read_recording",
+]

@@ -6,6 +6,7 @@ A fit is one container in ``processing/dcf``. `payload` says what goes where in 
 
 from __future__ import annotations
 
+from .derived import check_derived, write_derived
 from .fits import find_changes, list_results, read_result
 from .parts import have_equal_tensors
 from .remove import RemovedResult, remove_result
@@ -15,12 +16,14 @@ from .write import WrittenResult, check_writable, write_result
 __all__ = [
     "RemovedResult",
     "WrittenResult",
+    "check_derived",
     "check_writable",
     "find_changes",
     "have_equal_tensors",
     "list_results",
     "read_result",
     "remove_result",
+    "write_derived",
     "write_result",
     "write_session",
 ]

@@ -145,15 +145,16 @@ def write_result(
     original, target = _resolve(path, output)
     with lock_work_folder(target) as folder:
         try:
-            notes = _write_locked(result, original, target, folder, name, overwrite)
+            notes = write_locked(result, original, target, folder, name, overwrite)
         except OSError as error:
             raise explain_failure(str(error), error.errno, where=str(path)) from error
     return WrittenResult(str(target if output is None else output), name, notes)
 
 
-def _write_locked(
-    result: DCFResult, original: Path, target: Path, folder: Path, name: str, overwrite: bool
+def write_locked(
+    result: DCFResult, original: Path, target: Path, folder: Path, name: str, overwrite: bool, *, where: str = ""
 ) -> list[str]:
+    """Put a copy of `original` with the fit in the place of `target`, whose work folder is held; return the notes."""
     # Open until the end: HDF5's shared lock keeps other programs from writing what the copy would not have.
     with open_nwb(original) as file:
         refuse_newer_schema(file, original)
@@ -166,7 +167,7 @@ def _write_locked(
         request = {"copy": str(copy), "original": str(original), "payload": str(folder / "payload.npz"), "name": name}
         source = result.provenance.get("source") or {}
         source_id = source.get("object_id")
-        place: dict[str, Any] = {"folder": target.parent, "where": str(original)}
+        place: dict[str, Any] = {"folder": target.parent, "where": where or str(original)}
         added = run_clean("append.py", {**request, "source_id": source_id}, **place)
         sync_copy(copy)
         try:
@@ -207,10 +208,21 @@ def _resolve(path: str | Path, output: str | Path | None) -> tuple[Path, Path]:
     return original, target
 
 
+def check_fit_name(name: str) -> str:
+    """Return `name` if a fit can have it.
+
+    Raises
+    ------
+    StoreError
+        If not.
+    """
+    if not name.strip() or set(name) & set("/:") or name in (".", ".."):
+        raise StoreError(f"{name!r} cannot be the name of a fit", fix="give a name without / and :")
+    return name
+
+
 def _choose_name(file: Any, path: str | Path, name: str | None, default: str, overwrite: bool) -> str:
-    chosen = default if name is None else name
-    if not chosen.strip() or set(chosen) & set("/:") or chosen in (".", ".."):
-        raise StoreError(f"{chosen!r} cannot be the name of a fit", fix="give a name without / and :")
+    chosen = check_fit_name(default if name is None else name)
     module = file.get(MODULE, {})
     if chosen not in module:
         return chosen
