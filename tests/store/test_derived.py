@@ -36,6 +36,7 @@ def source(tmp_path: Path) -> Path:
 def test_session_and_subject_are_repeated_and_nothing_else(source: Path) -> None:
     out, result = source.parent / "out.nwb", result_for(source)
     session = describe_session(source)
+    result.provenance["source"] |= {"identifier": session["identifier"], "file": session["file"]}
     assert describe_session(convert_to_zarr(source, source.parent / "s.zarr")) == {**session, "file": "s.zarr"}
     written = write_derived(result, session, out)
     assert written.notes == ["it holds the results alone; their source is source.nwb"]
