@@ -48,7 +48,7 @@ class Bands:
         edges = np.quantile(place, np.linspace(0.05, 0.95, n + 1))
         picked = []
         for low, high in zip(edges[:-1], edges[1:], strict=True):
-            inside = np.flatnonzero((place >= low) & (place <= high))
+            inside = np.flatnonzero((place >= low) & ((place < high) | (high == edges[-1])))
             if len(inside) == 0:  # a band of few frames
                 inside = np.array([np.argmin(np.abs(place - (low + high) / 2))])
             picked.append(frames[inside[np.argmin(aside[inside])]])

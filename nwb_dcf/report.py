@@ -181,7 +181,7 @@ def list_views(material: Material, color: str, n_bands: int = 4) -> dict[str, Vi
         "curve": View("Rebuilding from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)),
         "bands": View(
             "Bands and outliers",
-            (12.0, 4.8 + 1.25 * (n_bands + 2) * images),
+            (12.0, 4.8 + 1.7 * (n_bands + 2) * images),
             lambda figure: plots.draw_bands(figure, result, recording, n_bands),
         ),
     }

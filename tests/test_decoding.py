@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from pynwb import NWBFile, TimeSeries
 
-from nwb_dcf import DCFResult, fit_nwb, write_result
+from nwb_dcf import DCFResult, decoding, fit_nwb
+from nwb_dcf.cli import main
 from nwb_dcf.decoding import evaluate_nwb, find_held_out_frames
-from nwb_dcf.errors import DataError
+from nwb_dcf.errors import DataError, SourceError
 from nwb_dcf.evaluate import find_pca_axes, score_decoding_on
 from nwb_dcf.prepare import Preparation
 from nwb_dcf.read import read_recording
@@ -81,19 +82,27 @@ def test_a_series_of_another_time_is_refused(fitted: Path) -> None:
         evaluate_nwb(fitted, against="late")
 
 
-def test_without_the_source_there_is_no_pca_and_it_says_so(fitted: Path, tmp_path: Path) -> None:
-    from nwb_dcf import read_result
+def test_without_the_source_there_is_no_pca_and_it_says_so(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = evaluate_nwb(fitted, against="rhythm").scores["ridge"]["latents"]
 
-    def no_units(nwbfile: NWBFile) -> None:
-        add_rhythm(nwbfile)
+    def refuse(path: Path, result: DCFResult) -> None:
+        raise SourceError("the source cannot be read here", where="s.nwb")
 
-    bare = make_spike_session(tmp_path / "b.nwb", spike_times=[[1.0], [2.0]], trials=None, change=no_units)
-    write_result(read_result(fitted), bare, name="copied")
-    report = evaluate_nwb(bare, against="rhythm")
-    assert report.scores["ridge"]["pca"] is None
-    assert report.scores["ridge"]["difference"] is None
-    assert report.scores["ridge"]["latents"] == evaluate_nwb(fitted, against="rhythm").scores["ridge"]["latents"]
-    assert report.notes[0].startswith("PCA is not beside it: ")
+    monkeypatch.setattr(decoding, "read_fitted", refuse)
+    report = evaluate_nwb(fitted, against="rhythm")
+    assert report.scores["ridge"] == {"latents": expected, "pca": None, "difference": None}
+    assert report.notes == ["PCA is not beside it: s.nwb: the source cannot be read here"]
+
+
+def test_the_command_prints_both_decoders_with_pca(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(fitted), "--against", "behavior/rhythm"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "decoded   /processing/behavior/rhythm (m, 2 columns pooled) from 2 latents of units_dim2"
+    assert lines[2].startswith("found     R2 ")
+    assert "by ridge regression; PCA " in lines[2]
+    assert "by nearest neighbours; PCA " in lines[3]
+    assert main(["evaluate", str(fitted), "--against", "licks"]) == 2
+    assert "there is no series 'licks'; series are: " in capsys.readouterr().err
 
 
 def make_blocks() -> DCFResult:

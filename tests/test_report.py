@@ -15,11 +15,11 @@ import pytest
 pytest.importorskip("matplotlib", reason="could not import matplotlib")
 pytest.importorskip("plotly", reason="could not import plotly")
 
-from nwb_dcf import DCFResult, fit_nwb, read_result, write_result
-from nwb_dcf.errors import ParameterError, StoreError
+from nwb_dcf import DCFResult, fit_nwb, report
+from nwb_dcf.errors import ParameterError, SourceError, StoreError
 from nwb_dcf.report import gather_material, list_views, plot_nwb, write_page
 
-from .nwb_files import make_spike_session, new_nwbfile, write_nwbfile
+from .nwb_files import make_spike_session
 from .test_application import QUICK
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
@@ -86,15 +86,19 @@ def test_a_browser_draws_the_page(fitted: Path, tmp_path: Path) -> None:
     assert shot.stat().st_size > 10_000
 
 
-def test_without_the_source_examples_are_left_out_and_it_says_why(fitted: Path, tmp_path: Path) -> None:
-    bare = write_nwbfile(new_nwbfile(), tmp_path / "bare.nwb")
-    write_result(read_result(fitted), bare, name="copied")
-    done = plot_nwb(bare, output=tmp_path / "fit.html")
+def test_without_the_source_examples_are_left_out_and_it_says_why(
+    fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, result: DCFResult) -> None:
+        raise SourceError("the source of units_dim3 cannot be read here", where="s.nwb")
+
+    monkeypatch.setattr(report, "read_fitted", refuse)
+    done = plot_nwb(fitted, output=tmp_path / "fit.html")
     assert done["figures"] == [name for name in FIGURES if name != "examples"]
-    assert "the source of copied cannot be read here" in done["left_out"]["examples"]
+    assert done["left_out"] == {"examples": "s.nwb: the source of units_dim3 cannot be read here"}
     assert "No examples: " in (tmp_path / "fit.html").read_text()
     with pytest.raises(ParameterError, match=r"there is no figure 'examples'; .*cannot be read here"):
-        plot_nwb(bare, output=tmp_path / "e.png", figure="examples")
+        plot_nwb(fitted, output=tmp_path / "e.png", figure="examples")
 
 
 def test_what_cannot_be_drawn_is_refused_before_any_work(fitted: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def draw_bands(figure: FigureBase, result: DCFResult, recording: xr.Dataset | No
         "speed": pick_outliers(speed, time, n, apart_s=APART_S),
     }
     if images is not None:
-        parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 0.24 * (n_bands + 2)])
+        parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 0.35 * (n_bands + 2)])
         top, below = parts
     left, right = top.subfigures(1, 2, width_ratios=[1, 1.3])
     _draw_scatter(left, latents, bands, outliers)

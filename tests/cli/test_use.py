@@ -1,4 +1,4 @@
-"""The commands on a stored fit, as subprocesses on one small file."""
+"""The commands on a stored fit, on one small file; `transform`, which writes into NWB, as a subprocess."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf import read_result
+from nwb_dcf.cli import main
 from tests.cli.conftest import Run, SmallFit
 from tests.nwb_files import make_spike_session
 
@@ -52,48 +53,32 @@ def test_a_file_without_the_channels_is_refused_in_one_line_and_unchanged(
     assert look_at(stored.parent) == before
 
 
-def test_simulate_prints_what_it_did_and_writes_paths(stored: Path, run_cli: Callable[..., Run]) -> None:
-    options = ("--frames", 4, "--starts", "1,6.5", "--paths", 3, "-o", "paths.csv", "--json")
-    done = run_cli("simulate", "fit.nwb", *options, cwd=stored.parent)
-    assert done.code == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert (report["paths"], report["frames"], report["written"]) == (6, 4, "paths.csv")
-    assert "simulated 6 paths of 4 frames (0.08 s) by units_dim2, from 2 starts from " in done.stderr
-    with open(stored.parent / "paths.csv", newline="") as file:
+def test_simulate_prints_what_it_did_and_writes_paths(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = stored.parent / "paths.csv"
+    line = ["simulate", str(stored), "--frames", "4", "--starts", "1,6.5", "--paths", "3", "-o", str(output), "--json"]
+    assert main(line) == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert (report["paths"], report["frames"], report["written"]) == (6, 4, str(output))
+    assert "simulated 6 paths of 4 frames (0.08 s) by units_dim2, from 2 starts from " in err
+    with output.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 24
     assert {row["trial_path"] for row in rows} == {"0", "1", "2"}
-    again = run_cli("simulate", "fit.nwb", *options, cwd=stored.parent)
-    assert again.code == 2
-    assert json.loads(again.stdout)["error"]["what"] == "the output exists"
+    assert main(line) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["what"] == "the output exists"
 
 
-@pytest.mark.parametrize("suffix", ["csv", "npz", "nc", "parquet"])
-def test_export_writes_each_format(suffix: str, stored: Path, run_cli: Callable[..., Run]) -> None:
-    done = run_cli("export", "fit.nwb", "units_dim2", "-o", f"fit.{suffix}", cwd=stored.parent)
-    assert done.code == 0, done.stderr
-    assert done.stdout.startswith(f"written   fit.{suffix}: units_dim2 of fit.nwb (")
-    assert (stored.parent / f"fit.{suffix}").stat().st_size > 1000
+def test_export_writes_each_format(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in ("csv", "npz", "nc", "parquet"):
+        output = stored.parent / f"fit.{suffix}"
+        assert main(["export", str(stored), "units_dim2", "-o", str(output)]) == 0
+        assert capsys.readouterr().out.startswith(f"written   {output}: units_dim2 of {stored} (")
+        assert output.stat().st_size > 1000
+    assert main(["export", str(stored), "-o", "fit.mat"]) == 2
+    assert "'fit.mat' names no format" in capsys.readouterr().err
 
 
-def test_evaluate_prints_both_decoders_with_pca(tmp_path: Path, run_cli: Callable[..., Run]) -> None:
-    from tests.test_decoding import add_rhythm
-
-    make_spike_session(tmp_path / "s.nwb", n_units=5, change=add_rhythm)
-    assert run_cli("fit", "s.nwb", "--dim", 2, "--bin", 0.05, "--steps", 5, "--quiet", cwd=tmp_path).code == 0
-    done = run_cli("evaluate", "s.nwb", "--against", "behavior/rhythm", cwd=tmp_path)
-    assert done.code == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0] == ("decoded   /processing/behavior/rhythm (m, 2 columns pooled) from 2 latents of units_dim2")
-    assert lines[2].startswith("found     R2 ")
-    assert "by ridge regression; PCA " in lines[2]
-    assert "by nearest neighbours; PCA " in lines[3]
-    missing = run_cli("evaluate", "s.nwb", "--against", "licks", cwd=tmp_path)
-    assert missing.code == 2
-    assert "there is no series 'licks'; series are: " in missing.stderr
-
-
-def test_a_wrong_start_is_a_usage_error(stored: Path, run_cli: Callable[..., Run]) -> None:
-    done = run_cli("simulate", "fit.nwb", "--starts", "noon", cwd=stored.parent)
-    assert done.code == 2
-    assert "'noon' is neither last, first nor times in seconds" in done.stderr
+def test_a_wrong_start_is_a_usage_error(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", str(stored), "--starts", "noon"]) == 2
+    assert "'noon' is neither last, first nor times in seconds" in capsys.readouterr().err

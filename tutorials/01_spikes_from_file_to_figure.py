@@ -1,6 +1,6 @@
-"""From a session of spikes to latents in the same file, step by step.
+"""From a session of spikes to latents in the same file, and to a figure, step by step.
 
-Run it in any folder: ``python 01_spikes_from_file_to_latents.py [FOLDER]``. It simulates a session of
+Run it in any folder: ``python 01_spikes_from_file_to_figure.py [FOLDER]``. It simulates a session of
 centre-out reaches, so that there is a truth to compare with; put the path of your own file in its
 place and everything from step 2 on stays as it is.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from pynwb import read_nwb
 
 import nwb_dcf
+from nwb_dcf.report import plot_nwb
 from nwb_dcf.simulate import simulate_reach
 from nwb_dcf.store import write_session
 
@@ -52,6 +53,13 @@ def main(folder: str = ".", n_trials: int = 80, steps: int = 300) -> float:
     again = dcf.transform(nwb_dcf.read_recording(session, bin_width_s=0.02))
     difference = np.abs(again["data"].values - latents).max()
     print(f"the stored model gives the stored latents: largest difference {difference:.1e}")
+
+    # 7. A figure: trajectories by the direction of the reach, and all the rest on one page. The command line does the
+    #    same: nwb-dcf plot tutorial.nwb -o tutorial.html --color direction
+    picture, page = session.with_suffix(".png"), session.with_suffix(".html")
+    plot_nwb(session, output=picture, figure="trajectories", color="direction", overwrite=True)
+    plot_nwb(session, output=page, color="direction", overwrite=True)
+    print(f"look at {picture.name}, and open {page.name} in a browser")
     return float(r2)
 
 
