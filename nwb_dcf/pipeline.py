@@ -195,6 +195,7 @@ def fit_nwb(
             scores["null"] = measure_null(estimator, job.training, job.unseen, scores, repeats.null, **listen)
         if repeats.seeds > 1:
             scores["agreement"] = measure_agreement(estimator, job.training, job.unseen, repeats.seeds, **listen)
+    result.provenance["arguments"] = {"dim": dim, "held_out": held_out, "null": null, "seeds": seeds}
     result.provenance["seconds"] = time.perf_counter() - started
     written = _write(result, path, file_job, overwrite, output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}

@@ -60,6 +60,7 @@ def remove(file: str, name: str, repack: bool, as_json: bool, quiet: bool) -> No
         "repacked": repack,
         "bytes_before": removed.bytes_before,
         "bytes_after": removed.bytes_after,
+        "notes": removed.notes,
     }
     _print(report, describe_removed, as_json, quiet)
 
@@ -125,6 +126,7 @@ def describe_removed(report: Mapping[str, Any]) -> str:
             *label_lines("removed", [f"/processing/dcf/{report['removed']} from {report['file']}"]),
             *label_lines("left", [left]),
             *label_lines("size", [space]),
+            *label_lines("note", report["notes"]),
         ]
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from .replacement import (
     size_of_copy,
     sync,
     sync_copy,
+    tell_of_other_names,
 )
 from .target import check_room, check_target
 
@@ -39,6 +40,8 @@ class RemovedResult:
         Names of the fits that are left.
     bytes_before, bytes_after : int
         Size of the file.
+    notes : list of str
+        What else is to be known, in sentences.
     """
 
     path: str
@@ -46,6 +49,7 @@ class RemovedResult:
     fits: list[str]
     bytes_before: int
     bytes_after: int
+    notes: list[str] = field(default_factory=list)
 
 
 def remove_result(path: str | Path, name: str, *, repack: bool = False) -> RemovedResult:
@@ -108,7 +112,8 @@ def _remove_locked(target: Path, folder: Path, name: str, repack: bool) -> Remov
             file.close()
         replace(copy, target, state)
         sync(target.parent)
-    return RemovedResult(str(target), name, [fit for fit in fits if fit != name], state.size, size)
+    left = [fit for fit in fits if fit != name]
+    return RemovedResult(str(target), name, left, state.size, size, tell_of_other_names(state))
 
 
 def _require_fit(fits: list[str], name: str, path: str | Path) -> None:

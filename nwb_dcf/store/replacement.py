@@ -33,13 +33,14 @@ class FileState:
     inode: int
     size: int
     mtime_ns: int
+    names: int = 1  # hard links
 
     @classmethod
     def of(cls, path: Path) -> FileState:
         """State of the file at `path` now; of a folder, all its files and folders together."""
         status = path.stat()
         if not path.is_dir():
-            return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+            return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_nlink)
         size, latest = 0, status.st_mtime_ns
         for parent, folders, files in os.walk(path):
             for name in (*folders, *files):
@@ -171,6 +172,14 @@ def replace(copy: Path, target: Path, state: FileState | None) -> None:
     if old is not None and state is not None and FileState.of(old) != state:
         replace_folder(old, target)
         raise refuse_changed(target)
+
+
+def tell_of_other_names(state: FileState) -> list[str]:
+    """Say what becomes of the other hard links of a file that was replaced: they keep the old one."""
+    if state.names < 2:
+        return []
+    others = "another name" if state.names == 2 else f"{state.names - 1} other names"
+    return [f"the file had {others} (hard links): there it is as it was before"]
 
 
 def refuse_changed(path: Path) -> StoreError:

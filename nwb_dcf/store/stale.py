@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,17 @@ class SourceCheck:
         found = self._hashes[path]
         if found is None:
             return None, f"{path} cannot be read"
-        return (False, None) if found == known else (True, f"{path} has changed since it was fitted")
+        if found == known:
+            return False, None
+        return True, f"{path} has changed since it was fitted{_tell_numbers(source, self._file[path])}"
+
+
+def _tell_numbers(source: Mapping[str, Any], group: Any) -> str:
+    """Say how many values there were and are, where the number is what has changed."""
+    data = group["spike_times"] if source.get("type") == "Units" else follow(group, "data")
+    then, now = source.get("values"), None if data is None else math.prod(data.shape)
+    unit = "spikes" if source.get("type") == "Units" else "values"
+    return "" if then is None or now is None or then == now else f" ({then} {unit} then, {now} now)"
 
 
 def _list_members(source: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -29,6 +29,7 @@ from .replacement import (
     size_of_copy,
     sync,
     sync_copy,
+    tell_of_other_names,
 )
 from .target import check_room, check_target
 
@@ -180,7 +181,7 @@ def write_locked(
             file.close()
         replace(copy, target, state if target == original else None)
         sync(target.parent)
-    notes = []
+    notes = tell_of_other_names(state) if target == original else []
     if verified["nwb_version_before"] != verified["nwb_version_after"]:
         notes.append(
             f"the NWB schema of the file rose from {verified['nwb_version_before']} to "

@@ -1,4 +1,4 @@
-"""Make ndx-dcf-1.0.0.nwb, a file of schema 1.0.0 with two fits.
+"""Make ndx-dcf-1.0.0.nwb, a file of schema 1.0.0 with three fits, one of them real.
 
 Run once, when 1.0.0 was made: ``python -m tests.back_compat.make_0_1_0``. Neither this script nor the file
 is edited afterwards; later versions must go on reading what it left.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nwb_dcf import fit_nwb
 from nwb_dcf.simulate import simulate_reach
 from nwb_dcf.store import write_result, write_session
 
@@ -20,3 +21,4 @@ if __name__ == "__main__":
     write_session(simulation.recording, FILE, truth=simulation.truth, overwrite=True)
     write_result(result_for(FILE, seed=0), FILE)
     write_result(result_for(FILE, seed=1, dim=2, regular=True), FILE, name="one_segment")
+    fit_nwb(FILE, 2, steps=5, seed=3, name="real", width=8, depth=1, encoder_width=8, encoder_depth=1)

@@ -23,6 +23,7 @@ from .synthetic import assert_same_result, digest, result_for
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these tests fork and kill")
 
+N_KILLS = int(os.environ.get("NWB_DCF_KILLS", "200"))
 # A moment after one stage is the moment before the next.
 MOMENTS = [
     ("copy_beside", "before"),
@@ -78,14 +79,17 @@ def test_killed_at_random_moments(session: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_very_many_random_moments(session: Path) -> None:
+@pytest.mark.timeout(7200)
+def test_killed_at_two_hundred_random_moments(session: Path) -> None:
     start = time.monotonic()
     assert exit_code(in_child(lambda: write_result(result_for(session), session))) == 0
     needed_s = time.monotonic() - start
     write_result(result_for(session), session, overwrite=True)
     with h5py.File(session, "r+") as file:
         del file["processing/dcf/units_dim3"]
-    assert 0 < kill_randomly(session, 60, 1.3 * needed_s) < 60
+    done = kill_randomly(session, N_KILLS, 1.3 * needed_s)
+    sys.stderr.write(f"{N_KILLS} kills over {1.3 * needed_s:.1f} s: {done} fits whole, the rest untouched, 0 harmed\n")
+    assert 0 < done < N_KILLS
 
 
 @pytest.mark.parametrize(("stage", "moment"), MOMENTS)
@@ -120,11 +124,14 @@ def test_killed_around_each_stage(session: Path, stage: str, moment: str, monkey
     assert os.listdir(session.parent) == [session.name]
 
 
-@pytest.mark.parametrize("spare", [-1000, 20_000, 200_000])
-def test_a_disk_that_fills_up(session: Path, spare: int, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_disk_that_is_full_after_each_tenth_of_the_write(
+    session: Path, tenth: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     resource = pytest.importorskip("resource", reason="no file-size limits on this system")
     before = digest(session)
-    result, limit = result_for(session), session.stat().st_size + spare
+    # The file grows by some 300 kB: the copy of it fills the first six tenths, the fit the rest.
+    result, limit = result_for(session), (session.stat().st_size + 300_000) * tenth // 10
 
     def write_limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

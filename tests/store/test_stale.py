@@ -87,6 +87,7 @@ def test_a_changed_source_is_stale_and_hashed_once_for_all_its_fits(
         ({}, (False, None)),
         ({"path": "/gone"}, (True, "/gone is not in the file any more")),
         ({"sha256": "0"}, (True, "/units has changed since it was fitted")),
+        ({"sha256": "0", "values": 9}, (True, "/units has changed since it was fitted (9 spikes then, 21354 now)")),
         ({"sha256": None}, (None, "/units was fitted without a hash")),
         ({"identifier": "another"}, (None, "the source lies in another file, three_units.nwb")),
     ],
