@@ -61,3 +61,25 @@ def test_a_new_fit_can_be_added_to_it(name: str, tmp_path: Path) -> None:
     before = list_results(path)
     write_result(make_result(np.arange(8)), path, name="new")
     assert [fit for fit in list_results(path) if fit["name"] != "new"] == before
+
+
+def test_1_0_0_holds_a_model_that_still_works() -> None:
+    from nwb_dcf import DCF, read_recording
+
+    path = FOLDER / "ndx-dcf-1.0.0.nwb"
+    assert [(fit["name"], fit["stale"]) for fit in list_results(path)] == [
+        ("one_segment", None),
+        ("real", False),
+        ("units_dim3", None),
+    ]
+    fit = read_result(path, "real")
+    # Three numbers copied from the file when it was made.
+    np.testing.assert_array_equal(fit.dataset["latents"].values[:2].ravel()[:3], np.array(REAL_LATENTS, np.float32))
+    dcf = DCF.from_result(fit, device="cpu")
+    latents = dcf.transform(read_recording(path, **fit.config["read"]))
+    np.testing.assert_allclose(latents["data"], fit.dataset["latents"], atol=1e-4)
+    assert fit.dataset["field_velocity"].shape == (33, 33, 2)
+    assert fit.dataset["field_frames"].sum() > 0
+
+
+REAL_LATENTS = [0.6987590193748474, 0.8821387887001038, 0.3828582465648651]
