@@ -15,7 +15,7 @@ import xarray as xr
 
 from .config import FitConfig, ReadConfig
 from .errors import DataError, ParameterError, SourceError, StoreError
-from .matching import Matching, match_channels, order_channels
+from .matching import Matching, list_constant, match_channels, order_channels
 from .prepare import Preparation
 from .read import ChannelTable, read_channels, read_recording
 from .recording import channel_dim, frame_shape, median_step_s
@@ -166,8 +166,16 @@ def read_model(model: str | Path) -> DCFResult:
     return read_result(*_split_model(model))
 
 
-def read_fitted(path: str | Path, result: DCFResult) -> xr.Dataset:
+def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = None) -> xr.Dataset:
     """Read again the recording that `result`, stored in `path`, was made from.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file that holds the result.
+    result : DCFResult
+    data : str or Path, optional
+        NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
 
     Returns
     -------
@@ -177,21 +185,25 @@ def read_fitted(path: str | Path, result: DCFResult) -> xr.Dataset:
     Raises
     ------
     SourceError
-        If the file does not hold the source, as a small file of results does not.
+        If the source is not there.
     DataError
         If the source has changed since.
     """
     read = _find_reading(result)
-    where = f"{path}: {result.provenance.get('source', {}).get('path', '')}"
+    source = result.provenance.get("source", {})
+    beside = Path(path).parent / str(source.get("file", ""))
+    file = data or path
     try:
-        recording = read_recording(path, **asdict(read))
+        recording = read_recording(file, **asdict(read))
     except SourceError as error:
-        origin = result.provenance.get("source", {}).get("file", "the file that was fitted")
+        if data is None and beside.is_file() and beside.resolve() != Path(path).resolve():
+            return read_fitted(path, result, beside)
         raise SourceError(
             f"the source of {result.name} cannot be read here: {error.what}",
-            where=str(path),
-            fix=f"the fit was made from {origin}: use the fit there, or name it with --recording",
+            where=str(file),
+            fix=f"name the file that was fitted, {source.get('file', 'which is not recorded')}, with --data",
         ) from error
+    where = f"{file}: {source.get('path', '')}"
     if result.provenance.get("matching"):
         recording = order_channels(recording, Matching.from_dict(result.provenance["matching"]), find_means(result))
     same = recording.sizes["time"] == result.dataset.sizes["time"] and np.allclose(
@@ -267,9 +279,8 @@ def _read_matched(
 def _list_channels(recording: xr.Dataset, path: str | Path) -> ChannelTable:
     """The channels of a recording, those that are constant in it too."""
     dim = channel_dim(recording)
-    constant = [item["id"] for item in recording.attrs["left_out"] if item["what"] == dim and "value" in item]
     source = str(recording.attrs["source"].get("path", ""))
-    return ChannelTable(f"{path}: {source}", source, dim, [*recording[dim].values.tolist(), *constant])
+    return ChannelTable(f"{path}: {source}", source, dim, [*recording[dim].values.tolist(), *list_constant(recording)])
 
 
 def _find_known(stored: DCFResult, model: str | Path) -> ChannelTable | None:

@@ -70,7 +70,9 @@ class DecodingReport:
         return asdict(self)
 
 
-def evaluate_nwb(path: str | Path, name: str | None = None, *, against: str, seed: int = 0) -> DecodingReport:
+def evaluate_nwb(
+    path: str | Path, name: str | None = None, *, against: str, data: str | Path | None = None, seed: int = 0
+) -> DecodingReport:
     """Decode a behavioural series of the same file from the latents of a stored fit.
 
     Parameters
@@ -81,6 +83,8 @@ def evaluate_nwb(path: str | Path, name: str | None = None, *, against: str, see
         Of the fit; needed where there are several.
     against : str
         What to decode: a series by its path or the end of it, see `nwb_dcf.read.behavior.read_behavior`.
+    data : str or Path, optional
+        NWB file that holds the behaviour and the source, where that is not `path`, as for a small file of results.
     seed : int
         Of the folds and of the intervals.
 
@@ -102,19 +106,19 @@ def evaluate_nwb(path: str | Path, name: str | None = None, *, against: str, see
     scores at unit variance each, as the latents are.
     """
     stored = read_result(path, name)
-    data, notes = stored.dataset, []
-    behavior = read_behavior(path, against, data["time"].values)
+    frames, notes = stored.dataset, []
+    behavior = read_behavior(data or path, against, frames["time"].values)
     known = np.isfinite(behavior.values).all(axis=1)
     if known.sum() < FEWEST_FRAMES:
         raise DataError(
             f"{behavior.attrs['path']} is known at {known.sum()} of the {len(known)} frames of {stored.name}",
-            where=str(path),
+            where=str(data or path),
             fix="name a series recorded at the same time",
         )
     task = _Task.of(stored, behavior.values, known, seed)
-    codes = {"latents": data["latents"].values}
+    codes = {"latents": frames["latents"].values}
     try:
-        codes["pca"] = _find_pca_scores(path, stored, task)
+        codes["pca"] = _find_pca_scores(path, stored, task, data)
     except DCFError as error:
         notes.append(f"PCA is not beside it: {error}")
     scores = {method: _compare(task, codes, method) for method in get_args(Method)}
@@ -196,9 +200,9 @@ def find_held_out_frames(stored: DCFResult) -> tuple[np.ndarray, np.ndarray, np.
     return unseen, near | unseen, np.unique(np.stack([index, cuts]), axis=1, return_inverse=True)[1].ravel()
 
 
-def _find_pca_scores(path: str | Path, stored: DCFResult, task: _Task) -> np.ndarray:
+def _find_pca_scores(path: str | Path, stored: DCFResult, task: _Task, data: str | Path | None) -> np.ndarray:
     """Scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
-    recording: xr.Dataset = read_fitted(path, stored)
+    recording: xr.Dataset = read_fitted(path, stored, data)
     frames = flatten_frames(Preparation.from_dict(stored.provenance["preparation"]).apply(recording))
     mean, axes = find_pca_axes(frames[task.learn], stored.dim)
     scores = (frames - mean) @ axes

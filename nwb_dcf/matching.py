@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from .errors import DataError, ParameterError
-from .recording import channel_dim, name_source, validate_recording
+from .recording import CHANNEL_SOURCE, channel_dim, name_source, validate_recording
 
 SHOWN = 8
 
@@ -158,7 +158,7 @@ def order_channels(recording: xr.Dataset, matching: Matching, means: np.ndarray)
     values = recording["data"].values
     column = {i: k for k, i in enumerate(recording[dim].values.tolist())}
     left_out = recording.attrs["left_out"]
-    constant = {item["id"]: item["value"] for item in left_out if item["what"] == dim and "value" in item}
+    constant = list_constant(recording)
     ordered = np.empty((len(values), len(matching.wanted)), np.result_type(values.dtype, np.float32))
     for k, here in enumerate(matching.here):
         if here is None:
@@ -186,8 +186,21 @@ def order_channels(recording: xr.Dataset, matching: Matching, means: np.ndarray)
     if matching.missing:
         notes.append(f"{len(matching.missing)} {dim}s missing, set to the model's mean: {_list_some(matching.missing)}")
     renamed.attrs["notes"] = notes
-    renamed.attrs["left_out"] = [item for item in left_out if item["what"] != dim or item["id"] not in filled]
+    if CHANNEL_SOURCE in recording.coords:
+        renamed = renamed.assign_coords({CHANNEL_SOURCE: (dim, [str(i).rpartition("/")[0] for i in matching.wanted])})
+    renamed.attrs["left_out"] = [
+        item for item in left_out if "value" not in item or item.get("channel", item["id"]) not in filled
+    ]
     return validate_recording(renamed.assign(data=(("time", dim), ordered, units)))
+
+
+def list_constant(recording: xr.Dataset) -> dict[Any, float]:
+    """Value of each channel that is left out because it is constant, by the id it would have."""
+    dim = channel_dim(recording)
+    items = [item for item in recording.attrs["left_out"] if "value" in item]
+    return {
+        item.get("channel", item["id"]): item["value"] for item in items if item["what"] == dim or "channel" in item
+    }
 
 
 def _list_some(items: Sequence[Any]) -> str:

@@ -76,6 +76,7 @@ def plot_nwb(
     color: str = "time",
     figure: str | None = None,
     n_bands: int = 4,
+    data: str | Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Draw a stored fit.
@@ -95,6 +96,8 @@ def plot_nwb(
         One of ``trajectories``, ``spectrum``, ``curve``, ``examples``, ``field``, ``bands``; by default all of them.
     n_bands : int
         Bands to sort the latents in.
+    data : str or Path, optional
+        NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
     overwrite : bool
         Replace a file that exists.
 
@@ -119,7 +122,7 @@ def plot_nwb(
     from .plots import choose_coloring
 
     choose_coloring(result.dataset, color)
-    material = gather_material(path, result, rebuild=figure in (None, "examples"))
+    material = gather_material(path, result, data, rebuild=figure in (None, "examples"))
     views = list_views(material, color, n_bands)
     left_out = {"examples": material.missing} if material.missing else {}
     if figure is not None:
@@ -152,10 +155,12 @@ def require_plotting(*, html: bool) -> None:
             raise StoreError(f"plots need {package}", fix="pip install 'nwb-dcf[plot]'") from error
 
 
-def gather_material(path: str | Path, result: DCFResult, *, rebuild: bool = True) -> Material:
+def gather_material(
+    path: str | Path, result: DCFResult, data: str | Path | None = None, *, rebuild: bool = True
+) -> Material:
     """Read again what `result` was made from, and rebuild it from the latents; without the source, say why not."""
     try:
-        recording = read_fitted(path, result)
+        recording = read_fitted(path, result, data)
     except DCFError as error:
         return Material(result, None, None, None, str(error))
     if not rebuild:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,11 +235,21 @@ def test_simulation_starts_where_it_is_told(fit: Fit, tmp_path: Path) -> None:
 def test_a_file_without_the_source_or_with_another_says_so(fit: Fit, tmp_path: Path) -> None:
     bare = write_nwbfile(new_nwbfile(), tmp_path / "bare.nwb")
     stored = read_result(fit.path)
-    with pytest.raises(SourceError, match=r"bare.nwb: the source of units_dim2 cannot be read here.*monday.nwb"):
+    with pytest.raises(
+        SourceError, match=r"bare.nwb: the source of units_dim2 cannot be read here.*monday.nwb.*--data"
+    ):
         read_fitted(bare, stored)
     changed = make_spike_session(tmp_path / "s.nwb", spike_times=fit.spikes, trials=[(1.0, 3.0), (4.0, 6.0)])
     with pytest.raises(DataError, match="the source has changed since units_dim2 was made; fit it again"):
         read_fitted(changed, stored)
+
+
+def test_the_source_is_found_beside_a_file_of_results_or_where_it_is_said_to_be(fit: Fit, tmp_path: Path) -> None:
+    bare = write_nwbfile(new_nwbfile(), tmp_path / "bare.nwb")
+    stored, expected = read_result(fit.path), read_fitted(fit.path, read_result(fit.path))["data"]
+    np.testing.assert_array_equal(read_fitted(bare, stored, fit.path)["data"], expected)
+    shutil.copyfile(fit.path, tmp_path / "monday.nwb")
+    np.testing.assert_array_equal(read_fitted(bare, stored)["data"], expected)
 
 
 def test_a_model_is_named_by_file_and_name(fit: Fit, tmp_path: Path) -> None:

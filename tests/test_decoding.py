@@ -85,7 +85,7 @@ def test_a_series_of_another_time_is_refused(fitted: Path) -> None:
 def test_without_the_source_there_is_no_pca_and_it_says_so(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = evaluate_nwb(fitted, against="rhythm").scores["ridge"]["latents"]
 
-    def refuse(path: Path, result: DCFResult) -> None:
+    def refuse(*_: object) -> None:
         raise SourceError("the source cannot be read here", where="s.nwb")
 
     monkeypatch.setattr(decoding, "read_fitted", refuse)

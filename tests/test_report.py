@@ -89,7 +89,7 @@ def test_a_browser_draws_the_page(fitted: Path, tmp_path: Path) -> None:
 def test_without_the_source_examples_are_left_out_and_it_says_why(
     fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, result: DCFResult) -> None:
+    def refuse(*_: object) -> None:
         raise SourceError("the source of units_dim3 cannot be read here", where="s.nwb")
 
     monkeypatch.setattr(report, "read_fitted", refuse)

@@ -106,16 +106,19 @@ def simulate(
 @click.argument("file")
 @click.argument("name", required=False)
 @click.option("--against", required=True, metavar="SERIES", help="What to decode, as behavior/position.")
+@click.option("--data", metavar="DATA.nwb", help="What was fitted, with the behaviour, where it is not in FILE.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of folds and intervals.")
 @_with_output_options
-def evaluate(file: str, name: str | None, against: str, seed: int, as_json: bool, quiet: bool) -> None:
+def evaluate(
+    file: str, name: str | None, against: str, data: str | None, seed: int, as_json: bool, quiet: bool
+) -> None:
     """Decode behaviour in FILE from the latents of its fit NAME, and from PCA.
 
     Example: nwb-dcf evaluate session.nwb units_dim3 --against behavior/position
     """
     from nwb_dcf.decoding import evaluate_nwb
 
-    report = evaluate_nwb(file, name, against=against, seed=seed)
+    report = evaluate_nwb(file, name, against=against, data=data, seed=seed)
     _print(report.to_dict(), describe_decoding, as_json, quiet)
 
 
@@ -149,6 +152,7 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
     metavar="NAME",
     help="One of trajectories, spectrum, curve, examples, field, bands; all by default.",
 )
+@click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
 @click.option("--bands", "n_bands", type=int, default=4, show_default=True, help="Bands to sort the latents in.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @_with_output_options

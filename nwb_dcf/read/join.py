@@ -218,7 +218,11 @@ def _put_together(
         kind="joined",
         source=_describe_members(members),
         bin_width_s=clock.attrs["bin_width_s"],
-        left_out=[item for recording in recordings for item in recording.attrs["left_out"]],
+        left_out=[
+            {**item, "channel": f"{name}/{item['id']}"} if "value" in item else item
+            for name, recording in zip(names, recordings, strict=True)
+            for item in recording.attrs["left_out"]
+        ],
         notes=notes,
     )
 

@@ -109,9 +109,7 @@ def test_bad_last_stamps_are_left_out(last):
     clock = read(200, timestamps=stamps)
     assert np.flatnonzero(np.isnan(clock.time)).tolist() == list(range(200 - len(last), 200))
     (note,) = clock.notes
-    assert note.startswith(
-        f"the last {len(last)} samples dropped, whose timestamps go back: {last[0]:g} s follows 19."
-    )
+    assert note.startswith(f"the last {len(last)} samples dropped, whose timestamps go back: {last[0]:g} s follows 19.")
 
 
 def test_a_clock_that_begins_again_is_refused():
