@@ -70,6 +70,7 @@ def refit(
     name: str | None = None,
     *,
     data: str | Path | None = None,
+    video_dir: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Refit:
     """Make a stored fit again from its configuration, and compare; nothing is written.
@@ -85,6 +86,8 @@ def refit(
         Name of the fit; needed only where there are several.
     data : str or Path, optional
         NWB file that holds what was fitted, where that is not `path` nor a file of the recorded name beside it.
+    video_dir : str, optional
+        Folder that holds its videos, where they are not where that file says; no fit remembers it.
     progress : callable, optional
         Called with a `nwb_dcf.progress.Progress` every few steps.
 
@@ -114,7 +117,7 @@ def refit(
         raise DataError(f"{why}: the fit cannot be repeated", where=str(file), fix="fit the new data with nwb-dcf fit")
     config = FitConfig.from_dict(stored.config)
     read = config.read or ReadConfig()
-    recording = read_recording(file, **asdict(read), progress=progress)
+    recording = read_recording(file, **{**asdict(read), "video_dir": video_dir}, progress=progress)
     _require_same(stored, recording, str(file))
     settings = {"preset": config.preset, "seed": config.train.seed, "device": config.train.device}
     share = float(stored.provenance["split"]["share"])

@@ -69,8 +69,9 @@ def remove(file: str, name: str, repack: bool, as_json: bool, quiet: bool) -> No
 @click.argument("file")
 @click.argument("name", required=False)
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
+@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @_with_output_options
-def refit(file: str, name: str | None, data: str | None, as_json: bool, quiet: bool) -> int:
+def refit(file: str, name: str | None, data: str | None, video_dir: str | None, as_json: bool, quiet: bool) -> int:
     """Make the fit NAME in FILE again from what is stored of it, and compare; nothing is written.
 
     Ends with 2 where the data have changed since, or the fit does not come back.
@@ -78,7 +79,7 @@ def refit(file: str, name: str | None, data: str | None, as_json: bool, quiet: b
     Example: nwb-dcf refit session.nwb units_dim3
     """
     with TrainingBar(hidden=quiet) as bar:
-        compared = nwb_dcf.refit(file, name, data=data, progress=bar)
+        compared = nwb_dcf.refit(file, name, data=data, video_dir=video_dir, progress=bar)
     _print(compared.to_dict(), describe_refit, as_json, quiet)
     return 0 if compared.repeated else 2
 

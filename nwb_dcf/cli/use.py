@@ -37,6 +37,7 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 @click.option("--align", metavar="COLUMN", help="As for fit.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
 @click.option("--where", metavar="EXPRESSION", help='Which trials, as "direction == 3".')
+@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @click.option(
     "--match",
     default="id",

@@ -62,6 +62,19 @@ def test_fit_and_read_back(session: Path, run_cli: Callable[..., Any]) -> None:
     assert "moved" not in stored
 
 
+@pytest.mark.slow
+def test_a_refit_is_told_where_the_videos_are(session: Path, run_cli: Callable[..., Any]) -> None:
+    output = session.parent / "again.nwb"
+    moved = ("--video-dir", session.parent / "moved")
+    done = run_cli("fit", session, *moved, "--size", 12, "--dim", 2, "--steps", 3, "-o", output)
+    assert done.code == 0, done.stderr
+    again = ("refit", output, "--data", session, "--json")
+    lost, found = run_cli(*again), run_cli(*again, *moved)
+    assert (lost.code, found.code) == (2, 0), found.stderr
+    assert "camera.mkv is missing" in lost.stderr
+    assert json.loads(found.stdout)["repeated"] is True
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
