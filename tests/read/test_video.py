@@ -297,3 +297,35 @@ def test_real_video(real_data):
     np.testing.assert_allclose(np.diff(recording["time"]), 4 / 250)
     assert 20 < float(recording["data"].mean()) < 235
     assert not any("presentation times" in note for note in recording.attrs["notes"])
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_zarr_gives_the_same(tmp_path, frames, external):
+    pytest.importorskip("hdmf_zarr")
+    from hdmf_zarr import NWBZarrIO
+    from pynwb import NWBHDF5IO
+
+    write_video(tmp_path / "camera.mkv", frames)
+    fields = {"files": ["camera.mkv"], "num_samples": 40} if external else {"data": frames}
+    session = make_video_session(tmp_path / "s.nwb", **fields)
+    with NWBHDF5IO(str(session), "r") as source, NWBZarrIO(str(tmp_path / "s.nwb.zarr"), "w") as target:
+        target.export(src_io=source, write_args={"link_data": False})
+    settings = {"every": 3, "size": 8, "crop": (2, 2, 20, 20)}
+    first, second = (read_recording(tmp_path / name, **settings) for name in ("s.nwb", "s.nwb.zarr"))
+    np.testing.assert_array_equal(first["data"], second["data"])
+    np.testing.assert_array_equal(first["time"], second["time"])
+    assert first.attrs["source"]["sha256"] == second.attrs["source"]["sha256"]
+
+
+def test_video_beside_spikes_on_one_clock(tmp_path, frames):
+    def film(nwbfile):
+        from pynwb.image import ImageSeries
+
+        nwbfile.add_acquisition(ImageSeries(name="camera", data=frames, unit="n.a.", rate=25.0, starting_time=2.0))
+
+    session = make_spike_session(tmp_path / "s.nwb", n_units=3, trials=None, change=film)
+    joined = read_recording(session, ("units", "video"), bin_width_s=0.04, size=4)
+    assert joined.attrs["kind"] == "joined"
+    assert joined.sizes["channel"] == 3 + 4 * 4
+    assert 2 - 0.04 <= joined["time"].values[0] <= 2.08
+    assert joined["time"].values[-1] <= 2 + 40 / 25
