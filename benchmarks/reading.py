@@ -7,6 +7,7 @@ both; the best of several rounds counts. Every section is a function that return
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,14 +17,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import av
-from pynwb import NWBHDF5IO, NWBFile
+import numpy as np
+from pynwb import NWBHDF5IO, H5DataIO, NWBFile, TimeSeries
+from pynwb.ecephys import ElectricalSeries
 from pynwb.image import ImageSeries
 from results import Table, write_section
 
-from nwb_dcf import read_recording
+from nwb_dcf import DCF, read_recording
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the server is that of the tests
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ROUNDS = 5
+NEEDED_BYTES = 50_000_000
 Row = dict[str, object]
 
 # The most memory that a process has held counts from its parent's on, unless it is reset (Linux).
@@ -72,7 +78,56 @@ def measure_video(data: Path) -> list[Row]:
     return rows
 
 
-SECTIONS: dict[str, Callable[[Path], list[Row]]] = {"video": measure_video}
+def measure_network(data: Path) -> list[Row]:
+    """Bytes fetched for the first latents of a file of 1 GB behind a server, which needs 5 % of it."""
+    from tests.file_server import serve
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "session.nwb"
+        write_large_session(path)
+        needed, size = NEEDED_BYTES, path.stat().st_size
+        os.environ["NWB_DCF_CACHE"] = str(Path(folder) / "cache")
+        with serve(Path(folder)) as served:
+            started = time.perf_counter()
+            recording = read_recording(f"{served.url}/session.nwb", "signal", trials="none")
+            read_s, read_bytes = time.perf_counter() - started, served.sent_bytes
+            DCF(dim=3, seed=0, steps=20, device="cpu").fit(recording).transform(recording)
+            first_s = time.perf_counter() - started
+            requests = served.requests
+            read_recording(f"{served.url}/session.nwb", "signal", trials="none")
+            again = served.sent_bytes - read_bytes
+    name = f"over HTTP, {size / 1e6:.0f} MB of which {needed / size:.1%} are needed"
+    return [
+        {"what": f"{name}: MB fetched", "reading": read_bytes / 1e6, "least": needed / 1e6,
+         "ratio": read_bytes / size, "bound": "at most 0.1 of the file"},
+        {"what": f"the same again, from the cache: MB fetched ({requests} requests before)", "reading": again / 1e6,
+         "least": 0.0, "ratio": again / size, "bound": ""},
+        {"what": "the same: seconds to the first latents, of which reading", "reading": first_s, "least": read_s,
+         "ratio": first_s / read_s, "bound": ""},
+    ]  # fmt: skip
+
+
+SECTIONS: dict[str, Callable[[Path], list[Row]]] = {"video": measure_video, "network": measure_network}
+
+
+def write_large_session(path: Path) -> None:
+    """Write 950 MB of voltages that nobody asks for, and a series of 50 MB among them."""
+    rng = np.random.default_rng(0)
+    nwbfile = NWBFile("benchmark", "network", datetime(2026, 1, 1, tzinfo=UTC))
+    device = nwbfile.create_device("probe")
+    group = nwbfile.create_electrode_group("shank", description="", location="", device=device)
+    for _ in range(64):
+        nwbfile.add_electrode(location="CA1", group=group)
+    electrodes = nwbfile.create_electrode_table_region(list(range(64)), "all")
+    bulk = H5DataIO(np.zeros((7_421_875, 64), np.int16), chunks=(15_625, 64))  # not compressed, so that it takes room
+    nwbfile.add_acquisition(ElectricalSeries(name="bulk", data=bulk, electrodes=electrodes, rate=30_000.0))
+    phase = np.arange(NEEDED_BYTES // (4 * 64)) / 8
+    values = np.column_stack([np.cos(phase), np.sin(phase)]) @ rng.normal(size=(2, 64))
+    values += 0.1 * rng.normal(size=values.shape)
+    data = H5DataIO(values.astype(np.float32), chunks=(15_625, 64))
+    nwbfile.add_acquisition(TimeSeries(name="signal", data=data, rate=100.0, unit="a.u."))
+    with NWBHDF5IO(str(path), "w") as io:
+        io.write(nwbfile)
 
 
 def write_session(folder: Path, video: Path, copies: int) -> Path:

@@ -17,7 +17,7 @@ from .job import Job, make_fit_config, prepare_job, run_job
 from .read import describe_session, is_remote, locate, read_recording
 from .recording import frame_dims
 from .result import DCFResult
-from .store import WrittenResult, check_derived, check_writable, write_derived, write_result
+from .store import WrittenResult, check_derived, check_writable, restore_folder, write_derived, write_result
 
 if TYPE_CHECKING:
     from .progress import Progress
@@ -72,7 +72,9 @@ class _Target:
     results_only: bool
 
     def check(self, path: str | Path) -> None:
-        """Refuse, before anything is read, what cannot be written."""
+        """Refuse, before anything is read, what cannot be written; bring back what a killed write has set aside."""
+        if not is_remote(path):
+            restore_folder(Path(path))
         if self.output is None and (self.results_only or is_remote(path)):
             what = (
                 "results alone go into a file of their own" if self.results_only else "an address cannot be written to"

@@ -72,7 +72,10 @@ def cli() -> None:
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def info(file: str, video_dir: str | None, as_json: bool) -> None:
-    """List what FILE holds that can be fitted, and what `fit` would take."""
+    """List what FILE holds that can be fitted, and what `fit` would take.
+
+    FILE is in HDF5, a folder in Zarr, or an address: https://, s3://BUCKET/KEY, dandi://DANDISET/PATH.
+    """
     _print(nwb_dcf.list_sources(file, video_dir=video_dir).to_dict(), describe_info, as_json, quiet=False)
 
 
@@ -158,6 +161,8 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @_with_output_options
 def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
     """Fit latents to FILE and write them into it.
+
+    FILE is in HDF5, a folder in Zarr, or an address (https://, s3://, dandi://), which needs -o.
 
     Example: nwb-dcf fit session.nwb --dim 3 --trials trials --where "outcome == 'hit'"
     """

@@ -10,6 +10,7 @@ from .derived import check_derived, write_derived
 from .fits import find_changes, list_results, read_result
 from .parts import have_equal_tensors
 from .remove import RemovedResult, remove_result
+from .replacement import restore_folder
 from .session import write_session
 from .write import WrittenResult, check_writable, write_result
 
@@ -23,6 +24,7 @@ __all__ = [
     "list_results",
     "read_result",
     "remove_result",
+    "restore_folder",
     "write_derived",
     "write_result",
     "write_session",

@@ -125,6 +125,12 @@ def open_nwb(path: str | Path) -> Any:
     StoreError
         If the file is absent, neither HDF5 nor Zarr, not NWB 2, or open for writing elsewhere.
     """
+    if "://" in str(path):
+        what, fix = (
+            "stored fits are read on this machine alone",
+            "see their names with nwb-dcf info, or download the file",
+        )
+        raise StoreError(what, where=str(path).partition("?")[0], fix=fix)
     path = Path(path)
     restore_folder(path)
     if path.is_dir():

@@ -281,7 +281,7 @@ def test_folders_that_hold_no_nwb(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_two_hundred_kills_harm_nothing(session: Path) -> None:
     before, result, draw = digest(session), result_of(session), random.Random(0)
     kept = shutil.copytree(session, session.parent.parent / "kept")
