@@ -111,5 +111,5 @@ def _find_series(session: Session, name: str) -> tuple[str, Any]:
     raise SourceError(
         f"there is no series {name!r}",
         where=str(session.path),
-        fix=f"series are: {known}" if known else "the file holds no TimeSeries",
+        fix=f"series are: {known}" if known else "the file holds no TimeSeries; name the one that does with --data",
     )
