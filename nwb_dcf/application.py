@@ -201,7 +201,8 @@ def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = N
         raise SourceError(
             f"the source of {result.name} cannot be read here: {error.what}",
             where=str(file),
-            fix=f"name the file that was fitted, {source.get('file', 'which is not recorded')}, with --data (simulate: --recording)",
+            fix=f"name the file that was fitted, {source.get('file', 'which is not recorded')}, with --data "
+            "(simulate: --recording)",
         ) from error
     where = f"{file}: {source.get('path', '')}"
     if result.provenance.get("matching"):
