@@ -9,7 +9,6 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
-from .application import read_fitted
 from .errors import DataError, DCFError
 from .evaluate import (
     Interval,
@@ -21,6 +20,7 @@ from .evaluate import (
     score_decoding_on,
 )
 from .evaluate.decoding import Method
+from .origin import read_fitted
 from .prepare import TRUNCATE, Preparation
 from .read.behavior import read_behavior
 from .recording import flatten_frames, median_step_s

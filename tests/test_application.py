@@ -14,8 +14,9 @@ import pytest
 from pynwb import NWBHDF5IO
 
 from nwb_dcf import DCF, DCFResult, application, fit_nwb, list_results, read_recording, read_result
-from nwb_dcf.application import read_fitted, read_model, simulate_nwb, transform_nwb
+from nwb_dcf.application import read_model, simulate_nwb, transform_nwb
 from nwb_dcf.errors import DataError, ParameterError, SourceError, StoreError
+from nwb_dcf.origin import read_fitted
 from nwb_dcf.store import WrittenResult
 
 from .nwb_files import make_series_session, make_spike_session, new_nwbfile, simulate_spike_times, write_nwbfile
