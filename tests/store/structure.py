@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,7 @@ def describe(path: Path) -> dict[str, Any]:
     with h5py.File(path, "r") as file:
         pending, first = ["/"], {}
         while pending:
-            where = min(pending)
-            pending.remove(where)
+            where = heapq.heappop(pending)
             item = file[where]
             address = h5py.h5o.get_info(item.id).addr
             if address in first:
@@ -37,7 +37,7 @@ def describe(path: Path) -> dict[str, Any]:
             for key in item if isinstance(item, h5py.Group) else ():
                 child, link = f"{where.rstrip('/')}/{key}", item.get(key, getlink=True)
                 if isinstance(link, h5py.HardLink):
-                    pending.append(child)
+                    heapq.heappush(pending, child)
                 else:
                     found[child] = (type(link).__name__, getattr(link, "filename", ""), link.path)
     return found

@@ -113,15 +113,20 @@ def copy_fits(path: Path, n: int) -> None:
             module[f"fit_{i:03d}/units"].attrs["table"] = file["units"].ref  # which a copy leads nowhere
 
 
-def test_a_hundred_fits_are_listed_at_once_and_each_can_be_removed(session: Path) -> None:
+def test_a_hundred_fits_are_listed_at_once(session: Path) -> None:
+    write_result(result_for(session), session)
+    copy_fits(session, N_FITS)
+    started = time.process_time()
+    assert len(list_results(session)) == N_FITS
+    assert time.process_time() - started < 1.0
+
+
+@pytest.mark.slow
+def test_one_of_a_hundred_fits_is_removed(session: Path) -> None:
     result = result_for(session)
     write_result(result, session)
     one = session.stat().st_size
     copy_fits(session, N_FITS)
-    started = time.process_time()
-    fits = list_results(session)
-    assert len(fits) == N_FITS
-    assert time.process_time() - started < 1.0
     before = describe(session)
     removed = remove_result(session, "fit_042")
     assert len(removed.fits) == N_FITS - 1
