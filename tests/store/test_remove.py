@@ -20,7 +20,7 @@ from nwb_dcf.store.drop import compare_values
 
 from .odd_session import make_odd_session
 from .structure import describe, find_differences
-from .synthetic import assert_same_result, digest, result_for
+from .synthetic import assert_same_result, digest, make_result, result_for
 
 BACK_COMPAT = Path(__file__).parents[1] / "back_compat"
 
@@ -151,3 +151,26 @@ def test_a_reader_goes_on_reading_what_it_opened(session: Path) -> None:
     total = float(read_result(session).dataset["latents"].sum())
     remove_result(session, "units_dim3")
     assert float(reader.communicate("\n")[0]) == pytest.approx(total, rel=1e-4)
+
+
+def test_from_a_zarr_folder_a_fit_is_removed_too(tmp_path: Path) -> None:
+    pytest.importorskip("hdmf_zarr")
+    from ..nwb_files import convert_to_zarr, make_spike_session
+
+    folder = convert_to_zarr(make_spike_session(tmp_path / "s.nwb", n_units=4, duration_s=10), tmp_path / "s.zarr")
+    source = {"path": "/units", "type": "Units"}
+    write_result(make_result(np.arange(4), source=source), folder, name="stays")
+
+    def look() -> dict[str, bytes]:
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    before = look()
+    write_result(make_result(np.arange(4), source=source, seed=1), folder, name="goes")
+    assert remove_result(folder, "goes", repack=True).fits == ["stays"]
+    after = look()
+    assert {name for name in before.keys() ^ after.keys() if "specifications" not in name} == set()
+    assert {
+        n for n in before if not n.startswith(".z") and before[n] != after[n] and "specifications" not in n
+    } == set()
+    assert_same_result(read_result(folder), make_result(np.arange(4), source=source))
+    assert sorted(os.listdir(tmp_path)) == ["s.nwb", "s.zarr"]
