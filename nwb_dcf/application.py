@@ -20,7 +20,7 @@ from .origin import find_means, find_reading, read_fitted
 from .read import ChannelTable, read_channels, read_recording
 from .recording import channel_dim, frame_shape, median_step_s
 from .result import DCFResult
-from .store import check_writable, read_result, write_result
+from .store import check_writable, read_result, split_address, write_result
 
 if TYPE_CHECKING:
     from .estimator import DCF
@@ -97,7 +97,7 @@ def transform_nwb(
         and stored.provenance["source"]["identifier"] != recording.attrs["source"]["identifier"]
     ):
         recording.attrs["notes"].append("channels are matched by id: the same ids are taken to name the same channels")
-    result = _describe(estimator, recording, read, stored, matching, _split_model(model)[0])
+    result = _describe(estimator, recording, read, stored, matching, split_address(model)[0])
     result.provenance["seconds"] = time.perf_counter() - started
     written = write_result(result, path, name=name, overwrite=overwrite, output=output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
@@ -163,13 +163,7 @@ def read_model(model: str | Path) -> DCFResult:
     StoreError
         See `nwb_dcf.read_result`.
     """
-    return read_result(*_split_model(model))
-
-
-def _split_model(model: str | Path) -> tuple[str, str | None]:
-    text = str(model)
-    file, mark, name = text.rpartition("#")
-    return (file, name) if mark and not Path(text).exists() else (text, None)
+    return read_result(*split_address(model))
 
 
 def _choose_reading(stored: DCFResult, asked: dict[str, Any]) -> ReadConfig:
@@ -221,7 +215,7 @@ def _list_channels(recording: xr.Dataset, path: str | Path) -> ChannelTable:
 def _find_known(stored: DCFResult, model: str | Path) -> ChannelTable | None:
     """Channels of the recording that the model was fitted to, where its file still has them."""
     try:
-        return read_channels(_split_model(model)[0], stored.provenance["source"]["path"])
+        return read_channels(split_address(model)[0], stored.provenance["source"]["path"])
     except (SourceError, KeyError):
         return None
 

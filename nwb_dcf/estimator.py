@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from .blocks import frame_blocks
 from .dimension import choose_for_fit
 from .errors import DataError, ParameterError
 from .evaluate import r2_score
@@ -21,6 +22,7 @@ from .rollout import Plan, Starts, simulate
 
 if TYPE_CHECKING:
     from .progress import Progress
+    from .result import DCFResult
 
 
 @dataclass(eq=False, repr=False)
@@ -52,6 +54,9 @@ class DCF(Persistent):
         See `nwb_dcf.config.TrainConfig`.
     settings : mapping, optional
         Any other setting of the three configurations, by name.
+    init : DCF or DCFResult, optional
+        A fit of the same channels and dim to begin with: training takes its networks over and ends as soon as
+        held-out losses fall no more. scikit-learn's ``clone`` empties a DCF; a result stays.
     progress : callable, optional
         Called with a `nwb_dcf.progress.Progress` every few steps.
     keep_partial : bool
@@ -114,6 +119,7 @@ class DCF(Persistent):
     held_out: float | None = None
     early_stopping: bool | None = None
     settings: Mapping[str, Any] | None = None
+    init: DCF | DCFResult | None = None
     progress: Callable[[Progress], None] | None = None
     keep_partial: bool = False
 
@@ -134,14 +140,15 @@ class DCF(Persistent):
         TrainingError
             If a loss is not finite.
         """
-        recording = as_recording(x).recording
+        recording, warmth = as_recording(x).recording, self._read_init()
         config = self.make_config(kind=name_kind(recording))
         choice = None
         if self.dim == "auto":
             choice, config = choose_for_fit(recording, config)
             if not choice.supported:
                 warnings.warn(choice.rule, UserWarning, stacklevel=2)
-        self._adopt(fit_recording(recording, config, progress=self.progress, keep_partial=self.keep_partial), choice)
+        fitted = fit_recording(recording, config, warmth=warmth, progress=self.progress, keep_partial=self.keep_partial)
+        self._adopt(fitted, choice)
         return self
 
     # -- using -----------------------------------------------------------------------------------
@@ -155,19 +162,19 @@ class DCF(Persistent):
         dim : int, optional
             A prefix of the latents, at most ``k_max_``; ``dim_`` by default.
         """
-        given, frames = self._prepare(x)
-        return self._answer(given, self._encode(given, frames, self._check_dim(dim)))
+        given, k = self._accept(x), self._check_dim(dim)
+        return self._answer(given, self._encode(given, k))
 
     def flow(self, x: Input) -> Any:
         """Flowed latents (time, dim): each frame integrated by u to tau = 0 and read on the axes (section 4)."""
-        given, frames = self._prepare(x)
-        return self._answer(given, self._codec.read(self._codec.compress(frames, self.dim_), self.dim_))
+        given, codec, k = self._accept(x), self._codec, self.dim_
+        return self._answer(given, self._map_frames(given, lambda x, *_: codec.read(codec.compress(x, k), k)))
 
     def velocity(self, x: Input) -> Any:
         """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
-        given, frames = self._prepare(x)
-        segment, time = given.recording["segment_index"].values, given.recording["time"].values
-        per_step = self._codec.find_velocity(frames, segment, time, self.dim_)
+        given, codec, k = self._accept(x), self._codec, self.dim_
+        reach = self.config_.model.window + self.config_.model.history
+        per_step = self._map_frames(given, lambda x, segment, time: codec.find_velocity(x, segment, time, k), reach)
         return self._answer(given, per_step / self.fitted_.step_s, units="1/s")
 
     def velocity_at(self, z: np.ndarray) -> np.ndarray:
@@ -305,17 +312,34 @@ class DCF(Persistent):
     def score(self, x: Input, y: None = None) -> float:
         """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""
         given, frames = self._prepare(x)
-        return r2_score(frames, self._codec.rebuild(self._encode(given, frames, self.dim_)))
+        return r2_score(frames, self._codec.rebuild(self._encode(given, self.dim_)))
 
     # -- plumbing --------------------------------------------------------------------------------
 
-    def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
-        fitted, given = self.fitted_, as_recording(x)
-        check_channels(given.recording, fitted)
-        return given, flatten_frames(fitted.preparation.apply(given.recording))
+    def _accept(self, x: Input) -> Given:
+        given = as_recording(x)
+        check_channels(given.recording, self.fitted_)
+        self.fitted_.preparation.check(given.recording)
+        return given
 
-    def _encode(self, given: Given, frames: np.ndarray, k: int) -> np.ndarray:
-        return self._codec.encode(frames, given.recording["segment_index"].values, k)
+    def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
+        given = self._accept(x)
+        return given, flatten_frames(self.fitted_.preparation.apply(given.recording))
+
+    def _encode(self, given: Given, k: int) -> np.ndarray:
+        codec, reach = self._codec, self.config_.model.window
+        return self._map_frames(given, lambda x, segment, _: codec.encode(x, segment, k), reach)
+
+    def _map_frames(self, given: Given, function: Callable[..., np.ndarray], reach: int = 0) -> np.ndarray:
+        """Call `function` on prepared frames, their segments and times, block by block with `reach` frames around."""
+        recording, answers = given.recording, []
+        segment, time = recording["segment_index"].values, recording["time"].values
+        for block in frame_blocks(recording["data"]):
+            wide = slice(max(block.start - reach, 0), min(block.stop + reach, len(time)))
+            x = self.fitted_.preparation.apply_to(recording, wide)
+            answer = function(x.reshape(len(x), -1), segment[wide], time[wide])
+            answers.append(answer[block.start - wide.start : block.stop - wide.start])
+        return np.concatenate(answers)
 
     def _answer(self, given: Given, latents: np.ndarray, units: str = "1") -> Any:
         return given.answer(latents, "latent", np.arange(1, latents.shape[1] + 1), units)

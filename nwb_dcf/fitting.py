@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
+from .blocks import is_lazy
 from .config import FitConfig, TrainConfig
 from .errors import DataError, ParameterError
 from .evaluate import effective_dimension
@@ -23,10 +24,11 @@ from .prepare import Preparation, check_size, fit_preparation
 from .progress import Progress
 from .recording import frame_dims, frame_shape, median_step_s
 from .split import split_recording
-from .start import choose_device, make_heads, start_dynamics, start_model, tabulate_frames
+from .start import choose_device, make_heads, start_dynamics, start_model, tabulate_frames, teach_heads
 from .train import FrameTable, LossCurve, Trained, train_model
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
+SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
 PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people
 
 
@@ -58,11 +60,17 @@ class Fitted:
     timing : dict of str to float
         ``seconds``, ``samples_per_s``.
     machine : dict
-        ``device``, its ``name``, CPU ``threads``.
+        ``device``, its ``name``, CPU ``threads``, and where the ``frames`` were held.
     bin_width_s : float or None
         Of the recording that was fitted, where it was binned.
     chosen_on : dict
         What was held out to choose the steps: ``rule``, ``intervals_s``; empty where nothing was.
+    settled : dict of str to int
+        Step of the search at which u and v ended by themselves; without those that took the whole schedule.
+    init : dict of str to str
+        Fit whose networks training began with: ``fit``, its name, and the ``sha256`` of its weights; empty for none.
+    solver_error : dict
+        Of the quick solver against dopri5, see `measure_solver`; empty where that is the solver.
     """
 
     config: FitConfig
@@ -84,6 +92,9 @@ class Fitted:
     bin_width_s: float | None
     chosen_on: dict[str, Any]
     pixels: dict[str, list[Any]] | None = None
+    settled: dict[str, int] = field(default_factory=dict)
+    init: dict[str, str] = field(default_factory=dict)
+    solver_error: dict[str, Any] = field(default_factory=dict)
 
     @property
     def frame_ids(self) -> dict[str, list[Any]]:
@@ -95,12 +106,15 @@ def fit_recording(
     recording: xr.Dataset,
     config: FitConfig,
     *,
+    warmth: Warmth | None = None,
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
 ) -> Fitted:
     """Fit `recording`; see `nwb_dcf.DCF.fit`."""
     started = time.perf_counter()
     check_size(recording, config.model.dim)
+    if warmth is not None:
+        check_warmth(recording, config, warmth)
     images = frame_shape(recording) is not None
     if config.model.network == "unet" and not images:
         raise ParameterError(
@@ -113,11 +127,12 @@ def fit_recording(
     gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * step_s
     split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
     found: Trained | None = None
-    training = _Training(config, device, step_s, progress, keep_partial)
+    training = _Training(config, device, step_s, progress, keep_partial, warmth.fitted.model if warmth else None)
     if config.train.early_stopping and split is not None:
         held_out = tabulate_frames(preparation.apply(split.held_out), config, device, step_s)
+        prepared = preparation.apply(split.training)
         model, principal, found = training.run(
-            preparation.apply(split.training), "choosing steps", held_out=held_out if len(held_out.pairs) else None
+            prepared, "choosing steps", held_out=held_out if len(held_out.pairs) else None
         )
     elif config.train.early_stopping:
         notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
@@ -125,7 +140,10 @@ def fit_recording(
         trained = found
     else:
         stop_at = found.best_step if found else None
-        model, principal, trained = training.run(preparation.apply(recording), "training", stop_at=stop_at)
+        prepared = preparation.apply(recording)
+        model, principal, trained = training.run(prepared, "training", stop_at=stop_at)
+    if found is not None and found.settled:
+        notes.append(_describe_settled(found.settled, config.train))
     if trained.interrupted:
         stage = "while steps were chosen" if trained is found else "in training"
         notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch} steps: a partial fit")
@@ -156,10 +174,29 @@ def fit_recording(
             "device": str(device),
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
+            "frames": "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory",
         },
         bin_width_s=recording.attrs.get("bin_width_s"),
         chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
+        settled=found.settled if found else {},
+        init=warmth.about if warmth else {},
+        solver_error=measure_solver(model, prepared),
     )
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """A fit to begin with.
+
+    Attributes
+    ----------
+    fitted : Fitted
+    about : dict of str to str
+        What the new fit is to say of it, see `Fitted.init`.
+    """
+
+    fitted: Fitted
+    about: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -171,6 +208,7 @@ class _Training:
     step_s: float
     progress: Callable[[Progress], None] | None
     keep_partial: bool
+    warm: DCFModel | None
 
     def run(
         self,
@@ -182,26 +220,30 @@ class _Training:
     ) -> tuple[DCFModel, PrincipalAxes, Trained]:
         """Train the parts in `choose_order`, each on what those before it left."""
         config = self.config
-        model, table, principal = start_model(prepared, config, self.device, self.step_s)
+        model, table, principal = start_model(prepared, config, self.device, self.step_s, self.warm)
         done: Trained | None = None
-        for learn in choose_order(config):
+        for learn in choose_order(config, warm=self.warm is not None):
             seen, judged = table, held_out
             if learn == {"v"}:
                 seen, judged = table.with_whole_history(), held_out.with_whole_history() if held_out else None
             if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
                 start_dynamics(model, model.v, seen)
             flows = [name for name in ("u", "v") if name in learn]
+            heads = make_heads(principal, config, self.device) if {"coupling", "u"} <= learn else None
+            if heads is not None and self.warm is not None:
+                teach_heads(heads, model, table, config)
             trained = train_model(
                 model,
                 seen,
                 config.train if flows else _plan_alignment(config.train),
                 learn=learn,
-                heads=make_heads(principal, config, self.device) if {"coupling", "u"} <= learn else None,
+                heads=heads,
                 held_out=judged if flows else None,
                 stop_at={name: stop_at[name] for name in flows} if stop_at and flows else None,
                 stage=stage if config.train.jointly else f"{stage} ({_name_parts(learn)})",
                 progress=self.progress,
                 keep_partial=self.keep_partial,
+                warm=self.warm is not None,
             )
             done = trained if done is None else _join(done, trained)
             if trained.interrupted:
@@ -211,17 +253,17 @@ class _Training:
         return model, principal, done
 
 
-def choose_order(config: FitConfig) -> list[set[str]]:
+def choose_order(config: FitConfig, *, warm: bool = False) -> list[set[str]]:
     """Which parts learn together, in order.
 
     v learns last, on the finished code, so that it starts at that code's own autoregression. A coupling that starts at
-    random first finds its axes alone (L_align). `jointly` trains all at once, as the paper does.
+    random first finds its axes alone (L_align), but for a `warm` one. `jointly` trains all at once, as the paper does.
     """
     model = config.model
     if config.train.jointly:
         return [{"coupling", "u", "v"}]
     order = [{"coupling", "u"} if model.joined else {"u"}, *([{"v"}] if config.train.beta else [])]
-    return [{"coupling"}, *order] if model.start == "random" else order
+    return [{"coupling"}, *order] if model.start == "random" and not warm else order
 
 
 def _name_parts(learn: set[str]) -> str:
@@ -241,7 +283,74 @@ def _join(first: Trained, second: Trained) -> Trained:
         first.curve.join(second.curve) if first.best_step else second.curve,
         first.samples + second.samples,
         first.interrupted or second.interrupted,
+        {**first.settled, **second.settled},
     )
+
+
+def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
+    ends = " and ".join(f"{PART_NAMES[name]} at step {step}" for name, step in settled.items())
+    fall = f"by more than {100 * train.tolerance:g} %" if train.tolerance else "any further"
+    return (
+        f"the search for the number of steps ended by itself, {ends} of {train.steps}: the loss fell no longer {fall}"
+    )
+
+
+@torch.no_grad()
+def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
+    """Compare the quick solver of u with dopri5 on some of the frames, evenly spaced.
+
+    Returns
+    -------
+    dict
+        ``solver`` and its ``steps``, the ``frames`` compared, and two root mean squares: ``compress``, of what differs
+        at tau = 0 beside that of the frames about their mean, and ``latents``, of what differs in the flowed latents,
+        whose own is about 1. Empty where the solver is dopri5.
+    """
+    settings = model.config
+    if settings.solver == "dopri5":
+        return {}
+    n = SOLVER_FRAMES if model.image_shape is None else SOLVER_IMAGES
+    places = np.unique(np.linspace(0, prepared.sizes["time"] - 1, n).round().astype(int))
+    coupling = model.coupling
+    x = torch.tensor(prepared["data"].values[places].reshape(len(places), -1), device=coupling.mean.device)
+    quick, exact = (model.compress(x, settings.dim, solver=solver) for solver in (settings.solver, "dopri5"))
+    latents = coupling.read(quick - exact + coupling.mean)[:, : settings.dim]
+    size = (x - coupling.mean).square().mean()
+    return {
+        "solver": settings.solver,
+        "steps": settings.solver_steps,
+        "against": "dopri5",
+        "frames": len(places),
+        "compress": float(((quick - exact).square().mean() / size).sqrt()),
+        "latents": float(latents.square().mean().sqrt()),
+    }
+
+
+def check_warmth(recording: xr.Dataset, config: FitConfig, warmth: Warmth) -> None:
+    """Refuse a fit to begin with that is of other channels or another dim; bins may be of another width.
+
+    Raises
+    ------
+    DataError
+        If the channels differ.
+    ParameterError
+        If the dims differ.
+    """
+    before = warmth.fitted
+    where = warmth.about.get("fit") or None
+    try:
+        check_channels(recording, dataclasses.replace(before, bin_width_s=None))
+        before.preparation.check(recording)
+    except DataError as error:
+        raise DataError(
+            f"cannot start there: {error.what}", where=where, fix="start from a fit of the same ones"
+        ) from None
+    if before.config.model.dim != config.model.dim:
+        raise ParameterError(
+            f"dim is {config.model.dim}, and that of the fit to start from {before.config.model.dim}",
+            where=where,
+            fix=f"give --dim {before.config.model.dim}, or start without it",
+        )
 
 
 def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:

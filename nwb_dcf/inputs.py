@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from .blocks import map_lazily
 from .errors import DataError
 from .recording import (
     CHANNEL_DIMS,
@@ -71,7 +72,8 @@ def as_recording(x: Input) -> Given:
     ----------
     x : recording, DataArray or array (time, channel), images (time, y, x), or list of those
         Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list adds its segments. Integers are
-        counts, but for images, whose integers are grey values.
+        counts, but for images, whose integers are grey values. A DataArray of a dask array, and where dask is
+        installed a memory map, are read in blocks (`nwb_dcf.blocks`).
 
     Raises
     ------
@@ -99,7 +101,7 @@ def as_recording(x: Input) -> Given:
 def _read_array(x: np.ndarray) -> xr.Dataset:
     if x.ndim not in (2, 3):
         raise DataError(f"the array has shape {x.shape}", fix="give an array (time, channel) or images (time, y, x)")
-    return make_recording(x, np.arange(len(x), dtype=np.float64), units=_name_units(x, "a.u."))
+    return make_recording(map_lazily(x), np.arange(len(x), dtype=np.float64), units=_name_units(x, "a.u."))
 
 
 def _name_units(x: np.ndarray | xr.DataArray, otherwise: str) -> str:
@@ -113,7 +115,7 @@ def _read_dataarray(x: xr.DataArray) -> xr.Dataset:
     time, last = _read_time(x), str(x.dims[1])
     segment = x.coords.get("segment_index")  # the data of a recording keep their segments
     recording = make_recording(
-        x.values,
+        x.data,
         np.arange(len(x), dtype=np.float64) if time is None else time,
         channel_dim=last if last in CHANNEL_DIMS else "channel",
         channel=x.coords[last].values if last in x.coords and x.ndim == 2 else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from .codec import Codec
 from .config import FitConfig
 from .dimension import DimensionChoice
 from .errors import NotFittedError, StoreError
-from .fitting import Fitted
+from .fitting import Fitted, Warmth
 from .parameters import Parameters
 from .presets import make_config
 from .weights import pack_weights, unpack_weights
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .result import DCFResult
 
-NOT_SETTINGS = ("preset", "settings", "progress", "keep_partial")
+NOT_SETTINGS = ("preset", "settings", "init", "progress", "keep_partial")
 
 
 @dataclass(eq=False, repr=False)
@@ -54,6 +55,16 @@ class Persistent(Parameters):
             settings=config.to_settings(),
             progress=progress,
         )
+
+    def _read_init(self) -> Warmth | None:
+        """The fit to begin with, None where none was given."""
+        init = self.get_params()["init"]
+        if init is None:
+            return None
+        name = "" if isinstance(init, Persistent) else init.name or ""
+        weights = init.to_bytes() if isinstance(init, Persistent) else init.weights
+        about = {"fit": name, "sha256": hashlib.sha256(weights).hexdigest()}
+        return Warmth(unpack_weights(weights, "cpu"), about)
 
     @property
     def fitted_(self) -> Fitted:

@@ -17,7 +17,16 @@ from .job import Job, make_fit_config, prepare_job, run_job
 from .read import describe_session, is_remote, locate, read_recording
 from .recording import frame_dims
 from .result import DCFResult
-from .store import WrittenResult, check_derived, check_writable, restore_folder, write_derived, write_result
+from .store import (
+    WrittenResult,
+    check_derived,
+    check_writable,
+    read_result,
+    restore_folder,
+    split_address,
+    write_derived,
+    write_result,
+)
 
 if TYPE_CHECKING:
     from .progress import Progress
@@ -132,6 +141,7 @@ def fit_nwb(
     results_only: bool = False,
     null: int = 0,
     seeds: int = 1,
+    init: str | Path | None = None,
     keep_partial: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
@@ -163,6 +173,8 @@ def fit_nwb(
     seeds : int
         Fits in all: those after the first have other seeds and resampled training segments, and the agreement of the
         axes is kept (`nwb_dcf.repeats.measure_agreement`).
+    init : str or Path, optional
+        ``FILE#NAME``, a stored fit of the same channels and dim to begin with; NAME may be left out where there is one.
     keep_partial : bool
         After Ctrl-C write the fit as far as it came.
     progress : callable, optional
@@ -186,8 +198,8 @@ def fit_nwb(
     file_job = _prepare_file_job(
         path, dim, held_out, _Target(name, overwrite, output, results_only), settings, progress
     )
-    job = file_job.job
-    estimator, result = run_job(job, file_job.read, progress=progress, keep_partial=keep_partial)
+    job, warm = file_job.job, None if init is None else _read_init(init)
+    estimator, result = run_job(job, file_job.read, init=warm, progress=progress, keep_partial=keep_partial)
     if not result.provenance["interrupted"]:
         listen: dict[str, Any] = {"progress": progress, "keep_partial": keep_partial}
         scores = result.dataset.attrs["scores"]
@@ -223,12 +235,15 @@ def plan_fit(
     results_only: bool = False,
     null: int = 0,
     seeds: int = 1,
+    init: str | Path | None = None,
     keep_partial: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> FitPlan:
     """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
     repeats = _Repeats(null, seeds)
+    if init is not None:
+        _read_init(init)
     file_job = _prepare_file_job(
         path, dim, held_out, _Target(name, overwrite, output, results_only), settings, progress
     )
@@ -257,6 +272,13 @@ def plan_fit(
         null=repeats.null,
         seeds=repeats.seeds,
     )
+
+
+def _read_init(address: str | Path) -> DCFResult:
+    """Read the fit to begin with; its name is the address by which messages and provenance call it."""
+    file, name = split_address(address)
+    stored = read_result(file, name)
+    return dataclasses.replace(stored, name=f"{Path(file).name}#{stored.name}")
 
 
 def _prepare_file_job(

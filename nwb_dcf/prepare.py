@@ -7,7 +7,7 @@ reaching data, scaling moved decoding more than any method did: R2 of hand veloc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -16,12 +16,12 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 from scipy.sparse import csr_array
 
+from .blocks import find_moments, frame_blocks, is_lazy, make_scratch, read_frames
 from .config import PrepareConfig
 from .errors import DataError, ParameterError
 from .mean_root import invert_mean_root
 from .recording import (
     CHANNEL_SOURCE,
-    flatten_frames,
     frame_dims,
     is_count,
     median_step_s,
@@ -82,10 +82,29 @@ class Preparation:
     def apply(self, recording: xr.Dataset) -> xr.Dataset:
         """Prepare a recording of the same channels; float32, each step logged in ``attrs["steps"]``.
 
+        What is read lazily is written to a scratch file block by block (`nwb_dcf.blocks`).
+
         Raises
         ------
         DataError
             If the number of channels differs, or a square root is asked of negative values.
+        """
+        self.check(recording)
+        data = recording["data"]
+        values = make_scratch(data.shape) if is_lazy(data) else np.empty(data.shape, np.float32)
+        for frames in frame_blocks(data):
+            values[frames] = self.apply_to(recording, frames)
+        prepared = recording.assign(data=(recording["data"].dims, values, {"units": "prepared"}))
+        prepared.attrs = {**recording.attrs, "steps": [*recording.attrs.get("steps", []), *self.describe()]}
+        return prepared
+
+    def check(self, recording: xr.Dataset) -> None:
+        """Refuse frames of another size than those fitted.
+
+        Raises
+        ------
+        DataError
+            If they are.
         """
         shape = recording["data"].shape[1:]
         if shape != self.factor.shape:
@@ -95,15 +114,14 @@ class Preparation:
                 f"the data have {given} {name} and the model {expected}",
                 fix="give the channels that the model was fitted to",
             )
+
+    def apply_to(self, recording: xr.Dataset, frames: slice) -> np.ndarray:
+        """Prepare some frames, float32 (frame, channel) or (frame, y, x); no more is read than smoothing reaches."""
         treated = [
-            _smooth(_transform(recording["data"].values[:, channels], recording, how), recording, smooth_s)
-            for channels, how, smooth_s in self._list_treatments()
+            _smooth(recording, frames, how, smooth_s, channels) for channels, how, smooth_s in self._list_treatments()
         ]
         smoothed = np.concatenate(treated, axis=1) if self.sources else treated[0]
-        values = ((smoothed - self.offset) * self.factor).astype(np.float32)
-        prepared = recording.assign(data=(recording["data"].dims, values, {"units": "prepared"}))
-        prepared.attrs = {**recording.attrs, "steps": [*recording.attrs.get("steps", []), *self.describe()]}
-        return prepared
+        return np.asarray(((smoothed - self.offset) * self.factor).astype(np.float32))
 
     def undo(self, values: np.ndarray) -> np.ndarray:
         """Map prepared values (..., channel) or (..., y, x) back to the data's unit; smoothing stays.
@@ -191,8 +209,10 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
         smooth_s = SPIKE_SMOOTH_S if spikes else COUNT_SMOOTH_FRAMES * median_step_s(recording) if counts else 0.0
     else:
         smooth_s = float(config.smooth)
-    values = _smooth(_transform(recording["data"].values, recording, transform), recording, smooth_s)
-    spread = values.std(axis=0)
+    moments = find_moments(
+        _smooth(recording, frames, transform, smooth_s) for frames in frame_blocks(recording["data"])
+    )
+    spread = moments.spread
     if not spread.any():
         raise DataError("every channel is constant", where=name_source(recording))
     offset = np.zeros_like(spread)
@@ -201,7 +221,7 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
     elif config.scale == "soft":
         factor = 1 / (spread + np.median(spread[spread > 0]))
     elif config.scale == "zscore":
-        factor, offset = 1 / np.where(spread > 0, spread, 1), values.mean(axis=0)
+        factor, offset = 1 / np.where(spread > 0, spread, 1), moments.mean
     else:
         factor = np.ones_like(spread)
     return Preparation(transform, smooth_s, config.scale, factor, offset)
@@ -238,7 +258,8 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
     dims = frame_dims(recording)
     dim_name = dims[0] if len(dims) == 1 else "pixel"
     where = name_source(recording)
-    spread = flatten_frames(recording).std(axis=0, dtype="f8")
+    data = recording["data"]
+    spread = find_moments(read_frames(data, frames) for frames in frame_blocks(data)).spread.reshape(-1)
     usable = int((spread > 0).sum())
     if len(spread) < 2 or usable < 2:
         raise DataError(
@@ -254,47 +275,92 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
         raise DataError("no segment has two frames", where=where, fix="choose longer segments or narrower bins")
 
 
-def _transform(values: np.ndarray, recording: xr.Dataset, transform: str) -> np.ndarray:
+def _transform(values: np.ndarray, transform: str, where: str | None) -> np.ndarray:
     values = values.astype(np.float64)
     if transform == "none":
         return values
     if values.min() < 0:
         raise DataError(
             f"the square root is asked of negative values (smallest {values.min():.4g})",
-            where=name_source(recording),
+            where=where,
             fix="take no transform: --transform none, or DCF(transformation='none')",
         )
-    roots: np.ndarray = np.sqrt(values)
-    return roots
+    return np.asarray(np.sqrt(values))
 
 
-def _smooth(values: np.ndarray, recording: xr.Dataset, sigma_s: float) -> np.ndarray:
-    """Smooth each segment by a Gaussian of `sigma_s` seconds whose weights sum to 1 at every frame."""
+def _smooth(
+    recording: xr.Dataset, frames: slice, transform: str, sigma_s: float, channels: slice = slice(None)
+) -> np.ndarray:
+    """Transform some frames and channels and smooth them by a Gaussian of `sigma_s` seconds, each segment by itself.
+
+    Weights sum to 1 at every frame. The frames around that the Gaussian reaches are read as well.
+    """
+    where, pieces = name_source(recording), list(_cut_pieces(recording, frames, sigma_s))
+    start, stop = pieces[0].seen.start, pieces[-1].seen.stop
+    values = _transform(read_frames(recording["data"], slice(start, stop))[:, channels], transform, where)
     if sigma_s == 0:
         return values
-    time, smoothed = recording["time"].values, np.empty_like(values)
-    for frames in segment_slices(recording):
-        steps = np.diff(time[frames])
-        if len(steps) == 0:
-            smoothed[frames] = values[frames]
-        elif np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean():
-            sigma = sigma_s / steps.mean()
-            total = gaussian_filter1d(values[frames], sigma, axis=0, mode="constant", truncate=TRUNCATE)
-            weight = gaussian_filter1d(np.ones(len(steps) + 1), sigma, mode="constant", truncate=TRUNCATE)
-            smoothed[frames] = (total.T / weight).T
+    time, smoothed = recording["time"].values, np.empty((frames.stop - frames.start, *values.shape[1:]))
+    for piece in pieces:
+        seen = values[piece.seen.start - start : piece.seen.stop - start]
+        inside = slice(piece.frames.start - piece.seen.start, piece.frames.stop - piece.seen.start)
+        if piece.sigma == 0:
+            around = seen
+        elif piece.sigma is not None:
+            total = gaussian_filter1d(seen, piece.sigma, axis=0, mode="constant", truncate=TRUNCATE)
+            weight = gaussian_filter1d(np.ones(len(seen)), piece.sigma, mode="constant", truncate=TRUNCATE)
+            around = (total.T / weight).T[inside]
         else:
-            flat = values[frames].reshape(len(steps) + 1, -1)
-            smoothed[frames] = (_gaussian_weights(time[frames], sigma_s) @ flat).reshape(values[frames].shape)
+            weights = _gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
+            around = (weights @ seen.reshape(len(seen), -1)).reshape(-1, *seen.shape[1:])
+        smoothed[piece.frames.start - frames.start : piece.frames.stop - frames.start] = around
     return smoothed
 
 
-def _gaussian_weights(time: np.ndarray, sigma_s: float) -> csr_array:
-    """Normalised Gaussian weights between frames of an irregular clock, (frame, frame), sparse."""
-    low = np.searchsorted(time, time - TRUNCATE * sigma_s)
-    high = np.searchsorted(time, time + TRUNCATE * sigma_s, side="right")
+@dataclass(frozen=True)
+class _Piece:
+    """Frames of one segment, the frames that their Gaussians reach, and its width in frames.
+
+    The width is 0 for a segment of one frame, None where the clock is irregular.
+    """
+
+    frames: slice
+    seen: slice
+    sigma: float | None
+
+
+def _cut_pieces(recording: xr.Dataset, frames: slice, sigma_s: float) -> Iterator[_Piece]:
+    """Yield `frames` cut where segments end."""
+    if sigma_s == 0:
+        yield _Piece(frames, frames, 0.0)
+        return
+    time = recording["time"].values
+    for segment in segment_slices(recording):
+        start, stop = max(segment.start, frames.start), min(segment.stop, frames.stop)
+        if start >= stop:
+            continue
+        steps, inside = np.diff(time[segment]), slice(start, stop)
+        if len(steps) == 0:
+            yield _Piece(inside, inside, 0.0)
+        elif np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean():
+            sigma = sigma_s / steps.mean()
+            reach = int(TRUNCATE * sigma + 0.5)  # as SciPy rounds it
+            seen = slice(max(segment.start, start - reach), min(segment.stop, stop + reach))
+            yield _Piece(inside, seen, sigma)
+        else:
+            reach_s = TRUNCATE * sigma_s
+            low = np.searchsorted(time[segment], time[start] - reach_s)
+            high = np.searchsorted(time[segment], time[stop - 1] + reach_s, side="right")
+            yield _Piece(inside, slice(segment.start + int(low), segment.start + int(high)), None)
+
+
+def _gaussian_weights(time: np.ndarray, seen: np.ndarray, sigma_s: float) -> csr_array:
+    """Normalised Gaussian weights of frames on an irregular clock, (frame, frame seen), sparse."""
+    low = np.searchsorted(seen, time - TRUNCATE * sigma_s)
+    high = np.searchsorted(seen, time + TRUNCATE * sigma_s, side="right")
     counts = high - low
     row = np.repeat(np.arange(len(time)), counts)
     column = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)
-    weight = np.exp(-0.5 * np.square((time[row] - time[column]) / sigma_s))
+    weight = np.exp(-0.5 * np.square((time[row] - seen[column]) / sigma_s))
     weight /= np.bincount(row, weight)[row]
-    return csr_array((weight, (row, column)), shape=(len(time), len(time)))
+    return csr_array((weight, (row, column)), shape=(len(time), len(seen)))

@@ -43,6 +43,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .blocks import frame_blocks, read_frames
 from .errors import DataError
 
 CHANNEL_SOURCE = "channel_source"
@@ -73,7 +74,7 @@ def make_recording(
 
     Parameters
     ----------
-    data : array, shape (time, channel) or (time, y, x)
+    data : array or dask array, shape (time, channel) or (time, y, x)
         Values, without NaN. Three dimensions are images.
     time : array of float64, shape (time,)
         Seconds on the session clock.
@@ -104,7 +105,7 @@ def make_recording(
     DataError
         If the parts do not make a recording.
     """
-    data = np.asarray(data)
+    data = data if hasattr(data, "dask") else np.asarray(data)
     time = np.asarray(time, dtype=np.float64)
     if data.ndim not in (2, 3) or (data.ndim == 3 and channel is not None):
         raise DataError(
@@ -165,18 +166,23 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
             )
     dims = frame_dims(recording)
     where = name_source(recording)
-    values, time = recording["data"].values, recording["time"].values
+    data, time = recording["data"], recording["time"].values
     index = recording["segment_index"].values
-    if 0 in values.shape:
-        raise DataError(f"no data: shape {values.shape} (time, {', '.join(dims)})", where=where)
-    if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
-        raise DataError(f"data are of type {values.dtype}, not real numbers", where=where)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():  # whole numbers are finite
-        frame, *place = (int(i[0]) for i in np.nonzero(~np.isfinite(values)))
-        first = ", ".join(f"{dim} {recording[dim].values[i]}" for dim, i in zip(dims, place, strict=True))
+    if 0 in data.shape:
+        raise DataError(f"no data: shape {data.shape} (time, {', '.join(dims)})", where=where)
+    if not np.issubdtype(data.dtype, np.number) or np.issubdtype(data.dtype, np.complexfloating):
+        raise DataError(f"data are of type {data.dtype}, not real numbers", where=where)
+    bad, first = 0, ""
+    for frames in frame_blocks(data) if data.dtype.kind == "f" else ():  # whole numbers are finite
+        wrong = ~np.isfinite(read_frames(data, frames))
+        if wrong.any() and not bad:
+            frame, *place = (int(i[0]) for i in np.nonzero(wrong))
+            first = ", ".join(f"{dim} {recording[dim].values[i]}" for dim, i in zip(dims, place, strict=True))
+            first += f" at {time[frames.start + frame]:.6g} s"
+        bad += int(wrong.sum())
+    if bad:
         raise DataError(
-            f"{int((~np.isfinite(values)).sum())} values are NaN or infinite, the first in {first} "
-            f"at {time[frame]:.6g} s",
+            f"{bad} values are NaN or infinite, the first in {first}",
             where=where,
             fix="leave those channels or stretches out, or fill them first",
         )

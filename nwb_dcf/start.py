@@ -6,8 +6,12 @@ there at step 0. v starts at a ridge autoregression of the code, so that trainin
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import asdict
+
 import torch
 import xarray as xr
+from torch import Tensor
 
 from .config import FitConfig
 from .errors import DataError, ParameterError
@@ -16,8 +20,10 @@ from .model.dcf import DCFModel
 from .model.dynamical_flow import RidgeStartDynamics
 from .recording import flatten_frames, frame_shape
 from .train import ContextHeads, FrameTable
+from .train.windows import FRAMES_AT_ONCE
 
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
+MOST_PAIRS = 2**18  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
 MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
 
 
@@ -52,9 +58,13 @@ def choose_k_max(config: FitConfig, n_channels: int, rank: int, *, images: bool 
 
 
 def start_model(
-    prepared: xr.Dataset, config: FitConfig, device: torch.device, step_s: float | None = None
+    prepared: xr.Dataset,
+    config: FitConfig,
+    device: torch.device,
+    step_s: float | None = None,
+    warm: DCFModel | None = None,
 ) -> tuple[DCFModel, FrameTable, PrincipalAxes]:
-    """Build the model at its start: networks from the seed, the rest from the frames.
+    """Build the model at its start: networks from the seed, or from a `warm` model; the rest from the frames.
 
     Returns
     -------
@@ -88,9 +98,47 @@ def start_model(
         model = DCFModel(table.x.shape[1], k_max, config.model, shape)
     model.to(device)
     model.start_at(principal)
+    if warm is not None:
+        model.coupling.start_at(turn_axes(principal, warm, table.x))
+        take_networks(model, warm)
     if len(table.pairs) == 0:
         raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
     return model, table, principal
+
+
+def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> PrincipalAxes:
+    """The axes of a fitted model in place of the principal ones, with the variances of the frames along them.
+
+    Its networks know the codes by those axes; the principal ones of other frames differ where variances are close.
+    """
+    axes = warm.coupling.axes.detach().to(principal.axes)
+    along = torch.cat([(part - principal.mean) @ axes for part in torch.split(frames, FRAMES_AT_ONCE)])
+    floor = 1e-6 * principal.variance[0]
+    return dataclasses.replace(principal, axes=axes, variance=along.var(0, unbiased=False).clamp(min=floor))
+
+
+def take_networks(model: DCFModel, warm: DCFModel) -> None:
+    """Give `model` the trained networks of another; axes that do not learn, their variances and b stay the data's.
+
+    Raises
+    ------
+    ParameterError
+        If the two differ in their shape.
+    """
+    own, given = model.state_dict(), warm.state_dict()
+    kept = {"coupling.mean"}
+    if not model.learns_axes:
+        kept |= {"coupling.axes", "coupling.log_variance", "coupling.encoder.whitening"}
+    different = [name for name in own if name not in given or given[name].shape != own[name].shape]
+    if different or given.keys() != own.keys():
+        mine, theirs = ({**asdict(each.config), "k_max": each.k_max} for each in (model, warm))
+        names = [name for name in mine if mine[name] != theirs[name]]
+        told, here = (", ".join(f"{name} {shape[name]}" for name in names) for shape in (theirs, mine))
+        raise ParameterError(
+            f"the fit to start from has another shape: {told}, and this one {here}",
+            fix="give it the same settings, or start without it",
+        )
+    model.load_state_dict({name: own[name] if name in kept else value for name, value in given.items()})
 
 
 def tabulate_frames(
@@ -98,7 +146,7 @@ def tabulate_frames(
 ) -> FrameTable:
     """Put prepared frames on `device`, indexed by their segments and times, these in steps of `step_s`."""
     return FrameTable.build(
-        torch.tensor(flatten_frames(prepared), device=device),
+        torch.as_tensor(flatten_frames(prepared), device=device),
         torch.tensor(prepared["segment_index"].values),
         torch.tensor(prepared["time"].values),
         history=config.model.history,
@@ -116,9 +164,17 @@ def make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device
         return ContextHeads(principal, config.model.dim, config.train.context_lags).to(device)
 
 
+def teach_heads(heads: ContextHeads, model: DCFModel, table: FrameTable, config: FitConfig) -> None:
+    """Let the heads of L_context learn the code that another fit has left."""
+    with torch.no_grad():
+        codes = table.encode(model.coupling)
+    heads.follow(codes, table, config.model.noise, torch.Generator(table.x.device).manual_seed(config.train.seed))
+
+
 def start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:
     """Set v's autoregression to that of the code as it is now."""
     with torch.no_grad():
         codes = table.encode(model.coupling)
-    later = (codes[table.pairs + 1] - codes[table.pairs]) / table.step[table.pairs][:, None]
-    v.start_at(codes[table.window(table.pairs)], later)
+    pairs = table.pairs[:: -(-len(table.pairs) // MOST_PAIRS)]
+    later = (codes[pairs + 1] - codes[pairs]) / table.step[pairs][:, None]
+    v.start_at(codes[table.window(pairs)], later)

@@ -86,7 +86,13 @@ def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
             model = DCFModel(about["n_channels"], about["k_max"], config.model, tuple(shape) if shape else None)
         model.load_state_dict(tensors)
         model.to(choose_device(device)).eval()
-        about.setdefault("pixels", None)  # fits from before there were images
+        older: dict[str, Any] = {
+            "pixels": None,
+            "settled": {},
+            "init": {},
+            "solver_error": {},
+        }  # what earlier fits did not tell
+        about = {**older, **about}
         parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
         parts |= {name: LossCurve(**about[name]) for name in _CURVES}
         return Fitted(config=config, preparation=Preparation.from_dict(about["preparation"]), model=model, **parts)

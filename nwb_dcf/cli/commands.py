@@ -152,6 +152,7 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--steps", type=int, help="Optimiser steps at most.")
 @click.option("--null", type=int, metavar="N", help="Fits to channels shifted apart in time, to compare with.")
 @click.option("--seeds", type=int, metavar="N", help="Fits in all, to resampled segments: do their axes agree?")
+@click.option("--init", metavar="FILE#NAME", help="A fit of the same channels and dim to begin with.")
 @click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")

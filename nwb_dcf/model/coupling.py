@@ -7,7 +7,9 @@ mu (frame, k_max) features of zero mean and unit variance, ordered by importance
 from __future__ import annotations
 
 import copy
+import functools
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +21,7 @@ LOG_D_FLOOR = math.log(1e-15)
 ORTHONORMALITY_TOLERANCE = 1e-4
 EXACT_SIZE = 1024  # above it the principal axes come from a randomised decomposition
 MOST_AXES = 512
+BLOCK_NUMBERS = 2**23  # of frames that are decomposed: 64 MB
 
 
 @dataclass(frozen=True)
@@ -49,23 +52,29 @@ def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0)
 
     The optimum of L_align is known (Rippel et al. 2014), so training starts there. The smaller of the
     two Gram matrices is decomposed exactly up to `EXACT_SIZE`; above, a randomised range finder is
-    used, whose seed is an argument since torch's own draws from global state.
+    used, whose seed is an argument since torch's own draws from global state. Frames are taken in blocks, so that no
+    copy of them all is made.
     """
-    x = in_double(frames)
-    mean = x.mean(0)
-    x = x - mean
-    n, width = x.shape
-    total = float(x.square().sum() / n)
+    n, width = frames.shape
+    parts = torch.split(frames, max(1, BLOCK_NUMBERS // width)) if n > EXACT_SIZE else (frames,)
+    mean = _add(in_double(part).sum(0) for part in parts) / n
+
+    def centre() -> Iterator[Tensor]:
+        return (in_double(part) - mean for part in parts)
+
+    total = sum(float(x.square().sum()) for x in centre()) / n
     if min(n, width) > EXACT_SIZE:
         generator = torch.Generator().manual_seed(seed)
-        basis = torch.randn(width, min(most + 16, min(n, width)), generator=generator, dtype=torch.float64).to(x.device)
+        basis = torch.randn(width, min(most + 16, min(n, width)), generator=generator, dtype=torch.float64)
+        basis = basis.to(mean.device)
         for _ in range(4):  # power iterations: sharpen the spectrum
-            basis = torch.linalg.qr(x.T @ (x @ basis)).Q
-        values, inner = torch.linalg.eigh(((projected := x @ basis).T @ projected) / n)
+            basis = torch.linalg.qr(_add(x.T @ (x @ basis) for x in centre())).Q
+        values, inner = torch.linalg.eigh(_add((y := x @ basis).T @ y for x in centre()) / n)
         axes = basis @ inner
     elif width <= n:
-        values, axes = torch.linalg.eigh(x.T @ x / n)
+        values, axes = torch.linalg.eigh(_add(x.T @ x for x in centre()) / n)
     else:
+        (x,) = centre()
         values, left = torch.linalg.eigh(x @ x.T / n)
         axes = x.T @ left / (values.clamp(min=1e-300) * n).sqrt()
     values, axes = values.flip(0)[:most], axes.flip(1)[:, :most]
@@ -73,6 +82,10 @@ def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0)
     values, axes = values[:rank], axes[:, :rank]
     sign = torch.sign(axes.gather(0, axes.abs().argmax(0, keepdim=True)))
     return PrincipalAxes(mean.to(frames), (axes * sign).to(frames), values.to(frames), total, rank)
+
+
+def _add(terms: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(torch.add, terms)
 
 
 def in_double(tensor: Tensor) -> Tensor:

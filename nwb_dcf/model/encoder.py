@@ -99,6 +99,21 @@ class Encoder(nn.Module):
         raw = self.network(around.flatten(1))
         if self.whitening is not None:
             raw = raw + frame @ self.whitening
+        return self._normalise(raw)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the network beside the linear part says nothing, as where it never learned."""
+        last = list(self.network.children())[-1:]
+        return self.whitening is not None and bool(last) and not any(bool(p.any()) for p in last[0].parameters())
+
+    def apply_linear(self, centred: Tensor) -> Tensor:
+        """mu of x - b, (n, D) to (n, k_max), where `is_linear`: one matrix product and no surroundings."""
+        if self.whitening is None:
+            raise ValueError("this encoder has no linear part")
+        return self._normalise(centred @ self.whitening)
+
+    def _normalise(self, raw: Tensor) -> Tensor:
         raw = raw * (NORM_CAP / raw.norm(dim=-1, keepdim=True).clamp(min=NORM_CAP))
         if self.training:
             with torch.no_grad():

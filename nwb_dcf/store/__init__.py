@@ -7,7 +7,7 @@ A fit is one container in ``processing/dcf``. `payload` says what goes where in 
 from __future__ import annotations
 
 from .derived import check_derived, write_derived
-from .fits import find_changes, list_results, read_result
+from .fits import find_changes, list_results, read_result, split_address
 from .parts import have_equal_tensors
 from .remove import RemovedResult, remove_result
 from .replacement import restore_folder
@@ -25,6 +25,7 @@ __all__ = [
     "read_result",
     "remove_result",
     "restore_folder",
+    "split_address",
     "write_derived",
     "write_result",
     "write_session",

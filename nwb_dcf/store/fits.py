@@ -98,6 +98,19 @@ def read_result(path: str | Path, name: str | None = None) -> DCFResult:
             raise _explain_malformed(error, path, name) from error
 
 
+def split_address(address: str | Path) -> tuple[str, str | None]:
+    """Split ``FILE#NAME``, where NAME may be left out, into a file and the name of a fit in it.
+
+    Examples
+    --------
+    >>> split_address("session.nwb#units_dim3"), split_address("session.nwb")
+    (('session.nwb', 'units_dim3'), ('session.nwb', None))
+    """
+    text = str(address)
+    file, mark, name = text.rpartition("#")
+    return (file, name) if mark and not Path(text).exists() else (text, None)
+
+
 def find_changes(path: str | Path, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
     """Say whether the source that a fit's `provenance` names has changed in the file at `path`, and what.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..config import TrainConfig
 from ..model.coupling import PrincipalAxes
 from ..model.loss import context_loss
+from .optimiser import AdamW, ParameterGroup
 from .windows import FrameTable
 
 N_AXES = 16  # principal axes in which the frames around are read
 WIDTH = 64
+FOLLOW_STEPS, FOLLOW_RATE = 200, 1e-2
 
 
 class ContextHeads(nn.Module):
@@ -41,6 +44,20 @@ class ContextHeads(nn.Module):
         self.register_buffer("lags", torch.tensor(lags))
         n_out = len(lags) * self.axes.shape[1]
         self.network = nn.Sequential(nn.Linear(dim, WIDTH), nn.SiLU(), nn.Linear(WIDTH, n_out))
+
+    def follow(self, codes: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> None:
+        """Learn to read codes (frame, k_max) that stand still, of all frames of `table`.
+
+        Where a code comes from another fit: heads that know nothing would first spoil it.
+        """
+        groups = [ParameterGroup(list(self.parameters()), FOLLOW_RATE, clipped=False)]
+        config = TrainConfig(steps=FOLLOW_STEPS, weight_decay=0.0)
+        optimiser = AdamW(groups, config)
+        for _ in range(FOLLOW_STEPS):
+            frames = torch.randint(len(table.x), (config.batch,), generator=generator, device=table.x.device)
+            optimiser.zero_grad()
+            torch.autograd.backward(self.loss(codes[frames], frames, table, rho, generator))
+            optimiser.step()
 
     def loss(self, codes: Tensor, frames: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> Tensor:
         """L_context of `frames`, shape (n,), from their codes (n, k_max) with the bridge's noise `rho`."""

@@ -18,7 +18,7 @@ from .curve import LossCurve
 from .objective import Losses, compute_losses
 from .windows import FrameTable, WindowSampler
 
-PATIENCE = 5  # evaluations without a new best before the schedule ends early,
+PATIENCE = 5  # evaluations without a fall of the held-out loss before the schedule ends by itself,
 LEAST_SHARE = 0.3  # but not before this share of it: a network that starts at zero needs a while
 HELD_OUT_SAMPLES = 8192
 HELD_OUT_IMAGES = 1024  # cost about three steps of a U-Net: over all evaluations a tenth of a search
@@ -37,6 +37,8 @@ class Judge:
         The parts that learn, with averaged weights.
     table : FrameTable
         Held-out frames.
+    warm : bool
+        Whether the flows come trained from another fit, so that they may stop at any share of the schedule.
     """
 
     def __init__(
@@ -46,13 +48,17 @@ class Judge:
         table: FrameTable,
         config: TrainConfig,
         heads: ContextHeads | None = None,
+        *,
+        warm: bool = False,
     ) -> None:
         self.model, self.kept, self.table, self.config, self.heads = model, kept, table, config, heads
+        self.least_steps = 0.0 if warm else LEAST_SHARE * config.steps
         self.learns_code = "coupling" in kept
         self.sampler = WindowSampler(table, model, kept.keys())  # once: a code that does not learn stays as it is
         self.best: Weights = {}
         self.best_step: dict[str, int] = {}
         self.best_loss = {"u": math.inf, "v": math.inf}
+        self.fallen_to, self.fell_at = dict(self.best_loss), dict.fromkeys(self.best_loss, 0)
 
     def look(self, step: int, curve: LossCurve, active: set[str]) -> None:
         """Evaluate, and keep the weights of each active flow where its loss is the smallest so far."""
@@ -76,12 +82,18 @@ class Judge:
         self.best |= copy_weights(self.kept, better)
         self.best_loss |= {name: score[name] for name in better}
         self.best_step |= dict.fromkeys(sorted(better), step)
+        for name in better:
+            if score[name] < (1 - self.config.tolerance) * self.fallen_to[name]:
+                self.fallen_to[name], self.fell_at[name] = score[name], step
 
     def find_settled(self, step: int, every: int) -> set[str]:
-        """Flows without a new best for `PATIENCE` evaluations, well into the schedule: they need learn no more."""
-        if step < LEAST_SHARE * self.config.steps:
+        """Flows whose loss has fallen by no more than the tolerance in `PATIENCE` evaluations: they need learn no more.
+
+        A fall is counted from the last loss that was one, so that many small ones count in the end.
+        """
+        if step < self.least_steps:
             return set()
-        return {name for name, best in self.best_step.items() if step - best >= PATIENCE * every}
+        return {name for name in self.best_step if step - self.fell_at[name] >= PATIENCE * every}
 
 
 def copy_weights(kept: nn.ModuleDict, names: Collection[str]) -> Weights:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -44,12 +44,15 @@ class Trained:
         Pairs seen.
     interrupted : bool
         Whether Ctrl-C ended the loop.
+    settled : dict of str to int
+        Step at which each flow ended by itself, since its held-out loss fell no more; without those that did not.
     """
 
     best_step: dict[str, int]
     curve: LossCurve
     samples: int
     interrupted: bool
+    settled: dict[str, int] = field(default_factory=dict)
 
 
 def train_model(
@@ -64,6 +67,7 @@ def train_model(
     stage: str = "training",
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
+    warm: bool = False,
 ) -> Trained:
     """Train `model` in place and leave the averaged weights of the chosen step in it.
 
@@ -82,6 +86,8 @@ def train_model(
         follows the same schedule as in the search.
     keep_partial : bool
         Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+    warm : bool
+        Whether the flows come trained from another fit.
 
     Raises
     ------
@@ -100,10 +106,11 @@ def train_model(
     if learns_code and not config.ema_encoder:
         kept["coupling"] = model.coupling
     sampler = WindowSampler(table, model, learn)
-    judge = Judge(model, kept, held_out, config, heads) if held_out is not None else None
+    judge = Judge(model, kept, held_out, config, heads, warm=warm) if held_out is not None else None
     last_step = max(stop_at.values()) if stop_at else config.steps
     chosen: Weights = {}
     active = set(flows)  # flows that still learn
+    settled_at: dict[str, int] = {}
     curve, first_bad = LossCurve(), torch.full((), -1, device=device)
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
     step, interrupted = 0, False
@@ -129,7 +136,9 @@ def train_model(
             step += 1
             if judge and (step % evaluate_every == 0 or step == last_step):
                 judge.look(step, curve, active)
-                active -= judge.find_settled(step, evaluate_every)
+                now_settled = active & judge.find_settled(step, evaluate_every) if step < last_step else set()
+                settled_at |= dict.fromkeys(sorted(now_settled), step)
+                active -= now_settled
             settled = bool(flows) and not active
             if step % REPORT_EVERY == 0 or step == last_step or settled:
                 loss = _note(curve, step, losses, first_bad, total, trained)
@@ -152,7 +161,7 @@ def train_model(
         getattr(model, name).load_state_dict(weights)
     if learns_code:
         _settle_coupling(model, table)
-    return Trained(best_step, curve, step * config.batch, interrupted)
+    return Trained(best_step, curve, step * config.batch, interrupted, settled_at)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from ..model.coupling import Coupling
 from ..model.dcf import DCFModel
 
 FRAMES_AT_ONCE = 8192
+CACHED_NUMBERS = 2**26  # of codes that are kept where the encoder does not learn: 256 MB
 CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
 
 
@@ -96,10 +97,15 @@ class FrameTable:
 
     def encode(self, coupling: Coupling) -> Tensor:
         """mu of every frame within its surroundings, shape (frame, k_max), in pieces of `FRAMES_AT_ONCE`."""
-        reach, training = coupling.encoder.window, coupling.training
-        rows = torch.split(torch.arange(len(self.x), device=self.x.device), FRAMES_AT_ONCE)
+        encoder, training = coupling.encoder, coupling.training
         coupling.eval()  # the running statistics are not to follow the pieces
-        codes = torch.cat([coupling.encode(self.surround(part, reach)) for part in rows])
+        if encoder.is_linear:
+            codes = torch.cat(
+                [encoder.apply_linear(part - coupling.mean) for part in torch.split(self.x, FRAMES_AT_ONCE)]
+            )
+        else:
+            rows = torch.split(torch.arange(len(self.x), device=self.x.device), FRAMES_AT_ONCE)
+            codes = torch.cat([coupling.encode(self.surround(part, encoder.window)) for part in rows])
         coupling.train(training)
         return codes
 
@@ -134,7 +140,7 @@ class Samples:
 
 
 class WindowSampler:
-    """Draws `Samples` from a table; encodes all frames once where the encoder does not change.
+    """Draws `Samples` from a table; encodes all frames once where the encoder does not change and there is room.
 
     Parameters
     ----------
@@ -151,7 +157,8 @@ class WindowSampler:
         self.is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=table.x.device)
         self.is_pair[table.pairs] = True
         self.cached: tuple[Tensor, Tensor] | None = None
-        if "coupling" not in learn or not model.learns_encoder:
+        self.learns_code = "coupling" in learn and model.learns_encoder
+        if not self.learns_code and len(table.x) * model.k_max <= CACHED_NUMBERS:
             with torch.no_grad():
                 self.cached = table.encode(model.coupling), model.coupling.read(table.x)
 
@@ -206,5 +213,6 @@ class WindowSampler:
     def _encode(self, frames: Tensor, generator: torch.Generator) -> Tensor:
         """mu of some frames; channels are dropped only while gradients flow, not where losses are judged."""
         coupling = self.model.coupling
+        coupling.train(coupling.training and self.learns_code)  # its running statistics stand still with it
         seen = self.table.surround(frames, coupling.encoder.window)
-        return coupling.encode(seen, generator if torch.is_grad_enabled() else None)
+        return coupling.encode(seen, generator if torch.is_grad_enabled() and self.learns_code else None)

@@ -212,3 +212,20 @@ def test_a_known_code_is_not_moved_by_encoding_a_long_recording_in_pieces(
     train_model(problem.model, problem.table, QUICK, learn=("u",))
     with torch.no_grad():
         torch.testing.assert_close(problem.table.encode(coupling), coupling.read(problem.table.x), atol=1e-3, rtol=1e-3)
+
+
+def test_heads_learn_to_read_a_code_that_stands_still(make_problem: Make) -> None:
+    problem = make_problem(joined=True)
+    heads = ContextHeads(find_principal_axes(problem.table.x), 2, (-1, 1))
+    with torch.no_grad():
+        codes = problem.table.encode(problem.model.coupling)
+    frames = torch.arange(len(codes))
+
+    def measure() -> float:
+        with torch.no_grad():
+            return float(heads.loss(codes, frames, problem.table, 0.05, torch.Generator().manual_seed(1)))
+
+    before = measure()
+    heads.follow(codes, problem.table, 0.05, torch.Generator().manual_seed(0))
+    assert measure() < 0.5 * before
+    assert not codes.requires_grad

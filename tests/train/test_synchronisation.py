@@ -71,9 +71,12 @@ def test_training_reads_the_device_once_a_report(
 ) -> None:
     problem = make_problem(**settings)
     heads = make_heads(problem, learn)
-    with count_reads(monkeypatch) as seen:
-        run(problem, learn, 2 * REPORT_EVERY, heads=heads, progress=lambda progress: None)
-    assert seen == ["tolist"] * 2
+    reads = []
+    for reports in (1, 3):  # what start and end read cancels
+        with count_reads(monkeypatch) as seen:
+            run(problem, learn, reports * REPORT_EVERY, heads=heads, progress=lambda progress: None)
+        reads.append(sorted(seen))
+    assert reads[1] == sorted([*reads[0], "tolist", "tolist"])
 
 
 def test_each_look_at_held_out_losses_is_one_read(make_problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +85,8 @@ def test_each_look_at_held_out_losses_is_one_read(make_problem: Make, monkeypatc
     with count_reads(monkeypatch) as seen:
         curve = run(problem, ("coupling", "u"), REPORT_EVERY, held_out=held_out).curve
     assert len(curve.held_out_step) > 5
-    assert seen == ["tolist"] * (len(curve.held_out_step) + len(curve.step))
+    assert seen.count("tolist") == len(curve.held_out_step) + len(curve.step)
+    assert len(seen) <= seen.count("tolist") + 2  # the start and the end ask once each
 
 
 @pytest.mark.gpu
