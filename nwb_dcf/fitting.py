@@ -140,6 +140,7 @@ def fit_recording(
         trained = found
     else:
         stop_at = found.best_step if found else None
+        prepared = recording  # lets go of the frames of the search before those of all are made
         prepared = preparation.apply(recording)
         model, principal, trained = training.run(prepared, "training", stop_at=stop_at)
     if found is not None and found.settled:

@@ -23,7 +23,7 @@ from .train import ContextHeads, FrameTable
 from .train.windows import FRAMES_AT_ONCE
 
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
-MOST_PAIRS = 2**18  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
+MOST_PAIRS = 2**17  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
 MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
 
 

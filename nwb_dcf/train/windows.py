@@ -160,7 +160,8 @@ class WindowSampler:
         self.learns_code = "coupling" in learn and model.learns_encoder
         if not self.learns_code and len(table.x) * model.k_max <= CACHED_NUMBERS:
             with torch.no_grad():
-                self.cached = table.encode(model.coupling), model.coupling.read(table.x)
+                reads = [model.coupling.read(part) for part in torch.split(table.x, FRAMES_AT_ONCE)]
+                self.cached = table.encode(model.coupling), torch.cat(reads)
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
         """Draw about `n` pairs, or `n` single frames where v does not learn, uniformly."""

@@ -1,0 +1,178 @@
+"""The training loop beside its own matrix products, beside the paper's manner, and what a step costs as sizes grow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from figures import DEVICE, note, take_time
+from paper_way import PaperWay, make_start
+from torch import Tensor
+
+from nwb_dcf.fitting import choose_order
+from nwb_dcf.prepare import fit_preparation
+from nwb_dcf.presets import make_config
+from nwb_dcf.recording import make_recording
+from nwb_dcf.simulate import simulate_ball
+from nwb_dcf.start import make_heads, start_dynamics, start_model
+from nwb_dcf.train import train_model
+
+STEPS = 8
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
+
+
+class Loop:
+    """The steps of one part of a fit, as `fit` takes them."""
+
+    def __init__(self, recording: xr.Dataset, kind: str, part: int, preset: str = "default", **settings: Any) -> None:
+        config = make_config(preset, {"dim": 3, **settings}, kind=kind)
+        prepared = fit_preparation(recording, config.prepare).apply(recording)
+        self.model, self.table, principal = start_model(prepared, config, DEVICE)
+        self.learn, self.config = choose_order(config)[part], config.train
+        if self.learn == {"v"}:
+            start_dynamics(self.model, self.model.v, self.table)  # type: ignore[arg-type]
+        self.heads = make_heads(principal, config, DEVICE) if {"coupling", "u"} <= self.learn else None
+
+    def take(self, steps: int = STEPS) -> None:
+        """Take some steps."""
+        config = dataclasses.replace(self.config, steps=steps)
+        train_model(self.model, self.table, config, learn=self.learn, heads=self.heads)
+
+    def time_steps(self) -> float:
+        """Seconds of STEPS steps; what start and end cost, as encoding all frames, cancels."""
+        times = [take_time()]
+        for steps in (STEPS, 2 * STEPS):
+            self.take(steps)
+            times.append(take_time())
+        return times[2] - 2 * times[1] + times[0]
+
+    def record_products(self) -> list[tuple[Tensor, Tensor]]:
+        """Operands of the matrix products of STEPS steps, by their shapes."""
+        activity = torch.profiler.ProfilerActivity.CPU
+        found = []
+        for steps in (STEPS, 2 * STEPS):
+            with torch.profiler.profile(activities=[activity], record_shapes=True) as profile:
+                self.take(steps)
+            shapes = [e.input_shapes for e in profile.events() if e.name in PRODUCTS]
+            found.append([tuple(map(tuple, [s for s in every if len(s) >= 2][-2:])) for every in shapes])
+        pairs = list(found[1])
+        for shapes in found[0]:  # those of start and end are in both
+            pairs.remove(shapes)
+        return [tuple(torch.randn(*s, device=DEVICE) for s in shapes) for shapes in pairs]  # type: ignore[misc]
+
+
+SIZES = {
+    "counts, code and u": ("counts", 0, {}),
+    "counts, v": ("counts", 1, {}),
+    "values, u": ("values", 0, {}),
+    "MLP 4 x 256, h = 10, u": ("values", 0, {"width": 256, "depth": 4, "history": 10}),
+    "MLP 4 x 256, h = 10, v": ("values", 1, {"width": 256, "depth": 4, "history": 10}),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_training_beside_its_products(benchmark: Any, reach: xr.Dataset, name: str) -> None:
+    kind, part, settings = SIZES[name]
+    loop = Loop(reach, kind, part, **settings)
+    pairs = loop.record_products()
+    times, products = [], []
+    for _ in range(5):
+        times.append(loop.time_steps())
+        start = take_time()
+        for a, b in pairs:
+            torch.matmul(a, b)
+        products.append(take_time() - start)
+    benchmark.pedantic(loop.take, rounds=1)
+    rate = STEPS * loop.config.batch / float(np.median(times))
+    ratio = float(np.median(products) / np.median(times))
+    note(f"training, {name}", "the same matrix products alone", ratio, "0.6", **{"samples/s": rate})
+
+
+def test_unet_beside_its_networks(benchmark: Any) -> None:
+    """U-Net at 64 x 64: steps beside forward and backward of the networks alone."""
+    ball = simulate_ball(4, 20)
+    frames = np.kron(ball.truth["frames"].values, np.ones((1, 3, 3)))[:, :64, :64]
+    recording = make_recording(
+        frames, ball.recording["time"].values, segment_index=ball.recording["segment_index"].values
+    )
+    loop = Loop(recording, "images", 0)
+    batch, network = loop.config.batch, loop.model.u.network
+    encoder = loop.model.coupling.encoder.network
+    seen = torch.randn(batch, 4096, device=DEVICE, requires_grad=True)
+    k_max = loop.model.k_max
+    code, condition = torch.randn(batch, k_max, device=DEVICE), torch.randn(batch, 16 + k_max, device=DEVICE)
+
+    def run_networks() -> None:
+        for _ in range(STEPS):
+            out = network([seen, seen], [code], condition).square().mean() + encoder(seen).square().mean()
+            out.backward()
+
+    times, networks = [], []
+    loop.take(2)
+    for _ in range(3):
+        times.append(loop.time_steps())
+        start = take_time()
+        run_networks()
+        networks.append(take_time() - start)
+    benchmark.pedantic(run_networks, rounds=1)
+    rate = STEPS * batch / float(np.median(times))
+    ratio = float(np.median(networks) / np.median(times))
+    note("training, U-Net 64 x 64, code and u", "its networks, forward and backward", ratio, **{"samples/s": rate})
+
+
+def test_training_beside_the_papers_way(benchmark: Any, reach: xr.Dataset) -> None:
+    """Samples per second of the same losses and networks; `paper_way.py` says what the paper's way is."""
+    model, table, config = make_start(reach)
+    paper = PaperWay(model, table, config)
+    for batch in (config.train.batch, 4 * config.train.batch):
+        loop = Loop(reach, "counts", 0, "paper", batch=batch)
+        times, theirs = [], []
+        for _ in range(3):
+            times.append(loop.time_steps())
+            start = take_time()
+            for _ in range(STEPS):
+                paper.step()
+            theirs.append(take_time() - start)
+        ours = STEPS * batch / float(np.median(times))
+        beside = STEPS * config.train.batch / float(np.median(theirs))
+        numbers = {"samples/s": ours, "beside": beside}
+        note(f"training, the paper's networks, batch {batch}", "the paper's way", ours / beside, "5", **numbers)
+    benchmark.pedantic(paper.step, rounds=1)
+
+
+GROWTH: dict[str, tuple[Callable[[Any], dict[str, Any]], tuple[Any, ...]]] = {
+    "frames": (lambda n: {"n": n}, (10_000, 100_000, 1_000_000)),
+    "channels": (lambda d: {"width_of_frame": d}, (32, 256, 4096)),
+    "history": (lambda h: {"history": h}, (0, 3, 30)),
+    "k_max": (lambda k: {"k_max": k}, (8, 16, 64)),
+}
+
+
+@pytest.mark.parametrize("what", GROWTH)
+def test_a_step_as_sizes_grow(benchmark: Any, what: str) -> None:
+    """Seconds of a step of u and of v together, beside those of the smallest size."""
+    make, sizes = GROWTH[what]
+    rng, seconds = np.random.default_rng(0), []
+    for size in sizes:
+        settings = {"n": 10_000, "width_of_frame": 64, **make(size)}
+        n, width = settings.pop("n"), settings.pop("width_of_frame")
+        values = rng.standard_normal((min(n, 20_000), width)).astype(np.float32)
+        values = np.resize(values, (n, width))
+        recording = make_recording(values, np.arange(n, dtype=np.float64))
+        loops = [Loop(recording, "values", part, **settings) for part in (0, 1)]
+        [loop.take(2) for loop in loops]
+        seconds.append(float(np.median([sum(loop.time_steps() for loop in loops) for _ in range(3)])))
+    benchmark.pedantic(loops[0].take, rounds=1)
+    told = "; ".join(f"{size:,}: {s / seconds[0]:.2f}" for size, s in zip(sizes, seconds, strict=True))
+    note(
+        f"a training step, {what} {sizes[0]:,} to {sizes[-1]:,}",
+        "the smallest",
+        seconds[-1] / seconds[0],
+        "",
+        growth=told,
+    )
