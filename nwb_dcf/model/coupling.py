@@ -21,7 +21,7 @@ LOG_D_FLOOR = math.log(1e-15)
 ORTHONORMALITY_TOLERANCE = 1e-4
 EXACT_SIZE = 1024  # above it the principal axes come from a randomised decomposition
 MOST_AXES = 512
-BLOCK_NUMBERS = 2**23  # of frames that are decomposed: 64 MB
+BLOCK_NUMBERS = 2**22  # of frames that are decomposed: 32 MB
 
 
 @dataclass(frozen=True)

@@ -160,8 +160,11 @@ class WindowSampler:
         self.learns_code = "coupling" in learn and model.learns_encoder
         if not self.learns_code and len(table.x) * model.k_max <= CACHED_NUMBERS:
             with torch.no_grad():
-                reads = [model.coupling.read(part) for part in torch.split(table.x, FRAMES_AT_ONCE)]
-                self.cached = table.encode(model.coupling), torch.cat(reads)
+                codes = table.encode(model.coupling)
+                reads = torch.empty_like(codes)
+                for part, into in zip(*(torch.split(rows, FRAMES_AT_ONCE) for rows in (table.x, reads)), strict=True):
+                    into.copy_(model.coupling.read(part))
+                self.cached = codes, reads
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
         """Draw about `n` pairs, or `n` single frames where v does not learn, uniformly."""
