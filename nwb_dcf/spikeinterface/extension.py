@@ -14,8 +14,9 @@ from ..config.checks import require, require_choice, require_flag, require_numbe
 from ..errors import DCFError, NotFittedError, ParameterError
 from ..result import DCFResult
 from .fit import fit_latents, make_params_config, unpack_result
-from .recordings import PERIODS, from_analyzer, hash_periods
+from .recordings import from_analyzer
 from .safe_extension import SafeExtension
+from .sorted_units import PERIODS, hash_periods
 
 Curation = Literal["refit", "drop"]
 
@@ -110,8 +111,9 @@ class DCFLatents(SafeExtension):
         self.data = self._fit(self._count(self.sorting_analyzer), "dcf_latents", verbose=verbose, **job_kwargs)
 
     def _count(self, analyzer: Any, unit_ids: Sequence[Any] | None = None) -> xr.Dataset:
-        params = self.params
-        source = self.data.get("provenance", {}).get("source", {})
+        params, earlier = self.params, self.sorting_analyzer.extensions.get(self.extension_name)
+        known = self.data or (earlier.data if earlier is not None else {})
+        source = known.get("provenance", {}).get("source", {})  # has the clock of a recording that was lost since
         return from_analyzer(
             analyzer,
             bin_width_s=params["bin_ms"] / 1000,
@@ -142,9 +144,12 @@ class DCFLatents(SafeExtension):
         NotFittedError
             If curation dropped them.
         """
+        self._refuse_dropped()
+        return super().get_data(*args, **kwargs)
+
+    def _refuse_dropped(self) -> None:
         if self._dropped:
             raise NotFittedError(f"the latents were dropped: {self._dropped}", fix='compute("dcf_latents") again')
-        return super().get_data(*args, **kwargs)
 
     def _get_data(self, outputs: str = "numpy") -> np.ndarray | list[np.ndarray] | xr.Dataset | DCFResult:
         """Return what was fitted.
@@ -165,6 +170,7 @@ class DCFLatents(SafeExtension):
 
     def get_times(self) -> np.ndarray | list[np.ndarray]:
         """Time of each latent on the recording's clock in seconds: an array, or a list of one for each segment."""
+        self._refuse_dropped()
         return self._split_segments("time")
 
     def _warn_if_stale(self) -> None:

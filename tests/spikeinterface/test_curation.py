@@ -142,6 +142,8 @@ def test_where_no_fit_is_possible_the_latents_are_dropped_and_curation_goes_on(c
     assert list(curated.unit_ids) == ["u0", "u1"]
     with pytest.raises(NotFittedError, match=r"the latents were dropped: .*dim is 3"):
         curated.get_extension("dcf_latents").get_data()
+    with pytest.raises(NotFittedError, match="dropped"):
+        curated.get_extension("dcf_latents").get_times()
     again = curated.copy().select_units(["u1", "u0"])  # and so on, without failing
     with pytest.raises(NotFittedError, match="dropped"):
         again.get_extension("dcf_latents").get_data()
@@ -169,3 +171,7 @@ def test_an_analyzer_that_lost_its_recording_keeps_the_clock(computed, tmp_path)
     np.testing.assert_array_equal(latents_of(curated), latents_of(computed.remove_units(["u3"])))
     times = curated.get_extension("dcf_latents").get_times()
     np.testing.assert_allclose([t[0] for t in times], [100.01, 200.01])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = analyzer.compute("dcf_latents", save=False, **QUICK)
+    np.testing.assert_allclose([t[0] for t in again.get_times()], [100.01, 200.01])
