@@ -1,8 +1,8 @@
 """Every NWB file of a folder, as a new user meets it (``python benchmarks/every_file.py [--data FOLDER] [--write]``).
 
-``nwb-dcf info`` and ``nwb-dcf fit --dim 3`` on each, with few steps of training and into a copy: what was read, what was
-left out or refused and why, and whether pynwb alone, in a process that never saw this package, reads the latents back.
-Files that have nothing to fit by default are fitted again by the source that is named here.
+``nwb-dcf info`` and ``nwb-dcf fit --dim 3`` on each, with few steps of training and into a copy: what was read, what
+was left out or refused and why, and whether pynwb alone, in a process that never saw this package, reads the latents
+back. Some files are fitted a second time, by another source or setting.
 """
 
 from __future__ import annotations

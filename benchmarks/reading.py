@@ -1,4 +1,4 @@
-"""How fast and how lean sources are read (``python benchmarks/reading.py [--only video] [--write]``).
+"""How fast and how lean sources are read (``python benchmarks/reading.py [--only spikes] [--write]``).
 
 Each line sets reading beside the least that any reader has to do, in one run, by turns, so that a busy machine slows
 both; the best of several rounds counts. Every section is a function that returns rows of the same columns.
@@ -22,15 +22,15 @@ from pynwb import NWBHDF5IO, H5DataIO, NWBFile, TimeSeries
 from pynwb.ecephys import ElectricalSeries
 from pynwb.image import ImageSeries
 from results import Table, write_section
+from signals import measure_band_power, measure_spikes
+from turns import Row, describe_ratio, time_by_turns
 
 from nwb_dcf import DCF, read_recording
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the server is that of the tests
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-ROUNDS = 5
 NEEDED_BYTES = 50_000_000
-Row = dict[str, object]
 
 # The most memory that a process has held counts from its parent's on, unless it is reset (Linux).
 MEASURE_MEMORY = """
@@ -107,7 +107,12 @@ def measure_network(data: Path) -> list[Row]:
     ]  # fmt: skip
 
 
-SECTIONS: dict[str, Callable[[Path], list[Row]]] = {"video": measure_video, "network": measure_network}
+SECTIONS: dict[str, Callable[[Path], list[Row]]] = {
+    "spikes": measure_spikes,
+    "power": measure_band_power,
+    "video": measure_video,
+    "network": measure_network,
+}
 
 
 def write_large_session(path: Path) -> None:
@@ -159,23 +164,6 @@ def decode_alone(video: Path) -> None:
         stream.thread_type = "AUTO"
         for _ in container.decode(stream):
             pass
-
-
-def time_by_turns(*functions: Callable[[], object]) -> list[tuple[float, float]]:
-    """Least wall and CPU seconds of each function over `ROUNDS` rounds in which all take their turn."""
-    best = [(float("inf"), float("inf"))] * len(functions)
-    for _ in range(ROUNDS):
-        for i, function in enumerate(functions):
-            wall, cpu = time.perf_counter(), time.process_time()
-            function()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            best[i] = min(best[i][0], wall), min(best[i][1], cpu)
-    return best
-
-
-def describe_ratio(what: str, reading: float, alone: float, *, least: float) -> Row:
-    """Return a row of how much of the speed of the least work is reached."""
-    return {"what": what, "reading": reading, "least": alone, "ratio": alone / reading, "bound": f"at least {least:g}"}
 
 
 def main() -> None:

@@ -17,6 +17,9 @@ from .errors import DataError
 MIN_SHARE = 0.5
 """A bin of which a unit was observed for less than this share is dropped; above, its count is corrected."""
 
+SPARSE = 4
+"""From so many bins a spike on, spikes are looked at and not bins."""
+
 MIN_BINS = 2
 MAX_VALUES = 2**31
 
@@ -146,19 +149,23 @@ def count_spikes(times: list[np.ndarray], bins: Bins) -> np.ndarray:
         spikes = spikes[edges[0] :]
         if len(edges) == 1:  # a session in one piece, where nothing has to be looked up
             number = _number_bins(spikes, bins.start[0], bins.width_s, tolerance)
-            _count_runs(number[: np.searchsorted(number, n_frames)], counts[row])
+            _count_into(counts[row], number[: np.searchsorted(number, n_frames)])
             continue
         block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges - edges[0], len(spikes))))
         number = _number_bins(spikes, bins.start[block], bins.width_s, tolerance)
         inside = number < bins.n_bins[block]
-        _count_runs(first[block[inside]] + number[inside], counts[row])
+        _count_into(counts[row], first[block[inside]] + number[inside])
     return counts.T
 
 
-def _count_runs(number: np.ndarray, counts: np.ndarray) -> None:
-    """Set `counts`, all 0, to how often each number occurs; those are in order, and empty bins cost nothing."""
-    start = np.flatnonzero(np.diff(number, prepend=-1))
-    counts[number[start]] = np.diff(start, append=len(number))
+def _count_into(counts: np.ndarray, number: np.ndarray) -> None:
+    """Add to `counts`, all 0, how often each number occurs; numbers are in order."""
+    if len(counts) < SPARSE * len(number):
+        counts[:] = np.bincount(number, minlength=len(counts))
+        return
+    counts[number] = 1  # most bins are empty, and those are not touched
+    again = number[1:][number[1:] == number[:-1]]
+    np.add.at(counts, again, np.float32(1))
 
 
 def _number_bins(spikes: np.ndarray, start: np.ndarray, width_s: float, tolerance: float) -> np.ndarray:
