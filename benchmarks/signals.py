@@ -110,7 +110,9 @@ def write_voltages(folder: Path, copies: int) -> Path:
         nwbfile.add_electrode(location="CA1", group=group)
     region = nwbfile.create_electrode_table_region(list(range(N_CHANNELS)), "all")
     few = np.zeros((2, N_CHANNELS), np.int16)
-    nwbfile.add_acquisition(ElectricalSeries("voltages", few, region, rate=RATE_HZ, conversion=1e-6))
+    nwbfile.add_acquisition(
+        ElectricalSeries(name="voltages", data=few, electrodes=region, rate=RATE_HZ, conversion=1e-6)
+    )
     with NWBHDF5IO(str(path), "w") as io:
         io.write(nwbfile)
     layout = h5py.VirtualLayout((BLOCK_SAMPLES * copies, N_CHANNELS), "i2")

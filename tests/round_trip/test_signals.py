@@ -1,0 +1,87 @@
+"""Families, ROIs of several planes, pose and power: fitted, written, read back, applied again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from pynwb import TimeSeries
+from pynwb.ecephys import ElectricalSeries
+from pynwb.ophys import DfOverF
+
+from nwb_dcf import DCF, fit_nwb, list_results, read_recording, read_result
+from tests.nwb_files import add_plane, make_rois, new_nwbfile, simulate_series, write_nwbfile
+
+QUICK: dict[str, Any] = {"steps": 2, "width": 8, "depth": 1, "batch": 32, "solver_steps": 2}
+
+
+def make_family(path: Path) -> Path:
+    nwbfile = new_nwbfile()
+    for i, trace in enumerate(simulate_series(300, 5).T):
+        nwbfile.add_acquisition(TimeSeries(name=f"cell_{i}", data=trace, unit="a.u.", rate=10.0))
+    return write_nwbfile(nwbfile, path)
+
+
+def make_planes(path: Path) -> Path:
+    nwbfile = new_nwbfile()
+    tables = [add_plane(nwbfile, f"plane{i}", 3) for i in range(2)]
+    series = [make_rois(table, f"plane{i}", simulate_series(300, 3, seed=i)) for i, table in enumerate(tables)]
+    nwbfile.processing["ophys"].add(DfOverF(roi_response_series=series))
+    return write_nwbfile(nwbfile, path)
+
+
+def make_pose(path: Path) -> Path:
+    ndx_pose = pytest.importorskip("ndx_pose")
+    nwbfile = new_nwbfile()
+    parts = [
+        ndx_pose.PoseEstimationSeries(
+            name=name, data=simulate_series(300, 2, seed=i), confidence=np.ones(300), reference_frame="", rate=25.0
+        )
+        for i, name in enumerate(("nose", "tail"))
+    ]
+    nwbfile.create_processing_module("behavior", "").add(ndx_pose.PoseEstimation(pose_estimation_series=parts))
+    return write_nwbfile(nwbfile, path)
+
+
+def make_voltages(path: Path) -> Path:
+    nwbfile = new_nwbfile()
+    group = nwbfile.create_electrode_group("shank", "", "", device=nwbfile.create_device("probe"))
+    for _ in range(3):
+        nwbfile.add_electrode(location="CA1", group=group)
+    region = nwbfile.create_electrode_table_region([0, 1, 2], "all")
+    noise = np.random.default_rng(0).normal(size=(20 * 200, 3))
+    nwbfile.add_acquisition(ElectricalSeries(name="eeg", data=noise, electrodes=region, rate=200.0))
+    return write_nwbfile(nwbfile, path)
+
+
+KINDS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, list[str], str]] = {
+    # how it is made, what is asked, name of the fit, first channels, an array whose change makes the fit stale
+    "family": (make_family, {}, "series_dim2", ["cell_0", "cell_1"], "acquisition/cell_3/data"),
+    "planes": (make_planes, {}, "ophys_dim2", ["plane0:100", "plane0:101"], "processing/ophys/DfOverF/plane1/data"),
+    "pose": (make_pose, {}, "pose_dim2", ["nose_x", "nose_y"], "processing/behavior/PoseEstimation/tail/data"),
+    "power": (make_voltages, {"bands": "4-12,12-30"}, "lfp_dim2", ["0:4-12", "0:12-30"], "acquisition/eeg/data"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fits_are_named_read_back_and_applied(kind: str, tmp_path: Path) -> None:
+    make, asked, name, channels, array = KINDS[kind]
+    path = make(tmp_path / "s.nwb")
+    fit_nwb(path, 2, **asked, **QUICK)
+    (listed,) = list_results(path)
+    assert (listed["name"], listed["stale"]) == (name, False)
+    result = read_result(path)
+    recording = read_recording(path, **asked)
+    (dim,) = (str(dim) for dim in recording["data"].dims if dim != "time")
+    assert result.dataset[dim].values.tolist()[:2] == channels
+    assert result.dataset[dim].values.tolist() == recording[dim].values.tolist()
+    again = DCF.from_result(result).transform(recording)
+    np.testing.assert_allclose(again["data"], result.dataset["latents"], atol=1e-5)
+    with h5py.File(path, "r+") as file:
+        file[array][5] += 1
+    (listed,) = list_results(path)
+    assert listed["stale"] is True
