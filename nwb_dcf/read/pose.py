@@ -124,8 +124,8 @@ def turn_to_animal(positions: np.ndarray, centre: np.ndarray, ahead: np.ndarray)
     Examples
     --------
     >>> turn_to_animal(np.array([[[1.0, 3.0], [0.0, 1.0]]]), np.array([[1.0, 1.0]]), np.array([[1.0, 3.0]])).round(9)
-    array([[[ 2.,  0.],
-            [ 0.,  1.]]])
+    array([[[2., 0.],
+            [0., 1.]]])
     """
     forward = (ahead - centre)[:, :2]
     length = np.linalg.norm(forward, axis=1, keepdims=True)

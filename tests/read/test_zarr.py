@@ -38,7 +38,14 @@ def add_electrodes(nwbfile: NWBFile) -> None:
 
 MAKERS: dict[str, tuple[Callable[[Path], Path], dict[str, object]]] = {
     "spikes in trials": (make_spike_session, {"bin_width_s": 0.05, "where": "side == 'left'"}),
-    "voltages by name": (lambda path: make_spike_session(path, change=add_electrodes), {"source": "voltage"}),
+    "voltages by name": (
+        lambda path: make_spike_session(path, change=add_electrodes),
+        {"source": "voltage", "bands": "none"},
+    ),
+    "power by name": (
+        lambda path: make_spike_session(path, change=add_electrodes),
+        {"source": "voltage", "bands": "12-30,30-80"},
+    ),
     "observed units": (
         lambda path: make_spike_session(path, n_units=2, obs_intervals=[[(0, 20)], [(2, 30)]], trials=None),
         {},
