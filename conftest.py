@@ -1,4 +1,4 @@
-"""Where NWB_DCF_CI is set, a test skipped for want of a package is a failure.
+"""What holds for every test, and: where NWB_DCF_CI is set, a test skipped for want of a package is a failure.
 
 On a reader's machine such a skip is a courtesy. In CI, which installs every optional package, it
 would be a test that nobody ever runs.
@@ -12,6 +12,10 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A core for each worker: threads of several workers on one core wait for each other, many times longer.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MISSING_PACKAGE = re.compile(
     r"could not import|no module named|is not installed|not importable|missing (package|module|dependency)",

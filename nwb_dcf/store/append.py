@@ -45,6 +45,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         else:
             module = nwbfile.create_processing_module(MODULE, DESCRIPTION)
         module.add(flow)
+        if options:
+            options["cache_spec"] = not _cache_new_specifications(io, copy)
         io.write(nwbfile, **options)
     return {"linked": sorted(links)}
 
@@ -64,6 +66,28 @@ def _open_zarr(copy: str, name: str, stack: ExitStack) -> tuple[Any, dict[str, A
     shutil.rmtree(os.path.join(copy, "processing", MODULE, name), ignore_errors=True)
     consolidated = os.path.exists(os.path.join(copy, ".zmetadata"))
     return stack.enter_context(NWBZarrIO(copy, mode="r+")), {"consolidate_metadata": consolidated}
+
+
+def _cache_new_specifications(io: Any, copy: str) -> bool:
+    """Cache in a Zarr session what it does not have yet; False where it caches nothing at all.
+
+    pynwb does just that in HDF5, but in Zarr it writes every specification again, and not as its author had it.
+    """
+    import zarr
+    from hdmf.backends.utils import NamespaceToBuilderHelper
+    from hdmf_zarr.utils import ZarrSpecWriter
+
+    session = zarr.open_group(copy, mode="r+")
+    place = session.attrs.get(".specloc")
+    if not isinstance(place, str) or place not in session:
+        return False
+    catalog = io.manager.namespace_catalog
+    for name in catalog.namespaces:
+        version = f"{name}/{catalog.get_namespace(name).version}"
+        if version not in session[place]:
+            writer = ZarrSpecWriter(session[place].create_group(version))
+            NamespaceToBuilderHelper.convert_namespace(catalog, name).export("namespace", writer=writer)
+    return True
 
 
 def _link_source(source: NWBFile | None, channels: np.ndarray) -> dict[str, Any]:

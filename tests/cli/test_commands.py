@@ -88,7 +88,7 @@ def test_only_what_was_said_is_passed_on(calls: list[Any]) -> None:
     assert path == "s.nwb"
     shown = {name: options.pop(name) for name in ReadConfig.names() & options.keys()}
     assert shown == {name: getattr(ReadConfig(), name) for name in shown}  # --help shows the package's own defaults
-    assert options == {"dim": 3, "held_out": 0.2, "overwrite": False, "keep_partial": False}
+    assert options == {"dim": 3, "held_out": 0.2, "overwrite": False, "results_only": False, "keep_partial": False}
 
 
 def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
@@ -126,6 +126,7 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "name": "mine",
         "overwrite": True,
         "output": "out.nwb",
+        "results_only": False,
         "keep_partial": True,
     }
 

@@ -34,7 +34,9 @@ SPOILS = ("altered", "shorter")
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A session of spikes and electrodes in Zarr."""
+    """A session of spikes and electrodes in Zarr, with the specification of somebody's extension in its cache."""
+    import ndx_pose  # noqa: F401 - pynwb caches what is imported
+
     place = tmp_path_factory.mktemp("zarr")
     path = make_spike_session(place / "s.nwb", change=add_electrodes)
     return convert_to_zarr(path, place / "s.nwb.zarr")
@@ -91,6 +93,7 @@ def test_nothing_else_changes_and_others_read_on(
     np.testing.assert_array_equal(times[:], values)  # by a reader who had it open
     after = digest(session)
     assert {path for path in before if after.get(path) != before[path]} == ({".zmetadata"} if can_exchange else set())
+    assert any(path.startswith("specifications/ndx-pose/") for path in before)
     added = {path for path in after if path not in before}
     assert all(path.startswith(("processing/dcf/", "specifications/ndx-dcf/")) for path in added)
     assert {p.name: p.stat().st_mode for p in session.iterdir()} == modes

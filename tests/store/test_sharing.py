@@ -16,7 +16,6 @@ import pytest
 
 from nwb_dcf.store import list_results, read_result, remove_result, write_result
 
-from .odd_session import make_odd_session
 from .structure import describe, find_differences
 from .synthetic import assert_same_result, make_result, result_for
 
@@ -32,7 +31,17 @@ N_FITS = 100
 
 
 def test_of_an_odd_session_all_is_kept_and_no_extension_leaks_into_it(tmp_path: Path) -> None:
-    session = make_odd_session(tmp_path)
+    # In a process of its own: what other tests have imported would be cached in the session from the start.
+    make = "import sys, pathlib, tests.store.odd_session as o; print(o.make_odd_session(pathlib.Path(sys.argv[1])))"
+    root = str(Path(__file__).parents[2])
+    made = subprocess.run(
+        [sys.executable, "-c", make, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    session = Path(made.stdout.strip())
     import ndx_pose  # noqa: F401 - it is loaded now, and the file does not use it
 
     before = describe(session)

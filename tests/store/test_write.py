@@ -135,7 +135,7 @@ def test_what_is_no_nwb_file_is_refused(tmp_path: Path) -> None:
         for call in (list_results, read_result):
             with pytest.raises(StoreError, match=what):
                 call(tmp_path / name)
-    with pytest.raises(StoreError, match="is a folder"):
+    with pytest.raises(StoreError, match="a folder, and no Zarr"):
         list_results(tmp_path)
 
 
