@@ -1,4 +1,4 @@
-"""Speed, by figures beside one another: ``python -m pytest benchmarks/speed [--write] [-k training]``.
+"""Speed, by figures beside one another: ``python -m pytest -n 0 benchmarks/speed [--write] [-k training]``.
 
 Seconds mean little on a machine that does other work, so every figure is a ratio: what is measured and what stands
 beside it run in turn, A B A B, each in CPU time of this process (on a GPU: time until the device is done). `--write`
@@ -25,6 +25,11 @@ from nwb_dcf.simulate import simulate_reach
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write", action="store_true", help="put the table into RESULTS.md")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("figures are compared within one process: give -n 0")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

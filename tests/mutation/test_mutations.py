@@ -32,7 +32,7 @@ def run_tests(project: Path, tests: tuple[str, ...]) -> subprocess.CompletedProc
     """Run some tests against the copy until one fails."""
     paths = [str(Path("tests", name)) for name in tests]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", TRAINED, *paths],
+        [sys.executable, "-m", "pytest", "-n", "0", "-x", "-q", "-p", "no:cacheprovider", "-k", TRAINED, *paths],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
