@@ -140,7 +140,7 @@ def test_training_beside_the_papers_way(benchmark: Any, reach: xr.Dataset) -> No
             theirs.append(take_time() - start)
         ours = STEPS * batch / float(np.median(times))
         beside = STEPS * config.train.batch / float(np.median(theirs))
-        numbers = {"samples/s": ours, "beside": beside}
+        numbers = {"samples/s": ours, "the paper's": beside}
         note(f"training, the paper's networks, batch {batch}", "the paper's way", ours / beside, "5", **numbers)
     benchmark.pedantic(paper.step, rounds=1)
 
