@@ -71,8 +71,8 @@ class ModelConfig:
     noise: float = 0.05
     noise_scale: Literal["relative", "absolute"] = "relative"
     decoder: Literal["mean", "flow"] = "mean"
-    solver: Literal["midpoint", "dopri5"] = "midpoint"
-    solver_steps: int = 16
+    solver: Literal["rk4", "midpoint", "dopri5"] = "rk4"
+    solver_steps: int = 4
 
     def __post_init__(self) -> None:
         use_plain_numbers(self)
@@ -102,7 +102,7 @@ class ModelConfig:
         require_choice("history_start", self.history_start, ("repeat", "drop"))
         require_choice("start", self.start, ("pca", "random"))
         require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))
-        require_choice("solver", self.solver, ("midpoint", "dopri5"))
+        require_choice("solver", self.solver, ("rk4", "midpoint", "dopri5"))
         require_choice("decoder", self.decoder, ("mean", "flow"))
         require_number("noise", self.noise, low=0)
         require(

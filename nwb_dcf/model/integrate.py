@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torchdiffeq import odeint
 
-DOPRI5_TOLERANCE = (1e-3, 1e-5)  # relative, absolute: 38 to 68 evaluations on recordings
+DOPRI5_TOLERANCE = (1e-4, 1e-6)  # relative, absolute: 37 to 85 evaluations on recordings
+DOPRI5_FIRST = 16  # its first step is that part of the way: found by itself, it may try times far outside it
 
 
 def integrate(
@@ -17,8 +18,8 @@ def integrate(
     t0: float,
     t1: float,
     *,
-    solver: str = "midpoint",
-    steps: int = 16,
+    solver: str = "rk4",
+    steps: int = 4,
 ) -> Tensor:
     """Carry `start`, shape (n, D), from t0 to t1 along dx/dt = rate(t, x).
 
@@ -26,17 +27,19 @@ def integrate(
     ----------
     rate : callable
         ``rate(t, x)`` with t a scalar tensor.
-    solver : {"midpoint", "dopri5"}
-        ``midpoint`` takes `steps` equal steps; ``dopri5`` (section 4 of the paper) adapts its own.
+    solver : {"rk4", "midpoint", "dopri5"}
+        ``rk4`` and ``midpoint`` take `steps` equal steps, of four and two evaluations each; ``dopri5`` (section 4 of
+        the paper) adapts its own.
 
     Returns
     -------
     Tensor, shape (n, D)
     """
     times = torch.tensor([t0, t1], dtype=start.dtype, device=start.device)
-    if solver == "midpoint":
-        end: Tensor = odeint(rate, start, times, method="midpoint", options={"step_size": abs(t1 - t0) / steps})[-1]
-    else:
+    if solver == "dopri5":
         rtol, atol = DOPRI5_TOLERANCE
-        end = odeint(rate, start, times, method="dopri5", rtol=rtol, atol=atol)[-1]
+        options = {"first_step": abs(t1 - t0) / DOPRI5_FIRST}
+        end: Tensor = odeint(rate, start, times, method="dopri5", rtol=rtol, atol=atol, options=options)[-1]
+    else:
+        end = odeint(rate, start, times, method=solver, options={"step_size": abs(t1 - t0) / steps})[-1]
     return end

@@ -78,7 +78,7 @@ def roll_out(
             v: Tensor = model.v(x, level, at, window, mask, model.coupling)
             return v
 
-        state = integrate(rate, state, 0.0, 1.0, steps=STEPS_PER_FRAME)
+        state = integrate(rate, state, 0.0, 1.0, solver="midpoint", steps=STEPS_PER_FRAME)
         history = torch.cat([recall(model, state[:, None]), history[:, :-1]], dim=1)
         path.append(state)
     return torch.stack(path, dim=1)

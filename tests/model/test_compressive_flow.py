@@ -66,7 +66,7 @@ def test_flowed_endpoint_keeps_the_prefix_and_shrinks_the_rest(make_model: Make,
     np.testing.assert_allclose(states - mean, kept + leak * (centred - kept), atol=1e-4)
 
 
-@pytest.mark.parametrize("solver", ["midpoint", "dopri5"])
+@pytest.mark.parametrize("solver", ["rk4", "midpoint", "dopri5"])
 def test_there_and_back_is_the_identity_where_the_network_is_zero(make_model: Make, solver: str) -> None:
     x = draw_gaussian()[:200]
     model = make_model(x, k_max=4, noise=RHO)
@@ -92,23 +92,33 @@ def test_integration_follows_u_in_its_plain_coordinates(make_model: Make) -> Non
     np.testing.assert_allclose(to_numpy(carried), to_numpy(state), atol=1e-3)
 
 
-def test_doubling_the_steps_converges_at_second_order(make_model: Make) -> None:
+@pytest.mark.parametrize(("solver", "order", "steps"), [("midpoint", 2, (64, 128, 256)), ("rk4", 4, (16, 32, 64))])
+def test_doubling_the_steps_converges_at_the_order_of_the_solver(
+    make_model: Make, solver: str, order: int, steps: tuple[int, ...]
+) -> None:
     x = draw_gaussian()[:100].double()
     model = make_model(draw_gaussian(), k_max=4, noise=RHO).double()
-    fill_randomly(model.u, 0.4)
+    fill_randomly(model.u, 0.1)
     with torch.no_grad():
-        best = model.compress(x, 2, steps=1024)
-        errors = [float((model.compress(x, 2, steps=n) - best).abs().max()) for n in (16, 32, 64)]
-        round_trip = [
-            float((model.expand(model.compress(x, 2, steps=n), 2, steps=n) - x).abs().max()) for n in (16, 64)
-        ]
+        best = model.compress(x, 2, solver="rk4", steps=512)
+        errors = [float((model.compress(x, 2, solver=solver, steps=n) - best).abs().max()) for n in steps]
+        back = model.expand(model.compress(x, 2, solver=solver, steps=steps[-1]), 2, solver=solver, steps=steps[-1])
         adaptive = model.compress(x, 2, solver="dopri5")
-    assert errors[0] > 1e-5
-    assert errors[0] / errors[1] > 3
-    assert errors[1] / errors[2] > 3
-    assert round_trip[1] < round_trip[0] / 8
-    assert round_trip[1] < 1e-2
-    np.testing.assert_allclose(to_numpy(adaptive), to_numpy(best), atol=2e-2)
+    assert errors[0] > 1e-6
+    assert errors[0] / errors[1] > 0.75 * 2**order
+    assert errors[1] / errors[2] > 0.75 * 2**order
+    np.testing.assert_allclose(to_numpy(back), to_numpy(x), atol=1e-5)
+    np.testing.assert_allclose(to_numpy(adaptive), to_numpy(best), rtol=1e-3, atol=1e-4)
+
+
+def test_the_default_steps_are_exact_to_a_thousandth_of_the_data(make_model: Make) -> None:
+    x = draw_gaussian()[:100]
+    model = make_model(draw_gaussian(), k_max=4, noise=RHO)
+    fill_randomly(model.u, 0.2)
+    size = float((x - x.mean(0)).square().mean().sqrt())
+    for k in (1, 2, 4):
+        off = model.compress(x, k) - model.compress(x, k, solver="dopri5")
+        assert 0 < float(off.square().mean().sqrt()) < 1e-3 * size
 
 
 def test_two_ways_to_rebuild(make_model: Make) -> None:
