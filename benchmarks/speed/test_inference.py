@@ -45,7 +45,7 @@ def fewest_passes(fitted: DCF, long_recording: xr.Dataset) -> Callable[[], None]
             model.coupling.encode(part[:, None].expand(-1, 2 * reach_of_mu + 1, -1))
             tau, mask = part.new_full((len(part), 1), 0.5), model.mask(3, part)
             for _ in range(PASSES_OF_U):
-                model.u(part, tau, mask, model.coupling)
+                model.u(part, tau, mask, model.coupling.make_axes())
 
     return run
 

@@ -5,12 +5,13 @@ Symbols: x0, x1 (..., D) endpoints at tau = 0 and 1; tau and s (..., 1) in [0, 1
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
 def interpolate_compression(x0: Tensor, x1: Tensor, tau: Tensor) -> Tensor:
     """x^(tau) = (1 - tau) x0 + tau x1."""
-    return x0 + tau * (x1 - x0)
+    return torch.lerp(x0, x1, tau)
 
 
 def target_compression(x0: Tensor, x1: Tensor) -> Tensor:
@@ -20,7 +21,7 @@ def target_compression(x0: Tensor, x1: Tensor) -> Tensor:
 
 def interpolate_time(x_now: Tensor, x_next: Tensor, s: Tensor) -> Tensor:
     """x_t^(tau) = (1 - s) x_k^(tau) + s x_{k+1}^(tau) (equation 4)."""
-    return x_now + s * (x_next - x_now)
+    return torch.lerp(x_now, x_next, s)
 
 
 def target_time(x_now: Tensor, x_next: Tensor, step: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .coupling import Coupling
+from .axes import Axes
 from .integrate import integrate
 from .velocity import NetworkSize, ScalarEmbedding
 
@@ -30,20 +30,20 @@ class PlainCompression(nn.Module):
         n_condition = 2 * N_FOURIER + (k_max if conditioned else 0)
         self.network = size.build(n_channels, n_states=1, n_codes=0, n_condition=n_condition, zero_start=False)
 
-    def forward(self, x: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+    def forward(self, x: Tensor, tau: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return u, shape (n, D)."""
         condition = self.embed_tau(tau)
         if self.conditioned:
             condition = torch.cat([condition, mask], dim=-1)
-        u: Tensor = self.network([x - coupling.mean], [], condition)
+        u: Tensor = self.network([x - axes.mean], [], condition)
         return u
 
     def carry(
-        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, coupling: Coupling, *, solver: str, steps: int
+        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
     ) -> Tensor:
         """Integrate u from `tau_from` to `tau_to`."""
         return integrate(
-            lambda tau, state: self(state, tau.expand(len(state), 1), mask, coupling),
+            lambda tau, state: self(state, tau.expand(len(state), 1), mask, axes),
             x,
             tau_from,
             tau_to,
@@ -78,45 +78,47 @@ class ClosedFormCompression(nn.Module):
             zero_start=True,
         )
 
-    def forward(self, x: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+    def forward(self, x: Tensor, tau: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return u, shape (n, D)."""
-        kept, dropped = coupling.split(x, mask)
+        kept, dropped = axes.split(x, mask)
         spread = (tau.square() + self.rho**2).sqrt()
-        out, along = self._run_network(kept, dropped / spread, tau, mask, coupling)
+        out, along = self._run_network(kept, dropped / spread, tau, mask, axes)
         posterior = self.rho / spread
         u = torch.addcmul(tau / spread.square() * dropped, posterior, out)
         return torch.addcmul(u, 1 - posterior, along)
 
     def carry(
-        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, coupling: Coupling, *, solver: str, steps: int
+        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
     ) -> Tensor:
         """Integrate u from `tau_from` to `tau_to`, in scaled coordinates."""
-        kept, dropped = coupling.split(x, mask)
-        start = coupling.place(kept) + dropped / math.hypot(tau_from, self.rho)
+        kept, dropped = axes.split(x, mask)
+        start = axes.place(kept) + dropped / math.hypot(tau_from, self.rho)
         end = integrate(
-            lambda w, state: self._scaled_rate(state, w, mask, coupling),
+            lambda w, state: self._scaled_rate(state, w, mask, axes),
             start,
             math.asinh(tau_from / self.rho),
             math.asinh(tau_to / self.rho),
             solver=solver,
             steps=steps,
         )
-        kept, dropped = coupling.split(end, mask)
-        return coupling.place(kept) + dropped * math.hypot(tau_to, self.rho)
+        kept, dropped = axes.split(end, mask)
+        return axes.place(kept) + dropped * math.hypot(tau_to, self.rho)
 
-    def _scaled_rate(self, state: Tensor, w: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+    def _scaled_rate(self, state: Tensor, w: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         tau = (self.rho * w.sinh()).expand(len(state), 1)
-        kept, scaled = coupling.split(state, mask)
-        out, along = self._run_network(kept, scaled, tau, mask, coupling)
-        spread = self.rho * w.cosh()  # sqrt(tau^2 + rho^2) = d tau / dw; on dropped axes the scaling leaves rho / spread
+        kept, scaled = axes.split(state, mask)
+        out, along = self._run_network(kept, scaled, tau, mask, axes)
+        spread = (
+            self.rho * w.cosh()
+        )  # sqrt(tau^2 + rho^2) = d tau / dw; on dropped axes the scaling leaves rho / spread
         posterior = self.rho / spread
         return posterior * out + (spread - posterior) * along
 
     def _run_network(
-        self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, coupling: Coupling
+        self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, axes: Axes
     ) -> tuple[Tensor, Tensor]:
         angle = torch.atan(tau / self.rho) / math.atan(1 / self.rho)
         condition = torch.cat([self.embed_angle(angle), mask], dim=-1)
-        states = [scaled, coupling.place(kept) - coupling.mean] if self.network.sees_images else [scaled]
+        states = [scaled, axes.span(kept)] if self.network.sees_images else [scaled]
         out = self.network(states, [kept], condition)
-        return out, coupling.project(out, mask)
+        return out, axes.project(out, mask)

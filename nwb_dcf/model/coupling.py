@@ -6,7 +6,6 @@ mu (frame, k_max) features of zero mean and unit variance, ordered by importance
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .axes import Axes
 from .encoder import Encoder
 
 LOG_D_FLOOR = math.log(1e-15)
@@ -131,11 +131,9 @@ class Coupling(nn.Module):
             self.log_variance.copy_(principal.variance[:k_max].log())
             self.encoder.whitening.copy_(self.axes / self.variance.sqrt())
 
-    def detached(self) -> Coupling:
-        """The same coupling as seen by flows whose losses are not to move L and d."""
-        seen = copy.copy(self)
-        seen.__dict__["_parameters"] = {name: p.detach() for name, p in self.named_parameters(recurse=False)}
-        return seen
+    def make_axes(self) -> Axes:
+        """b, L and d as the flows use them; make them anew where L or d have moved."""
+        return Axes.make(self.mean, self.axes, self.variance)
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """mu(x): frames (n, D), or frames within their surroundings (n, 2 window + 1, D), to features (n, k_max).
@@ -148,22 +146,11 @@ class Coupling(nn.Module):
 
     def place(self, mu: Tensor) -> Tensor:
         """b + L D^(1/2) mu: features (..., k_max) to states (..., D)."""
-        return self.mean + mu @ (self.axes * self.variance.sqrt()).T
+        return self.make_axes().place(mu)
 
     def read(self, x: Tensor) -> Tensor:
         """(L D^(1/2))^+ (x - b): coordinates of states (..., D) on the axes, (..., k_max)."""
-        return (x - self.mean) @ (self.axes / self.variance.sqrt())
-
-    def split(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Coordinates (n, k_max) on the kept axes and the rest of x - b, (n, D), off them; mask (n, k_max)."""
-        scale = self.variance.sqrt()
-        centred = x - self.mean
-        kept = (centred @ (self.axes / scale)) * mask
-        return kept, torch.addmm(centred, kept, (self.axes * scale).T, alpha=-1)
-
-    def project(self, vector: Tensor, mask: Tensor) -> Tensor:
-        """The part of vectors (n, D) along the kept axes."""
-        return ((vector @ self.axes) * mask) @ self.axes.T
+        return self.make_axes().read(x)
 
     @torch.no_grad()
     def orthonormalise(self) -> None:

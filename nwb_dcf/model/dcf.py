@@ -89,26 +89,6 @@ class DCFModel(nn.Module):
         """m_K for every row of `like`, shape (n, k_max)."""
         return (torch.arange(self.k_max, device=like.device) < k).to(like.dtype).expand(len(like), -1)
 
-    def see_history(self, tau: Tensor, codes: Tensor, reads: Tensor, frames: Tensor | None) -> Tensor:
-        """Past frames at compression `tau`, as v wants them.
-
-        Parameters
-        ----------
-        tau : Tensor, shape (n, 1)
-        codes : Tensor, shape (n, h + 1, k_max)
-            Masked codes of the past frames, newest first.
-        reads : Tensor, shape (n, h + 1, k_max)
-            Their coordinates at tau = 1.
-        frames : Tensor, shape (n, h + 1, D), or None
-            The frames, for networks that see whole states.
-        """
-        tau = tau[:, None]
-        if isinstance(self.v, RidgeStartDynamics):
-            return (1 - tau) * codes + tau * reads
-        if frames is None:
-            return self.coupling.place(codes)
-        return (1 - tau) * self.coupling.place(codes) + tau * frames
-
     def encode(self, x: Tensor, k: int) -> Tensor:
         """First `k` coordinates of mu(x): frames (n, D) to (n, k)."""
         return self.coupling.encode(x)[:, :k]
@@ -139,7 +119,7 @@ class DCFModel(nn.Module):
         x0, k = self.place(code), code.shape[1]
         if (decoder or self.config.decoder) == "flow":
             return self.expand(x0, k)
-        added: Tensor = self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0), self.coupling)
+        added: Tensor = self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0), self.coupling.make_axes())
         return x0 + added
 
     def place(self, code: Tensor) -> Tensor:
@@ -160,7 +140,7 @@ class DCFModel(nn.Module):
         """
         past = place_states(self, codes, None, 0.0, k)
         zero = past.new_zeros(len(past), 1)
-        v = self.v.at_zero(past[:, 0], zero, recall(self, past), self.mask(k, past), self.coupling)
+        v = self.v.at_zero(past[:, 0], zero, recall(self, past), self.mask(k, past), self.coupling.make_axes())
         return self.coupling.read(self.coupling.mean + v)[:, :k]
 
     def roll_out(self, codes: Tensor, n_frames: int) -> Tensor:
@@ -187,7 +167,7 @@ class DCFModel(nn.Module):
             tau_from,
             tau_to,
             self.mask(k, x),
-            self.coupling,
+            self.coupling.make_axes(),
             solver=solver or self.config.solver,
             steps=steps or self.config.solver_steps,
         )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .axes import Axes
 from .compressive_flow import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES
-from .coupling import Coupling, in_double
+from .coupling import in_double
 from .velocity import ConditionedMLP, NetworkSize, ScalarEmbedding
 
 RIDGE = 1e-3  # of the linear start, in units of a latent's variance
@@ -30,16 +31,15 @@ class PlainDynamics(nn.Module):
             n_channels, n_states=history + 2, n_codes=0, n_condition=n_condition, zero_start=False
         )
 
-    def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+    def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return v, shape (n, D), per median step."""
         condition = torch.cat([self.embed_tau(tau), self.embed_s(s), *([mask] if self.conditioned else [])], dim=-1)
-        seen = torch.cat([x[:, None], history], dim=1) - coupling.mean
-        v: Tensor = self.network(seen.unbind(1), [], condition)
+        v: Tensor = self.network([x - axes.mean, *(history - axes.mean).unbind(1)], [], condition)
         return v
 
-    def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+    def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return v at tau = 0, shape (n, D), per median step."""
-        v: Tensor = self(x, torch.zeros_like(s), s, history, mask, coupling)
+        v: Tensor = self(x, torch.zeros_like(s), s, history, mask, axes)
         return v
 
 
@@ -96,33 +96,31 @@ class RidgeStartDynamics(nn.Module):
         regular = gram[by_latent[:, None], by_latent] + RIDGE * torch.eye(len(gram)).to(gram)
         self.whitening.copy_(torch.linalg.inv(torch.linalg.cholesky(regular)).T)
 
-    def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+    def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return v, shape (n, D), per median step."""
-        kept, dropped = coupling.split(x, mask)
+        kept, dropped = axes.split(x, mask)
         codes = [kept, self._whiten(history, mask)]
         condition = self._condition(tau, s, mask)
-        v = self._along_axes(codes, history, condition, mask, coupling)
+        v = self._along_axes(codes, history, condition, mask, axes)
         # What the state says of the data off the axes: nothing at tau = 0, where it is noise.
         posterior = tau / (tau.square() + self.rho**2) * dropped
-        states = [posterior, coupling.place(kept) - coupling.mean] if self.network.sees_images else [posterior]
+        states = [posterior, axes.span(kept)] if self.network.sees_images else [posterior]
         return torch.addcmul(v, tau, self.network(states, codes, condition))
 
-    def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, coupling: Coupling) -> Tensor:
+    def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return v at tau = 0, shape (n, D), where the network of the data has no say and is not asked."""
-        codes = [coupling.read(x) * mask, self._whiten(history, mask)]
-        return self._along_axes(codes, history, self._condition(torch.zeros_like(s), s, mask), mask, coupling)
+        codes = [axes.read(x) * mask, self._whiten(history, mask)]
+        return self._along_axes(codes, history, self._condition(torch.zeros_like(s), s, mask), mask, axes)
 
     def _condition(self, tau: Tensor, s: Tensor, mask: Tensor) -> Tensor:
         return torch.cat([self.embed_tau(tau), self.embed_s(s), mask], dim=-1)
 
-    def _along_axes(
-        self, codes: list[Tensor], history: Tensor, condition: Tensor, mask: Tensor, coupling: Coupling
-    ) -> Tensor:
+    def _along_axes(self, codes: list[Tensor], history: Tensor, condition: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """The part of v along the kept axes, (n, D)."""
         every = ((history * mask[:, None]).flatten(1) @ self.ridge.flatten(1)).view(len(mask), *self.ridge.shape[1:])
         linear = every[torch.arange(len(mask), device=mask.device), mask.sum(-1).long() - 1]
         rate = torch.addcmul(linear, mask, self.latent([], codes, condition))
-        return rate @ (coupling.axes * coupling.variance.sqrt()).T
+        return axes.span(rate)
 
     def _whiten(self, history: Tensor, mask: Tensor) -> Tensor:
         """History as the network sees it, (n, k_max * (h + 1)): white on kept coordinates, as it is on the others."""

@@ -66,6 +66,7 @@ def roll_out(
     """
     mask = model.mask(k, past)
     level = past.new_full((len(past), 1), tau)
+    axes = model.coupling.make_axes()
     history, state = recall(model, past), past[:, 0] if noise is None else past[:, 0] + noise
     path = []
     for _ in range(n_frames):
@@ -74,8 +75,8 @@ def roll_out(
         def rate(s: Tensor, x: Tensor, window: Tensor = window) -> Tensor:
             at = s.expand(len(x), 1)
             if tau == 0:
-                return model.v.at_zero(x, at, window, mask, model.coupling)
-            v: Tensor = model.v(x, level, at, window, mask, model.coupling)
+                return model.v.at_zero(x, at, window, mask, axes)
+            v: Tensor = model.v(x, level, at, window, mask, axes)
             return v
 
         state = integrate(rate, state, 0.0, 1.0, solver="midpoint", steps=STEPS_PER_FRAME)

@@ -119,6 +119,6 @@ class ConditionedMLP(nn.Module):
         x = torch.cat([*codes[:1], *states, *codes[1:]], dim=-1)
         embedded = self.embed(condition)
         for layer, shift in zip(self.layers, self.shifts, strict=True):
-            x = nn.functional.silu(layer(x) + shift(embedded))
+            x = nn.functional.silu(torch.addmm(shift(embedded), x, layer.weight.T))
         out: Tensor = self.last(x)
         return out

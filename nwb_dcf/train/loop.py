@@ -119,7 +119,8 @@ def train_model(
     try:
         while step < last_step:
             active -= _keep_at(stop_at, step, kept, chosen)
-            model.train()
+            if not model.training:  # judging ends it
+                model.train()
             p = ramp_prefix_p(config.prefix_p, step * config.batch, config.prefix_ramp)
             samples, trained = sampler.draw(config.batch, generator), frozenset(active)
             losses = compute_losses(

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..config import TrainConfig
+from ..config import ModelConfig, TrainConfig
+from ..model.axes import Axes
 from ..model.bridge import interpolate_compression, interpolate_time, target_compression, target_time
 from ..model.dcf import DCFModel
 from ..model.loss import alignment_loss, compression_loss, dynamics_loss
 from ..model.nested_dropout import draw_prefix_lengths, mask_prefix
 from .context import ContextHeads
-from .windows import FrameTable, Samples
+from .windows import FrameTable, Samples, take_rows
 
 
 @dataclass(frozen=True)
@@ -62,46 +63,90 @@ def compute_losses(
         per_sample=config.prefix_per_sample,
     )
     mask = mask_prefix(lengths, model.k_max, samples.x.dtype)
-    seen_mask = mask if settings.masked_endpoints else torch.ones_like(mask)
-    flow_codes = samples.codes if settings.joined else samples.codes.detach()
-
     uniform = torch.rand(n, 3, 1, generator=generator, device=device).unbind(1)
     noise = model.noise.draw(n, generator)  # one draw serves both bridges, whose networks share nothing
 
-    def place(rows: Tensor) -> Tensor:
-        placed = model.coupling.place(flow_codes[rows] * seen_mask)
-        return placed if settings.joined else placed.detach()
-
-    coupling = model.coupling if settings.joined else model.coupling.detached()
-    now, later = samples.x[samples.now], samples.x[samples.later]
-    now_0, later_0 = place(samples.now), place(samples.later)
-
+    axes = model.coupling.make_axes()
+    endpoints = Endpoints.make(samples, mask, axes, settings, one_prefix=not config.prefix_per_sample)
+    flow_axes = axes if settings.joined else axes.detach()
     tau = _draw_tau(n, settings.noise, config, generator)
     cf, df, align, context = torch.zeros(4, device=device).unbind()
     if "u" in flows:
-        first = uniform[0] < 0.5
-        x1, x0 = torch.where(first, now, later), torch.where(first, now_0, later_0)
-        u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, coupling)
+        rows = samples.now if samples.single else torch.where(uniform[0][:, 0] < 0.5, samples.now, samples.later)
+        x1, x0 = take_rows(samples.x, rows), endpoints.place(rows)
+        u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, flow_axes)
         cf = compression_loss(u, target_compression(x0, x1), samples.weight)
 
     if "v" in flows:
         at_zero = uniform[0] < config.v_tau_at_zero  # where velocity and rollouts of latents read v
         tau, s = torch.where(at_zero, 0.0, uniform[1]), uniform[2]
-        x_now, x_later = interpolate_compression(now_0, now, tau), interpolate_compression(later_0, later, tau)
-        past_codes = flow_codes[samples.past] * seen_mask[:, None]
-        past_frames = None if settings.closed_form else samples.x[samples.past]
-        history = model.see_history(tau, past_codes, samples.reads[samples.past], past_frames)
+        now, later = (
+            interpolate_compression(endpoints.place(rows), take_rows(samples.x, rows), tau)
+            for rows in (samples.now, samples.later)
+        )
+        if settings.closed_form:  # v is shown the history's coordinates, else whole states
+            past, data = endpoints.mask_codes(samples.past), take_rows(samples.reads, samples.past)
+        else:
+            past, data = endpoints.place(samples.past), take_rows(samples.x, samples.past)
+        history = interpolate_compression(past, data, tau[:, None])
         if not settings.joined:
-            history = history.detach()
-        v = model.v(interpolate_time(x_now, x_later, s) + noise, tau, s, history, mask, coupling)
-        df = dynamics_loss(v, target_time(x_now, x_later, samples.step[:, None]), samples.weight)
+            history = history.detach()  # its coordinates at tau = 1 move with the axes
+        v = model.v(interpolate_time(now, later, s) + noise, tau, s, history, mask, flow_axes)
+        df = dynamics_loss(v, target_time(now, later, samples.step[:, None]), samples.weight)
 
-    if model.learns_encoder or not torch.is_grad_enabled():
-        aligned = model.coupling.place(samples.codes[samples.now] * mask)
-        align = alignment_loss(samples.x[samples.now], aligned, samples.weight)  # else constant: at its optimum
+    if model.learns_encoder or not torch.is_grad_enabled():  # else constant: at its optimum
+        aligned = axes.place(take_rows(samples.codes, samples.now) * mask)
+        align = alignment_loss(take_rows(samples.x, samples.now), aligned, samples.weight)
     if heads is not None and table is not None:
-        context = heads.loss(samples.codes[samples.now], samples.frames, table, settings.noise, generator)
+        codes = take_rows(samples.codes, samples.now)
+        context = heads.loss(codes, samples.frames, table, settings.noise, generator)
     return Losses(cf, df, align, context)
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The compressed endpoints x0 = b + L D^(1/2) (m_K * mu) of a batch, as the flows see them.
+
+    Where the flow losses are not to reach the code (not `joined`), neither do their gradients; where flows see whole
+    codes (not `masked_endpoints`), nothing is masked.
+
+    Attributes
+    ----------
+    codes : Tensor, shape (row, k_max)
+    mask : Tensor, shape (n, k_max), or None
+        m_K of each pair.
+    axes : Axes
+    placed : Tensor, shape (row, D), or None
+        x0 of all rows, where every pair has the same prefix and rows serve several pairs.
+    """
+
+    codes: Tensor
+    mask: Tensor | None
+    axes: Axes
+    placed: Tensor | None
+
+    @classmethod
+    def make(cls, samples: Samples, mask: Tensor, axes: Axes, settings: ModelConfig, *, one_prefix: bool) -> Endpoints:
+        """Endpoints of `samples`; `one_prefix` says that all rows of `mask` are the same."""
+        codes = samples.codes if settings.joined else samples.codes.detach()
+        axes = axes if settings.joined else axes.detach()
+        shown = mask if settings.masked_endpoints else None
+        few = len(samples.x) < samples.past.numel()
+        placed = None
+        if few and (one_prefix or shown is None):
+            placed = axes.place(codes if shown is None else codes * shown[:1])
+        return cls(codes, shown, axes, placed)
+
+    def mask_codes(self, rows: Tensor) -> Tensor:
+        """m_K * mu of `rows`, (n,) or (n, any), to (..., k_max)."""
+        codes = take_rows(self.codes, rows)
+        if self.mask is None:
+            return codes
+        return codes * (self.mask if rows.dim() == 1 else self.mask[:, None])
+
+    def place(self, rows: Tensor) -> Tensor:
+        """x0 of `rows`, (n,) or (n, any), to (..., D)."""
+        return self.axes.place(self.mask_codes(rows)) if self.placed is None else take_rows(self.placed, rows)
 
 
 def _draw_tau(n: int, rho: float, config: TrainConfig, generator: torch.Generator) -> Tensor:

@@ -36,7 +36,7 @@ def test_untrained_u_is_the_exact_field_of_a_gaussian(make_model: Make, k: int, 
     model = make_model(x, k_max=4, noise=RHO)
     covariance = np.cov(x.double().numpy().T, bias=True)
     states = x[:40]
-    u = model.u(states, torch.full((40, 1), tau), model.mask(k, states), model.coupling)
+    u = model.u(states, torch.full((40, 1), tau), model.mask(k, states), model.coupling.make_axes())
     expected = evaluate_gaussian_oracle(model, states, tau, k, covariance)
     np.testing.assert_allclose(to_numpy(u), expected, atol=2e-3 * max(1.0, np.abs(expected).max()))
     if tau > 0:
@@ -49,8 +49,10 @@ def test_each_row_has_its_own_tau_and_prefix(make_model: Make) -> None:
     fill_randomly(model.u, 0.3)
     tau = torch.tensor([[0.1], [0.5], [0.9]])
     mask = torch.cat([model.mask(k, x[:1]) for k in (1, 2, 4)])
-    together = model.u(x[:3], tau, mask, model.coupling)
-    apart = torch.cat([model.u(x[i : i + 1], tau[i : i + 1], mask[i : i + 1], model.coupling) for i in range(3)])
+    together = model.u(x[:3], tau, mask, model.coupling.make_axes())
+    apart = torch.cat(
+        [model.u(x[i : i + 1], tau[i : i + 1], mask[i : i + 1], model.coupling.make_axes()) for i in range(3)]
+    )
     np.testing.assert_allclose(to_numpy(together), to_numpy(apart), atol=1e-5)
 
 
@@ -84,8 +86,8 @@ def test_integration_follows_u_in_its_plain_coordinates(make_model: Make) -> Non
     with torch.no_grad():
         for i in range(steps):
             tau = torch.full((50, 1), 1 - (i + 0.5) / steps, dtype=torch.float64)
-            half = state - 0.5 / steps * model.u(state, tau + 0.5 / steps, mask, model.coupling)
-            state = state - model.u(half, tau, mask, model.coupling) / steps
+            half = state - 0.5 / steps * model.u(state, tau + 0.5 / steps, mask, model.coupling.make_axes())
+            state = state - model.u(half, tau, mask, model.coupling.make_axes()) / steps
         carried = model.compress(x, 2, steps=400)
         plain = model.compress(x, 2, steps=1)
     assert np.abs(to_numpy(plain - state)).max() > 0.02
@@ -131,7 +133,7 @@ def test_two_ways_to_rebuild(make_model: Make) -> None:
     for decoder in ("mean", "flow"):
         np.testing.assert_allclose(to_numpy(model.rebuild(codes, decoder)), to_numpy(x0), atol=1e-4)
     fill_randomly(model.u, 0.3)
-    at_zero = model.u(x0, torch.zeros(20, 1), model.mask(2, x0), model.coupling)
+    at_zero = model.u(x0, torch.zeros(20, 1), model.mask(2, x0), model.coupling.make_axes())
     np.testing.assert_allclose(to_numpy(model.rebuild(codes, "mean")), to_numpy(x0 + at_zero), atol=1e-6)
     np.testing.assert_allclose(to_numpy(model.rebuild(codes, "flow")), to_numpy(model.expand(x0, 2)), atol=1e-6)
     np.testing.assert_array_equal(to_numpy(model.rebuild(codes)), to_numpy(model.rebuild(codes, "mean")))
@@ -160,7 +162,7 @@ def test_u_sees_how_many_axes_are_kept_only_where_conditioned(make_model: Make) 
     for conditioned in (True, False):
         model = make_model(x, closed_form=False, conditioned=conditioned)
         fill_randomly(model.u, 0.3)
-        u = [to_numpy(model.u(x, tau, model.mask(k, x), model.coupling)) for k in (1, 3)]
+        u = [to_numpy(model.u(x, tau, model.mask(k, x), model.coupling.make_axes())) for k in (1, 3)]
         assert (np.abs(u[0] - u[1]).max() > 1e-3) == conditioned
 
 
@@ -169,7 +171,8 @@ def test_plain_u_sees_tau_and_goes_there_and_back(make_model: Make) -> None:
     model = make_model(draw_gaussian(), closed_form=False, noise_scale="absolute").double()
     with torch.no_grad():
         early, late = (
-            model.u(x, torch.full((50, 1), t).double(), model.mask(2, x), model.coupling) for t in (0.1, 0.7)
+            model.u(x, torch.full((50, 1), t).double(), model.mask(2, x), model.coupling.make_axes())
+            for t in (0.1, 0.7)
         )
         assert float((early - late).abs().max()) > 1e-3
         states = model.compress(x, 2, steps=512)

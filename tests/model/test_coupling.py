@@ -58,12 +58,12 @@ def test_place_and_read_undo_each_other_on_the_axes(make_model: Make) -> None:
 def test_split_parts_add_up_and_only_the_prefix_is_kept() -> None:
     coupling = make_coupling()
     x = torch.tensor([[3.0, 7.0, 0.0], [3.0, 7.0, 0.0]])
-    kept, dropped = coupling.split(x, mask_prefix(torch.tensor([1, 2]), 2))
+    kept, dropped = coupling.make_axes().split(x, mask_prefix(torch.tensor([1, 2]), 2))
     np.testing.assert_allclose(to_numpy(kept), [[1.0, 0.0], [1.0, -1.0]], atol=1e-6)
     np.testing.assert_allclose(to_numpy(dropped), [[0.0, 5.0, -3.0], [0.0, 5.0, 0.0]], atol=1e-6)
     np.testing.assert_allclose(to_numpy(coupling.place(kept) + dropped), to_numpy(x), atol=1e-6)
     vector = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
-    along = coupling.project(vector, mask_prefix(torch.tensor([1, 2]), 2))
+    along = coupling.make_axes().project(vector, mask_prefix(torch.tensor([1, 2]), 2))
     np.testing.assert_allclose(to_numpy(along), [[1.0, 0.0, 0.0], [1.0, 0.0, 3.0]], atol=1e-6)
 
 

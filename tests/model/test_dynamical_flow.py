@@ -51,8 +51,8 @@ def test_untrained_v_is_linear_in_the_history_at_every_tau_and_s(make_model: Mak
     past, _ = start_dynamics(model, codes)
     history = torch.tensor(past).float()
     mask = model.mask(3, x[:399])
-    first = model.v(x[:399], torch.zeros(399, 1), torch.zeros(399, 1), history, mask, model.coupling)
-    second = model.v(x[1:], torch.full((399, 1), 0.7), torch.ones(399, 1), history, mask, model.coupling)
+    first = model.v(x[:399], torch.zeros(399, 1), torch.zeros(399, 1), history, mask, model.coupling.make_axes())
+    second = model.v(x[1:], torch.full((399, 1), 0.7), torch.ones(399, 1), history, mask, model.coupling.make_axes())
     np.testing.assert_allclose(to_numpy(first), to_numpy(second), atol=1e-6)
 
 
@@ -65,14 +65,16 @@ def test_v_stays_on_the_kept_axes_at_tau_zero_alone(make_model: Make) -> None:
     history = torch.randn(100, 2, 4, generator=torch.Generator().manual_seed(0)) * mask[:, None]
     tau = torch.tensor([[0.0], [0.6]]).repeat(50, 1)
     kept = to_numpy(model.coupling.axes)[:, :2]
-    v = to_numpy(model.v(x, tau, torch.rand(100, 1), history, mask, model.coupling))
+    v = to_numpy(model.v(x, tau, torch.rand(100, 1), history, mask, model.coupling.make_axes()))
     outside = np.abs(v - v @ kept @ kept.T).max(axis=1)
     assert outside[::2].max() < 1e-5
     assert outside[1::2].min() > 0.01
     assert np.abs(v @ kept)[::2].max() > 0.05
     s = torch.rand(50, 1)
-    alone = model.v.at_zero(x[::2], s, history[::2], mask[::2], model.coupling)  # the other network is not asked
-    whole = model.v(x[::2], tau[::2], s, history[::2], mask[::2], model.coupling)
+    alone = model.v.at_zero(
+        x[::2], s, history[::2], mask[::2], model.coupling.make_axes()
+    )  # the other network is not asked
+    whole = model.v(x[::2], tau[::2], s, history[::2], mask[::2], model.coupling.make_axes())
     np.testing.assert_allclose(to_numpy(alone), to_numpy(whole), atol=1e-6)
 
 
@@ -141,33 +143,17 @@ def test_rolling_out_integrates_over_s(make_model: Make) -> None:
     np.testing.assert_allclose(path, [[1.125] * 2, [2.25] * 2], rtol=1e-4)
 
 
-def test_history_is_the_bridge_of_each_past_frame(make_model: Make) -> None:
-    x = draw_gaussian(20)
-    tau = torch.tensor([[0.25]])
-    codes, reads = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[5.0, 6.0], [7.0, 8.0]]])
-    latent = make_model(x, k_max=2).see_history(tau, codes, reads, None)
-    np.testing.assert_allclose(to_numpy(latent), [[[2.0, 3.0], [4.0, 5.0]]])
-    model = make_model(x, k_max=2, closed_form=False)
-    frames = torch.randn(1, 2, 6, generator=torch.Generator().manual_seed(0))
-    whole = model.see_history(tau, codes, reads, frames)
-    np.testing.assert_allclose(
-        to_numpy(whole), 0.75 * to_numpy(model.coupling.place(codes)) + 0.25 * to_numpy(frames), atol=1e-6
-    )
-    at_zero = model.see_history(torch.zeros(1, 1), codes, reads, None)
-    np.testing.assert_allclose(to_numpy(at_zero), to_numpy(model.coupling.place(codes)), atol=1e-6)
-
-
 def test_plain_v_sees_state_history_tau_and_s(make_model: Make) -> None:
     x = draw_gaussian(20)
     model = make_model(x, closed_form=False, history=1)
     past = torch.stack([x, x.flip(0)], dim=1)
     tau, s, mask = torch.full((20, 1), 0.3), torch.full((20, 1), 0.6), model.mask(2, x)
-    base = model.v(x, tau, s, past, mask, model.coupling)
+    base = model.v(x, tau, s, past, mask, model.coupling.make_axes())
     for changed in (
-        model.v(x + 1, tau, s, past, mask, model.coupling),
-        model.v(x, tau + 0.3, s, past, mask, model.coupling),
-        model.v(x, tau, s + 0.3, past, mask, model.coupling),
-        model.v(x, tau, s, past.flip(1), mask, model.coupling),
-        model.v(x, tau, s, past, model.mask(3, x), model.coupling),
+        model.v(x + 1, tau, s, past, mask, model.coupling.make_axes()),
+        model.v(x, tau + 0.3, s, past, mask, model.coupling.make_axes()),
+        model.v(x, tau, s + 0.3, past, mask, model.coupling.make_axes()),
+        model.v(x, tau, s, past.flip(1), mask, model.coupling.make_axes()),
+        model.v(x, tau, s, past, model.mask(3, x), model.coupling.make_axes()),
     ):
         assert np.abs(to_numpy(changed - base)).max() > 1e-4

@@ -112,7 +112,7 @@ def measure_error(model: DCFModel, frames: Tensor, tau: float) -> float:
     exact = state @ find_gaussian_gain(project, covariance, noise, tau).T
     x = torch.tensor(state).float() + model.coupling.mean
     with torch.no_grad():
-        u = to_numpy(model.u(x, torch.full((len(x), 1), tau), mask, model.coupling))
+        u = to_numpy(model.u(x, torch.full((len(x), 1), tau), mask, model.coupling.make_axes()))
     return float(np.square(u - exact).sum() / np.square(exact).sum())
 
 
