@@ -20,6 +20,7 @@ from .evaluate import effective_dimension
 from .model.coupling import PrincipalAxes
 from .model.dcf import DCFModel
 from .model.dynamical_flow import RidgeStartDynamics
+from .model.precision import choose_products
 from .prepare import Preparation, check_size, fit_preparation
 from .progress import Progress
 from .recording import frame_dims, frame_shape, median_step_s
@@ -60,7 +61,8 @@ class Fitted:
     timing : dict of str to float
         ``seconds``, ``samples_per_s``.
     machine : dict
-        ``device``, its ``name``, CPU ``threads``, and where the ``frames`` were held.
+        ``device``, its ``name``, CPU ``threads``, the factors of training's ``products``, and where ``frames`` were
+        held.
     bin_width_s : float or None
         Of the recording that was fitted, where it was binned.
     chosen_on : dict
@@ -175,6 +177,7 @@ def fit_recording(
             "device": str(device),
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
+            "products": choose_products(model, config.train.precision),
             "frames": "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory",
         },
         bin_width_s=recording.attrs.get("bin_width_s"),

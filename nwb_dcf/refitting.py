@@ -197,9 +197,9 @@ def measure_difference(latents: np.ndarray, again: np.ndarray) -> float:
 
 def _list_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     changes = []
-    for part, names in (("versions", _ENVIRONMENT), ("machine", ("device", "name", "threads"))):
+    for part, names in (("versions", _ENVIRONMENT), ("machine", ("device", "name", "threads", "products"))):
         for name in names:
             old, new = (provenance.get(part, {}).get(name) for provenance in (then, now))
-            if old != new:
+            if old != new and not (name == "products" and old is None):  # older fits do not say
                 changes.append(f"{name}: {old} then, {new} now")
     return changes

@@ -118,6 +118,7 @@ class TrainConfig:
 
     seed: int = 0
     device: str = "auto"
+    precision: Literal["auto", "full", "reduced"] = "auto"  # of matrix products in training, see `model.precision`
     steps: int = 1200
     batch: int = 512
     rate: float = 8e-3
@@ -161,6 +162,7 @@ class TrainConfig:
         require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
         require_number("held_out", self.held_out, low=0, high=0.9)
         require_number("tolerance", self.tolerance, low=0, high=0.5)
+        require_choice("precision", self.precision, ("auto", "full", "reduced"))
         require_choice("schedule", self.schedule, ("cosine", "constant"))
         require(
             isinstance(self.device, str)

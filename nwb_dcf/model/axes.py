@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from .precision import in_full
+
 
 @dataclass(frozen=True)
 class Axes:
@@ -42,26 +44,31 @@ class Axes:
         """The same axes as seen by flows whose losses are not to move L and d."""
         return Axes(*(getattr(self, field.name).detach() for field in fields(self)))
 
+    @in_full
     def span(self, mu: Tensor) -> Tensor:
         """L D^(1/2) mu: coordinates (..., k_max) to the directions they stand for, (..., D)."""
         return mu @ self.up
 
+    @in_full
     def place(self, mu: Tensor) -> Tensor:
         """b + L D^(1/2) mu: coordinates (..., k_max) to states (..., D)."""
         if mu.dim() == 2:
             return torch.addmm(self.mean, mu, self.up)
         return self.mean + mu @ self.up
 
+    @in_full
     def read(self, x: Tensor) -> Tensor:
         """(L D^(1/2))^+ (x - b): coordinates of states (..., D) on the axes, (..., k_max)."""
         return (x - self.mean) @ self.down
 
+    @in_full
     def split(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates (n, k_max) on the kept axes and the rest of x - b, (n, D), off them; x (n, D)."""
         centred = x - self.mean
         kept = (centred @ self.down) * mask
         return kept, torch.addmm(centred, kept, self.up, alpha=-1)
 
+    @in_full
     def project(self, vector: Tensor, mask: Tensor) -> Tensor:
         """The part of vectors (n, D) along the kept axes."""
         return ((vector @ self.directions) * mask) @ self.directions.T

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .axes import Axes
 from .encoder import Encoder
+from .precision import in_full
 
 LOG_D_FLOOR = math.log(1e-15)
 ORTHONORMALITY_TOLERANCE = 1e-4
@@ -153,6 +154,7 @@ class Coupling(nn.Module):
         return self.make_axes().read(x)
 
     @torch.no_grad()
+    @in_full
     def orthonormalise(self) -> None:
         """Restore L'L = I where it has drifted, by a QR without pivoting and with a positive diagonal.
 

@@ -34,7 +34,7 @@ class PlainDynamics(nn.Module):
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return v, shape (n, D), per median step."""
         condition = torch.cat([self.embed_tau(tau), self.embed_s(s), *([mask] if self.conditioned else [])], dim=-1)
-        v: Tensor = self.network([x - axes.mean, *(history - axes.mean).unbind(1)], [], condition)
+        v: Tensor = self.network([x - axes.mean, (history - axes.mean).flatten(1)], [], condition)
         return v
 
     def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:

@@ -117,8 +117,9 @@ class Encoder(nn.Module):
         raw = raw * (NORM_CAP / raw.norm(dim=-1, keepdim=True).clamp(min=NORM_CAP))
         if self.training:
             with torch.no_grad():
-                self.running_mean.lerp_(raw.mean(0), 1 - self.momentum)
-                self.running_variance.lerp_(raw.var(0, unbiased=False), 1 - self.momentum)
+                mean = raw.mean(0)
+                self.running_mean.lerp_(mean, 1 - self.momentum)
+                self.running_variance.lerp_((raw - mean).square().mean(0), 1 - self.momentum)
         mu: Tensor = (raw - self.running_mean) / self.running_variance.clamp(min=VARIANCE_FLOOR).sqrt()
         return mu
 

@@ -161,7 +161,7 @@ class ConditionedUNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
-        """Return (n, D); `states` are (n, D) each, `codes` (n, any), `condition` (n, n_condition)."""
+        """Return (n, D); `states` (n, D) or several side by side, `codes` (n, any), `condition` (n, any)."""
         planes, embedding = torch.cat([*states], dim=1), torch.cat([*codes, condition], dim=1)
         return _run_in_parts(self._run, planes, embedding)
 

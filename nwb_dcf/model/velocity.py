@@ -1,7 +1,7 @@
 """Networks for u and v: a multilayer perceptron whose layers are shifted by a condition, or on images a U-Net.
 
-Both are called with states, each (n, D), codes (n, any) and a condition (n, n_condition), and give (n, D). A network
-that `sees_images` is also given the kept part of a state as one, which others know from its code.
+Both are called with states, (n, D) each or several side by side, codes (n, any) and a condition (n, n_condition), and
+give (n, D). A network that `sees_images` is also given the kept part of a state, which others know from its code.
 """
 
 from __future__ import annotations
@@ -115,10 +115,11 @@ class ConditionedMLP(nn.Module):
             nn.init.zeros_(self.last.bias)
 
     def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
-        """Return (n, n_out); `states` are (n, D) each, `codes` (n, any), the first that of the states themselves."""
+        """Return (n, n_out) of states, codes (the first that of the states themselves) and condition, as said above."""
         x = torch.cat([*codes[:1], *states, *codes[1:]], dim=-1)
         embedded = self.embed(condition)
         for layer, shift in zip(self.layers, self.shifts, strict=True):
-            x = nn.functional.silu(torch.addmm(shift(embedded), x, layer.weight.T))
+            weight: Tensor = layer.weight  # type: ignore[assignment]  # modules in a list have lost their type
+            x = nn.functional.silu(torch.addmm(shift(embedded), x, weight.T))
         out: Tensor = self.last(x)
         return out

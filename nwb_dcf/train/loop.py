@@ -17,6 +17,7 @@ from ..config import TrainConfig
 from ..errors import TrainingError
 from ..model.dcf import DCFModel
 from ..model.nested_dropout import ramp_prefix_p
+from ..model.precision import choose_products, multiply_in
 from ..progress import Progress
 from .average import WeightAverage
 from .context import ContextHeads
@@ -113,40 +114,42 @@ def train_model(
     settled_at: dict[str, int] = {}
     curve, first_bad = LossCurve(), torch.full((), -1, device=device)
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
+    products = choose_products(model, config.precision)
     step, interrupted = 0, False
     if judge:
         judge.look(0, curve, active)
     try:
-        while step < last_step:
-            active -= _keep_at(stop_at, step, kept, chosen)
-            if not model.training:  # judging ends it
-                model.train()
-            p = ramp_prefix_p(config.prefix_p, step * config.batch, config.prefix_ramp)
-            samples, trained = sampler.draw(config.batch, generator), frozenset(active)
-            losses = compute_losses(
-                model, samples, config, generator, prefix_p=p, flows=trained, heads=heads, table=table
-            )
-            total = losses.total(config)
-            first_bad = torch.where((first_bad < 0) & ~torch.isfinite(total.detach()), step + 1, first_bad)
-            optimiser.zero_grad()
-            torch.autograd.backward(total)
-            optimiser.step()
-            if learns_code and model.learns_axes:
-                model.coupling.orthonormalise()
-            average.update()
-            step += 1
-            if judge and (step % evaluate_every == 0 or step == last_step):
-                judge.look(step, curve, active)
-                now_settled = active & judge.find_settled(step, evaluate_every) if step < last_step else set()
-                settled_at |= dict.fromkeys(sorted(now_settled), step)
-                active -= now_settled
-            settled = bool(flows) and not active
-            if step % REPORT_EVERY == 0 or step == last_step or settled:
-                loss = _note(curve, step, losses, first_bad, total, trained)
-                if progress:
-                    progress(Progress(stage, step, last_step, loss))
-            if settled:
-                break
+        with multiply_in(products):
+            while step < last_step:
+                active -= _keep_at(stop_at, step, kept, chosen)
+                if not model.training:  # judging ends it
+                    model.train()
+                p = ramp_prefix_p(config.prefix_p, step * config.batch, config.prefix_ramp)
+                samples, trained = sampler.draw(config.batch, generator), frozenset(active)
+                losses = compute_losses(
+                    model, samples, config, generator, prefix_p=p, flows=trained, heads=heads, table=table
+                )
+                total = losses.total(config)
+                first_bad = torch.where((first_bad < 0) & ~torch.isfinite(total.detach()), step + 1, first_bad)
+                optimiser.zero_grad()
+                torch.autograd.backward(total)
+                optimiser.step()
+                if learns_code and model.learns_axes:
+                    model.coupling.orthonormalise()
+                average.update()
+                step += 1
+                if judge and (step % evaluate_every == 0 or step == last_step):
+                    judge.look(step, curve, active)
+                    now_settled = active & judge.find_settled(step, evaluate_every) if step < last_step else set()
+                    settled_at |= dict.fromkeys(sorted(now_settled), step)
+                    active -= now_settled
+                settled = bool(flows) and not active
+                if step % REPORT_EVERY == 0 or step == last_step or settled:
+                    loss = _note(curve, step, losses, first_bad, total, trained)
+                    if progress:
+                        progress(Progress(stage, step, last_step, loss))
+                if settled:
+                    break
     except KeyboardInterrupt:
         if not keep_partial or step == 0:
             raise

@@ -55,15 +55,15 @@ MUTATIONS = [
     Mutation(
         "history without mask",
         "train/objective.py",
-        "flow_codes[samples.past] * seen_mask[:, None]",
-        "flow_codes[samples.past]",
+        "codes * (self.mask if rows.dim() == 1 else self.mask[:, None])",
+        "codes * self.mask if rows.dim() == 1 else codes",
         OBJECTIVE,
     ),
     Mutation(
         "alignment without mask",
         "train/objective.py",
-        "model.coupling.place(samples.codes[samples.now] * mask)",
-        "model.coupling.place(samples.codes[samples.now])",
+        "axes.place(take_rows(samples.codes, samples.now) * mask)",
+        "axes.place(take_rows(samples.codes, samples.now))",
         OBJECTIVE,
     ),
     Mutation(
@@ -76,22 +76,22 @@ MUTATIONS = [
     Mutation(
         "code not detached",
         "train/objective.py",
-        "placed if settings.joined else placed.detach()",
-        "placed",
+        "codes = samples.codes if settings.joined else samples.codes.detach()",
+        "codes = samples.codes",
         OBJECTIVE,
     ),
     Mutation(
-        "joined endpoint detached",
+        "endpoints move the axes",
         "train/objective.py",
-        "placed if settings.joined else placed.detach()",
-        "placed.detach()",
+        "        axes = axes if settings.joined else axes.detach()",
+        "        pass",
         OBJECTIVE,
     ),
     Mutation(
         "flows move the axes",
         "train/objective.py",
-        "model.coupling if settings.joined else model.coupling.detached()",
-        "model.coupling",
+        "flow_axes = axes if settings.joined else axes.detach()",
+        "flow_axes = axes",
         OBJECTIVE,
     ),
     Mutation(
@@ -104,8 +104,8 @@ MUTATIONS = [
     Mutation(
         "u sees one frame and is asked for the other",
         "train/objective.py",
-        "torch.where(first, now_0, later_0)",
-        "torch.where(first, later_0, now_0)",
+        "endpoints.place(rows)\n        u = ",
+        "endpoints.place(samples.now)\n        u = ",
         OBJECTIVE,
     ),
     Mutation(
@@ -147,30 +147,30 @@ MUTATIONS = [
     # coupling and encoder
     Mutation(
         "scale is the variance",
-        "model/coupling.py",
-        "self.mean + mu @ (self.axes * self.variance.sqrt()).T",
-        "self.mean + mu @ (self.axes * self.variance).T",
+        "model/axes.py",
+        "scale = variance.sqrt()",
+        "scale = variance",
         COUPLING,
     ),
     Mutation(
         "endpoint without the mean",
-        "model/coupling.py",
-        "self.mean + mu @ (self.axes * self.variance.sqrt()).T",
-        "mu @ (self.axes * self.variance.sqrt()).T",
+        "model/axes.py",
+        "torch.addmm(self.mean, mu, self.up)",
+        "mu @ self.up",
         COUPLING,
     ),
     Mutation(
         "kept part without mask",
-        "model/coupling.py",
-        "(centred @ (self.axes / scale)) * mask",
-        "centred @ (self.axes / scale)",
+        "model/axes.py",
+        "(centred @ self.down) * mask",
+        "centred @ self.down",
         COUPLING,
     ),
     Mutation(
         "projection without mask",
-        "model/coupling.py",
-        "((vector @ self.axes) * mask)",
-        "(vector @ self.axes)",
+        "model/axes.py",
+        "((vector @ self.directions) * mask)",
+        "(vector @ self.directions)",
         COUPLING,
     ),
     Mutation(
@@ -188,10 +188,10 @@ MUTATIONS = [
         COUPLING,
     ),
     Mutation(
-        "detached coupling is attached",
-        "model/coupling.py",
-        "{name: p.detach() for",
-        "{name: p for",
+        "detached axes are attached",
+        "model/axes.py",
+        "getattr(self, field.name).detach()",
+        "getattr(self, field.name)",
         OBJECTIVE,
     ),
     Mutation(
@@ -271,8 +271,8 @@ MUTATIONS = [
     Mutation(
         "integration forgets the change of variable",
         "model/compressive_flow.py",
-        "(tau.square() + self.rho**2) / self.rho - 1, along",
-        "torch.zeros_like(tau), along",
+        "posterior * out + (spread - posterior) * along",
+        "posterior * (out + along)",
         COMPRESSION,
     ),
     Mutation(
@@ -332,8 +332,8 @@ MUTATIONS = [
     Mutation(
         "layers blind to tau and K",
         "model/velocity.py",
-        "layer(x) + shift(embedded)",
-        "layer(x) + 0 * shift(embedded)",
+        "torch.addmm(shift(embedded), x, weight.T)",
+        "torch.addmm(0 * shift(embedded), x, weight.T)",
         COMPRESSION,
     ),
     Mutation(

@@ -1,0 +1,76 @@
+"""How exact the matrix products of networks are while they learn.
+
+A processor with matrix tiles (AMX), like a GPU, multiplies factors of 8 bits' mantissa several times as fast as those
+of 24, and adds up in float32 either way. The gradients of a batch are far noisier than that; what must be exact, as
+coordinates on the axes, stays so (`in_full`), and nothing but training is ever reduced.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from .dcf import DCFModel
+
+WIDE = 256  # of a layer, from which on it pays: at 128 what is converted costs more than the products (RESULTS.md)
+FULL = "highest"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def choose_products(model: DCFModel, precision: str) -> str:
+    """Name the factors of training's products: ``float32``, or ``bfloat16`` or ``tf32`` where they are reduced.
+
+    Parameters
+    ----------
+    precision : {"auto", "full", "reduced"}
+        ``auto`` reduces on processors with matrix tiles, where networks are wide perceptrons. On a GPU it was not
+        measured, and has to be asked for.
+    """
+    device, config = model.coupling.mean.device.type, model.config
+    if device == "cuda":
+        return "tf32" if precision == "reduced" else "float32"
+    width = min(config.width, config.encoder_width) if model.learns_encoder else config.width
+    pays = model.image_shape is None and width >= WIDE
+    reduced = precision == "reduced" or (precision == "auto" and pays)
+    return "bfloat16" if reduced and device == "cpu" and has_tiles() else "float32"
+
+
+def has_tiles() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 by tiles."""
+    supported: bool = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return supported
+
+
+@contextmanager
+def multiply_in(products: str) -> Iterator[None]:
+    """Let float32 matrix products be made as `choose_products` says for a while."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision({"bfloat16": "medium", "tf32": "high"}.get(products, FULL))
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def in_full(function: Callable[P, R]) -> Callable[P, R]:
+    """Make the products within `function` in float32, whatever holds around it."""
+
+    @functools.wraps(function)
+    def exact(*args: P.args, **kwargs: P.kwargs) -> R:
+        before = torch.get_float32_matmul_precision()
+        if before == FULL:
+            return function(*args, **kwargs)
+        torch.set_float32_matmul_precision(FULL)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    return exact
