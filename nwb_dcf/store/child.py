@@ -1,7 +1,8 @@
 """A script, run as ``python -I child.py SCRIPT``: call ``run(request)`` of SCRIPT in this fresh process.
 
-The request comes as JSON on standard input, the report leaves as one line of JSON on standard output, an
-error as ``{"error": ...}``. Nothing of nwb_dcf is imported here.
+Two lines of JSON come on standard input: where modules are found, on which the script and what it imports are loaded
+at once; then the request, perhaps seconds later. The report leaves as one line of JSON on standard output, an error as
+``{"error": ...}``. Nothing of nwb_dcf is imported here.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import runpy
 import sys
 
 if __name__ == "__main__":
-    request = json.load(sys.stdin)
     # An isolated start ignores PYTHONPATH and the user's site folder, where the caller may have found pynwb.
-    sys.path[:] = request.pop("sys_path")
+    sys.path[:] = json.loads(sys.stdin.readline())
     try:
-        report = runpy.run_path(sys.argv[1])["run"](request)
+        run = runpy.run_path(sys.argv[1])["run"]
+        report = run(json.loads(sys.stdin.readline()))
     except BaseException as error:
         report = {"error": type(error).__name__, "message": str(error), "errno": getattr(error, "errno", None)}
     sys.stdout.write("\n" + json.dumps(report) + "\n")

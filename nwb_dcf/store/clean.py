@@ -11,6 +11,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,40 @@ _FOLDER = Path(__file__).resolve().parent
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
-def run_clean(script: str, request: dict[str, Any], *, folder: Path, where: str) -> dict[str, Any]:
+@contextmanager
+def start_clean(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the process of `run_clean` ahead of its request, so that it loads pynwb while other work is done.
+
+    It ends with the block if it was not asked for anything.
+    """
+    paths = [os.path.abspath(entry) for entry in sys.path]
+    process = subprocess.Popen(  # noqa: S603 - this interpreter on two files of this folder
+        [sys.executable, "-I", str(_FOLDER / "child.py"), str(_FOLDER / script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    )
+    with process:
+        try:
+            _send(process, [str(_FOLDER.parents[1]), *paths])
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+def _send(process: subprocess.Popen[str], message: Any) -> None:
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):  # it has died, which its report will say
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()
+
+
+def run_clean(
+    script: str, request: dict[str, Any], *, folder: Path, where: str, started: subprocess.Popen[str] | None = None
+) -> dict[str, Any]:
     """Call ``run(request)`` of `script`, a file of this folder, in a clean process and return its report.
 
     Parameters
@@ -33,26 +68,23 @@ def run_clean(script: str, request: dict[str, Any], *, folder: Path, where: str)
         Working directory: where the file will lie, so that its relative links to other files lead where they will.
     where : str
         The file that errors name: the user's, not the copy.
+    started : subprocess.Popen, optional
+        The process, where `start_clean` has started it.
 
     Raises
     ------
     StoreError
         If the script fails or dies.
     """
-    paths = [os.path.abspath(entry) for entry in sys.path]
-    process = subprocess.run(  # noqa: S603 - this interpreter on two files of this folder
-        [sys.executable, "-I", str(_FOLDER / "child.py"), str(_FOLDER / script)],
-        input=json.dumps({**request, "sys_path": [str(_FOLDER.parents[1]), *paths]}),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-    )
+    if started is None:
+        with start_clean(script, folder) as process:
+            return run_clean(script, request, folder=folder, where=where, started=process)
+    stdout, stderr = started.communicate(json.dumps(request) + "\n")
     try:
-        report: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+        report: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (process.stderr.strip().splitlines() or ["no message"])[-1]
-        what = f"the process that runs {script} ended with {process.returncode}: {last}"
+        last = (stderr.strip().splitlines() or ["no message"])[-1]
+        what = f"the process that runs {script} ended with {started.returncode}: {last}"
         raise StoreError(what, where=where, fix="the file is unchanged") from None
     if "error" in report:
         raise explain_failure(report["message"], report.get("errno"), kind=report["error"], where=where)

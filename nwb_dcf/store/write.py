@@ -15,7 +15,7 @@ from typing import Any
 from .. import __version__
 from ..errors import StoreError
 from ..result import DCFResult
-from .clean import explain_failure, run_clean
+from .clean import explain_failure, run_clean, start_clean
 from .fits import MODULE, SCHEMA_VERSION, find_fits, is_fit, open_nwb, read_result, refuse_newer_schema
 from .items import read_attribute
 from .payload import Payload, to_payload
@@ -156,8 +156,13 @@ def write_locked(
     result: DCFResult, original: Path, target: Path, folder: Path, name: str, overwrite: bool, *, where: str = ""
 ) -> list[str]:
     """Put a copy of `original` with the fit in the place of `target`, whose work folder is held; return the notes."""
+    verify = "verify_folder.py" if original.is_dir() else "verify.py"
     # Open until the end: HDF5's shared lock keeps other programs from writing what the copy would not have.
-    with open_nwb(original) as file:
+    with (
+        start_clean("append.py", target.parent) as appender,
+        start_clean(verify, target.parent) as verifier,
+        open_nwb(original) as file,
+    ):
         refuse_newer_schema(file, original)
         _choose_name(file, original, name, name, overwrite)  # again, now that no one else can write
         state = FileState.of(original)
@@ -169,10 +174,10 @@ def write_locked(
         source = result.provenance.get("source") or {}
         source_id = source.get("object_id")
         place: dict[str, Any] = {"folder": target.parent, "where": where or str(original)}
-        added = run_clean("append.py", {**request, "source_id": source_id}, **place)
+        added = run_clean("append.py", {**request, "source_id": source_id}, **place, started=appender)
         sync_copy(copy)
         try:
-            verified = run_clean("verify_folder.py" if copy.is_dir() else "verify.py", request, **place)
+            verified = run_clean(verify, request, **place, started=verifier)
             read_result(copy, name)
         finally:
             if FileState.of(original) != state:  # whatever else was found

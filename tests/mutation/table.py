@@ -31,9 +31,9 @@ class Mutation:
 MUTATIONS = [
     # bridges and targets
     Mutation("sign of u's target", "model/bridge.py", "return x1 - x0", "return x0 - x1", BRIDGE),
-    Mutation("tau runs backwards", "model/bridge.py", "x0 + tau * (x1 - x0)", "x1 + tau * (x0 - x1)", BRIDGE),
+    Mutation("tau runs backwards", "model/bridge.py", "torch.lerp(x0, x1, tau)", "torch.lerp(x1, x0, tau)", BRIDGE),
     Mutation(
-        "s runs backwards", "model/bridge.py", "x_now + s * (x_next - x_now)", "x_next + s * (x_now - x_next)", BRIDGE
+        "s runs backwards", "model/bridge.py", "torch.lerp(x_now, x_next, s)", "torch.lerp(x_next, x_now, s)", BRIDGE
     ),
     Mutation("sign of v's target", "model/bridge.py", "(x_next - x_now) / step", "(x_now - x_next) / step", BRIDGE),
     Mutation("v's target forgets dt", "model/bridge.py", "(x_next - x_now) / step", "(x_next - x_now)", BRIDGE),
@@ -41,15 +41,15 @@ MUTATIONS = [
     Mutation(
         "endpoints without mask",
         "train/objective.py",
-        "mask if settings.masked_endpoints else torch.ones_like(mask)",
-        "torch.ones_like(mask)",
+        "shown = mask if settings.masked_endpoints else None",
+        "shown = None",
         OBJECTIVE,
     ),
     Mutation(
         "endpoints always masked",
         "train/objective.py",
-        "mask if settings.masked_endpoints else torch.ones_like(mask)",
-        "mask",
+        "shown = mask if settings.masked_endpoints else None",
+        "shown = mask",
         OBJECTIVE,
     ),
     Mutation(
@@ -118,8 +118,8 @@ MUTATIONS = [
     Mutation(
         "v's bridge has no noise",
         "train/objective.py",
-        "interpolate_time(x_now, x_later, s) + noise",
-        "interpolate_time(x_now, x_later, s)",
+        "interpolate_time(now, later, s) + noise",
+        "interpolate_time(now, later, s)",
         OBJECTIVE,
     ),
     Mutation(
@@ -207,7 +207,7 @@ MUTATIONS = [
         "model/encoder.py",
         "centred[:, self.window], centred",
         "centred[:, 0], centred",
-        PHASES,
+        COUPLING,
     ),
     Mutation(
         "dropped channels are not made up for",
@@ -398,9 +398,9 @@ MUTATIONS = [
     ),
     Mutation(
         "history runs backwards along tau",
-        "model/dcf.py",
-        "(1 - tau) * codes + tau * reads",
-        "tau * codes + (1 - tau) * reads",
+        "train/objective.py",
+        "interpolate_compression(past, data, tau[:, None])",
+        "interpolate_compression(data, past, tau[:, None])",
         OBJECTIVE,
     ),
     Mutation(
