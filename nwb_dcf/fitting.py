@@ -61,8 +61,8 @@ class Fitted:
     timing : dict of str to float
         ``seconds``, ``samples_per_s``.
     machine : dict
-        ``device``, its ``name``, CPU ``threads``, the factors of training's ``products``, and where ``frames`` were
-        held.
+        ``device``, its ``name``, CPU ``threads``, the factors of training's ``products``, and where ``frames``
+        were held.
     bin_width_s : float or None
         Of the recording that was fitted, where it was binned.
     chosen_on : dict

@@ -13,7 +13,6 @@ import xarray as xr
 from ..config import ReadConfig
 from ..errors import ParameterError
 from ..progress import Listener
-from .band_power import read_band_power
 from .choice import choose_source
 from .join import join_sources, refuse_resampled_units
 from .pose import read_pose
@@ -124,6 +123,8 @@ def read_source(
         case "pose":
             return read_pose(session, source, config, notes)
         case "lfp" if config.bands != "none":
+            from .band_power import read_band_power  # loads scipy.signal, which nothing else needs
+
             return read_band_power(session, source, config, notes, progress)
         case _:
             return read_traces(session, source, config, notes)

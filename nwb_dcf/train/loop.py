@@ -25,6 +25,7 @@ from .curve import LossCurve
 from .judge import PARTS, Judge, Weights, copy_weights
 from .objective import Losses, compute_losses
 from .optimiser import AdamW, ParameterGroup
+from .threads import choose_threads, use_threads
 from .windows import FrameTable, WindowSampler
 
 REPORT_EVERY = 25
@@ -114,12 +115,12 @@ def train_model(
     settled_at: dict[str, int] = {}
     curve, first_bad = LossCurve(), torch.full((), -1, device=device)
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
-    products = choose_products(model, config.precision)
+    threads = choose_threads(model, parts, config.batch)
     step, interrupted = 0, False
     if judge:
         judge.look(0, curve, active)
     try:
-        with multiply_in(products):
+        with multiply_in(choose_products(model, config.precision)), use_threads(threads):
             while step < last_step:
                 active -= _keep_at(stop_at, step, kept, chosen)
                 if not model.training:  # judging ends it

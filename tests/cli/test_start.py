@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,17 @@ def test_help_loads_click_and_nothing_heavy(arguments: list[str]) -> None:
     }
     rooms = {module for module in modules if module.startswith("nwb_dcf.") and not module.startswith("nwb_dcf.cli")}
     assert rooms == {"nwb_dcf.errors"}
+
+
+@pytest.mark.parametrize("command", ["info", "list"])
+def test_what_is_asked_of_a_file_needs_no_model(command: str, real_data: Callable[[str], Path]) -> None:
+    path = str(real_data("three_units.nwb"))
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, command, path], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    code, modules = json.loads(done.stdout)
+    assert code == 0
+    assert {"torch", "torchdiffeq", "scipy.signal", "matplotlib"} & set(modules) == set()
 
 
 def test_help_starts_a_quarter_second_after_an_empty_python_at_most() -> None:

@@ -1,0 +1,38 @@
+"""How many threads a step of training keeps busy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ..model.dcf import DCFModel
+
+PRODUCTS_PER_THREAD = 2**25  # multiply-adds in the layers of one step that are worth a thread of their own
+
+
+def choose_threads(model: DCFModel, learned: nn.Module, batch: int) -> int:
+    """Return how many of torch's threads the steps are to use that move the weights in `learned`.
+
+    Below some 2^26 multiply-adds a step a second thread gains nothing, and while it waits it spins: on a machine that
+    does other work as well a session-sized fit took four times as long with two threads as with one (RESULTS.md).
+    U-Nets reuse each weight at many places; they, and GPUs, whose threads these are not, keep what there is.
+    """
+    most = torch.get_num_threads()
+    if model.image_shape is not None or model.coupling.mean.device.type != "cpu":
+        return most
+    weights = sum(parameter.numel() for parameter in learned.parameters())
+    return max(1, min(most, batch * weights // PRODUCTS_PER_THREAD))
+
+
+@contextmanager
+def use_threads(n: int) -> Iterator[None]:
+    """Let torch use `n` threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
