@@ -9,7 +9,7 @@ from ..config import TrainConfig
 from ..model.coupling import PrincipalAxes
 from ..model.loss import context_loss
 from .optimiser import AdamW, ParameterGroup
-from .windows import FrameTable
+from .windows import FrameTable, take_rows
 
 N_AXES = 16  # principal axes in which the frames around are read
 WIDTH = 64
@@ -62,8 +62,9 @@ class ContextHeads(nn.Module):
     def loss(self, codes: Tensor, frames: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> Tensor:
         """L_context of `frames`, shape (n,), from their codes (n, k_max) with the bridge's noise `rho`."""
         around = frames[:, None] + self.lags
-        inside = (around >= table.first[frames][:, None]) & (around <= table.last[frames][:, None])
-        target = (table.x[around.clamp(0, len(table.x) - 1)] - self.mean) @ self.axes
+        first, last = take_rows(table.first, frames), take_rows(table.last, frames)
+        inside = (around >= first[:, None]) & (around <= last[:, None])
+        target = (take_rows(table.x, around.clamp(0, len(table.x) - 1)) - self.mean) @ self.axes
         seen = codes[:, : self.dim]
         seen = seen + rho * torch.randn(seen.shape, generator=generator, device=seen.device, dtype=seen.dtype)
         guess = self.network(seen).view(target.shape)

@@ -93,12 +93,13 @@ class FrameTable:
     def window(self, frames: Tensor) -> Tensor:
         """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""
         lags = torch.arange(self.history + 1, device=frames.device)
-        return torch.maximum(frames[..., None] - lags, self.first[frames][..., None])
+        return torch.maximum(frames[..., None] - lags, take_rows(self.first, frames)[..., None])
 
     def surround(self, frames: Tensor, reach: int) -> Tensor:
         """Frames with those around them, shape (n, 2 reach + 1, D) in order of time; a segment's ends repeat."""
         rows = frames[:, None] + torch.arange(-reach, reach + 1, device=frames.device)
-        return take_rows(self.x, torch.clamp(rows, self.first[frames][:, None], self.last[frames][:, None]))
+        first, last = take_rows(self.first, frames), take_rows(self.last, frames)
+        return take_rows(self.x, torch.clamp(rows, first[:, None], last[:, None]))
 
     def encode(self, coupling: Coupling) -> Tensor:
         """mu of every frame within its surroundings, shape (frame, k_max), in pieces of `FRAMES_AT_ONCE`."""
@@ -185,9 +186,10 @@ class WindowSampler:
     def _draw_pairs(self, n: int, generator: torch.Generator) -> Samples:
         table = self.table
         codes, reads = self.cached  # type: ignore[misc]
-        now = table.pairs[torch.randint(len(table.pairs), (n,), generator=generator, device=table.x.device)]
+        at = torch.randint(len(table.pairs), (n,), generator=generator, device=table.x.device)
+        now = take_rows(table.pairs, at)
         weight = torch.ones(n, device=table.x.device, dtype=table.x.dtype)
-        return Samples(table.x, codes, reads, now, now + 1, table.window(now), table.step[now], weight, now)
+        return Samples(table.x, codes, reads, now, now + 1, table.window(now), take_rows(table.step, now), weight, now)
 
     def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
         table, device = self.table, self.table.x.device
