@@ -115,7 +115,7 @@ def train_model(
     settled_at: dict[str, int] = {}
     curve, first_bad = LossCurve(), torch.full((), -1, device=device)
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
-    threads = choose_threads(model, parts, config.batch)
+    every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch)
     step, interrupted = 0, False
     if judge:
         judge.look(0, curve, active)
@@ -140,7 +140,8 @@ def train_model(
                 average.update()
                 step += 1
                 if judge and (step % evaluate_every == 0 or step == last_step):
-                    judge.look(step, curve, active)
+                    with use_threads(every_thread):  # held-out samples are many more than a batch
+                        judge.look(step, curve, active)
                     now_settled = active & judge.find_settled(step, evaluate_every) if step < last_step else set()
                     settled_at |= dict.fromkeys(sorted(now_settled), step)
                     active -= now_settled
