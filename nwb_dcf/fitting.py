@@ -133,7 +133,7 @@ def fit_recording(
     if config.train.early_stopping and split is not None:
         held_out = tabulate_frames(preparation.apply(split.held_out), config, device, step_s)
         prepared = preparation.apply(split.training)
-        model, principal, found = training.run(
+        model, principal, found, home = training.run(
             prepared, "choosing steps", held_out=held_out if len(held_out.pairs) else None
         )
     elif config.train.early_stopping:
@@ -144,7 +144,7 @@ def fit_recording(
         stop_at = found.best_step if found else None
         prepared = recording  # lets go of the frames of the search before those of all are made
         prepared = preparation.apply(recording)
-        model, principal, trained = training.run(prepared, "training", stop_at=stop_at)
+        model, principal, trained, home = training.run(prepared, "training", stop_at=stop_at)
     if found is not None and found.settled:
         notes.append(_describe_settled(found.settled, config.train))
     if trained.interrupted:
@@ -178,7 +178,7 @@ def fit_recording(
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
             "products": choose_products(model, config.train.precision),
-            "frames": "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory",
+            "frames": _say_where_frames_lay(recording, device, home),
         },
         bin_width_s=recording.attrs.get("bin_width_s"),
         chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
@@ -186,6 +186,13 @@ def fit_recording(
         init=warmth.about if warmth else {},
         solver_error=measure_solver(model, prepared),
     )
+
+
+def _say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
+    host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
+    if device.type == "cpu":
+        return host
+    return f"on the {device.type} device" if home == device else f"{host}; sent to the {device.type} device by batches"
 
 
 @dataclass(frozen=True)
@@ -221,8 +228,8 @@ class _Training:
         *,
         held_out: FrameTable | None = None,
         stop_at: dict[str, int] | None = None,
-    ) -> tuple[DCFModel, PrincipalAxes, Trained]:
-        """Train the parts in `choose_order`, each on what those before it left."""
+    ) -> tuple[DCFModel, PrincipalAxes, Trained, torch.device]:
+        """Train the parts in `choose_order`, each on what those before it left; say where the frames lay as well."""
         config = self.config
         model, table, principal = start_model(prepared, config, self.device, self.step_s, self.warm)
         done: Trained | None = None
@@ -254,7 +261,7 @@ class _Training:
                 break
         if done is None:
             raise ParameterError("nothing is to be trained", fix="give alpha or beta above 0")
-        return model, principal, done
+        return model, principal, done, table.x.device
 
 
 def choose_order(config: FitConfig, *, warm: bool = False) -> list[set[str]]:

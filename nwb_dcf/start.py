@@ -23,6 +23,7 @@ from .train import ContextHeads, FrameTable
 from .train.windows import FRAMES_AT_ONCE
 
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
+SHARE_OF_GPU = 0.4  # of its free memory, that frames may take; the held-out ones and the networks need some too
 MOST_PAIRS = 2**17  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
 MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
 
@@ -80,7 +81,7 @@ def start_model(
         If the frames span too few dimensions, or no segment is longer than the history.
     """
     table = tabulate_frames(prepared, config, device, step_s)
-    principal = find_principal_axes(table.x, seed=config.train.seed)
+    principal = find_principal_axes(table.x, seed=config.train.seed).to(device)
     if principal.rank < 2:
         raise DataError(
             "the frames hardly vary beside their mean, or are too large for single precision",
@@ -112,7 +113,7 @@ def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> Princ
     Its networks know the codes by those axes; the principal ones of other frames differ where variances are close.
     """
     axes = warm.coupling.axes.detach().to(principal.axes)
-    along = torch.cat([(part - principal.mean) @ axes for part in torch.split(frames, FRAMES_AT_ONCE)])
+    along = torch.cat([(part.to(axes) - principal.mean) @ axes for part in torch.split(frames, FRAMES_AT_ONCE)])
     floor = 1e-6 * principal.variance[0]
     return dataclasses.replace(principal, axes=axes, variance=along.var(0, unbiased=False).clamp(min=floor))
 
@@ -144,15 +145,24 @@ def take_networks(model: DCFModel, warm: DCFModel) -> None:
 def tabulate_frames(
     prepared: xr.Dataset, config: FitConfig, device: torch.device, step_s: float | None = None
 ) -> FrameTable:
-    """Put prepared frames on `device`, indexed by their segments and times, these in steps of `step_s`."""
+    """Index prepared frames by their segments and times, these in steps of `step_s`, for training on `device`."""
+    x = torch.as_tensor(flatten_frames(prepared))
     return FrameTable.build(
-        torch.as_tensor(flatten_frames(prepared), device=device),
+        x.to(device) if fits_on(device, x.nbytes) else x,
         torch.tensor(prepared["segment_index"].values),
         torch.tensor(prepared["time"].values),
         history=config.model.history,
         drop_start=config.model.history_start == "drop",
         step_s=step_s,
+        device=device,
     )
+
+
+def fits_on(device: torch.device, n_bytes: int) -> bool:
+    """Whether frames of that size may lie on `device`: on a GPU, in `SHARE_OF_GPU` of what is free there."""
+    if device.type != "cuda":
+        return True
+    return n_bytes <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
 
 
 def make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device) -> ContextHeads | None:
@@ -168,7 +178,7 @@ def teach_heads(heads: ContextHeads, model: DCFModel, table: FrameTable, config:
     """Let the heads of L_context learn the code that another fit has left."""
     with torch.no_grad():
         codes = table.encode(model.coupling)
-    heads.follow(codes, table, config.model.noise, torch.Generator(table.x.device).manual_seed(config.train.seed))
+    heads.follow(codes, table, config.model.noise, torch.Generator(table.device).manual_seed(config.train.seed))
 
 
 def start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:

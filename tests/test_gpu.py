@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nwb_dcf import DCF
+from nwb_dcf import DCF, start
 from nwb_dcf.evaluate import r2_score
 from nwb_dcf.model.unet import ConditionedUNet
 from nwb_dcf.recording import make_recording
@@ -56,3 +56,25 @@ def test_the_paper_size_u_net_fits_images() -> None:
     assert r2_score(model.transform(images), loaded.transform(images)) > 0.999
     rebuilt = loaded.inverse_transform(loaded.transform(images))
     assert rebuilt.shape == images.shape
+
+
+def test_frames_too_many_for_the_gpu_are_sent_by_batches(
+    oscillations: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = np.random.default_rng(1).poisson(np.exp(oscillations))
+    for values in (oscillations, counts):  # a code that stands still, and one that learns with its window
+        fits = []
+        for share in (0.4, 0.0):
+            monkeypatch.setattr(start, "SHARE_OF_GPU", share)
+            fits.append(DCF(dim=2, steps=40, device="cuda").fit(values))
+        homes = [fit.fitted_.machine["frames"] for fit in fits]
+        assert homes == ["on the cuda device", "in memory; sent to the cuda device by batches"]
+        np.testing.assert_allclose(fits[0].transform(values), fits[1].transform(values), atol=1e-4)
+
+
+def test_reduced_products_fit_as_well(oscillations: np.ndarray) -> None:
+    fits = [
+        DCF(dim=2, steps=100, device="cuda", settings={"precision": p}).fit(oscillations) for p in ("full", "reduced")
+    ]
+    assert [fit.fitted_.machine["products"] for fit in fits] == ["float32", "tf32"]
+    assert fits[1].score(oscillations) == pytest.approx(fits[0].score(oscillations), abs=0.005)

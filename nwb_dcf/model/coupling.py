@@ -6,6 +6,7 @@ mu (frame, k_max) features of zero mean and unit variance, ordered by importance
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Iterator
@@ -46,6 +47,12 @@ class PrincipalAxes:
     variance: Tensor
     total: float
     rank: int
+
+    def to(self, device: torch.device) -> PrincipalAxes:
+        """The same on another device."""
+        return dataclasses.replace(
+            self, mean=self.mean.to(device), axes=self.axes.to(device), variance=self.variance.to(device)
+        )
 
 
 def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0) -> PrincipalAxes:

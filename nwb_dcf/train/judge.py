@@ -134,7 +134,7 @@ def evaluate_losses(
     L_cf is defined with tau uniform; `as_trained` draws tau as training does instead, which is what counts where the
     code learns from it.
     """
-    generator = torch.Generator(table.x.device).manual_seed(config.seed + 1)
+    generator = torch.Generator(table.device).manual_seed(config.seed + 1)
     if not as_trained:
         config = dataclasses.replace(config, tau_in_angle=0.0, tau_at_zero=0.0)
     model.eval()

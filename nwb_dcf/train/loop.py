@@ -96,7 +96,7 @@ def train_model(
     TrainingError
         If a loss is not finite; names the first such step.
     """
-    device = table.x.device
+    device = table.device
     generator = torch.Generator(device).manual_seed(config.seed)
     learns_code = model.learns_encoder and "coupling" in learn
     flows = {name for name in ("u", "v") if name in learn}

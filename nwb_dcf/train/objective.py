@@ -51,7 +51,7 @@ def compute_losses(
     the last frame of a segment is seen as well. The loss of a flow that is not in `flows` is 0 and costs
     nothing; what is drawn does not depend on it. L_context needs its `heads` and the `table` of all frames.
     """
-    n, device = len(samples.now), samples.x.device
+    n, device = len(samples.now), samples.now.device
     settings = model.config
     lengths = draw_prefix_lengths(
         n,

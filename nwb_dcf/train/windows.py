@@ -19,13 +19,21 @@ CHUNK = 16  # successive pairs drawn together while the encoder learns, so that 
 
 
 def take_rows(values: Tensor, rows: Tensor) -> Tensor:
-    """values[rows], of shape (..., D), as rows (any shape) of a table (row, D): three times as fast as indexing it."""
+    """values[rows], of shape (..., D), as rows (any shape) of a table (row, D): three times as fast as indexing it.
+
+    Rows of a table that stayed on the host are sent to the device that asks for them.
+    """
+    if values.device != rows.device:
+        return take_rows(values, rows.to(values.device)).to(rows.device)
     return values.index_select(0, rows.flatten()).view(*rows.shape, *values.shape[1:])
 
 
 @dataclass(frozen=True)
 class FrameTable:
-    """All frames of a recording on one device, with what says which pairs exist.
+    """All frames of a recording, with what says which pairs exist.
+
+    Frames that are too many for a GPU stay on the host, from where those of each batch are sent; all else is on the
+    `device`.
 
     Attributes
     ----------
@@ -47,6 +55,11 @@ class FrameTable:
     pairs: Tensor
     history: int
 
+    @property
+    def device(self) -> torch.device:
+        """Where training takes place."""
+        return self.first.device
+
     @classmethod
     def build(
         cls,
@@ -57,8 +70,11 @@ class FrameTable:
         history: int,
         drop_start: bool,
         step_s: float | None = None,
+        device: torch.device | None = None,
     ) -> FrameTable:
         """Index `x`, shape (frame, D), by its segments and times in seconds, both of shape (frame,).
+
+        `device` is that of `x` by default.
 
         `step_s` is the step that v counts in, the median of `time` by default. A part of a recording is given that of
         the whole: on an irregular clock its own median is another, and so would be its velocities.
@@ -79,7 +95,7 @@ class FrameTable:
             # NumPy's median lies between the middle two, as in `recording.median_step_s`; torch's is the lower one
             step = torch.where(has_next, step / (step_s or float(np.median(step[has_next].numpy()))), 1.0)
         pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
-        device = x.device
+        device = device or x.device
         return cls(x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history)
 
     def with_whole_history(self) -> FrameTable:
@@ -107,10 +123,13 @@ class FrameTable:
         coupling.eval()  # the running statistics are not to follow the pieces
         if encoder.is_linear:
             codes = torch.cat(
-                [encoder.apply_linear(part - coupling.mean) for part in torch.split(self.x, FRAMES_AT_ONCE)]
+                [
+                    encoder.apply_linear(part.to(self.device) - coupling.mean)
+                    for part in torch.split(self.x, FRAMES_AT_ONCE)
+                ]
             )
         else:
-            rows = torch.split(torch.arange(len(self.x), device=self.x.device), FRAMES_AT_ONCE)
+            rows = torch.split(torch.arange(len(self.x), device=self.device), FRAMES_AT_ONCE)
             codes = torch.cat([coupling.encode(self.surround(part, encoder.window)) for part in rows])
         coupling.train(training)
         return codes
@@ -165,7 +184,7 @@ class WindowSampler:
         self.table = table
         self.model = model
         self.single = "v" not in learn
-        self.is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=table.x.device)
+        self.is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=table.device)
         self.is_pair[table.pairs] = True
         self.cached: tuple[Tensor, Tensor] | None = None
         self.learns_code = "coupling" in learn and model.learns_encoder
@@ -174,7 +193,7 @@ class WindowSampler:
                 codes = table.encode(model.coupling)
                 reads = torch.empty_like(codes)
                 for part, into in zip(*(torch.split(rows, FRAMES_AT_ONCE) for rows in (table.x, reads)), strict=True):
-                    into.copy_(model.coupling.read(part))
+                    into.copy_(model.coupling.read(part.to(table.device)))
                 self.cached = codes, reads
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
@@ -186,19 +205,19 @@ class WindowSampler:
     def _draw_pairs(self, n: int, generator: torch.Generator) -> Samples:
         table = self.table
         codes, reads = self.cached  # type: ignore[misc]
-        at = torch.randint(len(table.pairs), (n,), generator=generator, device=table.x.device)
+        at = torch.randint(len(table.pairs), (n,), generator=generator, device=table.device)
         now = take_rows(table.pairs, at)
-        weight = torch.ones(n, device=table.x.device, dtype=table.x.dtype)
+        weight = torch.ones_like(take_rows(table.step, now))
         return Samples(table.x, codes, reads, now, now + 1, table.window(now), take_rows(table.step, now), weight, now)
 
     def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
-        table, device = self.table, self.table.x.device
+        table, device = self.table, self.table.device
         frames = torch.randint(len(table.x), (n,), generator=generator, device=device)
-        codes, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.x.new_ones(n)
+        codes, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.step.new_ones(n)
         return Samples(take_rows(table.x, frames), codes, codes, row, row, row[:, None], one, one, frames)
 
     def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:
-        table, h, device = self.table, self.table.history, self.table.x.device
+        table, h, device = self.table, self.table.history, self.table.device
         n_chunks, length = max(1, round(n / CHUNK)), CHUNK + self.table.history + 1
         # Chunks may hang over either end of the recording, so that every pair is drawn equally often.
         low, high = -(h + CHUNK - 1), len(table.x) - h - 1

@@ -1,0 +1,26 @@
+"""Frames on the device where they fit, else on the host; the GPU's own part is in `test_gpu`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nwb_dcf import start
+from nwb_dcf.start import fits_on
+
+GPU, CPU = torch.device("cuda:1"), torch.device("cpu")
+
+
+def test_a_gpu_takes_frames_up_to_a_share_of_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def tell(device: torch.device) -> tuple[int, int]:
+        asked.append(device)
+        return 1000, 80_000
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", tell)
+    share = int(1000 * start.SHARE_OF_GPU)
+    assert fits_on(GPU, share)
+    assert not fits_on(GPU, share + 1)
+    assert asked == [GPU, GPU]
+    assert fits_on(CPU, 10**15)
