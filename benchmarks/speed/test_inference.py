@@ -1,4 +1,4 @@
-"""Latents of many frames beside the fewest passes of the networks that could give them."""
+"""Latents of many frames, and rollouts, beside the fewest passes of the networks that could give them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import xarray as xr
 
 from nwb_dcf import DCF
 from nwb_dcf.codec import FRAMES_AT_ONCE
+from nwb_dcf.model.rollout import STEPS_PER_FRAME
 from nwb_dcf.recording import make_recording
 
 N_FRAMES = 200_000
@@ -66,4 +67,25 @@ def test_latents_of_many_frames(
         fewest_passes,
         rounds=3,
         goal="at most 3",
+    )
+
+
+def test_simulate(compare: Callable[..., float], fitted: DCF, reach: xr.Dataset) -> None:
+    n_frames, n_paths = 50, 256
+    start, model = reach.isel(time=slice(0, 100), segment=slice(0, 1)), fitted.fitted_.model.eval()
+    axes, mean, config = model.coupling.make_axes(), model.coupling.mean, model.config
+    state, s = mean.expand(n_paths, -1), mean.new_zeros(n_paths, 1)
+    history, mask = mean.new_zeros(n_paths, config.history + 1, model.k_max), model.mask(3, state)
+
+    @torch.no_grad()
+    def evaluate_v() -> None:
+        for _ in range(2 * STEPS_PER_FRAME * n_frames):
+            model.v.at_zero(state, s, history, mask, axes)
+
+    compare(
+        f"simulate, {n_paths} paths of {n_frames} frames",
+        f"{2 * STEPS_PER_FRAME} evaluations of v a frame",
+        lambda: fitted.simulate(start, n_frames=n_frames, n_paths=n_paths),
+        evaluate_v,
+        rounds=3,
     )
