@@ -73,7 +73,7 @@ class PaperWay:
         row, one = torch.arange(n) * length, torch.ones(n)
         past = row[:, None] + torch.arange(length - 2, -1, -1)
         now = row + length - 2
-        samples = Samples(x, codes, model.coupling.read(x), now, now + 1, past, one, one, now)
+        samples = Samples(x, codes, model.coupling.read(x), now, now + 1, past, one, None, now)
         p = ramp_prefix_p(train.prefix_p, self.taken * n, train.prefix_ramp)
         loss = compute_losses(model, samples, train, self.generator, prefix_p=p).total(train)
         self.optimiser.zero_grad()

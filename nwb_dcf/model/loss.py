@@ -6,22 +6,22 @@ between recordings.
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def compression_loss(u: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """L_cf = E || u(x^(tau), tau) - (x1 - x0) ||^2 / D; u, target (n, D), weight (n,)."""
-    return _weigh((u - target).square().mean(-1), weight)
+def compression_loss(u: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """L_cf = E || u(x^(tau), tau) - (x1 - x0) ||^2 / D; u, target (n, D), weight (n,), alike by default."""
+    return _average_square(u, target, weight)
 
 
-def dynamics_loss(v: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def dynamics_loss(v: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """L_df = E || v(x_t^(tau), tau, s, history) - (x_{k+1} - x_k) / dt ||^2 / D."""
-    return _weigh((v - target).square().mean(-1), weight)
+    return _average_square(v, target, weight)
 
 
-def alignment_loss(x: Tensor, x0: Tensor, weight: Tensor) -> Tensor:
+def alignment_loss(x: Tensor, x0: Tensor, weight: Tensor | None = None) -> Tensor:
     """L_align = E || x1 - x^(0,K) ||^2 / D, x0 being the endpoint of the masked code."""
-    return _weigh((x - x0).square().mean(-1), weight)
+    return _average_square(x, x0, weight)
 
 
 def context_loss(guess: Tensor, target: Tensor, inside: Tensor, n_channels: int) -> Tensor:
@@ -30,6 +30,12 @@ def context_loss(guess: Tensor, target: Tensor, inside: Tensor, n_channels: int)
     `guess`, `target` (n, j, axis), `inside` (n, j) is 0 where the segment ends before.
     """
     return _weigh((guess - target).square().sum(-1) / n_channels, inside)
+
+
+def _average_square(guess: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    if weight is None:
+        return nn.functional.mse_loss(guess, target)
+    return _weigh((guess - target).square().mean(-1), weight)
 
 
 def _weigh(per_sample: Tensor, weight: Tensor) -> Tensor:

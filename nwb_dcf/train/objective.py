@@ -73,7 +73,7 @@ def compute_losses(
     cf, df, align, context = torch.zeros(4, device=device).unbind()
     if "u" in flows:
         rows = samples.now if samples.single else torch.where(uniform[0][:, 0] < 0.5, samples.now, samples.later)
-        x1, x0 = take_rows(samples.x, rows), endpoints.place(rows)
+        x1, x0 = samples.pick(samples.x, rows), endpoints.place(rows)
         u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, flow_axes)
         cf = compression_loss(u, target_compression(x0, x1), samples.weight)
 
@@ -81,7 +81,7 @@ def compute_losses(
         at_zero = uniform[0] < config.v_tau_at_zero  # where velocity and rollouts of latents read v
         tau, s = torch.where(at_zero, 0.0, uniform[1]), uniform[2]
         now, later = (
-            interpolate_compression(endpoints.place(rows), take_rows(samples.x, rows), tau)
+            interpolate_compression(endpoints.place(rows), samples.pick(samples.x, rows), tau)
             for rows in (samples.now, samples.later)
         )
         if settings.closed_form:  # v is shown the history's coordinates, else whole states
@@ -95,10 +95,10 @@ def compute_losses(
         df = dynamics_loss(v, target_time(now, later, samples.step[:, None]), samples.weight)
 
     if model.learns_encoder or not torch.is_grad_enabled():  # else constant: at its optimum
-        aligned = axes.place(take_rows(samples.codes, samples.now) * mask)
-        align = alignment_loss(take_rows(samples.x, samples.now), aligned, samples.weight)
+        aligned = axes.place(samples.pick(samples.codes, samples.now) * mask)
+        align = alignment_loss(samples.pick(samples.x, samples.now), aligned, samples.weight)
     if heads is not None and table is not None:
-        codes = take_rows(samples.codes, samples.now)
+        codes = samples.pick(samples.codes, samples.now)
         context = heads.loss(codes, samples.frames, table, settings.noise, generator)
     return Losses(cf, df, align, context)
 
@@ -112,7 +112,9 @@ class Endpoints:
 
     Attributes
     ----------
+    samples : Samples
     codes : Tensor, shape (row, k_max)
+        Theirs, detached where no gradient is to reach them.
     mask : Tensor, shape (n, k_max), or None
         m_K of each pair.
     axes : Axes
@@ -120,6 +122,7 @@ class Endpoints:
         x0 of all rows, where every pair has the same prefix and rows serve several pairs.
     """
 
+    samples: Samples
     codes: Tensor
     mask: Tensor | None
     axes: Axes
@@ -135,11 +138,11 @@ class Endpoints:
         placed = None
         if few and (one_prefix or shown is None):
             placed = axes.place(codes if shown is None else codes * shown[:1])
-        return cls(codes, shown, axes, placed)
+        return cls(samples, codes, shown, axes, placed)
 
     def mask_codes(self, rows: Tensor) -> Tensor:
         """m_K * mu of `rows`, (n,) or (n, any), to (..., k_max)."""
-        codes = take_rows(self.codes, rows)
+        codes = self.samples.pick(self.codes, rows)
         if self.mask is None:
             return codes
         return codes * (self.mask if rows.dim() == 1 else self.mask[:, None])

@@ -147,8 +147,10 @@ class Samples:
         Rows of the frames k and k + 1.
     past : Tensor of int64, shape (n, h + 1)
         Rows of the history, newest first.
-    step, weight : Tensor, shape (n,)
-        dt in median steps; 0 for places that are no pair.
+    step : Tensor, shape (n,)
+        dt in median steps.
+    weight : Tensor, shape (n,), or None
+        0 for places that are no pair; None where all are.
     frames : Tensor of int64, shape (n,)
         Frames k in the table.
     """
@@ -160,13 +162,17 @@ class Samples:
     later: Tensor
     past: Tensor
     step: Tensor
-    weight: Tensor
+    weight: Tensor | None
     frames: Tensor
 
     @property
     def single(self) -> bool:
-        """Whether these are single frames, each its own successor: enough for u."""
+        """Whether these are single frames, each its own successor and its own row: enough for u."""
         return self.later is self.now
+
+    def pick(self, values: Tensor, rows: Tensor) -> Tensor:
+        """Take `rows` of `values`, one of these tables or of its shape."""
+        return values if self.single and rows is self.now else take_rows(values, rows)
 
 
 class WindowSampler:
@@ -207,14 +213,14 @@ class WindowSampler:
         codes, reads = self.cached  # type: ignore[misc]
         at = torch.randint(len(table.pairs), (n,), generator=generator, device=table.device)
         now = take_rows(table.pairs, at)
-        weight = torch.ones_like(take_rows(table.step, now))
-        return Samples(table.x, codes, reads, now, now + 1, table.window(now), take_rows(table.step, now), weight, now)
+        step = take_rows(table.step, now)
+        return Samples(table.x, codes, reads, now, now + 1, table.window(now), step, None, now)
 
     def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
         table, device = self.table, self.table.device
         frames = torch.randint(len(table.x), (n,), generator=generator, device=device)
         codes, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.step.new_ones(n)
-        return Samples(take_rows(table.x, frames), codes, codes, row, row, row[:, None], one, one, frames)
+        return Samples(take_rows(table.x, frames), codes, codes, row, row, row[:, None], one, None, frames)
 
     def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:
         table, h, device = self.table, self.table.history, self.table.device

@@ -62,8 +62,8 @@ MUTATIONS = [
     Mutation(
         "alignment without mask",
         "train/objective.py",
-        "axes.place(take_rows(samples.codes, samples.now) * mask)",
-        "axes.place(take_rows(samples.codes, samples.now))",
+        "axes.place(samples.pick(samples.codes, samples.now) * mask)",
+        "axes.place(samples.pick(samples.codes, samples.now))",
         OBJECTIVE,
     ),
     Mutation(
@@ -413,7 +413,7 @@ MUTATIONS = [
     Mutation(
         "history crosses segments",
         "train/windows.py",
-        "torch.maximum(frames[..., None] - lags, self.first[frames][..., None])",
+        "torch.maximum(frames[..., None] - lags, take_rows(self.first, frames)[..., None])",
         "(frames[..., None] - lags).clamp(min=0)",
         WINDOWS,
     ),
