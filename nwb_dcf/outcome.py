@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 from datetime import UTC, datetime
 from typing import Any
@@ -154,8 +155,7 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out:
             "tolerance": fitted.config.train.tolerance,
             "settled": fitted.settled,
             "step": fitted.search.held_out_step,
-            "held_out_cf": fitted.search.held_out_cf,
-            "held_out_df": fitted.search.held_out_df,
+            **{name: _without_nan(getattr(fitted.search, name)) for name in ("held_out_cf", "held_out_df")},
         },
         "init": fitted.init,
         "solver_error": fitted.solver_error,
@@ -163,6 +163,11 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out:
         "training": fitted.timing,
         "interrupted": any("interrupted" in note for note in fitted.notes),
     }
+
+
+def _without_nan(values: list[float]) -> list[float | None]:
+    """None where a flow did not learn, since JSON has no NaN."""
+    return [None if math.isnan(value) else value for value in values]
 
 
 def describe_support(fitted: Fitted) -> dict[str, Any]:
