@@ -15,6 +15,7 @@ from paper_way import PaperWay, make_start, measure_quality
 from torch import Tensor
 
 from nwb_dcf.fitting import choose_order
+from nwb_dcf.model.precision import choose_products, multiply_in
 from nwb_dcf.prepare import fit_preparation
 from nwb_dcf.presets import make_config
 from nwb_dcf.recording import make_recording
@@ -22,7 +23,8 @@ from nwb_dcf.simulate import simulate_ball
 from nwb_dcf.start import make_heads, start_dynamics, start_model
 from nwb_dcf.train import train_model
 
-STEPS = 8
+STEPS = 24
+PAPER_STEPS = 48
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
 
 
@@ -43,11 +45,11 @@ class Loop:
         config = dataclasses.replace(self.config, steps=steps)
         train_model(self.model, self.table, config, learn=self.learn, heads=self.heads)
 
-    def time_steps(self) -> float:
-        """Seconds of STEPS steps; what start and end cost, as encoding all frames, cancels."""
+    def time_steps(self, steps: int = STEPS) -> float:
+        """Seconds of some steps; what start and end cost, as encoding all frames, cancels."""
         times = [take_time()]
-        for steps in (STEPS, 2 * STEPS):
-            self.take(steps)
+        for n in (steps, 2 * steps):
+            self.take(n)
             times.append(take_time())
         return times[2] - 2 * times[1] + times[0]
 
@@ -80,17 +82,23 @@ def test_training_beside_its_products(benchmark: Any, reach: xr.Dataset, name: s
     kind, part, settings = SIZES[name]
     loop = Loop(reach, kind, part, **settings)
     pairs = loop.record_products()
-    times, products = [], []
+    made = choose_products(loop.model, loop.config.precision)
+    times: list[float] = []
+    alone: dict[str, list[float]] = {made: [], "float32": []}
     for _ in range(5):
         times.append(loop.time_steps())
-        start = take_time()
-        for a, b in pairs:
-            torch.matmul(a, b)
-        products.append(take_time() - start)
+        for products, seconds in alone.items():
+            with multiply_in(products):
+                start = take_time()
+                for a, b in pairs:
+                    torch.matmul(a, b)
+                seconds.append(take_time() - start)
     benchmark.pedantic(loop.take, rounds=1)
     rate = STEPS * loop.config.batch / float(np.median(times))
-    ratio = float(np.median(products) / np.median(times))
-    note(f"training, {name}", "the same matrix products alone", ratio, "0.6", **{"samples/s": rate})
+    ratio = {products: float(np.median(seconds) / np.median(times)) for products, seconds in alone.items()}
+    beside = f"the same matrix products alone, of {made}"
+    more = {} if made == "float32" else {"beside those of float32": ratio["float32"]}
+    note(f"training, {name}", beside, ratio[made], "0.6", **{"samples/s": rate, **more})
 
 
 def test_unet_beside_its_networks(benchmark: Any) -> None:
@@ -133,13 +141,13 @@ def test_training_beside_the_papers_way(benchmark: Any, reach: xr.Dataset) -> No
         loop = Loop(reach, "counts", 0, "paper", batch=batch)
         times, theirs = [], []
         for _ in range(3):
-            times.append(loop.time_steps())
+            times.append(loop.time_steps(PAPER_STEPS))
             start = take_time()
-            for _ in range(STEPS):
+            for _ in range(PAPER_STEPS):
                 paper.step()
             theirs.append(take_time() - start)
-        ours = STEPS * batch / float(np.median(times))
-        beside = STEPS * config.train.batch / float(np.median(theirs))
+        ours = PAPER_STEPS * batch / float(np.median(times))
+        beside = PAPER_STEPS * config.train.batch / float(np.median(theirs))
         numbers = {"samples/s": ours, "the paper's": beside}
         note(f"training, the paper's networks, batch {batch}", "the paper's way", ours / beside, "5", **numbers)
     benchmark.pedantic(paper.step, rounds=1)
