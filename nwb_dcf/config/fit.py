@@ -145,7 +145,7 @@ class TrainConfig:
     context_lags: tuple[int, ...] = (-2, -1, 1, 2)  # those frames
     early_stopping: bool = True
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
-    tolerance: float = 0.003  # share by which a held-out loss has to fall, else the schedule ends by itself
+    tolerance: float = 0.0  # share by which a held-out loss has to fall, else the schedule ends by itself
 
     def __post_init__(self) -> None:
         use_plain_numbers(self)

@@ -119,7 +119,7 @@ def test_pairs_and_histories_stay_within_their_segment(shape: dict[str, Any], jo
     model = build(shape, draw_frames(shape), joined=joined)
     samples = WindowSampler(table, model).draw(64, torch.Generator().manual_seed(shape["seed"]))
     segment = np.repeat(np.arange(len(shape["lengths"])), shape["lengths"])
-    real = samples.weight > 0
+    real = torch.ones(len(samples.now), dtype=torch.bool) if samples.weight is None else samples.weight > 0
     now, later, past = (samples.x[rows[real], 0].int().numpy() for rows in (samples.now, samples.later, samples.past))
     np.testing.assert_array_equal(later, now + 1)
     np.testing.assert_array_equal(segment[later], segment[now])
@@ -132,7 +132,10 @@ def test_pairs_and_histories_stay_within_their_segment(shape: dict[str, Any], jo
 @FEW
 @given(shapes(), st.booleans(), st.integers(1, 7))
 def test_flows_are_inverted_by_running_them_back(shape: dict[str, Any], closed_form: bool, k: int) -> None:
-    """With any weights: the error of there and back is the solver's, and falls by 8 in four times as many steps."""
+    """With any weights: the error of there and back is the solver's, and falls by 8 in four times as many steps.
+
+    Down to 1e-6: the axes and the embeddings' frequencies were made in single precision.
+    """
     x = draw_frames(shape)[:5].double()
     model = build(shape, draw_frames(shape), closed_form=closed_form, noise=0.3).double()
     with torch.no_grad():
@@ -145,7 +148,7 @@ def test_flows_are_inverted_by_running_them_back(shape: dict[str, Any], closed_f
         k = min(k, shape["k_max"])
         errors = [float((model.expand(model.compress(x, k, steps=n), k, steps=n) - x).abs().max()) for n in (8, 16, 32)]
     assert errors[2] < 1e-2
-    assert errors[2] < max(errors[0] / 8, 1e-9)
+    assert errors[2] < max(errors[0] / 8, 1e-6)
 
 
 @FEW

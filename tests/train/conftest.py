@@ -12,6 +12,7 @@ from nwb_dcf.config import ModelConfig
 from nwb_dcf.model.coupling import find_principal_axes
 from nwb_dcf.model.dcf import DCFModel
 from nwb_dcf.train import FrameTable
+from nwb_dcf.train.windows import Samples
 
 LENGTHS = (40, 3, 25, 60)
 
@@ -52,3 +53,8 @@ def make_problem() -> Callable[..., Problem]:
         return Problem(model, table)
 
     return make
+
+
+def find_real(samples: Samples) -> Tensor:
+    """Which places of a batch hold a pair."""
+    return torch.ones(len(samples.now), dtype=torch.bool) if samples.weight is None else samples.weight > 0

@@ -120,7 +120,7 @@ def test_the_best_step_of_each_flow_is_kept(make_problem: Make) -> None:
     curve = trained.curve
     for flow, losses in (("u", curve.held_out_cf), ("v", curve.held_out_df)):
         assert trained.best_step[flow] == curve.held_out_step[int(np.argmin(losses))]
-    assert trained.best_step["u"] > 0
+    assert trained.best_step["v"] > 0  # u starts at its optimum here, and gains a thousandth or nothing
     kept = evaluate_losses(problem.model, held_out, config)
     assert float(kept.cf) == pytest.approx(min(curve.held_out_cf), rel=1e-5)
     assert float(kept.df) == pytest.approx(min(curve.held_out_df), rel=1e-5)

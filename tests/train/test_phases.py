@@ -18,7 +18,7 @@ from nwb_dcf.train import ContextHeads, FrameTable, train_model, windows
 from nwb_dcf.train.objective import compute_losses
 from nwb_dcf.train.windows import WindowSampler
 
-from .conftest import LENGTHS, Problem
+from .conftest import LENGTHS, Problem, find_real
 
 Make = Callable[..., Problem]
 QUICK = TrainConfig(steps=5, batch=64, encoder_rate=5e-3)
@@ -125,7 +125,7 @@ def test_drawn_codes_are_those_of_the_frame_in_its_window(make_problem: Make, le
     wake(problem.model.eval())
     every = problem.table.encode(problem.model.coupling).detach()
     samples = WindowSampler(problem.table, problem.model, learn).draw(80, torch.Generator().manual_seed(0))
-    real = samples.weight > 0
+    real = find_real(samples)
     torch.testing.assert_close(samples.codes[samples.now[real]].detach(), every[samples.frames[real]])
     torch.testing.assert_close(samples.x[samples.now[real]], problem.table.x[samples.frames[real]])
     if "v" in learn:

@@ -8,7 +8,7 @@ import torch
 
 from nwb_dcf.train.windows import FrameTable, WindowSampler
 
-from .conftest import LENGTHS, Problem
+from .conftest import LENGTHS, Problem, find_real
 
 Make = Callable[..., Problem]
 
@@ -55,8 +55,8 @@ def visits(sampler: WindowSampler, n: int) -> np.ndarray:
     counts = np.zeros(len(table.x))
     for _ in range(n):
         samples = sampler.draw(512, generator)
-        assert set(samples.weight.tolist()) <= {0.0, 1.0}
-        real = samples.weight > 0
+        assert samples.weight is None or set(samples.weight.tolist()) <= {0.0, 1.0}
+        real = find_real(samples)
         now = torch.tensor([row_of[tuple(frame.tolist())] for frame in samples.x[samples.now[real]]])
         assert torch.equal(samples.x[samples.later[real]], table.x[now + 1])
         assert torch.equal(samples.x[samples.past[real]], table.x[table.window(now)])
