@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -46,7 +47,7 @@ def test_reading_spikes(compare: Callable[..., float], session: Path) -> None:
     )
 
 
-def test_writing_a_fit(benchmark: object, tmp_path: Path) -> None:
+def test_writing_a_fit(benchmark: Any, tmp_path: Path) -> None:
     """On the clock, since most of a write is done by other processes and the disk."""
     from tests.store.synthetic import result_for
 
@@ -68,4 +69,4 @@ def test_writing_a_fit(benchmark: object, tmp_path: Path) -> None:
         seconds=ours,
         **{"seconds of the copy": copy},
     )
-    benchmark.pedantic(lambda: None, rounds=1)  # type: ignore[attr-defined]
+    benchmark.pedantic(lambda: None, rounds=1)

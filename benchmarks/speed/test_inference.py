@@ -38,7 +38,7 @@ def fewest_passes(fitted: DCF, long_recording: xr.Dataset) -> Callable[[], None]
     """One pass of the encoder and 16 of u over the same frames."""
     model = fitted.fitted_.model.eval()
     x = torch.as_tensor(fitted.prepare(long_recording), dtype=torch.float32)
-    reach_of_mu = model.coupling.encoder.window
+    reach_of_mu, axes = model.coupling.encoder.window, model.coupling.make_axes()
 
     @torch.no_grad()
     def run() -> None:
@@ -46,7 +46,7 @@ def fewest_passes(fitted: DCF, long_recording: xr.Dataset) -> Callable[[], None]
             model.coupling.encode(part[:, None].expand(-1, 2 * reach_of_mu + 1, -1))
             tau, mask = part.new_full((len(part), 1), 0.5), model.mask(3, part)
             for _ in range(PASSES_OF_U):
-                model.u(part, tau, mask, model.coupling.make_axes())
+                model.u(part, tau, mask, axes)
 
     return run
 
