@@ -17,20 +17,18 @@ from .blocks import is_lazy
 from .config import FitConfig, TrainConfig
 from .errors import DataError, ParameterError
 from .evaluate import effective_dimension
-from .model.coupling import PrincipalAxes
 from .model.dcf import DCFModel
-from .model.dynamical_flow import RidgeStartDynamics
 from .model.precision import choose_products
 from .prepare import Preparation, check_size, fit_preparation
 from .progress import Progress
 from .recording import frame_dims, frame_shape, median_step_s
 from .split import split_recording
-from .start import choose_device, make_heads, start_dynamics, start_model, tabulate_frames, teach_heads
-from .train import FrameTable, LossCurve, Trained, train_model
+from .start import choose_device
+from .train import LossCurve
+from .training import PART_NAMES, Training
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
-PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people
 
 
 @dataclass(frozen=True)
@@ -128,23 +126,16 @@ def fit_recording(
     step_s = median_step_s(recording)
     gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * step_s
     split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
-    found: Trained | None = None
-    training = _Training(config, device, step_s, progress, keep_partial, warmth.fitted.model if warmth else None)
+    training = Training(config, device, step_s, progress, keep_partial, warmth.fitted.model if warmth else None)
     if config.train.early_stopping and split is not None:
-        held_out = tabulate_frames(preparation.apply(split.held_out), config, device, step_s)
-        prepared = preparation.apply(split.training)
-        model, principal, found, home = training.run(
-            prepared, "choosing steps", held_out=held_out if len(held_out.pairs) else None
-        )
-    elif config.train.early_stopping:
-        notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
-    if found is not None and found.interrupted:
-        trained = found
+        done = training.search_and_refit(recording, split, preparation)
+        found, start, trained = done.search, done.start, done.trained
     else:
-        stop_at = found.best_step if found else None
-        prepared = recording  # lets go of the frames of the search before those of all are made
-        prepared = preparation.apply(recording)
-        model, principal, trained, home = training.run(prepared, "training", stop_at=stop_at)
+        if config.train.early_stopping:
+            notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
+        found, start = None, training.start(preparation.apply(recording))
+        trained = training.learn(start, "training")
+    model, principal = start.model, start.principal
     if found is not None and found.settled:
         notes.append(_describe_settled(found.settled, config.train))
     if trained.interrupted:
@@ -178,13 +169,13 @@ def fit_recording(
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
             "products": choose_products(model, config.train.precision),
-            "frames": _say_where_frames_lay(recording, device, home),
+            "frames": _say_where_frames_lay(recording, device, start.table.x.device),
         },
         bin_width_s=recording.attrs.get("bin_width_s"),
         chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
         settled=found.settled if found else {},
         init=warmth.about if warmth else {},
-        solver_error=measure_solver(model, prepared),
+        solver_error=measure_solver(model, start.prepared),
     )
 
 
@@ -208,94 +199,6 @@ class Warmth:
 
     fitted: Fitted
     about: dict[str, str]
-
-
-@dataclass(frozen=True)
-class _Training:
-    """Trains a model from its start, part after part."""
-
-    config: FitConfig
-    device: torch.device
-    step_s: float
-    progress: Callable[[Progress], None] | None
-    keep_partial: bool
-    warm: DCFModel | None
-
-    def run(
-        self,
-        prepared: xr.Dataset,
-        stage: str,
-        *,
-        held_out: FrameTable | None = None,
-        stop_at: dict[str, int] | None = None,
-    ) -> tuple[DCFModel, PrincipalAxes, Trained, torch.device]:
-        """Train the parts in `choose_order`, each on what those before it left; say where the frames lay as well."""
-        config = self.config
-        model, table, principal = start_model(prepared, config, self.device, self.step_s, self.warm)
-        done: Trained | None = None
-        for learn in choose_order(config, warm=self.warm is not None):
-            seen, judged = table, held_out
-            if learn == {"v"}:
-                seen, judged = table.with_whole_history(), held_out.with_whole_history() if held_out else None
-            if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
-                start_dynamics(model, model.v, seen)
-            flows = [name for name in ("u", "v") if name in learn]
-            heads = make_heads(principal, config, self.device) if {"coupling", "u"} <= learn else None
-            if heads is not None and self.warm is not None:
-                teach_heads(heads, model, table, config)
-            trained = train_model(
-                model,
-                seen,
-                config.train if flows else _plan_alignment(config.train),
-                learn=learn,
-                heads=heads,
-                held_out=judged if flows else None,
-                stop_at={name: stop_at[name] for name in flows} if stop_at and flows else None,
-                stage=stage if config.train.jointly else f"{stage} ({_name_parts(learn)})",
-                progress=self.progress,
-                keep_partial=self.keep_partial,
-                warm=self.warm is not None,
-            )
-            done = trained if done is None else _join(done, trained)
-            if trained.interrupted:
-                break
-        if done is None:
-            raise ParameterError("nothing is to be trained", fix="give alpha or beta above 0")
-        return model, principal, done, table.x.device
-
-
-def choose_order(config: FitConfig, *, warm: bool = False) -> list[set[str]]:
-    """Which parts learn together, in order.
-
-    v learns last, on the finished code, so that it starts at that code's own autoregression. A coupling that starts at
-    random first finds its axes alone (L_align), but for a `warm` one. `jointly` trains all at once, as the paper does.
-    """
-    model = config.model
-    if config.train.jointly:
-        return [{"coupling", "u", "v"}]
-    order = [{"coupling", "u"} if model.joined else {"u"}, *([{"v"}] if config.train.beta else [])]
-    return [{"coupling"}, *order] if model.start == "random" and not warm else order
-
-
-def _name_parts(learn: set[str]) -> str:
-    return " and ".join(name for part, name in PART_NAMES.items() if part in learn)
-
-
-def _plan_alignment(train: TrainConfig) -> TrainConfig:
-    """Settings with which the coupling learns alone: only L_align, at its own rate."""
-    return dataclasses.replace(
-        train, steps=max(1, train.align_steps), encoder_rate=train.align_rate, eta=1.0, weight_decay=0.0
-    )
-
-
-def _join(first: Trained, second: Trained) -> Trained:
-    return Trained(
-        {**first.best_step, **second.best_step},
-        first.curve.join(second.curve) if first.best_step else second.curve,
-        first.samples + second.samples,
-        first.interrupted or second.interrupted,
-        {**first.settled, **second.settled},
-    )
 
 
 def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:

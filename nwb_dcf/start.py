@@ -7,6 +7,9 @@ there at step 0. v starts at a ridge autoregression of the code, so that trainin
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import torch
@@ -25,6 +28,7 @@ from .train.windows import FRAMES_AT_ONCE
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
 SHARE_OF_GPU = 0.4  # of its free memory, that frames may take; the held-out ones and the networks need some too
 MOST_PAIRS = 2**17  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
+_SEEDING = threading.Lock()
 MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
 
 
@@ -92,8 +96,7 @@ def start_model(
             f"dim is {config.model.dim}, but the frames span {principal.rank} dimensions",
             fix=f"give a dim of {principal.rank} or less",
         )
-    with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
-        torch.manual_seed(config.train.seed)
+    with seed_initial_weights(config.train.seed):
         shape = frame_shape(prepared)
         k_max = choose_k_max(config, table.x.shape[1], principal.rank, images=shape is not None)
         model = DCFModel(table.x.shape[1], k_max, config.model, shape)
@@ -105,6 +108,14 @@ def start_model(
     if len(table.pairs) == 0:
         raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
     return model, table, principal
+
+
+@contextmanager
+def seed_initial_weights(seed: int) -> Iterator[None]:
+    """Let torch's global generator, which initial weights come from, begin at `seed` for a while: one thread a time."""
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> PrincipalAxes:
@@ -169,8 +180,7 @@ def make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device
     """Make the heads of L_context; None where nothing of it could reach the code."""
     if not (config.train.gamma and config.model.joined):
         return None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.train.seed)
+    with seed_initial_weights(config.train.seed):
         return ContextHeads(principal, config.model.dim, config.train.context_lags).to(device)
 
 

@@ -14,7 +14,6 @@ from figures import DEVICE, note, take_time
 from paper_way import PaperWay, make_start, measure_quality
 from torch import Tensor
 
-from nwb_dcf.fitting import choose_order
 from nwb_dcf.model.precision import choose_products, multiply_in
 from nwb_dcf.prepare import fit_preparation
 from nwb_dcf.presets import make_config
@@ -22,6 +21,7 @@ from nwb_dcf.recording import make_recording
 from nwb_dcf.simulate import simulate_ball
 from nwb_dcf.start import make_heads, start_dynamics, start_model
 from nwb_dcf.train import train_model
+from nwb_dcf.training import choose_order
 
 STEPS = 24
 PAPER_STEPS = 48

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 TRAINING = ("cf", "df", "align", "context")
@@ -21,6 +22,13 @@ class LossCurve:
     held_out_step: list[int] = field(default_factory=list)
     held_out_cf: list[float] = field(default_factory=list)
     held_out_df: list[float] = field(default_factory=list)
+
+    def select(self, wanted: Callable[[int], bool]) -> None:
+        """Leave only the losses of the training steps that are `wanted`."""
+        at = [i for i, step in enumerate(self.step) if wanted(step)]
+        for name in ("step", *TRAINING):
+            noted = getattr(self, name)
+            noted[:] = [noted[i] for i in at]
 
     def join(self, other: LossCurve) -> LossCurve:
         """The losses of two parts that learned one after the other, each against its own steps."""

@@ -7,7 +7,7 @@ every evaluation of held-out losses one more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -22,9 +22,10 @@ from ..progress import Progress
 from .average import WeightAverage
 from .context import ContextHeads
 from .curve import LossCurve
-from .judge import PARTS, Judge, Weights, copy_weights
+from .judge import PARTS, Judge, copy_weights
 from .objective import Losses, compute_losses
 from .optimiser import AdamW, ParameterGroup
+from .stop import FoundSteps, Keeper
 from .threads import choose_threads, use_threads
 from .windows import FrameTable, WindowSampler
 
@@ -65,7 +66,7 @@ def train_model(
     learn: Collection[str] = PARTS,
     heads: ContextHeads | None = None,
     held_out: FrameTable | None = None,
-    stop_at: dict[str, int] | None = None,
+    stop_at: Mapping[str, int] | FoundSteps | None = None,
     stage: str = "training",
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
@@ -83,9 +84,9 @@ def train_model(
         Of L_context.
     held_out : FrameTable, optional
         Frames whose losses choose the step, step 0 included.
-    stop_at : dict of str to int, optional
-        Steps at which u and v are taken instead: a refit for the steps found. The learning rate
-        follows the same schedule as in the search.
+    stop_at : mapping of str to int, or FoundSteps, optional
+        Steps at which u and v are taken instead: a refit for the steps that a search has found, or is to find beside
+        it. The learning rate follows the same schedule as in the search.
     keep_partial : bool
         Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
     warm : bool
@@ -109,20 +110,19 @@ def train_model(
         kept["coupling"] = model.coupling
     sampler = WindowSampler(table, model, learn)
     judge = Judge(model, kept, held_out, config, heads, warm=warm) if held_out is not None else None
-    last_step = max(stop_at.values()) if stop_at else config.steps
-    chosen: Weights = {}
     active = set(flows)  # flows that still learn
     settled_at: dict[str, int] = {}
     curve, first_bad = LossCurve(), torch.full((), -1, device=device)
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
+    keeper = Keeper(stop_at, kept, flows, steps=config.steps, every=evaluate_every)
     every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch)
     step, interrupted = 0, False
     if judge:
         judge.look(0, curve, active)
     try:
         with multiply_in(choose_products(model, config.precision)), use_threads(threads):
-            while step < last_step:
-                active -= _keep_at(stop_at, step, kept, chosen)
+            while step < (last_step := keeper.find_last(step)):
+                active -= keeper.keep(step)
                 if not model.training:  # judging ends it
                     model.train()
                 p = ramp_prefix_p(config.prefix_p, step * config.batch, config.prefix_ramp)
@@ -146,8 +146,8 @@ def train_model(
                     settled_at |= dict.fromkeys(sorted(now_settled), step)
                     active -= now_settled
                 settled = bool(flows) and not active
-                if step % REPORT_EVERY == 0 or step == last_step or settled:
-                    loss = _note(curve, step, losses, first_bad, total, trained)
+                if step % REPORT_EVERY == 0 or step == last_step or settled or keeper.may_be_last(step):
+                    loss = _note(curve, step, losses, first_bad, total, trained, keeper)
                     if progress:
                         progress(Progress(stage, step, last_step, loss))
                 if settled:
@@ -157,11 +157,14 @@ def train_model(
             raise
         interrupted = True
     model.eval()
-    _keep_at(stop_at, step, kept, chosen)
+    keeper.keep(step)
+    chosen = keeper.chosen
     if judge and flows:
         chosen, best_step = judge.best, judge.best_step
     else:
-        best_step = {name: min((stop_at or {}).get(name, step), step) for name in flows}
+        best_step = {name: min((keeper.stop_at or {}).get(name, step), step) for name in flows}
+        step = max(best_step.values(), default=step)
+        keeper.cut(curve, REPORT_EVERY)
     latest = copy_weights(kept, flows or {"coupling"})
     for name, weights in {**latest, **chosen}.items():
         getattr(model, name).load_state_dict(weights)
@@ -197,20 +200,19 @@ def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads |
     return AdamW(groups, config)
 
 
-def _keep_at(stop_at: dict[str, int] | None, step: int, kept: nn.ModuleDict, chosen: Weights) -> set[str]:
-    """Keep the weights of the flows whose own step this is, and return their names."""
-    reached = {name for name, stop in (stop_at or {}).items() if stop == step}
-    chosen |= copy_weights(kept, reached)
-    return reached
-
-
 def _note(
-    curve: LossCurve, step: int, losses: Losses, first_bad: Tensor, total: Tensor, trained: Collection[str]
+    curve: LossCurve,
+    step: int,
+    losses: Losses,
+    first_bad: Tensor,
+    total: Tensor,
+    trained: Collection[str],
+    keeper: Keeper,
 ) -> float:
     """Enter the losses into `curve` and return their total; all come from the device by one read."""
     parts = (first_bad, total, losses.cf, losses.df, losses.align, losses.context)
     bad, loss, cf, df, align, context = torch.stack([part.detach() for part in parts]).tolist()
-    if bad >= 0:
+    if bad >= 0 and not keeper.outlast(bad):
         named = {"L_cf": cf, "L_df": df, "L_align": align, "L_context": context}
         names = [name for name, value in named.items() if not math.isfinite(value)]
         raise TrainingError(
