@@ -31,12 +31,22 @@ def describe_machine() -> str:
     """Return device, versions and commit in one line."""
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU {platform.machine()}"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU {name_processor()}"
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return (
         f"{device}, {torch.get_num_threads()} threads; torch {version('torch')}, numpy {version('numpy')}, "
         f"Python {platform.python_version()}; commit {commit.stdout.strip() or 'unknown'}"
     )
+
+
+def name_processor() -> str:
+    """Return the processor's model where the system tells it, else its architecture: figures of two differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0].replace(",", "") if models else platform.machine()
 
 
 def write_section(table: Table, *, keep_lines: bool = False) -> None:
