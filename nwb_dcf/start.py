@@ -28,8 +28,8 @@ from .train.windows import FRAMES_AT_ONCE
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
 SHARE_OF_GPU = 0.4  # of its free memory, that frames may take; the held-out ones and the networks need some too
 MOST_PAIRS = 2**17  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
-_SEEDING = threading.Lock()
 MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
+_SEEDING = threading.Lock()  # torch's global generator is one for all threads
 
 
 def choose_device(name: str) -> torch.device:

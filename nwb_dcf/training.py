@@ -44,6 +44,18 @@ class Start:
 
 
 @dataclass(frozen=True)
+class SearchedAndRefitted:
+    """What two trainings left: the losses of the search, and the model of the refit.
+
+    After Ctrl-C in the search its own model is all there is, and `trained` is `search`.
+    """
+
+    search: Trained
+    start: Start
+    trained: Trained
+
+
+@dataclass(frozen=True)
 class Training:
     """How the parts of a model are trained.
 
@@ -91,12 +103,12 @@ class Training:
         Parts that learn `jointly` have steps of their own each. The precision of products is torch's global state,
         which two threads cannot change in turn.
         """
-        config, model = self.config, start.model
+        config, model, warm = self.config, start.model, self.warm is not None
         if config.train.jointly or is_lazy(recording["data"]):
             return False
         if recording["data"].nbytes > MOST_BESIDE or choose_products(model, config.train.precision) != "float32":
             return False
-        parts = (nn.ModuleList(getattr(model, part) for part in learn) for learn in choose_order(config))
+        parts = (nn.ModuleList(getattr(model, part) for part in learn) for learn in choose_order(config, warm=warm))
         return all(leaves_threads(model, learned, config.train.batch) for learned in parts)
 
     def _refit_beside(
@@ -136,7 +148,15 @@ class Training:
         stop_at: Mapping[str, int] | FoundSteps | None = None,
         tell: FoundSteps | None = None,
     ) -> Trained:
-        """Train the parts of the model in `choose_order`, each on what those before it left; `tell` their steps."""
+        """Train the parts of the model in `choose_order`, each on what those before it left; `tell` their steps.
+
+        Raises
+        ------
+        ParameterError
+            If no part is to be trained.
+        TrainingError
+            If a loss is not finite.
+        """
         config, model, table, principal = self.config, start.model, start.table, start.principal
         done: Trained | None = None
         for learn in choose_order(config, warm=self.warm is not None):
@@ -172,18 +192,6 @@ class Training:
         if tell:
             tell.tell({}, complete=True)
         return done
-
-
-@dataclass(frozen=True)
-class SearchedAndRefitted:
-    """What two trainings left: the losses of the search, and the model of the refit.
-
-    After Ctrl-C in the search its own model is all there is, and `trained` is `search`.
-    """
-
-    search: Trained
-    start: Start
-    trained: Trained
 
 
 def choose_order(config: FitConfig, *, warm: bool = False) -> list[set[str]]:

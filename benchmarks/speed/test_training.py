@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from figures import DEVICE, note, take_time
 from paper_way import PaperWay, make_start, measure_quality
 from torch import Tensor
 
+from nwb_dcf import DCF
 from nwb_dcf.model.precision import choose_products, multiply_in
 from nwb_dcf.prepare import fit_preparation
 from nwb_dcf.presets import make_config
@@ -21,7 +23,8 @@ from nwb_dcf.recording import make_recording
 from nwb_dcf.simulate import simulate_ball
 from nwb_dcf.start import make_heads, start_dynamics, start_model
 from nwb_dcf.train import train_model
-from nwb_dcf.training import choose_order
+from nwb_dcf.train.threads import use_threads
+from nwb_dcf.training import Training, choose_order
 
 STEPS = 24
 PAPER_STEPS = 48
@@ -151,6 +154,26 @@ def test_training_beside_the_papers_way(benchmark: Any, reach: xr.Dataset) -> No
         numbers = {"samples/s": ours, "the paper's": beside}
         note(f"training, the paper's networks, batch {batch}", "the paper's way", ours / beside, "5", **numbers)
     benchmark.pedantic(paper.step, rounds=1)
+
+
+def test_search_and_refit_side_by_side(benchmark: Any, reach: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds of the clock, with two threads, beside one training after the other."""
+    leaves_room, took = Training._leaves_room, {True: [], False: []}
+
+    def fit(beside: bool) -> None:
+        monkeypatch.setattr(Training, "_leaves_room", leaves_room if beside else lambda *_: False)
+        start = time.perf_counter()
+        DCF(dim=3, device="cpu").fit(reach)
+        took[beside].append(time.perf_counter() - start)
+
+    with use_threads(2):
+        for _ in range(3):
+            fit(True)
+            fit(False)
+    benchmark.pedantic(lambda: None, rounds=1)
+    ours, other = (float(np.median(took[beside])) for beside in (True, False))
+    numbers = {"seconds": ours, "seconds beside": other}
+    note("a fit of counts, search and refit side by side, clock", "one after the other", ours / other, "", **numbers)
 
 
 def test_time_to_quality(benchmark: Any, reach: xr.Dataset) -> None:
