@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -16,6 +17,22 @@ def take_time() -> float:
         torch.cuda.synchronize()
         return time.perf_counter()
     return time.process_time()
+
+
+def replay(function: Callable[[], object]) -> Callable[[], object]:
+    """`function` itself, or on a GPU the graph of its kernels, so that it is not Python's speed that is measured."""
+    if DEVICE.type != "cuda":
+        return function
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        function()
+        function()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        function()
+    return graph.replay
 
 
 def note(figure: str, beside: str, ratio: float, goal: str = "", **more: object) -> None:

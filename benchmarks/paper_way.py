@@ -1,7 +1,8 @@
 """The paper's manner of training beside ours, in one run and in turn (``python benchmarks/paper_way.py [--write]``).
 
 The paper's: a random start, batches of 256, each window cut out of its trial by itself and stacked, the history
-encoded anew for every pair, torch's own AdamW and averages, the axes checked on the host, nothing compiled. Networks,
+encoded anew for every pair, torch's own AdamW and averages, the axes checked on the host, nothing compiled; on a GPU
+(`speed/test_training.py`) windows are cut on the host and sent there. Networks,
 losses and draws are those of this package (preset ``paper``: MLP 4 x 256, h = 10): a sample is the same on both sides.
 Two figures: samples per second of CPU time of the same losses, and the CPU time that the default takes to the
 rebuilding (bottleneck R2 of held-out trials) which the paper's manner has reached after N samples.
@@ -41,7 +42,8 @@ class Windows(Dataset[torch.Tensor]):
     """One window a time: h past frames, the current one and the next, oldest first."""
 
     def __init__(self, table: FrameTable) -> None:
-        self.x, self.pairs, self.first, self.h = table.x, table.pairs, table.first, table.history
+        self.x, self.pairs, self.first = table.x.cpu(), table.pairs.cpu(), table.first.cpu()
+        self.h = table.history
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -58,20 +60,22 @@ class PaperWay:
 
     def __init__(self, model: DCFModel, table: FrameTable, config: FitConfig) -> None:
         self.model, self.config, self.table, self.taken = model, config, table, 0
-        self.generator = torch.Generator().manual_seed(config.train.seed)
-        sampler = RandomSampler(Windows(table), replacement=True, num_samples=10**9, generator=self.generator)
-        self.batches = iter(DataLoader(Windows(table), config.train.batch, sampler=sampler))
+        self.generator = torch.Generator(table.device).manual_seed(config.train.seed)
+        windows, drawn = Windows(table), torch.Generator().manual_seed(config.train.seed)
+        sampler = RandomSampler(windows, replacement=True, num_samples=10**9, generator=drawn)
+        self.batches = iter(DataLoader(windows, config.train.batch, sampler=sampler))
         self.optimiser = torch.optim.AdamW(model.parameters(), config.train.rate, weight_decay=0.0)
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.train.ema))
 
     def step(self) -> None:
         model, train = self.model.train(), self.config.train
-        windows = next(self.batches)
+        device = self.table.device
+        windows = next(self.batches).to(device)
         n, length, _ = windows.shape
         x = windows.flatten(0, 1)
         codes = model.coupling.encode(x)
-        row, one = torch.arange(n) * length, torch.ones(n)
-        past = row[:, None] + torch.arange(length - 2, -1, -1)
+        row, one = torch.arange(n, device=device) * length, torch.ones(n, device=device)
+        past = row[:, None] + torch.arange(length - 2, -1, -1, device=device)
         now = row + length - 2
         samples = Samples(x, codes, model.coupling.read(x), now, now + 1, past, one, None, now)
         p = ramp_prefix_p(train.prefix_p, self.taken * n, train.prefix_ramp)
@@ -81,18 +85,18 @@ class PaperWay:
         self.optimiser.step()
         with torch.no_grad():
             axes = model.coupling.axes
-            if (axes.T @ axes - torch.eye(axes.shape[1])).abs().max() > 1e-4:
+            if (axes.T @ axes - torch.eye(axes.shape[1], device=device)).abs().max() > 1e-4:
                 q, r = torch.linalg.qr(axes)
                 axes.copy_(torch.where(torch.diagonal(r) < 0, -q, q))
         self.average.update_parameters(model)
         self.taken += 1
 
 
-def make_start(recording: Any, **settings: Any) -> tuple[DCFModel, FrameTable, FitConfig]:
+def make_start(recording: Any, device: torch.device = CPU, **settings: Any) -> tuple[DCFModel, FrameTable, FitConfig]:
     """A model of the preset ``paper`` at its random start, and its frames."""
-    config = make_config("paper", {"dim": 3, "device": "cpu", **settings}, kind="counts")
+    config = make_config("paper", {"dim": 3, "device": str(device), **settings}, kind="counts")
     prepared = fit_preparation(recording, config.prepare).apply(recording)
-    model, table, _ = start_model(prepared, config, CPU)
+    model, table, _ = start_model(prepared, config, device)
     return model, table, config
 
 

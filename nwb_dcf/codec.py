@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .model.dcf import DCFModel
+from .model.precision import multiply_in
 from .model.rollout import draw_start_noise, place_states, roll_out
 from .train.windows import FrameTable
 
@@ -69,6 +70,7 @@ class Codec:
         return self._run(find, codes)
 
     @torch.no_grad()
+    @multiply_in("float32")
     def roll_out(
         self,
         x: np.ndarray,
@@ -109,6 +111,7 @@ class Codec:
         return table, codes
 
     @torch.no_grad()
+    @multiply_in("float32")
     def _encode(self, x: Tensor, segment: np.ndarray) -> Tensor:
         frames = FrameTable.build(x, torch.tensor(segment), torch.arange(len(x)), history=0, drop_start=False)
         return frames.encode(self.model.coupling)
@@ -117,6 +120,7 @@ class Codec:
         return torch.tensor(values, dtype=torch.float32, device=self.model.coupling.mean.device)
 
     @torch.no_grad()
+    @multiply_in("float32")
     def _run(self, function: Callable[[Tensor], Tensor], rows: np.ndarray | Tensor) -> np.ndarray:
         tensor = rows if isinstance(rows, Tensor) else self._tensor(rows)
         parts = torch.split(tensor, FRAMES_AT_ONCE)

@@ -18,7 +18,7 @@ from .config import FitConfig, TrainConfig
 from .errors import DataError, ParameterError
 from .evaluate import effective_dimension
 from .model.dcf import DCFModel
-from .model.precision import choose_products
+from .model.precision import choose_products, multiply_in
 from .prepare import Preparation, check_size, fit_preparation
 from .progress import Progress
 from .recording import frame_dims, frame_shape, median_step_s
@@ -183,7 +183,8 @@ def _say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: tor
     host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
     if device.type == "cpu":
         return host
-    return f"on the {device.type} device" if home == device else f"{host}; sent to the {device.type} device by batches"
+    there = home.type == device.type
+    return f"on the {device.type} device" if there else f"{host}; sent to the {device.type} device by batches"
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
 
 
 @torch.no_grad()
+@multiply_in("float32")
 def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
     """Compare the quick solver of u with dopri5 on some of the frames, evenly spaced.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from nwb_dcf import DCF, start
 from nwb_dcf.evaluate import r2_score
 from nwb_dcf.model.unet import ConditionedUNet
 from nwb_dcf.recording import make_recording
 from nwb_dcf.simulate import simulate_ball
+from nwb_dcf.train.graph import FIRST
 
 pytestmark = [
     pytest.mark.gpu,
@@ -78,3 +80,57 @@ def test_reduced_products_fit_as_well(oscillations: np.ndarray) -> None:
     ]
     assert [fit.fitted_.machine["products"] for fit in fits] == ["float32", "tf32"]
     assert fits[1].score(oscillations) == pytest.approx(fits[0].score(oscillations), abs=0.005)
+
+
+def make_ball() -> tuple[xr.Dataset, np.ndarray]:
+    """80 images of 28 x 28, and the same as an array."""
+    ball = simulate_ball(4, 20)
+    images, segment = ball.truth["frames"].values, ball.recording["segment_index"].values
+    return make_recording(images, ball.recording["time"].values, segment_index=segment), images
+
+
+KINDS = {"values": {"steps": 80}, "counts": {"steps": 80}, "images": {"steps": 30}, "the paper's": {"steps": 40}}
+
+
+def fit_kind(kind: str, oscillations: np.ndarray) -> DCF:
+    settings = dict(KINDS[kind])
+    if kind == "images":
+        return DCF(dim=2, device="cuda", settings=settings).fit(make_ball()[0])
+    values = np.random.default_rng(1).poisson(np.exp(oscillations)) if kind == "counts" else oscillations
+    preset = "paper" if kind == "the paper's" else "default"
+    return DCF(dim=2, device="cuda", preset=preset, settings=settings).fit(values)
+
+
+def list_weights(fit: DCF) -> dict[str, torch.Tensor]:
+    return {name: value.cpu() for name, value in fit.fitted_.model.state_dict().items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_seed_gives_one_result(oscillations: np.ndarray, kind: str) -> None:
+    one, other = (list_weights(fit_kind(kind, oscillations)) for _ in range(2))
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_replayed_steps_are_the_steps(oscillations: np.ndarray, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    replayed = []
+    replay = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: replayed.append(replay(graph)))
+    one = fit_kind(kind, oscillations)
+    assert len(replayed) >= KINDS[kind]["steps"] - FIRST
+    with monkeypatch.context() as patch:
+        patch.setattr("nwb_dcf.train.step.can_replay", lambda table: False)
+        other = fit_kind(kind, oscillations)
+    assert one.steps_ == other.steps_
+    weights = list_weights(other)
+    for name, value in list_weights(one).items():
+        torch.testing.assert_close(value, weights[name], rtol=0, atol=0, equal_nan=True)
+
+
+def test_latents_of_images_are_exact(oscillations: np.ndarray) -> None:
+    """Convolutions on a GPU would reduce their factors by themselves."""
+    on_gpu, images = fit_kind("images", oscillations), make_ball()[1]
+    on_cpu = DCF.from_bytes(on_gpu.to_bytes(), device="cpu")
+    np.testing.assert_allclose(on_gpu.transform(images), on_cpu.transform(images), atol=1e-4)
+    assert torch.backends.cudnn.allow_tf32

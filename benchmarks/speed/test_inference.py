@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from figures import DEVICE
 
 from nwb_dcf import DCF
 from nwb_dcf.codec import FRAMES_AT_ONCE
@@ -21,7 +22,7 @@ PASSES_OF_U = 16
 
 @pytest.fixture(scope="module")
 def fitted(reach: xr.Dataset) -> DCF:
-    return DCF(dim=3, device="cpu", steps=5, early_stopping=False).fit(reach)
+    return DCF(dim=3, device=str(DEVICE), steps=5, early_stopping=False).fit(reach)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def long_recording(reach: xr.Dataset) -> xr.Dataset:
 def fewest_passes(fitted: DCF, long_recording: xr.Dataset) -> Callable[[], None]:
     """One pass of the encoder and 16 of u over the same frames."""
     model = fitted.fitted_.model.eval()
-    x = torch.as_tensor(fitted.prepare(long_recording), dtype=torch.float32)
+    x = torch.as_tensor(fitted.prepare(long_recording), dtype=torch.float32, device=DEVICE)
     reach_of_mu, axes = model.coupling.encoder.window, model.coupling.make_axes()
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 def draw_prefix_lengths(
     n: int,
     k_max: int,
-    p: float,
+    p: float | Tensor,
     *,
     generator: torch.Generator,
     at_dim: float = 0.0,
@@ -24,7 +24,7 @@ def draw_prefix_lengths(
     ----------
     n : int
         How many.
-    p : float
+    p : float or scalar Tensor
         Parameter of the geometric distribution, E[K] = 1/p before truncation; 1 gives K = 1 always.
     at_dim : float
         Share of the draws that are `dim` instead.
@@ -38,16 +38,16 @@ def draw_prefix_lengths(
     device = generator.device
     shape = n if per_sample else 1
     uniform = torch.rand(shape, generator=generator, device=device)
-    if p >= 1:
+    if not isinstance(p, Tensor) and p >= 1:
         lengths = torch.ones(shape, dtype=torch.int64, device=device)
     else:
         # Inverse of the truncated distribution function: no rejection, no pile-up at k_max.
-        log_q = math.log1p(-p)
-        inside = -math.expm1(k_max * log_q)
+        log_q = torch.log1p(-p) if isinstance(p, Tensor) else math.log1p(-p)
+        inside = -torch.expm1(k_max * log_q) if isinstance(log_q, Tensor) else -math.expm1(k_max * log_q)
         lengths = (torch.log1p(-uniform * inside) / log_q).floor().to(torch.int64).add(1).clamp(1, k_max)
     if at_dim > 0:
         fixed = torch.rand(shape, generator=generator, device=device) < at_dim
-        lengths = torch.where(fixed, dim, lengths)
+        lengths = lengths.masked_fill(fixed, dim)  # torch.where would send the number to a GPU, and wait
     return lengths.expand(n)
 
 

@@ -50,13 +50,19 @@ def has_tiles() -> bool:
 
 @contextmanager
 def multiply_in(products: str) -> Iterator[None]:
-    """Let float32 matrix products be made as `choose_products` says for a while."""
-    before = torch.get_float32_matmul_precision()
+    """Let float32 matrix products be made as `choose_products` says for a while, and on a GPU convolutions as well.
+
+    These reduce by themselves there, and sum in whatever order was first; one seed is to give one result.
+    """
+    cudnn = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.deterministic
     torch.set_float32_matmul_precision({"bfloat16": "medium", "tf32": "high"}.get(products, FULL))
+    cudnn.allow_tf32, cudnn.deterministic = products == "tf32", True
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32, cudnn.deterministic = before[1:]
 
 
 def in_full(function: Callable[P, R]) -> Callable[P, R]:

@@ -62,7 +62,7 @@ class ImagePlanes(nn.Module):
         self.frame_shape, self.patch = frame_shape, patch
         unit = patch * 2 ** (n_levels - 1)
         height, width = (-(-side // unit) * unit for side in frame_shape)
-        self.padding = (0, width - frame_shape[1], 0, height - frame_shape[0])
+        self.padding = {-1: width - frame_shape[1], -2: height - frame_shape[0]}
         y, x = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
         self.register_buffer("coordinates", torch.stack(torch.meshgrid(y, x, indexing="ij"))[None], persistent=False)
 
@@ -73,8 +73,9 @@ class ImagePlanes(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:
         images = planes.reshape(len(planes), -1, *self.frame_shape)
-        if any(self.padding):
-            images = nn.functional.pad(images, self.padding, mode="replicate")
+        for side, more in self.padding.items():  # torch's own pad adds up gradients in any order on a GPU
+            edge = images.narrow(side, images.shape[side] - 1, 1)
+            images = torch.cat([images, *[edge] * more], dim=side) if more else images
         images = torch.cat([images, self.coordinates.expand(len(images), -1, -1, -1)], dim=1)
         images = nn.functional.pixel_unshuffle(images, self.patch)
         return images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU

@@ -102,7 +102,6 @@ class ConditionedMLP(nn.Module):
         width: int,
         depth: int,
         zero_start: bool,
-        N_EMBEDDING: int = 64,
     ) -> None:
         super().__init__()
         sizes = [n_in, *([width] * depth)]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..config import TrainConfig
 from ..model.coupling import PrincipalAxes
 from ..model.loss import context_loss
-from .optimiser import AdamW, ParameterGroup
+from .optimiser import AdamW, ParameterGroup, scale_rate
 from .windows import FrameTable, take_rows
 
 N_AXES = 16  # principal axes in which the frames around are read
@@ -53,11 +53,11 @@ class ContextHeads(nn.Module):
         groups = [ParameterGroup(list(self.parameters()), FOLLOW_RATE, clipped=False)]
         config = TrainConfig(steps=FOLLOW_STEPS, weight_decay=0.0)
         optimiser = AdamW(groups, config)
-        for _ in range(FOLLOW_STEPS):
+        for step in range(FOLLOW_STEPS):
             frames = torch.randint(len(table.x), (config.batch,), generator=generator, device=table.device)
             optimiser.zero_grad()
             torch.autograd.backward(self.loss(codes[frames], frames, table, rho, generator))
-            optimiser.step()
+            optimiser.step(scale_rate(step, config))
 
     def loss(self, codes: Tensor, frames: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> Tensor:
         """L_context of `frames`, shape (n,), from their codes (n, k_max) with the bridge's noise `rho`."""

@@ -11,23 +11,21 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..config import TrainConfig
 from ..errors import TrainingError
 from ..model.dcf import DCFModel
-from ..model.nested_dropout import ramp_prefix_p
 from ..model.precision import choose_products, multiply_in
 from ..progress import Progress
-from .average import WeightAverage
 from .context import ContextHeads
 from .curve import LossCurve
+from .graph import use_own_stream
 from .judge import PARTS, Judge, copy_weights
-from .objective import Losses, compute_losses
-from .optimiser import AdamW, ParameterGroup
+from .step import Steps
 from .stop import FoundSteps, Keeper
 from .threads import choose_threads, use_threads
-from .windows import FrameTable, WindowSampler
+from .windows import FrameTable
 
 REPORT_EVERY = 25
 N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
@@ -97,22 +95,18 @@ def train_model(
     TrainingError
         If a loss is not finite; names the first such step.
     """
-    device = table.device
-    generator = torch.Generator(device).manual_seed(config.seed)
     learns_code = model.learns_encoder and "coupling" in learn
     flows = {name for name in ("u", "v") if name in learn}
     names = [name for name in PARTS if name in flows or (name == "coupling" and learns_code)]
     parts = nn.ModuleDict({name: getattr(model, name) for name in names})
-    optimiser = _make_optimiser(model, parts, heads, config)
-    average = WeightAverage(parts, config.ema)
-    kept = average.averaged  # the weights that are judged and left in the model
+    steps = Steps(model, parts, table, config, learn, heads)
+    kept = steps.average.averaged  # the weights that are judged and left in the model
     if learns_code and not config.ema_encoder:
         kept["coupling"] = model.coupling
-    sampler = WindowSampler(table, model, learn)
     judge = Judge(model, kept, held_out, config, heads, warm=warm) if held_out is not None else None
     active = set(flows)  # flows that still learn
     settled_at: dict[str, int] = {}
-    curve, first_bad = LossCurve(), torch.full((), -1, device=device)
+    curve = LossCurve()
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
     keeper = Keeper(stop_at, kept, flows, steps=config.steps, every=evaluate_every)
     every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch)
@@ -120,25 +114,12 @@ def train_model(
     if judge:
         judge.look(0, curve, active)
     try:
-        with multiply_in(choose_products(model, config.precision)), use_threads(threads):
+        with multiply_in(choose_products(model, config.precision)), use_threads(threads), use_own_stream(table.device):
             while step < (last_step := keeper.find_last(step)):
                 active -= keeper.keep(step)
-                if not model.training:  # judging ends it
-                    model.train()
-                p = ramp_prefix_p(config.prefix_p, step * config.batch, config.prefix_ramp)
-                samples, trained = sampler.draw(config.batch, generator), frozenset(active)
-                losses = compute_losses(
-                    model, samples, config, generator, prefix_p=p, flows=trained, heads=heads, table=table
-                )
-                total = losses.total(config)
-                first_bad = torch.where((first_bad < 0) & ~torch.isfinite(total.detach()), step + 1, first_bad)
-                optimiser.zero_grad()
-                torch.autograd.backward(total)
-                optimiser.step()
-                if learns_code and model.learns_axes:
-                    model.coupling.orthonormalise()
-                average.update()
-                step += 1
+                trained = frozenset(active)
+                steps.take(trained)
+                step = steps.taken
                 if judge and (step % evaluate_every == 0 or step == last_step):
                     with use_threads(every_thread):  # held-out samples are many more than a batch
                         judge.look(step, curve, active)
@@ -147,7 +128,7 @@ def train_model(
                     active -= now_settled
                 settled = bool(flows) and not active
                 if step % REPORT_EVERY == 0 or step == last_step or settled or keeper.may_be_last(step):
-                    loss = _note(curve, step, losses, first_bad, total, trained, keeper)
+                    loss = _note(curve, steps, trained, keeper)
                     if progress:
                         progress(Progress(stage, step, last_step, loss))
                 if settled:
@@ -174,6 +155,7 @@ def train_model(
 
 
 @torch.no_grad()
+@multiply_in("float32")
 def _settle_coupling(model: DCFModel, table: FrameTable) -> None:
     """Make exact what training keeps only nearly: orthonormal axes, zero mean and unit variance of mu."""
     if model.learns_axes:
@@ -181,48 +163,20 @@ def _settle_coupling(model: DCFModel, table: FrameTable) -> None:
     model.coupling.encoder.normalise_over(table.encode(model.coupling))
 
 
-def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads | None, config: TrainConfig) -> AdamW:
-    groups = [
-        ParameterGroup(list(parts[name].parameters()), config.rate, clipped=True)
-        for name in ("u", "v")
-        if name in parts
-    ]
-    if heads is not None:
-        groups.append(ParameterGroup(list(heads.parameters()), config.rate, clipped=False))
-    for parameter in model.coupling.parameters():
-        parameter.requires_grad_(False)
-    if "coupling" in parts:
-        axes = [model.coupling.axes, model.coupling.log_variance] if model.learns_axes else []
-        learned = [*model.coupling.encoder.learned(), *axes]
-        for parameter in learned:
-            parameter.requires_grad_(True)
-        groups.append(ParameterGroup(learned, config.encoder_rate, clipped=True))
-    return AdamW(groups, config)
-
-
-def _note(
-    curve: LossCurve,
-    step: int,
-    losses: Losses,
-    first_bad: Tensor,
-    total: Tensor,
-    trained: Collection[str],
-    keeper: Keeper,
-) -> float:
-    """Enter the losses into `curve` and return their total; all come from the device by one read."""
-    parts = (first_bad, total, losses.cf, losses.df, losses.align, losses.context)
-    bad, loss, cf, df, align, context = torch.stack([part.detach() for part in parts]).tolist()
-    if bad >= 0 and not keeper.outlast(bad):
-        named = {"L_cf": cf, "L_df": df, "L_align": align, "L_context": context}
-        names = [name for name, value in named.items() if not math.isfinite(value)]
+def _note(curve: LossCurve, steps: Steps, trained: Collection[str], keeper: Keeper) -> float:
+    """Enter the losses of the last step into `curve` and return their total."""
+    read = steps.read_losses()
+    if math.isfinite(bad := read["first_bad"]) and not keeper.outlast(bad):
+        named = {"L_cf": "cf", "L_df": "df", "L_align": "align", "L_context": "context"}
+        names = [name for name, key in named.items() if not math.isfinite(read[key])]
         raise TrainingError(
             f"the loss is no longer finite at step {int(bad)} ({', '.join(names) or 'total'})",
             fix="some frames are probably far outside the rest, or the rate is too high: look at the data, or try "
             "another scale (--scale soft) or a lower rate (DCF(rate=...))",
         )
-    curve.step.append(step)
-    curve.cf.append(cf if "u" in trained else math.nan)
-    curve.df.append(df if "v" in trained else math.nan)
-    curve.align.append(align)
-    curve.context.append(context)
-    return float(loss)
+    curve.step.append(steps.taken)
+    curve.cf.append(read["cf"] if "u" in trained else math.nan)
+    curve.df.append(read["df"] if "v" in trained else math.nan)
+    curve.align.append(read["align"])
+    curve.context.append(read["context"])
+    return read["total"]

@@ -40,7 +40,7 @@ def compute_losses(
     config: TrainConfig,
     generator: torch.Generator,
     *,
-    prefix_p: float,
+    prefix_p: float | Tensor,
     flows: Collection[str] = ("u", "v"),
     heads: ContextHeads | None = None,
     table: FrameTable | None = None,
@@ -79,7 +79,7 @@ def compute_losses(
 
     if "v" in flows:
         at_zero = uniform[0] < config.v_tau_at_zero  # where velocity and rollouts of latents read v
-        tau, s = torch.where(at_zero, 0.0, uniform[1]), uniform[2]
+        tau, s = uniform[1].masked_fill(at_zero, 0.0), uniform[2]
         now, later = (
             interpolate_compression(endpoints.place(rows), samples.pick(samples.x, rows), tau)
             for rows in (samples.now, samples.later)
@@ -161,4 +161,4 @@ def _draw_tau(n: int, rho: float, config: TrainConfig, generator: torch.Generato
     uniform, share = torch.rand(n, 2, 1, generator=generator, device=generator.device).unbind(1)
     steep = rho * torch.tan(uniform * math.atan(1 / rho)) if rho > 0 else uniform
     tau = torch.where(share < config.tau_in_angle, steep, uniform)
-    return torch.where(share < config.tau_at_zero, 0.0, tau)
+    return tau.masked_fill(share < config.tau_at_zero, 0.0)  # torch.where would send the 0 to a GPU, and wait

@@ -59,11 +59,11 @@ class AdamW:
     ----------
     groups : iterable of ParameterGroup
     config : TrainConfig
-        Schedule, decay and the bound on each clipped group's gradient.
+        Decay and the bound on each clipped group's gradient.
     """
 
     def __init__(self, groups: Iterable[ParameterGroup], config: TrainConfig) -> None:
-        self.groups, self.config, self.taken = list(groups), config, 0
+        self.groups, self.config = list(groups), config
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -72,10 +72,8 @@ class AdamW:
                 parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Clip, and move every parameter that has a gradient; nothing of it waits for the device."""
-        scale = scale_rate(self.taken, self.config)
-        self.taken += 1
+    def step(self, scale: float | Tensor) -> None:
+        """Clip, and move every parameter that has a gradient at `scale` times its rate; nothing of it waits."""
         for group in self.groups:
             moved = [i for i, parameter in enumerate(group.parameters) if parameter.grad is not None]
             if not moved:

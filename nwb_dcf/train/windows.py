@@ -21,8 +21,11 @@ CHUNK = 16  # successive pairs drawn together while the encoder learns, so that 
 def take_rows(values: Tensor, rows: Tensor) -> Tensor:
     """values[rows], of shape (..., D), as rows (any shape) of a table (row, D): three times as fast as indexing it.
 
-    Rows of a table that stayed on the host are sent to the device that asks for them.
+    Rows of a table that stayed on the host are sent to the device that asks for them. Where gradients come back to one
+    on a GPU it is indexed: index_select adds them up there in whatever order they come.
     """
+    if values.is_cuda and values.requires_grad:
+        return values[rows]
     if values.device != rows.device:
         return take_rows(values, rows.to(values.device)).to(rows.device)
     return values.index_select(0, rows.flatten()).view(*rows.shape, *values.shape[1:])

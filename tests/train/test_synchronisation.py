@@ -103,6 +103,8 @@ def test_no_step_waits_for_the_gpu(make_problem: Make, settings: dict[str, Any],
     }
     problem = Problem(problem.model, dataclasses.replace(problem.table, **moved))
     heads = make_heads(problem, learn)
+    if heads:
+        heads.cuda()
     waits = []
     for steps in (REPORT_EVERY, 3 * REPORT_EVERY):  # what start and end wait for cancels
         torch.cuda.set_sync_debug_mode("warn")
