@@ -30,12 +30,11 @@ def choose_products(model: DCFModel, precision: str) -> str:
     Parameters
     ----------
     precision : {"auto", "full", "reduced"}
-        ``auto`` reduces on processors with matrix tiles, where networks are wide perceptrons. On a GPU it was not
-        measured, and has to be asked for.
+        ``auto`` reduces on a GPU, and on processors with matrix tiles where networks are wide perceptrons.
     """
     device, config = model.coupling.mean.device.type, model.config
     if device == "cuda":
-        return "tf32" if precision == "reduced" else "float32"
+        return "float32" if precision == "full" else "tf32"
     width = min(config.width, config.encoder_width) if model.learns_encoder else config.width
     pays = model.image_shape is None and width >= WIDE
     reduced = precision == "reduced" or (precision == "auto" and pays)
