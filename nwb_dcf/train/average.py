@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from .optimiser import cut
+
 
 class WeightAverage:
     """Exponential moving average of the parameters of `parts`, kept where they are.
@@ -26,18 +28,17 @@ class WeightAverage:
         self.parts = parts
         self.averaged = copy.deepcopy(parts)
         self._mix = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        self._parameters = [list(module.parameters()) for module in (self.averaged, parts)]
-        self._buffers = [list(module.buffers()) for module in (self.averaged, parts)]
+        self._kept, self._new = (cut(list(module.parameters())) for module in (self.averaged, parts))
+        self._kept_buffers, self._new_buffers = (list(module.buffers()) for module in (self.averaged, parts))
         self._started = False
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the weights of this step in; those of the first step whole. Buffers are copied."""
         if self._started:
-            self._mix(*self._parameters, None)
+            self._mix(self._kept, self._new, None)
         else:
-            for kept, new in zip(*self._parameters, strict=True):
-                kept.copy_(new)
+            torch._foreach_copy_(self._kept, self._new)
             self._started = True
-        for kept, new in zip(*self._buffers, strict=True):
-            kept.copy_(new)
+        if self._kept_buffers:
+            torch._foreach_copy_(self._kept_buffers, self._new_buffers)

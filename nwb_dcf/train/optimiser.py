@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from ..config import TrainConfig
 
 WARM_UP = 20  # steps over which the rate rises
 BETAS = (0.9, 0.999)
+PIECE = 2**13  # numbers that a block of a GPU's threads is given at a time
 
 
 def scale_rate(step: int, config: TrainConfig) -> float:
@@ -22,6 +22,27 @@ def scale_rate(step: int, config: TrainConfig) -> float:
     if config.schedule == "constant":
         return warm
     return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
+
+
+def cut(tensors: list[Tensor]) -> list[Tensor]:
+    """Tensors on a GPU as flat pieces of the same memory, others as they are.
+
+    Kernels for many tensors at once give 65,536 numbers to a block: the weights of a perceptron kept twenty of 132
+    multiprocessors busy, four times as long.
+    """
+    tensors = [tensor.detach() for tensor in tensors]
+    if not all(tensor.is_cuda for tensor in tensors):
+        return tensors
+    return [piece for tensor in tensors for piece in torch.split(tensor.as_strided((tensor.numel(),), (1,)), PIECE)]
+
+
+def clip_norm(gradients: list[Tensor], most: float) -> None:
+    """Scale all `gradients` alike where their joint norm is above `most`.
+
+    As ``torch.nn.utils.clip_grad_norm_``, which asks parameters for theirs.
+    """
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    torch._foreach_mul_(gradients, (most / (norm + 1e-6)).clamp(max=1.0))
 
 
 @dataclass
@@ -79,16 +100,17 @@ class AdamW:
             if not moved:
                 continue
             parameters = [group.parameters[i] for i in moved]
+            values, gradients = cut(parameters), cut([p.grad for p in parameters if p.grad is not None])
             if group.clipped and self.config.clip:
-                clip_grad_norm_(parameters, self.config.clip)
+                clip_norm(gradients, self.config.clip)
             group.steps += 1
             torch._fused_adamw_(
-                parameters,
-                [p.grad for p in parameters if p.grad is not None],
-                [group.first[i] for i in moved],
-                [group.second[i] for i in moved],
+                values,
+                gradients,
+                cut([group.first[i] for i in moved]),
+                cut([group.second[i] for i in moved]),
                 [],
-                [group.steps] * len(moved),
+                [group.steps] * len(values),
                 amsgrad=False,
                 lr=group.rate * scale,
                 beta1=BETAS[0],
