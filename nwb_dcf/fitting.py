@@ -169,7 +169,7 @@ def fit_recording(
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
             "products": choose_products(model, config.train.precision),
-            "frames": _say_where_frames_lay(recording, device, start.table.x.device),
+            "frames": say_where_frames_lay(recording, device, start.table.x.device),
         },
         bin_width_s=recording.attrs.get("bin_width_s"),
         chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
@@ -179,7 +179,8 @@ def fit_recording(
     )
 
 
-def _say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
+def say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
+    """Say in words where frames whose tensor is at `home` lay during a fit on `device`."""
     host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
     if device.type == "cpu":
         return host

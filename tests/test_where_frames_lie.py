@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from nwb_dcf import start
+from nwb_dcf.fitting import say_where_frames_lay
+from nwb_dcf.simulate import simulate_reach
 from nwb_dcf.start import fits_on
 
 GPU, CPU = torch.device("cuda:1"), torch.device("cpu")
@@ -24,3 +26,16 @@ def test_a_gpu_takes_frames_up_to_a_share_of_its_free_memory(monkeypatch: pytest
     assert not fits_on(GPU, share + 1)
     assert asked == [GPU, GPU]
     assert fits_on(CPU, 10**15)
+
+
+@pytest.mark.parametrize(
+    ("device", "home", "said"),
+    [
+        ("cpu", "cpu", "in memory"),
+        ("cuda", "cuda:0", "on the cuda device"),  # a device without a number is the one that tensors say is 0
+        ("cuda", "cpu", "in memory; sent to the cuda device by batches"),
+    ],
+)
+def test_a_fit_says_where_they_lay(device: str, home: str, said: str) -> None:
+    recording = simulate_reach(n_trials=2).recording
+    assert say_where_frames_lay(recording, torch.device(device), torch.device(home)) == said

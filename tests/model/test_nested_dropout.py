@@ -9,7 +9,7 @@ from nwb_dcf.model.nested_dropout import draw_prefix_lengths, mask_prefix, ramp_
 N = 40_000
 
 
-def draw(k_max: int, p: float, **settings: object) -> np.ndarray:
+def draw(k_max: int, p: float | torch.Tensor, **settings: object) -> np.ndarray:
     generator = torch.Generator().manual_seed(0)
     return draw_prefix_lengths(N, k_max, p, generator=generator, **settings).numpy()  # type: ignore[arg-type]
 
@@ -25,6 +25,12 @@ def test_lengths_follow_the_truncated_geometric_distribution(k_max: int, p: floa
 
 def test_p_of_one_keeps_one_axis() -> None:
     assert (draw(8, 1.0) == 1).all()
+    assert (draw(8, torch.tensor(1.0)) == 1).all()
+
+
+def test_p_may_lie_on_the_device() -> None:
+    """So that steps that are recorded on a GPU may find another one."""
+    assert (draw(16, torch.tensor(0.125), at_dim=0.5, dim=3) == draw(16, 0.125, at_dim=0.5, dim=3)).mean() > 0.9999
 
 
 def test_a_share_of_the_draws_is_dim() -> None:

@@ -58,6 +58,15 @@ def test_what_must_be_exact_is_so_within_and_nothing_stays_changed() -> None:
     assert torch.get_float32_matmul_precision() == before
 
 
+@pytest.mark.parametrize(("products", "reduced"), [("float32", False), ("tf32", True)])
+def test_convolutions_on_a_gpu_are_made_like_products_and_in_one_order(products: str, reduced: bool) -> None:
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.deterministic
+    with multiply_in(products):
+        assert (cudnn.allow_tf32, cudnn.deterministic) == (reduced, True)
+    assert (cudnn.allow_tf32, cudnn.deterministic) == before == (True, False)
+
+
 @pytest.mark.skipif(not has_tiles(), reason="this processor has no matrix tiles")
 def test_a_fit_with_reduced_products_is_as_good_and_says_so() -> None:
     recording = simulate_reach(n_trials=20).recording

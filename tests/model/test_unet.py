@@ -65,6 +65,16 @@ def test_patches_keep_every_pixel_in_its_place(shape: tuple[int, int]) -> None:
     torch.testing.assert_close(planes.crop(images[:, : planes.patch**2]), rows)
 
 
+def test_a_side_goes_on_with_its_last_row_or_column() -> None:
+    images = torch.randn(2, 1, 6, 5, requires_grad=True)
+    padded = ImagePlanes((6, 5), 1, 4)(images.flatten(1))[:, :1]
+    expected = nn.functional.pad(images, (0, 3, 0, 2), mode="replicate")
+    torch.testing.assert_close(padded, expected)
+    weight = torch.randn_like(padded)
+    one, other = (torch.autograd.grad((made * weight).sum(), images)[0] for made in (padded, expected))
+    torch.testing.assert_close(one, other)
+
+
 def test_coordinates_run_from_the_first_row_and_column() -> None:
     images = ImagePlanes((4, 8), 1, 1)(torch.zeros(1, 32))
     torch.testing.assert_close(images[0, 1, :, 3], torch.linspace(-1, 1, 4))

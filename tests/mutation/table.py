@@ -15,6 +15,7 @@ ROLLOUT = ("model/test_rollout.py", "model/test_dynamical_flow.py")
 LINEAR = ("model/test_linear_system.py", "model/test_dynamical_flow.py")
 UNET = ("model/test_unet.py",)
 WINDOWS = ("train/test_windows.py",)
+OPTIMISER = ("train/test_optimiser.py",)
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ MUTATIONS = [
     Mutation(
         "no K at dim",
         "model/nested_dropout.py",
-        "torch.where(fixed, dim, lengths)",
+        "lengths.masked_fill(fixed, dim)",
         "lengths",
         PREFIX,
     ),
@@ -417,6 +418,7 @@ MUTATIONS = [
         "(frames[..., None] - lags).clamp(min=0)",
         WINDOWS,
     ),
+    Mutation("gradients as large as they come", "train/optimiser.py", ".clamp(max=1.0))", ".clamp(min=1.0))", OPTIMISER),
     Mutation(
         "context beyond the segment",
         "train/context.py",
