@@ -1,0 +1,75 @@
+"""Rows of a tensor in parts, side by side in threads where a processor works on them.
+
+torch's own threads meet after every operation and spin while they wait: with another job on the machine, what a small
+network makes of many frames took six to twenty times as long with two of them as with one (RESULTS.md). Parts need not
+wait for one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+FRAMES_AT_ONCE = 2048  # on a processor, in whose cache their layers stay
+FRAMES_ON_GPU = 2**16  # at most, which takes as long over a few
+NUMBERS_ON_GPU = 2**24  # at most, as 4,096 images of 64 x 64
+
+R = TypeVar("R")
+
+
+@contextmanager
+def use_threads(n: int) -> Iterator[None]:
+    """Let torch use `n` threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def split_frames(rows: Tensor, n_channels: int, most: int | None = None) -> tuple[Tensor, ...]:
+    """Cut `rows`, frames or what stands for frames of `n_channels` numbers, into parts to work on at a time.
+
+    `most` rows on a processor, `FRAMES_AT_ONCE` by default: the same whatever its threads, so that results are.
+    """
+    if rows.is_cuda:
+        return torch.split(rows, max(1, min(FRAMES_ON_GPU, NUMBERS_ON_GPU // n_channels)))
+    return torch.split(rows, most or FRAMES_AT_ONCE)
+
+
+def spread(function: Callable[[Tensor], R], parts: tuple[Tensor, ...], *, beside: bool = True) -> list[R]:
+    """What `function` makes of each of some `parts`, without gradients.
+
+    Parameters
+    ----------
+    function : callable
+        Of a part; its operations are torch's, which let other threads of Python go on meanwhile.
+    parts : tuple of Tensor
+        Rows on one device. On a processor as many are worked on at a time as torch has threads, with one thread each.
+    beside : bool
+        False takes one after the other, with all of torch's threads: for networks whose every operation is large.
+
+    Returns
+    -------
+    list
+        In the order of the parts, whichever was done first.
+    """
+
+    @torch.no_grad()
+    def run(part: Tensor) -> R:
+        return function(part)
+
+    if not beside or parts[0].device.type != "cpu":
+        return [run(part) for part in parts]
+    n_threads = min(torch.get_num_threads(), len(parts))
+    with use_threads(1):
+        if n_threads == 1:
+            return [run(part) for part in parts]
+        with ThreadPoolExecutor(n_threads, "spread", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(run, parts))

@@ -1,0 +1,82 @@
+"""Parts of a task side by side: each by a thread of its own, in order, and the same whatever the threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nwb_dcf import DCF, codec, spread
+from nwb_dcf.simulate import simulate_reach
+from nwb_dcf.spread import split_frames, use_threads
+
+PARTS = torch.split(torch.arange(12.0), 2)
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    with use_threads(2):
+        yield
+        assert torch.get_num_threads() == 2
+
+
+def test_two_parts_are_worked_on_at_a_time_with_one_thread_each() -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    def run(part: Tensor) -> tuple[float, int, bool]:
+        together.wait()
+        return float(part[0]), torch.get_num_threads(), torch.is_grad_enabled()
+
+    assert spread.spread(run, PARTS) == [(float(i), 1, False) for i in range(0, 12, 2)]
+
+
+@pytest.mark.parametrize(("parts", "beside", "threads"), [(PARTS, False, 2), (PARTS[:1], True, 1)])
+def test_others_are_worked_on_where_they_are_asked_for(parts: tuple[Tensor, ...], beside: bool, threads: int) -> None:
+    found = spread.spread(lambda part: (threading.get_ident(), torch.get_num_threads()), parts, beside=beside)
+    assert found == [(threading.get_ident(), threads)] * len(parts)
+
+
+def test_an_error_is_told_and_what_was_not_begun_is_left() -> None:
+    begun: list[float] = []
+
+    def fail(part: Tensor) -> None:
+        begun.append(float(part[0]))
+        if part[0] == 2:
+            raise ValueError("as expected")
+        threading.Event().wait(0.1)
+
+    with pytest.raises(ValueError, match="as expected"):
+        spread.spread(fail, torch.split(torch.arange(200.0), 2))
+    assert len(begun) < 50
+
+
+def test_parts_are_alike_whatever_the_threads() -> None:
+    rows = torch.zeros(5000)
+    for threads in (1, 2):
+        with use_threads(threads):
+            assert [len(part) for part in split_frames(rows, 137)] == [2048, 2048, 904]
+    assert [len(part) for part in split_frames(rows, 137, 4000)] == [4000, 1000]
+
+
+def test_latents_are_the_same_to_the_bit_whatever_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "FRAMES_AT_ONCE", 150)
+    monkeypatch.setattr(codec, "PATHS_AT_ONCE", 3)
+    recording = simulate_reach(n_trials=10).recording
+    fit = DCF(dim=3, steps=20, early_stopping=False, device="cpu").fit(recording)
+    found: dict[int, list[np.ndarray]] = {}
+    for threads in (1, 2):
+        with use_threads(threads):
+            latents = fit.transform(recording)
+            parts = [
+                latents,
+                fit.flow(recording),
+                fit.velocity(recording),
+                fit.simulate(recording, n_frames=5, n_paths=4),
+            ]
+            found[threads] = [*(part["data"].values for part in parts), fit.rebuild(latents["data"].values)]
+    for one, other in zip(*found.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
