@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from .model.dcf import DCFModel
 from .model.precision import multiply_in
 from .model.rollout import draw_start_noise, place_states, roll_out
+from .spread import split_frames, spread
 from .train.windows import FrameTable
 
-FRAMES_AT_ONCE = 4096  # whose layers stay in a processor's cache: .85 of the time of 16,384
+PATHS_AT_ONCE = 512
 NUMBERS_AT_ONCE = 2**24  # of paths in whole states
 
 
 class Codec:
-    """Runs a model in pieces of `FRAMES_AT_ONCE` frames on whatever device it lives.
+    """Runs a model on parts of the frames, on whatever device it lives.
 
     Parameters
     ----------
@@ -32,6 +33,7 @@ class Codec:
 
     def __init__(self, model: DCFModel) -> None:
         self.model = model.eval()
+        self.beside = model.image_shape is None  # of images every operation keeps many threads busy
 
     def encode(self, x: np.ndarray, segment: np.ndarray, k: int) -> np.ndarray:
         """mu(x), first `k` coordinates; `segment` (time,) says where a frame's surroundings end."""
@@ -99,8 +101,13 @@ class Codec:
         for part in torch.split(rows, max(1, NUMBERS_AT_ONCE // (n_frames * model.n_channels))):
             past = place_states(model, codes[part], frames[part], tau, k)
             noise = draw_start_noise(model, len(part), tau, k, total_variance, generator) if n_paths else None
-            path = roll_out(model, past, tau, k, n_frames, noise=noise)
-            paths.append((model.coupling.read(path)[..., :k] if tau == 0 else path).cpu().numpy())
+
+            def run(some: Tensor, past: Tensor = past, noise: Tensor | None = noise) -> np.ndarray:
+                path = roll_out(model, past[some], tau, k, n_frames, noise=None if noise is None else noise[some])
+                return (model.coupling.read(path)[..., :k] if tau == 0 else path).cpu().numpy()
+
+            some = torch.arange(len(part), device=part.device)
+            paths += spread(run, split_frames(some, model.n_channels, PATHS_AT_ONCE), beside=self.beside)
         return np.concatenate(paths).reshape(len(last), n_paths or 1, n_frames, -1)
 
     def _tabulate(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray) -> tuple[FrameTable, Tensor]:
@@ -123,5 +130,5 @@ class Codec:
     @multiply_in("float32")
     def _run(self, function: Callable[[Tensor], Tensor], rows: np.ndarray | Tensor) -> np.ndarray:
         tensor = rows if isinstance(rows, Tensor) else self._tensor(rows)
-        parts = torch.split(tensor, FRAMES_AT_ONCE)
-        return np.concatenate([function(part).cpu().numpy() for part in parts])
+        parts = split_frames(tensor, self.model.n_channels)
+        return np.concatenate(spread(lambda part: function(part).cpu().numpy(), parts, beside=self.beside))

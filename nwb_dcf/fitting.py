@@ -13,7 +13,6 @@ import numpy as np
 import torch
 import xarray as xr
 
-from .blocks import is_lazy
 from .config import FitConfig, TrainConfig
 from .errors import DataError, ParameterError
 from .evaluate import effective_dimension
@@ -23,7 +22,8 @@ from .prepare import Preparation, check_size, fit_preparation
 from .progress import Progress
 from .recording import frame_dims, frame_shape, median_step_s
 from .split import split_recording
-from .start import choose_device
+from .spread import use_threads
+from .start import choose_device, say_where_frames_lay
 from .train import LossCurve
 from .training import PART_NAMES, Training
 
@@ -179,15 +179,6 @@ def fit_recording(
     )
 
 
-def say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
-    """Say in words where frames whose tensor is at `home` lay during a fit on `device`."""
-    host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
-    if device.type == "cpu":
-        return host
-    there = home.type == device.type
-    return f"on the {device.type} device" if there else f"{host}; sent to the {device.type} device by batches"
-
-
 @dataclass(frozen=True)
 class Warmth:
     """A fit to begin with.
@@ -230,7 +221,8 @@ def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
     places = np.unique(np.linspace(0, prepared.sizes["time"] - 1, n).round().astype(int))
     coupling = model.coupling
     x = torch.tensor(prepared["data"].values[places].reshape(len(places), -1), device=coupling.mean.device)
-    quick, exact = (model.compress(x, settings.dim, solver=solver) for solver in (settings.solver, "dopri5"))
+    with use_threads(1 if model.image_shape is None else torch.get_num_threads()):  # few frames
+        quick, exact = (model.compress(x, settings.dim, solver=solver) for solver in (settings.solver, "dopri5"))
     latents = coupling.read(quick - exact + coupling.mean)[:, : settings.dim]
     size = (x - coupling.mean).square().mean()
     return {

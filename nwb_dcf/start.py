@@ -16,6 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from .blocks import is_lazy
 from .config import FitConfig
 from .errors import DataError, ParameterError
 from .model.coupling import PrincipalAxes, find_principal_axes
@@ -23,7 +24,7 @@ from .model.dcf import DCFModel
 from .model.dynamical_flow import RidgeStartDynamics
 from .recording import flatten_frames, frame_shape
 from .train import ContextHeads, FrameTable
-from .train.windows import FRAMES_AT_ONCE
+from .train.windows import FRAMES_READ
 
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
 SHARE_OF_GPU = 0.4  # of its free memory, that frames may take; the held-out ones and the networks need some too
@@ -124,7 +125,7 @@ def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> Princ
     Its networks know the codes by those axes; the principal ones of other frames differ where variances are close.
     """
     axes = warm.coupling.axes.detach().to(principal.axes)
-    along = torch.cat([(part.to(axes) - principal.mean) @ axes for part in torch.split(frames, FRAMES_AT_ONCE)])
+    along = torch.cat([(part.to(axes) - principal.mean) @ axes for part in torch.split(frames, FRAMES_READ)])
     floor = 1e-6 * principal.variance[0]
     return dataclasses.replace(principal, axes=axes, variance=along.var(0, unbiased=False).clamp(min=floor))
 
@@ -174,6 +175,15 @@ def fits_on(device: torch.device, n_bytes: int) -> bool:
     if device.type != "cuda":
         return True
     return n_bytes <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
+
+
+def say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
+    """Say in words where frames whose tensor is at `home` lay during a fit on `device`."""
+    host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
+    if device.type == "cpu":
+        return host
+    there = home.type == device.type
+    return f"on the {device.type} device" if there else f"{host}; sent to the {device.type} device by batches"
 
 
 def make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device) -> ContextHeads | None:

@@ -25,9 +25,10 @@ from .model.precision import choose_products, multiply_in
 from .prepare import Preparation
 from .progress import Progress
 from .split import Split
+from .spread import use_threads
 from .start import make_heads, start_dynamics, start_model, tabulate_frames, teach_heads
 from .train import FoundSteps, FrameTable, Trained, train_model
-from .train.threads import leaves_threads, use_threads
+from .train.threads import leaves_threads
 
 PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people
 MOST_BESIDE = 2**28  # bytes of frames that may be in memory twice, for both trainings at once

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from sklearn.base import clone
 
-from nwb_dcf import DCF, codec
+from nwb_dcf import DCF, codec, spread
 from nwb_dcf.errors import DataError, NotFittedError, ParameterError, TrainingError
 from nwb_dcf.recording import make_recording
 from nwb_dcf.simulate import simulate_reach
@@ -387,7 +387,8 @@ def test_long_recordings_in_pieces_equal_the_whole(fitted: DCF, monkeypatch: pyt
         return [*z, *fitted.velocity(x), *fitted.flow(x), *fitted.inverse_transform(z), *fitted.simulate(x, 4)]
 
     whole = use()
-    monkeypatch.setattr(codec, "FRAMES_AT_ONCE", 37)
+    monkeypatch.setattr(spread, "FRAMES_AT_ONCE", 37)
+    monkeypatch.setattr(codec, "PATHS_AT_ONCE", 1)
     for one, other in zip(use(), whole, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 

@@ -16,9 +16,9 @@ from nwb_dcf import DCF
 from nwb_dcf.errors import DataError
 from nwb_dcf.progress import Progress
 from nwb_dcf.simulate import simulate_reach
+from nwb_dcf.spread import use_threads
 from nwb_dcf.start import seed_initial_weights
 from nwb_dcf.train import FoundSteps
-from nwb_dcf.train.threads import use_threads
 from nwb_dcf.training import Start, Training
 
 SETTINGS = {"steps": 60, "batch": 64}

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from nwb_dcf import start
-from nwb_dcf.fitting import say_where_frames_lay
 from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.start import fits_on
+from nwb_dcf.start import fits_on, say_where_frames_lay
 
 GPU, CPU = torch.device("cuda:1"), torch.device("cpu")
 

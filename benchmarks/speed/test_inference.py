@@ -12,9 +12,9 @@ import xarray as xr
 from figures import DEVICE
 
 from nwb_dcf import DCF
-from nwb_dcf.codec import FRAMES_AT_ONCE
 from nwb_dcf.model.rollout import STEPS_PER_FRAME
 from nwb_dcf.recording import make_recording
+from nwb_dcf.spread import split_frames
 
 N_FRAMES = 200_000
 PASSES_OF_U = 16
@@ -43,7 +43,7 @@ def fewest_passes(fitted: DCF, long_recording: xr.Dataset) -> Callable[[], None]
 
     @torch.no_grad()
     def run() -> None:
-        for part in torch.split(x, FRAMES_AT_ONCE):
+        for part in split_frames(x, x.shape[1]):
             model.coupling.encode(part[:, None].expand(-1, 2 * reach_of_mu + 1, -1))
             tau, mask = part.new_full((len(part), 1), 0.5), model.mask(3, part)
             for _ in range(PASSES_OF_U):

@@ -21,9 +21,9 @@ from nwb_dcf.prepare import fit_preparation
 from nwb_dcf.presets import make_config
 from nwb_dcf.recording import make_recording
 from nwb_dcf.simulate import simulate_ball
+from nwb_dcf.spread import use_threads
 from nwb_dcf.start import make_heads, start_dynamics, start_model
 from nwb_dcf.train import train_model
-from nwb_dcf.train.threads import use_threads
 from nwb_dcf.training import Training, choose_order
 
 ON_GPU = DEVICE.type == "cuda"

@@ -70,6 +70,11 @@ class Encoder(nn.Module):
         self.register_buffer("running_mean", torch.zeros(k_max))
         self.register_buffer("running_variance", torch.ones(k_max))
 
+    @property
+    def sees_images(self) -> bool:
+        """Whether its network is one of convolutions."""
+        return getattr(self.network, "sees_images", False)
+
     def learned(self) -> list[nn.Parameter]:
         """Parameters that training may move."""
         linear = [self.whitening] if self.learns_linear else []

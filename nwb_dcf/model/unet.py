@@ -183,6 +183,8 @@ class ConvFeatures(nn.Module):
     Its input is (n, m D) for m frames of a window, its output (n, k_max); `last` is its last child.
     """
 
+    sees_images: ClassVar[bool] = True
+
     def __init__(
         self, frame_shape: tuple[int, int], n_planes: int, n_out: int, *, channels: Sequence[int], patch: int
     ) -> None:

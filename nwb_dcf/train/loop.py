@@ -18,13 +18,14 @@ from ..errors import TrainingError
 from ..model.dcf import DCFModel
 from ..model.precision import choose_products, multiply_in
 from ..progress import Progress
+from ..spread import use_threads
 from .context import ContextHeads
 from .curve import LossCurve
 from .graph import use_own_stream
 from .judge import PARTS, Judge, copy_weights
 from .step import Steps
 from .stop import FoundSteps, Keeper
-from .threads import choose_threads, use_threads
+from .threads import choose_threads
 from .windows import FrameTable
 
 REPORT_EVERY = 25

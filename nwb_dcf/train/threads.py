@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import nn
 
@@ -41,14 +38,3 @@ def leaves_threads(model: DCFModel, learned: nn.Module, batch: int) -> bool:
 def count_products(learned: nn.Module, batch: int) -> int:
     """Multiply-adds of a perceptron's layers in one direction, of a whole batch."""
     return batch * sum(parameter.numel() for parameter in learned.parameters())
-
-
-@contextmanager
-def use_threads(n: int) -> Iterator[None]:
-    """Let torch use `n` threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..model.coupling import Coupling
 from ..model.dcf import DCFModel
+from ..spread import split_frames, spread
 
-FRAMES_AT_ONCE = 8192
+FRAMES_READ = 8192  # at a time, off the axes
 CACHED_NUMBERS = 2**26  # of codes that are kept where the encoder does not learn: 256 MB
 CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
 
@@ -121,19 +122,18 @@ class FrameTable:
         return take_rows(self.x, torch.clamp(rows, first[:, None], last[:, None]))
 
     def encode(self, coupling: Coupling) -> Tensor:
-        """mu of every frame within its surroundings, shape (frame, k_max), in pieces of `FRAMES_AT_ONCE`."""
-        encoder, training = coupling.encoder, coupling.training
-        coupling.eval()  # the running statistics are not to follow the pieces
-        if encoder.is_linear:
-            codes = torch.cat(
-                [
-                    encoder.apply_linear(part.to(self.device) - coupling.mean)
-                    for part in torch.split(self.x, FRAMES_AT_ONCE)
-                ]
-            )
-        else:
-            rows = torch.split(torch.arange(len(self.x), device=self.device), FRAMES_AT_ONCE)
-            codes = torch.cat([coupling.encode(self.surround(part, encoder.window)) for part in rows])
+        """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients."""
+        encoder, training, linear = coupling.encoder, coupling.training, coupling.encoder.is_linear
+
+        def encode(rows: Tensor) -> Tensor:
+            if linear:
+                return encoder.apply_linear(take_rows(self.x, rows) - coupling.mean)
+            return coupling.encode(self.surround(rows, encoder.window))
+
+        coupling.eval()  # the running statistics are not to follow the parts
+        seen = self.x.shape[1] * (1 if linear else 2 * encoder.window + 1)
+        parts = split_frames(torch.arange(len(self.x), device=self.device), seen)
+        codes = torch.cat(spread(encode, parts, beside=not encoder.sees_images))
         coupling.train(training)
         return codes
 
@@ -201,7 +201,7 @@ class WindowSampler:
             with torch.no_grad():
                 codes = table.encode(model.coupling)
                 reads = torch.empty_like(codes)
-                for part, into in zip(*(torch.split(rows, FRAMES_AT_ONCE) for rows in (table.x, reads)), strict=True):
+                for part, into in zip(*(torch.split(rows, FRAMES_READ) for rows in (table.x, reads)), strict=True):
                     into.copy_(model.coupling.read(part.to(table.device)))
                 self.cached = codes, reads
 

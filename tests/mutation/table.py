@@ -418,7 +418,9 @@ MUTATIONS = [
         "(frames[..., None] - lags).clamp(min=0)",
         WINDOWS,
     ),
-    Mutation("gradients as large as they come", "train/optimiser.py", ".clamp(max=1.0))", ".clamp(min=1.0))", OPTIMISER),
+    Mutation(
+        "gradients as large as they come", "train/optimiser.py", ".clamp(max=1.0))", ".clamp(min=1.0))", OPTIMISER
+    ),
     Mutation(
         "context beyond the segment",
         "train/context.py",

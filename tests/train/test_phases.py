@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from nwb_dcf import spread
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.model.coupling import find_principal_axes
 from nwb_dcf.model.dcf import DCFModel
-from nwb_dcf.train import ContextHeads, FrameTable, train_model, windows
+from nwb_dcf.train import ContextHeads, FrameTable, train_model
 from nwb_dcf.train.objective import compute_losses
 from nwb_dcf.train.windows import WindowSampler
 
@@ -206,7 +207,7 @@ def test_a_known_code_is_not_moved_by_encoding_a_long_recording_in_pieces(
     make_problem: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model fresh from its start, and frames that drift: each piece has a mean of its own."""
-    monkeypatch.setattr(windows, "FRAMES_AT_ONCE", 16)
+    monkeypatch.setattr(spread, "FRAMES_AT_ONCE", 16)
     problem = make_problem()
     coupling = problem.model.train().coupling
     train_model(problem.model, problem.table, QUICK, learn=("u",))

@@ -7,8 +7,9 @@ import torch
 
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.progress import Progress
+from nwb_dcf.spread import use_threads
 from nwb_dcf.train import train_model
-from nwb_dcf.train.threads import choose_threads, leaves_threads, use_threads
+from nwb_dcf.train.threads import choose_threads, leaves_threads
 
 from .conftest import Problem
 
