@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ..errors import DataError, ParameterError
 from .sums import require_frames
@@ -94,6 +93,8 @@ def fit_rates(latents: np.ndarray, counts: np.ndarray, *, prior: float = PRIOR) 
 
 def _maximise_posterior(z: np.ndarray, counts: np.ndarray, prior: float) -> tuple[np.ndarray, np.ndarray]:
     """Weights and biases of all units at once; each unit's loss is per spike, so that none rules the step."""
+    from scipy.optimize import minimize  # a fifth of a second that few need
+
     shape, spikes = (z.shape[1] + 1, counts.shape[1]), counts.sum(axis=0)
     design = np.hstack([z, np.ones((len(z), 1))])
     target = design.T @ counts
