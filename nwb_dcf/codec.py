@@ -102,12 +102,12 @@ class Codec:
             past = place_states(model, codes[part], frames[part], tau, k)
             noise = draw_start_noise(model, len(part), tau, k, total_variance, generator) if n_paths else None
 
-            def run(some: Tensor, past: Tensor = past, noise: Tensor | None = noise) -> np.ndarray:
+            def run(some: slice, past: Tensor = past, noise: Tensor | None = noise) -> np.ndarray:
                 path = roll_out(model, past[some], tau, k, n_frames, noise=None if noise is None else noise[some])
                 return (model.coupling.read(path)[..., :k] if tau == 0 else path).cpu().numpy()
 
-            some = torch.arange(len(part), device=part.device)
-            paths += spread(run, split_frames(some, model.n_channels, PATHS_AT_ONCE), beside=self.beside)
+            some = split_frames(len(part), model.n_channels, part.device, PATHS_AT_ONCE)
+            paths += spread(run, some, part.device, beside=self.beside)
         return np.concatenate(paths).reshape(len(last), n_paths or 1, n_frames, -1)
 
     def _tabulate(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray) -> tuple[FrameTable, Tensor]:
@@ -130,5 +130,6 @@ class Codec:
     @multiply_in("float32")
     def _run(self, function: Callable[[Tensor], Tensor], rows: np.ndarray | Tensor) -> np.ndarray:
         tensor = rows if isinstance(rows, Tensor) else self._tensor(rows)
-        parts = split_frames(tensor, self.model.n_channels)
-        return np.concatenate(spread(lambda part: function(part).cpu().numpy(), parts, beside=self.beside))
+        parts = split_frames(len(tensor), self.model.n_channels, tensor.device)
+        made = spread(lambda part: function(tensor[part]).cpu().numpy(), parts, tensor.device, beside=self.beside)
+        return np.concatenate(made)

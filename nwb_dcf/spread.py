@@ -1,4 +1,4 @@
-"""Rows of a tensor in parts, side by side in threads where a processor works on them.
+"""Frames in parts, side by side in threads where a processor works on them.
 
 torch's own threads meet after every operation and spin while they wait: with another job on the machine, what a small
 network makes of many frames took six to twenty times as long with two of them as with one (RESULTS.md). Parts need not
@@ -7,13 +7,12 @@ wait for one another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 FRAMES_AT_ONCE = 2048  # on a processor, in whose cache their layers stay
 FRAMES_ON_GPU = 2**16  # at most, which takes as long over a few
@@ -33,25 +32,29 @@ def use_threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def split_frames(rows: Tensor, n_channels: int, most: int | None = None) -> tuple[Tensor, ...]:
-    """Cut `rows`, frames or what stands for frames of `n_channels` numbers, into parts to work on at a time.
+def split_frames(n: int, n_channels: int, device: torch.device, most: int = 0) -> list[slice]:
+    """Cut `n` frames, or what stands for frames of `n_channels` numbers, into parts to work on at a time.
 
-    `most` rows on a processor, `FRAMES_AT_ONCE` by default: the same whatever its threads, so that results are.
+    `most` of them on a processor, `FRAMES_AT_ONCE` by default: as many whatever its threads, so that results are alike.
     """
-    if rows.is_cuda:
-        return torch.split(rows, max(1, min(FRAMES_ON_GPU, NUMBERS_ON_GPU // n_channels)))
-    return torch.split(rows, most or FRAMES_AT_ONCE)
+    size = most or FRAMES_AT_ONCE
+    if device.type == "cuda":
+        size = max(1, min(FRAMES_ON_GPU, NUMBERS_ON_GPU // n_channels))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def spread(function: Callable[[Tensor], R], parts: tuple[Tensor, ...], *, beside: bool = True) -> list[R]:
+def spread(
+    function: Callable[[slice], R], parts: Sequence[slice], device: torch.device, *, beside: bool = True
+) -> list[R]:
     """What `function` makes of each of some `parts`, without gradients.
 
     Parameters
     ----------
     function : callable
         Of a part; its operations are torch's, which let other threads of Python go on meanwhile.
-    parts : tuple of Tensor
-        Rows on one device. On a processor as many are worked on at a time as torch has threads, with one thread each.
+    parts : sequence of slice
+    device : torch.device
+        Where it works. On a processor as many parts are worked on at a time as torch has threads, with one thread each.
     beside : bool
         False takes one after the other, with all of torch's threads: for networks whose every operation is large.
 
@@ -62,14 +65,14 @@ def spread(function: Callable[[Tensor], R], parts: tuple[Tensor, ...], *, beside
     """
 
     @torch.no_grad()
-    def run(part: Tensor) -> R:
+    def run(part: slice) -> R:
         return function(part)
 
-    if not beside or parts[0].device.type != "cpu":
+    if not beside or device.type != "cpu":
         return [run(part) for part in parts]
     n_threads = min(torch.get_num_threads(), len(parts))
     with use_threads(1):
-        if n_threads == 1:
+        if n_threads < 2:
             return [run(part) for part in parts]
-        with ThreadPoolExecutor(n_threads, "spread", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(n_threads, "spread") as pool:  # new threads take torch's number, which is 1 now
             return list(pool.map(run, parts))

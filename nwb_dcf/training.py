@@ -94,7 +94,7 @@ class Training:
         search = self.learn(start, "choosing steps", held_out=judged)
         if search.interrupted:
             return SearchedAndRefitted(search, start, search)
-        del start  # lets go of the frames of the search before those of all are made
+        del start, held_out, judged  # lets go of the frames of the search before those of all are made
         whole = self.start(preparation.apply(recording))
         return SearchedAndRefitted(search, whole, self.learn(whole, "training", stop_at=search.best_step))
 

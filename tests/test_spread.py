@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from nwb_dcf import DCF, codec, spread
 from nwb_dcf.simulate import simulate_reach
 from nwb_dcf.spread import split_frames, use_threads
 
-PARTS = torch.split(torch.arange(12.0), 2)
+CPU = torch.device("cpu")
+PARTS = [slice(start, start + 2) for start in range(0, 12, 2)]
 
 
 @pytest.fixture(autouse=True)
@@ -27,39 +27,43 @@ def two_threads() -> Iterator[None]:
 def test_two_parts_are_worked_on_at_a_time_with_one_thread_each() -> None:
     together = threading.Barrier(2, timeout=30)
 
-    def run(part: Tensor) -> tuple[float, int, bool]:
+    def run(part: slice) -> tuple[int, int, bool]:
         together.wait()
-        return float(part[0]), torch.get_num_threads(), torch.is_grad_enabled()
+        return part.start, torch.get_num_threads(), torch.is_grad_enabled()
 
-    assert spread.spread(run, PARTS) == [(float(i), 1, False) for i in range(0, 12, 2)]
+    assert spread.spread(run, PARTS, CPU) == [(start, 1, False) for start in range(0, 12, 2)]
 
 
 @pytest.mark.parametrize(("parts", "beside", "threads"), [(PARTS, False, 2), (PARTS[:1], True, 1)])
-def test_others_are_worked_on_where_they_are_asked_for(parts: tuple[Tensor, ...], beside: bool, threads: int) -> None:
-    found = spread.spread(lambda part: (threading.get_ident(), torch.get_num_threads()), parts, beside=beside)
+def test_others_are_worked_on_where_they_are_asked_for(parts: list[slice], beside: bool, threads: int) -> None:
+    found = spread.spread(lambda part: (threading.get_ident(), torch.get_num_threads()), parts, CPU, beside=beside)
     assert found == [(threading.get_ident(), threads)] * len(parts)
 
 
 def test_an_error_is_told_and_what_was_not_begun_is_left() -> None:
-    begun: list[float] = []
+    begun: list[int] = []
 
-    def fail(part: Tensor) -> None:
-        begun.append(float(part[0]))
-        if part[0] == 2:
+    def fail(part: slice) -> None:
+        begun.append(part.start)
+        if part.start == 2:
             raise ValueError("as expected")
         threading.Event().wait(0.1)
 
     with pytest.raises(ValueError, match="as expected"):
-        spread.spread(fail, torch.split(torch.arange(200.0), 2))
+        spread.spread(fail, split_frames(200, 5, CPU, 2), CPU)
     assert len(begun) < 50
 
 
 def test_parts_are_alike_whatever_the_threads() -> None:
-    rows = torch.zeros(5000)
     for threads in (1, 2):
         with use_threads(threads):
-            assert [len(part) for part in split_frames(rows, 137)] == [2048, 2048, 904]
-    assert [len(part) for part in split_frames(rows, 137, 4000)] == [4000, 1000]
+            assert split_frames(5000, 137, CPU) == [slice(0, 2048), slice(2048, 4096), slice(4096, 5000)]
+    assert split_frames(5000, 137, CPU, 4000) == [slice(0, 4000), slice(4000, 5000)]
+
+
+def test_a_gpu_takes_more_of_small_frames_and_fewer_of_large_ones() -> None:
+    sizes = [split_frames(10**6, n, torch.device("cuda"))[0].stop for n in (3, 137, 64 * 64, 10**9)]
+    assert sizes == [2**16, 2**16, 4096, 1]
 
 
 def test_latents_are_the_same_to_the_bit_whatever_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,8 @@ def fewest_passes(fitted: DCF, long_recording: xr.Dataset) -> Callable[[], None]
 
     @torch.no_grad()
     def run() -> None:
-        for part in split_frames(x, x.shape[1]):
+        for frames in split_frames(len(x), x.shape[1], x.device):
+            part = x[frames]
             model.coupling.encode(part[:, None].expand(-1, 2 * reach_of_mu + 1, -1))
             tau, mask = part.new_full((len(part), 1), 0.5), model.mask(3, part)
             for _ in range(PASSES_OF_U):

@@ -124,16 +124,19 @@ class FrameTable:
     def encode(self, coupling: Coupling) -> Tensor:
         """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients."""
         encoder, training, linear = coupling.encoder, coupling.training, coupling.encoder.is_linear
+        codes = self.step.new_empty(len(self.x), coupling.axes.shape[1])
 
-        def encode(rows: Tensor) -> Tensor:
+        def encode(part: slice) -> None:
             if linear:
-                return encoder.apply_linear(take_rows(self.x, rows) - coupling.mean)
-            return coupling.encode(self.surround(rows, encoder.window))
+                codes[part] = encoder.apply_linear(self.x[part].to(self.device) - coupling.mean)
+            else:
+                rows = torch.arange(part.start, part.stop, device=self.device)
+                codes[part] = coupling.encode(self.surround(rows, encoder.window))
 
         coupling.eval()  # the running statistics are not to follow the parts
         seen = self.x.shape[1] * (1 if linear else 2 * encoder.window + 1)
-        parts = split_frames(torch.arange(len(self.x), device=self.device), seen)
-        codes = torch.cat(spread(encode, parts, beside=not encoder.sees_images))
+        parts = split_frames(len(self.x), seen, self.device)
+        spread(encode, parts, self.device, beside=not encoder.sees_images)
         coupling.train(training)
         return codes
 

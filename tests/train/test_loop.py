@@ -68,10 +68,17 @@ def test_the_known_encoder_is_left_alone(make_problem: Make) -> None:
 def test_learned_axes_stay_orthonormal(make_problem: Make) -> None:
     problem = make_problem(start="random")
     before = problem.model.coupling.axes.detach().clone()
-    train_model(problem.model, problem.table, dataclasses.replace(QUICK, encoder_rate=0.05))
+    on_the_way: list[Tensor] = []
+
+    def look(progress: Progress) -> None:
+        on_the_way.append(problem.model.coupling.axes.detach().clone())
+
+    train_model(problem.model, problem.table, dataclasses.replace(QUICK, encoder_rate=0.05), progress=look)
     axes = problem.model.coupling.axes.detach()
     assert float((axes - before).abs().max()) > 0.1
-    np.testing.assert_allclose(axes.T @ axes, np.eye(4), atol=2e-4)
+    assert len(on_the_way) > 1
+    for seen in (*on_the_way, axes):
+        np.testing.assert_allclose(seen.T @ seen, np.eye(4), atol=2e-4)
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_bit(make_problem: Make) -> None:

@@ -76,6 +76,17 @@ def check_alike(network: nn.Module) -> None:
             torch.testing.assert_close(one, two)
 
 
+def test_an_average_has_the_latest_buffers() -> None:
+    network = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
+    average = WeightAverage(nn.ModuleDict({"u": network}), 0.9)
+    for step in range(3):
+        network(torch.randn(5, 3, generator=torch.Generator().manual_seed(step)))
+        average.update()
+    for kept, own in zip(average.averaged.buffers(), network.buffers(), strict=True):
+        assert torch.equal(kept, own)
+    assert int(network[0].num_batches_tracked) == 3  # type: ignore[arg-type]
+
+
 def test_the_update_is_that_of_torch() -> None:
     check_alike(make_network())
 
