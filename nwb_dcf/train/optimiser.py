@@ -30,10 +30,10 @@ def cut(tensors: list[Tensor]) -> list[Tensor]:
     Kernels for many tensors at once give 65,536 numbers to a block: the weights of a perceptron kept twenty of 132
     multiprocessors busy, four times as long.
     """
-    tensors = [tensor.detach() for tensor in tensors]
-    if not all(tensor.is_cuda for tensor in tensors):
+    if not tensors or not tensors[0].is_cuda:
         return tensors
-    return [piece for tensor in tensors for piece in torch.split(tensor.as_strided((tensor.numel(),), (1,)), PIECE)]
+    flat = (tensor.detach().as_strided((tensor.numel(),), (1,)) for tensor in tensors)
+    return [piece for tensor in flat for piece in torch.split(tensor, PIECE)]
 
 
 def clip_norm(gradients: list[Tensor], most: float) -> None:
