@@ -2,8 +2,8 @@
 
 The paper's: a random start, batches of 256, each window cut out of its trial by itself and stacked, the history
 encoded anew for every pair, torch's own AdamW and averages, the axes checked on the host, nothing compiled; on a GPU
-(`speed/test_training.py`) windows are cut on the host and sent there. Networks,
-losses and draws are those of this package (preset ``paper``: MLP 4 x 256, h = 10): a sample is the same on both sides.
+(`speed/test_training.py`) windows are cut on the host and sent there. Networks, losses and draws are those of this
+package (preset ``paper``: MLP 4 x 256, h = 10): a sample is the same on both sides.
 Two figures: samples per second of CPU time of the same losses, and the CPU time that the default takes to the
 rebuilding (bottleneck R2 of held-out trials) which the paper's manner has reached after N samples.
 """

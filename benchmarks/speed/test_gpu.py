@@ -23,9 +23,10 @@ def time_fit(recording: xr.Dataset, **settings: Any) -> tuple[float, DCF]:
     return take_time() - start, fit
 
 
-def describe(fit: DCF) -> dict[str, object]:
-    """Steps, and where the frames lay."""
-    return {"steps": fit.steps_, "frames": fit.fitted_.machine["frames"]}
+def note_fit(what: str, allowed: str, ratio: float, seconds: float, fit: DCF) -> None:
+    """Add the line of a fit of `what`, which is `allowed` some seconds, with its steps and where its frames lay."""
+    numbers = {"seconds": seconds, "steps": fit.steps_, "frames": fit.fitted_.machine["frames"]}
+    note(f"a fit of {what}, clock", allowed, ratio, "at most 1", **numbers)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +42,7 @@ def test_a_fit_of_a_session(benchmark: Any, session: xr.Dataset, monkeypatch: py
         patch.setattr("nwb_dcf.train.step.can_replay", lambda table: False)
         one_by_one, _ = time_fit(session)
     benchmark.pedantic(lambda: None, rounds=1)
-    note(
-        "a fit of 60,000 frames of 137 counts, clock",
-        "10 s",
-        seconds / 10,
-        "at most 1",
-        seconds=seconds,
-        **describe(fit),
-    )
+    note_fit("60,000 frames of 137 counts", "10 s", seconds / 10, seconds, fit)
     note(
         "a fit of 60,000 frames of 137 counts, steps replayed",
         "its steps taken one by one",
@@ -62,14 +56,7 @@ def test_a_fit_of_the_same_values(benchmark: Any, session: xr.Dataset) -> None:
     values = make_recording(np.sqrt(session["data"].values), session["time"].values)
     seconds, fit = time_fit(values)
     benchmark.pedantic(lambda: None, rounds=1)
-    note(
-        "a fit of 60,000 frames of 137 values, clock",
-        "10 s",
-        seconds / 10,
-        "at most 1",
-        seconds=seconds,
-        **describe(fit),
-    )
+    note_fit("60,000 frames of 137 values", "10 s", seconds / 10, seconds, fit)
 
 
 def test_a_fit_of_72_000_images(benchmark: Any) -> None:
@@ -82,12 +69,4 @@ def test_a_fit_of_72_000_images(benchmark: Any) -> None:
     recording = make_recording(images, np.arange(len(images)) / 50, segment_index=segment)
     seconds, fit = time_fit(recording)
     benchmark.pedantic(lambda: None, rounds=1)
-    note(
-        "a fit of 72,000 frames of 64 x 64, clock",
-        "5 minutes",
-        seconds / 300,
-        "at most 1",
-        seconds=seconds,
-        training=fit.fitted_.timing["seconds"],
-        **describe(fit),
-    )
+    note_fit("72,000 frames of 64 x 64", "5 minutes", seconds / 300, seconds, fit)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,12 +66,14 @@ def fit_latents(
         See `pack_result`, and ``unit_r2`` (unit,): share of each unit's variance that the latents rebuild, on held-out
         frames where there are any.
     """
+    from ..spread import use_threads  # which loads torch
+
     job = prepare_job(recording, params["dim"], params["held_out"], _read_settings(params))
     read = ReadConfig(bin_width_s=recording.attrs["bin_width_s"], trials="none")
     if verbose:
         sizes = recording.sizes
         print(f"{label}: {sizes['time']} bins of {params['bin_ms']:g} ms, {sizes['unit']} units, dim {params['dim']}")
-    with _use_threads(n_jobs), _Bar(label, hidden=not progress_bar) as bar:
+    with use_threads(max(1, n_jobs)), _Bar(label, hidden=not progress_bar) as bar:
         estimator, result = run_job(job, read, progress=bar)
         unit_r2 = score_units(estimator, job)
     if verbose:
@@ -137,18 +138,6 @@ def unpack_result(data: Mapping[str, Any]) -> DCFResult:
 
 def _to_json(value: Any) -> Any:
     return value.tolist()
-
-
-@contextmanager
-def _use_threads(n: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, n))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Bar:

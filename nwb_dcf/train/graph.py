@@ -1,7 +1,7 @@
 """Steps on a GPU as graphs of their kernels, recorded once and replayed.
 
-A step of a session-sized fit is some four hundred small kernels: Python takes several times as long to start them one
-by one as the GPU to run them (RESULTS.md). What a replay is to take anew, the rate and p of the prefix lengths, it
+A step of a session-sized fit is some three hundred small kernels: Python takes ten times as long to start them one by
+one as the GPU to run them (RESULTS.md). What a replay is to take anew, the rate and p of the prefix lengths, it
 finds in tensors; what it draws comes from the generator, as if the step had been taken.
 """
 
