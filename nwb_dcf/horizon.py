@@ -69,7 +69,8 @@ def measure_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset, *,
     truth = np.full((len(starts), n_leads, latents.shape[1]), np.nan)
     for i, (start, n) in enumerate(zip(starts, np.minimum(ahead, n_leads), strict=True)):
         truth[i, :n] = latents[start + 1 : start + 1 + n]
-    segments = [_get_latents(estimator, training)[frames] for frames in segment_slices(training)]
+    fitted_latents = _get_latents(estimator, training)
+    segments = [fitted_latents[frames] for frames in segment_slices(training)]
     simulated = estimator.simulate(histories, n_leads)["data"].values
     forecasts = {
         "rollout": simulated.reshape(len(starts), n_leads, -1),

@@ -262,6 +262,20 @@ def test_the_score_of_a_lead_is_that_of_simulations_by_hand(split: Split) -> Non
         np.testing.assert_allclose(scored[name], expected[name], atol=1e-4)
 
 
+def test_every_recording_is_transformed_once(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    transform, lengths = DCF.transform, []
+
+    def count(self: DCF, x: xr.Dataset) -> Any:
+        lengths.append(x.sizes["time"])
+        return transform(self, x)
+
+    monkeypatch.setattr(DCF, "transform", count)
+    measure_horizon(split.dcf, split.training, split.unseen, n_leads=5)
+    assert split.training.sizes["segment"] > 3
+    assert lengths.count(split.training.sizes["time"]) == lengths.count(split.unseen.sizes["time"]) == 1
+    assert len(lengths) == 3  # the third are the histories of all starts
+
+
 def test_starts_are_thinned_evenly(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nwb_dcf.horizon.MOST_STARTS", 40)
     scored = measure_horizon(split.dcf, split.training, split.unseen, n_leads=5)
