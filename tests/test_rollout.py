@@ -206,15 +206,20 @@ def test_scores_are_pooled_over_starts_and_latents() -> None:
 
 def test_the_horizon_ends_where_stay_or_the_mean_is_better() -> None:
     truth = np.tile(np.linspace(-1, 1, 20)[:, None, None], (1, 5, 1))
-    stay = truth * np.array([0.9, 0.5, 0.0, 0.0, 0.0])[:, None]
+    held = truth * np.array([0.9, 0.5, 0.0, -1.0, -1.0])[:, None]  # worse than the mean from the fourth lead on
 
     def reach(*gains: float) -> int:
-        forecasts = {"stay": stay, "model": truth * np.array(gains)[:, None]}
-        return int(score_forecasts(truth, forecasts).attrs["horizon"]["model"])
+        forecasts = {"stay": held, "model": truth * np.array(gains)[:, None]}
+        scored = score_forecasts(truth, forecasts)
+        # a gain g scores 1 - (1 - g)^2, so that the cases below are what they are said to be
+        known = np.isfinite(gains)
+        np.testing.assert_allclose(scored["model"][known], 1 - np.square(1 - np.array(gains)[known]), atol=1e-9)
+        return int(scored.attrs["horizon"]["model"])
 
     assert reach(1, 1, 1, 1, 1) == 5
-    assert reach(1, 1, 0.2, 0, 0.2) == 3  # no better than the mean, even if better again later
-    assert reach(1, 0.5, 1, 1, 1) == 1  # no better than stay
+    assert reach(1, 1, 0.2, -0.2, 0.2) == 3  # better than stay, no better than the mean; better again later
+    assert reach(1, 1, 0.2, 0, 0.2) == 3  # as good as the mean is not better
+    assert reach(1, 0.5, 1, 1, 1) == 1  # better than the mean, no better than stay
     assert reach(0.8, 1, 1, 1, 1) == 0
     assert reach(1, np.nan, 1, 1, 1) == 1
     assert reach(1, 1, np.inf, 1, 1) == 2

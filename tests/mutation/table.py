@@ -16,6 +16,7 @@ LINEAR = ("model/test_linear_system.py", "model/test_dynamical_flow.py")
 UNET = ("model/test_unet.py",)
 WINDOWS = ("train/test_windows.py",)
 OPTIMISER = ("train/test_optimiser.py",)
+HORIZON = ("test_rollout.py",)
 
 
 @dataclass(frozen=True)
@@ -428,4 +429,7 @@ MUTATIONS = [
         "torch.ones_like(inside).to(seen.dtype)",
         PHASES,
     ),
+    # how far rollouts are said to reach
+    Mutation("horizon beyond the mean", "horizon.py", 'np.maximum(scores["stay"], 0)', 'scores["stay"]', HORIZON),
+    Mutation("horizon beyond stay", "horizon.py", 'np.maximum(scores["stay"], 0)', '0.0 * scores["stay"]', HORIZON),
 ]
