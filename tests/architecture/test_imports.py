@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +88,24 @@ def test_rooms_import_one_way() -> None:
     assert command, "import-linter comes with the test extra"
     done = subprocess.run([command, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_module_is_in_a_layer_and_says_whether_it_knows_nwb_and_torch() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    modules = {
+        path.stem for path in (ROOT / "nwb_dcf").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    modules -= {"__init__"}
+    (layers,) = (contract for contract in contracts if contract["type"] == "layers")
+    assert layers["exhaustive"], "import-linter itself then refuses a module that is in no layer"
+    assert {name for layer in layers["layers"] for name in layer.split(" | ")} == modules
+    free = {
+        "pynwb": {"__main__", "ndx", "read", "spikeinterface", "store"},
+        "torch": {
+            *("__main__", "codec", "estimator", "fitting", "model", "persistence", "spikeinterface", "spread", "start"),
+            *("train", "training", "weights"),
+        },
+    }
+    for package, allowed in free.items():
+        (contract,) = (c for c in contracts if package in c.get("forbidden_modules", ()))
+        assert {name.removeprefix("nwb_dcf.") for name in contract["source_modules"]} == modules - allowed
