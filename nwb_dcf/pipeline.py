@@ -11,7 +11,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .config import ReadConfig
+from .config import ReadConfig, sort_settings
 from .errors import ParameterError
 from .job import Job, make_fit_config, prepare_job, run_job
 from .read import describe_session, is_remote, locate, read_recording
@@ -181,7 +181,11 @@ def fit_nwb(
         Called with a `nwb_dcf.progress.Progress` every few steps, of training as of reading a video.
     **settings
         By name: what to read (``source``, ``bin_width_s``, ``trials``, ..., see `nwb_dcf.config.ReadConfig`),
-        ``preset``, and any other setting of `nwb_dcf.config` (``seed``, ``device``, ``smooth``, ``steps``, ...).
+        ``preset``, and any other setting of `nwb_dcf.config` (``seed``, ``device``, ``smooth``, ``steps``, ...). Those
+        of one stage can be given together, as a mapping or its configuration: ``read``, ``prepare``, ``model`` and
+        ``train``. A name that two stages own has to be, as in ``read={"align": "go", "window": (-0.5, 1)}`` and
+        ``model={"window": 2}``. `held_out` is what no part of the fit sees; what chooses the steps is
+        ``train={"held_out": 0.1}``.
 
     Returns
     -------
@@ -290,7 +294,8 @@ def _prepare_file_job(
     progress: Callable[[Progress], None] | None,
 ) -> _FileJob:
     """Read, and refuse whatever can be refused before training."""
-    read = ReadConfig.make(**{name: settings.pop(name) for name in ReadConfig.names() & settings.keys()})
+    reading, settings = sort_settings(settings)
+    read = ReadConfig.make(**reading)
     target.check(path)
     make_fit_config(dim, settings)  # refuses what cannot be meant before anything is read
     job = prepare_job(read_recording(path, **asdict(read), progress=progress), dim, held_out, settings)

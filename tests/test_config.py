@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from typing import Any
 
 import pytest
 
-from nwb_dcf.config import FitConfig, ModelConfig, PrepareConfig, ReadConfig, TrainConfig
+from nwb_dcf.config import FitConfig, ModelConfig, PrepareConfig, ReadConfig, TrainConfig, sort_settings
 from nwb_dcf.errors import ParameterError
 
 NAN = float("nan")
@@ -93,3 +94,62 @@ def test_configs_are_frozen() -> None:
     for stage in (ReadConfig(), PrepareConfig(), ModelConfig(), TrainConfig(), FitConfig()):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(stage, dataclasses.fields(stage)[0].name, 1)
+
+
+@pytest.mark.parametrize("stage", [ReadConfig, PrepareConfig, ModelConfig, TrainConfig])
+def test_what_is_of_another_type_is_refused_in_words(stage: type) -> None:
+    odd = (2, 0.5, "x", None, (), ("a",), (1, 2), (1, None), ((1,), 2), {"a": 1}, object(), True, NAN)
+    for field in dataclasses.fields(stage):
+        for value in odd:
+            with contextlib.suppress(ParameterError):
+                stage(**{field.name: value})
+
+
+# -- names and stages ---------------------------------------------------------------------------------
+
+
+def test_a_name_that_two_stages_own_is_refused_with_both() -> None:
+    stages = {"read": ReadConfig, "prepare": PrepareConfig, "model": ModelConfig, "train": TrainConfig}
+    owners: dict[str, list[str]] = {}
+    for stage, cls in stages.items():
+        for field in dataclasses.fields(cls):
+            owners.setdefault(field.name, []).append(stage)
+    for name, found in owners.items():
+        if len(found) == 1:
+            assert sort_settings({name: 1}) == (({name: 1}, {}) if found == ["read"] else ({}, {name: 1}))
+            continue
+        with pytest.raises(ParameterError, match=f"{name} is a setting of two stages") as caught:
+            sort_settings({name: 1})
+        assert all(f"{stage}={{'{name}': ...}}" in str(caught.value) for stage in found)
+    assert {name for name, found in owners.items() if len(found) > 1} == {"window"}
+
+
+def test_settings_of_a_stage_are_given_together() -> None:
+    read, rest = sort_settings(
+        {
+            "read": {"window": (-0.5, 1.0)},
+            "align": "go",
+            "model": {"window": 2},
+            "train": TrainConfig(seed=4),
+            "preset": "paper",
+        }
+    )
+    assert read == {"window": (-0.5, 1.0), "align": "go"}
+    assert (rest["window"], rest["seed"], rest["held_out"], rest["preset"]) == (2, 4, 0.2, "paper")
+    assert sort_settings({"model": ModelConfig(dim=7)})[1].keys().isdisjoint({"dim"})  # an argument of its own
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"model": {"breadth": 3}}, "model has no setting breadth; known are channels"),
+        ({"read": {"steps": 3}}, "read has no setting steps"),
+        ({"model": {"dim": 3}}, "dim is given in model; give it by itself"),
+        ({"train": {"steps": 3}, "steps": 4}, "steps is given twice"),
+        ({"read": 3}, "read is 3; give a mapping .* or a ReadConfig"),
+        ({"model": TrainConfig()}, "model is TrainConfig"),
+    ],
+)
+def test_what_is_in_the_wrong_stage_is_refused(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        sort_settings(settings)

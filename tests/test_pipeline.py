@@ -175,6 +175,9 @@ def test_a_series_in_blocks(tmp_path: Path) -> None:
         ({"null": -1}, ParameterError, "null is -1"),
         ({"seeds": 0}, ParameterError, "seeds is 0"),
         ({"seeds": 1.5}, ParameterError, "seeds is 1.5"),
+        ({"window": 2}, ParameterError, r"window is a setting of two stages.*read=\{'window': .*model=\{'window': "),
+        ({"window": (-0.5, 1), "align": "go"}, ParameterError, "window is a setting of two stages"),
+        ({"read": {"window": 2, "align": "go"}}, ParameterError, "window is 2"),
     ],
 )
 def test_bad_settings_change_nothing(fit: Fit, settings: dict[str, Any], error: type, words: str) -> None:
@@ -185,6 +188,27 @@ def test_bad_settings_change_nothing(fit: Fit, settings: dict[str, Any], error: 
     assert "\n" not in str(caught.value)
     assert fit.session.read_bytes() == fit.before
     assert sorted(fit.session.parent.iterdir()) == before
+
+
+def test_each_stage_gets_its_own_settings(tmp_path: Path) -> None:
+    starts = np.arange(0.5, 22.5, 2.0)
+    trials, columns = [(start, start + 1.5) for start in starts], {"cue": starts + 0.5}
+    path = make_spike_session(tmp_path / "s.nwb", n_units=5, duration_s=24, trials=trials, trial_columns=columns)
+    result = fit_nwb(
+        path,
+        2,
+        held_out=0.3,
+        align="cue",
+        read={"window": (-0.4, 0.8), "bin_width_s": 0.05},
+        model={"window": 1},
+        train={"held_out": 0.25},
+        **QUICK,
+    )
+    config = result.config
+    assert tuple(config["read"]["window"]) == (-0.4, 0.8)
+    assert (config["model"]["window"], config["train"]["held_out"]) == (1, 0.25)
+    assert result.provenance["split"]["share"] == 0.3
+    np.testing.assert_allclose(result.dataset["segment_stop"] - result.dataset["segment_start"], 1.2)
 
 
 def test_a_fit_that_is_there_is_refused_before_training(fit: Fit) -> None:

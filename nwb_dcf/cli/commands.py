@@ -169,6 +169,8 @@ def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) ->
     """
     # What was not said is left to the package, whose defaults depend on the data and the preset.
     given = {name: value for name, value in options.items() if value is not None}
+    if "window" in given:  # the model has a setting of that name too
+        given["read"] = {"window": given.pop("window")}
     if dry_run:
         with TrainingBar(hidden=quiet) as bar:
             plan = nwb_dcf.plan_fit(file, progress=bar, **given)

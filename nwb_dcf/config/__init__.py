@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from .fit import FitConfig, ModelConfig, PrepareConfig, TrainConfig
 from .read import ReadConfig
+from .stages import sort_settings
 
-__all__ = ["FitConfig", "ModelConfig", "PrepareConfig", "ReadConfig", "TrainConfig"]
+__all__ = ["FitConfig", "ModelConfig", "PrepareConfig", "ReadConfig", "TrainConfig", "sort_settings"]

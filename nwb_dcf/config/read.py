@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -154,8 +155,8 @@ class ReadConfig:
             object.__setattr__(self, "source", names if len(names) > 1 else names[0])
         if self.window is not None:
             require(
-                len(self.window) == 2 and all(map(math.isfinite, self.window)) and self.window[0] < self.window[1],
-                f"window is {self.window}",
+                _are_two_times(self.window),
+                f"window is {self.window!r}",
                 "give two times in seconds, the earlier first",
             )
         require(
@@ -186,7 +187,8 @@ class ReadConfig:
         for side in sides:
             require_whole("size", side, low=MIN_SIDE)
         if self.crop is not None:
-            require(len(self.crop) == 4, f"crop is {self.crop!r}", "give x, y, width and height in pixels")
+            fits = isinstance(self.crop, tuple) and len(self.crop) == 4
+            require(fits, f"crop is {self.crop!r}", "give x, y, width and height in pixels")
             for value, low in zip(self.crop, (0, 0, MIN_SIDE, MIN_SIDE), strict=True):
                 require_whole("crop", value, low=low)
         require_whole("every", self.every, low=1)
@@ -219,7 +221,13 @@ def _simplify(names: str | tuple[str, ...] | None) -> str | tuple[str, ...] | No
     """One name as itself, none as None, several as a tuple: "a,b" and ("a", "b") are one setting."""
     if names is None:
         return None
-    words = [names] if isinstance(names, str) else list(names)
+    words = list(names) if isinstance(names, tuple | list) else [names]
     require(all(isinstance(word, str) for word in words), f"names are {words}", "give text")
     split = tuple(part.strip() for word in words for part in word.split(",") if part.strip())
     return split[0] if len(split) == 1 else split or None
+
+
+def _are_two_times(window: Any) -> bool:
+    if not isinstance(window, tuple | list) or len(window) != 2:
+        return False
+    return all(isinstance(time, Real) and math.isfinite(time) for time in window) and window[0] < window[1]

@@ -107,7 +107,7 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "bin_width_s": 0.1,
         "trials": "trials",
         "align": "go_cue",
-        "window": (-0.5, 1.0),
+        "read": {"window": (-0.5, 1.0)},
         "tags": ("run", "rest"),
         "overlap": "first",
         "min_length_s": 0.5,

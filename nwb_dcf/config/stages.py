@@ -1,0 +1,86 @@
+"""Settings given by name, sorted by the stage that owns them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ParameterError
+from .checks import require
+from .fit import ModelConfig, PrepareConfig, TrainConfig
+from .read import ReadConfig
+
+STAGES: dict[str, type[Any]] = {
+    "read": ReadConfig,
+    "prepare": PrepareConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+}
+
+
+def sort_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Separate what to read from the settings of the fit.
+
+    Parameters
+    ----------
+    settings : mapping
+        Settings by name, where one stage alone has a setting of that name. Under ``read``, ``prepare``, ``model`` and
+        ``train`` those of one stage: a mapping, or its configuration.
+
+    Returns
+    -------
+    dict
+        The settings of `nwb_dcf.config.ReadConfig` by name.
+    dict
+        All others by name, ``preset`` and unknown ones among them.
+
+    Raises
+    ------
+    ParameterError
+        If two stages own a name, if a setting is given twice, or if a stage has no setting of that name.
+
+    Examples
+    --------
+    >>> sort_settings({"bin_width_s": 0.05, "steps": 200, "model": {"window": 2}})
+    ({'bin_width_s': 0.05}, {'window': 2, 'steps': 200})
+    """
+    names = {stage: {f.name: str(f.type) for f in dataclasses.fields(cls)} for stage, cls in STAGES.items()}
+    sorted_: dict[str, dict[str, Any]] = {stage: _read_stage(stage, settings.get(stage)) for stage in STAGES}
+    rest = {}
+    for name, value in settings.items():
+        if name in STAGES:
+            continue
+        owners = [stage for stage in STAGES if name in names[stage]]
+        if len(owners) > 1:
+            raise ParameterError(
+                f"{name} is a setting of two stages: "
+                + " and ".join(f"{stage} ({names[stage][name]})" for stage in owners),
+                fix="give " + " or ".join(f"{stage}={{{name!r}: ...}}" for stage in owners),
+            )
+        require(
+            not any(name in sorted_[stage] for stage in owners),
+            f"{name} is given twice, by itself and in {', '.join(owners)}",
+            "give it once",
+        )
+        (sorted_[owners[0]] if owners else rest)[name] = value
+    read = sorted_.pop("read")
+    return read, {name: value for stage in (*sorted_.values(), rest) for name, value in stage.items()}
+
+
+def _read_stage(stage: str, given: Any) -> dict[str, Any]:
+    cls = STAGES[stage]
+    if given is None:
+        return {}
+    if isinstance(given, cls):
+        given = {f.name: getattr(given, f.name) for f in dataclasses.fields(cls) if f.name != "dim"}
+    require(
+        isinstance(given, Mapping) and all(isinstance(name, str) for name in given),
+        f"{stage} is {given!r}",
+        f"give a mapping of settings by name, or a {cls.__name__}",
+    )
+    require("dim" not in given, f"dim is given in {stage}", "give it by itself, as dim=3")
+    known = sorted(f.name for f in dataclasses.fields(cls) if f.name != "dim")
+    unknown = sorted(set(given) - set(known))
+    require(not unknown, f"{stage} has no setting {', '.join(unknown)}", f"known are {', '.join(known)}")
+    return dict(given)
