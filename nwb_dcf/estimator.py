@@ -9,6 +9,8 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import validate_data
 
 from .blocks import frame_blocks
 from .dimension import choose_for_fit
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class DCF(Persistent):
+class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # type: ignore[misc]  # untyped
     """Dynamic Compression Flows: a few ordered latents of a recording, and the flows behind them.
 
     Parameters
@@ -79,6 +81,11 @@ class DCF(Persistent):
 
     Notes
     -----
+    A transformer of scikit-learn: it stands in a Pipeline, in GridSearchCV and cross_val_score. Rows of a bare array
+    follow each other in time, so that where a splitter takes some out, the two ends of the gap count as neighbours.
+    Give trials as a list of arrays, or as a DataArray with the coordinate ``segment_index``, to have them kept apart;
+    `groups` then holds the group of each.
+
     The latents are mu(x): zero mean and unit variance in training, ordered by the variance they stand for.
 
     References
@@ -141,6 +148,7 @@ class DCF(Persistent):
             If a loss is not finite.
         """
         recording, warmth = as_recording(x).recording, self._read_init()
+        self.__dict__.pop("feature_names_in_", None)
         config = self.make_config(kind=name_kind(recording))
         choice = None
         if self.dim == "auto":
@@ -149,6 +157,8 @@ class DCF(Persistent):
                 warnings.warn(choice.rule, UserWarning, stacklevel=2)
         fitted = fit_recording(recording, config, warmth=warmth, progress=self.progress, keep_partial=self.keep_partial)
         self._adopt(fitted, choice)
+        if hasattr(x, "columns"):
+            validate_data(self, x, skip_check_array=True)  # keeps the names of its columns
         return self
 
     # -- using -----------------------------------------------------------------------------------
@@ -314,10 +324,17 @@ class DCF(Persistent):
         given, frames = self._prepare(x)
         return r2_score(frames, self._codec.rebuild(self._encode(given, self.dim_)))
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]  # latents are float32 whatever comes in
+        return tags
+
     # -- plumbing --------------------------------------------------------------------------------
 
     def _accept(self, x: Input) -> Given:
         given = as_recording(x)
+        if hasattr(x, "columns"):
+            validate_data(self, x, skip_check_array=True, reset=False)  # other columns are refused
         check_channels(given.recording, self.fitted_)
         self.fitted_.preparation.check(given.recording)
         return given

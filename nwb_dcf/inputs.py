@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any, Literal
 
 import numpy as np
@@ -71,7 +72,8 @@ def as_recording(x: Input) -> Given:
     Parameters
     ----------
     x : recording, DataArray or array (time, channel), images (time, y, x), or list of those
-        Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list adds its segments. Integers are
+        Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list adds its segments. A DataFrame, a list of
+        rows of numbers, and what else NumPy can make an array of is read as that array. Integers are
         counts, but for images, whose integers are grey values. A DataArray of a dask array, and where dask is
         installed a memory map, are read in blocks (`nwb_dcf.blocks`).
 
@@ -86,16 +88,37 @@ def as_recording(x: Input) -> Given:
         return Given(_read_dataarray(x), "dataarray", x)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise DataError("the array has masked values", fix="leave those frames or channels out, or fill them first")
-    if isinstance(x, np.ndarray) and x.dtype != object:
-        return Given(_read_array(x), "array", x)
+    if isinstance(x, np.ndarray):
+        return Given(_read_array(_as_numbers(x)), "array", x)
+    if isinstance(x, list | tuple) and x and all(_is_row(item) for item in x):
+        if len({len(row) for row in x}) > 1:
+            raise DataError("the rows of numbers differ in their length", fix="give rows of one number per channel")
+        return Given(_read_array(np.asarray(x)), "array", x)
+    if hasattr(x, "__array__"):
+        return Given(_read_array(_as_numbers(np.asarray(x))), "array", x)
     if isinstance(x, Sequence) and not isinstance(x, (str, bytes)) and len(x):
         known = (xr.Dataset, xr.DataArray, np.ndarray)
         items = [as_recording(item if isinstance(item, known) else np.asarray(item)) for item in x]
         return Given(_join(items), "list", items)
+    sparse = ", which is sparse" if hasattr(x, "toarray") else ""
     raise DataError(
-        f"cannot fit an object of type {type(x).__name__}",
+        f"cannot fit an object of type {type(x).__name__}{sparse}",
         fix="give a recording, a DataArray or array (time, channel) or (time, y, x), or a list of those",
     )
+
+
+def _is_row(item: Any) -> bool:
+    return isinstance(item, list | tuple) and len(item) > 0 and all(isinstance(value, Number) for value in item)
+
+
+def _as_numbers(x: np.ndarray) -> np.ndarray:
+    """Turn an array of objects that are numbers, as a DataFrame of several types gives it, into one of floats."""
+    if x.dtype != object:
+        return x
+    try:
+        return x.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"not all values are numbers: {error}", fix="give numbers alone") from error
 
 
 def _read_array(x: np.ndarray) -> xr.Dataset:
@@ -119,10 +142,15 @@ def _read_dataarray(x: xr.DataArray) -> xr.Dataset:
         np.arange(len(x), dtype=np.float64) if time is None else time,
         channel_dim=last if last in CHANNEL_DIMS else "channel",
         channel=x.coords[last].values if last in x.coords and x.ndim == 2 else None,
-        segment_index=segment.values if segment is not None and segment.dims == x.dims[:1] else None,
+        segment_index=_number_segments(segment.values) if segment is not None and segment.dims == x.dims[:1] else None,
         units=_name_units(x, x.attrs.get("units", "a.u.")),
     )
     return recording.assign_coords({dim: x.coords[dim].values for dim in IMAGE_DIMS if x.ndim == 3 and dim in x.coords})
+
+
+def _number_segments(labels: np.ndarray) -> np.ndarray:
+    """Number segments 0, 1, 2, ... in their order: some may have been left out, as a cross-validation does."""
+    return np.cumsum(np.diff(labels, prepend=labels[:1]) != 0)
 
 
 def _join(items: Sequence[Given]) -> xr.Dataset:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+
 from .codec import Codec
 from .config import FitConfig
 from .dimension import DimensionChoice
 from .errors import NotFittedError, StoreError
 from .fitting import Fitted, Warmth
-from .parameters import Parameters
 from .presets import make_config
 from .weights import pack_weights, unpack_weights
 
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
 NOT_SETTINGS = ("preset", "settings", "init", "progress", "keep_partial")
 
 
+class NotFittedDCFError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]  # untyped
+    """Ours, and scikit-learn's: its tools wait for theirs."""
+
+
 @dataclass(eq=False, repr=False)
-class Persistent(Parameters):
+class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
     """An estimator whose settings make a `FitConfig`, and whose fitted model can be saved and loaded."""
 
     def make_config(self, *, kind: str = "values") -> FitConfig:
@@ -36,7 +42,7 @@ class Persistent(Parameters):
         ParameterError
             If a value cannot be meant.
         """
-        every = self.get_params()
+        every = self.get_params(deep=False)
         params = {k: v for k, v in every.items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
         if params["dim"] == "auto":
             params["dim"] = 1  # until the data have chosen
@@ -47,7 +53,8 @@ class Persistent(Parameters):
     @classmethod
     def from_config(cls, config: FitConfig, *, progress: Callable[[Progress], None] | None = None) -> Self:
         """Make an estimator that is to fit with exactly the settings of `config`."""
-        return cls().set_params(
+        model = cls()
+        model.set_params(
             dim=config.model.dim,
             preset=config.preset,
             seed=config.train.seed,
@@ -55,10 +62,11 @@ class Persistent(Parameters):
             settings=config.to_settings(),
             progress=progress,
         )
+        return model
 
     def _read_init(self) -> Warmth | None:
         """The fit to begin with, None where none was given."""
-        init = self.get_params()["init"]
+        init = self.get_params(deep=False)["init"]
         if init is None:
             return None
         name = "" if isinstance(init, Persistent) else init.name or ""
@@ -76,15 +84,18 @@ class Persistent(Parameters):
             Before `fit`.
         """
         if "_fitted" not in self.__dict__:
-            raise NotFittedError("this DCF is not fitted yet", fix="call fit first")
+            raise NotFittedDCFError("this DCF is not fitted yet", fix="call fit first")
         return self._fitted
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in self.__dict__
 
     def _adopt(self, fitted: Fitted, dimension: DimensionChoice | None = None) -> None:
         self._fitted, self._codec = fitted, Codec(fitted.model)
         coupling = fitted.model.coupling
         self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
         self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
-        self.dimension_ = dimension
+        self.dimension_, self._n_features_out = dimension, self.dim_
         self.n_features_in_ = fitted.model.n_channels
         self.spectrum_ = coupling.variance.detach().cpu().numpy()
         self.loadings_ = coupling.axes.detach().cpu().numpy()
@@ -98,7 +109,8 @@ class Persistent(Parameters):
     def from_bytes(cls, data: bytes, device: str = "auto") -> Self:
         """Rebuild a fitted model from `to_bytes`; nothing is unpickled."""
         fitted = unpack_weights(data, device)
-        model = cls.from_config(fitted.config).set_params(device=device)
+        model = cls.from_config(fitted.config)
+        model.set_params(device=device)
         model._adopt(fitted)
         return model
 

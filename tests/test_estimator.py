@@ -72,7 +72,7 @@ def test_parameters_are_kept_as_given() -> None:
     assert (estimator.dim, estimator.smooth) == (2, "auto")
     assert repr(DCF()) == "DCF()"
     assert repr(DCF(2, seed=1)) == "DCF(dim=2, seed=1)"
-    with pytest.raises(ParameterError, match=r"no parameter dimension.*known are dim, preset"):
+    with pytest.raises(ValueError, match=r"Invalid parameter 'dimension'.*'dim'"):
         estimator.set_params(dimension=3)
 
 

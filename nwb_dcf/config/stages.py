@@ -47,7 +47,7 @@ def sort_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
     """
     names = {stage: {f.name: str(f.type) for f in dataclasses.fields(cls)} for stage, cls in STAGES.items()}
     sorted_: dict[str, dict[str, Any]] = {stage: _read_stage(stage, settings.get(stage)) for stage in STAGES}
-    rest = {}
+    rest: dict[str, Any] = {}
     for name, value in settings.items():
         if name in STAGES:
             continue

@@ -14,7 +14,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"numpy", "scipy", "pandas", "xarray", "torch", "torchdiffeq", "pynwb", "hdmf", "h5py", "safetensors", "tqdm"}
+HEAVY = {
+    "numpy",
+    "scipy",
+    "pandas",
+    "xarray",
+    "torch",
+    "torchdiffeq",
+    "pynwb",
+    "hdmf",
+    "h5py",
+    "safetensors",
+    "tqdm",
+    "sklearn",
+}
 
 
 def load(code: str) -> set[str]:
@@ -36,6 +49,7 @@ def load(code: str) -> set[str]:
         ("from nwb_dcf import read_recording, list_sources", {"torch", "torchdiffeq", "safetensors"}),
         ("from nwb_dcf import read_result, list_results, write_result", {"torch", "torchdiffeq", "safetensors"}),
         ("import nwb_dcf.simulate", {"torch", "pynwb", "hdmf", "h5py"}),
+        ("from nwb_dcf import fit_nwb, plan_fit, read_result", {"torch", "sklearn"}),
         ("import nwb_dcf.prepare", {"torch", "pynwb", "hdmf", "h5py"}),
         ("import nwb_dcf.evaluate", {"torch", "pynwb", "hdmf", "h5py"}),
         ("import nwb_dcf.ndx", {"torch", "xarray"}),

@@ -44,6 +44,7 @@ def test_help_loads_click_and_nothing_heavy(arguments: list[str]) -> None:
         "h5py",
         "tqdm",
         "safetensors",
+        "sklearn",
     }
     rooms = {module for module in modules if module.startswith("nwb_dcf.") and not module.startswith("nwb_dcf.cli")}
     assert rooms == {"nwb_dcf.errors"}
@@ -57,7 +58,7 @@ def test_what_is_asked_of_a_file_needs_no_model(command: str, real_data: Callabl
     )
     code, modules = json.loads(done.stdout)
     assert code == 0
-    assert {"torch", "torchdiffeq", "scipy.signal", "matplotlib"} & set(modules) == set()
+    assert {"torch", "torchdiffeq", "scipy.signal", "matplotlib", "sklearn"} & set(modules) == set()
 
 
 def test_help_starts_a_quarter_second_after_an_empty_python_at_most() -> None:
