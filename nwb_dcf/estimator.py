@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -9,6 +10,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+import xarray as xr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
@@ -367,3 +369,25 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         if not isinstance(k, Integral) or not 1 <= k <= most:
             raise ParameterError(f"dim is {k}", fix=f"give a whole number from 1 to {most} (k_max)")
         return int(k)
+
+
+_transform_to_container = DCF.transform  # as scikit-learn wraps it, for `set_output`
+
+
+@functools.wraps(_transform_to_container)
+def _transform(self: DCF, x: Input, dim: int | None = None) -> Any:
+    # Recordings, DataArrays and lists stay what they are: a table would lose their time and segments.
+    keeps_kind = isinstance(x, xr.Dataset | xr.DataArray) or (
+        isinstance(x, list | tuple) and x and hasattr(x[0], "shape")
+    )
+    wrapped: Any = _transform_to_container
+    return (wrapped.__wrapped__ if keeps_kind else wrapped)(self, x, dim)
+
+
+def _fit_transform(self: DCF, x: Input, y: None = None) -> Any:
+    """Fit to `x`, and transform it."""
+    return self.fit(x, y).transform(x)
+
+
+DCF.fit_transform = _fit_transform
+DCF.transform = _transform  # type: ignore[method-assign]

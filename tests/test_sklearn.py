@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
@@ -127,6 +128,18 @@ def test_latents_have_names_and_come_as_a_table_where_asked() -> None:
     assert not hasattr(clone(dcf).fit(draw_data()), "feature_names_in_")
     with pytest.raises(SklearnNotFittedError):
         DCF().get_feature_names_out()
+
+
+def test_recordings_stay_recordings_whatever_table_is_asked_for() -> None:
+    x, dcf = draw_data(), DCF(2, **SMALL)
+    recording = make_recording(x, np.arange(300) * 0.1)
+    dcf.fit(x)
+    with config_context(transform_output="pandas"):
+        assert isinstance(dcf.transform(x), pd.DataFrame)
+        assert isinstance(dcf.transform(recording), xr.Dataset)
+        assert isinstance(dcf.fit_transform(recording), xr.Dataset)
+        np.testing.assert_array_equal(dcf.transform(recording["data"])["time"], recording["time"])
+        assert [part.shape for part in dcf.transform([x[:100], x[100:]])] == [(100, 2), (200, 2)]
 
 
 def test_a_grid_is_searched_over_dim() -> None:
