@@ -24,7 +24,7 @@ from rows import ROWS, Row, read_rows
 from sets import SETS, Benchmark, resample_segments, thin_counts
 from tqdm import tqdm
 
-from nwb_dcf.recording import frame_shape, is_count
+from nwb_dcf.data.recording import frame_shape, is_count
 
 FIRST_SEED = 100  # settings were chosen on lower ones
 AGREEMENT_SEEDS = 1  # axes are compared, and recorded counts thinned, for so many of the seeds

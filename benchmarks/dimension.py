@@ -20,13 +20,12 @@ from results import Table, write_section
 
 from nwb_dcf import read_recording
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.dimension import DimensionChoice, choose_dimension
-from nwb_dcf.dimension.choice import LEVEL, MOST
-from nwb_dcf.evaluate import find_pca_axes
-from nwb_dcf.prepare import fit_preparation
-from nwb_dcf.recording import is_count
-from nwb_dcf.simulate import simulate_calcium, simulate_dimensions
-from nwb_dcf.split import split_recording
+from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.recording import is_count
+from nwb_dcf.data.split import split_recording
+from nwb_dcf.data.synthetic import simulate_calcium, simulate_dimensions
+from nwb_dcf.estimator.dimensionality import LEVEL, MOST, DimensionChoice, choose_dimension
+from nwb_dcf.metrics import find_pca_axes
 
 TRUE = (1, 2, 3, 5, 8)
 SHARE = 0.95

@@ -11,7 +11,10 @@ from scipy.optimize import linear_sum_assignment
 from sets import Benchmark, label_pieces
 
 from nwb_dcf import DCF
-from nwb_dcf.evaluate import (
+from nwb_dcf.data.preprocessing import TRUNCATE
+from nwb_dcf.data.recording import flatten_frames, median_step_s
+from nwb_dcf.evaluation.forecast import describe_horizon
+from nwb_dcf.metrics import (
     SegmentSums,
     decode_linearly,
     measure_consistency,
@@ -21,9 +24,6 @@ from nwb_dcf.evaluate import (
     score_decoding_on,
     score_reconstruction,
 )
-from nwb_dcf.horizon import describe_horizon
-from nwb_dcf.prepare import TRUNCATE
-from nwb_dcf.recording import flatten_frames, median_step_s
 
 MOST_TO_CHOOSE = 3_000  # frames on which the scaling for neighbours is chosen
 

@@ -14,9 +14,9 @@ import xarray as xr
 from rivals import Rival, find_rivals
 
 from nwb_dcf import DCF
-from nwb_dcf.prepare import Preparation, fit_preparation
-from nwb_dcf.presets import make_config
-from nwb_dcf.recording import flatten_frames
+from nwb_dcf.config.presets import make_config
+from nwb_dcf.data.preprocessing import Preparation, fit_preparation
+from nwb_dcf.data.recording import flatten_frames
 
 RIVAL_STEPS = 600
 MORE = 2  # axes beyond dim, where axes are compared

@@ -23,17 +23,17 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from nwb_dcf import DCF
 from nwb_dcf.config import FitConfig
-from nwb_dcf.evaluate import r2_score, rebuild_by_pca
-from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.config.presets import make_config
+from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.split import split_recording
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.estimator.initialization import start_model
+from nwb_dcf.metrics import r2_score, rebuild_by_pca
+from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.nested_dropout import ramp_prefix_p
-from nwb_dcf.prepare import fit_preparation
-from nwb_dcf.presets import make_config
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.split import split_recording
-from nwb_dcf.start import start_model
-from nwb_dcf.train import FrameTable, train_model
-from nwb_dcf.train.objective import compute_losses
-from nwb_dcf.train.windows import Samples
+from nwb_dcf.model.training import FrameTable, train_model
+from nwb_dcf.model.training.batches import Samples
+from nwb_dcf.model.training.objective import compute_losses
 
 CPU = torch.device("cpu")
 

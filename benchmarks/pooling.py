@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from rows import Row
 
-from nwb_dcf.evaluate import Interval, SegmentSums, compare_paired
+from nwb_dcf.metrics import Interval, SegmentSums, compare_paired
 
 Key = tuple[int, str]
 

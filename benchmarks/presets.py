@@ -19,7 +19,7 @@ from sets import SETS, Benchmark
 from tqdm import tqdm
 
 from nwb_dcf import DCF
-from nwb_dcf.evaluate import (
+from nwb_dcf.metrics import (
     decode_linearly,
     effective_dimension,
     find_pca_axes,

@@ -38,7 +38,7 @@ import sys
 from pathlib import Path
 import av
 from nwb_dcf import read_recording
-import nwb_dcf.read.reader
+import nwb_dcf.io.recordings.reader
 Path("/proc/self/clear_refs").write_text("5")
 def read_peak():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))

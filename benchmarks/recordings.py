@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 
 from nwb_dcf import read_recording
-from nwb_dcf.recording import make_recording, segment_slices
+from nwb_dcf.data.recording import make_recording, segment_slices
 
 VIDEO_SIZE = 64
 LONGEST_STEP_S = 1.0  # of the worm's clock; a longer one is a gap

@@ -17,7 +17,7 @@ import torch
 from autoencoder import Plan, train_autoencoder
 from torch import Tensor
 
-from nwb_dcf.evaluate import find_pca_axes
+from nwb_dcf.metrics import find_pca_axes
 
 DROPOUT = 0.2  # share of channels that a network does not see in training; none of images
 CEBRA_RATE = 3e-4

@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 from sets import Benchmark, label_pieces
 
-from nwb_dcf.evaluate import SegmentSums
-from nwb_dcf.evaluate.sums import divide_frames
+from nwb_dcf.metrics import SegmentSums
+from nwb_dcf.metrics.segment_sums import divide_frames
 
 ROWS = Path(__file__).with_name("rows")
 

@@ -16,12 +16,12 @@ import torch
 from results import Table, write_section
 
 from nwb_dcf import DCF
-from nwb_dcf.evaluate import r2_score, rebuild_by_pca
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.split import split_recording
-from nwb_dcf.start import start_model, tabulate_frames
-from nwb_dcf.train import train_model
-from nwb_dcf.train.judge import evaluate_losses
+from nwb_dcf.data.split import split_recording
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.estimator.initialization import start_model, tabulate_frames
+from nwb_dcf.metrics import r2_score, rebuild_by_pca
+from nwb_dcf.model.training import train_model
+from nwb_dcf.model.training.early_stopping import evaluate_losses
 
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
 CPU = torch.device("cpu")

@@ -18,10 +18,10 @@ import xarray as xr
 from recordings import read_celegans, read_chewie, read_track, read_video
 from scipy.stats import poisson
 
-from nwb_dcf.prepare import Preparation
-from nwb_dcf.recording import frame_dims, make_recording, segment_slices, select_segments
-from nwb_dcf.simulate import Simulation, simulate_ball, simulate_lorenz, simulate_reach
-from nwb_dcf.split import split_recording
+from nwb_dcf.data.preprocessing import Preparation
+from nwb_dcf.data.recording import frame_dims, make_recording, segment_slices, select_segments
+from nwb_dcf.data.split import split_recording
+from nwb_dcf.data.synthetic import Simulation, simulate_ball, simulate_lorenz, simulate_reach
 
 DATA = Path(os.environ.get("NWB_DCF_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 HELD_OUT = 0.2

@@ -27,7 +27,7 @@ MEASURE_MEMORY = """
 import sys, time
 from pathlib import Path
 from nwb_dcf import read_recording
-import nwb_dcf.read.reader
+import nwb_dcf.io.recordings.reader
 Path("/proc/self/clear_refs").write_text("5")
 started = time.process_time()
 recording = read_recording(sys.argv[1])

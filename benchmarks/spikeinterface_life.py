@@ -23,7 +23,7 @@ import spikeinterface.core as si
 import nwb_dcf
 import nwb_dcf.spikeinterface  # registers the extension
 from nwb_dcf.config import ReadConfig
-from nwb_dcf.job import prepare_job, run_job
+from nwb_dcf.pipeline.fit_recording import prepare_job, run_job
 from tests.spikeinterface.sessions import make_analyzer, make_recording, make_sorting, write_nwb
 
 DURATIONS, STARTS = (40.0, 30.0), (100.0, 300.0)

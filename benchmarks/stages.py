@@ -23,12 +23,12 @@ from results import Table, write_section
 
 # Stage: the functions that do it, as the module that calls them knows them.
 STAGES = {
-    "read the file": ("nwb_dcf.pipeline", "read_recording"),
-    "fit": ("nwb_dcf.estimator", "fit_recording"),
-    "latents and velocities": ("nwb_dcf.outcome", "make_result"),
-    "scores": ("nwb_dcf.outcome", "score_fit"),
-    "rollouts": ("nwb_dcf.outcome", "describe_horizon"),
-    "write and verify": ("nwb_dcf.pipeline", "write_result"),
+    "read the file": ("nwb_dcf.pipeline.fit", "read_recording"),
+    "fit": ("nwb_dcf.estimator.dcf", "fit_recording"),
+    "latents and velocities": ("nwb_dcf.evaluation.result", "make_result"),
+    "scores": ("nwb_dcf.evaluation.result", "score_fit"),
+    "rollouts": ("nwb_dcf.evaluation.result", "describe_horizon"),
+    "write and verify": ("nwb_dcf.pipeline.fit", "write_result"),
 }
 WITHIN = {"latents and velocities": ("scores", "rollouts")}  # stages whose time holds that of others
 

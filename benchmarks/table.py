@@ -17,7 +17,7 @@ from pooling import Pool, compare_pools, pool_rows
 from results import Table, write_section
 from rows import ROWS, Row, read_rows
 
-from nwb_dcf.evaluate import bootstrap_over_segments
+from nwb_dcf.metrics import bootstrap_over_segments
 
 SCORES = ("rebuild", "rebuild, truth", "linear", "neighbours")
 NETWORKS = ("autoencoder", "VAE")  # the better of them is the goal of rebuilding

@@ -14,8 +14,8 @@ import xarray as xr
 from results import Table, write_section
 
 from nwb_dcf import DCF, read_recording
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.split import split_recording
+from nwb_dcf.data.split import split_recording
+from nwb_dcf.data.synthetic import simulate_reach
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TOLERANCES = (0.0, 0.001, 0.003, 0.01)

@@ -15,9 +15,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.store import remove_result, write_result, write_session
-from tests.store.synthetic import result_for
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.io.results import remove_result, write_result, write_session
+from tests.io.results.synthetic import result_for
 
 ALLOWED_RATIO, ALLOWED_S = 1.5, 5.0  # of cp and fsync, and for the clean processes
 

@@ -32,16 +32,16 @@ __all__ = [
 _OPTIONAL = ("from_analyzer", "from_sorting")
 
 if TYPE_CHECKING:
-    from .demo import run_demo
+    from .data.result import DCFResult
     from .errors import DCFError
-    from .estimator import DCF
-    from .pipeline import fit_nwb, plan_fit
-    from .read import list_sources, read_recording
-    from .refitting import refit
-    from .result import DCFResult
+    from .estimator.dcf import DCF
+    from .io.recordings import list_sources, read_recording
+    from .io.results import list_results, read_result, remove_result, write_result
+    from .pipeline.demo import run_demo
+    from .pipeline.fit import fit_nwb, plan_fit
+    from .pipeline.refit import refit
     from .spikeinterface import from_analyzer as from_analyzer
     from .spikeinterface import from_sorting as from_sorting
-    from .store import list_results, read_result, remove_result, write_result
 
 _ROOMS = {
     "DCF": "estimator",

@@ -7,12 +7,13 @@ import pytest
 import torch
 import xarray as xr
 
-from nwb_dcf import DCF, start
-from nwb_dcf.evaluate import r2_score
+from nwb_dcf import DCF
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.data.synthetic import simulate_ball
+from nwb_dcf.estimator import initialization as start
+from nwb_dcf.metrics import r2_score
+from nwb_dcf.model.training import cuda_graph as graph
 from nwb_dcf.model.unet import ConditionedUNet
-from nwb_dcf.recording import make_recording
-from nwb_dcf.simulate import simulate_ball
-from nwb_dcf.train import graph
 
 pytestmark = [
     pytest.mark.gpu,

@@ -19,10 +19,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from nwb_dcf import DCF
+from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError, NotFittedError
-from nwb_dcf.recording import make_recording
 
-from .test_estimator import draw_data
+from .estimator.test_dcf import draw_data
 
 SMALL: dict[str, Any] = {"steps": 3, "width": 4, "depth": 1, "batch": 32, "solver_steps": 1, "early_stopping": False}
 

@@ -14,9 +14,9 @@ import numpy as np
 from pynwb import read_nwb
 
 import nwb_dcf
-from nwb_dcf.report import plot_nwb
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.store import write_session
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.io.results import write_session
+from nwb_dcf.pipeline.plot import plot_nwb
 
 
 def main(folder: str = ".", n_trials: int = 80, steps: int = 300) -> float:

@@ -18,9 +18,9 @@ from pynwb import NWBHDF5IO, NWBFile
 from pynwb.image import ImageSeries
 
 import nwb_dcf
-from nwb_dcf.bands import find_bands, pick_outliers
+from nwb_dcf.data.synthetic import simulate_ball
+from nwb_dcf.metrics.clusters import find_bands, pick_outliers
 from nwb_dcf.plots import draw_bands
-from nwb_dcf.simulate import simulate_ball
 
 RATE_HZ = 20
 

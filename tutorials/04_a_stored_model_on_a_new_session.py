@@ -14,13 +14,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import nwb_dcf
-from nwb_dcf.application import simulate_nwb, transform_nwb
-from nwb_dcf.decoding import evaluate_nwb
+from nwb_dcf.data.recording import select_segments
+from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.errors import DataError
-from nwb_dcf.export import export_dataset, export_result
-from nwb_dcf.recording import select_segments
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.store import write_session
+from nwb_dcf.io.export import export_dataset, export_result
+from nwb_dcf.io.results import write_session
+from nwb_dcf.pipeline.evaluate import evaluate_nwb
+from nwb_dcf.pipeline.simulate import simulate_nwb
+from nwb_dcf.pipeline.transform import transform_nwb
 
 
 def make_days(folder: Path, n_trials: int) -> tuple[Path, Path]:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from figures import ROWS, note, take_time
 from results import Table, describe_machine, write_section
 
-from nwb_dcf.simulate import simulate_reach
+from nwb_dcf.data.synthetic import simulate_reach
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

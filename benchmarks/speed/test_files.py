@@ -15,8 +15,8 @@ from turns import time_by_turns
 from writing import copy_and_sync, make_large_session
 
 from nwb_dcf import read_recording, write_result
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.store import write_session
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.io.results import write_session
 
 pytestmark = pytest.mark.skipif(DEVICE.type != "cpu", reason="files are a matter of the CPU")
 MEGABYTES = 256
@@ -49,7 +49,7 @@ def test_reading_spikes(compare: Callable[..., float], session: Path) -> None:
 
 def test_writing_a_fit(benchmark: Any, tmp_path: Path) -> None:
     """On the clock, since most of a write is done by other processes and the disk."""
-    from tests.store.synthetic import result_for
+    from tests.io.results.synthetic import result_for
 
     session, target = tmp_path / "large.nwb", tmp_path / "target.nwb"
     make_large_session(session, MEGABYTES)

@@ -10,8 +10,8 @@ import xarray as xr
 from figures import DEVICE, note, take_time
 
 from nwb_dcf import DCF
-from nwb_dcf.recording import make_recording
-from nwb_dcf.simulate import simulate_ball, simulate_reach
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.data.synthetic import simulate_ball, simulate_reach
 
 pytestmark = pytest.mark.skipif(DEVICE.type != "cuda", reason="this machine has no GPU")
 
@@ -39,7 +39,7 @@ def test_a_fit_of_a_session(benchmark: Any, session: xr.Dataset, monkeypatch: py
     time_fit(session, steps=10)  # loads kernels
     seconds, fit = time_fit(session)
     with monkeypatch.context() as patch:
-        patch.setattr("nwb_dcf.train.step.can_replay", lambda table: False)
+        patch.setattr("nwb_dcf.model.training.loop.can_replay", lambda table: False)
         one_by_one, _ = time_fit(session)
     benchmark.pedantic(lambda: None, rounds=1)
     note_fit("60,000 frames of 137 counts", "10 s", seconds / 10, seconds, fit)

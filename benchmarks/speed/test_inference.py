@@ -12,9 +12,9 @@ import xarray as xr
 from figures import DEVICE
 
 from nwb_dcf import DCF
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.model.parallel import split_frames
 from nwb_dcf.model.rollout import STEPS_PER_FRAME
-from nwb_dcf.recording import make_recording
-from nwb_dcf.spread import split_frames
 
 N_FRAMES = 200_000
 PASSES_OF_U = 16

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from figures import DEVICE, note
 
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.store import write_session
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.io.results import write_session
 
 pytestmark = pytest.mark.skipif(DEVICE.type != "cpu", reason="start-up is a matter of the CPU")
 

@@ -16,15 +16,16 @@ from paper_way import PaperWay, make_start, measure_quality
 from torch import Tensor
 
 from nwb_dcf import DCF
-from nwb_dcf.model.precision import choose_products, multiply_in
-from nwb_dcf.prepare import fit_preparation
-from nwb_dcf.presets import make_config
-from nwb_dcf.recording import make_recording
-from nwb_dcf.simulate import simulate_ball
-from nwb_dcf.spread import use_threads
-from nwb_dcf.start import make_heads, start_dynamics, start_model
-from nwb_dcf.train import train_model
-from nwb_dcf.training import Training, choose_order
+from nwb_dcf.config.presets import make_config
+from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.data.synthetic import simulate_ball
+from nwb_dcf.estimator.initialization import make_heads, start_dynamics, start_model
+from nwb_dcf.estimator.stages import Training, choose_order
+from nwb_dcf.model.parallel import use_threads
+from nwb_dcf.model.precision import multiply_in
+from nwb_dcf.model.training import train_model
+from nwb_dcf.model.training.hardware import choose_products
 
 ON_GPU = DEVICE.type == "cuda"
 STEPS, RECORDED, PAPER_STEPS, THEIRS, GROWTH_STEPS = (160, 8, 160, 16, 100) if ON_GPU else (24, 24, 48, 48, 24)
@@ -65,7 +66,7 @@ class Loop:
                 monkeypatch.context() as patch,
                 torch.profiler.profile(activities=[activity], record_shapes=True) as profile,
             ):
-                patch.setattr("nwb_dcf.train.step.can_replay", lambda table: False)  # replayed ones go unseen
+                patch.setattr("nwb_dcf.model.training.loop.can_replay", lambda table: False)  # replayed ones go unseen
                 self.take(steps)
             shapes = [e.input_shapes for e in profile.events() if e.name in PRODUCTS]
             found.append([tuple(map(tuple, [s for s in every if len(s) >= 2][-2:])) for every in shapes])

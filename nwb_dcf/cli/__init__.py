@@ -16,12 +16,11 @@ from collections.abc import Sequence
 
 import click
 
-from nwb_dcf.errors import DCFError
-
-from .commands import cli
-from .report import print_json
-from .stored import COMMANDS as STORED
-from .use import COMMANDS as USE
+from ..errors import DCFError
+from .apply import COMMANDS as USE
+from .fit import cli
+from .fit_report import print_json
+from .results import COMMANDS as STORED
 
 for command in (*STORED, *USE):
     cli.add_command(command)

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from nwb_dcf.progress import Progress
+    from ..config.progress import Progress
 
 
 class TrainingBar:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from .checks import (
+from .read import ReadConfig
+from .validation import (
     build_from_dict,
     require,
     require_choice,
@@ -16,7 +17,6 @@ from .checks import (
     require_whole,
     use_plain_numbers,
 )
-from .read import ReadConfig
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ParameterError
-from .checks import require
 from .fit import ModelConfig, PrepareConfig, TrainConfig
 from .read import ReadConfig
+from .validation import require
 
 STAGES: dict[str, type[Any]] = {
     "read": ReadConfig,

@@ -6,7 +6,9 @@ Symbols: x0, x1 (..., D) endpoints at tau = 0 and 1; tau and s (..., 1) in [0, 1
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from .principal_axes import PrincipalAxes
 
 
 def interpolate_compression(x0: Tensor, x1: Tensor, tau: Tensor) -> Tensor:
@@ -31,3 +33,44 @@ def target_time(x_now: Tensor, x_next: Tensor, step: Tensor) -> Tensor:
     the displacement of one step and the three losses are on one scale.
     """
     return (x_next - x_now) / step
+
+
+class BridgeNoise(nn.Module):
+    """Gaussian noise of standard deviation `size` times that of the data along each principal axis.
+
+    With an absolute sigma the exact field leaves sigma_i^2 / (lam_i + sigma_i^2) of every dropped axis'
+    variance at tau = 0, and slow axes of v are attenuated by the same share; relative noise makes
+    both size^2 / (1 + size^2) on all axes. Axes beyond those found share their mean variance.
+    Before `start_at` the noise is absolute: `size` on every channel.
+    """
+
+    shape: Tensor
+    floor: Tensor
+
+    def __init__(self, n_channels: int, size: float) -> None:
+        super().__init__()
+        self.n_channels = n_channels
+        self.size = size
+        self.register_buffer("shape", torch.zeros(n_channels, 0), persistent=False)
+        self.register_buffer("floor", torch.ones(()), persistent=False)
+
+    @torch.no_grad()
+    def start_at(self, principal: PrincipalAxes) -> None:
+        """Take the standard deviation of each principal axis."""
+        n_rest = self.n_channels - len(principal.variance)
+        rest = max(principal.total - float(principal.variance.sum()), 0.0) / n_rest if n_rest else 0.0
+        self.floor = torch.as_tensor(rest).sqrt().to(principal.variance)
+        self.shape = principal.axes * (principal.variance - rest).clamp(min=0).sqrt()
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw noise of shape (n, D)."""
+        device, dtype = self.shape.device, self.shape.dtype
+        rank = self.shape.shape[1]
+        noise = torch.zeros(n, self.n_channels, device=device, dtype=dtype)
+        if rank < self.n_channels:
+            noise = torch.randn(n, self.n_channels, generator=generator, device=device, dtype=dtype) * self.floor
+        if rank:
+            noise = torch.addmm(
+                noise, torch.randn(n, rank, generator=generator, device=device, dtype=dtype), self.shape.T
+            )
+        return self.size * noise

@@ -12,12 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from .axes import Axes
-from .integrate import integrate
-from .velocity import NetworkSize, ScalarEmbedding
-
-N_FREQUENCIES = 8
-FOURIER_SCALE = 30.0  # of the paper's Gaussian-Fourier embedding
-N_FOURIER = 32
+from .networks import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES, NetworkSize, ScalarEmbedding
+from .ode import integrate
 
 
 class PlainCompression(nn.Module):

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .axes import Axes
-from .compressive_flow import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES
-from .coupling import in_double
-from .velocity import ConditionedMLP, NetworkSize, ScalarEmbedding
+from .networks import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES, ConditionedMLP, NetworkSize, ScalarEmbedding
+from .principal_axes import in_double
 
 RIDGE = 1e-3  # of the linear start, in units of a latent's variance
 

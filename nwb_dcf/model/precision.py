@@ -15,36 +15,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import torch
 
 if TYPE_CHECKING:
-    from .dcf import DCFModel
+    pass
 
-WIDE = 256  # of a layer, from which on it pays: at 128 what is converted costs more than the products (RESULTS.md)
 FULL = "highest"
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def choose_products(model: DCFModel, precision: str) -> str:
-    """Name the factors of training's products: ``float32``, or ``bfloat16`` or ``tf32`` where they are reduced.
-
-    Parameters
-    ----------
-    precision : {"auto", "full", "reduced"}
-        ``auto`` reduces on a GPU, and on processors with matrix tiles where networks are wide perceptrons.
-    """
-    device, config = model.coupling.mean.device.type, model.config
-    if device == "cuda":
-        return "float32" if precision == "full" else "tf32"
-    width = min(config.width, config.encoder_width) if model.learns_encoder else config.width
-    pays = model.image_shape is None and width >= WIDE
-    reduced = precision == "reduced" or (precision == "auto" and pays)
-    return "bfloat16" if reduced and device == "cpu" and has_tiles() else "float32"
-
-
-def has_tiles() -> bool:
-    """Whether the processor multiplies matrices of bfloat16 by tiles."""
-    supported: bool = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return supported
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from .bridge import interpolate_compression
 from .dynamical_flow import RidgeStartDynamics
-from .integrate import integrate
+from .ode import integrate
 
 if TYPE_CHECKING:
-    from .dcf import DCFModel
+    from .dcf_model import DCFModel
 
 STEPS_PER_FRAME = 2  # midpoint steps in s; v changes little within one frame
 

@@ -4,12 +4,12 @@ Every ``draw_`` function takes a figure or subfigure and what it shows: a `nwb_d
 frames the recording. Nothing here keeps a state: no pyplot, no current figure.
 """
 
-from .bands import draw_bands
+from .clusters import draw_bands
 from .color import Coloring, choose_coloring, list_colorings
 from .examples import draw_examples
-from .field import draw_field
-from .importance import draw_curve, draw_spectrum
+from .spectrum import draw_curve, draw_spectrum
 from .trajectories import draw_trajectories
+from .velocity_field import draw_field
 
 __all__ = [
     "Coloring",

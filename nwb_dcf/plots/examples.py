@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..result import DCFResult
+from ..data.result import DCFResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase

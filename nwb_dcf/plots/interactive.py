@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.result import DCFResult
 from ..errors import ParameterError
-from ..result import DCFResult
 from .color import COLORMAP, Coloring, choose_coloring, list_colorings
 from .trajectories import cut_paths
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..result import DCFResult
+from ..data.result import DCFResult
 from .color import COLORMAP, Coloring, choose_coloring
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ class SegmentClock:
             return None
         if self.times is None:
             return np.array([[self.start_s, self.n_samples / self.rate_hz + self.start_s]])
-        from ..read.clock import find_gaps
+        from ..io.recordings.clock import find_gaps
 
         first = np.append(0, find_gaps(self.times))
         last = np.append(first[1:], len(self.times)) - 1

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from spikeinterface.core.job_tools import fix_job_kwargs
 
-from ..config.checks import require, require_choice, require_flag, require_number
+from ..config.validation import require, require_choice, require_flag, require_number
+from ..data.result import DCFResult
 from ..errors import DCFError, NotFittedError, ParameterError
-from ..result import DCFResult
 from .fit import fit_latents, make_params_config, unpack_result
 from .recordings import from_analyzer
 from .safe_extension import SafeExtension

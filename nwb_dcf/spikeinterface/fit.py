@@ -10,12 +10,12 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, ReadConfig
-from ..job import Job, make_fit_config, prepare_job, run_job
-from ..result import DCFResult
+from ..data.result import DCFResult
+from ..pipeline.fit_recording import Job, make_fit_config, prepare_job, run_job
 
 if TYPE_CHECKING:
-    from ..estimator import DCF
-    from ..progress import Progress
+    from ..config.progress import Progress
+    from ..estimator.dcf import DCF
 
 NOT_SETTINGS = ("dim", "bin_ms", "smooth_ms", "held_out", "extent", "valid_unit_periods", "curation")
 
@@ -66,7 +66,7 @@ def fit_latents(
         See `pack_result`, and ``unit_r2`` (unit,): share of each unit's variance that the latents rebuild, on held-out
         frames where there are any.
     """
-    from ..spread import use_threads  # which loads torch
+    from ..model.parallel import use_threads  # which loads torch
 
     job = prepare_job(recording, params["dim"], params["held_out"], _read_settings(params))
     read = ReadConfig(bin_width_s=recording.attrs["bin_width_s"], trials="none")

@@ -42,7 +42,7 @@ def from_sorting(
     Returns
     -------
     xarray.Dataset
-        A recording, see `nwb_dcf.recording`: counts (time, unit), bin centres in seconds, ``trial_si_segment`` of each
+        A recording, see `nwb_dcf.data.recording`: counts (time, unit), bin centres in seconds, ``trial_si_segment`` of each
         segment.
 
     Raises
@@ -158,7 +158,7 @@ def _find_nwb_file(sorting: Any) -> str | None:
 
 
 def _read_nwb_sorting(sorting: Any, path: str, bin_width_s: float, trials: str) -> xr.Dataset:
-    from ..read import read_recording
+    from ..io.recordings import read_recording
 
     table = "/" + str(getattr(sorting._reader, "unit_table_path", "units")).strip("/")
     recording = read_recording(path, table, bin_width_s=bin_width_s, trials=trials)

@@ -10,10 +10,18 @@ import numpy as np
 import spikeinterface
 import xarray as xr
 
-from ..bins import Bins, intersect_intervals, join_intervals
+from ..data.recording import make_recording
+from ..data.spike_counts import (
+    Bins,
+    Counts,
+    SpikeTrains,
+    count_trains,
+    find_constant,
+    intersect_intervals,
+    join_intervals,
+    say_left_out,
+)
 from ..errors import DataError
-from ..recording import make_recording
-from ..trains import Counts, SpikeTrains, count_trains, find_constant, say_left_out
 from .clocks import SegmentClock
 
 Extent = Literal["recording", "spikes"]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.recording import select_segments
+from ..data.result import DCFResult
 from ..errors import DataError, NotFittedError
-from ..recording import select_segments
-from ..result import DCFResult
 from .clocks import find_clocks
 
 if TYPE_CHECKING:
-    from ..store import WrittenResult
+    from ..io.results import WrittenResult
 
 
 def to_nwb(
@@ -59,8 +59,8 @@ def to_nwb(
     result: DCFResult = extension.get_data(outputs="result")
     where = str(analyzer.folder) if analyzer.folder else "SortingAnalyzer"
     order = _order_segments(result, where)
-    from ..read import match_units
-    from ..store import write_result
+    from ..io.recordings import match_units
+    from ..io.results import write_result
 
     unit_ids = result.dataset["unit"].values
     source, nwb_ids = match_units(path, unit_ids.tolist(), _read_spikes(analyzer, result, where))
@@ -118,6 +118,6 @@ def _read_spikes(analyzer: Any, result: DCFResult, where: str) -> list[np.ndarra
 
 
 def _rename_channels(weights: bytes, ids: np.ndarray) -> bytes:
-    from ..weights import pack_weights, unpack_weights
+    from ..estimator.serialization import pack_weights, unpack_weights
 
     return pack_weights(replace(unpack_weights(weights, "cpu"), channels=ids.tolist()))

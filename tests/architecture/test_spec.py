@@ -38,7 +38,7 @@ def test_specification_follows_the_schema_language() -> None:
 
 
 def test_the_store_knows_the_version_of_the_specification() -> None:
-    from nwb_dcf.store.fits import NAMESPACE, SCHEMA_VERSION
+    from nwb_dcf.io.results.read import NAMESPACE, SCHEMA_VERSION
 
     generator = load_generator()
     assert (NAMESPACE, SCHEMA_VERSION) == (generator.NAME, generator.VERSION)
@@ -104,7 +104,7 @@ def test_traps_that_make_files_unreadable_are_avoided() -> None:
 
 def test_importing_the_extension_loads_neither_torch_nor_xarray() -> None:
     script = (
-        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); import nwb_dcf.ndx\n"
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); import nwb_dcf.io.ndx\n"
         "print([m for m in ('torch', 'xarray') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
@@ -113,7 +113,7 @@ def test_importing_the_extension_loads_neither_torch_nor_xarray() -> None:
 
 def test_reading_a_fit_loads_neither_torch_nor_pynwb() -> None:
     script = (
-        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); import nwb_dcf.store\n"
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); import nwb_dcf.io.results\n"
         "print([m for m in ('torch', 'pynwb', 'hdmf') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
@@ -127,7 +127,7 @@ def test_a_container_whose_parts_disagree_is_refused(part: str) -> None:
     from pynwb.epoch import TimeIntervals
 
     from nwb_dcf.errors import DataError
-    from nwb_dcf.ndx import DynamicCompressionFlow, LatentSeries
+    from nwb_dcf.io.ndx import DynamicCompressionFlow, LatentSeries
 
     axes = DynamicTable(
         name="axes", description="x", columns=[VectorData(name="spectrum", description="d", data=[2.0, 1.0])]

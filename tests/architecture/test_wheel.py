@@ -15,10 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LOAD_FROM_WHEEL = """
 import json, sys
-import nwb_dcf, nwb_dcf.ndx
+import nwb_dcf, nwb_dcf.io.ndx
 from nwb_dcf.cli import main
 code = main(["--version"])
-print(json.dumps([code, nwb_dcf.__file__, nwb_dcf.ndx.__file__]))
+print(json.dumps([code, nwb_dcf.__file__, nwb_dcf.io.ndx.__file__]))
 """
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nwb_dcf.simulate import simulate_reach
-from nwb_dcf.store import write_result, write_session
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.io.results import write_result, write_session
 
-from ..store.synthetic import result_for
+from ..io.results.synthetic import result_for
 
 FILE = Path(__file__).with_name("ndx-dcf-0.1.0.nwb")
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nwb_dcf.store import list_results, read_result, write_result
+from nwb_dcf.io.results import list_results, read_result, write_result
 
-from ..store.synthetic import make_result
+from ..io.results.synthetic import make_result
 
 FOLDER = Path(__file__).parent
 FILES = sorted(path.name for path in FOLDER.glob("ndx-dcf-*.nwb"))
 
 
 def test_every_released_schema_has_a_file() -> None:
-    from nwb_dcf.store.fits import SCHEMA_VERSION
+    from nwb_dcf.io.results.read import SCHEMA_VERSION
 
     assert f"ndx-dcf-{SCHEMA_VERSION}.nwb" in FILES
 

@@ -9,7 +9,7 @@ import pytest
 from autoencoder import draw_held_out
 from rivals import Code, find_rivals, stack_window
 
-from nwb_dcf.evaluate import r2_score
+from nwb_dcf.metrics import r2_score
 
 DIM, STEPS = 2, 150
 RIVALS = {rival.name: rival for rival in find_rivals()}

@@ -15,10 +15,10 @@ from sets import _split_blocks, expect_prepared, label_pieces, make_lorenz, resa
 from table import tabulate_set
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.evaluate import SegmentSums
-from nwb_dcf.prepare import fit_preparation
-from nwb_dcf.recording import make_recording
-from nwb_dcf.simulate import simulate_lorenz
+from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.data.synthetic import simulate_lorenz
+from nwb_dcf.metrics import SegmentSums
 
 
 def test_truth_is_the_mean_of_what_many_draws_of_the_counts_become() -> None:

@@ -16,9 +16,9 @@ import nwb_dcf
 from nwb_dcf.cli import main
 from nwb_dcf.cli.progress import TrainingBar
 from nwb_dcf.config import ReadConfig
+from nwb_dcf.config.progress import Progress
+from nwb_dcf.data.result import DCFResult
 from nwb_dcf.errors import StoreError
-from nwb_dcf.progress import Progress
-from nwb_dcf.result import DCFResult
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 

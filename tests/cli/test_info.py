@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nwb_dcf.cli.report import describe_info
+from nwb_dcf.cli.fit_report import describe_info
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 

@@ -11,11 +11,11 @@ from scipy.linalg import expm
 from torch import Tensor
 
 from nwb_dcf.config import ModelConfig, TrainConfig
-from nwb_dcf.model.coupling import find_principal_axes
-from nwb_dcf.model.dcf import DCFModel
-from nwb_dcf.train import FrameTable
-from nwb_dcf.train.objective import compute_losses
-from nwb_dcf.train.windows import WindowSampler
+from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.training import FrameTable
+from nwb_dcf.model.training.batches import WindowSampler
+from nwb_dcf.model.training.objective import compute_losses
 
 from .conftest import rotate, to_numpy
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nwb_dcf.config import ModelConfig
-from nwb_dcf.model.coupling import find_principal_axes
-from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.principal_axes import find_principal_axes
 
 VARIANCES = (4.0, 2.5, 1.2, 0.6, 0.3, 0.1)
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from nwb_dcf.model.bridge import interpolate_compression, interpolate_time, target_compression, target_time
-from nwb_dcf.model.coupling import find_principal_axes
-from nwb_dcf.model.loss import alignment_loss, compression_loss, dynamics_loss
-from nwb_dcf.model.noise import BridgeNoise
+from nwb_dcf.model.bridge import BridgeNoise, interpolate_compression, interpolate_time, target_compression, target_time
+from nwb_dcf.model.losses import alignment_loss, compression_loss, dynamics_loss
+from nwb_dcf.model.principal_axes import find_principal_axes
 
 from .conftest import draw_gaussian, rotate, to_numpy
 

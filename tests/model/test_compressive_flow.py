@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.model.dcf_model import DCFModel
 
 from .conftest import draw_gaussian, fill_randomly, to_numpy
 

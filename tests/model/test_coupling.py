@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from nwb_dcf.model import coupling as coupling_module
-from nwb_dcf.model.coupling import Coupling, find_principal_axes
-from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.model.coupling import Coupling
+from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.encoder import NORM_CAP, Encoder, make_features
-from nwb_dcf.model.loss import alignment_loss
+from nwb_dcf.model.losses import alignment_loss
 from nwb_dcf.model.nested_dropout import mask_prefix
+from nwb_dcf.model.principal_axes import find_principal_axes
 
 from .conftest import VARIANCES, draw_gaussian, fill_randomly, rotate, to_numpy
 

@@ -10,9 +10,9 @@ import torch
 from scipy.linalg import expm
 from torch import Tensor
 
-from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.dynamical_flow import RIDGE
-from nwb_dcf.train.windows import FrameTable
+from nwb_dcf.model.training.batches import FrameTable
 
 from .conftest import draw_gaussian, fill_randomly, rotate, to_numpy
 

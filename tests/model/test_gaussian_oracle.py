@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from nwb_dcf.config import TrainConfig
-from nwb_dcf.model.dcf import DCFModel
-from nwb_dcf.model.loss import alignment_loss
-from nwb_dcf.train import train_model
+from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.losses import alignment_loss
+from nwb_dcf.model.training import train_model
 
 from .closed_forms import (
     UNIFORM,

@@ -12,8 +12,8 @@ from scipy.linalg import expm
 from torch import Tensor
 
 from nwb_dcf.model import dynamical_flow
-from nwb_dcf.model.dcf import DCFModel
-from nwb_dcf.train import FrameTable, train_model
+from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.training import FrameTable, train_model
 
 from .closed_forms import UNIFORM, Watched, build_model, find_linear_gain, tabulate
 from .conftest import to_numpy

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from nwb_dcf import DCF
+from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.model import precision
-from nwb_dcf.model.dcf import DCFModel
-from nwb_dcf.model.precision import FULL, choose_products, has_tiles, in_full, multiply_in
-from nwb_dcf.simulate import simulate_reach
+from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.precision import FULL, in_full, multiply_in
+from nwb_dcf.model.training.hardware import choose_products, has_tiles
 
 WIDE = {"width": 256, "encoder_width": 256}
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nwb_dcf.model.bridge import interpolate_compression
-from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.rollout import STEPS_PER_FRAME, draw_start_noise, place_states, roll_out
 
 from .conftest import VARIANCES, draw_gaussian, to_numpy

@@ -11,10 +11,10 @@ from torch import nn
 
 from nwb_dcf.config import ModelConfig
 from nwb_dcf.model import unet
-from nwb_dcf.model.coupling import find_principal_axes
-from nwb_dcf.model.dcf import DCFModel
+from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.networks import ConditionedMLP
+from nwb_dcf.model.principal_axes import find_principal_axes
 from nwb_dcf.model.unet import ConditionedUNet, ConvFeatures, ImagePlanes, choose_levels, choose_patch
-from nwb_dcf.model.velocity import ConditionedMLP
 
 
 def make_unet(shape: tuple[int, int], *, zero_start: bool = False, patch: int = 0) -> ConditionedUNet:

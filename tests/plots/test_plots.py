@@ -13,8 +13,9 @@ pytest.importorskip("matplotlib", reason="could not import matplotlib")
 from matplotlib.figure import Figure
 
 from nwb_dcf import DCFResult
-from nwb_dcf.bands import pick_outliers
+from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError, ParameterError
+from nwb_dcf.metrics.clusters import pick_outliers
 from nwb_dcf.plots import (
     choose_coloring,
     draw_bands,
@@ -26,10 +27,9 @@ from nwb_dcf.plots import (
     list_colorings,
 )
 from nwb_dcf.plots.examples import choose_stretches
-from nwb_dcf.plots.field import project_field
 from nwb_dcf.plots.trajectories import MOST_FRAMES
-from nwb_dcf.recording import make_recording
-from tests.store.synthetic import make_result
+from nwb_dcf.plots.velocity_field import project_field
+from tests.io.results.synthetic import make_result
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from nwb_dcf import DCF
 from nwb_dcf.config import ModelConfig, TrainConfig
-from nwb_dcf.model.coupling import Coupling, find_principal_axes
-from nwb_dcf.model.dcf import DCFModel
-from nwb_dcf.recording import make_recording
-from nwb_dcf.train import FrameTable
-from nwb_dcf.train.objective import compute_losses
-from nwb_dcf.train.windows import WindowSampler
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.model.coupling import Coupling
+from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.training import FrameTable
+from nwb_dcf.model.training.batches import WindowSampler
+from nwb_dcf.model.training.objective import compute_losses
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=0, max_size=6)
 SEED = st.integers(0, 1000)

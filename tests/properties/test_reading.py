@@ -7,14 +7,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nwb_dcf.bins import count_spikes, make_bins, observed_share
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.data.spike_counts import count_spikes, make_bins, observed_share
 from nwb_dcf.errors import DataError
-from nwb_dcf.read.clock import find_gaps, read_clock
-from nwb_dcf.read.resample import Frames, resample
-from nwb_dcf.read.runs import cut_runs
-from nwb_dcf.read.segments import Segments
-from nwb_dcf.read.stretches import exclude_intervals
-from nwb_dcf.recording import make_recording
+from nwb_dcf.io.recordings.clock import find_gaps, read_clock
+from nwb_dcf.io.recordings.resample import Frames, resample
+from nwb_dcf.io.recordings.runs import cut_runs
+from nwb_dcf.io.recordings.segments import Segments, exclude_intervals
 
 # Times are whole milliseconds, so that spikes often lie at an edge.
 MS = st.integers(0, 4000)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nwb_dcf import DCF
-from nwb_dcf.evaluate import decode_linearly, find_pca_axes, measure_energy_outside, r2_score, rebuild_by_pca
-from nwb_dcf.simulate import Simulation, simulate_ball, simulate_lorenz, simulate_reach
-from nwb_dcf.split import split_recording
+from nwb_dcf.data.split import split_recording
+from nwb_dcf.data.synthetic import Simulation, simulate_ball, simulate_lorenz, simulate_reach
+from nwb_dcf.metrics import decode_linearly, find_pca_axes, measure_energy_outside, r2_score, rebuild_by_pca
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nwb_dcf.result import DCFResult
-from nwb_dcf.store import write_result
+from nwb_dcf.data.result import DCFResult
+from nwb_dcf.io.results import write_result
 
-from ..store.synthetic import result_for
+from ..io.results.synthetic import result_for
 
 SESSIONS = ["reach_chewie.nwb", "human_mtl_000207.nwb", "three_units.nwb", "mouse_alm_000009.nwb"]
 

@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 import pytest
 
-from nwb_dcf.store import read_result
-from nwb_dcf.store.parts import join_weights
+from nwb_dcf.io.results import read_result
+from nwb_dcf.io.results.payload import join_weights
 
-from ..store.synthetic import assert_same_result
+from ..io.results.synthetic import assert_same_result
 from .conftest import SESSIONS, FittedSession
 
 FitSession = Callable[[str], FittedSession]

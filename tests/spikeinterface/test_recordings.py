@@ -12,8 +12,8 @@ from spikeinterface.core.base import unit_period_dtype
 from spikeinterface.extractors import read_nwb_sorting
 
 import nwb_dcf
+from nwb_dcf.data.recording import segment_slices, validate_recording
 from nwb_dcf.errors import DataError, ParameterError
-from nwb_dcf.recording import segment_slices, validate_recording
 
 from .sessions import RATE_HZ, make_analyzer, make_recording, make_sorting, write_nwb
 

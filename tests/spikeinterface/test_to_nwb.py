@@ -8,7 +8,7 @@ import pytest
 import nwb_dcf
 from nwb_dcf.config import ReadConfig
 from nwb_dcf.errors import DataError, DCFError, NotFittedError, SourceError
-from nwb_dcf.job import prepare_job, run_job
+from nwb_dcf.pipeline.fit_recording import prepare_job, run_job
 from nwb_dcf.spikeinterface import to_nwb
 from tests.nwb_files import make_series_session
 

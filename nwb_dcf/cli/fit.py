@@ -1,0 +1,196 @@
+"""``info``, ``fit`` and ``demo``: options in, one call of the public API, one report out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+import nwb_dcf
+
+from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, print_json, summarise_fit
+from .progress import TrainingBar
+
+
+def _parse_smooth(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
+    if value is None or value == "auto":
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of seconds nor 'auto'.", ctx, param) from None
+
+
+def _parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        sides = tuple(int(side) for side in value.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of pixels nor WIDTHxHEIGHT.", ctx, param) from None
+    return sides[0] if len(sides) == 1 else sides
+
+
+def _parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    if value == "auto":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.", ctx, param) from None
+
+
+def _join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """What an option that may be repeated was given: nothing, one name, or several."""
+    return value if len(value) > 1 else next(iter(value), None)
+
+
+def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--quiet", is_flag=True, help="Print no progress and no report.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
+
+
+def _print(report: Mapping[str, Any], describe: Callable[[Mapping[str, Any]], str], as_json: bool, quiet: bool) -> None:
+    if not quiet:
+        click.echo(describe(report), err=as_json)
+    if as_json:
+        print_json(report)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}, no_args_is_help=False)
+@click.version_option(nwb_dcf.__version__, prog_name="nwb-dcf")
+def cli() -> None:
+    """Fit Dynamic Compression Flows to a recording in an NWB file.
+
+    Latents, velocities and the model are written back into processing/dcf of that file.
+    """
+
+
+@cli.command()
+@click.argument("file")
+@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def info(file: str, video_dir: str | None, as_json: bool) -> None:
+    """List what FILE holds that can be fitted, and what `fit` would take.
+
+    FILE is in HDF5, a folder in Zarr, or an address: https://, s3://BUCKET/KEY, dandi://DANDISET/PATH.
+    """
+    _print(nwb_dcf.list_sources(file, video_dir=video_dir).to_dict(), describe_info, as_json, quiet=False)
+
+
+@cli.command()
+@click.argument("file")
+@click.option(
+    "--dim",
+    callback=_parse_dim,
+    default="3",
+    show_default=True,
+    metavar="N|auto",
+    help="Number of latents; auto: as many as the data support.",
+)
+@click.option(
+    "--source",
+    multiple=True,
+    callback=_join_names,
+    metavar="NAME",
+    help="What to fit: 'units', 'video', or the path or name of a series; repeat it to join several.",
+)
+@click.option("--bin", "bin_width_s", type=float, default=0.02, show_default=True, help="Width of a bin, seconds.")
+@click.option("--resample", "resample_hz", type=float, metavar="HZ", help="Put a series on a regular clock.")
+@click.option(
+    "--trials",
+    multiple=True,
+    callback=_join_names,
+    metavar="auto|none|TABLE",
+    help="Intervals to fit within, auto by default; repeat it to join several tables.",
+)
+@click.option(
+    "--tags", multiple=True, callback=_join_names, metavar="TAG", help="Which epochs: those tagged so; repeat it."
+)
+@click.option("--align", metavar="COLUMN|SERIES", help="Cut a window about these times; needs --window.")
+@click.option("--window", type=float, nargs=2, metavar="A B", help="That window: seconds from the time to its edges.")
+@click.option("--where", metavar="EXPRESSION", help="Which trials, as \"outcome == 'hit' and direction < 90\".")
+@click.option("--overlap", type=click.Choice(["refuse", "first"]), help="Of intervals; first: leave later ones out.")
+@click.option("--min-length", "min_length_s", type=float, metavar="SECONDS", help="Leave shorter segments out.")
+@click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
+@click.option("--rois", metavar="EXPRESSION|IDS|all", help="Which ROIs; by default those accepted in their table.")
+@click.option("--max-gap", "max_gap_s", type=float, metavar="SECONDS", help="Bridge NaN up to this; longer ones cut.")
+@click.option("--dff", is_flag=True, help="Turn fluorescence into dF/F; F0 is a running quantile.")
+@click.option("--dff-window", "dff_window_s", type=float, default=60.0, show_default=True, help="Its window, seconds.")
+@click.option("--dff-quantile", type=float, default=0.1, show_default=True, help="The quantile, 0 to 1.")
+@click.option(
+    "--size", callback=_parse_size, metavar="N|WxH", help="Of a video's frames at most, pixels; 64 by default."
+)
+@click.option("--crop", type=int, nargs=4, metavar="X Y W H", help="The part of them that is read, pixels.")
+@click.option("--every", type=int, metavar="N", help="Read one frame of every N.")
+@click.option("--mask", metavar="IMAGE", help="Hide what is black in this image, as large as the frames.")
+@click.option("--video-dir", metavar="FOLDER", help="Where the video files are, if they were moved.")
+@click.option("--frame-times", type=click.Choice(["auto", "nwb", "file"]), help="Whose clock, if they disagree.")
+@click.option("--keep-frames", is_flag=True, default=None, help="Keep the frames as read beside the video.")
+@click.option("--min-confidence", type=float, default=0.6, show_default=True, help="Of a position, to be trusted.")
+@click.option("--egocentric", nargs=2, metavar="A B", help="Body part A is the origin, B lies in the direction of x.")
+@click.option("--bands", metavar="LOW-HIGH,...|none", help="Of power, in Hz; none: fit the voltages themselves.")
+@click.option("--power-rate", "power_rate_hz", type=float, default=20.0, show_default=True, help="Of power, in Hz.")
+@click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
+@click.option(
+    "--smooth",
+    callback=_parse_smooth,
+    metavar="SECONDS",
+    help="Gaussian's standard deviation; auto: 0.04 s for spikes.",
+)
+@click.option(
+    "--scale", type=click.Choice(["global", "soft", "zscore", "none"]), help="Of channels; global: by one number."
+)
+@click.option("--held-out", type=float, default=0.2, show_default=True, help="Share of the segments kept for scoring.")
+@click.option(
+    "--preset", type=click.Choice(["default", "paper", "authors"]), help="Settings of the model and training."
+)
+@click.option("--network", type=click.Choice(["mlp", "unet"]), help="Of the flows; U-Net for images by default.")
+@click.option("--seed", type=int, help="Seed of all randomness; 0 by default.")
+@click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train; auto by default.")
+@click.option("--steps", type=int, help="Optimiser steps at most.")
+@click.option("--null", type=int, metavar="N", help="Fits to channels shifted apart in time, to compare with.")
+@click.option("--seeds", type=int, metavar="N", help="Fits in all, to resampled segments: do their axes agree?")
+@click.option("--init", metavar="FILE#NAME", help="A fit of the same channels and dim to begin with.")
+@click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
+@click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
+@click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")
+@click.option("--results-only", is_flag=True, help="Write the fit to OUT.nwb without the data of FILE.")
+@click.option("--keep-partial", is_flag=True, help="After Ctrl-C write the fit as far as it came.")
+@click.option("--dry-run", is_flag=True, help="Say what would be fitted, and stop.")
+@_with_output_options
+def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
+    """Fit latents to FILE and write them into it.
+
+    FILE is in HDF5, a folder in Zarr, or an address (https://, s3://, dandi://), which needs -o.
+
+    Example: nwb-dcf fit session.nwb --dim 3 --trials trials --where "outcome == 'hit'"
+    """
+    # What was not said is left to the package, whose defaults depend on the data and the preset.
+    given = {name: value for name, value in options.items() if value is not None}
+    if "window" in given:  # the model has a setting of that name too
+        given["read"] = {"window": given.pop("window")}
+    if dry_run:
+        with TrainingBar(hidden=quiet) as bar:
+            plan = nwb_dcf.plan_fit(file, progress=bar, **given)
+        _print(plan.to_dict(), describe_plan, as_json, quiet)
+        return 0
+    with TrainingBar(hidden=quiet) as bar:
+        result = nwb_dcf.fit_nwb(file, progress=bar, **given)
+    _print(summarise_fit(result, given.get("output") or file), describe_fit, as_json, quiet)
+    return 130 if result.provenance.get("interrupted") else 0
+
+
+@cli.command()
+@click.argument("folder", default=".")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated session and of the fit.")
+@_with_output_options
+def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:
+    """Simulate a small session with known latents in FOLDER, fit it, and compare.
+
+    The NWB file stays in FOLDER, the current one by default.
+    """
+    with TrainingBar(hidden=quiet) as bar:
+        report = nwb_dcf.run_demo(folder, seed=seed, progress=bar)
+    _print(report.to_dict(), describe_demo, as_json, quiet)

@@ -1,0 +1,341 @@
+"""What was done, as a dict for programs and, from that dict alone, as text for people."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .text import format_number, label_lines, lay_out_table
+
+if TYPE_CHECKING:
+    from ..data.result import DCFResult
+
+
+def describe_findings(fit: Mapping[str, Any]) -> list[str]:
+    """Describe the scores of a report as `summarise_fit` makes it."""
+    scores = fit["scores"]
+    return [
+        *label_lines("found", _describe_rebuilding(fit)),
+        *label_lines("sources", _describe_shares(fit.get("source_share") or {})),
+        *label_lines("rollouts", _describe_rollouts(scores.get("rollout"))),
+        *label_lines("null", _describe_null(scores.get("null"), fit["dim"])),
+        *label_lines("agreement", _describe_agreement(scores.get("agreement"))),
+        *label_lines("support", _describe_support(fit.get("support"))),
+    ]
+
+
+def _describe_rebuilding(fit: Mapping[str, Any]) -> list[str]:
+    scores, dim = fit["scores"], fit["dim"]
+    intervals = scores.get("intervals") or {}
+
+    def show(name: str) -> str:
+        ends = intervals.get(name)
+        return format_number(scores.get(name)) + (f" [{', '.join(map(format_number, ends))}]" if ends else "")
+
+    rebuilt = f"{dim} latents rebuild R2 {show('bottleneck_r2')} of the {scores.get('on', 'held-out data')}"
+    by_pca = f"PCA with {dim} ax{'i' if dim == 1 else 'e'}s {show('pca_r2')}"
+    by = f", difference {show('difference_r2')}" if "difference_r2" in intervals else ""
+    k_eff = f"effective dimension K_eff {fit['k_eff'] if fit['k_eff'] is not None else 'unknown'}"
+    if "smoothness" in scores:
+        paths = (format_number(scores[name], 1) for name in ("smoothness", "pca_smoothness"))
+        k_eff += "; paths are {} times as long as their displacement, PCA's {}".format(*paths)
+    lines = [f"{rebuilt}; {by_pca}{by}", k_eff]
+    if "deviance_explained" in scores:
+        shown = f"{show('deviance_explained')} of the Poisson deviance of unsmoothed counts"
+        lines.append(f"{shown}; PCA {show('pca_deviance_explained')}")
+    return lines
+
+
+def _describe_shares(shares: Mapping[str, Sequence[float]]) -> list[str]:
+    """Say of which source each axis is."""
+    return [
+        f"{name} has {', '.join(f'{100 * share:.0f} %' for share in of)} of axes 1 to {len(of)}"
+        if len(of) > 1
+        else f"{name} has {100 * of[0]:.0f} % of the axis"
+        for name, of in shares.items()
+    ]
+
+
+def _describe_rollouts(rollout: Mapping[str, Any] | None) -> list[str]:
+    """Say how far simulations from held-out starts reach, beside an autoregression."""
+    if not rollout:
+        return []
+    if "horizon" not in rollout:
+        return [f"not measured: {rollout.get('not_measured')}"]
+    reach, rival = (rollout["horizon"][name] for name in ("rollout", "ar3"))
+    seconds = f"{reach * rollout['step_s']:.3g} s"
+    if reach == 0:
+        how = "do not beat 'stay' one frame ahead"
+    elif reach == rollout["leads"]:
+        how = f"beat 'stay' to the last frame measured, {reach} ({seconds})"
+    else:
+        how = f"beat 'stay' until frame {reach} ({seconds})"
+    return [f"{how}; ridge AR(3) does until {rival}" if rival else f"{how}; ridge AR(3) never does"]
+
+
+def _describe_null(null: Mapping[str, Any] | None, dim: int) -> list[str]:
+    """Say what fits to channels shifted apart found, and what they leave."""
+    if not null:
+        return []
+    stopped = f" (stopped: {null['stopped']})" if null.get("stopped") else ""
+    if not null["fits"]:
+        return [f"not measured{stopped}"]
+    fits = "1 fit" if null["fits"] == 1 else f"{null['fits']} fits"
+    p, pca_p = (format_number(null[name], 2) for name in ("p", "pca_p"))
+    found = f"R2 {_show_range(null['bottleneck_r2'])} (p {p}); PCA {_show_range(null['pca_r2'])} (p {pca_p})"
+    return [f"{fits} to channels shifted apart in time{stopped}: {dim} latents {found}", str(null["survives"])]
+
+
+def _describe_agreement(agreement: Mapping[str, Any] | None) -> list[str]:
+    """Say how well axes repeat when segments are resampled: planes where axes may turn into each other."""
+    if not agreement:
+        return []
+    stopped = f" (stopped: {agreement['stopped']})" if agreement.get("stopped") else ""
+    if not {"axes", "pca_axes", "pca_planes"} <= agreement.keys():
+        return [f"not measured{stopped}"]
+    planes = [
+        f"; span of {' and '.join(map(str, group))} {format_number(mine, 2)}, PCA's {format_number(pca, 2)}"
+        for group, mine, pca in zip(agreement["groups"], agreement["planes"], agreement["pca_planes"], strict=True)
+        if len(group) > 1
+    ]
+    ours, pca_axes = (", ".join(format_number(value, 2) for value in agreement[name]) for name in ("axes", "pca_axes"))
+    over = f"{agreement['fits']} fits to resampled {agreement['over']}{stopped}"
+    return [f"axes 1, 2, ... of {over}: {ours}; PCA's {pca_axes}{''.join(planes)}"]
+
+
+def _describe_support(support: Mapping[str, Any] | None) -> list[str]:
+    """Warn where latents look into the future."""
+    if not support or support["causal"]:
+        return []
+    frames, sigma_s, seen = support["frames_after"], support["smoothing"]["sigma_s"], []
+    if frames:
+        seen.append(f"{frames} frame{'' if frames == 1 else 's'} ({_show_span(support['seconds'])})")
+    if sigma_s:
+        seen.append(f"a {_show_span(sigma_s)} Gaussian")
+    return [f"latents see {' and '.join(seen)} to either side: no latencies from them"]
+
+
+def _show_range(values: Sequence[float]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "unknown"
+    low, high = format_number(min(known)), format_number(max(known))
+    return low if low == high else f"{low} to {high}"
+
+
+def _show_span(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+IDS_SHOWN = 24
+CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is shown as 0
+
+
+def print_json(report: Mapping[str, Any]) -> None:
+    """Print `report` as the one JSON document on stdout; NaN and infinity become null."""
+    click.echo(json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
+    """Return what people and programs want to know of a fit that was written to `file`."""
+    dataset, provenance = result.dataset, result.provenance
+    written = provenance.get("written", {})
+    read = result.config.get("read") or {}
+    channels = dataset["mean"].size if "mean" in dataset else None
+    return {
+        "file": file,
+        "name": written.get("name") or result.name,
+        "source": provenance.get("source", {}),
+        "kind": dataset.attrs.get("kind"),
+        "channels": channels,
+        "bins": dataset.sizes.get("time"),
+        "bin_width_s": read.get("bin_width_s") if _has_bins(dataset, provenance) else None,
+        "segments": dataset.sizes.get("segment"),
+        "notes": list(provenance.get("notes", [])),
+        "left_out": list(provenance.get("left_out", [])),
+        "split": provenance.get("split", {}),
+        "dim": result.dim,
+        "dimension": provenance.get("dimension"),
+        "k_eff": dataset.attrs.get("k_eff"),
+        "scores": dict(dataset.attrs.get("scores", {})),
+        "source_share": _list_shares(dataset),
+        "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
+        "bottleneck_r2": dataset["bottleneck_r2"].values if "bottleneck_r2" in dataset else [],
+        "pca_r2": dataset["pca_r2"].values if "pca_r2" in dataset else [],
+        "support": provenance.get("support"),
+        "seconds": provenance.get("seconds"),
+        "interrupted": bool(provenance.get("interrupted")),
+        "write_notes": list(written.get("notes", [])),
+    }
+
+
+def describe_fit(fit: Mapping[str, Any]) -> str:
+    """Return the report of `summarise_fit` as text."""
+    name, lines = fit["name"], describe_input(fit) + _describe_dimension(fit) + describe_findings(fit)
+    if fit["interrupted"]:
+        lines += label_lines("partial", ["training was interrupted; this is the fit as far as it came"])
+    if fit["seconds"] is not None:
+        lines += label_lines("took", [f"{fit['seconds']:.0f} s"])
+    lines += label_lines("written", [f"/processing/dcf/{name} in {fit['file']}", *fit["write_notes"]])
+    return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(fit["file"], name))])
+
+
+def write_reading_lines(file: str, name: str) -> list[str]:
+    """Return the two lines of pynwb that read the latents back."""
+    where = f'processing["dcf"][{json.dumps(name)}]["latents"]'
+    return ["from pynwb import read_nwb", f"latents = read_nwb({json.dumps(file, ensure_ascii=False)}).{where}.data[:]"]
+
+
+def describe_plan(plan: Mapping[str, Any]) -> str:
+    """Return what a fit would do as text."""
+    lines = describe_input(plan) + _describe_dimension(plan)
+    repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
+    repeats += [f"{plan['seeds'] - 1} more to resampled segments"] if plan.get("seeds", 1) > 1 else []
+    fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
+    lines += label_lines("fit", [", ".join([fitted, *repeats])])
+    lines += label_lines("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])
+    return "\n".join([*lines, "nothing was fitted or written"])
+
+
+def describe_demo(demo: Mapping[str, Any]) -> str:
+    """Return what the demo found as text."""
+    truth, by_pca = format_number(demo["truth_r2"]), format_number(demo["pca_truth_r2"])
+    rebuilt, pca = format_number(demo["bottleneck_r2"]), format_number(demo["pca_r2"])
+    lines = [
+        *label_lines("made", [demo["session"]]),
+        *label_lines(
+            "truth",
+            [f"the three true latents, read linearly off ours: R2 {truth}; off PCA's {by_pca} (held-out trials)"],
+        ),
+        *label_lines("found", [f"3 latents rebuild R2 {rebuilt} of the held-out data; PCA with 3 axes {pca}"]),
+        *label_lines("", [f"effective dimension K_eff {demo['k_eff']}"]),
+        *label_lines("took", [f"{demo['seconds']:.0f} s"]),
+        *label_lines("written", [f"/processing/dcf/{demo['name']} in {demo['file']}"]),
+    ]
+    reading = write_reading_lines(str(demo["file"]), str(demo["name"]))
+    return "\n".join([*lines, "read it", *(f"  {line}" for line in reading)])
+
+
+def describe_info(catalog: Mapping[str, Any]) -> str:
+    """Return the catalog of a file as text; ``>`` marks what `fit` would take."""
+    default = catalog.get("default")
+    sources = [
+        {
+            "": ">" if source["path"] == default else "",
+            "source": source["path"],
+            "type": source["neurodata_type"],
+            "shape": tuple(source["shape"]),
+            "unit": source["unit"],
+            "clock": _describe_clock(source),
+            "span": _describe_span(source),
+            "fit": source["problem"] or source["why"],
+        }
+        for source in catalog["sources"]
+    ]
+    tables = [
+        {
+            "": "",
+            "intervals": table["path"],
+            "rows": table["rows"],
+            "times": ", ".join(table["time_columns"]),
+            "use": table["problem"] or "--trials can name it",
+            "columns": ", ".join(name for name in table["columns"] if name not in table["time_columns"]),
+        }
+        for table in catalog["tables"]
+    ]
+    takes = f"fit takes {default}" if default else "fit takes nothing unless it is named with --source"
+    lines = [f"{catalog['file']}: NWB {catalog['nwb_version']}, identifier {catalog['identifier']}"]
+    lines += ["", *lay_out_table(sources)] if sources else ["", "no units and no TimeSeries"]
+    lines += ["", *lay_out_table(tables)] if tables else ["", "no tables of intervals"]
+    fits = ", ".join(catalog["fits"]) or "none yet"
+    return "\n".join([*lines, "", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"])
+
+
+def _describe_clock(source: Mapping[str, Any]) -> str:
+    if source["rate_hz"]:
+        return f"{source['rate_hz']:g} Hz"
+    return f"every {source['median_step_s']:.4g} s" if source["median_step_s"] else ""
+
+
+def _describe_span(source: Mapping[str, Any]) -> str:
+    if source["start_s"] is None or source["duration_s"] is None:
+        return ""
+    return f"{source['start_s']:.6g} to {source['start_s'] + source['duration_s']:.6g} s"
+
+
+def describe_input(report: Mapping[str, Any]) -> list[str]:
+    """Say what was read and what was left out, for a fit or for a plan of one."""
+    source = report["source"]
+    what = source.get("path") or report.get("kind") or "data"
+    of = f" of {source['file']}" if source.get("file") else ""
+    width = report.get("bin_width_s")
+    bins = f"{report.get('bins')} bins of {width * 1000:g} ms" if width else f"{report.get('bins')} frames"
+    dim = {"units": "units", "video": "pixels"}.get(str(report.get("kind")), "channels")
+    n_segments = report.get("segments")
+    sizes = f"{report.get('channels')} {dim}, {bins} in {n_segments} segment{'' if n_segments == 1 else 's'}"
+    # What was left out has lines of its own.
+    notes = [note for note in map(str, report.get("notes", [])) if " left out" not in note]
+    lines = label_lines("read", [f"{what}{of}: {sizes}", *notes])
+    lines += label_lines("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
+    split = report.get("split")
+    if split:
+        counts = f"{split.get('training')} segments for training, {split.get('held_out')} held out"
+        lines += label_lines("split", [counts + (f": {split['rule']}" if split.get("rule") else "")])
+    return lines
+
+
+def _describe_dimension(report: Mapping[str, Any]) -> list[str]:
+    """Say how the number of latents was chosen, with its curve; nothing where it was given."""
+    choice = report.get("dimension")
+    if not choice:
+        return []
+    curve = choice["curve"]
+    along = ", ".join("0" if abs(value) < CURVE_FLOOR else f"{value:.2g}" for value in curve.get("shared", []))
+    lines = [f"{choice['dim']}: {choice['rule']}"]
+    return label_lines("dimension", [*lines, f"shared variance along 1, 2, ...: {along}"] if along else lines)
+
+
+def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Gather what was left out by kind and reason: ``3 units (3, 8, 12): no spikes``."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for item in items:
+        groups.setdefault((str(item.get("what")), str(item.get("why"))), []).append(str(item.get("id")))
+    lines = []
+    for (what, why), ids in groups.items():
+        shown = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else "")
+        lines.append(f"{len(ids)} {what}{'s' if len(ids) > 1 else ''} ({shown}): {why}")
+    return lines
+
+
+def _has_bins(dataset: Any, provenance: Mapping[str, Any]) -> bool:
+    """Whether the frames are bins of units, alone or joined with other sources."""
+    members = provenance.get("source", {}).get("members", [])
+    return "units" in (dataset.attrs.get("kind"), *(member.get("kind") for member in members))
+
+
+def _list_shares(dataset: Any) -> dict[str, list[float]]:
+    """Share that each source has of the axes that are latents; nothing where one source was fitted."""
+    if "source_share" not in dataset:
+        return {}
+    shares = dataset["source_share"].values[: dataset.sizes["latent"]]
+    return {str(name): shares[:, i].tolist() for i, name in enumerate(dataset["source"].values)}
+
+
+def _to_plain(value: Any) -> Any:
+    """Turn arrays and their scalars, paths and tuples into what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _to_plain(item) for key, item in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # numpy, which is not imported here
+        return _to_plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

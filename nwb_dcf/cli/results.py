@@ -1,0 +1,154 @@
+"""``list``, ``show``, ``remove`` and ``refit``: the fits that a file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+import nwb_dcf
+
+from .fit import _print, _with_output_options
+from .fit_report import describe_fit, summarise_fit
+from .progress import TrainingBar
+from .text import format_number, label_lines, lay_out_table
+
+
+@click.command("list")
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def list_(file: str, as_json: bool) -> None:
+    """List the fits in FILE; 'stale' marks one whose source has changed since.
+
+    Example: nwb-dcf list session.nwb
+    """
+    _print({"file": file, "fits": nwb_dcf.list_results(file)}, describe_fits, as_json, quiet=False)
+
+
+@click.command()
+@click.argument("file")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def show(file: str, name: str | None, as_json: bool) -> None:
+    """Show what the fit NAME in FILE found, what it was fitted to, and whether that has changed since.
+
+    Example: nwb-dcf show session.nwb units_dim3
+    """
+    result = nwb_dcf.read_result(file, name)
+    listed = next(fit for fit in nwb_dcf.list_results(file) if fit["name"] == result.name)
+    report = {**summarise_fit(result, file), **{key: listed[key] for key in ("created", "stale", "stale_because")}}
+    report |= {"schema_version": listed["schema_version"], "config": result.config, "provenance": result.provenance}
+    _print(report, describe_shown, as_json, quiet=False)
+
+
+@click.command()
+@click.argument("file")
+@click.argument("name")
+@click.option("--repack", is_flag=True, help="Write FILE anew, to give the space back.")
+@_with_output_options
+def remove(file: str, name: str, repack: bool, as_json: bool, quiet: bool) -> None:
+    """Remove the fit NAME from FILE; everything else stays as it is.
+
+    Example: nwb-dcf remove session.nwb units_dim3 --repack
+    """
+    removed = nwb_dcf.remove_result(file, name, repack=repack)
+    report = {
+        "file": file,
+        "removed": removed.name,
+        "fits": removed.fits,
+        "repacked": repack,
+        "bytes_before": removed.bytes_before,
+        "bytes_after": removed.bytes_after,
+        "notes": removed.notes,
+    }
+    _print(report, describe_removed, as_json, quiet)
+
+
+@click.command()
+@click.argument("file")
+@click.argument("name", required=False)
+@click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
+@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@_with_output_options
+def refit(file: str, name: str | None, data: str | None, video_dir: str | None, as_json: bool, quiet: bool) -> int:
+    """Make the fit NAME in FILE again from what is stored of it, and compare; nothing is written.
+
+    Ends with 2 where the data have changed since, or the fit does not come back.
+
+    Example: nwb-dcf refit session.nwb units_dim3
+    """
+    with TrainingBar(hidden=quiet) as bar:
+        compared = nwb_dcf.refit(file, name, data=data, video_dir=video_dir, progress=bar)
+    _print(compared.to_dict(), describe_refit, as_json, quiet)
+    return 0 if compared.repeated else 2
+
+
+def describe_fits(report: Mapping[str, Any]) -> str:
+    """Return the list of fits as text."""
+    if not report["fits"]:
+        return f"{report['file']}: no fits in processing/dcf"
+    rows = [
+        {
+            "name": fit["name"],
+            "kind": fit["kind"],
+            "dim": fit["dim"],
+            "K_eff": fit["k_eff"],
+            "source": fit["source"],
+            "created": fit["created"],
+            "schema": fit["schema_version"],
+            "state": _describe_state(fit),
+        }
+        for fit in report["fits"]
+    ]
+    return "\n".join([f"{report['file']}: {len(rows)} fit{'' if len(rows) == 1 else 's'}", "", *lay_out_table(rows)])
+
+
+def _describe_state(fit: Mapping[str, Any]) -> str:
+    if fit["stale"] is None:
+        return f"unknown: {fit['stale_because']}"
+    return f"stale: {fit['stale_because']}" if fit["stale"] else "current"
+
+
+def describe_shown(fit: Mapping[str, Any]) -> str:
+    """Return a stored fit as text."""
+    first, *rest = describe_fit(fit).splitlines()
+    state = label_lines("state", [f"{_describe_state(fit)}; fitted {fit['created']}, schema {fit['schema_version']}"])
+    return "\n".join([first, *state, *rest])
+
+
+def describe_removed(report: Mapping[str, Any]) -> str:
+    """Return what was removed as text."""
+    left = ", ".join(report["fits"]) or "none"
+    before, after = (f"{report[key] / 1e6:.2f} MB" for key in ("bytes_before", "bytes_after"))
+    space = f"{before}, now {after}" if report["repacked"] else f"{after}; --repack would give back the space"
+    return "\n".join(
+        [
+            *label_lines("removed", [f"/processing/dcf/{report['removed']} from {report['file']}"]),
+            *label_lines("left", [left]),
+            *label_lines("size", [space]),
+            *label_lines("note", report["notes"]),
+        ]
+    )
+
+
+def describe_refit(compared: Mapping[str, Any]) -> str:
+    """Return how a fit came back as text."""
+    if compared["equal"]:
+        verdict = "equal to the bit: latents, velocities, axes, curves and every weight"
+    else:
+        verb = "within" if compared["repeated"] else "beyond"
+        verdict = (
+            f"not to the bit, {verb} the tolerance: latents differ by {compared['difference']:.3g} of their standard "
+            f"deviation, and {compared['tolerance']:g} is taken as the same"
+        )
+    then, now = (format_number(value) for value in compared["bottleneck_r2"])
+    lines = label_lines("refit", [f"{compared['name']} of {compared['file']}, data of {compared['data']}", verdict])
+    lines += label_lines("score", [f"R2 {then} stored, {now} now"])
+    if not compared["equal"]:
+        same = ["nothing of versions, device and threads differs"]
+        lines += label_lines("differs", compared["environment"] or same)
+    return "\n".join(lines)
+
+
+COMMANDS = (list_, show, remove, refit)

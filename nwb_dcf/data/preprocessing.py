@@ -1,0 +1,404 @@
+"""From recorded values to what the model sees: transform, smooth, scale.
+
+The order matters and is fixed: the square root of counts, then smoothing, then one scale. On
+reaching data, scaling moved decoding more than any method did: R2 of hand velocity from three axes was
+0.24 for z-scored counts, 0.53 for raw ones and 0.57 for smoothed square roots with one scale for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import gaussian_filter1d
+from scipy.sparse import csr_array
+from scipy.special import gammaln, xlogy
+
+from ..config import PrepareConfig
+from ..errors import DataError, ParameterError
+from .chunks import find_moments, frame_blocks, is_lazy, make_scratch, read_frames
+from .recording import CHANNEL_SOURCE, frame_dims, is_count, median_step_s, name_source, segment_slices, split_sources
+
+N_RATES = 400  # at which the mean root is tabulated
+LEAST_RATE = 1e-4  # below it, as below any small rate, the mean root is the rate itself
+
+
+def invert_mean_root(roots: np.ndarray) -> np.ndarray:
+    """Find the rate whose Poisson counts have `roots` as the mean of their square roots.
+
+    Parameters
+    ----------
+    roots : array
+        Rebuilt square roots of counts, as smoothing or a decoder that predicts means gives them; negative ones
+        count as 0.
+
+    Returns
+    -------
+    array
+        Expected counts, of the same shape.
+
+    Raises
+    ------
+    DataError
+        If a root is not finite.
+
+    Notes
+    -----
+    To square a mean root is not enough: E[sqrt(n)]^2 is below E[n], and for small counts far below. With 0.1
+    spikes a bin the root is 0.098 on average, whose square is 0.0096. Where counts vary more than Poisson's do,
+    this too is too small, and `fit_rates` does better.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(0.1, 100_000)
+    >>> float(invert_mean_root(np.sqrt(counts).mean()).round(2))
+    0.1
+    """
+    roots = np.asarray(roots, np.float64)
+    if not np.isfinite(roots).all():
+        raise DataError("roots hold NaN or infinite values", fix="leave those frames out")
+    # E[sqrt(n)] >= sqrt(rate) - 0.5 for any rate: the table reaches beyond every root
+    rates = np.append(0, np.geomspace(LEAST_RATE, np.square(roots.max(initial=0) + 1), N_RATES))
+    n = np.arange(int(rates[-1] + 10 * np.sqrt(rates[-1])) + 10)
+    probability = np.exp(xlogy(n, rates[:, None]) - rates[:, None] - gammaln(n + 1))  # of each count at each rate
+    return np.asarray(np.interp(roots, probability @ np.sqrt(n), rates))
+
+
+SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
+COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
+TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
+CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done with the channels of one source, before all are scaled.
+
+    Attributes
+    ----------
+    n_channels : int
+    transform : str
+        ``"sqrt"`` or ``"none"``.
+    smooth_s : float
+        Standard deviation of the Gaussian in seconds; 0 for none.
+    """
+
+    n_channels: int
+    transform: str
+    smooth_s: float
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A fitted preparation: all that is needed to repeat it on new data, and to undo its scale.
+
+    Attributes
+    ----------
+    transform : str
+        ``"sqrt"`` or ``"none"``; ``"by source"`` where several were joined.
+    smooth_s : float
+        Standard deviation of the Gaussian in seconds; 0 for none; of joined sources the longest.
+    scale : str
+        Name of the scaling.
+    factor, offset : array, shape (channel,) or (y, x)
+        Prepared value = (smoothed value - offset) * factor.
+    sources : tuple of Treatment
+        Of joined sources, in the order of their channels; empty for one.
+    """
+
+    transform: str
+    smooth_s: float
+    scale: str
+    factor: np.ndarray
+    offset: np.ndarray
+    sources: tuple[Treatment, ...] = ()
+
+    def apply(self, recording: xr.Dataset) -> xr.Dataset:
+        """Prepare a recording of the same channels; float32, each step logged in ``attrs["steps"]``.
+
+        What is read lazily is written to a scratch file block by block (`nwb_dcf.data.chunks`).
+
+        Raises
+        ------
+        DataError
+            If the number of channels differs, or a square root is asked of negative values.
+        """
+        self.check(recording)
+        data = recording["data"]
+        values = make_scratch(data.shape) if is_lazy(data) else np.empty(data.shape, np.float32)
+        for frames in frame_blocks(data):
+            values[frames] = self.apply_to(recording, frames)
+        prepared = recording.assign(data=(recording["data"].dims, values, {"units": "prepared"}))
+        prepared.attrs = {**recording.attrs, "steps": [*recording.attrs.get("steps", []), *self.describe()]}
+        return prepared
+
+    def check(self, recording: xr.Dataset) -> None:
+        """Refuse frames of another size than those fitted.
+
+        Raises
+        ------
+        DataError
+            If they are.
+        """
+        shape = recording["data"].shape[1:]
+        if shape != self.factor.shape:
+            name = "channels" if self.factor.ndim == len(shape) == 1 else "numbers a frame"
+            given, expected = (" x ".join(map(str, sizes)) for sizes in (shape, self.factor.shape))
+            raise DataError(
+                f"the data have {given} {name} and the model {expected}",
+                fix="give the channels that the model was fitted to",
+            )
+
+    def apply_to(self, recording: xr.Dataset, frames: slice) -> np.ndarray:
+        """Prepare some frames, float32 (frame, channel) or (frame, y, x); no more is read than smoothing reaches."""
+        treated = [
+            _smooth(recording, frames, how, smooth_s, channels) for channels, how, smooth_s in self._list_treatments()
+        ]
+        smoothed = np.concatenate(treated, axis=1) if self.sources else treated[0]
+        return np.asarray(((smoothed - self.offset) * self.factor).astype(np.float32))
+
+    def undo(self, values: np.ndarray) -> np.ndarray:
+        """Map prepared values (..., channel) or (..., y, x) back to the data's unit; smoothing stays.
+
+        Negative rebuilt square roots become zero counts.
+        """
+        restored = self.undo_scale(values)
+        if self.sources:
+            for channels, how, _ in self._list_treatments():
+                if how == "sqrt":
+                    restored[..., channels] = np.square(np.maximum(restored[..., channels], 0))
+            return restored
+        return np.square(np.maximum(restored, 0)) if self.transform == "sqrt" else restored
+
+    def expect_counts(self, values: np.ndarray) -> np.ndarray:
+        """Map prepared values (..., channel) that are means of what was fitted to expected counts."""
+        restored = self.undo_scale(values)
+        return invert_mean_root(restored) if self.transform == "sqrt" else np.maximum(restored, 0)
+
+    def undo_scale(self, values: np.ndarray) -> np.ndarray:
+        """Map prepared values (..., channel) back to what was scaled; square roots stay."""
+        return np.asarray(np.asarray(values, np.float64) / self.factor + self.offset)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Steps in order, JSON-able, without the statistics."""
+        smoothing = {"step": "smooth", "how": "gaussian", "edges": "normalised", "per": "segment"}
+        if self.sources:
+            return [
+                {"step": "transform", "how": [source.transform for source in self.sources]},
+                {**smoothing, "sigma_s": [source.smooth_s for source in self.sources]},
+                {"step": "scale", "how": self.scale, "per": "source", "total variance": "equal"},
+            ]
+        return [
+            {"step": "transform", "how": self.transform},
+            {**smoothing, "sigma_s": self.smooth_s},
+            {"step": "scale", "how": self.scale},
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings and statistics as JSON-able values."""
+        return {**asdict(self), "factor": self.factor.tolist(), "offset": self.offset.tolist()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make a preparation from `to_dict`'s output."""
+        arrays = {name: np.asarray(values[name], np.float64) for name in ("factor", "offset")}
+        sources = tuple(Treatment(**source) for source in values.get("sources", ()))
+        return cls(**{**values, **arrays, "sources": sources})
+
+    def _list_treatments(self) -> list[tuple[slice, str, float]]:
+        """Channels of each source, its transform and its smoothing."""
+        if not self.sources:
+            return [(slice(None), self.transform, self.smooth_s)]
+        stops = np.cumsum([source.n_channels for source in self.sources]).tolist()
+        return [
+            (slice(stop - source.n_channels, stop), source.transform, source.smooth_s)
+            for source, stop in zip(self.sources, stops, strict=True)
+        ]
+
+
+def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation:
+    """Choose what ``auto`` means for `recording` and take the statistics of its frames.
+
+    Counts (``data.attrs["units"] == "count"``) get the square root and a Gaussian: 0.04 s for spikes, 2 frames
+    for counts without a unit of time. Other data get neither. Of joined sources each is prepared in its way and then
+    scaled to the same total variance, so that none drowns the others by its unit or its number of channels; not so
+    with ``scale="none"``.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Training segments alone.
+
+    Raises
+    ------
+    DataError
+        If every channel is constant, or a square root is asked of negative values.
+    """
+    if CHANNEL_SOURCE in recording.coords:
+        return _balance([fit_preparation(source, config) for source in split_sources(recording)], recording)
+    counts = is_count(recording)
+    transform = ("sqrt" if counts else "none") if config.transform == "auto" else config.transform
+    if config.smooth == "auto":
+        spikes = recording.attrs.get("kind") == "units"
+        smooth_s = SPIKE_SMOOTH_S if spikes else COUNT_SMOOTH_FRAMES * median_step_s(recording) if counts else 0.0
+    else:
+        smooth_s = float(config.smooth)
+    moments = find_moments(
+        _smooth(recording, frames, transform, smooth_s) for frames in frame_blocks(recording["data"])
+    )
+    spread = moments.spread
+    if not spread.any():
+        raise DataError("every channel is constant", where=name_source(recording))
+    offset = np.zeros_like(spread)
+    if config.scale == "global":
+        factor = np.full_like(spread, 1 / np.sqrt(np.mean(np.square(spread))))
+    elif config.scale == "soft":
+        factor = 1 / (spread + np.median(spread[spread > 0]))
+    elif config.scale == "zscore":
+        factor, offset = 1 / np.where(spread > 0, spread, 1), moments.mean
+    else:
+        factor = np.ones_like(spread)
+    return Preparation(transform, smooth_s, config.scale, factor, offset)
+
+
+def _balance(parts: list[Preparation], recording: xr.Dataset) -> Preparation:
+    """One preparation of all channels, whose sources have equal total variance, and whose channels 1 in the mean."""
+    sizes = [part.factor.size for part in parts]
+    factors = []
+    for part, source in zip(parts, split_sources(recording), strict=True):
+        total = float(part.apply(source)["data"].values.var(axis=0, dtype="f8").sum())
+        share = 1.0 if part.scale == "none" else float(np.sqrt(sum(sizes) / len(parts) / total))
+        factors.append(part.factor * share)
+    return Preparation(
+        "by source",
+        max(part.smooth_s for part in parts),
+        parts[0].scale,
+        np.concatenate(factors),
+        np.concatenate([part.offset for part in parts]),
+        tuple(Treatment(size, part.transform, part.smooth_s) for size, part in zip(sizes, parts, strict=True)),
+    )
+
+
+def check_size(recording: xr.Dataset, dim: int) -> None:
+    """Refuse a recording that is too small for the dimension asked.
+
+    Raises
+    ------
+    ParameterError
+        If `dim` is above the number of channels that vary.
+    DataError
+        If there is a single channel, or no segment has two frames.
+    """
+    dims = frame_dims(recording)
+    dim_name = dims[0] if len(dims) == 1 else "pixel"
+    where = name_source(recording)
+    data = recording["data"]
+    spread = find_moments(read_frames(data, frames) for frames in frame_blocks(data)).spread.reshape(-1)
+    usable = int((spread > 0).sum())
+    if len(spread) < 2 or usable < 2:
+        raise DataError(
+            f"{usable} usable {dim_name}: there is nothing to compress", where=where, fix="fit two or more channels"
+        )
+    if dim > usable:
+        raise ParameterError(
+            f"{where + ': ' if where else ''}dim is {dim}, above the {usable} usable {dim_name}s",
+            fix=f"give --dim {usable} or less",
+        )
+    index = recording["segment_index"].values
+    if not (index[1:] == index[:-1]).any():
+        raise DataError("no segment has two frames", where=where, fix="choose longer segments or narrower bins")
+
+
+def _transform(values: np.ndarray, transform: str, where: str | None) -> np.ndarray:
+    values = values.astype(np.float64)
+    if transform == "none":
+        return values
+    if values.min() < 0:
+        raise DataError(
+            f"the square root is asked of negative values (smallest {values.min():.4g})",
+            where=where,
+            fix="take no transform: --transform none, or DCF(transformation='none')",
+        )
+    return np.asarray(np.sqrt(values))
+
+
+def _smooth(
+    recording: xr.Dataset, frames: slice, transform: str, sigma_s: float, channels: slice = slice(None)
+) -> np.ndarray:
+    """Transform some frames and channels and smooth them by a Gaussian of `sigma_s` seconds, each segment by itself.
+
+    Weights sum to 1 at every frame. The frames around that the Gaussian reaches are read as well.
+    """
+    where, pieces = name_source(recording), list(_cut_pieces(recording, frames, sigma_s))
+    start, stop = pieces[0].seen.start, pieces[-1].seen.stop
+    values = _transform(read_frames(recording["data"], slice(start, stop))[:, channels], transform, where)
+    if sigma_s == 0:
+        return values
+    time, smoothed = recording["time"].values, np.empty((frames.stop - frames.start, *values.shape[1:]))
+    for piece in pieces:
+        seen = values[piece.seen.start - start : piece.seen.stop - start]
+        inside = slice(piece.frames.start - piece.seen.start, piece.frames.stop - piece.seen.start)
+        if piece.sigma == 0:
+            around = seen
+        elif piece.sigma is not None:
+            total = gaussian_filter1d(seen, piece.sigma, axis=0, mode="constant", truncate=TRUNCATE)
+            weight = gaussian_filter1d(np.ones(len(seen)), piece.sigma, mode="constant", truncate=TRUNCATE)
+            around = (total.T / weight).T[inside]
+        else:
+            weights = _gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
+            around = (weights @ seen.reshape(len(seen), -1)).reshape(-1, *seen.shape[1:])
+        smoothed[piece.frames.start - frames.start : piece.frames.stop - frames.start] = around
+    return smoothed
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Frames of one segment, the frames that their Gaussians reach, and its width in frames.
+
+    The width is 0 for a segment of one frame, None where the clock is irregular.
+    """
+
+    frames: slice
+    seen: slice
+    sigma: float | None
+
+
+def _cut_pieces(recording: xr.Dataset, frames: slice, sigma_s: float) -> Iterator[_Piece]:
+    """Yield `frames` cut where segments end."""
+    if sigma_s == 0:
+        yield _Piece(frames, frames, 0.0)
+        return
+    time = recording["time"].values
+    for segment in segment_slices(recording):
+        start, stop = max(segment.start, frames.start), min(segment.stop, frames.stop)
+        if start >= stop:
+            continue
+        steps, inside = np.diff(time[segment]), slice(start, stop)
+        if len(steps) == 0:
+            yield _Piece(inside, inside, 0.0)
+        elif np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean():
+            sigma = sigma_s / steps.mean()
+            reach = int(TRUNCATE * sigma + 0.5)  # as SciPy rounds it
+            seen = slice(max(segment.start, start - reach), min(segment.stop, stop + reach))
+            yield _Piece(inside, seen, sigma)
+        else:
+            reach_s = TRUNCATE * sigma_s
+            low = np.searchsorted(time[segment], time[start] - reach_s)
+            high = np.searchsorted(time[segment], time[stop - 1] + reach_s, side="right")
+            yield _Piece(inside, slice(segment.start + int(low), segment.start + int(high)), None)
+
+
+def _gaussian_weights(time: np.ndarray, seen: np.ndarray, sigma_s: float) -> csr_array:
+    """Normalised Gaussian weights of frames on an irregular clock, (frame, frame seen), sparse."""
+    low = np.searchsorted(seen, time - TRUNCATE * sigma_s)
+    high = np.searchsorted(seen, time + TRUNCATE * sigma_s, side="right")
+    counts = high - low
+    row = np.repeat(np.arange(len(time)), counts)
+    column = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)
+    weight = np.exp(-0.5 * np.square((time[row] - seen[column]) / sigma_s))
+    weight /= np.bincount(row, weight)[row]
+    return csr_array((weight, (row, column)), shape=(len(time), len(seen)))

@@ -1,0 +1,102 @@
+"""What a fit leaves behind, readable without torch and without pynwb."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import xarray as xr
+
+
+@dataclass(frozen=True)
+class DCFResult:
+    """One fit: latents in time, how good they are, how they came to be, and the model's weights.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        See *Variables*.
+    config : dict
+        Every setting of every stage, JSON-able; `nwb_dcf.config.FitConfig.from_dict` reads it.
+    provenance : dict
+        Versions, seed, device, source with its hash, statistics of the preparation, times; JSON-able.
+    weights : bytes
+        safetensors bytes of both flow fields and the coupling.
+    name : str
+        Name of the fit in ``processing/dcf``; empty before it is written.
+
+    Notes
+    -----
+    *Variables* of ``dataset`` (CH is the channel dim of the recording, ``unit`` or ``channel``, or y, x of images):
+
+    ======================== ================= =================================================
+    variable                 dims              meaning
+    ======================== ================= =================================================
+    ``latents``              (time, latent)    encoder's code, what ``inverse_transform`` takes
+    ``flowed``               (time, latent)    each frame integrated to tau = 0 (section 4)
+    ``velocity``             (time, latent)    v at the encoder's point, latent units per second
+    ``time``                 (time,)           float64 s on the session clock
+    ``segment_index``        (time,)           segment of each frame
+    ``segment_start/_stop``  (segment,)        s; with ``segment_row`` (id in the interval table),
+                                               ``segment_held_out`` (bool), ``trial_NAME`` columns
+    ``component`` (coord)    (component,)      1 ... k_max
+    ``spectrum``             (component,)      d, variance of each axis in prepared units squared
+    ``bottleneck_r2``        (component,)      R2 rebuilt from the first K numbers, held out
+    ``pca_r2``               (component,)      the same for PCA of the training frames
+    ``source_share``         (component,       of joined sources: share of each axis that each ``source``
+                             source)           has, the sum of its squared loadings; ``channel_source``
+                                               (CH,) says which source each channel is from
+    ``loadings``             (CH, component)   L, orthonormal columns
+    ``mean``                 (CH,)             b, in prepared units
+    ``step`` (coord)         (step,)           optimiser steps at which losses were noted
+    ``loss_cf, loss_df,      (step,)           training losses
+    loss_align``
+    ``held_out_cf,           (step,)           losses on the segments that chose the steps, at the
+    held_out_df``                              noted step next to them; NaN elsewhere
+    ``grid_1, ...`` (coord)  (grid_1,) ...     points along the first one, two or three latents
+    ``field_velocity``       (grid_1, ...,     v at each point where the state has stood still,
+                             latent)           latent units per second
+    ``field_mean_velocity``  (grid_1, ...,     mean of ``velocity`` over the frames of each cell; NaN
+                             latent)           where none was
+    ``field_frames``         (grid_1, ...)     frames in the cell around each point
+    ======================== ================= =================================================
+
+    ``dataset.attrs``: ``k_eff`` (int), ``dim`` (int), ``total_variance`` (float), ``scores`` (see *Scores*), ``kind``.
+
+    *Scores* are figures of the frames named in ``on``, ``frames`` of them:
+
+    ============================== ====================================================================
+    key                            meaning
+    ============================== ====================================================================
+    ``bottleneck_r2, pca_r2``      R2 rebuilt from ``dim`` numbers a frame, and by that many axes of PCA
+    ``difference_r2``              the first less the second
+    ``deviance_explained``         of counts: share of the Poisson deviance of unsmoothed counts that the rates of
+                                   ``inverse_transform`` explain; ``pca_deviance_explained``, ``difference_deviance``
+    ``intervals``                  [low, high] of each of these over segments (``over``, ``n``) at ``level``
+    ``flow_r2``                    R2 where u is integrated from tau = 0 to 1
+    ``round_trip_r2``              frames to tau = 0 and back, all coordinates kept: a check of the solver
+    ``energy_outside``             share of the energy at tau = 0 off the first ``dim`` axes
+    ``smoothness``                 path length over displacement of latents; ``pca_smoothness`` of PCA's scores
+    ``rollout``                    see `nwb_dcf.evaluation.forecast.describe_horizon`
+    ``null``                       with ``null=N``: see `nwb_dcf.evaluation.resampling.measure_null`
+    ``agreement``                  with ``seeds=N``: see `nwb_dcf.evaluation.resampling.measure_agreement`
+    ============================== ====================================================================
+
+    ``provenance["support"]`` says which frames each latent depends on (`nwb_dcf.evaluation.result.describe_support`).
+    """
+
+    dataset: xr.Dataset
+    config: dict[str, Any]
+    provenance: dict[str, Any]
+    weights: bytes = field(repr=False)
+    name: str = ""
+
+    @property
+    def dim(self) -> int:
+        """Number of latents."""
+        return int(self.dataset.sizes["latent"])
+
+    @property
+    def curve(self) -> xr.Dataset:
+        """Rebuilding R2 against the number of latents K, beside PCA's."""
+        return self.dataset[["bottleneck_r2", "pca_r2", "spectrum"]]

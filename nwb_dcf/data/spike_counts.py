@@ -1,0 +1,404 @@
+"""Bins of equal width that start with their segment: spikes in each, and how much of each was observed.
+
+Bin i of a segment holds ``start + i * width <= t < start + (i + 1) * width``. A last bin that does not fit
+wholly is not made. Times that lie at an edge but for the rounding of floating point numbers count as
+lying at it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+
+MIN_SHARE = 0.5
+"""A bin of which a unit was observed for less than this share is dropped; above, its count is corrected."""
+
+SPARSE = 4
+"""From so many bins a spike on, spikes are looked at and not bins."""
+
+MIN_BINS = 2
+MAX_VALUES = 2**31
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins in blocks; each block is a run of successive bins within one segment.
+
+    Attributes
+    ----------
+    start : array of float64, shape (block,)
+        Start of the first bin of each block, seconds.
+    n_bins : array of int, shape (block,)
+        Bins in each block.
+    segment : array of int, shape (block,)
+        The segment that each block is cut from.
+    width_s : float
+        Width of every bin.
+    """
+
+    start: np.ndarray
+    n_bins: np.ndarray
+    segment: np.ndarray
+    width_s: float
+
+    @property
+    def stop(self) -> np.ndarray:
+        """End of the last bin of each block, seconds."""
+        stop: np.ndarray = self.start + self.n_bins * self.width_s
+        return stop
+
+    @property
+    def frame_block(self) -> np.ndarray:
+        """Block of each bin, shape (time,)."""
+        return np.repeat(np.arange(len(self.n_bins)), self.n_bins)
+
+    @property
+    def left(self) -> np.ndarray:
+        """Left edge of each bin in seconds, shape (time,)."""
+        first = np.cumsum(self.n_bins) - self.n_bins
+        number = np.arange(self.n_bins.sum()) - np.repeat(first, self.n_bins)
+        left: np.ndarray = np.repeat(self.start, self.n_bins) + number * self.width_s
+        return left
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Centre of each bin in seconds, shape (time,)."""
+        return self.left + self.width_s / 2
+
+    def keep(self, good: np.ndarray, min_length_s: float = 0.0) -> tuple[Bins, np.ndarray]:
+        """Keep runs of two or more successive `good` bins, `min_length_s` or longer, each as a block of its own.
+
+        Returns
+        -------
+        Bins
+            The runs.
+        array of int, shape (time kept,)
+            Which bins they hold.
+        """
+        block = self.frame_block
+        breaks = np.flatnonzero(~good[1:] | ~good[:-1] | (block[1:] != block[:-1])) + 1
+        fewest = max(MIN_BINS, math.ceil(min_length_s / self.width_s - 1e-6))
+        runs = [run for run in np.split(np.arange(len(good)), breaks) if len(run) >= fewest and good[run[0]]]
+        kept = np.concatenate(runs) if runs else np.empty(0, np.int64)
+        first = np.array([run[0] for run in runs], dtype=np.int64)
+        n_bins = np.array([len(run) for run in runs], dtype=np.int64)
+        return Bins(self.left[first], n_bins, self.segment[block[first]], self.width_s), kept
+
+
+def make_bins(start: np.ndarray, stop: np.ndarray, width_s: float, *, n_units: int, where: str) -> Bins:
+    """Divide each segment into bins from its start; segments shorter than two bins have none.
+
+    Raises
+    ------
+    DataError
+        If no segment holds two bins, or the counts would not fit into memory.
+
+    Examples
+    --------
+    >>> make_bins(np.array([2.1]), np.array([3.2]), 0.1, n_units=1, where="").n_bins
+    array([11])
+    """
+    length = (stop - start) / width_s
+    total = float(length.sum())
+    if total * n_units > MAX_VALUES:
+        raise DataError(
+            f"{total:.3g} bins of {width_s:g} s for {n_units} units do not fit into memory",
+            where=where,
+            fix="use a wider --bin, or read less with --trials or --units",
+        )
+    n_bins = np.floor(length + _tolerance(stop, width_s)).astype(np.int64)
+    kept = np.flatnonzero(n_bins >= MIN_BINS)
+    if len(kept) == 0:
+        raise DataError(
+            f"no segment is as long as two bins of {width_s:g} s: the longest has {float((stop - start).max()):.4g} s",
+            where=where,
+            fix="use a narrower --bin",
+        )
+    return Bins(start[kept], n_bins[kept], kept, width_s)
+
+
+def count_spikes(times: list[np.ndarray], bins: Bins) -> np.ndarray:
+    """Count the spikes of each unit in each bin.
+
+    Parameters
+    ----------
+    times : list of array of float64, shape (spike,)
+        Spike times of each unit in seconds, in order.
+    bins : Bins
+        Blocks in order of time.
+
+    Returns
+    -------
+    array of float32, shape (time, unit)
+
+    Notes
+    -----
+    Sorted spikes are divided among the blocks by one binary search per block, so the cost of a spike does
+    not grow with the number of trials; np.histogram takes some fifty times as long.
+    """
+    n_frames = int(bins.n_bins.sum())
+    first = np.cumsum(bins.n_bins) - bins.n_bins
+    counts = np.zeros((len(times), n_frames), dtype=np.float32)
+    for row, spikes in enumerate(times):
+        tolerance = _tolerance(spikes, bins.width_s)
+        edges = np.searchsorted(spikes, bins.start - tolerance * bins.width_s)
+        spikes = spikes[edges[0] :]
+        if len(edges) == 1:  # a session in one piece, where nothing has to be looked up
+            number = _number_bins(spikes, bins.start[0], bins.width_s, tolerance)
+            _count_into(counts[row], number[: np.searchsorted(number, n_frames)])
+            continue
+        block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges - edges[0], len(spikes))))
+        number = _number_bins(spikes, bins.start[block], bins.width_s, tolerance)
+        inside = number < bins.n_bins[block]
+        _count_into(counts[row], first[block[inside]] + number[inside])
+    return counts.T
+
+
+def _count_into(counts: np.ndarray, number: np.ndarray) -> None:
+    """Add to `counts`, all 0, how often each number occurs; numbers are in order."""
+    if len(counts) < SPARSE * len(number):
+        counts[:] = np.bincount(number, minlength=len(counts))
+        return
+    counts[number] = 1  # most bins are empty, and those are not touched
+    again = number[1:][number[1:] == number[:-1]]
+    np.add.at(counts, again, np.float32(1))
+
+
+def _number_bins(spikes: np.ndarray, start: np.ndarray, width_s: float, tolerance: float) -> np.ndarray:
+    """Bin of each spike from `start` on, in place as far as can be: there may be tens of millions."""
+    place = spikes - start
+    place /= width_s
+    place += tolerance
+    number: np.ndarray = place.astype(np.int64)
+    return number
+
+
+def observed_share(observed: list[np.ndarray], bins: Bins) -> np.ndarray:
+    """Share of each bin during which each unit was observed.
+
+    Parameters
+    ----------
+    observed : list of array of float64, shape (interval, 2)
+        Intervals of each unit in seconds, in order and apart.
+    bins : Bins
+        The bins.
+
+    Returns
+    -------
+    array of float32, shape (time, unit)
+        0 to 1; shares within rounding of 1 are exactly 1.
+    """
+    left = bins.left
+    share = np.empty((len(left), len(observed)), dtype=np.float32)
+    known: dict[bytes, np.ndarray] = {}  # most often all units share their intervals
+    for unit, intervals in enumerate(observed):
+        key = intervals.tobytes()
+        if key not in known:
+            length = intervals[:, 1] - intervals[:, 0]
+            seconds = np.column_stack([np.cumsum(length) - length, np.cumsum(length)]).ravel()
+            knots = intervals.ravel()
+            part = np.interp(left + bins.width_s, knots, seconds) - np.interp(left, knots, seconds)
+            part = np.clip(part / bins.width_s, 0, 1)
+            known[key] = np.where(part > 1 - 1e-4, 1, part)
+        share[:, unit] = known[key]
+    return share
+
+
+def intersect_intervals(intervals: list[np.ndarray]) -> np.ndarray:
+    """Return the intervals, shape (interval, 2), during which all of `intervals` hold.
+
+    Examples
+    --------
+    >>> intersect_intervals([np.array([[0.0, 5.0], [6.0, 9.0]]), np.array([[4.0, 7.0]])])
+    array([[4., 5.],
+           [6., 7.]])
+    """
+    unique = list({item.tobytes(): item for item in intervals}.values())
+    shared = unique[0]
+    for other in unique[1:]:
+        # Each interval of `shared` is cut by those of `other` that reach into it.
+        first = np.searchsorted(other[:, 1], shared[:, 0], side="right")
+        last = np.searchsorted(other[:, 0], shared[:, 1], side="left")
+        pieces = [
+            (max(start, other[i, 0]), min(stop, other[i, 1]))
+            for (start, stop), a, b in zip(shared, first, last, strict=True)
+            for i in range(a, b)
+        ]
+        shared = np.array(pieces, dtype=np.float64).reshape(-1, 2)
+    return shared
+
+
+def join_intervals(intervals: np.ndarray) -> np.ndarray:
+    """Sort intervals, shape (interval, 2), and join those that touch or overlap; empty ones go.
+
+    Examples
+    --------
+    >>> join_intervals(np.array([[6.0, 9.0], [0.0, 3.0], [3.0, 5.0], [2.0, 2.0]]))
+    array([[0., 5.],
+           [6., 9.]])
+    """
+    joined: list[list[float]] = []
+    for start, stop in intervals[np.argsort(intervals[:, 0], kind="stable")].tolist():
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], stop)
+        elif stop > start:
+            joined.append([start, stop])
+    return np.array(joined, np.float64).reshape(-1, 2)
+
+
+def _tolerance(times: np.ndarray, width_s: float) -> float:
+    """Rounding of ordered `times` as a share of a bin: a millionth, or what float64 leaves of late clocks."""
+    latest = max(abs(float(times[0])), abs(float(times[-1]))) if len(times) else 0.0
+    return 1e-6 + 4 * float(np.spacing(latest)) / width_s
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """Spike times of the units that are read.
+
+    Attributes
+    ----------
+    unit_id : array of int or str, shape (unit,)
+        Ids as stored.
+    row : array of int, shape (unit,)
+        Rows of the units in their table.
+    times : list of array of float64, shape (spike,)
+        Seconds, in order.
+    observed : list of array of float64, shape (interval, 2), or None
+        When each unit was observed, seconds; None where nothing says so.
+    """
+
+    unit_id: np.ndarray
+    row: np.ndarray
+    times: list[np.ndarray]
+    observed: list[np.ndarray] | None
+
+    def take(self, keep: np.ndarray) -> SpikeTrains:
+        """Return the units for which `keep` is true."""
+        rows = np.flatnonzero(keep)
+        observed = None if self.observed is None else [self.observed[i] for i in rows]
+        return SpikeTrains(self.unit_id[rows], self.row[rows], [self.times[i] for i in rows], observed)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Spikes of each unit in each bin.
+
+    Attributes
+    ----------
+    values : array of float32, shape (time, unit)
+        Spikes; of partly observed bins divided by the observed share.
+    bins : Bins
+        Their bins.
+    notes : list of str
+        What was corrected or dropped, in sentences.
+    """
+
+    values: np.ndarray
+    bins: Bins
+    notes: list[str]
+
+
+def count_trains(
+    trains: SpikeTrains,
+    start: np.ndarray,
+    stop: np.ndarray,
+    bin_width_s: float,
+    *,
+    where: str,
+    observed: str,
+    min_length_s: float = 0.0,
+) -> Counts:
+    """Count spikes in bins that start with their segment, where all units were observed.
+
+    Parameters
+    ----------
+    trains : SpikeTrains
+        The units.
+    start, stop : array of float64, shape (segment,)
+        Segments in order of time, seconds.
+    bin_width_s : float
+        Width of a bin.
+    where : str
+        Names the source in errors.
+    observed : str
+        Names what says when units were observed, for notes.
+    min_length_s : float
+        Where unobserved bins are dropped, runs between them that are shorter are dropped too.
+
+    Raises
+    ------
+    DataError
+        If no segment holds two bins, or no two successive bins in which every unit was observed for half of the bin.
+
+    Notes
+    -----
+    Counts are float32 because the square root of numpy's uint8 is float16.
+    """
+    bins = make_bins(start, stop, bin_width_s, n_units=len(trains.row), where=where)
+    counts = count_spikes(trains.times, bins)
+    if trains.observed is None:
+        return Counts(counts, bins, [])
+    share = observed_share(trains.observed, bins)
+    corrected = (share < 1) & (share >= MIN_SHARE)
+    counts /= np.where(corrected, share, 1)
+    bins, kept = bins.keep(share.min(axis=1) >= MIN_SHARE, min_length_s)
+    if len(kept) == 0:
+        raise DataError(
+            "no two successive bins in which every unit was observed for half of the bin",
+            where=where,
+            fix="leave out those that were observed for a short time (--units)",
+        )
+    return Counts(counts[kept], bins, _say_corrections(trains, share, corrected[kept], len(kept), observed))
+
+
+def find_constant(counts: np.ndarray, unit_id: np.ndarray, *, where: str) -> tuple[np.ndarray, list[dict[str, object]]]:
+    """Find the units whose count never changes.
+
+    Returns
+    -------
+    array of bool, shape (unit,)
+        Which units vary.
+    list of dict
+        The others, for ``recording.attrs["left_out"]``.
+
+    Raises
+    ------
+    DataError
+        If no unit varies.
+    """
+    varies: np.ndarray = counts.max(axis=0) > counts.min(axis=0)
+    if not varies.any():
+        raise DataError("no unit varies from bin to bin", where=where, fix="read other trials or use another --bin")
+    left_out: list[dict[str, object]] = []
+    for i in np.flatnonzero(~varies):
+        why = "no spike in the bins read" if counts[0, i] == 0 else f"{counts[0, i]:g} spikes in every bin"
+        left_out.append({"what": "unit", "id": unit_id[i].item(), "why": why, "value": float(counts[0, i])})
+    return varies, left_out
+
+
+def say_left_out(left_out: list[dict[str, object]]) -> list[str]:
+    """Say in a sentence which units are not in the recording."""
+    ids = ", ".join(str(item["id"]) for item in left_out)
+    return [f"{len(left_out)} units left out as silent, constant or never observed: {ids}"] if left_out else []
+
+
+def _say_corrections(
+    trains: SpikeTrains, share: np.ndarray, corrected: np.ndarray, n_kept: int, observed: str
+) -> list[str]:
+    notes = []
+    if corrected.any():
+        n = int(corrected.any(axis=1).sum())
+        notes.append(f"{n} bins were partly observed ({observed}): counts divided by the observed share")
+    dropped = len(share) - n_kept
+    if dropped:
+        worst = int((share < MIN_SHARE).sum(axis=0).argmax())
+        notes.append(
+            f"{dropped} of {len(share)} bins dropped, in which a unit was observed for less than half "
+            f"(most often unit {trains.unit_id[worst]}) or which stood alone"
+        )
+    return notes

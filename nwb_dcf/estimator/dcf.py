@@ -1,0 +1,511 @@
+"""DCF: fit, transform, inverse_transform and the rest; where xarray meets torch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import xarray as xr
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+from sklearn.utils.validation import validate_data
+
+from ..config import FitConfig
+from ..config.presets import make_config
+from ..data.arrays import Given, Input, as_recording
+from ..data.chunks import frame_blocks
+from ..data.recording import flatten_frames, name_kind
+from ..errors import DataError, NotFittedError, ParameterError, StoreError
+from ..metrics import r2_score
+from .dimensionality import DimensionChoice, choose_for_fit
+from .fit import Warmth, fit_recording
+from .fitted import Codec, Fitted, check_channels
+from .rollout import Plan, Starts, simulate
+from .serialization import pack_weights, unpack_weights
+
+if TYPE_CHECKING:
+    from ..config.progress import Progress
+    from ..data.result import DCFResult
+
+NOT_SETTINGS = ("preset", "settings", "init", "progress", "keep_partial")
+
+
+class NotFittedDCFError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]  # untyped
+    """Ours, and scikit-learn's: its tools wait for theirs."""
+
+
+@dataclass(eq=False, repr=False)
+class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
+    """An estimator whose settings make a `FitConfig`, and whose fitted model can be saved and loaded."""
+
+    def make_config(self, *, kind: str = "values") -> FitConfig:
+        """Resolve the parameters and the preset to a full configuration for a `kind` of recording.
+
+        Raises
+        ------
+        ParameterError
+            If a value cannot be meant.
+        """
+        every = self.get_params(deep=False)
+        params = {k: v for k, v in every.items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
+        if params["dim"] == "auto":
+            params["dim"] = 1  # until the data have chosen
+        if "transformation" in params:  # `transform` is the method's name
+            params["transform"] = params.pop("transformation")
+        return make_config(every["preset"], {**(every["settings"] or {}), **params}, kind=kind)
+
+    @classmethod
+    def from_config(cls, config: FitConfig, *, progress: Callable[[Progress], None] | None = None) -> Self:
+        """Make an estimator that is to fit with exactly the settings of `config`."""
+        model = cls()
+        model.set_params(
+            dim=config.model.dim,
+            preset=config.preset,
+            seed=config.train.seed,
+            device=config.train.device,
+            settings=config.to_settings(),
+            progress=progress,
+        )
+        return model
+
+    def _read_init(self) -> Warmth | None:
+        """The fit to begin with, None where none was given."""
+        init = self.get_params(deep=False)["init"]
+        if init is None:
+            return None
+        name = "" if isinstance(init, Persistent) else init.name or ""
+        weights = init.to_bytes() if isinstance(init, Persistent) else init.weights
+        about = {"fit": name, "sha256": hashlib.sha256(weights).hexdigest()}
+        return Warmth(unpack_weights(weights, "cpu"), about)
+
+    @property
+    def fitted_(self) -> Fitted:
+        """The trained model with all that belongs to it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        if "_fitted" not in self.__dict__:
+            raise NotFittedDCFError("this DCF is not fitted yet", fix="call fit first")
+        return self._fitted
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in self.__dict__
+
+    def _adopt(self, fitted: Fitted, dimension: DimensionChoice | None = None) -> None:
+        self._fitted, self._codec = fitted, Codec(fitted.model)
+        coupling = fitted.model.coupling
+        self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
+        self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
+        self.dimension_, self._n_features_out = dimension, self.dim_
+        self.n_features_in_ = fitted.model.n_channels
+        self.spectrum_ = coupling.variance.detach().cpu().numpy()
+        self.loadings_ = coupling.axes.detach().cpu().numpy()
+        self.mean_ = coupling.mean.cpu().numpy()
+
+    def to_bytes(self) -> bytes:
+        """Return the fitted model as safetensors bytes: weights, settings and statistics."""
+        return pack_weights(self.fitted_)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, device: str = "auto") -> Self:
+        """Rebuild a fitted model from `to_bytes`; nothing is unpickled."""
+        fitted = unpack_weights(data, device)
+        model = cls.from_config(fitted.config)
+        model.set_params(device=device)
+        model._adopt(fitted)
+        return model
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to a safetensors file."""
+        try:
+            Path(path).write_bytes(self.to_bytes())
+        except OSError as error:
+            raise StoreError(f"cannot be written: {error.strerror}", where=str(path), fix="choose another") from error
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Self:
+        """Read a fitted model from `save`'s file."""
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise StoreError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
+        return cls.from_bytes(data, device)
+
+    @classmethod
+    def from_result(cls, result: DCFResult, device: str = "auto") -> Self:
+        """Rebuild the fitted model of a stored result."""
+        return cls.from_bytes(result.weights, device)
+
+
+@dataclass(eq=False, repr=False)
+class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # type: ignore[misc]  # untyped
+    """Dynamic Compression Flows: a few ordered latents of a recording, and the flows behind them.
+
+    Parameters
+    ----------
+    dim : int or "auto"
+        Number of latents; ``auto`` lets the data choose (`nwb_dcf.estimator.dimensionality.choose_dimension`).
+    preset : {"default", "paper", "authors"}
+        Where settings left at None come from; see `nwb_dcf.config.presets`.
+    seed : int
+        Of everything random: the same seed gives the same result to the bit on the same CPU.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train; ``auto`` takes a GPU where there is one.
+    transformation : {"auto", "sqrt", "none"}, optional
+        ``auto`` takes the square root of counts. Integer arrays are counts.
+    smooth : float or "auto", optional
+        Standard deviation of a Gaussian in seconds (frames for bare arrays). ``auto``: 0.04 s for
+        spikes, 2 frames for other counts, none for the rest.
+    scale : {"global", "soft", "zscore", "none"}, optional
+        ``global`` is one number for all channels.
+    network : {"auto", "mlp", "unet"}, optional
+        ``auto`` takes the U-Net for images (time, y, x).
+    k_max, history, width, depth, noise, solver, solver_steps : optional
+        See `nwb_dcf.config.ModelConfig`.
+    steps, batch, rate, held_out, early_stopping : optional
+        See `nwb_dcf.config.TrainConfig`.
+    settings : mapping, optional
+        Any other setting of the three configurations, by name.
+    init : DCF or DCFResult, optional
+        A fit of the same channels and dim to begin with: training takes its networks over and ends as soon as
+        held-out losses fall no more. scikit-learn's ``clone`` empties a DCF; a result stays.
+    progress : callable, optional
+        Called with a `nwb_dcf.config.progress.Progress` every few steps.
+    keep_partial : bool
+        Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+
+    Attributes
+    ----------
+    dim_, k_max_, k_eff_ : int
+        Latents, axes, and the axes that hold 95 % of the variance.
+    dimension_ : DimensionChoice or None
+        With ``dim="auto"`` the choice with its curve and its reason.
+    spectrum_ : array, shape (k_max_,)
+        d, the variance of each axis in prepared units squared.
+    loadings_, mean_ : array, shapes (channel, k_max_), (channel,)
+        L and b; the pixels of images row by row.
+    steps_ : dict
+        Steps chosen on held-out segments for ``u`` and ``v``; 0 means that the closed-form start was best.
+    config_, preparation_
+        Settings and statistics that repeat the fit on new data.
+
+    Notes
+    -----
+    A transformer of scikit-learn: it stands in a Pipeline, in GridSearchCV and cross_val_score. Rows of a bare array
+    follow each other in time, so that where a splitter takes some out, the two ends of the gap count as neighbours.
+    Give trials as a list of arrays, or as a DataArray with the coordinate ``segment_index``, to have them kept apart;
+    `groups` then holds the group of each.
+
+    The latents are mu(x): zero mean and unit variance in training, ordered by the variance they stand for.
+
+    References
+    ----------
+    Wei, De Albuquerque, Martinez, Pan, Pearson, "Dynamic Compression Flows for Neuroscience Data", ICML
+    2026, sections 2 to 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nwb_dcf import DCF
+    >>> t = np.linspace(0, 20, 400)[:, None]
+    >>> x = np.hstack([np.sin(t + k) for k in range(8)])
+    >>> z = DCF(dim=2, steps=20).fit(x).transform(x)
+    >>> z.shape
+    (400, 2)
+    """
+
+    dim: int | Literal["auto"] = 3
+    _: KW_ONLY
+    preset: str = "default"
+    seed: int = 0
+    device: str = "auto"
+    transformation: str | None = None
+    smooth: float | str | None = None
+    scale: str | None = None
+    k_max: int | None = None
+    network: str | None = None
+    history: int | None = None
+    width: int | None = None
+    depth: int | None = None
+    noise: float | None = None
+    solver: str | None = None
+    solver_steps: int | None = None
+    steps: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    held_out: float | None = None
+    early_stopping: bool | None = None
+    settings: Mapping[str, Any] | None = None
+    init: DCF | DCFResult | None = None
+    progress: Callable[[Progress], None] | None = None
+    keep_partial: bool = False
+
+    # -- fitting ---------------------------------------------------------------------------------
+
+    def fit(self, x: Input, y: None = None) -> Self:
+        """Fit to `x`: a recording, a DataArray or array (time, channel), images (time, y, x), or a list of them.
+
+        Segments of `x` are held out only to choose the number of steps; then all are used. With ``dim="auto"``
+        a UserWarning says where the data support no dimension, or cannot choose one.
+
+        Raises
+        ------
+        ParameterError
+            If `dim` exceeds the usable channels, or a parameter cannot be meant.
+        DataError
+            If values are not finite, all constant, or too few.
+        TrainingError
+            If a loss is not finite.
+        """
+        recording, warmth = as_recording(x).recording, self._read_init()
+        self.__dict__.pop("feature_names_in_", None)
+        config = self.make_config(kind=name_kind(recording))
+        choice = None
+        if self.dim == "auto":
+            choice, config = choose_for_fit(recording, config)
+            if not choice.supported:
+                warnings.warn(choice.rule, UserWarning, stacklevel=2)
+        fitted = fit_recording(recording, config, warmth=warmth, progress=self.progress, keep_partial=self.keep_partial)
+        self._adopt(fitted, choice)
+        if hasattr(x, "columns"):
+            validate_data(self, x, skip_check_array=True)  # keeps the names of its columns
+        return self
+
+    # -- using -----------------------------------------------------------------------------------
+
+    def transform(self, x: Input, dim: int | None = None) -> Any:
+        """Encode frames: latents (time, dim) in the kind that came in.
+
+        Parameters
+        ----------
+        x : recording, DataArray, array or list, of the channels that were fitted
+        dim : int, optional
+            A prefix of the latents, at most ``k_max_``; ``dim_`` by default.
+        """
+        given, k = self._accept(x), self._check_dim(dim)
+        return self._answer(given, self._encode(given, k))
+
+    def flow(self, x: Input) -> Any:
+        """Flowed latents (time, dim): each frame integrated by u to tau = 0 and read on the axes (section 4)."""
+        given, codec, k = self._accept(x), self._codec, self.dim_
+        return self._answer(given, self._map_frames(given, lambda x, *_: codec.read(codec.compress(x, k), k)))
+
+    def velocity(self, x: Input) -> Any:
+        """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
+        given, codec, k = self._accept(x), self._codec, self.dim_
+        reach = self.config_.model.window + self.config_.model.history
+        per_step = self._map_frames(given, lambda x, segment, time: codec.find_velocity(x, segment, time, k), reach)
+        return self._answer(given, per_step / self.fitted_.step_s, units="1/s")
+
+    def velocity_at(self, z: np.ndarray) -> np.ndarray:
+        """Latent velocity (n, dim) in latent units per second at points (n, dim) where the state has stood still."""
+        points = np.asarray(z, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != self.dim_:
+            raise DataError(f"points have shape {points.shape}", fix=f"give (n, {self.dim_})")
+        return self._codec.find_held_velocity(points) / self.fitted_.step_s
+
+    def compress(self, x: Input) -> np.ndarray:
+        """States at tau = 0, shape (time, channel), in prepared units: frames integrated by u."""
+        return self._codec.compress(self._prepare(x)[1], self.dim_)
+
+    def expand(self, states: np.ndarray) -> np.ndarray:
+        """Frames at tau = 1, shape (time, channel), in prepared units: the way back from `compress`."""
+        n_channels = self.fitted_.model.n_channels
+        if np.shape(states)[1:] != (n_channels,):
+            raise DataError(f"states have shape {np.shape(states)}", fix=f"give (time, {n_channels})")
+        return self._codec.expand(states, self.dim_)
+
+    def prepare(self, x: Input) -> np.ndarray:
+        """Return `x` as the model sees it: transformed, smoothed, scaled, (time, channel); pixels row by row."""
+        return self._prepare(x)[1]
+
+    def inverse_transform(self, z: Any) -> Any:
+        """Rebuild frames from the first K numbers of each, in the data's own unit.
+
+        Gives the mean of the data given those numbers: they are placed on the axes, everything else is set
+        to zero, and u at tau = 0 adds what the data have there on average (presets ``paper`` and ``authors``
+        integrate u to tau = 1 instead, which gives a typical frame). Scale and square root are undone;
+        smoothing cannot be. The square of a mean root is below the mean: `rates` gives expected counts.
+
+        Parameters
+        ----------
+        z : recording, DataArray, array or list with (time, K)
+            Latents, as `transform` returns them for any ``dim`` from 1 to ``k_max_``: one fit serves every K.
+
+        Returns
+        -------
+        (time, channel), or (time, y, x) where images were fitted, in the kind that came in.
+
+        Raises
+        ------
+        DataError
+            If there are more than ``k_max_`` numbers a frame.
+        """
+        return self._rebuild_frames(z, self.fitted_.preparation.undo)
+
+    def rates(self, z: Any) -> Any:
+        """Expected counts of each bin from the first K numbers, as `inverse_transform` takes and answers them.
+
+        Where square roots were fitted, it is the rate whose Poisson counts have the rebuilt root as their mean root.
+        Scored by deviance on unsmoothed counts this was better than the square on every set tried.
+
+        Returns
+        -------
+        (time, channel), counts of a bin, 0 or more, in the kind that came in.
+
+        Raises
+        ------
+        DataError
+            If what was fitted were no counts, or there are more than ``k_max_`` numbers a frame.
+        """
+        if self.fitted_.units not in ("count", "counts"):
+            raise DataError(f"rates are of counts, and the fitted values are {self.fitted_.units}", fix="fit counts")
+        return self._rebuild_frames(z, self.fitted_.preparation.expect_counts)
+
+    def _rebuild_frames(self, z: Any, undo: Callable[[np.ndarray], np.ndarray]) -> Any:
+        fitted, given = self.fitted_, as_recording(z)
+        codes = given.recording["data"].values
+        if codes.ndim != 2 or codes.shape[1] > self.k_max_:
+            raise DataError(f"latents have shape {codes.shape}", fix=f"give (time, K), K at most {self.k_max_} (k_max)")
+        rebuilt = self._codec.rebuild(codes).reshape(len(codes), *self.preparation_.factor.shape)
+        ids = {dim: np.asarray(values) for dim, values in fitted.frame_ids.items()}
+        return given.answer_frames(undo(rebuilt), ids, fitted.units)
+
+    def rebuild(self, z: np.ndarray, decoder: str = "") -> np.ndarray:
+        """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units.
+
+        `decoder` is ``"mean"``, ``"flow"`` (u integrated from tau = 0 to 1), or by default the configured one.
+        """
+        self._check_dim(z.shape[1])
+        if decoder not in ("", "mean", "flow"):
+            raise ParameterError(f"decoder is {decoder!r}", fix="choose mean or flow")
+        return self._codec.rebuild(z, decoder)
+
+    def simulate(
+        self,
+        x: Input,
+        n_frames: int = 50,
+        *,
+        tau: float = 0.0,
+        starts: Starts = "last",
+        n_paths: int | None = None,
+        seed: int = 0,
+    ) -> Any:
+        """Continue `x` by its own dynamics: v integrated from a start with its history (paper, section 4).
+
+        Each start is prepared from the frames up to it alone, as it would be online.
+
+        Parameters
+        ----------
+        x : recording, DataArray, array, images or list
+            What happened until then; h + 1 frames are used where a segment has as many.
+        n_frames : int
+            Frames to simulate, of the step of the fitted recording.
+        tau : float
+            Where: 0 simulates latents, 1 the data themselves, between them states in prepared units.
+        starts : {"last", "first"} or frames
+            The last frame of each segment, the first that has its history, or places of frames in `x`.
+        n_paths : int, optional
+            Paths from each start, whose states get the bridge's noise; by default one without noise.
+        seed : int
+            Of that noise.
+
+        Returns
+        -------
+        In the kind that came in
+            An array gives (n_frames, dim), or (n_frames, channel) where `tau` is above 0; frames as `starts` put
+            an axis of starts before it, and `n_paths` one of paths before n_frames. A recording gives one whose
+            segments are the paths, with ``trial_start_s`` and ``trial_path``; a DataArray holds the paths one
+            after the other, with ``start_s`` and ``path`` of each frame.
+
+        Raises
+        ------
+        ParameterError
+            If an argument cannot be meant.
+        DataError
+            If a path leaves all bounds.
+        """
+        plan, given = Plan(n_frames, tau, starts, n_paths, seed), as_recording(x)
+        check_channels(given.recording, self.fitted_)
+        return simulate(self._codec, self.fitted_, given, plan)
+
+    def score(self, x: Input, y: None = None) -> float:
+        """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""
+        given, frames = self._prepare(x)
+        return r2_score(frames, self._codec.rebuild(self._encode(given, self.dim_)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]  # latents are float32 whatever comes in
+        return tags
+
+    # -- plumbing --------------------------------------------------------------------------------
+
+    def _accept(self, x: Input) -> Given:
+        given = as_recording(x)
+        if hasattr(x, "columns"):
+            validate_data(self, x, skip_check_array=True, reset=False)  # other columns are refused
+        check_channels(given.recording, self.fitted_)
+        self.fitted_.preparation.check(given.recording)
+        return given
+
+    def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
+        given = self._accept(x)
+        return given, flatten_frames(self.fitted_.preparation.apply(given.recording))
+
+    def _encode(self, given: Given, k: int) -> np.ndarray:
+        codec, reach = self._codec, self.config_.model.window
+        return self._map_frames(given, lambda x, segment, _: codec.encode(x, segment, k), reach)
+
+    def _map_frames(self, given: Given, function: Callable[..., np.ndarray], reach: int = 0) -> np.ndarray:
+        """Call `function` on prepared frames, their segments and times, block by block with `reach` frames around."""
+        recording, answers = given.recording, []
+        segment, time = recording["segment_index"].values, recording["time"].values
+        for block in frame_blocks(recording["data"]):
+            wide = slice(max(block.start - reach, 0), min(block.stop + reach, len(time)))
+            x = self.fitted_.preparation.apply_to(recording, wide)
+            answer = function(x.reshape(len(x), -1), segment[wide], time[wide])
+            answers.append(answer[block.start - wide.start : block.stop - wide.start])
+        return np.concatenate(answers)
+
+    def _answer(self, given: Given, latents: np.ndarray, units: str = "1") -> Any:
+        return given.answer(latents, "latent", np.arange(1, latents.shape[1] + 1), units)
+
+    def _check_dim(self, dim: int | None) -> int:
+        most = self.fitted_.model.k_max
+        k = self.dim_ if dim is None else dim
+        if not isinstance(k, Integral) or not 1 <= k <= most:
+            raise ParameterError(f"dim is {k}", fix=f"give a whole number from 1 to {most} (k_max)")
+        return int(k)
+
+
+_transform_to_container = DCF.transform  # as scikit-learn wraps it, for `set_output`
+
+
+@functools.wraps(_transform_to_container)
+def _transform(self: DCF, x: Input, dim: int | None = None) -> Any:
+    # Recordings, DataArrays and lists stay what they are: a table would lose their time and segments.
+    keeps_kind = isinstance(x, xr.Dataset | xr.DataArray) or (
+        isinstance(x, list | tuple) and x and hasattr(x[0], "shape")
+    )
+    wrapped: Any = _transform_to_container
+    return (wrapped.__wrapped__ if keeps_kind else wrapped)(self, x, dim)
+
+
+def _fit_transform(self: DCF, x: Input, y: None = None) -> Any:
+    """Fit to `x`, and transform it."""
+    return self.fit(x, y).transform(x)
+
+
+DCF.fit_transform = _fit_transform
+DCF.transform = _transform  # type: ignore[method-assign]

@@ -1,0 +1,193 @@
+"""From a recording and a configuration to a trained model: preparation, start, search, refit."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from ..config import FitConfig, TrainConfig
+from ..config.progress import Progress
+from ..data.preprocessing import check_size, fit_preparation
+from ..data.recording import frame_dims, frame_shape, median_step_s
+from ..data.split import split_recording
+from ..errors import DataError, ParameterError
+from ..metrics import effective_dimension
+from ..model.dcf_model import DCFModel
+from ..model.parallel import use_threads
+from ..model.precision import multiply_in
+from ..model.training import LossCurve
+from ..model.training.hardware import choose_products
+from .fitted import Fitted, check_channels
+from .initialization import choose_device, say_where_frames_lay
+from .stages import PART_NAMES, Training
+
+REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
+SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
+
+
+def fit_recording(
+    recording: xr.Dataset,
+    config: FitConfig,
+    *,
+    warmth: Warmth | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    keep_partial: bool = False,
+) -> Fitted:
+    """Fit `recording`; see `nwb_dcf.DCF.fit`."""
+    started = time.perf_counter()
+    check_size(recording, config.model.dim)
+    if warmth is not None:
+        check_warmth(recording, config, warmth)
+    images = frame_shape(recording) is not None
+    if config.model.network == "unet" and not images:
+        raise ParameterError(
+            "network is 'unet', but the frames are no images", fix="give images (time, y, x), or network='mlp'"
+        )
+    device = choose_device(config.train.device)
+    preparation = fit_preparation(recording, config.prepare)
+    notes: list[str] = []
+    step_s = median_step_s(recording)
+    gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * step_s
+    split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
+    training = Training(config, device, step_s, progress, keep_partial, warmth.fitted.model if warmth else None)
+    if config.train.early_stopping and split is not None:
+        done = training.search_and_refit(recording, split, preparation)
+        found, start, trained = done.search, done.start, done.trained
+    else:
+        if config.train.early_stopping:
+            notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
+        found, start = None, training.start(preparation.apply(recording))
+        trained = training.learn(start, "training")
+    model, principal = start.model, start.principal
+    if found is not None and found.settled:
+        notes.append(_describe_settled(found.settled, config.train))
+    if trained.interrupted:
+        stage = "while steps were chosen" if trained is found else "in training"
+        notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch} steps: a partial fit")
+    if config.model.k_max == 0 and model.k_max < model.n_channels:
+        notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
+    samples = trained.samples + (found.samples if found and found is not trained else 0)
+    spectrum = model.coupling.variance if model.learns_axes else principal.variance  # not cut off at k_max
+    seconds = time.perf_counter() - started
+    ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
+    return Fitted(
+        config=config,
+        preparation=preparation,
+        model=model,
+        channels=[] if images else next(iter(ids.values())),
+        channel_dim="pixel" if images else next(iter(ids)),
+        pixels=ids if images else None,
+        units=str(recording["data"].attrs.get("units", "a.u.")),
+        kind=str(recording.attrs.get("kind", "array")),
+        step_s=step_s,
+        total_variance=principal.total,
+        k_eff=effective_dimension(spectrum.detach().cpu().numpy(), principal.total),
+        steps=trained.best_step,
+        search=found.curve if found else LossCurve(),
+        curve=trained.curve,
+        notes=notes,
+        timing={"seconds": seconds, "samples_per_s": samples / seconds},
+        machine={
+            "device": str(device),
+            "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+            "threads": torch.get_num_threads(),
+            "products": choose_products(model, config.train.precision),
+            "frames": say_where_frames_lay(recording, device, start.table.x.device),
+        },
+        bin_width_s=recording.attrs.get("bin_width_s"),
+        chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
+        settled=found.settled if found else {},
+        init=warmth.about if warmth else {},
+        solver_error=measure_solver(model, start.prepared),
+    )
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """A fit to begin with.
+
+    Attributes
+    ----------
+    fitted : Fitted
+    about : dict of str to str
+        What the new fit is to say of it, see `Fitted.init`.
+    """
+
+    fitted: Fitted
+    about: dict[str, str]
+
+
+def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
+    ends = " and ".join(f"{PART_NAMES[name]} at step {step}" for name, step in settled.items())
+    fall = f"by more than {100 * train.tolerance:g} %" if train.tolerance else "any further"
+    return (
+        f"the search for the number of steps ended by itself, {ends} of {train.steps}: the loss fell no longer {fall}"
+    )
+
+
+@torch.no_grad()
+@multiply_in("float32")
+def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
+    """Compare the quick solver of u with dopri5 on some of the frames, evenly spaced.
+
+    Returns
+    -------
+    dict
+        ``solver`` and its ``steps``, the ``frames`` compared, and two root mean squares: ``compress``, of what differs
+        at tau = 0 beside that of the frames about their mean, and ``latents``, of what differs in the flowed latents,
+        whose own is about 1. Empty where the solver is dopri5.
+    """
+    settings = model.config
+    if settings.solver == "dopri5":
+        return {}
+    n = SOLVER_FRAMES if model.image_shape is None else SOLVER_IMAGES
+    places = np.unique(np.linspace(0, prepared.sizes["time"] - 1, n).round().astype(int))
+    coupling = model.coupling
+    x = torch.tensor(prepared["data"].values[places].reshape(len(places), -1), device=coupling.mean.device)
+    with use_threads(1 if model.image_shape is None else torch.get_num_threads()):  # few frames
+        quick, exact = (model.compress(x, settings.dim, solver=solver) for solver in (settings.solver, "dopri5"))
+    latents = coupling.read(quick - exact + coupling.mean)[:, : settings.dim]
+    size = (x - coupling.mean).square().mean()
+    return {
+        "solver": settings.solver,
+        "steps": settings.solver_steps,
+        "against": "dopri5",
+        "frames": len(places),
+        "compress": float(((quick - exact).square().mean() / size).sqrt()),
+        "latents": float(latents.square().mean().sqrt()),
+    }
+
+
+def check_warmth(recording: xr.Dataset, config: FitConfig, warmth: Warmth) -> None:
+    """Refuse a fit to begin with that is of other channels or another dim; bins may be of another width.
+
+    Raises
+    ------
+    DataError
+        If the channels differ.
+    ParameterError
+        If the dims differ.
+    """
+    before = warmth.fitted
+    where = warmth.about.get("fit") or None
+    try:
+        check_channels(recording, dataclasses.replace(before, bin_width_s=None))
+        before.preparation.check(recording)
+    except DataError as error:
+        raise DataError(
+            f"cannot start there: {error.what}", where=where, fix="start from a fit of the same ones"
+        ) from None
+    if before.config.model.dim != config.model.dim:
+        raise ParameterError(
+            f"dim is {config.model.dim}, and that of the fit to start from {before.config.model.dim}",
+            where=where,
+            fix=f"give --dim {before.config.model.dim}, or start without it",
+        )

@@ -1,0 +1,210 @@
+"""Where training begins: the device, the frames on it, and a model that stands at what is known in advance.
+
+From a random start L_align needs about 8,000 steps to come within 1 % of its optimum; from the principal axes it is
+there at step 0. v starts at a ridge autoregression of the code, so that training adds what is not linear.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import torch
+import xarray as xr
+from torch import Tensor
+
+from ..config import FitConfig
+from ..data.chunks import is_lazy
+from ..data.recording import flatten_frames, frame_shape
+from ..errors import DataError, ParameterError
+from ..model.dcf_model import DCFModel
+from ..model.dynamical_flow import RidgeStartDynamics
+from ..model.principal_axes import PrincipalAxes, find_principal_axes
+from ..model.training import ContextHeads, FrameTable
+from ..model.training.batches import FRAMES_READ
+
+K_MAX_FLOOR = 16  # axes kept beyond twice dim
+SHARE_OF_GPU = 0.4  # of its free memory, that frames may take; the held-out ones and the networks need some too
+MOST_PAIRS = 2**17  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
+MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
+_SEEDING = threading.Lock()  # torch's global generator is one for all threads
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn ``auto`` into a GPU where there is one, and refuse one that is absent.
+
+    Raises
+    ------
+    ParameterError
+        If the device is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if not there[name.split(":")[0]]:
+        raise ParameterError(f"device is {name!r}, which torch does not find here", fix="use --device cpu")
+    return torch.device(name)
+
+
+def choose_k_max(config: FitConfig, n_channels: int, rank: int, *, images: bool = False) -> int:
+    """Number of axes: as asked, or min(D, rank, max(16, 2 dim)); k_max = 0 asks for D, as the paper has it.
+
+    Of images no more than `MOST_IMAGE_AXES` are taken for that D, for a step of so many axes would cost more than
+    the networks.
+    """
+    dim, asked = config.model.dim, config.model.k_max
+    if asked == 0:
+        return min(n_channels, max(MOST_IMAGE_AXES, dim)) if images else n_channels
+    if asked is not None and config.model.start == "random":
+        return min(asked, n_channels)
+    return min(n_channels, rank, max(K_MAX_FLOOR, 2 * dim) if asked is None else asked)
+
+
+def start_model(
+    prepared: xr.Dataset,
+    config: FitConfig,
+    device: torch.device,
+    step_s: float | None = None,
+    warm: DCFModel | None = None,
+) -> tuple[DCFModel, FrameTable, PrincipalAxes]:
+    """Build the model at its start: networks from the seed, or from a `warm` model; the rest from the frames.
+
+    Returns
+    -------
+    model : DCFModel
+    table : FrameTable
+        The frames on `device`.
+    principal : PrincipalAxes
+        Of those frames.
+
+    Raises
+    ------
+    DataError
+        If the frames span too few dimensions, or no segment is longer than the history.
+    """
+    table = tabulate_frames(prepared, config, device, step_s)
+    principal = find_principal_axes(table.x, seed=config.train.seed).to(device)
+    if principal.rank < 2:
+        raise DataError(
+            "the frames hardly vary beside their mean, or are too large for single precision",
+            fix="subtract the mean and choose a unit in which values are of moderate size",
+        )
+    if config.model.dim > principal.rank:
+        raise DataError(
+            f"dim is {config.model.dim}, but the frames span {principal.rank} dimensions",
+            fix=f"give a dim of {principal.rank} or less",
+        )
+    with seed_initial_weights(config.train.seed):
+        shape = frame_shape(prepared)
+        k_max = choose_k_max(config, table.x.shape[1], principal.rank, images=shape is not None)
+        model = DCFModel(table.x.shape[1], k_max, config.model, shape)
+    model.to(device)
+    model.start_at(principal)
+    if warm is not None:
+        model.coupling.start_at(turn_axes(principal, warm, table.x))
+        take_networks(model, warm)
+    if len(table.pairs) == 0:
+        raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
+    return model, table, principal
+
+
+@contextmanager
+def seed_initial_weights(seed: int) -> Iterator[None]:
+    """Let torch's global generator, which initial weights come from, begin at `seed` for a while: one thread a time."""
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> PrincipalAxes:
+    """The axes of a fitted model in place of the principal ones, with the variances of the frames along them.
+
+    Its networks know the codes by those axes; the principal ones of other frames differ where variances are close.
+    """
+    axes = warm.coupling.axes.detach().to(principal.axes)
+    along = torch.cat([(part.to(axes) - principal.mean) @ axes for part in torch.split(frames, FRAMES_READ)])
+    floor = 1e-6 * principal.variance[0]
+    return dataclasses.replace(principal, axes=axes, variance=along.var(0, unbiased=False).clamp(min=floor))
+
+
+def take_networks(model: DCFModel, warm: DCFModel) -> None:
+    """Give `model` the trained networks of another; axes that do not learn, their variances and b stay the data's.
+
+    Raises
+    ------
+    ParameterError
+        If the two differ in their shape.
+    """
+    own, given = model.state_dict(), warm.state_dict()
+    kept = {"coupling.mean"}
+    if not model.learns_axes:
+        kept |= {"coupling.axes", "coupling.log_variance", "coupling.encoder.whitening"}
+    different = [name for name in own if name not in given or given[name].shape != own[name].shape]
+    if different or given.keys() != own.keys():
+        mine, theirs = ({**asdict(each.config), "k_max": each.k_max} for each in (model, warm))
+        names = [name for name in mine if mine[name] != theirs[name]]
+        told, here = (", ".join(f"{name} {shape[name]}" for name in names) for shape in (theirs, mine))
+        raise ParameterError(
+            f"the fit to start from has another shape: {told}, and this one {here}",
+            fix="give it the same settings, or start without it",
+        )
+    model.load_state_dict({name: own[name] if name in kept else value for name, value in given.items()})
+
+
+def tabulate_frames(
+    prepared: xr.Dataset, config: FitConfig, device: torch.device, step_s: float | None = None
+) -> FrameTable:
+    """Index prepared frames by their segments and times, these in steps of `step_s`, for training on `device`."""
+    x = torch.as_tensor(flatten_frames(prepared))
+    return FrameTable.build(
+        x.to(device) if fits_on(device, x.nbytes) else x,
+        torch.tensor(prepared["segment_index"].values),
+        torch.tensor(prepared["time"].values),
+        history=config.model.history,
+        drop_start=config.model.history_start == "drop",
+        step_s=step_s,
+        device=device,
+    )
+
+
+def fits_on(device: torch.device, n_bytes: int) -> bool:
+    """Whether frames of that size may lie on `device`: on a GPU, in `SHARE_OF_GPU` of what is free there."""
+    if device.type != "cuda":
+        return True
+    return n_bytes <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
+
+
+def say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
+    """Say in words where frames whose tensor is at `home` lay during a fit on `device`."""
+    host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
+    if device.type == "cpu":
+        return host
+    there = home.type == device.type
+    return f"on the {device.type} device" if there else f"{host}; sent to the {device.type} device by batches"
+
+
+def make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device) -> ContextHeads | None:
+    """Make the heads of L_context; None where nothing of it could reach the code."""
+    if not (config.train.gamma and config.model.joined):
+        return None
+    with seed_initial_weights(config.train.seed):
+        return ContextHeads(principal, config.model.dim, config.train.context_lags).to(device)
+
+
+def teach_heads(heads: ContextHeads, model: DCFModel, table: FrameTable, config: FitConfig) -> None:
+    """Let the heads of L_context learn the code that another fit has left."""
+    with torch.no_grad():
+        codes = table.encode(model.coupling)
+    heads.follow(codes, table, config.model.noise, torch.Generator(table.device).manual_seed(config.train.seed))
+
+
+def start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:
+    """Set v's autoregression to that of the code as it is now."""
+    with torch.no_grad():
+        codes = table.encode(model.coupling)
+    pairs = table.pairs[:: -(-len(table.pairs) // MOST_PAIRS)]
+    later = (codes[pairs + 1] - codes[pairs]) / table.step[pairs][:, None]
+    v.start_at(codes[table.window(pairs)], later)

@@ -1,0 +1,158 @@
+"""Simulation: a recording continued by the model's own dynamics, from any frame with what was known then.
+
+A start sees no frame after it. Smoothing and windows look ahead, so every start is cut from its recording and
+prepared anew, as it would be online; prepared as a whole, it would tell of frames that are to be foretold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..data.arrays import Given
+from ..data.preprocessing import TRUNCATE
+from ..data.recording import flatten_frames, make_recording, segment_slices
+from ..errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    from .fitted import Codec, Fitted
+
+Starts = str | Sequence[int] | np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to simulate; see `nwb_dcf.DCF.simulate`."""
+
+    n_frames: int
+    tau: float = 0.0
+    starts: Starts = "last"
+    n_paths: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("n_frames", 1), ("n_paths", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if name == "n_paths" and value is None:
+                continue
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
+                raise ParameterError(f"{name} is {value}", fix=f"give a whole number, {low} or more")
+        if not isinstance(self.tau, Real) or not 0 <= self.tau <= 1:
+            raise ParameterError(f"tau is {self.tau}", fix="give a number from 0 (latents) to 1 (data)")
+
+
+def simulate(codec: Codec, fitted: Fitted, given: Given, plan: Plan) -> Any:
+    """Continue `given` from each start, and answer in its kind; see `nwb_dcf.DCF.simulate`."""
+    if given.kind == "list":
+        seeds = np.random.SeedSequence(plan.seed).generate_state(len(given.original))
+        plans = [Plan(plan.n_frames, plan.tau, plan.starts, plan.n_paths, int(seed)) for seed in seeds]
+        return [simulate(codec, fitted, item, one) for item, one in zip(given.original, plans, strict=True)]
+    starts = find_starts(given.recording, plan.starts, fitted.config.model.history)
+    paths = roll_out(codec, fitted, cut_histories(given.recording, starts, fitted), plan)
+    if given.kind == "array":
+        paths = paths if plan.n_paths else paths[:, 0]
+        return paths[0] if isinstance(plan.starts, str) else paths
+    continued = _join_paths(paths, given.recording["time"].values[starts], fitted, plan.tau)
+    return continued if given.kind == "recording" else _as_dataarray(continued)
+
+
+def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> np.ndarray:
+    """Turn ``"last"``, ``"first"`` (the first frame of each segment that has its whole history) or frames to frames.
+
+    Raises
+    ------
+    ParameterError
+        If `starts` is another word, or not frames of `recording`.
+    """
+    slices = segment_slices(recording)
+    if isinstance(starts, str):
+        if starts not in ("last", "first"):
+            raise ParameterError(f"starts is {starts!r}", fix="choose last or first, or give frames")
+        ends = np.array([frames.stop - 1 for frames in slices])
+        return ends if starts == "last" else np.minimum(ends, [frames.start + history for frames in slices])
+    frames, n = np.asarray(starts), recording.sizes["time"]
+    if frames.ndim != 1 or frames.size == 0 or frames.dtype.kind not in "iu":
+        raise ParameterError(f"starts is {starts!r}", fix="give whole numbers: places of frames in the recording")
+    if frames.min() < 0 or frames.max() >= n:
+        raise ParameterError(
+            f"starts go from {frames.min()} to {frames.max()}", fix=f"give frames from 0 to {n - 1} of the {n}"
+        )
+    return frames.astype(np.int64)
+
+
+def cut_histories(recording: xr.Dataset, starts: np.ndarray, fitted: Fitted) -> xr.Dataset:
+    """Cut a segment for each start: all that its code and history need, up to the start and no further."""
+    time, index, slices = recording["time"].values, recording["segment_index"].values, segment_slices(recording)
+    frames_before = fitted.config.model.history + fitted.config.model.window
+    reach_s = TRUNCATE * fitted.preparation.smooth_s
+    pieces = []
+    for start in starts:
+        first = slices[index[start]].start
+        oldest = max(first, start - frames_before)
+        first += int(np.searchsorted(time[first : start + 1], time[oldest] - reach_s))
+        pieces.append(np.arange(first, start + 1))
+    cut = recording.isel(time=np.concatenate(pieces), segment=index[starts])
+    return cut.assign_coords(
+        segment_index=("time", np.repeat(np.arange(len(starts)), [len(piece) for piece in pieces])),
+        segment=("segment", np.arange(len(starts))),
+    )
+
+
+def roll_out(codec: Codec, fitted: Fitted, histories: xr.Dataset, plan: Plan) -> np.ndarray:
+    """Simulate from the last frame of each segment of `histories`.
+
+    Returns
+    -------
+    array, shape (segment, path, frame, dim), or (segment, path, frame, channel) or (..., y, x) where tau is above 0
+        Prepared units between tau = 0 and 1, the data's own at 1.
+    """
+    prepared = fitted.preparation.apply(histories)
+    paths = codec.roll_out(
+        flatten_frames(prepared),
+        histories["segment_index"].values,
+        fitted.config.model.dim,
+        plan.n_frames,
+        tau=float(plan.tau),
+        n_paths=plan.n_paths,
+        seed=plan.seed,
+        total_variance=fitted.total_variance,
+    )
+    if not np.isfinite(paths).all():
+        raise DataError(
+            f"the simulation leaves all bounds within {plan.n_frames} frames", fix="simulate fewer, or fit longer"
+        )
+    if plan.tau == 0:
+        return paths
+    shaped = paths.reshape(*paths.shape[:-1], *prepared["data"].shape[1:])
+    return fitted.preparation.undo(shaped) if plan.tau == 1 else shaped
+
+
+def _join_paths(paths: np.ndarray, start_s: np.ndarray, fitted: Fitted, tau: float) -> xr.Dataset:
+    """A recording of which every path is a segment; its table says which start and path each is."""
+    n_starts, n_paths, n_frames = paths.shape[:3]
+    lead_s = (np.arange(n_frames) + 1) * fitted.step_s
+    ids = fitted.frame_ids if tau > 0 else {"latent": np.arange(1, paths.shape[-1] + 1)}
+    joined = make_recording(
+        paths.reshape(-1, *paths.shape[3:]),
+        (start_s[:, None, None] + np.zeros((n_paths, 1)) + lead_s).ravel(),
+        channel_dim=next(iter(ids)),
+        segment_index=np.repeat(np.arange(n_starts * n_paths), n_frames),
+        trial_columns={
+            "start_s": np.repeat(start_s, n_paths),
+            "path": np.tile(np.arange(n_paths), n_starts),
+        },
+        units="1" if tau == 0 else fitted.units if tau == 1 else "prepared",
+    )
+    return joined.assign_coords({dim: np.asarray(values) for dim, values in ids.items()})
+
+
+def _as_dataarray(continued: xr.Dataset) -> xr.DataArray:
+    """The paths one after the other, with the start and the path of each frame."""
+    data, index = continued["data"], continued["segment_index"].values
+    columns = {name: ("time", continued[f"trial_{name}"].values[index]) for name in ("start_s", "path")}
+    return data.drop_vars("segment_index").assign_coords(columns)

@@ -1,0 +1,104 @@
+"""A fitted model as safetensors bytes: tensors, and settings and statistics as JSON beside them.
+
+Nothing is pickled, so a file can be read without trusting it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from ..config import FitConfig
+from ..data.preprocessing import Preparation
+from ..errors import DCFError, StoreError
+from ..model.dcf_model import DCFModel
+from ..model.training import LossCurve
+from .fitted import Fitted
+from .initialization import choose_device
+
+FORMAT = 1
+_CURVES = ("search", "curve")
+_NETWORKS = ("network", "channels", "patch", "width", "depth", "conditioned", "closed_form", "noise", "noise_scale")
+_SETTINGS = {
+    "coupling": ("network", "encoder_width", "encoder_depth", "linear_encoder", "window", "start"),
+    "u": (*_NETWORKS, "solver", "solver_steps", "decoder"),
+    "v": (*_NETWORKS, "history", "masked_endpoints"),
+}
+_PLAIN = tuple(f.name for f in fields(Fitted) if f.name not in ("config", "preparation", "model", *_CURVES))
+
+
+def pack_weights(fitted: Fitted) -> bytes:
+    """Return `fitted` as safetensors bytes."""
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "k_max": fitted.model.k_max,
+        "n_channels": fitted.model.n_channels,
+        "architecture": describe_architecture(fitted.model),
+        "frame_shape": fitted.model.frame_shape,
+        "config": fitted.config.to_dict(),
+        "preparation": fitted.preparation.to_dict(),
+        **{name: getattr(fitted, name) for name in _PLAIN},
+        **{name: asdict(getattr(fitted, name)) for name in _CURVES},
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in fitted.model.state_dict().items()}
+    return safetensors.torch.save(tensors, metadata={"nwb_dcf": json.dumps(about)})
+
+
+def describe_architecture(model: DCFModel) -> dict[str, Any]:
+    """Say what the coupling and both flows compute, by their symbols in the paper: JSON-able, for readers."""
+    settings = asdict(model.config)
+    shape = {"n_channels": model.n_channels, "k_max": model.k_max, "frame_shape": model.frame_shape}
+    parts = {"coupling": model.coupling, "u": model.u, "v": model.v}
+    return {
+        symbol: {
+            "class": f"{type(part).__module__}.{type(part).__qualname__}",
+            "description": inspect.cleandoc(type(part).__doc__ or ""),
+            **shape,
+            "settings": {name: settings[name] for name in _SETTINGS[symbol]},
+        }
+        for symbol, part in parts.items()
+    }
+
+
+def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
+    """Rebuild what `pack_weights` packed, on `device` whatever device it was fitted on.
+
+    Raises
+    ------
+    StoreError
+        If the bytes are not a model of this package, or of a newer one.
+    """
+    try:
+        length = int.from_bytes(data[:8], "little")
+        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["nwb_dcf"])
+        tensors = safetensors.torch.load(data)
+        if about["format"] > FORMAT:
+            raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")
+        config = FitConfig.from_dict(about["config"])
+        with torch.random.fork_rng(devices=[]):  # weights drawn here are replaced; nobody's randomness moves on
+            shape = about.get("frame_shape")
+            model = DCFModel(about["n_channels"], about["k_max"], config.model, tuple(shape) if shape else None)
+        model.load_state_dict(tensors)
+        model.to(choose_device(device)).eval()
+        older: dict[str, Any] = {
+            "pixels": None,
+            "settled": {},
+            "init": {},
+            "solver_error": {},
+        }  # what earlier fits did not tell
+        about = {**older, **about}
+        parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
+        parts |= {name: LossCurve(**about[name]) for name in _CURVES}
+        return Fitted(config=config, preparation=Preparation.from_dict(about["preparation"]), model=model, **parts)
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, DCFError):
+            raise
+        raise StoreError(
+            f"the stored model cannot be read: {error}", fix="the file may be damaged; fit again"
+        ) from error

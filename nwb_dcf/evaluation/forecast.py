@@ -1,0 +1,97 @@
+"""How far rollouts reach: simulations beside "stay" and a ridge autoregression, on frames not fitted to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..data.recording import segment_slices
+from ..errors import DataError
+from ..estimator.rollout import cut_histories, find_starts
+from ..metrics.forecast import FEWEST_STARTS, ORDER, Autoregression, score_forecasts
+
+if TYPE_CHECKING:
+    from ..estimator.dcf import DCF
+
+LEADS = 50  # frames ahead that are scored
+MOST_STARTS = 256
+MOST_NUMBERS = 2**19  # numbers in the frames of all starts: fewer starts where frames are large
+
+
+def measure_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset, *, n_leads: int = LEADS) -> xr.Dataset:
+    """Score rollouts of latents on `unseen`, from every frame that has its history (evenly thinned where many).
+
+    A start is prepared from the frames up to it alone, as it would be online (see `cut_histories`). What it is to
+    foretell are the latents of the whole recording's own preparation, as a fit reports them: where that smooths, or
+    the code has a window, a latent holds some of the frames before it, so that the first few leads are easier than
+    raw data would be. "Stay" and the autoregression gain by it as well: only their difference says what v knows.
+
+    Parameters
+    ----------
+    estimator : DCF
+        Fitted.
+    training : xarray.Dataset
+        Recording whose latents the autoregression is fitted to.
+    unseen : xarray.Dataset
+        Recording to be foretold.
+    n_leads : int
+        Frames ahead, at most as many as the segments have.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `score_forecasts` gives it, of ``rollout``, ``ar3`` and ``stay``, with ``attrs["step_s"]``.
+
+    Raises
+    ------
+    DataError
+        If fewer than eight frames have both a history and a future.
+    """
+    fitted, slices = estimator.fitted_, segment_slices(unseen)
+    starts = np.concatenate([np.arange(s.start + fitted.config.model.history, s.stop - 1) for s in slices])
+    if len(starts) < FEWEST_STARTS:
+        raise DataError(f"{len(starts)} frames have both a history and a future", fix="give longer segments")
+    most = max(FEWEST_STARTS, min(MOST_STARTS, MOST_NUMBERS // unseen["data"][0].size))
+    starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(most, len(starts))).round().astype(int))]
+    ahead = find_starts(unseen, "last", 0)[unseen["segment_index"].values[starts]] - starts
+    n_leads = min(n_leads, int(np.sort(ahead)[-FEWEST_STARTS]))
+
+    histories = cut_histories(unseen, starts, fitted)
+    latents, known = _get_latents(estimator, unseen), _get_latents(estimator, histories)
+    last = find_starts(histories, "last", 0)
+    past = known[np.maximum(last[:, None] - np.arange(ORDER), last[:, None] - np.diff(last, prepend=-1)[:, None] + 1)]
+    truth = np.full((len(starts), n_leads, latents.shape[1]), np.nan)
+    for i, (start, n) in enumerate(zip(starts, np.minimum(ahead, n_leads), strict=True)):
+        truth[i, :n] = latents[start + 1 : start + 1 + n]
+    fitted_latents = _get_latents(estimator, training)
+    segments = [fitted_latents[frames] for frames in segment_slices(training)]
+    simulated = estimator.simulate(histories, n_leads)["data"].values
+    forecasts = {
+        "rollout": simulated.reshape(len(starts), n_leads, -1),
+        "ar3": Autoregression(segments).extrapolate(past, n_leads),
+        "stay": np.repeat(past[:, :1], n_leads, axis=1),
+    }
+    scored = score_forecasts(truth, forecasts)
+    scored.attrs["step_s"] = fitted.step_s
+    return scored
+
+
+def describe_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> dict[str, Any]:
+    """What a fit keeps of `measure_horizon`: JSON-able, None for what was not scored, or why nothing was."""
+    try:
+        scored = measure_horizon(estimator, training, unseen)
+    except DataError as error:
+        return {"not_measured": str(error)}
+    curves = {str(name): _to_plain(values.values) for name, values in scored.data_vars.items()}
+    return {**scored.attrs, "leads": scored.sizes["lead"], **curves}
+
+
+def _get_latents(estimator: DCF, recording: xr.Dataset) -> np.ndarray:
+    latents: np.ndarray = estimator.transform(recording)["data"].values
+    return latents
+
+
+def _to_plain(values: np.ndarray) -> list[float | None]:
+    return [value if np.isfinite(value) else None for value in values.tolist()]

@@ -1,0 +1,203 @@
+"""From a fitted estimator and the whole recording to a result: latents, figures, provenance."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import platform
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..config import ReadConfig
+from ..data.preprocessing import TRUNCATE
+from ..data.recording import CHANNEL_SOURCE, frame_dims
+from ..data.result import DCFResult
+from ..data.split import Split
+from ..estimator.dcf import DCF
+from ..estimator.fitted import Fitted
+from .forecast import describe_horizon
+from .scores import score_fit
+from .velocity_field import sample_field
+
+PACKAGES = ("nwb_dcf", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "pynwb", "hdmf", "h5py", "safetensors")
+
+
+def make_result(
+    estimator: DCF, recording: xr.Dataset, split: Split | None, read: ReadConfig, *, share: float
+) -> DCFResult:
+    """Describe a fit: what it says of every frame, how well it does on frames it has not seen, how it came to be.
+
+    Parameters
+    ----------
+    estimator : DCF
+        Fitted to ``split.training``, or to `recording` where `split` is None.
+    recording : xarray.Dataset
+        All segments, as they were read.
+    split : Split or None
+    read : ReadConfig
+    share : float
+        Share of the frames that was asked to be held out.
+
+    Returns
+    -------
+    DCFResult
+    """
+    training, unseen = (split.training, split.held_out) if split else (recording, recording)
+    latents, flowed, velocity = estimator.transform(recording), estimator.flow(recording), estimator.velocity(recording)
+    scores, curve = score_fit(estimator, training, unseen)
+    scores["rollout"] = describe_horizon(estimator, training, unseen)
+    fitted = estimator.fitted_
+    dims = frame_dims(recording)
+    shape = tuple(recording.sizes[dim] for dim in dims)
+    per_latent = {"latents": (latents, "1"), "flowed": (flowed, "1"), "velocity": (velocity, "1/s")}
+    losses = fitted.curve
+    held_out = split.held_out_segments if split else np.zeros(recording.sizes["segment"], bool)
+    dataset = recording.drop_vars("data").assign(
+        {
+            **{n: (("time", "latent"), part["data"].values, {"units": u}) for n, (part, u) in per_latent.items()},
+            "segment_held_out": ("segment", held_out),
+            "spectrum": ("component", estimator.spectrum_, {"units": "prepared units squared"}),
+            "bottleneck_r2": ("component", curve["bottleneck_r2"]),
+            "pca_r2": ("component", curve["pca_r2"]),
+            "loadings": ((*dims, "component"), estimator.loadings_.reshape(*shape, -1)),
+            "mean": (dims, estimator.mean_.reshape(shape)),
+            "loss_cf": ("step", np.array(losses.cf)),
+            "loss_df": ("step", np.array(losses.df)),
+            "loss_align": ("step", np.array(losses.align)),
+            **{name: ("step", values) for name, values in _align_search(fitted.search, losses.step).items()},
+            **sample_field(estimator, latents["data"].values, velocity["data"].values).variables,
+        }
+    )
+    dataset = dataset.assign_coords(
+        {
+            "latent": np.arange(1, estimator.dim_ + 1),
+            "component": np.arange(1, estimator.k_max_ + 1),
+            **{dim: recording[dim] for dim in dims},
+            "step": np.array(losses.step, np.int64),
+        }
+    )
+    if CHANNEL_SOURCE in recording.coords:
+        dataset = dataset.assign(share_axes(dataset))
+    dataset.attrs = {
+        "k_eff": estimator.k_eff_,
+        "dim": estimator.dim_,
+        "total_variance": fitted.total_variance,
+        "scores": scores,
+        "kind": recording.attrs["kind"],
+    }
+    # tuples become lists, so that what is read back from a file equals what is returned
+    config = json.loads(json.dumps({**estimator.config_.to_dict(), "read": read.to_record()}))
+    return DCFResult(dataset, config, _trace(estimator, recording, split, share), estimator.to_bytes())
+
+
+def share_axes(dataset: xr.Dataset) -> xr.Dataset:
+    """Share of each axis that each source has: the sum of its squared loadings, which over all sources is 1.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With ``loadings`` (channel, component), orthonormal columns, and ``channel_source``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``source_share`` (component, source), sources in the order of their channels.
+    """
+    label = dataset[CHANNEL_SOURCE].values
+    names = list(dict.fromkeys(label.tolist()))
+    squared = np.square(dataset["loadings"].values.astype(np.float64))
+    share = np.stack([squared[label == name].sum(axis=0) for name in names], axis=1)
+    return xr.Dataset(
+        {"source_share": (("component", "source"), share / share.sum(axis=1, keepdims=True))}, coords={"source": names}
+    )
+
+
+def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:
+    """Held-out losses of the search at the first noted step of the refit that is not before them, else NaN."""
+    columns = {name: np.full(len(steps), np.nan) for name in ("held_out_cf", "held_out_df")}
+    for step, cf, df in zip(search.held_out_step, search.held_out_cf, search.held_out_df, strict=True):
+        at = np.searchsorted(steps, step)
+        if at < len(steps):
+            columns["held_out_cf"][at], columns["held_out_df"][at] = cf, df
+    return columns
+
+
+def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out: float) -> dict[str, Any]:
+    """Everything needed to say how the result came to be: no user, host or absolute path, since archives publish it."""
+    fitted = estimator.fitted_
+    model = fitted.model
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **_find_versions()},
+        "machine": fitted.machine,
+        "seed": fitted.config.train.seed,
+        "source": dict(recording.attrs.get("source", {})),
+        "kind": recording.attrs["kind"],
+        "channels": fitted.pixels or fitted.channels,
+        "notes": [*recording.attrs.get("notes", []), *fitted.notes],
+        "left_out": list(recording.attrs.get("left_out", [])),
+        "preparation": fitted.preparation.to_dict(),
+        "support": describe_support(fitted),
+        "split": {
+            "training": split.training.sizes["segment"] if split else recording.sizes["segment"],
+            "held_out": split.held_out.sizes["segment"] if split else 0,
+            "rule": split.rule if split else "nothing held out",
+            "share": held_out,
+            "held_out_intervals_s": split.held_out_intervals_s if split else [],
+        },
+        "steps": fitted.steps,
+        "search": {
+            "held_out": fitted.chosen_on,
+            "tolerance": fitted.config.train.tolerance,
+            "settled": fitted.settled,
+            "step": fitted.search.held_out_step,
+            **{name: _without_nan(getattr(fitted.search, name)) for name in ("held_out_cf", "held_out_df")},
+        },
+        "init": fitted.init,
+        "solver_error": fitted.solver_error,
+        "learned": {"encoder": model.learns_encoder, "axes": model.learns_axes},
+        "training": fitted.timing,
+        "interrupted": any("interrupted" in note for note in fitted.notes),
+    }
+
+
+def _without_nan(values: list[float]) -> list[float | None]:
+    """None where a flow did not learn, since JSON has no NaN."""
+    return [None if math.isnan(value) else value for value in values]
+
+
+def describe_support(fitted: Fitted) -> dict[str, Any]:
+    """Say which frames a latent depends on: the code's window, the smoother's Gaussian, and what is done at ends.
+
+    Returns
+    -------
+    dict
+        ``frames_before`` and ``frames_after`` that mu sees around each frame, in ``seconds``; those of ``flowed`` (a
+        frame alone) and of ``velocity`` (with its history); ``causal``, whether nothing later than the frame counts;
+        ``edges`` and ``smoothing`` (``sigma_s``, its ``reach_s`` to either side, and its ``edges``).
+    """
+    window, sigma_s = fitted.config.model.window, fitted.preparation.smooth_s
+    return {
+        "frames_before": window,
+        "frames_after": window,
+        "seconds": window * fitted.step_s,
+        "flowed": {"frames_before": 0, "frames_after": 0},
+        "velocity": {"frames_before": window + fitted.config.model.history, "frames_after": window},
+        "causal": window == 0 and sigma_s == 0,
+        "edges": "a segment's ends repeat",
+        "smoothing": {"sigma_s": sigma_s, "reach_s": TRUNCATE * sigma_s, "edges": "weights sum to 1 within a segment"},
+    }
+
+
+def _find_versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a checkout
+            continue
+    return versions

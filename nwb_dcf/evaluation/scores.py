@@ -1,0 +1,115 @@
+"""How well a fit does on frames it has not seen: PCA beside every figure, and intervals over segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..data.recording import flatten_frames, name_kind
+from ..errors import DataError
+from ..estimator.dcf import DCF
+from ..metrics import (
+    Interval,
+    SegmentSums,
+    bootstrap_over_segments,
+    compare_paired,
+    find_pca_axes,
+    measure_energy_outside,
+    measure_smoothness,
+    r2_score,
+    score_rates,
+    score_reconstruction,
+)
+
+CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: integrating takes its time
+
+
+def score_fit(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Score a fit on `unseen`.
+
+    Parameters
+    ----------
+    estimator : DCF
+        Fitted to `training`.
+    training, unseen : xarray.Dataset
+        Recordings; the same one where nothing was held out.
+
+    Returns
+    -------
+    scores : dict
+        JSON-able but for NaN, see `nwb_dcf.DCFResult`. ``intervals`` holds [low, high] for each score that has one.
+    curve : dict of str to array, shape (component,)
+        ``bottleneck_r2`` and ``pca_r2`` against K, on some of the frames, evenly spaced.
+
+    Notes
+    -----
+    Co-smoothing is not among the scores: it asks for latents that have not seen the units they are to predict, which
+    is another fit (`nwb_dcf.metrics.score_cosmoothing`).
+    """
+    x, dim = estimator.prepare(unseen), estimator.dim_
+    seen, segment = estimator.prepare(training), unseen["segment_index"].values
+    states = estimator.compress(unseen)
+    codes = estimator.transform(unseen, dim=estimator.k_max_)["data"].values
+    some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[estimator.config_.model.decoder], len(x))).round().astype(int)
+    lengths = range(1, estimator.k_max_ + 1)
+    mean, axes = find_pca_axes(seen, estimator.k_max_)
+
+    def project(frames: np.ndarray, k: int) -> np.ndarray:
+        return np.asarray(mean + (frames - mean) @ axes[:, :k] @ axes[:, :k].T)
+
+    curve = {
+        "bottleneck_r2": np.array([r2_score(x[some], estimator.rebuild(codes[some, :k])) for k in lengths]),
+        "pca_r2": np.array([r2_score(x[some], project(x[some], k)) for k in lengths]),
+    }
+    latents, rebuilt, by_pca = codes[:, :dim], estimator.rebuild(codes[:, :dim]), project(x, dim)
+    scores: dict[str, Any] = {
+        "on": "held-out data" if unseen is not training else "training data (nothing was held out)",
+        "frames": len(x),
+        "bottleneck_r2": r2_score(x, rebuilt),
+        "flow_r2": r2_score(x, estimator.rebuild(latents, decoder="flow")),
+        "pca_r2": r2_score(x, by_pca),
+        "round_trip_r2": r2_score(x, estimator.expand(states)),
+        "energy_outside": measure_energy_outside(states, estimator.mean_, estimator.loadings_, dim),
+        "intervals": {},
+    }
+    if np.isfinite(rebuilt).all():  # else the R2 is not a number, and there is nothing to resample
+        pair = score_reconstruction(x, rebuilt, segment), score_reconstruction(x, by_pca, segment)
+        _add_pair(scores, "bottleneck_r2", "pca_r2", "difference_r2", *pair)
+    scores |= _compare_paths(latents, (x - mean) @ axes[:, :dim], ((seen - mean) @ axes[:, :dim]).std(axis=0), segment)
+    if name_kind(unseen) == "counts":
+        counts = flatten_frames(unseen)
+        rates = estimator.rates(latents), estimator.preparation_.expect_counts(by_pca)
+        deviance = [score_rates(counts, rate, segment) for rate in rates]
+        _add_pair(scores, "deviance_explained", "pca_deviance_explained", "difference_deviance", *deviance)
+    return scores, curve
+
+
+def _add_pair(
+    scores: dict[str, Any], name: str, pca_name: str, difference: str, ours: SegmentSums, pca: SegmentSums
+) -> None:
+    """Add a score, PCA's and their difference on the same segments, each with its interval."""
+    found: dict[str, Interval] = {
+        name: bootstrap_over_segments(ours),
+        pca_name: bootstrap_over_segments(pca),
+        difference: compare_paired(ours, pca),
+    }
+    scores |= {key: interval.value for key, interval in found.items()}
+    one = found[name]
+    scores["intervals"] |= {key: [interval.low, interval.high] for key, interval in found.items()}
+    scores["intervals"] |= {"level": one.level, "n": one.n, "over": one.over}
+
+
+def _compare_paths(
+    latents: np.ndarray, pca_scores: np.ndarray, pca_spread: np.ndarray, segment: np.ndarray
+) -> dict[str, float]:
+    """Path length over displacement of latents and of PCA's scores, both of unit variance in training."""
+    scaled = pca_scores / np.where(pca_spread > 0, pca_spread, 1)
+    try:
+        return {
+            "smoothness": measure_smoothness(latents, segment).value,
+            "pca_smoothness": measure_smoothness(scaled, segment).value,
+        }
+    except DataError:  # no segment has two different frames
+        return {}

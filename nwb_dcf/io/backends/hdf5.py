@@ -1,0 +1,112 @@
+"""Open an NWB file in HDF5 on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+from pynwb import NWBHDF5IO
+
+from ...errors import SourceError
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a format gives to a session.
+
+    Attributes
+    ----------
+    io : hdmf.backends.io.HDMFIO
+        Ready to ``read()``.
+    nwb_version : str
+        What the file says of itself.
+    """
+
+    io: Any
+    nwb_version: str
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Opened]:
+    """Open the file at `path`.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file, or it is not HDF5, not NWB 2, damaged, or open for writing in another process.
+    """
+    version = check_file(path)
+    with NWBHDF5IO(str(path), "r") as io:
+        yield Opened(io, version)
+
+
+def check_file(path: Path) -> str:
+    """Return the NWB version of the file at `path`, once it is known to be NWB 2 in HDF5.
+
+    Raises
+    ------
+    SourceError
+        See `open_hdf5`.
+    """
+    where = str(path)
+    if not path.exists():
+        raise SourceError("no such file", where=where, fix="check the path")
+    try:
+        with h5py.File(path, "r") as file:
+            return check_version(file, where)
+    except BlockingIOError as error:
+        raise SourceError(
+            "another process has this file open for writing",
+            where=where,
+            fix="close it there and try again (HDF5_USE_FILE_LOCKING=FALSE in the environment reads it all the same, "
+            "at the risk of half-written data)",
+        ) from error
+    except PermissionError as error:
+        raise SourceError("this file may not be read", where=where, fix="check its permissions") from error
+    except OSError as error:
+        if h5py.is_hdf5(path):
+            raise SourceError(
+                f"this HDF5 file is damaged: {error}", where=where, fix="copy or download it again"
+            ) from error
+        raise SourceError("this is not an HDF5 file", where=where, fix="give an NWB 2 file in HDF5 or Zarr") from error
+
+
+def name_target(io: Any, path: str) -> str:
+    """Name what a link in an open file should lead to."""
+    link = io._file.get(path, getlink=True)
+    return " ".join(part for part in (getattr(link, "filename", ""), str(link.path)) if part)
+
+
+def check_version(file: h5py.File, where: str) -> str:
+    """Return the NWB version that an open HDF5 file states; `where` names it in errors.
+
+    Raises
+    ------
+    SourceError
+        If it is not NWB 2.
+    """
+    version = file.attrs.get("nwb_version")
+    return require_nwb2(version, where, old="nwb_version" in file)
+
+
+def require_nwb2(version: object, where: str, *, old: bool = False, form: str = "HDF5") -> str:
+    """Return `version` as text if it is of NWB 2.
+
+    Raises
+    ------
+    SourceError
+        If it is not.
+    """
+    if isinstance(version, bytes):
+        version = version.decode()
+    if isinstance(version, str) and version.removeprefix("NWB-").startswith("2"):
+        return version
+    raise SourceError(
+        "this is an NWB 1 file" if old or version else f"this is {form} but not NWB: it states no NWB version",
+        where=where,
+        fix="convert it to NWB 2 first (neuroconv and pynwb write it)",
+    )

@@ -1,0 +1,235 @@
+"""Open an NWB file for reading, wherever and in whatever format it is, and know the path of every object in it."""
+
+from __future__ import annotations
+
+import errno
+import re
+import traceback
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+from hdmf.backends.warnings import BrokenLinkWarning
+from pynwb import NWBFile, TimeSeries
+from pynwb.core import NWBContainer
+from pynwb.misc import Units
+
+from ...errors import DCFError, SourceError
+from .hdf5 import Opened, name_target, open_hdf5
+from .location import Location, locate
+from .remote import open_remote
+from .zarr import open_zarr
+
+if TYPE_CHECKING:
+    from ..recordings.segments import Segments
+
+_SIGNS = (
+    "synchronously read data",
+    "filter returned failure",
+    "decompression",
+    "can't open directory",
+    "cannot reshape array",
+    "buffer",
+    "truncated",
+)
+
+
+def explain_damage(error: BaseException, location: Location) -> SourceError | None:
+    """Turn what h5py, zarr or a server raised while values were read into an error for people.
+
+    Parameters
+    ----------
+    error : BaseException
+        As raised.
+    location : Path or Address
+        What was read.
+
+    Returns
+    -------
+    SourceError or None
+        None if the error does not look like damage: then it is a defect of this package.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, SourceError):  # as said by the connection, below h5py
+            return cause
+    array = _find_array(error)
+    where = f"{location}: {array}" if array else str(location)
+    if isinstance(error, UnpicklingError):
+        return SourceError(f"refused to read: {error}", where=where, fix="do not trust this file; ask who made it")
+    if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EACCES:
+        return SourceError("it may not be read", where=where, fix="check its permissions")
+    message = " ".join(str(error).split())
+    broken = "bad link" in message or type(error).__name__ in ("PathNotFoundError", "GroupNotFoundError")
+    if broken or (isinstance(error, FileNotFoundError) and getattr(error, "filename", None)):
+        return SourceError(f"it links to what is missing: {message}", where=where, fix="put that back in its place")
+    if array and (isinstance(error, (OSError, RuntimeError, ValueError, zlib.error))):
+        known = isinstance(error, (OSError, zlib.error)) or any(sign in message.lower() for sign in _SIGNS)
+        if known:
+            return SourceError(f"its values are damaged: {message}", where=where, fix="copy or download the file again")
+    return None
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return [cause for cause in found if isinstance(cause, DCFError)]
+
+
+def _find_array(error: BaseException) -> str:
+    """Name the array that was read when `error` was raised: neither h5py nor zarr says it."""
+    name = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        owner: Any = frame.f_locals.get("self")
+        if type(owner).__module__.partition(".")[0] in ("h5py", "zarr") and hasattr(owner, "dtype"):
+            name = "/" + str(getattr(owner, "name", "")).lstrip("/")
+    return name
+
+
+OWN_MODULE = "/processing/dcf"  # fits live here: results, never sources
+
+
+@dataclass(frozen=True)
+class Session:
+    """An NWB file open for reading.
+
+    Attributes
+    ----------
+    path : Path or Address
+        The file, the Zarr folder or the address as it was given; it appears in errors, its ``name`` in recordings.
+    nwbfile : pynwb.NWBFile
+        Its contents; arrays stay where they are until they are sliced.
+    nwb_version : str
+        Version of the NWB schema that the file was written with.
+    within : Segments or None
+        Segments that have been chosen already, by the source whose clock others are to join.
+    """
+
+    path: Location
+    nwbfile: NWBFile
+    nwb_version: str
+    _io: Any = field(repr=False)
+    _lost: Mapping[str, str] = field(default_factory=dict, repr=False)
+    within: Segments | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder in which the file lies, where relative paths of other files start; None for an address."""
+        return self.path.absolute().parent if isinstance(self.path, Path) else None
+
+    def path_of(self, obj: Any) -> str:
+        """Path of a container inside the file, as HDF5 has it: ``/processing/behavior/Position``."""
+        return "/" + str(self._io.manager.get_builder(obj).path).removeprefix("root").lstrip("/")
+
+    def where(self, path: str) -> str:
+        """Name the object at `path` for an error."""
+        return f"{self.path}: {path}"
+
+    def find_object(self, path: str) -> Any:
+        """Return the object at `path`, which must exist."""
+        return next(obj for obj in self.nwbfile.objects.values() if self.path_of(obj) == path)
+
+    def find_members(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """Return (path, object) of each of `paths`, in their order; they must exist."""
+        wanted = set(paths)
+        found = {path: obj for path, obj in self.find_objects(Units, TimeSeries, NWBContainer) if path in wanted}
+        return [(path, found[path]) for path in paths]
+
+    def check_links(self, path: str) -> None:
+        """Refuse to go on if the object at `path`, or something directly in it, is a link that leads nowhere.
+
+        Raises
+        ------
+        SourceError
+            That names the link and where it should lead; pynwb leaves such an object out without a word.
+        """
+        for link, target in self._lost.items():
+            if link == path or link.rpartition("/")[0] == path:
+                fix = "put what it links to back in its place, or choose another source with --source"
+                raise SourceError(f"this links to {target}, which is missing", where=self.where(link), fix=fix)
+
+    def find_lost(self, name: str) -> str | None:
+        """Path of a link that leads nowhere and is called `name`; None if there is none."""
+        return next((link for link in self._lost if name in (link, link[1:], link.rpartition("/")[2])), None)
+
+    def find_objects(self, *types: type) -> list[tuple[str, Any]]:
+        """Return (path, object) of every object of `types`, by path, the fits of this package aside."""
+        found = [(self.path_of(obj), obj) for obj in self.nwbfile.objects.values() if isinstance(obj, types)]
+        return sorted(
+            ((path, obj) for path, obj in found if not f"{path}/".startswith(f"{OWN_MODULE}/")),
+            key=lambda item: item[0],
+        )
+
+
+@contextmanager
+def open_session(path: str | Path) -> Iterator[Session]:
+    """Open the NWB file at `path` and close it at the end of the block.
+
+    Parameters
+    ----------
+    path : str or Path
+        An HDF5 file, a Zarr folder, or an address: ``https://``, ``s3://BUCKET/KEY``, ``dandi://DANDISET/PATH``.
+
+    Raises
+    ------
+    SourceError
+        If nothing is there or can be reached, it is not NWB 2, damaged, or open for writing in another process;
+        inside the block, if what is read there is damaged or the connection is lost.
+    """
+    location = locate(path)
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(_open(location))
+            nwbfile, lost = _read(opened, location)
+            yield Session(location, nwbfile, opened.nwb_version, opened.io, lost)
+        except DCFError:
+            raise
+        except Exception as error:
+            explained = explain_damage(error, location)
+            if explained is None:
+                raise
+            raise explained from error
+
+
+def _open(location: Location) -> AbstractContextManager[Opened]:
+    if not isinstance(location, Path):
+        return open_remote(location)
+    return open_zarr(location) if location.is_dir() else open_hdf5(location)
+
+
+def _read(opened: Opened, location: Location) -> tuple[NWBFile, dict[str, str]]:
+    """Read the file, and say which links in it lead nowhere."""
+    with warnings.catch_warnings(record=True) as caught:
+        # pynwb remarks here on the age of the file and on its cached schema: nothing a reader can act upon.
+        warnings.simplefilter("always")
+        try:
+            nwbfile = opened.io.read()
+        except Exception as error:
+            raise explain_damage(error, location) or _explain_unreadable(error, location) from error
+    broken = [str(one.message).partition(" at ")[2] for one in caught if issubclass(one.category, BrokenLinkWarning)]
+    return nwbfile, {path: name_target(opened.io, path) for path in broken}
+
+
+def _explain_unreadable(error: Exception, location: Location) -> SourceError:
+    extension = re.search(r"'([\w.-]+)' not a namespace", str(error))
+    if extension:
+        return SourceError(
+            f"it uses the extension {extension[1]}, whose specification is not in the file",
+            where=str(location),
+            fix=f"write it again by a pynwb that has imported {extension[1]}: the specification is kept with it then",
+        )
+    # hdmf tells of an object with all that it holds, and last why it cannot be read.
+    reason = next((arg for arg in reversed(error.args) if isinstance(arg, str)), str(error))
+    place = next((f"{arg.path}: " for arg in error.args if hasattr(arg, "path")), "").removeprefix("root")
+    lines = reason.strip().splitlines() or [type(error).__name__]
+    return SourceError(
+        f"pynwb cannot read this file: {place}{lines[0]}",
+        where=str(location),
+        fix=f"see what is wrong in it with: python -m pynwb.validate {location.name}",
+    )

@@ -1,0 +1,92 @@
+"""Open an NWB file in Zarr: a folder, read by hdmf-zarr."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...errors import SourceError
+from .hdf5 import Opened, require_nwb2
+from .restricted_pickle import restrict_pickles
+
+
+@contextmanager
+def open_zarr(path: Path) -> Iterator[Opened]:
+    """Open the folder at `path`.
+
+    Raises
+    ------
+    SourceError
+        If it is no Zarr, not NWB 2, its metadata are damaged, or hdmf-zarr is not installed.
+    """
+    version = check_folder(path)
+    if importlib.util.find_spec("hdmf_zarr") is None:
+        raise SourceError("reading Zarr needs hdmf-zarr", where=str(path), fix="pip install 'nwb-dcf[zarr]'")
+    from hdmf_zarr.nwb import NWBZarrIO
+
+    with restrict_pickles():
+        try:
+            opened = NWBZarrIO(str(path), mode="r")
+        except Exception as error:
+            raise SourceError(
+                f"the metadata of this Zarr folder are damaged ({type(error).__name__}: {error})",
+                where=str(path),
+                fix="copy or download it again",
+            ) from error
+        with opened:
+            yield Opened(opened, version)
+
+
+def check_folder(path: Path) -> str:
+    """Return the NWB version of the folder at `path`, once it is known to be NWB 2 in Zarr.
+
+    Raises
+    ------
+    SourceError
+        See `open_zarr`.
+    """
+    where = str(path)
+    if (path / "zarr.json").exists():
+        fix = "write it as Zarr format 2, or as HDF5: hdmf-zarr reads no other"
+        raise SourceError("this folder is Zarr format 3", where=where, fix=fix)
+    if not (path / ".zgroup").exists():
+        raise SourceError("this is a folder, and no Zarr", where=where, fix="give one .nwb file or .nwb.zarr folder")
+    try:
+        attributes = json.loads((path / ".zattrs").read_text()) if (path / ".zattrs").exists() else {}
+        version = attributes.get("nwb_version")
+    except PermissionError as error:
+        raise SourceError("this folder may not be read", where=where, fix="check its permissions") from error
+    except (OSError, ValueError, AttributeError) as error:
+        what = f"its .zattrs is damaged ({error})"
+        raise SourceError(what, where=where, fix="copy or download the folder again") from error
+    return require_nwb2(version, where, form="Zarr")
+
+
+def say_missing_chunks(path: str, obj: Any) -> list[str]:
+    """Say which arrays of a source lack chunks on the disk, since these read as a fill value and not as an error.
+
+    Parameters
+    ----------
+    path : str
+        Path of the object in the file.
+    obj : pynwb object
+        Units or TimeSeries, of HDF5 or Zarr.
+
+    Returns
+    -------
+    list of str
+        A sentence for each such array; none for HDF5.
+    """
+    arrays = {name: getattr(column, "data", column) for name, column in obj.fields.items()}
+    arrays |= {column.name: column.data for column in getattr(obj, "columns", ())}
+    notes = []
+    for name, array in arrays.items():
+        lost = getattr(array, "nchunks", 0) - getattr(array, "nchunks_initialized", 0)
+        if lost:
+            what = f"{lost} of {array.nchunks} chunks of {path}/{name} are missing in the Zarr folder"
+            notes.append(f"{what}: their values are read as {array.fill_value}")
+    return notes

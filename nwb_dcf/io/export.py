@@ -1,0 +1,204 @@
+"""A result, or simulated paths, in the formats that others already read: csv, parquet, netCDF and npz.
+
+========== ================================ ====================================================
+suffix     read it with                     holds
+========== ================================ ====================================================
+.csv       anything                         one row a frame: time, segment, its columns, the series
+.parquet   pandas, polars, R                the same with exact types; ``attrs`` of the DataFrame
+.nc        xarray, MATLAB, R                every variable with its dims and units (netCDF 3)
+.npz       numpy                            every variable by name, ``attrs`` as JSON text
+========== ================================ ====================================================
+
+The model itself stays in the NWB file: `nwb_dcf.DCF.from_result` brings it back, ``DCF.save`` writes it alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..data.result import DCFResult
+from ..errors import ParameterError, StoreError
+
+FORMATS = (".csv", ".npz", ".nc", ".parquet")
+LARGEST_INT = 2**31 - 1  # of netCDF 3
+
+
+def export_result(result: DCFResult, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a result in the format that the suffix of `path` names.
+
+    Parameters
+    ----------
+    result : DCFResult
+        Of `nwb_dcf.read_result` or a fit.
+    path : str or Path
+        Ends in ``.csv``, ``.npz``, ``.nc`` or ``.parquet``; see the module's table.
+    overwrite : bool
+        Replace a file that exists.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    ParameterError
+        If the suffix names no format.
+    StoreError
+        If the file exists, cannot be written, or parquet is asked for without pyarrow.
+
+    Examples
+    --------
+    >>> export_result(nwb_dcf.read_result("session.nwb"), "latents.csv")  # doctest: +SKIP
+    PosixPath('latents.csv')
+    """
+    attrs = {
+        **result.dataset.attrs,
+        "name": result.name,
+        "config": result.config,
+        "provenance": result.provenance,
+    }
+    return export_dataset(result.dataset.assign_attrs(attrs), path, overwrite=overwrite)
+
+
+def export_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the dataset of a result, or a recording such as simulated paths; see `export_result`."""
+    path = Path(path)
+    check_export(path, overwrite=overwrite)
+    writers: dict[str, Callable[[xr.Dataset, str], None]] = {
+        ".csv": _write_csv,
+        ".npz": _write_npz,
+        ".nc": _write_netcdf,
+        ".parquet": _write_parquet,
+    }
+    write_whole(path, lambda beside: writers[path.suffix.lower()](dataset, beside))
+    return path
+
+
+def check_export(path: str | Path, *, overwrite: bool = False, formats: tuple[str, ...] = FORMATS) -> None:
+    """Refuse, before any long work, a path that cannot be written.
+
+    Raises
+    ------
+    ParameterError, StoreError
+        See `export_result`.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in formats:
+        raise ParameterError(f"{path.name!r} names no format", fix=f"end the output in {', '.join(formats)}")
+    if path.is_dir():
+        raise StoreError("the output is a folder", where=str(path), fix="name a file in it")
+    if path.exists() and not overwrite:
+        raise StoreError("the output exists", where=str(path), fix="name another, or replace it with --overwrite")
+    if not path.parent.is_dir():
+        raise StoreError("no such folder", where=str(path.parent), fix="make it first, or write elsewhere")
+    if path.suffix.lower() == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as error:
+            raise StoreError("parquet needs pyarrow", fix="pip install 'nwb-dcf[parquet]', or write .csv") from error
+
+
+def write_whole(path: Path, write: Callable[[str], None]) -> None:
+    """Let `write` make a file beside `path`, then give it that name: nobody sees half of it.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+            beside = os.path.join(folder, path.name)
+            write(beside)
+            os.replace(beside, path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot be written: {error.strerror or error}", where=str(path), fix="free space, or write elsewhere"
+        ) from error
+
+
+def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
+    """Lay out what `dataset` says of each frame as a table, one row a frame.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``time`` (s), ``segment``, the columns of its segment (``segment_row``, ``segment_held_out``, ``trial_NAME``),
+        and a column for each coordinate of each series: ``latents_1``, ``latents_2``, ..., ``velocity_1``, ...
+        ``attrs`` holds those of the dataset and ``units`` by column.
+
+    Notes
+    -----
+    What has no time (spectrum, loadings, curves) has no place in a table of frames: ``.nc`` and ``.npz`` hold it.
+    """
+    index = dataset["segment_index"].values
+    columns: dict[str, np.ndarray] = {"time": dataset["time"].values, "segment": index}
+    units = {"time": "s"}
+    for name, variable in dataset.variables.items():
+        if variable.dims == ("segment",) and name != "segment":
+            columns[str(name)] = variable.values[index]
+            units |= {str(name): variable.attrs["units"]} if "units" in variable.attrs else {}
+    for name, series in dataset.data_vars.items():
+        if series.dims[:1] != ("time",) or series.ndim == 1:
+            continue
+        flat = series.values.reshape(dataset.sizes["time"], -1)
+        dim = series.dims[1]
+        labels = dataset[dim].values if series.ndim == 2 and dim in dataset.coords else range(1, flat.shape[1] + 1)
+        for label, values in zip(labels, flat.T, strict=True):
+            columns[f"{name}_{label}"] = values
+            units[f"{name}_{label}"] = str(series.attrs.get("units", ""))
+    table = pd.DataFrame(columns)
+    table.attrs = {**json.loads(_dump(dataset.attrs)), "units": units}
+    return table
+
+
+def _write_csv(dataset: xr.Dataset, path: str) -> None:
+    tabulate_frames(dataset).to_csv(path, index=False)
+
+
+def _write_parquet(dataset: xr.Dataset, path: str) -> None:
+    tabulate_frames(dataset).to_parquet(path, index=False)
+
+
+def _write_npz(dataset: xr.Dataset, path: str) -> None:
+    arrays = {str(name): _to_plain(variable.values) for name, variable in dataset.variables.items()}
+    dims = {str(name): list(variable.dims) for name, variable in dataset.variables.items()}
+    units = {str(name): v.attrs["units"] for name, v in dataset.variables.items() if "units" in v.attrs}
+    about = _dump({**dataset.attrs, "dims": dims, "units": units})
+    np.savez_compressed(path, allow_pickle=False, attrs=np.array(about), **arrays)
+
+
+def _write_netcdf(dataset: xr.Dataset, path: str) -> None:
+    plain = dataset.copy()
+    for name in dataset.variables:
+        values = _to_plain(dataset[name].values)
+        if values.dtype.kind in "iu" and values.size and np.abs(values).max() > LARGEST_INT:
+            values = values.astype(np.float64)  # netCDF 3 has no integers of 64 bits
+        plain[name] = (dataset[name].dims, values, dict(dataset[name].attrs))
+    plain.attrs = {
+        name: value if type(value) in (str, int, float) else _dump(value) for name, value in dataset.attrs.items()
+    }
+    # scipy's netCDF 3 rather than HDF5: it needs no further package, and every netCDF reader knows it.
+    plain.to_netcdf(path, engine="scipy", format="NETCDF3_64BIT")
+
+
+def _to_plain(values: np.ndarray) -> np.ndarray:
+    """Numbers, bools and text as they are; any other object as text, so that nothing is pickled."""
+    return values if values.dtype.kind in "biufU" else np.array([str(v) for v in values.flat]).reshape(values.shape)
+
+
+def _dump(value: Any) -> str:
+    def plain(item: Any) -> Any:
+        return item.tolist() if hasattr(item, "tolist") else str(item)
+
+    return json.dumps(value, default=plain)

@@ -1,0 +1,115 @@
+"""A TimeSeries on another clock: behaviour at the times of latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pynwb import TimeSeries
+
+from ...errors import DataError, SourceError
+from ..backends.session import Session, open_session
+from .clock import GAP_FACTOR, read_clock
+from .series_values import check_data
+
+
+def read_behavior(path: str | Path, name: str, time_s: np.ndarray) -> xr.DataArray:
+    """Read a TimeSeries at given times, by linear interpolation between its samples.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file.
+    name : str
+        Path of the series, or its end: ``"hand_position"``, ``"Position/hand_position"``. A container such as
+        ``"behavior/Position"`` stands for the only series in it. Upper and lower case are alike.
+    time_s : array, shape (time,)
+        Seconds on the session clock.
+
+    Returns
+    -------
+    xarray.DataArray, dims (time, variable)
+        In the unit of the series. NaN where the series has no sample within 2.5 of its median steps on both sides, or
+        where the samples there are NaN.
+
+    Raises
+    ------
+    SourceError
+        If no series, or more than one, is called so.
+    DataError
+        If it is not numeric, or its clock cannot be used.
+    """
+    with open_session(path) as session:
+        where, series = _find_series(session, name)
+        problem = check_data(series)
+        if problem:
+            raise DataError(
+                problem, where=session.where(where), fix="name a numeric series (time,) or (time, variable)"
+            )
+        values = np.asarray(series.data[:], np.float64).reshape(len(series.data), -1)
+        values = values * float(series.conversion or 1.0) + float(getattr(series, "offset", None) or 0.0)
+        clock = read_clock(series, len(values), session.where(where)).time
+        timed = np.isfinite(clock)  # samples without a usable time are no help
+        clock, values = clock[timed], values[timed]
+        unit = str(series.unit)
+    return xr.DataArray(
+        interpolate(clock, values, np.asarray(time_s, np.float64)),
+        dims=("time", "variable"),
+        coords={"time": time_s},
+        attrs={"units": unit, "path": where},
+        name=where.rsplit("/", 1)[-1],
+    )
+
+
+def interpolate(clock: np.ndarray, values: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Interpolate `values`, shape (sample, variable), linearly at `time_s`; NaN in gaps and outside.
+
+    Examples
+    --------
+    >>> clock = np.array([0.0, 1.0, 2.0, 9.0, 10.0])
+    >>> interpolate(clock, clock[:, None], np.array([0.5, 2.0, 5.0, 10.5])).ravel()
+    array([0.5, 2. , nan, nan])
+    """
+    after = np.clip(np.searchsorted(clock, time_s), 1, len(clock) - 1)
+    start, stop = clock[after - 1], clock[after]
+    share = ((time_s - start) / (stop - start))[:, None]
+    low, high = values[after - 1], values[after]
+    # a sample that is hit exactly needs no neighbour
+    between = np.where(share == 0, low, np.where(share == 1, high, (1 - share) * low + share * high))
+    bridged = (stop - start <= GAP_FACTOR * np.median(np.diff(clock))) | np.isin(time_s, clock)
+    inside = (time_s >= clock[0]) & (time_s <= clock[-1])
+    return np.where((bridged & inside)[:, None], between, np.nan)
+
+
+def _find_series(session: Session, name: str) -> tuple[str, Any]:
+    wanted = [part for part in name.lower().split("/") if part]
+    every = session.find_objects(TimeSeries)
+
+    def parts(path: str) -> list[str]:
+        return [part for part in path.lower().split("/") if part]
+
+    def ends(path: str) -> bool:
+        return parts(path)[-len(wanted) :] == wanted
+
+    def holds(path: str) -> bool:
+        tail = [i for i in range(len(parts(path))) if parts(path)[i : i + len(wanted)] == wanted]
+        return bool(tail)
+
+    exact = [(path, series) for path, series in every if parts(path) == wanted]
+    found = exact or [item for item in every if ends(item[0])] or [item for item in every if holds(item[0])]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SourceError(
+            f"{len(found)} series are called {name!r}",
+            where=str(session.path),
+            fix=f"give the path of one of them: {', '.join(path for path, _ in found)}",
+        )
+    known = ", ".join(path for path, _ in every)
+    raise SourceError(
+        f"there is no series {name!r}",
+        where=str(session.path),
+        fix=f"series are: {known}" if known else "the file holds no TimeSeries; name the one that does with --data",
+    )

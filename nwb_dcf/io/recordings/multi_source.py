@@ -1,0 +1,250 @@
+"""Several sources of one file as one recording: one clock, one set of segments, the channels side by side.
+
+=============================== ==========================================================
+among the sources are           the clock
+=============================== ==========================================================
+units                           their bins (``bin_width_s``)
+no units, and ``resample_hz``   frames of that rate within the samples of the slowest
+no units                        the samples of the slowest source, as they are
+=============================== ==========================================================
+
+The source that has the clock chooses the segments too. The others are read around them and taken on its frames
+(`nwb_dcf.io.recordings.resample`); frames that one of them does not cover, as in its gaps, are left out, and no segment crosses
+them. Nothing is scaled here: that each source weighs the same is for `nwb_dcf.data.preprocessing` to see to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ...config import ReadConfig
+from ...data.recording import flatten_frames, frame_dims, make_recording, median_step_s
+from ...errors import DataError, ParameterError
+from ..backends.session import Session
+from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording
+from .segments import Segments
+from .source import FRAME_KINDS, Source
+
+Reader = Callable[[Session, Source, ReadConfig, list[str]], xr.Dataset]
+
+MARGIN = 2  # steps of a source that are read before and after each segment, to have a sample on either side of its ends
+
+
+def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig, read: Reader) -> xr.Dataset:
+    """Read several sources as one recording.
+
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    sources : sequence of Source
+        Two or more; at most one of units.
+    config : ReadConfig
+        Bin width or ``resample_hz``, segments, selection of units.
+    read : callable
+        Reads one source: ``read(session, source, config, notes)``.
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording of kind ``joined`` (see `nwb_dcf.data.recording`): channels of the sources in the order given.
+
+    Raises
+    ------
+    ParameterError
+        If the sources cannot be joined so, or a setting has no meaning for them.
+    DataError
+        If the sources do not overlap in time, and as the reader of each.
+    """
+    where = str(session.path)
+    paths = [source.path for source in sources]
+    if len(set(paths)) < len(paths):
+        raise ParameterError(f"one source is named twice: {', '.join(paths)}", where=where, fix="name each once")
+    units = [source for source in sources if source.kind == "units"]
+    if len(units) > 1:
+        raise ParameterError(
+            f"{len(units)} tables of units cannot be joined: {', '.join(source.path for source in units)}",
+            where=where,
+            fix="name one of them beside other sources",
+        )
+    if units and config.resample_hz is not None:
+        refuse_resampled_units(units[0], session)
+
+    labels = name_labels(paths)
+    parts: dict[str, xr.Dataset] = {}
+
+    def read_part(source: Source, session: Session) -> xr.Dataset:
+        return read(session, source, dataclasses.replace(config, source=source.path, resample_hz=None), [])
+
+    for source in sources:  # those whose step is not known before they are read
+        if not units and math.isnan(_find_step(source, config)):
+            parts[source.path] = read_part(source, session)
+    step_s = {s.path: median_step_s(parts[s.path]) if s.path in parts else _find_step(s, config) for s in sources}
+    leader = units[0] if units else max(sources, key=lambda source: step_s[source.path])
+    clock = parts[leader.path] if leader.path in parts else read_part(leader, session)
+    if config.resample_hz is not None:
+        clock = resample_recording(clock, config.resample_hz, config.min_length_s)
+    frames = divide_clock(clock)
+
+    values: dict[str, np.ndarray] = {}
+    good = np.ones(len(frames.centre), bool)
+    notes = [f"the clock is that of {leader.path}: {_describe_clock(clock, config)}", *clock.attrs["notes"]]
+    for source in sources:
+        if source is leader:
+            values[source.path], parts[source.path] = flatten_frames(clock), clock
+            continue
+        _check_overlap(leader, source, frames, where)
+        if source.path not in parts:
+            around = dataclasses.replace(session, within=_widen(frames, MARGIN * step_s[source.path]))
+            parts[source.path] = read_part(source, around)
+        on = resample(parts[source.path], frames)
+        values[source.path] = on.values
+        good &= on.covered
+        notes.append(f"{source.path} is taken on that clock: {METHOD}")
+        notes += [f"{labels[source.path]}: {note}" for note in parts[source.path].attrs["notes"]]
+    if not good.all():
+        notes.append(f"{int((~good).sum())} of {len(good)} frames dropped, which a source does not cover")
+    return keep_frames(_put_together(clock, parts, values, labels, notes), good, config.min_length_s)
+
+
+def name_labels(paths: Sequence[str]) -> dict[str, str]:
+    """A short label for each path: its last part, or all of it where that is not unique.
+
+    Examples
+    --------
+    >>> name_labels(["/units", "/acquisition/a/x", "/acquisition/b/x"])
+    {'/units': 'units', '/acquisition/a/x': 'acquisition/a/x', '/acquisition/b/x': 'acquisition/b/x'}
+    """
+    short = [path.rsplit("/", 1)[-1] for path in paths]
+    return {path: name if short.count(name) == 1 else path.strip("/") for path, name in zip(paths, short, strict=True)}
+
+
+def refuse_resampled_units(source: Source, session: Session) -> None:
+    """Units have bins: a second setting for their clock could contradict the first.
+
+    Raises
+    ------
+    ParameterError
+        If `source` holds units.
+    """
+    if source.kind == "units":
+        raise ParameterError(
+            "units are in bins, and resampling is for series",
+            where=session.where(source.path),
+            fix="give --bin in place of --resample",
+        )
+
+
+def _find_step(source: Source, config: ReadConfig) -> float:
+    """Seconds between the frames that a source is read at, as far as can be said without reading it; else NaN."""
+    if source.kind == "units":
+        return 0.0
+    if source.kind == "lfp" and config.bands != "none":
+        return 1 / config.power_rate_hz
+    step_s = 1 / source.rate_hz if source.rate_hz else source.median_step_s
+    return math.nan if step_s is None else step_s * (config.every if source.kind in FRAME_KINDS else 1)
+
+
+def _describe_clock(clock: xr.Dataset, config: ReadConfig) -> str:
+    if clock.attrs["bin_width_s"]:
+        return f"bins of {clock.attrs['bin_width_s']:g} s"
+    if config.resample_hz is not None:
+        return f"frames at {config.resample_hz:g} Hz, as asked"
+    return f"its own samples, every {median_step_s(clock):.4g} s, the slowest"
+
+
+def _check_overlap(leader: Source, source: Source, frames: Frames, where: str) -> None:
+    if source.start_s is None or source.duration_s is None:
+        return
+    first, last = float(frames.left[0]), float(frames.right[-1])
+    if source.start_s + source.duration_s < first or source.start_s > last:
+        raise DataError(
+            f"the sources do not overlap in time: {leader.path} is read from {first:.6g} to {last:.6g} s, and "
+            f"{source.path} goes from {source.start_s:.6g} to {source.start_s + source.duration_s:.6g} s",
+            where=where,
+            fix="compare their clocks, or fit one of them",
+        )
+
+
+def _widen(frames: Frames, margin_s: float) -> Segments:
+    """The stretches of the frames with `margin_s` on either side, those that then overlap as one."""
+    edges = np.flatnonzero(np.diff(frames.segment) != 0)
+    start = frames.left[np.append(0, edges + 1)] - margin_s
+    stop = frames.right[np.append(edges, len(frames.left) - 1)] + margin_s
+    apart = np.append(True, start[1:] > stop[:-1])
+    last = np.append(np.flatnonzero(apart)[1:] - 1, len(start) - 1)
+    return Segments(start[apart], stop[last], np.full(int(apart.sum()), -1), {})
+
+
+def _put_together(
+    clock: xr.Dataset,
+    parts: dict[str, xr.Dataset],
+    values: dict[str, np.ndarray],
+    labels: dict[str, str],
+    notes: Sequence[str],
+) -> xr.Dataset:
+    """One recording of the values of all sources, in the order of `values`."""
+    recordings = [parts[path] for path in values]
+    names = [labels[path] for path in values]
+    members = [
+        {
+            **recording.attrs["source"],
+            "label": name,
+            "kind": recording.attrs["kind"],
+            "units": str(recording["data"].attrs.get("units", "a.u.")),
+        }
+        for name, recording in zip(names, recordings, strict=True)
+    ]
+    ids = [_list_ids(name, recording) for name, recording in zip(names, recordings, strict=True)]
+    trials = [str(name) for name in clock.data_vars if str(name).startswith("trial_")]
+    return make_recording(
+        np.concatenate(list(values.values()), axis=1),
+        clock["time"].values,
+        channel=np.concatenate(ids),
+        channel_source=np.repeat(names, [len(part) for part in ids]),
+        segment_index=clock["segment_index"].values,
+        segment_start=clock["segment_start"].values,
+        segment_stop=clock["segment_stop"].values,
+        segment_row=clock["segment_row"].values,
+        trial_columns={name.removeprefix("trial_"): clock[name].values for name in trials},
+        units="mixed",
+        kind="joined",
+        source=_describe_members(members),
+        bin_width_s=clock.attrs["bin_width_s"],
+        left_out=[
+            {**item, "channel": f"{name}/{item['id']}"} if "value" in item else item
+            for name, recording in zip(names, recordings, strict=True)
+            for item in recording.attrs["left_out"]
+        ],
+        notes=notes,
+    )
+
+
+def _list_ids(label: str, recording: xr.Dataset) -> np.ndarray:
+    """Ids of the channels with the label of their source: ``units/7``, ``video/3,5``."""
+    ids = [recording[dim].values.tolist() for dim in frame_dims(recording)]
+    if len(ids) == 2:
+        return np.array([f"{label}/{y},{x}" for y in ids[0] for x in ids[1]])
+    return np.array([f"{label}/{one}" for one in ids[0]])
+
+
+def _describe_members(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all members share, and one hash of theirs."""
+    digest = hashlib.sha256("".join(str(member.get("sha256") or "") for member in members).encode())
+    return {
+        "file": members[0]["file"],
+        "identifier": members[0]["identifier"],
+        "path": " and ".join(str(member["path"]) for member in members),
+        "type": " and ".join(str(member["type"]) for member in members),
+        "object_id": "",
+        "nwb_version": members[0]["nwb_version"],
+        "sha256": digest.hexdigest(),
+        "members": list(members),
+    }

@@ -1,0 +1,174 @@
+"""Where values came from: enough to find the object again and to see whether it has changed."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pynwb.misc import Units
+
+from ..backends.session import Session, open_session
+from ..hashing import hash_series, hash_units, hash_video
+
+
+def list_names(series: Any) -> list[str]:
+    """External files as the NWB file has them."""
+    stored = [] if series.external_file is None else series.external_file[:]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in stored]
+
+
+HASHED_COLUMNS = ("spike_times", "obs_intervals")
+
+
+def describe_source(
+    session: Session, path: str, obj: Any, channel_rows: np.ndarray, files: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Describe the object at `path` for ``recording.attrs["source"]``; JSON-able.
+
+    Parameters
+    ----------
+    session : Session
+        The open file. Only its base name is kept, since archives publish what is written.
+    path : str
+        Path of the object in the file.
+    obj : pynwb object
+        Units or TimeSeries.
+    channel_rows : array of int, shape (channel,)
+        Rows of the units table, or columns of the series, that the recording holds.
+    files : sequence of Path
+        Video files that hold the values, if they lie outside, where they were found.
+    """
+    outside = {"files": [{"name": file.name, "size_bytes": file.stat().st_size} for file in files]} if files else {}
+    return {
+        "file": session.path.name,
+        "identifier": str(session.nwbfile.identifier),
+        "path": path,
+        "type": obj.neurodata_type,
+        "object_id": obj.object_id,
+        "nwb_version": session.nwb_version,
+        "sha256": hash_source(obj, _folder(session), files),
+        "values": _count_values(obj),
+        "channel_rows": [int(row) for row in channel_rows],
+        **outside,
+    }
+
+
+def _count_values(obj: Any) -> int:
+    """Spikes of a Units table, or numbers in a series: what a change of the hash can be told by, at times."""
+    if not isinstance(obj, Units):
+        return math.prod(np.shape(obj.data))
+    return len(obj["spike_times"].target.data) if "spike_times" in obj.colnames else 0
+
+
+def describe_members(
+    session: Session, path: str, type_name: str, members: Sequence[tuple[str, Any]], channel_rows: np.ndarray
+) -> dict[str, Any]:
+    """Describe several objects that are read as one, (path, object) each; see `describe_source`.
+
+    The hash is that of the hashes of all, in their order; ``members`` describes each.
+    """
+    listed = [
+        {
+            "file": session.path.name,
+            "path": at,
+            "type": obj.neurodata_type,
+            "object_id": obj.object_id,
+            "sha256": hash_source(obj, _folder(session)),
+        }
+        for at, obj in members
+    ]
+    return {
+        "file": session.path.name,
+        "identifier": str(session.nwbfile.identifier),
+        "path": path,
+        "type": type_name,
+        "object_id": None,
+        "nwb_version": session.nwb_version,
+        "sha256": hashlib.sha256("".join(item["sha256"] for item in listed).encode()).hexdigest(),
+        "channel_rows": [int(row) for row in channel_rows],
+        "members": listed,
+    }
+
+
+def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
+    """SHA-256 of a source as stored, so that re-sorting or a repaired clock shows.
+
+    For Units: spike times, their index and ``obs_intervals``. For a TimeSeries: data and its clock; for a video in
+    files of its own, those (see `nwb_dcf.io.hashing.hash_video`): `files`, or what is named relative to `folder`.
+    """
+    if isinstance(obj, Units):
+        columns = [obj[name] for name in HASHED_COLUMNS if name in obj.colnames]
+        return hash_units(
+            part.data
+            for column in columns
+            for part in ((column, column.target) if hasattr(column, "target") else (column,))
+        )
+    clock = {"timestamps": obj.timestamps, "rate": obj.rate, "starting_time": obj.starting_time}
+    names = list_names(obj) if hasattr(obj, "external_file") else []
+    if names:
+        return hash_video(files or [folder / name for name in names], **clock)
+    return hash_series(obj.data, **clock)
+
+
+def _folder(session: Session) -> Path:
+    return session.path.parent if isinstance(session.path, Path) else Path()
+
+
+FIELDS = (
+    "session_description", "session_id", "session_start_time", "timestamps_reference_time", "experimenter",
+    "experiment_description", "institution", "lab", "keywords", "related_publications", "protocol",
+)  # fmt: skip
+SUBJECT = (
+    "subject_id", "species", "strain", "sex", "age", "age__reference", "date_of_birth", "genotype", "weight",
+    "description",
+)  # fmt: skip
+
+
+def describe_session(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Describe the session in the file at `path`; JSON-able.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, a folder of Zarr or an address.
+
+    Returns
+    -------
+    dict
+        Of `FIELDS` those that the file has, times in ISO format; ``subject``, of `SUBJECT` likewise, or None;
+        ``file`` and ``identifier``.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    """
+    with open_session(os.fspath(path)) as session:
+        nwbfile = session.nwbfile
+        subject = nwbfile.subject
+        return {
+            **_describe(nwbfile, FIELDS),
+            "subject": None if subject is None else _describe(subject, SUBJECT),
+            "file": session.path.name,
+            "identifier": str(nwbfile.identifier),
+        }
+
+
+def _describe(obj: Any, fields: tuple[str, ...]) -> dict[str, Any]:
+    values = {name: getattr(obj, name, None) for name in fields}
+    return {name: _to_plain(value) for name, value in values.items() if value is not None}
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, datetime.datetime | datetime.date):
+        return value.isoformat()
+    if isinstance(value, str):
+        return value
+    items = np.asarray(value[:] if hasattr(value, "shape") else value).ravel().tolist()
+    return [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in items]

@@ -1,0 +1,148 @@
+"""Read one source of one file as a recording."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from ...config import ReadConfig
+from ...config.progress import Listener
+from ...errors import ParameterError
+from ..backends.session import Session, open_session
+from ..backends.zarr import say_missing_chunks
+from .multi_source import join_sources, refuse_resampled_units
+from .pose import read_pose
+from .resample import resample_recording
+from .source import FRAME_KINDS, ROI_KINDS, Source
+from .source_selection import choose_source
+from .sources import describe_sources
+from .timeseries import read_traces
+from .units import read_units
+from .video.video import read_video
+
+SETTINGS_OF = {
+    "units": (("units",), "a units table"),
+    "rois": (ROI_KINDS, "ROI responses"),
+    "dff": (("fluorescence", "roi"), "fluorescence"),
+    "min_confidence": (("pose",), "a PoseEstimation"),
+    "egocentric": (("pose",), "a PoseEstimation"),
+    "bands": (("lfp",), "an ElectricalSeries"),
+    "power_rate_hz": (("lfp",), "an ElectricalSeries"),
+    "max_gap_s": ((*ROI_KINDS, "family", "pose", "series"), "series of samples"),
+    **dict.fromkeys(("size", "crop", "every", "mask", "frame_times", "keep_frames"), (FRAME_KINDS, "video")),
+}
+"""Settings that only some kinds have a use for."""
+
+
+def read_recording(
+    path: str | Path, source: str | Sequence[str] | None = None, *, progress: Listener | None = None, **settings: Any
+) -> xr.Dataset:
+    """Read a recording from an NWB file.
+
+    Parameters
+    ----------
+    path : str or Path
+        An NWB 2 file in HDF5, a Zarr folder, or an address (``https://``, ``s3://``, ``dandi://``). It is not changed.
+    source : str or sequence of str, optional
+        What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
+        is unique in the file; several are joined (`nwb_dcf.io.recordings.multi_source`). By default the first of units, dF/F,
+        fluorescence, other ROI responses, families of one-column series, pose, video, imaging and LFP.
+    progress : callable, optional
+        Called with a `nwb_dcf.config.progress.Progress` while long sources are read.
+    **settings
+        By name, each a field of `nwb_dcf.config.ReadConfig`, which says what it does: ``bin_width_s``, ``trials``,
+        ``align``, ``window``, ``where``, ``units``, ...
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording, see `nwb_dcf.data.recording`. ``attrs["notes"]`` says which choices were made, ``attrs["left_out"]``
+        which units, channels and trials are not in it and why.
+
+    Raises
+    ------
+    SourceError
+        If the file or the source cannot be opened or chosen.
+    DataError
+        If the values cannot be used: not finite, unsorted spike times, overlapping trials.
+    ParameterError
+        If a setting is unknown or cannot be meant.
+
+    Examples
+    --------
+    >>> recording = read_recording("session.nwb", bin_width_s=0.05)  # doctest: +SKIP
+    >>> recording["data"].dims  # doctest: +SKIP
+    ('time', 'unit')
+    """
+    config = ReadConfig.make(source=source, **settings)
+    with open_session(path) as session:
+        sources = describe_sources(session, config.video_dir)
+        if isinstance(config.source, tuple):
+            several = [choose_source(session, sources, name) for name in config.source]
+            check_settings(config, several)
+            return join_sources(session, several, config, partial(_read_part, progress=progress))
+        chosen = choose_source(session, sources, config.source)
+        if config.resample_hz is not None:
+            refuse_resampled_units(chosen, session)
+        notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
+        recording = read_source(session, chosen, config, notes, progress)
+        if config.resample_hz is None:
+            return recording
+        return resample_recording(recording, config.resample_hz, config.min_length_s)
+
+
+def _read_part(
+    session: Session, source: Source, config: ReadConfig, notes: list[str], *, progress: Listener | None
+) -> xr.Dataset:
+    """Read a source that is to be joined, with those of the settings that its kind has a use for."""
+    default = ReadConfig()
+    foreign = [name for name, (known, _) in SETTINGS_OF.items() if source.kind not in known]
+    foreign += ["dff_window_s", "dff_quantile"] if "dff" in foreign else []
+    own = dataclasses.replace(config, **{name: getattr(default, name) for name in foreign})
+    return read_source(session, source, own, notes, progress)
+
+
+def read_source(
+    session: Session, source: Source, config: ReadConfig, notes: list[str], progress: Listener | None = None
+) -> xr.Dataset:
+    """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
+    check_settings(config, (source,))
+    for path, obj in session.find_members(source.members or (source.path,)):
+        session.check_links(path)
+        notes = [*notes, *say_missing_chunks(path, obj)]
+    match source.kind:
+        case "units":
+            return read_units(session, source.path, session.find_object(source.path), config, notes)
+        case "video" | "imaging" | "stimulus":
+            obj, kind = session.find_object(source.path), source.recording_kind
+            return read_video(session, source.path, obj, config, notes, kind=kind, progress=progress)
+        case "pose":
+            return read_pose(session, source, config, notes)
+        case "lfp" if config.bands != "none":
+            from .lfp_power import read_band_power  # loads scipy.signal, which nothing else needs
+
+            return read_band_power(session, source, config, notes, progress)
+        case _:
+            return read_traces(session, source, config, notes)
+
+
+def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:
+    """Refuse settings that none of `sources` has a use for.
+
+    Raises
+    ------
+    ParameterError
+        If one is given all the same.
+    """
+    default, kinds = ReadConfig(), {source.kind for source in sources}
+    for name, (known, what) in SETTINGS_OF.items():
+        if getattr(config, name) != getattr(default, name) and not kinds & set(known):
+            read = ", ".join(f"{source.path} ({source.neurodata_type})" for source in sources)
+            raise ParameterError(
+                f"{name} is for {what}, and this is {read}", fix=f"leave it out, or name {what} as --source"
+            )

@@ -1,0 +1,196 @@
+"""Values of one clock on the frames of another: the mean of a frame's samples, or the line between two of them.
+
+A frame takes the mean of its samples where it holds two or more (so that nothing faster than the frames is aliased by
+picking one of many), and otherwise the value on the line between the samples before and after its centre. Nothing is
+drawn across a gap; beyond the end of a run its last sample holds for half a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import csr_array
+
+from ...data.recording import flatten_frames, median_step_s, name_source, segment_slices
+from ...data.spike_counts import MAX_VALUES, make_bins
+from ...errors import DataError
+
+METHOD = "the mean of the samples in a frame that holds two or more, else the line between the two around its centre"
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of a clock in blocks, each block within one segment.
+
+    Attributes
+    ----------
+    left, centre, right : array of float64, shape (frame,)
+        Seconds; a frame holds ``left <= t < right``.
+    segment : array of int, shape (frame,)
+        Segment of each.
+    """
+
+    left: np.ndarray
+    centre: np.ndarray
+    right: np.ndarray
+    segment: np.ndarray
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Values on frames, and which frames have any.
+
+    Attributes
+    ----------
+    values : array, shape (frame, channel)
+        0 in frames that are not covered.
+    covered : array of bool, shape (frame,)
+    """
+
+    values: np.ndarray
+    covered: np.ndarray
+
+
+def divide_clock(recording: xr.Dataset) -> Frames:
+    """The frames of a recording: its bins, or what lies nearer to each sample than to its neighbours in the segment."""
+    time, segment = recording["time"].values, recording["segment_index"].values
+    width_s = recording.attrs.get("bin_width_s")
+    if width_s:
+        return Frames(time - width_s / 2, time, time + width_s / 2, segment)
+    left, right = np.empty_like(time), np.empty_like(time)
+    for frames in segment_slices(recording):
+        middle = (time[frames][1:] + time[frames][:-1]) / 2
+        half = (middle - time[frames][:-1]) if len(middle) else np.full(1, median_step_s(recording) / 2)
+        left[frames] = np.append(time[frames][0] - half[0], middle)
+        right[frames] = np.append(middle, time[frames][-1] + half[-1])
+    return Frames(left, time, right, segment)
+
+
+def resample(recording: xr.Dataset, frames: Frames) -> Resampled:
+    """Take the values of `recording`, whose segments follow each other in time, on `frames`; images are flattened."""
+    time, segment = recording["time"].values, recording["segment_index"].values
+    step_s, n = median_step_s(recording), len(time)
+    latest = max(float(np.abs(time).max()), float(np.abs(frames.right).max()))
+    edge = 1e-6 * min(step_s, float((frames.right - frames.left).min())) + 4 * float(np.spacing(latest))
+    first, stop = np.searchsorted(time, frames.left - edge), np.searchsorted(time, frames.right - edge)
+    many = stop - first >= 2
+
+    after = np.searchsorted(time, frames.centre - edge)  # the first sample that is not before the centre
+    late = np.minimum(after, n - 1)
+    early = np.maximum(after - 1, 0)
+    between = (after > 0) & (after < n) & (segment[early] == segment[late])
+    # A line at the sample itself is the sample, whatever stands before it.
+    at = (after < n) & (np.abs(time[late] - frames.centre) <= edge)
+    share = np.where(
+        between & ~at, (frames.centre - time[early]) / np.where(late > early, time[late] - time[early], 1), 1.0
+    )
+    held_late = ~between & ~at & (after < n) & (time[late] - frames.centre <= step_s / 2 + edge)
+    held_early = ~between & ~at & ~held_late & (after > 0) & (frames.centre - time[early] <= step_s / 2 + edge)
+    covered = many | between | at | held_late | held_early
+
+    alone = covered & ~many
+    n_many = np.where(many, stop - first, 0)
+    rows = [np.repeat(np.arange(len(first)), n_many), np.flatnonzero(alone), np.flatnonzero(alone)]
+    offset = np.arange(n_many.sum()) - np.repeat(np.cumsum(n_many) - n_many, n_many)
+    columns = [np.repeat(first, n_many) + offset, late[alone], early[alone]]
+    late_share = np.where(held_early, 0.0, share)[alone]
+    weights = [np.repeat(1 / np.maximum(n_many, 1), n_many), late_share, 1 - late_share]
+    matrix = csr_array(
+        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(len(first), n)
+    )
+    values = flatten_frames(recording)
+    if matrix.shape[0] * values.shape[1] > MAX_VALUES:
+        raise DataError(
+            f"{matrix.shape[0]} frames of {values.shape[1]} values do not fit into memory",
+            where=name_source(recording),
+            fix="resample to fewer frames a second, or read less with --trials",
+        )
+    return Resampled((matrix @ values).astype(np.result_type(values.dtype, np.float32)), covered)
+
+
+def keep_frames(recording: xr.Dataset, good: np.ndarray, min_length_s: float) -> xr.Dataset:
+    """Keep runs of two or more successive `good` frames, each run as a segment with its own interval.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+    good : array of bool, shape (time,)
+    min_length_s : float
+        Shorter runs are left out.
+
+    Raises
+    ------
+    DataError
+        If no run is left.
+    """
+    frames = divide_clock(recording)
+    breaks = np.flatnonzero(~good[1:] | ~good[:-1] | (np.diff(frames.segment) != 0)) + 1
+    runs = [
+        run
+        for run in np.split(np.arange(len(good)), breaks)
+        if len(run) >= 2 and good[run[0]] and frames.right[run[-1]] - frames.left[run[0]] >= min_length_s * (1 - 1e-6)
+    ]
+    if not runs:
+        raise DataError(
+            "no two successive frames are covered by every source",
+            where=name_source(recording),
+            fix="read other trials, or leave a source out",
+        )
+    if len(runs) == recording.sizes["segment"] and sum(map(len, runs)) == len(good):
+        return recording
+    first, last = np.array([run[0] for run in runs]), np.array([run[-1] for run in runs])
+    segment = frames.segment[first]
+    kept = recording.isel(time=np.concatenate(runs), segment=segment).assign_coords(
+        segment_index=("time", np.repeat(np.arange(len(runs)), [len(run) for run in runs])),
+        segment=("segment", np.arange(len(runs))),
+    )
+    opens = np.append(True, np.diff(frames.segment) != 0)[first]
+    closes = np.append(np.diff(frames.segment) != 0, True)[last]
+    return kept.assign(
+        segment_start=kept["segment_start"].copy(data=np.where(opens, kept["segment_start"], frames.left[first])),
+        segment_stop=kept["segment_stop"].copy(data=np.where(closes, kept["segment_stop"], frames.right[last])),
+    )
+
+
+def resample_recording(recording: xr.Dataset, rate_hz: float, min_length_s: float = 0.0) -> xr.Dataset:
+    """Put a recording on a regular clock of `rate_hz` frames a second that starts with each of its segments.
+
+    The first frame begins half a step before the first sample, so that at the recording's own rate each frame has its
+    sample in its middle and nothing changes, and at a k-th of it the mean of k samples stands where they do.
+
+    Raises
+    ------
+    DataError
+        If no segment holds two frames.
+    """
+    own_hz = 1 / median_step_s(recording)
+    own, slices = divide_clock(recording), segment_slices(recording)
+    start, stop = own.left[[part.start for part in slices]], own.right[[part.stop - 1 for part in slices]]
+    long_enough = (stop - start) * rate_hz >= 2 - 1e-6
+    if not long_enough.any():
+        raise DataError(
+            f"no segment is as long as two frames at {rate_hz:g} Hz",
+            where=name_source(recording),
+            fix="give a higher --resample, or longer segments",
+        )
+    bins = make_bins(start, stop, 1 / rate_hz, n_units=1, where=str(name_source(recording)))
+    frames = Frames(bins.left, bins.centre, bins.left + bins.width_s, bins.frame_block)
+    on = resample(recording, frames)
+    shape = (len(bins.centre), *recording["data"].shape[1:])
+    unit = str(recording["data"].attrs.get("units", "a.u."))
+    regular = recording.isel(segment=bins.segment).drop_vars(["data", "time", "segment_index"])
+    note = f"resampled from {own_hz:.4g} to {rate_hz:g} Hz: {METHOD}"
+    regular = regular.assign_coords(
+        time=("time", bins.centre, {"units": "s"}),
+        segment_index=("time", bins.frame_block),
+        segment=("segment", np.arange(len(bins.start))),
+    ).assign(
+        # a mean of counts is not a count
+        data=(recording["data"].dims, on.values.reshape(shape), {"units": "mean count" if unit == "count" else unit}),
+        segment_start=("segment", bins.start, {"units": "s"}),
+        segment_stop=("segment", bins.stop, {"units": "s"}),
+    )
+    regular.attrs = {**recording.attrs, "notes": [*recording.attrs["notes"], note]}
+    return keep_frames(regular, on.covered, min_length_s)

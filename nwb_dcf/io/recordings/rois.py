@@ -1,0 +1,148 @@
+"""Which ROIs of a plane are read: those that were found good, or those that are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...errors import DataError
+from .conditions import choose_rows
+from .tables import read_columns
+
+GOOD = ("accepted", "isaccepted", "iscell", "validroi")
+BAD = ("rejected", "isrejected")
+"""Columns of 0 and 1 that say how good a ROI is, in small letters and without underscores: as suite2p, CaImAn, EXTRACT
+and the Allen Institute write them."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Columns of a series that are read.
+
+    Attributes
+    ----------
+    column : array of int, shape (channel,)
+        Which columns of the data.
+    ids : list
+        Their ids: numbers or text.
+    left_out : tuple of dict
+        Those that are not, and why.
+    notes : tuple of str
+        What decided.
+    """
+
+    column: np.ndarray
+    ids: list[Any]
+    left_out: tuple[dict[str, object], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str) -> Channels:
+    """Choose among the ROIs of a RoiResponseSeries.
+
+    Parameters
+    ----------
+    series : pynwb.ophys.RoiResponseSeries
+        As many columns as ROIs.
+    selection : str, tuple of int or None
+        Ids, a condition on columns of its PlaneSegmentation, or ``"all"``. None: those that its quality columns
+        (`GOOD`, `BAD`) call good, all where it has none.
+    where : str
+        Names the series in errors.
+
+    Raises
+    ------
+    ParameterError
+        If an id or a column does not exist, or no ROI fulfils the condition.
+    DataError
+        If no ROI is good.
+    """
+    region = series.rois
+    row = np.asarray(region.data[:], dtype=np.int64)
+    table_ids = np.asarray(region.table.id[:], dtype=np.int64)
+    if len(row) and (row.min() < 0 or row.max() >= len(table_ids)):
+        raise DataError(
+            f"its ROIs are rows up to {row.max()} of a table of {len(table_ids)}", where=where, fix="repair the region"
+        )
+    ids = table_ids[row]
+    if len(np.unique(ids)) < len(ids):  # ids that name nothing
+        ids = np.arange(len(row))
+    every = Channels(np.arange(len(row)), ids.tolist())
+    if selection == "all":
+        return every
+    columns = {name: values[row] for name, values in _read_roi_columns(region.table).items()}
+    if selection is not None:
+        column = choose_rows(selection, ids, columns, what="ROI", where=where)
+        said = f" ({selection})" if isinstance(selection, str) else ""
+        return Channels(column, ids[column].tolist(), notes=(f"{len(column)} of {len(row)} ROIs, as asked{said}",))
+    wanted = {name: _normalise(name) in GOOD for name in columns if _normalise(name) in GOOD + BAD}
+    wanted = {name: good for name, good in wanted.items() if np.isin(columns[name], (0, 1)).all()}
+    if not wanted:
+        return every
+    wrong = {name: columns[name].astype(bool) != good for name, good in wanted.items()}
+    bad = np.logical_or.reduce(list(wrong.values()))
+    rule = " and ".join(name if good else f"not {name}" for name, good in wanted.items())
+    if bad.all():
+        raise DataError(
+            f"none of {len(row)} ROIs is {rule} in {region.table.name}", where=where, fix="take every one: --rois all"
+        )
+    if not bad.any():
+        return every
+    why = {
+        i: next(f"{name} is {int(columns[name][i])}" for name in wanted if wrong[name][i]) for i in np.flatnonzero(bad)
+    }
+    left_out: list[dict[str, object]] = [{"what": "roi", "id": int(ids[i]), "why": says} for i, says in why.items()]
+    note = f"{int((~bad).sum())} of {len(row)} ROIs: those that are {rule}; --rois all takes every one"
+    return Channels(np.flatnonzero(~bad), ids[~bad].tolist(), tuple(left_out), (note,))
+
+
+def _read_roi_columns(table: Any) -> dict[str, np.ndarray]:
+    """Scalar columns, and the first of those of suite2p's ``iscell`` (flag, probability)."""
+    columns = read_columns(table)
+    for name in table.colnames:
+        data: Any = table[name].data if _normalise(name) in GOOD + BAD else None
+        if len(getattr(data, "shape", ())) == 2 and np.dtype(data.dtype).kind in "biuf":
+            columns[name] = np.asarray(data[:, 0])
+    return columns
+
+
+def _normalise(name: str) -> str:
+    return name.lower().replace("_", "").replace(" ", "")
+
+
+def compute_dff(values: np.ndarray, time: np.ndarray, window_s: float, quantile: float) -> np.ndarray:
+    """Compute (F - F0) / F0, F0 being a quantile of F in a window about each sample.
+
+    Parameters
+    ----------
+    values : array, shape (time, roi)
+        Fluorescence; NaN is left aside.
+    time : array of float64, shape (time,)
+        Seconds, increasing; gaps and jitter are allowed, as the window is one of time.
+    window_s : float
+        Length of the window, seconds; at both ends of the recording it is cut off.
+    quantile : float
+        0 to 1.
+
+    Returns
+    -------
+    array of float64, shape (time, roi)
+        NaN where F is, and in every sample of a ROI whose baseline is not above 0 throughout.
+
+    Examples
+    --------
+    >>> compute_dff(np.array([[2.0], [2.0], [3.0], [2.0]]), np.arange(4.0), 10.0, 0.5).ravel()
+    array([0. , 0. , 0.5, 0. ])
+    """
+    since_start = pd.to_timedelta(np.asarray(time) - time[0], unit="s")
+    frame = pd.DataFrame(np.asarray(values, dtype=np.float64), index=since_start)
+    rolling = frame.rolling(pd.Timedelta(seconds=window_s), center=True, min_periods=1)
+    baseline = rolling.quantile(quantile).to_numpy()
+    # A window without any value has no baseline, and that is no fault of the ROI.
+    sound = (np.isnan(baseline) | (baseline > 0)).all(axis=0)
+    baseline = np.where(sound, baseline, np.nan)
+    dff: np.ndarray = (values - baseline) / baseline
+    return dff

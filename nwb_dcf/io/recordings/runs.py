@@ -1,0 +1,208 @@
+"""Runs: samples of a clock that follow one another within a segment, without a gap.
+
+Every reader of samples (series, video, pose, band power) cuts its clock here, so that all treat
+segments and gaps alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...config import ReadConfig
+from ...errors import DataError
+from ..backends.session import Session
+from .clock import GAP_FACTOR, MIN_SAMPLES, SampleClock, find_gaps
+from .segments import Segments, Stretches, choose_segments
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of successive samples within one segment and without a gap.
+
+    Attributes
+    ----------
+    first, stop : array of int, shape (run,)
+        Samples of each run, as slices of all samples.
+    segment : array of int, shape (run,)
+        The segment that each is cut from.
+    start_s, stop_s : array of float64, shape (run,)
+        The interval of each: its segment's, but where a gap cuts it the run's own.
+    n_short : int
+        Runs of a single sample, or shorter than was asked for, that are not among them.
+    unusable : array of int
+        Samples without a usable time, in order: within a slice, but not in its run.
+    """
+
+    first: np.ndarray
+    stop: np.ndarray
+    segment: np.ndarray
+    start_s: np.ndarray
+    stop_s: np.ndarray
+    n_short: int
+    unusable: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def samples(self) -> np.ndarray:
+        """Every sample in order, shape (time,)."""
+        return self.read(np.arange(self.stop.max(initial=0)))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Samples of each run, shape (run,)."""
+        first, stop = np.searchsorted(self.unusable, [self.first, self.stop])
+        lengths: np.ndarray = self.stop - self.first - (stop - first)
+        return lengths
+
+    def read(self, data: Any) -> np.ndarray:
+        """Read the samples of all runs along the first axis of `data`, one slice a run, shape (time, ...)."""
+        parts = []
+        for a, b in zip(self.first, self.stop, strict=True):
+            inside = self.unusable[np.searchsorted(self.unusable, a) : np.searchsorted(self.unusable, b)]
+            part = np.asarray(data[a:b])
+            parts.append(np.delete(part, inside - a, axis=0) if len(inside) else part)
+        return np.concatenate(parts)
+
+
+@dataclass(frozen=True)
+class CutClock:
+    """A clock cut into runs.
+
+    Attributes
+    ----------
+    time : array of float64, shape (sample,)
+        Every sample of the runs, in order, seconds.
+    runs : Runs
+        Which samples they are, as slices of the whole clock.
+    segments : Segments
+        The intervals that were asked for.
+    notes : tuple of str
+        What was doubted and chosen: of the clock, of segments, of gaps.
+    """
+
+    time: np.ndarray
+    runs: Runs
+    segments: Segments
+    notes: tuple[str, ...]
+
+    def describe_segments(self) -> dict[str, Any]:
+        """Arguments of `nwb_dcf.data.recording.make_recording` that say which segment each sample belongs to."""
+        runs, segments = self.runs, self.segments
+        return {
+            "segment_index": np.repeat(np.arange(len(runs.first)), runs.lengths),
+            "segment_start": runs.start_s,
+            "segment_stop": runs.stop_s,
+            "segment_row": segments.row[runs.segment],
+            "trial_columns": {name: column[runs.segment] for name, column in segments.columns.items()},
+        }
+
+
+def cut_clock(session: Session, config: ReadConfig, clock: SampleClock, where: str) -> CutClock:
+    """Choose the segments that `config` asks for and cut a clock into their runs.
+
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    config : ReadConfig
+        Its segments.
+    clock : SampleClock
+        As `read_clock` gives it. What it doubts is raised as a UserWarning and kept among the notes.
+    where : str
+        Names the source in errors.
+
+    Raises
+    ------
+    DataError, ParameterError, SourceError
+        If there are fewer than two samples with a time, no usable segment, or none that holds two successive samples.
+    """
+    usable = np.flatnonzero(np.isfinite(clock.time))
+    if len(usable) < MIN_SAMPLES:
+        raise DataError(f"{len(usable)} samples have a time", where=where, fix="choose another source")
+    for doubt in clock.doubts:
+        warnings.warn(f"{where}: {doubt}", UserWarning, stacklevel=2)
+    time = clock.time[usable]
+    step_s = float(np.median(np.diff(time)))
+    gaps = find_gaps(time)
+    segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s)
+    runs = cut_runs(time, gaps, segments, step_s, min_length_s=config.min_length_s)
+    if len(runs.first) == 0:
+        raise DataError(
+            "no segment holds two successive samples", where=where, fix="choose other trials or --trials none"
+        )
+    notes = (
+        *(f"warning: {doubt}" for doubt in clock.doubts),
+        *segments.notes,
+        *clock.notes,
+        *_say_gaps(gaps, step_s, runs, config.min_length_s),
+    )
+    runs = dataclasses.replace(
+        runs,
+        first=usable[runs.first],
+        stop=usable[runs.stop - 1] + 1,
+        unusable=np.setdiff1d(np.arange(len(clock.time)), usable),
+    )
+    return CutClock(clock.time[runs.samples], runs, segments, notes)
+
+
+def cut_runs(
+    time: np.ndarray, gaps: np.ndarray, segments: Segments, step_s: float, *, min_length_s: float = 0.0
+) -> Runs:
+    """Cut samples into runs: a segment holds ``start <= t < stop``, and no run crosses a gap.
+
+    Parameters
+    ----------
+    time : array of float64, shape (sample,)
+        Seconds, increasing.
+    gaps : array of int
+        Samples that follow a gap.
+    segments : Segments
+        Intervals to read.
+    step_s : float
+        Median step; rounding of a millionth of it is tolerated at the edges.
+    min_length_s : float
+        Runs that are shorter are left out as well.
+
+    Returns
+    -------
+    Runs
+        Those of two samples or more.
+    """
+    edge = 1e-6 * step_s + 4 * float(np.spacing(np.abs(time).max()))
+    found: list[tuple[int, int, int, float, float]] = []
+    n_short = 0
+    for i, (start, stop) in enumerate(zip(segments.start, segments.stop, strict=True)):
+        a, b = np.searchsorted(time, [start - edge, stop - edge])
+        cuts = gaps[(gaps > a) & (gaps < b)]
+        for first, last in zip([a, *cuts], [*cuts, b], strict=True):
+            run_start = start if first == a else time[min(first, len(time) - 1)]
+            run_stop = stop if last == b else time[last - 1] + step_s
+            if last - first < MIN_SAMPLES or run_stop - run_start < min_length_s - edge:
+                n_short += int(last > first)
+                continue
+            found.append((int(first), int(last), i, float(run_start), float(run_stop)))
+    columns = list(zip(*found, strict=True)) if found else [()] * 5
+    first, stop, segment = (np.array(column, dtype=np.int64) for column in columns[:3])
+    return Runs(first, stop, segment, np.array(columns[3], float), np.array(columns[4], float), n_short)
+
+
+def _find_stretches(time: np.ndarray, gaps: np.ndarray, step_s: float) -> Stretches:
+    first, last = np.append(0, gaps), np.append(gaps, len(time)) - 1
+    return Stretches(time[first], time[last] + step_s)
+
+
+def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs, min_length_s: float) -> list[str]:
+    notes = []
+    if len(gaps):
+        notes.append(
+            f"the clock has {len(gaps)} gaps (steps above {GAP_FACTOR} times the median of {step_s:.4g} s): "
+            "no segment crosses them"
+        )
+    if runs.n_short:
+        what = f"pieces shorter than {min_length_s:g} s" if min_length_s else "single samples"
+        notes.append(f"{runs.n_short} {what} between gaps dropped")
+    return notes

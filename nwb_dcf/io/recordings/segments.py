@@ -1,0 +1,444 @@
+"""Segments: the intervals that are read, and that no pair of frames and no smoother crosses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...config import ReadConfig
+from ...errors import DataError, ParameterError
+from ..backends.session import Session
+from .conditions import select_rows
+from .tables import EPOCHS, INVALID, TRIALS, IntervalTable, find_events, find_table, join_tables, list_tables
+
+TOUCH_S = 1e-6
+"""Intervals that overlap by no more than this touch: trial times carry rounding errors."""
+
+
+def cut_trials(table: IntervalTable, config: ReadConfig, recorded: Stretches, step_s: float) -> Segments:
+    """Make segments of the rows of `table`: their intervals, or a window around one of their times.
+
+    Raises
+    ------
+    ParameterError
+        If a column does not exist or does not hold times.
+    DataError
+        If no interval can be used, or those that can overlap.
+    """
+    rows = _select_rows(table, config)
+    if config.align is not None and config.window is not None:
+        time = _read_alignment(table, config.align)[rows]
+        start, stop = time + config.window[0], time + config.window[1]
+        unknown = f"without a finite {config.align}"
+    else:
+        start, stop = table.start_s[rows], table.stop_s[rows]
+        unknown = "without a finite start before a finite stop"
+
+    reasons = np.full(len(rows), "", dtype=object)
+    finite = np.isfinite(start) & np.isfinite(stop) & (start < stop)
+    reasons[~finite] = unknown
+    length = np.subtract(stop, start, out=np.zeros(len(rows)), where=finite)
+    short = finite & (length / step_s < 2 - 1e-6)
+    reasons[short] = f"shorter than two bins of {step_s:.4g} s"
+    observed = np.where(finite, recorded.observed_s(np.where(finite, start, 0.0), np.where(finite, stop, 0.0)), 0.0)
+    outside = finite & ~short & (observed <= 0 if recorded.exact else observed < length / 2)
+    reasons[outside] = f"outside the recording ({recorded.span})"
+
+    kept = np.flatnonzero(reasons == "")
+    if len(kept) == 0:
+        raise _refuse_all(table, reasons)
+    kept = kept[np.argsort(start[kept], kind="stable")]
+    if config.overlap == "first":
+        free = _take_first(start[kept], stop[kept])
+        reasons[kept[~free]] = "begins within one that is taken"
+        kept = kept[free]
+    _check_overlap(table, table.row_id[rows[kept]], start[kept], stop[kept], aligned=config.align is not None)
+    what = "event" if table.is_events else "trial"
+    left_out: list[dict[str, object]] = [
+        {"what": what, "id": int(table.row_id[rows[i]]), "why": str(reasons[i])} for i in np.flatnonzero(reasons != "")
+    ]
+    notes = [f"{_describe_choice(table, config)}: {len(kept)} of {len(table.row_id)}"]
+    notes += [f"{count} {what}s left out: {why}" for why, count in _count(reasons).items()]
+    beyond = length[kept] - observed[kept] > step_s
+    if not recorded.exact and beyond.any():
+        notes.append(f"{int(beyond.sum())} trials reach beyond the first or last spike ({recorded.span})")
+    return Segments(
+        start=start[kept],
+        stop=stop[kept],
+        row=table.row_id[rows[kept]],
+        columns={name: values[rows[kept]] for name, values in table.columns.items()},
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+    )
+
+
+def find_problem(table: IntervalTable, recorded: Stretches | None) -> str:
+    """Say why the intervals of `table` cannot be segments, or return an empty string if they can."""
+    if recorded is None:
+        finite = np.isfinite(table.start_s) & np.isfinite(table.stop_s)
+        low, high = (table.start_s[finite].min(), table.stop_s[finite].max()) if finite.any() else (0.0, 1.0)
+        recorded = Stretches(np.array([low]), np.array([high]))
+    try:
+        cut_trials(table, ReadConfig(), recorded, step_s=1e-9)
+    except DataError as error:
+        return error.what
+    return ""
+
+
+def _select_rows(table: IntervalTable, config: ReadConfig) -> np.ndarray:
+    """Rows with one of the tags that fulfil the condition."""
+    chosen = np.ones(len(table.row_id), bool)
+    if config.tags:
+        wanted = {config.tags} if isinstance(config.tags, str) else set(config.tags)
+        known = sorted(frozenset().union(*table.tags))
+        missing = sorted(wanted - set(known))
+        if missing:
+            raise ParameterError(
+                f"no interval has the tag {', '.join(map(repr, missing))}",
+                where=table.where,
+                fix=f"tags are: {', '.join(known)}" if known else "the table has no tags: leave --tags out",
+            )
+        chosen &= np.array([bool(tags & wanted) for tags in table.tags])
+    if config.where:
+        chosen &= select_rows(config.where, {"id": table.row_id, **table.columns}, table.where)
+        if not chosen.any():
+            raise DataError(f"no row fulfils {config.where!r}", where=table.where, fix="change the condition")
+    return np.flatnonzero(chosen)
+
+
+def _describe_choice(table: IntervalTable, config: ReadConfig) -> str:
+    tags = (config.tags,) if isinstance(config.tags, str) else config.tags or ()
+    chosen = (f" tagged {' or '.join(tags)}" if tags else "") + (f" where {config.where}" if config.where else "")
+    what = "windows around the events" if table.is_events else "the intervals"
+    window = ""
+    if config.align and config.window:
+        window = f", {config.window[0]:g} to {config.window[1]:g} s" + (
+            "" if table.is_events else f" around {config.align}"
+        )
+    return f"segments are {what} of {table.path}{chosen}{window}"
+
+
+def _take_first(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Which intervals, in order of their start, begin after the last one taken has ended."""
+    taken, until = np.zeros(len(start), bool), -np.inf
+    for i, (a, b) in enumerate(zip(start, stop, strict=True)):
+        if a >= until - TOUCH_S:
+            taken[i], until = True, b
+    return taken
+
+
+def _read_alignment(table: IntervalTable, name: str) -> np.ndarray:
+    if table.is_events:
+        return table.start_s
+    known = ", ".join(table.time_columns()) or "none"
+    if name not in table.columns:
+        raise ParameterError(
+            f"there is no column {name!r} to align to", where=table.where, fix=f"columns with times are: {known}"
+        )
+    values = table.columns[name]
+    if not table.holds_times(name):
+        raise ParameterError(
+            f"column {name!r} does not hold times on the session clock",
+            where=table.where,
+            fix=f"columns with times are: {known}",
+        )
+    return values.astype(np.float64)
+
+
+def _refuse_all(table: IntervalTable, reasons: np.ndarray) -> DataError:
+    counts = _count(reasons)
+    each = ", ".join(f"{count} {why}" for why, count in counts.items())
+    if not counts:
+        return DataError("the table has no rows", where=table.where, fix="use --trials none or another table")
+    why = max(counts, key=lambda reason: counts[reason])
+    if "shorter" in why:
+        fix = "use a narrower --bin"
+    elif "outside" in why:
+        fix = "check the clock of the table, or use --trials none"
+    else:
+        fix = "use --trials none or another table, or --align COLUMN --window A B on a column with times"
+    return DataError(f"none of {len(reasons)} intervals can be used: {each}", where=table.where, fix=fix)
+
+
+def _check_overlap(
+    table: IntervalTable, row_id: np.ndarray, start: np.ndarray, stop: np.ndarray, *, aligned: bool
+) -> None:
+    overlaps = np.flatnonzero(start[1:] < stop[:-1] - TOUCH_S)
+    if len(overlaps) == 0:
+        return
+    i = int(overlaps[0])
+    what = "windows" if aligned else "intervals"
+    raise DataError(
+        f"{len(overlaps)} {what} overlap the one before, first that of rows {row_id[i]} and {row_id[i + 1]} "
+        f"({stop[i] - start[i + 1]:.4g} s)",
+        where=table.where,
+        fix="choose a shorter --window, or --overlap first"
+        if aligned
+        else "choose rows with --where, or use --overlap first or --trials none",
+    )
+
+
+def _count(reasons: np.ndarray) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for why in reasons[reasons != ""]:
+        counts[why] = counts.get(why, 0) + 1
+    return counts
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """When a source was recorded: disjoint intervals, in order.
+
+    Attributes
+    ----------
+    start, stop : array of float64, shape (stretch,)
+        Seconds.
+    exact : bool
+        False if the ends are merely the first and the last spike: then nothing says that the recording
+        did not go on, and trials may reach beyond them by up to half their length.
+    """
+
+    start: np.ndarray
+    stop: np.ndarray
+    exact: bool = True
+
+    @property
+    def span(self) -> str:
+        """The whole of it in words, for errors and notes."""
+        return f"{self.start[0]:.6g} to {self.stop[-1]:.6g} s"
+
+    def observed_s(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        """Seconds of each interval that were recorded."""
+        knots = np.column_stack([self.start, self.stop]).ravel()
+        lengths = np.cumsum(self.stop - self.start)
+        before = np.column_stack([lengths - (self.stop - self.start), lengths]).ravel()
+        observed: np.ndarray = np.interp(stop, knots, before) - np.interp(start, knots, before)
+        return observed
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The intervals to read, in order of time.
+
+    Attributes
+    ----------
+    start, stop : array of float64, shape (segment,)
+        Seconds.
+    row : array of int, shape (segment,)
+        Id of each in its interval table, -1 where there is none.
+    columns : mapping of str to array of shape (segment,)
+        Scalar columns of that table.
+    left_out : tuple of dict
+        Trials that were not taken, and why.
+    notes : tuple of str
+        Which choice was made.
+    """
+
+    start: np.ndarray
+    stop: np.ndarray
+    row: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    left_out: tuple[dict[str, object], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def take(self, which: np.ndarray) -> Segments:
+        """Return the segments at places `which`, each as often as it is named."""
+        return dataclasses.replace(
+            self,
+            start=self.start[which],
+            stop=self.stop[which],
+            row=self.row[which],
+            columns={name: values[which] for name, values in self.columns.items()},
+        )
+
+
+def whole_stretches(recorded: Stretches, why: str) -> Segments:
+    """Make each stretch a segment, because of `why`."""
+    n = len(recorded.start)
+    extent = "from the first spike to the last" if not recorded.exact else "without a gap"
+    count = "one segment" if n == 1 else f"{n} segments, each"
+    return Segments(recorded.start, recorded.stop, np.full(n, -1), {}, notes=(f"{count} {extent}: {why}",))
+
+
+def exclude_intervals(segments: Segments, start: np.ndarray, stop: np.ndarray, step_s: float) -> tuple[Segments, int]:
+    """Cut intervals out of segments; what is left of one may be several pieces, each with its row and columns.
+
+    Parameters
+    ----------
+    segments : Segments
+        In order of time.
+    start, stop : array of float64, shape (interval,)
+        Seconds, in any order; they may overlap.
+    step_s : float
+        Pieces shorter than two of these are left out.
+
+    Returns
+    -------
+    Segments
+        The pieces.
+    int
+        How many segments were cut or left out.
+
+    Examples
+    --------
+    >>> whole = Segments(np.array([0.0]), np.array([9.0]), np.array([-1]), {})
+    >>> exclude_intervals(whole, np.array([3.0]), np.array([4.0]), 0.1)[0].stop
+    array([3., 9.])
+    """
+    order = np.argsort(start, kind="stable")
+    start, stop = start[order], np.maximum.accumulate(stop[order]) if len(stop) else stop
+    pieces: list[tuple[float, float, int]] = []
+    cut = 0
+    for i, (a, b) in enumerate(zip(segments.start.tolist(), segments.stop.tolist(), strict=True)):
+        hit = np.flatnonzero((start < b) & (stop > a))
+        cut += len(hit) > 0
+        edges = zip([a, *np.maximum(stop[hit], a)], [*np.minimum(start[hit], b), b], strict=True)
+        pieces += [(low, high, i) for low, high in edges if len(hit) == 0 or (high - low) / step_s >= 2 - 1e-6]
+    rows = np.array([i for *_, i in pieces], dtype=np.int64)
+    kept = dataclasses.replace(
+        segments.take(rows),
+        start=np.array([low for low, *_ in pieces], dtype=np.float64),
+        stop=np.array([high for _, high, _ in pieces], dtype=np.float64),
+    )
+    return kept, cut
+
+
+def drop_short(segments: Segments, min_length_s: float, where: str) -> Segments:
+    """Leave out segments shorter than `min_length_s`.
+
+    Raises
+    ------
+    DataError
+        If none is as long.
+    """
+    length = segments.stop - segments.start
+    long_enough = length >= min_length_s * (1 - 1e-9)
+    n_short = int((~long_enough).sum())
+    if n_short == 0:
+        return segments
+    if n_short == len(length):
+        raise DataError(
+            f"no segment is as long as {min_length_s:g} s: the longest has {length.max():.4g} s",
+            where=where,
+            fix="give a smaller --min-length",
+        )
+    why = f"shorter than {min_length_s:g} s"
+    kept = segments.take(np.flatnonzero(long_enough))
+    left_out = [{"what": "trial", "id": int(row), "why": why} for row in segments.row[~long_enough] if row >= 0]
+    return dataclasses.replace(
+        kept, left_out=(*kept.left_out, *left_out), notes=(*kept.notes, f"{n_short} segments dropped: {why}")
+    )
+
+
+__all__ = ["Segments", "Stretches", "choose_segments", "exclude_invalid"]
+
+
+def choose_segments(session: Session, config: ReadConfig, recorded: Stretches, step_s: float) -> Segments:
+    """Choose the segments that `config` asks for.
+
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    config : ReadConfig
+        Its ``trials``, ``tags``, ``align``, ``window``, ``where``, ``overlap`` and ``min_length_s``.
+    recorded : Stretches
+        When the source was recorded.
+    step_s : float
+        Bin width, or median time between samples; a segment holds two at least.
+
+    Returns
+    -------
+    Segments
+
+    Raises
+    ------
+    SourceError
+        If a named table does not exist.
+    ParameterError
+        If a named column does not exist or does not hold times, or rows are chosen where there is no table.
+    DataError
+        If a named table has no usable interval, intervals overlap, or all are marked as invalid or too short.
+    """
+    if session.within is not None:
+        return session.within
+    segments = _choose(session, config, recorded, step_s)
+    return drop_short(exclude_invalid(session, segments, step_s), config.min_length_s, session.where(""))
+
+
+def exclude_invalid(session: Session, segments: Segments, step_s: float) -> Segments:
+    """Cut what the file marks as invalid (``/intervals/invalid_times``) out of `segments`.
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+    """
+    table = next((table for table in list_tables(session) if table.path == INVALID), None)
+    if table is None or len(table.row_id) == 0:
+        return segments
+    known = np.flatnonzero(table.start_s < table.stop_s)  # NaN is not
+    kept, n_cut = exclude_intervals(segments, table.start_s[known], table.stop_s[known], step_s)
+    if len(kept.start) == 0:
+        raise DataError(
+            "all that was chosen lies within intervals that the file marks as invalid",
+            where=table.where,
+            fix="choose other trials",
+        )
+    lost_s = float((segments.stop - segments.start).sum() - (kept.stop - kept.start).sum())
+    note = f"{len(known)} intervals of {INVALID} are excluded: {lost_s:.4g} s of what was chosen, in {n_cut} segments"
+    unknown = len(table.row_id) - len(known)
+    if unknown:
+        note += f"; {unknown} more have no start before a stop and are not used"
+    gone = np.setdiff1d(segments.row[segments.row >= 0], kept.row)
+    left_out = [{"what": "trial", "id": int(row), "why": "within invalid_times"} for row in gone]
+    return dataclasses.replace(kept, left_out=(*kept.left_out, *left_out), notes=(*kept.notes, note))
+
+
+def _choose(session: Session, config: ReadConfig, recorded: Stretches, step_s: float) -> Segments:
+    """Choose segments before any part of them is excluded."""
+    if config.trials == "none":
+        return whole_stretches(recorded, "trials are not used, as asked")
+    if config.trials != "auto":
+        names = (config.trials,) if isinstance(config.trials, str) else config.trials
+        return cut_trials(join_tables([find_table(session, name) for name in names]), config, recorded, step_s)
+    tables = [table for table in list_tables(session) if table.path != INVALID]
+    trials = next((table for table in tables if table.path == TRIALS), None)
+    if config.tags:
+        return cut_trials(_find_tagged(session, tables), config, recorded, step_s)
+    if config.align and (trials is None or config.align not in trials.columns):
+        events = find_events(session, config.align)
+        if events is not None:
+            return cut_trials(events, config, recorded, step_s)
+    if trials is None:
+        others = ", ".join(table.path for table in tables)
+        if config.align or config.where:
+            raise ParameterError(
+                "align and where choose among trials, and the file has no table 'trials'",
+                where=str(session.path),
+                fix=f"name one with --trials TABLE: {others}" if others else "leave them out",
+            )
+        hint = f" (--trials TABLE would use one of {others})" if others else ""
+        return whole_stretches(recorded, f"the file has no table 'trials'{hint}")
+    if config.align or config.where:
+        return cut_trials(trials, config, recorded, step_s)
+    try:
+        return cut_trials(trials, config, recorded, step_s)
+    except DataError as error:
+        return whole_stretches(recorded, f"the table 'trials' is not used: {error.what}")
+
+
+def _find_tagged(session: Session, tables: Sequence[IntervalTable]) -> IntervalTable:
+    """Return the table whose tags are meant: ``epochs``, or the only one that has any."""
+    tagged = [table for table in tables if any(table.tags)]
+    chosen = [table for table in tagged if table.path == EPOCHS] or tagged
+    if len(chosen) == 1:
+        return chosen[0]
+    raise ParameterError(
+        f"{len(tagged)} tables have tags" if tagged else "no table of intervals has tags",
+        where=str(session.path),
+        fix=f"name one with --trials: {', '.join(table.path for table in tagged)}" if tagged else "leave --tags out",
+    )

@@ -1,0 +1,138 @@
+"""The data of a TimeSeries, (time,) or (time, channel): whether they can be fitted, and their values in their unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from .clock import MIN_SAMPLES
+
+KINDS_OF_DATA = {"c": "complex numbers", "O": "text or references", "S": "text", "U": "text", "V": "compound values"}
+
+
+def check_data(series: Any) -> str:
+    """Say why the data of a TimeSeries cannot be fitted, or return an empty string if they can."""
+    data = series.data
+    shape = tuple(getattr(data, "shape", None) or np.shape(data))
+    dtype = find_dtype(data)
+    if dtype.kind not in "biuf":
+        return f"data are {KINDS_OF_DATA.get(dtype.kind, f'of type {dtype}')}, not real numbers"
+    if len(shape) not in (1, 2):
+        return f"data have shape {shape}, neither (time,) nor (time, channel)"
+    if shape[0] < MIN_SAMPLES or 0 in shape:
+        return f"data have shape {shape}: too few samples"
+    return _check_rois(series, shape)
+
+
+def find_dtype(data: Any) -> np.dtype[Any]:
+    """Type of stored values; hdmf describes compound ones in words of its own."""
+    dtype = getattr(data, "dtype", None)
+    try:
+        return np.dtype(dtype or np.asarray(data[:1]).dtype)
+    except TypeError:
+        return np.dtype("V")
+
+
+def count_channels(series: Any) -> int:
+    """Columns of the data; data of shape (time,) have one."""
+    shape = series.data.shape
+    return int(shape[1]) if len(shape) == 2 else 1
+
+
+def channel_ids(series: Any) -> list[int]:
+    """Return the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2."""
+    n_channels = count_channels(series)
+    region = getattr(series, "rois" if hasattr(series, "rois") else "electrodes", None)
+    if region is not None:
+        rows = np.asarray(region.data[:], dtype=np.int64)
+        known = np.asarray(region.table.id[:], dtype=np.int64)
+        if len(rows) == n_channels and len(rows) and rows.min() >= 0 and rows.max() < len(known):
+            ids: list[int] = known[rows].tolist()
+            if len(set(ids)) == n_channels:
+                return ids
+    return list(range(n_channels))
+
+
+def convert_samples(series: Any, samples: np.ndarray, columns: np.ndarray, where: str) -> np.ndarray:
+    """Turn stored samples of a TimeSeries into values in its unit.
+
+    Parameters
+    ----------
+    series : pynwb.TimeSeries
+        Its conversion is used.
+    samples : array, shape (time,) or (time, channel)
+        As stored.
+    columns : array of int, shape (channel chosen,)
+        Which channels.
+    where : str
+        Names the series in errors.
+
+    Returns
+    -------
+    array, shape (time, channel chosen)
+        Stored value times ``conversion`` (and ``channel_conversion``) plus ``offset``, in the smallest safe float
+        type; NaN as stored.
+
+    Raises
+    ------
+    DataError
+        If the conversion is not finite or 0, or does not fit the channels.
+    """
+    dtype = samples.dtype
+    small = dtype.kind == "b" or dtype.itemsize <= 2 or dtype == np.float32
+    values = samples.reshape(len(samples), -1)[:, columns].astype(np.float32 if small else np.float64)
+    factor, offset = read_conversion(series, where)
+    factor = factor[columns] if factor.ndim else factor
+    if np.all(factor == 1) and offset == 0:
+        return values
+    return np.asarray((values * factor + offset).astype(values.dtype))
+
+
+def read_conversion(series: Any, where: str) -> tuple[np.ndarray, float]:
+    """Return the factor, a scalar or shape (channel,), and the offset that turn stored values into their unit.
+
+    Raises
+    ------
+    DataError
+        If they are not finite, the factor is 0, or does not fit the channels.
+    """
+    factor = np.asarray(1.0 if series.conversion is None else float(series.conversion))
+    offset = float(getattr(series, "offset", None) or 0.0)
+    per_channel = getattr(series, "channel_conversion", None)
+    if per_channel is not None:
+        factor = factor * np.asarray(per_channel[:], dtype=np.float64)
+        if factor.shape != (count_channels(series),):
+            raise DataError(
+                f"channel_conversion has {len(factor)} values for {count_channels(series)} channels",
+                where=where,
+                fix="repair it in the file",
+            )
+    if not (np.isfinite(factor).all() and np.all(factor != 0) and np.isfinite(offset)):
+        raise DataError(
+            f"conversion is {factor} and offset {offset}", where=where, fix="write the true conversion into the file"
+        )
+    return factor, offset
+
+
+def name_unit(series: Any, values: np.ndarray) -> str:
+    """Return the unit of the values: ``count`` for whole numbers that are stored as counts, else as stored."""
+    unit = str(series.unit).strip()
+    is_count = unit.lower() in ("count", "counts", "spikes", "spike count", "spike counts")
+    if is_count and bool((values >= 0).all()) and bool((values == np.round(values)).all()):
+        return "count"
+    return unit
+
+
+def _check_rois(series: Any, shape: tuple[int, ...]) -> str:
+    """Say whether ROI responses differ in number from their ROIs, as transposed ones do."""
+    region = getattr(series, "rois", None)
+    if region is None:
+        return ""
+    n_rois, n_columns = len(region.data), shape[1] if len(shape) == 2 else 1
+    if n_columns == n_rois:
+        return ""
+    if shape[0] == n_rois:
+        return f"data of shape {shape} for {n_rois} ROIs look like (roi, time): store them as (time, roi)"
+    return f"data have {n_columns} columns (shape {shape}) for {n_rois} ROIs"

@@ -1,0 +1,110 @@
+"""One clock for several series: the members of a family, the planes of a session, the parts of a body."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from ..backends.session import Session
+from .clock import SampleClock, read_clock
+
+SAME_STEP = 0.01
+"""Steps that differ by a smaller share are of one rate."""
+
+
+@dataclass(frozen=True)
+class SharedClock:
+    """The samples that all of several series have.
+
+    Attributes
+    ----------
+    samples : SampleClock
+        The clock of the first series; NaN for samples that not every series has.
+    row : tuple of array of int, shape (sample,), or None
+        Of each series, the sample that belongs to each of those; None where it is the same one.
+    """
+
+    samples: SampleClock
+    row: tuple[np.ndarray | None, ...]
+
+
+def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]]) -> SharedClock:
+    """Read the clock of each of `members`, (path, series), and join them.
+
+    Raises
+    ------
+    DataError
+        If a clock cannot be used, rates differ, or the series have no two samples in common.
+
+    Notes
+    -----
+    Planes are scanned one after the other: a sample of each plane belongs to the sample of the first plane that lies
+    nearest, by at most half a step. Nothing is interpolated.
+    """
+    path, first = members[0]
+    clock = read_clock(first, first.data.shape[0], session.where(path))
+    time = clock.time.copy()
+    timed = np.isfinite(time)
+    step_s = float(np.median(np.diff(time[timed]))) if timed.sum() > 1 else 0.0
+    rows: list[np.ndarray | None] = [None]
+    notes, apart_s = list(clock.notes), 0.0
+    for other_path, series in members[1:]:
+        if _has_same_clock(first, series):
+            rows.append(None)
+            continue
+        other = read_clock(series, series.data.shape[0], session.where(other_path)).time
+        if len(other) == len(time) and np.allclose(other, clock.time, rtol=0, atol=1e-6 * step_s, equal_nan=True):
+            rows.append(None)
+            continue
+        other_step_s = float(np.median(np.diff(other[np.isfinite(other)])))
+        if abs(other_step_s - step_s) > SAME_STEP * step_s:
+            raise DataError(
+                f"its clock (a sample every {other_step_s:.4g} s) is not that of {path} (every {step_s:.4g} s)",
+                where=session.where(other_path),
+                fix="name one of them with --source",
+            )
+        row, off_s = _find_nearest(other, clock.time)
+        near = off_s <= step_s * (0.5 + SAME_STEP)
+        time[~near] = np.nan
+        apart_s = max(apart_s, float(off_s[near].max(initial=0.0)))
+        rows.append(row)
+    n_common = int(np.isfinite(time).sum())
+    if n_common < 2:
+        raise DataError(
+            f"the {len(members)} series have no two samples in common with {path}",
+            where=str(session.path),
+            fix="name one of them with --source",
+        )
+    if any(row is not None for row in rows):
+        notes.append(
+            f"samples of {len(members)} series up to {apart_s:.3g} s apart are taken as one, at the time of {path}"
+        )
+    if n_common < timed.sum():
+        notes.append(f"{int(timed.sum()) - n_common} samples dropped that not every series has")
+    return SharedClock(dataclasses.replace(clock, time=time, notes=tuple(notes)), tuple(rows))
+
+
+def _has_same_clock(first: Any, other: Any) -> bool:
+    """Whether two series plainly share a clock: one rate and start, or one array of timestamps by link."""
+    if first.data.shape[0] != other.data.shape[0]:
+        return False
+    if first.timestamps is None or other.timestamps is None:
+        both_rates = first.timestamps is None and other.timestamps is None
+        return both_rates and first.rate == other.rate and first.starting_time == other.starting_time
+    in_memory = isinstance(first.timestamps, np.ndarray) or isinstance(other.timestamps, np.ndarray)
+    return not in_memory and bool(first.timestamps == other.timestamps)
+
+
+def _find_nearest(clock: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sample of `clock` nearest to each of `time`, and how far off it is in seconds; NaN is far from everything."""
+    timed = np.flatnonzero(np.isfinite(clock))
+    stamps = clock[timed]
+    right = np.clip(np.searchsorted(stamps, time), 1, len(stamps) - 1)
+    nearest = np.where(time - stamps[right - 1] <= stamps[right] - time, right - 1, right)
+    off_s = np.abs(stamps[nearest] - time)
+    return timed[nearest], np.where(np.isfinite(off_s), off_s, np.inf)

@@ -1,0 +1,111 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+def name_together(paths: Sequence[str]) -> str:
+    """Write what several paths have in common, with ``*`` for the rest.
+
+    Examples
+    --------
+    >>> name_together(["/acquisition/cell_07", "/acquisition/cell_11"])
+    '/acquisition/cell_*'
+    """
+    # Letter by letter, but numbers stay whole: cell_10 and cell_11 are cell_*.
+    prefix = os.path.commonprefix(paths).rstrip("0123456789")  # noqa: RUF071
+    suffix = os.path.commonprefix([path[len(prefix) :][::-1] for path in paths])[::-1]  # noqa: RUF071
+    suffix = suffix.lstrip("0123456789")
+    return f"{prefix}*{suffix}"
+
+
+def name_members(paths: Sequence[str]) -> list[str]:
+    """Short names of the members: the last part of their paths where those differ, else what does differ."""
+    names = [path.rsplit("/", 1)[-1] for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    prefix, _, suffix = name_together(paths).partition("*")
+    return [path[len(prefix) : len(path) - len(suffix)] for path in paths]
+
+
+FRAME_KINDS = ("video", "imaging", "stimulus")
+"""Images in time: what a camera or a microscope saw, and what was shown."""
+
+
+ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil")
+
+
+DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging", "lfp")
+"""Kinds that are fitted without being named, the first of them that the file has; never neuropil, and behaviour only
+by name."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An object of the file that could be fitted.
+
+    Attributes
+    ----------
+    kind : str
+        One of `DEFAULT_KINDS`, ``neuropil``, ``series`` or ``stimulus`` (frames that were shown).
+    path : str
+        Path in the file; of several series that are read as one, with ``*`` in place of what differs.
+    neurodata_type : str
+        Its type in NWB.
+    shape : tuple of int
+        (unit,) for units, else of the data.
+    unit : str
+        Unit of the values.
+    rate_hz, median_step_s : float or None
+        The rate, or the median step of explicit timestamps.
+    start_s, duration_s : float or None
+        First spike or sample on the session clock, and the time to the last.
+    problem : str
+        Why it cannot be fitted; empty if it can.
+    why : str
+        What decides whether it is fitted: its rank, or that it must be named.
+    members : tuple of str
+        Paths of the series that are read as one: a family, the planes of a session.
+    plane : str
+        Path of the imaging plane of ROI responses.
+    """
+
+    kind: str
+    path: str
+    neurodata_type: str
+    shape: tuple[int, ...]
+    unit: str = ""
+    rate_hz: float | None = None
+    median_step_s: float | None = None
+    start_s: float | None = None
+    duration_s: float | None = None
+    problem: str = ""
+    why: str = ""
+    members: tuple[str, ...] = ()
+    plane: str = ""
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def recording_kind(self) -> str:
+        """``kind`` of a recording of it, which names its fits."""
+        if self.kind in (*ROI_KINDS, "imaging"):
+            return "ophys"
+        return {"family": "series", "stimulus": "video"}.get(self.kind, self.kind)
+
+
+def sort_key(source: Source) -> tuple[int, float, str]:
+    """Sort by rank; of voltages, slow ones first, which LFP is beside the raw signal; then by path."""
+    return rank(source), (source.rate_hz or 0.0) if source.kind == "lfp" else 0.0, source.path
+
+
+def rank(source: Source) -> int:
+    """Place of a source's kind in the order in which they are listed and chosen."""
+    order = (*DEFAULT_KINDS, "neuropil", "series", "stimulus")
+    return order.index(source.kind)

@@ -1,0 +1,226 @@
+"""Which source of a file is meant: the one that is named, or the first by rank."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+
+from ...errors import SourceError
+from ..backends.session import Session
+from .shared_clock import SAME_STEP
+from .source import DEFAULT_KINDS, ROI_KINDS, Source, name_together, rank, sort_key
+from .video.files import list_tracked
+
+FAMILY_SIZE = 4
+"""Series that differ in a number alone are a family from this many on."""
+
+
+def group_sources(sources: Sequence[Source]) -> list[Source]:
+    """Put series that belong together into one source each, in place of its members; in the order of choice."""
+    together = [*sources, *find_families(sources), *find_planes(sources)]
+    members = {path for source in together for path in source.members}
+    return sorted((source for source in together if source.path not in members), key=sort_key)
+
+
+def find_families(sources: Sequence[Source]) -> list[Source]:
+    """Find one-column series whose paths differ in one number, and that share type, unit and clock.
+
+    Notes
+    -----
+    Clocks are compared by their first and last sample here, and sample by sample when the family is read.
+    """
+    families: dict[tuple[object, ...], list[Source]] = {}
+    for source in sources:
+        number = re.search(r"\d+(?=\D*$)", source.path)
+        if number and source.kind == "series" and source.shape[1:] in ((), (1,)) and not source.problem:
+            clock = (source.shape, source.rate_hz, source.median_step_s, source.start_s, source.duration_s)
+            around = (source.path[: number.start()], source.path[number.end() :])
+            families.setdefault((around, source.neurodata_type, source.unit, clock), []).append(source)
+    return [
+        _join_sources(
+            sorted(members, key=lambda source: (_number(source.path), source.path)),
+            kind="family",
+            why="one-column series on one clock, read as one; each can be named too",
+        )
+        for members in families.values()
+        if len(members) >= FAMILY_SIZE
+    ]
+
+
+def find_planes(sources: Sequence[Source]) -> list[Source]:
+    """Find ROI responses of one kind and rate, each of another imaging plane."""
+    found = []
+    for kind in ROI_KINDS:
+        usable = [source for source in sources if source.kind == kind and source.plane and not source.problem]
+        # A plane that has several (raw, smoothed) is joined with those of its own name in other planes.
+        names = {re.sub(r"\d+", "0", source.path) for source in usable}
+        candidates = [usable] + [[s for s in usable if re.sub(r"\d+", "0", s.path) == name] for name in sorted(names)]
+        planes = next((group for group in candidates if _are_planes(group)), None)
+        if planes:
+            why = f"{len(planes)} planes on one clock; each can be named too"
+            found.append(_join_sources(planes, kind=kind, why=why))
+    return found
+
+
+def _are_planes(group: Sequence[Source]) -> bool:
+    if len(group) < 2 or len({source.plane for source in group}) < len(group):
+        return False
+    steps = [source.median_step_s for source in group]
+    starts = [source.start_s for source in group]
+    first, start_s = steps[0], starts[0]
+    if first is None or start_s is None or len({source.unit for source in group}) > 1:
+        return False
+    same_rate = all(step is not None and abs(step - first) <= SAME_STEP * first for step in steps)
+    return same_rate and all(start is not None and abs(start - start_s) <= first for start in starts)
+
+
+def _join_sources(members: Sequence[Source], *, kind: str, why: str) -> Source:
+    first = members[0]
+    paths = [source.path for source in members]
+    return dataclasses.replace(
+        first,
+        kind=kind,
+        path=name_together(paths),
+        neurodata_type=f"{len(members)} {first.neurodata_type}",
+        shape=(min(source.shape[0] for source in members), sum(math.prod(s.shape[1:]) for s in members)),
+        why=why,
+        members=tuple(paths),
+        plane="",
+    )
+
+
+def _number(path: str) -> int:
+    numbers = re.findall(r"\d+", path)
+    return int(numbers[-1]) if numbers else 0
+
+
+FIRST = {
+    "units": "units with spikes",
+    "dff": "dF/F",
+    "fluorescence": "fluorescence, but no spikes and no dF/F",
+    "roi": "ROI responses, but no spikes, dF/F or fluorescence",
+    "family": "a family of one-column series, but no spikes and no ROI responses",
+    "pose": "pose, but no spikes, no ROI responses and no family of one-column series",
+    "video": "video, but no spikes, no ROI responses and no pose",
+    "imaging": "imaging, but no spikes, no ROI responses, no pose and no video",
+    "lfp": "voltages, but nothing that comes before them",
+}
+
+
+def choose_source(session: Session, sources: Sequence[Source], name: str | None) -> Source:
+    """Return the source called `name`, or the one that is fitted by default.
+
+    Parameters
+    ----------
+    session : Session
+        The open file, for errors.
+    sources : sequence of Source
+        As `describe_sources` gives them.
+    name : str or None
+        ``"units"``, a path, a name that is unique in the file, ``"video"`` where there is one, or None.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or more than one.
+    """
+    if name is None:
+        return _choose_default(session, sources)
+    exact = [source for source in sources if source.path in (name, f"/{name}")]
+    found = exact or [source for source in sources if source.name == name]
+    if len(found) > 1:
+        raise SourceError(
+            f"{len(found)} objects are called {name!r}",
+            where=str(session.path),
+            fix=f"give the path of one of them: {', '.join(source.path for source in found)}",
+        )
+    together = [source for source in group_sources(sources) if source.members]
+    found = found or [source for source in together if name in (source.path, source.path[1:], source.name)]
+    found = found or _find_kind(session, sources, name)
+    if not found:
+        session.check_links(session.find_lost(name) or name)
+        raise SourceError(f"there is no source {name!r}", where=str(session.path), fix=_list_names(sources))
+    return dataclasses.replace(found[0], why="as named")  # a problem is told by the reader, with what to do about it
+
+
+def _find_kind(session: Session, sources: Sequence[Source], name: str) -> list[Source]:
+    """Return the only video of the file where `name` asks for it.
+
+    Raises
+    ------
+    SourceError
+        If there are more, or if there is none, though poses were tracked in one.
+    """
+    if name != "video":
+        return []
+    videos = [source for source in sources if source.kind == "video"]
+    if len(videos) > 1:
+        raise SourceError(
+            f"{len(videos)} videos are in this file",
+            where=str(session.path),
+            fix=f"give the path of one of them: {', '.join(source.path for source in videos)}",
+        )
+    tracked = [
+        (source.path, files)
+        for source in sources
+        if source.kind == "pose" and (files := list_tracked(session, source.path))
+    ]
+    if not videos and tracked:
+        path, files = tracked[0]
+        raise SourceError(
+            f"the file holds no video: it merely says that this pose was tracked in {', '.join(files)}",
+            where=session.where(path),
+            fix=f"write that video into it as an ImageSeries with an external_file; {_list_names(sources)}",
+        )
+    return videos
+
+
+def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
+    grouped = group_sources(sources)
+    for kind in DEFAULT_KINDS:
+        usable = [source for source in grouped if source.kind == kind and not source.problem]
+        if usable:
+            others = [source.path for source in usable[1:]]
+            why = f"no source was named, and this file has {FIRST[kind]}"
+            if others:
+                why += f", this one first by name; --source chooses another: {', '.join(others)}"
+            before = [source for source in grouped if source.problem and rank(source) <= rank(usable[0])]
+            passed = [f"{source.path} ({source.problem})" for source in before]
+            if passed:
+                why += f"; passed over: {', '.join(passed)}"
+            return dataclasses.replace(usable[0], why=why)
+    blocked = next((s for s in sources if s.kind in ("video", "imaging") and s.problem), None)
+    if blocked:
+        raise SourceError(f"{blocked.path} would be fitted by default, but {blocked.problem}", where=str(session.path))
+    raise SourceError(
+        "nothing here is fitted by default: no units with spikes, no ROI responses, no family of one-column series, "
+        "no video",
+        where=str(session.path),
+        fix=_list_names(sources),
+    )
+
+
+def _list_names(sources: Sequence[Source], limit: int = 8) -> str:
+    """Say what the file holds and how to name it."""
+    grouped = group_sources(sources)
+    usable = [source for source in grouped if not source.problem]
+    others = [source for source in grouped if source.problem]
+    says = []
+    if usable:
+        short = [source.name if sum(s.name == source.name for s in sources) == 1 else source.path for source in usable]
+        listed = [
+            f"{_quote(name)} ({source.neurodata_type}, shape {source.shape})"
+            for name, source in zip(short[:limit], usable, strict=False)
+        ]
+        more = f" and {len(usable) - limit} more (nwb-dcf info lists them)" if len(usable) > limit else ""
+        says.append(f"name one with --source: {', '.join(listed)}{more}")
+    if others:
+        listed = [f"{source.path} ({source.kind}: {source.problem})" for source in others[:limit]]
+        says.append(f"also here: {', '.join(listed)}")
+    return "; ".join(says) or "the file holds no other units or TimeSeries: give another file"
+
+
+def _quote(name: str) -> str:
+    return f"'{name}'" if " " in name else name

@@ -1,0 +1,223 @@
+"""Tables of intervals (trials, epochs, any TimeIntervals) and tables in general: their scalar columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pynwb import TimeSeries
+from pynwb.epoch import TimeIntervals
+
+from ...errors import SourceError
+from ..backends.session import Session
+
+TRIALS = "/intervals/trials"
+EPOCHS = "/intervals/epochs"
+INVALID = "/intervals/invalid_times"
+
+
+@dataclass(frozen=True)
+class IntervalTable:
+    """A table of intervals, its scalar columns in memory.
+
+    Attributes
+    ----------
+    path : str
+        Path in the file.
+    where : str
+        File and path, for errors.
+    row_id : array of int, shape (row,)
+        Ids as stored.
+    columns : mapping of str to array of shape (row,)
+        Numbers, text (dtype U) and bools; ``start_time`` and ``stop_time`` among them.
+    tags : tuple of frozenset of str
+        Tags of each row; empty where the table has none.
+    is_events : bool
+        Whether it was made of a series of events, whose start and stop are one time.
+    """
+
+    path: str
+    where: str
+    row_id: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    tags: tuple[frozenset[str], ...] = ()
+    is_events: bool = False
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def start_s(self) -> np.ndarray:
+        """Start of each interval, float64 seconds; NaN where unknown."""
+        return self.columns["start_time"].astype(np.float64)
+
+    @property
+    def stop_s(self) -> np.ndarray:
+        """Stop of each interval, float64 seconds; NaN where unknown."""
+        return self.columns["stop_time"].astype(np.float64)
+
+    def time_columns(self) -> list[str]:
+        """Names of the columns that hold times on the session clock: those to which trials can be aligned."""
+        return [name for name in self.columns if self.holds_times(name)]
+
+    def holds_times(self, name: str) -> bool:
+        """Whether column `name` looks like times on the session clock.
+
+        Notes
+        -----
+        Nothing in NWB says so, and a reaction time or a laser's power is a float too. A column passes if
+        nine tenths of its finite values lie between the first start and the last stop, widened by the
+        longest interval, and if nine tenths of its steps go forward when rows are in order of their start.
+        """
+        if name in ("start_time", "stop_time"):
+            return bool(np.isfinite(self.columns[name]).any())
+        if self.columns[name].dtype.kind != "f":
+            return False
+        start, stop, values = self.start_s, self.stop_s, self.columns[name].astype(np.float64)
+        known = np.isfinite(start) & np.isfinite(values)
+        if not known.any():
+            return False
+        order = np.flatnonzero(known)[np.argsort(start[known], kind="stable")]
+        start, values = start[order], values[order]
+        ends = np.concatenate([start, stop[np.isfinite(stop)]])
+        lengths = np.concatenate([np.diff(start), (stop - self.start_s)[np.isfinite(stop - self.start_s)], [0.0]])
+        low, high = ends.min() - lengths.max(), ends.max() + lengths.max()
+        inside = ((values >= low) & (values <= high)).mean()
+        forward = (np.diff(values) > 0).mean() if len(values) > 1 else 1.0
+        return bool(inside >= 0.9 and forward >= 0.9)
+
+
+def list_tables(session: Session) -> list[IntervalTable]:
+    """Read every table of intervals in the file, by path."""
+    return [_read_table(session, path, table) for path, table in session.find_objects(TimeIntervals)]
+
+
+def find_table(session: Session, name: str) -> IntervalTable:
+    """Read the table called `name`, a full path or a short name that is unique in the file.
+
+    Raises
+    ------
+    SourceError
+        If there is none or more than one.
+    """
+    tables = session.find_objects(TimeIntervals)
+    exact = [(path, table) for path, table in tables if path == name or path == f"/{name}"]
+    found = exact or [(path, table) for path, table in tables if path.rsplit("/", 1)[-1] == name]
+    if len(found) == 1:
+        return _read_table(session, *found[0])
+    if found:
+        raise SourceError(
+            f"{len(found)} interval tables are called {name!r}",
+            where=str(session.path),
+            fix=f"give the path of one of them: {', '.join(path for path, _ in found)}",
+        )
+    known = ", ".join(path for path, _ in tables)
+    raise SourceError(
+        f"there is no interval table {name!r}",
+        where=str(session.path),
+        fix=f"tables are: {known}" if known else "the file has no interval table: use --trials none",
+    )
+
+
+def join_tables(tables: Sequence[IntervalTable]) -> IntervalTable:
+    """Put the rows of several tables into one, with the columns that all have and ``table``, the name of each row's.
+
+    Columns of text in one table and numbers in another are left out.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    shared = [name for name in tables[0].columns if all(name in table.columns for table in tables[1:])]
+    same = [name for name in shared if len({table.columns[name].dtype.kind == "U" for table in tables}) == 1]
+    lengths = [len(table.row_id) for table in tables]
+    return IntervalTable(
+        path=" and ".join(table.path for table in tables),
+        where=" and ".join([tables[0].where, *(table.path for table in tables[1:])]),
+        row_id=np.concatenate([table.row_id for table in tables]),
+        columns={
+            **{name: np.concatenate([table.columns[name] for table in tables]) for name in same},
+            "table": np.repeat(np.array([table.name for table in tables], dtype=np.str_), lengths),
+        },
+        tags=tuple(
+            tags for table, n in zip(tables, lengths, strict=True) for tags in (table.tags or (frozenset[str](),) * n)
+        )
+        if any(table.tags for table in tables)
+        else (),
+    )
+
+
+def find_events(session: Session, name: str) -> IntervalTable | None:
+    """Read the times of a TimeSeries as a table of events; None where no series, or more than one, is called `name`.
+
+    A column of numbers or text is called ``value``, as the condition of ``--where`` names it.
+    """
+    series = session.find_objects(TimeSeries)
+    exact = [(path, one) for path, one in series if path in (name, f"/{name}")]
+    found = exact or [(path, one) for path, one in series if path.rsplit("/", 1)[-1] == name]
+    if len(found) != 1 or found[0][1].timestamps is None:
+        return None
+    path, events = found[0]
+    time = np.asarray(events.timestamps[:], dtype=np.float64)
+    columns = {"start_time": time, "stop_time": time}
+    data = getattr(events, "data", None)
+    shape = getattr(data, "shape", None) or (np.shape(data) if isinstance(data, list) else None)
+    values = _to_text_or_numbers(data[:]) if data is not None and shape == time.shape else None
+    if values is not None:
+        columns["value"] = values
+    return IntervalTable(path, session.where(path), np.arange(len(time)), columns, is_events=True)
+
+
+def read_columns(table: Any) -> dict[str, np.ndarray]:
+    """Read the scalar columns of a DynamicTable: numbers, text and bools, one value a row.
+
+    Ragged columns and object references are not read from disk.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for name in table.colnames:
+        column = table[name]
+        data = getattr(column, "data", None)
+        shape = getattr(data, "shape", None) or (np.shape(data) if isinstance(data, list) else None)
+        if hasattr(column, "target") or shape != (len(table),) or type(column).__name__ == "DynamicTableRegion":
+            continue
+        dtype = getattr(data, "dtype", None)
+        if dtype is not None and np.dtype(dtype).kind not in "biufOSU":
+            continue
+        values = _to_text_or_numbers(column.data[:])
+        if values is not None:
+            columns[name] = values
+    return columns
+
+
+def _to_text_or_numbers(values: Any) -> np.ndarray | None:
+    array = np.asarray(values)
+    if array.dtype.kind in "biuf":
+        return array
+    items = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in array.tolist()]
+    if items and all(isinstance(item, str) for item in items):
+        return np.asarray(items, dtype=np.str_)
+    return None
+
+
+def _read_table(session: Session, path: str, table: Any) -> IntervalTable:
+    columns = read_columns(table)
+    for name in ("start_time", "stop_time"):
+        if name not in columns or columns[name].dtype.kind not in "iuf":
+            columns[name] = np.full(len(table), np.nan)
+    row_id = np.asarray(table.id[:], np.int64)
+    return IntervalTable(path, session.where(path), row_id, columns, _read_tags(table))
+
+
+def _read_tags(table: Any) -> tuple[frozenset[str], ...]:
+    """Tags of each row: a ragged column of text, or text with commas as older files have it."""
+    if "tags" not in table.colnames:
+        return ()
+    column = table["tags"]
+    ragged = hasattr(column, "target")
+    items = (column.target if ragged else column).data[:]
+    words = [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in items]
+    ends = np.asarray(column.data[:], dtype=np.int64).tolist() if ragged else list(range(1, len(words) + 1))
+    rows = [words[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    return tuple(frozenset(part.strip() for word in row for part in word.split(",") if part.strip()) for row in rows)

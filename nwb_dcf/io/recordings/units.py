@@ -1,0 +1,310 @@
+"""Units to binned counts, each unit only where it was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ...config import ReadConfig
+from ...data.recording import make_recording
+from ...data.spike_counts import SpikeTrains, count_trains, find_constant, intersect_intervals, say_left_out
+from ...errors import DataError, ParameterError, SourceError
+from ..backends.session import Session, open_session
+from .conditions import select_rows
+from .provenance import describe_source
+from .segments import Stretches, choose_segments
+from .tables import read_columns
+
+
+def read_units(session: Session, path: str, units: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+    """Read binned spike counts as a recording.
+
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    path : str
+        Path of the units table.
+    units : pynwb.misc.Units
+        The table.
+    config : ReadConfig
+        Bin width, segments, selection of units.
+    notes : list of str
+        What has been said so far; comes first among the recording's notes.
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording with ``data`` (time, unit) of float32, in counts; ``time`` holds bin centres.
+
+    Raises
+    ------
+    DataError, ParameterError, SourceError
+        If spike times are not finite and in order, or no unit, bin or segment is left.
+    """
+    where = session.where(path)
+    trains = read_spike_trains(units, select_units(units, config.units, where), where)
+    recorded, trains, left_out = find_stretches(trains, where)
+    segments = choose_segments(session, config, recorded, config.bin_width_s)
+    counts = count_trains(
+        trains,
+        segments.start,
+        segments.stop,
+        config.bin_width_s,
+        where=where,
+        observed="obs_intervals",
+        min_length_s=config.min_length_s,
+    )
+    bins = counts.bins
+    varies, constant = find_constant(counts.values, trains.unit_id, where=where)
+    left_out += constant
+    notes = [*notes, *segments.notes, *counts.notes, *say_left_out(left_out)]
+    trains = trains.take(varies)
+    row = segments.row[bins.segment]
+    return make_recording(
+        counts.values if varies.all() else counts.values[:, varies],
+        bins.centre,
+        channel_dim="unit",
+        channel=trains.unit_id,
+        segment_index=bins.frame_block,
+        segment_start=bins.start,
+        segment_stop=bins.stop,
+        segment_row=row,
+        trial_columns={name: values[bins.segment] for name, values in segments.columns.items()},
+        units="count",
+        kind="units",
+        source=describe_source(session, path, units, trains.row),
+        bin_width_s=config.bin_width_s,
+        left_out=[*left_out, *segments.left_out],
+        notes=notes,
+    )
+
+
+def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str) -> np.ndarray:
+    """Return the rows of the units table that `selection` asks for.
+
+    Parameters
+    ----------
+    units : pynwb.misc.Units
+        The table.
+    selection : str, tuple of int or None
+        Ids (``"3,5,9"`` or numbers), or a condition on columns (``"location == 'M1'"``). None: all.
+    where : str
+        Names the table in errors.
+
+    Raises
+    ------
+    ParameterError
+        If an id or a column does not exist, or no unit is left.
+    """
+    unit_id = np.asarray(units.id[:], np.int64)
+    if selection is None:
+        return np.arange(len(unit_id))
+    words = selection.replace(",", " ").split() if isinstance(selection, str) else [str(i) for i in selection]
+    if words and all(word.lstrip("-").isdigit() for word in words):
+        asked = np.unique(np.asarray(words, np.int64))
+        missing = np.setdiff1d(asked, unit_id)
+        if len(missing):
+            raise ParameterError(
+                f"no unit has id {', '.join(map(str, missing))}",
+                where=where,
+                fix=f"ids go from {unit_id.min()} to {unit_id.max()}" if len(unit_id) else "the table is empty",
+            )
+        return np.flatnonzero(np.isin(unit_id, asked))
+    if not isinstance(selection, str):
+        raise ParameterError(f"units is {selection!r}", where=where, fix="give ids or a condition")
+    rows = np.flatnonzero(select_rows(selection, {"id": unit_id, **read_columns(units)}, where))
+    if len(rows) == 0:
+        raise ParameterError(f"no unit fulfils {selection!r}", where=where, fix="change the condition")
+    return rows
+
+
+def read_spike_trains(units: Any, rows: np.ndarray, where: str) -> SpikeTrains:
+    """Read spike times and ``obs_intervals`` of `rows`, each by one read of the whole column.
+
+    Raises
+    ------
+    SourceError
+        If the table has no spike times.
+    DataError
+        If spike times are not finite or not in order.
+    """
+    if "spike_times" not in units.colnames:
+        raise SourceError("the units table has no spike times", where=where, fix="choose another source with --source")
+    unit_id = np.asarray(units.id[:], np.int64)
+    times = _read_ragged(units["spike_times"], len(unit_id), where)
+    observed = None
+    if "obs_intervals" in units.colnames:
+        ragged = _read_ragged(units["obs_intervals"], len(unit_id), where)
+        observed = [_check_observed(ragged[row].reshape(-1, 2), unit_id[row], where) for row in rows]
+    for row in rows:
+        _check_spike_times(times[row], unit_id[row], where)
+    return SpikeTrains(unit_id[rows], rows, [times[row] for row in rows], observed)
+
+
+def find_stretches(trains: SpikeTrains, where: str) -> tuple[Stretches, SpikeTrains, list[dict[str, object]]]:
+    """Find when all units were recorded; units never observed are left out first.
+
+    Returns
+    -------
+    Stretches
+        What the ``obs_intervals`` of all units share; without them, from the first spike to the last.
+    SpikeTrains
+        The units that were observed at all.
+    list of dict
+        Those that were not.
+
+    Raises
+    ------
+    DataError
+        If there is no spike, or no time at which all units were observed.
+    """
+    left_out: list[dict[str, object]] = []
+    if trains.observed is not None and any(len(intervals) for intervals in trains.observed):
+        seen = np.array([len(intervals) > 0 for intervals in trains.observed])
+        left_out = [{"what": "unit", "id": int(i), "why": "its obs_intervals are empty"} for i in trains.unit_id[~seen]]
+        trains = trains.take(seen)
+        shared = intersect_intervals(trains.observed or [])
+        if len(shared) == 0:
+            raise DataError(
+                "the units were never observed all at once (obs_intervals)", where=where, fix="select some with --units"
+            )
+        return Stretches(shared[:, 0], shared[:, 1]), trains, left_out
+    trains = SpikeTrains(trains.unit_id, trains.row, trains.times, None)
+    ends = [(times[0], times[-1]) for times in trains.times if len(times)]
+    if not ends:
+        raise DataError(
+            f"the {len(trains.times)} units have no spike", where=where, fix="select other units or another source"
+        )
+    first, last = min(start for start, _ in ends), max(stop for _, stop in ends)
+    return Stretches(np.array([first]), np.array([last]), exact=False), trains, left_out
+
+
+def _read_ragged(column: Any, n_rows: int, where: str) -> list[np.ndarray]:
+    if not hasattr(column, "target"):
+        raise SourceError(
+            f"column {column.name!r} has no index", where=where, fix="write the units table again with pynwb"
+        )
+    values = np.asarray(column.target.data[:], dtype=np.float64)
+    ends = np.asarray(column.data[:], dtype=np.int64)
+    edges = np.concatenate([[0], ends])
+    if len(ends) != n_rows or (np.diff(edges) < 0).any() or edges[-1] > len(values):
+        raise DataError(
+            f"the index of column {column.target.name!r} is broken", where=where, fix="write the table again"
+        )
+    return [values[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _check_spike_times(times: np.ndarray, unit_id: int, where: str) -> None:
+    if not np.isfinite(times).all():
+        raise DataError(
+            f"{int((~np.isfinite(times)).sum())} spike times of unit {unit_id} are NaN or infinite",
+            where=where,
+            fix="remove them from the file, or leave that unit out with --units",
+        )
+    back = np.flatnonzero(np.diff(times) < 0)
+    if len(back):
+        raise DataError(
+            f"spike times of unit {unit_id} are not in order: {times[back[0] + 1]:.6f} s follows "
+            f"{times[back[0]]:.6f} s ({len(back)} such steps)",
+            where=where,
+            fix="sort them in the file, or leave that unit out with --units if there are others",
+        )
+
+
+def _check_observed(intervals: np.ndarray, unit_id: int, where: str) -> np.ndarray:
+    flat = intervals.ravel()
+    if not np.isfinite(flat).all() or (np.diff(flat) < 0).any():
+        raise DataError(
+            f"obs_intervals of unit {unit_id} are not finite, in order and apart",
+            where=where,
+            fix="repair them in the file, or leave that unit out with --units",
+        )
+    return intervals[intervals[:, 1] > intervals[:, 0]]
+
+
+NAMES = "unit_name"  # SpikeInterface and NeuroConv keep their ids here
+SAME_S = 1e-3  # most that the time of a spike may differ: more than a sample, less than another spike
+
+
+def match_units(
+    path: str | Path, unit_ids: Sequence[Any], spike_times: Sequence[np.ndarray]
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Find the rows of units, and compare their spikes.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file.
+    unit_ids : sequence of int or str
+        Ids that the other tool uses: entries of the column ``unit_name`` where there is one, else of ``id``; ``"3"``
+        and 3 are the same.
+    spike_times : sequence of array of float64, shape (spike,)
+        Spike times of each in seconds, in order.
+
+    Returns
+    -------
+    dict
+        The units table, as ``recording.attrs["source"]``.
+    array of int, shape (unit,)
+        Ids of the units in the file.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read or has no units.
+    DataError
+        If a unit is not there, or has other spikes.
+    """
+    with open_session(path) as session:
+        units = session.nwbfile.units
+        if units is None or len(units) == 0:
+            raise SourceError("the file has no units", where=str(session.path), fix="write the sorting into it first")
+        where = session.where("/units")
+        stored = np.asarray(units[NAMES][:] if NAMES in units.colnames else units.id[:])
+        rows = _find_rows([str(name) for name in stored.tolist()], [str(i) for i in unit_ids], where)
+        trains = read_spike_trains(units, rows, where)
+        for unit, ours, theirs in zip(unit_ids, spike_times, trains.times, strict=True):
+            _compare_spikes(unit, np.asarray(ours), theirs, where)
+        return describe_source(session, "/units", units, rows), trains.unit_id
+
+
+def _find_rows(stored: list[str], wanted: list[str], where: str) -> np.ndarray:
+    row_of = {name: row for row, name in enumerate(stored)}
+    if len(row_of) < len(stored):
+        raise DataError("unit ids are not unique", where=where, fix="repair them in the file")
+    missing = [name for name in wanted if name not in row_of]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(wanted)} units are not in the file: {', '.join(missing[:8])}",
+            where=where,
+            fix="write this sorting, as it is after curation, into the file first",
+        )
+    return np.array([row_of[name] for name in wanted])
+
+
+def _compare_spikes(unit: Any, ours: np.ndarray, theirs: np.ndarray, where: str) -> None:
+    if len(ours) != len(theirs):
+        raise DataError(
+            f"unit {unit} has {len(ours)} spikes in the sorting and {len(theirs)} in the file",
+            where=where,
+            fix="choose the file of this session, or write this sorting into it first",
+        )
+    apart = theirs - ours
+    if len(apart) and np.abs(apart).max() > SAME_S:
+        shift = float(np.median(apart))
+        if np.ptp(apart) <= SAME_S:
+            raise DataError(
+                f"spikes of unit {unit} are {abs(shift):.6g} s {'later' if shift > 0 else 'earlier'} in the file",
+                where=where,
+                fix="set the recording's clock to the file's (recording.shift_times) and compute again",
+            )
+        raise DataError(
+            f"spikes of unit {unit} are others in the file, by up to {np.abs(apart).max():.6g} s",
+            where=where,
+            fix="choose the file of this session",
+        )

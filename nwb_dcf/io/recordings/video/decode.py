@@ -1,0 +1,223 @@
+"""Video files by PyAV: what one holds, and its frames straight at the size they are wanted.
+
+A filter graph crops, shrinks and turns to gray within ffmpeg, so that a full frame never becomes an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....errors import SourceError
+
+WHITE = 255.0
+DEEP_WHITE = 65535.0
+"""White in 8 and in 16 bits: deeper videos are read in 16, and given on the scale of 8."""
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """What a video file holds.
+
+    Attributes
+    ----------
+    path : Path
+    width, height : int
+        Pixels.
+    deep : bool
+        Whether a pixel has more than 8 bits.
+    n_frames : int
+        Frames found; 0 in the summary of `peek_video` where the header does not tell.
+    n_declared : int
+        Frames that the file's header promises; 0 where it does not tell.
+    time_s : array of float64, shape (n_frames,), or None
+        Presentation time of each frame, from the first one; None where the file has none.
+    tick_s : float
+        Resolution of those times.
+    """
+
+    path: Path
+    width: int
+    height: int
+    deep: bool
+    n_frames: int
+    n_declared: int
+    time_s: np.ndarray | None = None
+    tick_s: float = 0.0
+
+
+def peek_video(path: Path) -> VideoFile:
+    """Describe a video by its header alone.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be opened, or holds no video.
+    """
+    with _open_stream(path) as (_, stream):
+        return _describe_stream(path, stream, n_frames=int(stream.frames))
+
+
+def probe_video(path: Path) -> VideoFile:
+    """Describe a video by all of its packets, which are counted and not decoded.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read, or holds no video or no frame.
+    """
+    with _open_stream(path) as (container, stream):
+        shown = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        if not shown:
+            raise SourceError("this video has no frames", where=str(path), fix="copy it again or record it anew")
+        time = None
+        if all(pts is not None for pts in shown):
+            ticks = np.sort(np.array(shown, np.int64))
+            if (np.diff(ticks) > 0).all():
+                time = (ticks - ticks[0]) * float(stream.time_base)
+        return _describe_stream(path, stream, n_frames=len(shown), time=time)
+
+
+def decode_frames(
+    video: VideoFile, crop: tuple[int, int, int, int], size: tuple[int, int], wanted: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Decode the frames whose numbers are `wanted`, in gray.
+
+    Parameters
+    ----------
+    video : VideoFile
+        As `probe_video` gives it.
+    crop : (int, int, int, int)
+        x, y, width and height of the part that is wanted.
+    size : (int, int)
+        Width and height to shrink it to.
+    wanted : array of int, shape (frame,)
+        Numbers of frames in the file, increasing.
+
+    Yields
+    ------
+    array of uint8, or of float32 where the video is deep, shape (height, width)
+        0 (black) to 255 (white).
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged, ends early, or changes its size.
+
+    Notes
+    -----
+    The frames before a wanted one are decoded too, in as many threads as there are cores: seeking would rest on
+    indexes that many cameras write wrongly.
+    """
+    numbers = iter(wanted.tolist())
+    next_wanted = next(numbers, None)
+    if next_wanted is None:
+        return
+    n_decoded = 0
+    with _open_stream(video.path) as (container, stream):
+        stream.thread_type = "AUTO"
+        shrink = _Shrinker(video, crop, size, stream.time_base)
+        for frame in container.decode(stream):
+            if n_decoded == next_wanted:
+                yield shrink(frame, n_decoded)
+                next_wanted = next(numbers, None)
+                if next_wanted is None:
+                    return
+            n_decoded += 1
+    raise SourceError(
+        f"only {n_decoded} of {video.n_frames} frames can be decoded: the video is truncated or damaged",
+        where=str(video.path),
+        fix="copy it again",
+    )
+
+
+def decode_image(path: Path) -> np.ndarray:
+    """Read a picture in gray, array of uint8, shape (y, x).
+
+    Raises
+    ------
+    SourceError
+        If it is none.
+    """
+    with _open_stream(path) as (container, stream):
+        for frame in container.decode(stream):
+            gray: np.ndarray = frame.to_ndarray(format="gray")
+            return gray
+    raise SourceError("this image is empty", where=str(path), fix="save it again")
+
+
+class _Shrinker:
+    """Crops, shrinks and turns to gray by one filter graph, built for the format of the first frame."""
+
+    def __init__(self, video: VideoFile, crop: tuple[int, int, int, int], size: tuple[int, int], time_base: Any):
+        self.video, self.crop, self.size, self.time_base = video, crop, size, time_base
+        self.graph: Any = None
+        self.format: Any = None
+
+    def __call__(self, frame: Any, number: int) -> np.ndarray:
+        video = self.video
+        if (frame.width, frame.height) != (video.width, video.height):
+            raise SourceError(
+                f"frame {number} has {frame.width} x {frame.height} pixels, the first {video.width} x {video.height}",
+                where=str(video.path),
+                fix="divide the video where its size changes",
+            )
+        if self.format is None or frame.format.name != self.format.name:
+            self.format = frame.format
+            self.graph = self._build_graph()
+        self.graph.vpush(frame)
+        values: np.ndarray = self.graph.vpull().to_ndarray()
+        return values.astype(np.float32) * np.float32(WHITE / DEEP_WHITE) if video.deep else values
+
+    def _build_graph(self) -> Any:
+        from av.filter import Graph
+
+        graph, video = Graph(), self.video
+        x, y, width, height = self.crop
+        nodes = [graph.add_buffer(width=video.width, height=video.height, format=self.format, time_base=self.time_base)]
+        if (width, height) != (video.width, video.height):
+            nodes.append(graph.add("crop", f"{width}:{height}:{x}:{y}:exact=1"))
+        nodes.append(graph.add("scale", f"{self.size[0]}:{self.size[1]}:flags=area"))
+        nodes.append(graph.add("format", "gray16le" if video.deep else "gray"))
+        nodes.append(graph.add("buffersink"))
+        for earlier, later in zip(nodes[:-1], nodes[1:], strict=True):
+            earlier.link_to(later)
+        graph.configure()
+        return graph
+
+
+@contextmanager
+def _open_stream(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a file and its first video stream; what ffmpeg says against it becomes an error for people."""
+    try:
+        import av
+    except ImportError as error:
+        raise SourceError(
+            "reading video needs the package av", where=str(path), fix="pip install 'nwb-dcf[video]'"
+        ) from error
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            if not container.streams.video or container.streams.video[0].codec_context is None:
+                raise SourceError("this file holds no video", where=str(path), fix="give the video that was recorded")
+            yield container, container.streams.video[0]
+    except av.error.FFmpegError as error:
+        raise SourceError(
+            f"this video cannot be read, it is truncated or damaged: {error.strerror}",
+            where=str(path),
+            fix="copy it again",
+        ) from error
+    except OSError as error:
+        raise SourceError(f"this video cannot be read: {error}", where=str(path), fix="check the file") from error
+
+
+def _describe_stream(path: Path, stream: Any, *, n_frames: int, time: np.ndarray | None = None) -> VideoFile:
+    codec = stream.codec_context
+    if codec.width == 0 or codec.height == 0 or codec.format is None:
+        raise SourceError("this video has no frames", where=str(path), fix="copy it again or record it anew")
+    deep = not codec.format.has_palette and max(component.bits for component in codec.format.components) > 8
+    return VideoFile(path, codec.width, codec.height, deep, n_frames, int(stream.frames), time, float(stream.time_base))

@@ -1,0 +1,123 @@
+"""Frames that lie in video files beside the NWB file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ....config import ReadConfig
+from ....errors import DataError
+from ...hashing import hash_video
+from ..clock import SampleClock, read_clock
+from .crop import GRAY, View
+from .decode import decode_frames
+from .files import Film
+from .frame_cache import name_cache
+
+RATE_TOLERANCE = 1e-4
+"""Rates that differ by a smaller share are the same: clocks of cameras and containers are no better."""
+
+
+def read_frame_clock(series: Any, film: Film, choice: Literal["auto", "nwb", "file"], where: str) -> SampleClock:
+    """Decide between the clock of the NWB file and that of the video files; see the table above.
+
+    Raises
+    ------
+    DataError
+        If the NWB file's clock is broken, or the video files' is asked for and they have none.
+    """
+    clock = read_clock(series, film.n_frames, where)
+    played = _join_times(film)
+    if choice == "file" and played is None:
+        raise DataError(f"{film.names} have no frame times", where=where, fix="use --frame-times nwb")
+    if played is None or choice == "nwb":
+        return clock
+    start = float(clock.time[np.isfinite(clock.time)][0])
+    if choice == "file":
+        return SampleClock(start + played, (f"frame times are those of {film.names}, as asked",))
+    if series.timestamps is not None:
+        return clock
+    contradiction = _compare(clock.time - start, played, max(file.tick_s for file in film.files))
+    if not contradiction:
+        return clock
+    note = (
+        f"frame times are the presentation times in {film.names}: the NWB file has only a rate of "
+        f"{float(series.rate):g} Hz, and {contradiction} (--frame-times nwb keeps to the rate)"
+    )
+    return SampleClock(start + played, (note,))
+
+
+def _join_times(film: Film) -> np.ndarray | None:
+    """Presentation times of all frames; a file begins one median step after the end of the one before."""
+    start, parts = 0.0, []
+    for file in film.files:
+        if file.time_s is None:
+            return None
+        parts.append(start + file.time_s)
+        step = float(np.median(np.diff(file.time_s))) if file.n_frames > 1 else 0.0
+        start = float(parts[-1][-1]) + step
+    time = np.concatenate(parts)
+    return time if (np.diff(time) > 0).all() else None
+
+
+def _compare(by_rate: np.ndarray, played: np.ndarray, tick_s: float) -> str:
+    """Say how presentation times contradict those by the rate; an empty string if they do not."""
+    if len(played) < 2:
+        return ""
+    span, step = by_rate[-1], by_rate[1]
+    stretch = float(played[-1] / span)
+    if abs(stretch - 1) > RATE_TOLERANCE + tick_s / span:
+        return f"the frames play at {1 / (step * stretch):.6g} Hz"
+    worst = float(np.abs(played / stretch - by_rate).max())
+    return f"the steps between frames vary, by up to {worst:.4g} s" if worst > step / 2 + tick_s else ""
+
+
+@dataclass(frozen=True)
+class ExternalFrames:
+    """The frames of an external ImageSeries: 0 (black) to 255 (white), uint8 or, of deeper videos, float32."""
+
+    series: Any
+    film: Film
+    where: str
+
+    units = GRAY
+
+    @property
+    def name(self) -> str:
+        """What is read, for the progress bar."""
+        return self.film.names
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The video files."""
+        return tuple(file.path for file in self.film.files)
+
+    @property
+    def full(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.film.files[0].width, self.film.files[0].height
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the frames as read."""
+        return np.dtype(np.float32 if any(file.deep for file in self.film.files) else np.uint8)
+
+    def read_clock(self, config: ReadConfig) -> SampleClock:
+        """Time of every frame."""
+        return read_frame_clock(self.series, self.film, config.frame_times, self.where)
+
+    def read_blocks(self, view: View, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        """Decode the frames whose numbers are `wanted`, each as a block (1, y, x)."""
+        for file, first in zip(self.film.files, self.film.first, strict=True):
+            a, b = np.searchsorted(wanted, [first, first + file.n_frames])
+            for frame in decode_frames(file, view.crop, view.size, wanted[a:b] - first):
+                yield frame[None]
+
+    def name_cache(self, view: View, every: int) -> Path:
+        """Where frames are kept: beside the first video, under a name that any change of it or of `view` changes."""
+        identity = [hash_video(self.files), view.crop, view.size, every]
+        return name_cache(self.files[0], identity)

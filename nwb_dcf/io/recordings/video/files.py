@@ -1,0 +1,203 @@
+"""The video files of an external ImageSeries: where they are, and whether they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from ....errors import DataError, DCFError, SourceError
+from ...backends.session import Session
+from ..provenance import list_names
+from .decode import VideoFile, peek_video, probe_video
+from .stored_frames import check_stored
+
+
+@dataclass(frozen=True)
+class FramesSummary:
+    """What can be told of an ImageSeries without reading its frames.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (frame, y, x); empty where it is not known.
+    problem : str
+        Why it cannot be read; empty if it can, as far as this tells.
+    """
+
+    shape: tuple[int, ...]
+    problem: str = ""
+
+
+def summarise_frames(session: Session, path: str, series: Any, video_dir: str | None = None) -> FramesSummary:
+    """Summarise an ImageSeries by the headers of its files."""
+    if not is_external(series):
+        return FramesSummary(tuple(int(n) for n in np.shape(series.data)), check_stored(series))
+    where = session.where(path)
+    try:
+        videos = [peek_video(file) for file in find_files(session, path, series, video_dir)]
+    except DCFError as error:
+        return FramesSummary((), str(error).removeprefix(f"{where}: "))
+    n_frames = count_expected(series) or sum(video.n_frames for video in videos)
+    return FramesSummary((n_frames, videos[0].height, videos[0].width))
+
+
+@dataclass(frozen=True)
+class Film:
+    """Video files that follow one another as one series of frames.
+
+    Attributes
+    ----------
+    files : tuple of VideoFile
+        In order, of one size.
+    first : array of int, shape (file,)
+        Number in the series of the first frame of each.
+    """
+
+    files: tuple[VideoFile, ...]
+    first: np.ndarray
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of all files."""
+        return sum(file.n_frames for file in self.files)
+
+    @property
+    def names(self) -> str:
+        """Base names of the files, for people."""
+        names = [file.path.name for file in self.files]
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def is_external(series: Any) -> bool:
+    """Whether the frames of an ImageSeries lie in files of their own."""
+    return series.external_file is not None and len(series.external_file) > 0
+
+
+def find_files(session: Session, path: str, series: Any, video_dir: str | None) -> list[Path]:
+    """Find the external files of an ImageSeries, in order.
+
+    Parameters
+    ----------
+    session : Session
+        The open file; relative paths start at its folder.
+    path : str
+        Path of the series.
+    series : pynwb.image.ImageSeries
+    video_dir : str or None
+        Folder to look in instead: for the stored path below it, or for its last parts.
+
+    Raises
+    ------
+    SourceError
+        If one is not there.
+    """
+    return [_find_file(session, path, name, video_dir) for name in list_names(series)]
+
+
+def list_tracked(session: Session, path: str) -> list[str]:
+    """Names of the videos that a PoseEstimation was tracked in; empty where `path` is none, or names none."""
+    videos = getattr(session.find_object(path), "original_videos", None)
+    return [] if videos is None else [name.decode() if isinstance(name, bytes) else str(name) for name in videos[:]]
+
+
+def open_film(session: Session, path: str, series: Any, video_dir: str | None) -> Film:
+    """Count the frames of every file of an ImageSeries and check that they make one film.
+
+    Raises
+    ------
+    SourceError
+        If a file is missing, damaged, truncated or empty.
+    DataError
+        If files differ in size, or their frames from ``starting_frame``, ``num_samples`` or the timestamps in number.
+    """
+    where = session.where(path)
+    files = tuple(probe_video(file) for file in find_files(session, path, series, video_dir))
+    film = Film(files, np.cumsum([0, *(file.n_frames for file in files[:-1])]))
+    expected = count_expected(series)
+    if expected != film.n_frames:
+        for file in files:
+            if file.n_frames < file.n_declared:
+                raise SourceError(
+                    f"this video is truncated: {file.n_frames} of {file.n_declared} frames are there",
+                    where=str(file.path),
+                    fix="copy it again",
+                )
+    for file in files[1:]:
+        if (file.width, file.height) != (files[0].width, files[0].height):
+            raise DataError(
+                f"videos of two sizes: {files[0].path.name} has {files[0].width} x {files[0].height} pixels and "
+                f"{file.path.name} {file.width} x {file.height}",
+                where=where,
+                fix="store them as two ImageSeries",
+            )
+    if expected is not None and expected != film.n_frames:
+        clock = "timestamps" if series.timestamps is not None else "samples (num_samples)"
+        raise DataError(
+            f"{expected} {clock} for {film.n_frames} frames in {film.names}",
+            where=where,
+            fix="count both at the origin: is this the right video, and is it whole?",
+        )
+    _check_starting_frames(series, film, where)
+    return film
+
+
+def count_expected(series: Any) -> int | None:
+    """Number of frames that the NWB file promises; None where it does not tell."""
+    if series.timestamps is not None:
+        return len(series.timestamps)
+    promised = getattr(series, "num_samples", None)
+    return int(promised) if promised else None
+
+
+def _check_starting_frames(series: Any, film: Film, where: str) -> None:
+    stored = series.starting_frame
+    stated = [] if stored is None else [int(n) for n in np.atleast_1d(np.asarray(stored[:]))]
+    if stated == film.first.tolist() or (len(film.files) == 1 and not stated):
+        return
+    counted = _shorten(film.first.tolist())
+    raise DataError(
+        f"starting_frame is {_shorten(stated)}, but by the frames in {film.names} it is {counted}",
+        where=where,
+        fix="are the files in order, and all there? If so write the true starting_frame into the NWB file",
+    )
+
+
+def _shorten(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:6]))
+    return f"[{shown}{', ...' if len(numbers) > 6 else ''}]"
+
+
+def _find_file(session: Session, path: str, name: str, video_dir: str | None) -> Path:
+    where, beside = session.where(path), session.path
+    if "://" in name or (video_dir is None and not isinstance(beside, Path)):
+        raise SourceError(
+            f"its video file {name} is not on this machine",
+            where=where,
+            fix="download it and name its folder with --video-dir",
+        )
+    stored = PureWindowsPath(name) if "\\" in name or name[1:2] == ":" else PurePosixPath(name)
+    parts = stored.relative_to(stored.anchor).parts
+    if video_dir is not None:
+        folder = Path(video_dir)
+        if not folder.is_dir():
+            raise SourceError(f"there is no folder {video_dir}", where=where, fix="check the path given as --video-dir")
+        tried = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+        found = next((file for file in tried if file.is_file()), None)
+        if found is None:
+            raise SourceError(
+                f"its video file {name} is not in {video_dir}", where=where, fix="check the folder given as --video-dir"
+            )
+        return found
+    absolute = isinstance(stored, PurePosixPath) and stored.is_absolute()
+    file = Path(stored) if absolute else Path(str(beside)).parent.joinpath(*parts)
+    if not file.is_file():
+        raise SourceError(
+            f"its video file {name} is missing: there is no {file}",
+            where=where,
+            fix="put it there, or name the folder that holds it with --video-dir",
+        )
+    return file

@@ -1,0 +1,137 @@
+"""Frames that lie in the NWB file itself, read a block at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....config import ReadConfig
+from ....errors import DataError, ParameterError
+from ..clock import SampleClock, read_clock
+from .crop import GRAY, View, shrink_frames
+
+BLOCK_BYTES = 64 * 2**20
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as ffmpeg has it
+
+
+def check_stored(series: Any) -> str:
+    """Say why frames stored in an ImageSeries cannot be fitted, or return an empty string if they can."""
+    data = series.data
+    shape = tuple(getattr(data, "shape", None) or np.shape(data))
+    dtype = np.dtype(getattr(data, "dtype", None) or np.asarray(data[:1]).dtype)
+    if len(shape) not in (3, 4):
+        return f"data have shape {shape}, not (time, y, x)"
+    if dtype.kind not in "biuf":
+        return f"data are of type {dtype}, not real numbers"
+    if 0 in shape:
+        return f"data have shape {shape}: no frames"
+    if len(shape) == 4 and shape[3] != 1:
+        volume = series.neurodata_type in ("OnePhotonSeries", "TwoPhotonSeries")
+        if volume:
+            return f"data have shape {shape}: volumes of {shape[3]} planes, not frames"
+        if shape[3] not in (3, 4):
+            return f"data have shape {shape}: {shape[3]} colours"
+    return ""
+
+
+@dataclass(frozen=True)
+class StoredFrames:
+    """The frames of an ImageSeries with data of shape (time, y, x), or with 1, 3 (RGB) or 4 (RGBA) colours behind.
+
+    Raises
+    ------
+    DataError
+        If they are no frames.
+    """
+
+    series: Any
+    where: str
+
+    name = "frames"
+    files = ()
+    dtype = np.dtype(np.float32)
+
+    def __post_init__(self) -> None:
+        problem = check_stored(self.series)
+        if problem:
+            raise DataError(problem, where=self.where, fix="choose another source with --source")
+        if not (math.isfinite(self.factor) and self.factor != 0 and math.isfinite(self.offset)):
+            raise DataError(
+                f"conversion is {self.factor} and offset {self.offset}",
+                where=self.where,
+                fix="write the true conversion into the file",
+            )
+
+    @property
+    def factor(self) -> float:
+        """Unit per stored value."""
+        return 1.0 if self.series.conversion is None else float(self.series.conversion)
+
+    @property
+    def offset(self) -> float:
+        """What is added to it."""
+        return float(getattr(self.series, "offset", None) or 0.0)
+
+    @property
+    def units(self) -> str:
+        """Unit of the values."""
+        if self.series.data.dtype == np.uint8 and self.factor == 1 and self.offset == 0:
+            return GRAY
+        unit = str(self.series.unit).strip()
+        return unit if unit and unit.lower() not in ("n.a.", "unknown") else "a.u."
+
+    @property
+    def full(self) -> tuple[int, int]:
+        """Width and height: the third and the second axis of the data, whatever they are called there."""
+        return int(self.series.data.shape[2]), int(self.series.data.shape[1])
+
+    def read_clock(self, config: ReadConfig) -> SampleClock:
+        """Time of every frame.
+
+        Raises
+        ------
+        ParameterError
+            If the times of video files are asked for.
+        """
+        if config.frame_times == "file":
+            raise ParameterError("these frames have no video file", where=self.where, fix="leave --frame-times out")
+        return read_clock(self.series, len(self.series.data), self.where)
+
+    def read_blocks(self, view: View, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        """Read the frames whose numbers are `wanted` a block (frame, y, x) at a time: gray, in `units`."""
+        data, (x, y, width, height) = self.series.data, view.crop
+        n_bytes = data.dtype.itemsize * math.prod(data.shape[1:])
+        for block in _cut_blocks(wanted, max(1, BLOCK_BYTES // n_bytes)):
+            values = np.asarray(data[block, y : y + height, x : x + width], np.float32)
+            if values.ndim == 4:
+                values = values[..., 0] if values.shape[3] == 1 else values[..., :3] @ LUMA
+            small = shrink_frames(values, view.size)
+            plain = self.factor == 1 and self.offset == 0
+            yield small if plain else small * np.float32(self.factor) + np.float32(self.offset)
+
+    def name_cache(self, view: View, every: int) -> Path:
+        """Refuse: there is nothing to decode.
+
+        Raises
+        ------
+        ParameterError
+        """
+        raise ParameterError("these frames need no decoding", where=self.where, fix="leave --keep-frames out")
+
+
+def _cut_blocks(wanted: np.ndarray, most: int) -> Iterator[slice]:
+    """Cut increasing numbers into slices of constant step that span at most `most` frames of the file."""
+    first = 0
+    while first < len(wanted):
+        step = int(wanted[first + 1] - wanted[first]) if first + 1 < len(wanted) else 1
+        count = max(1, most // step)
+        run = wanted[first : first + count]
+        apart = np.flatnonzero(np.diff(run) != step)
+        run = run[: apart[0] + 1] if len(apart) else run
+        yield slice(int(run[0]), int(run[-1]) + 1, step)
+        first += len(run)

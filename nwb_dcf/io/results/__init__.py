@@ -1,0 +1,31 @@
+"""DCFResult <-> NWB: safe writing, listing and reading of fits.
+
+A fit is one container in ``processing/dcf``. `payload` says what goes where in it, `append`, `drop` and
+`verify` are the scripts that run in clean processes, `replacement` keeps the user's file safe meanwhile.
+"""
+
+from __future__ import annotations
+
+from ..synthetic_session import write_session
+from .atomic import restore_folder
+from .payload import have_equal_tensors
+from .read import find_changes, list_results, read_result, split_address
+from .remove import RemovedResult, remove_result
+from .write import WrittenResult, check_derived, check_writable, write_derived, write_result
+
+__all__ = [
+    "RemovedResult",
+    "WrittenResult",
+    "check_derived",
+    "check_writable",
+    "find_changes",
+    "have_equal_tensors",
+    "list_results",
+    "read_result",
+    "remove_result",
+    "restore_folder",
+    "split_address",
+    "write_derived",
+    "write_result",
+    "write_session",
+]

@@ -1,0 +1,112 @@
+"""Run a script of this room in a clean Python process.
+
+Clean, because pynwb writes every extension that happens to be imported into the file it writes, and because
+only a process without nwb_dcf shows that others can read the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ...errors import StoreError
+
+_FOLDER = Path(__file__).resolve().parent
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+@contextmanager
+def start_clean(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the process of `run_clean` ahead of its request, so that it loads pynwb while other work is done.
+
+    It ends with the block if it was not asked for anything.
+    """
+    paths = [os.path.abspath(entry) for entry in sys.path]
+    process = subprocess.Popen(  # noqa: S603 - this interpreter on two files of this folder
+        [sys.executable, "-I", str(_FOLDER / "child.py"), str(_FOLDER / script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    )
+    with process:
+        try:
+            _send(process, [str(_FOLDER.parents[1]), *paths])
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+def _send(process: subprocess.Popen[str], message: Any) -> None:
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):  # it has died, which its report will say
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()
+
+
+def run_clean(
+    script: str, request: dict[str, Any], *, folder: Path, where: str, started: subprocess.Popen[str] | None = None
+) -> dict[str, Any]:
+    """Call ``run(request)`` of `script`, a file of this folder, in a clean process and return its report.
+
+    Parameters
+    ----------
+    script : str
+        ``"append.py"`` or ``"verify.py"``.
+    request : dict
+        Arguments, JSON-able.
+    folder : Path
+        Working directory: where the file will lie, so that its relative links to other files lead where they will.
+    where : str
+        The file that errors name: the user's, not the copy.
+    started : subprocess.Popen, optional
+        The process, where `start_clean` has started it.
+
+    Raises
+    ------
+    StoreError
+        If the script fails or dies.
+    """
+    if started is None:
+        with start_clean(script, folder) as process:
+            return run_clean(script, request, folder=folder, where=where, started=process)
+    stdout, stderr = started.communicate(json.dumps(request) + "\n")
+    try:
+        report: dict[str, Any] = json.loads(stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (stderr.strip().splitlines() or ["no message"])[-1]
+        what = f"the process that runs {script} ended with {started.returncode}: {last}"
+        raise StoreError(what, where=where, fix="the file is unchanged") from None
+    if "error" in report:
+        raise explain_failure(report["message"], report.get("errno"), kind=report["error"], where=where)
+    return report
+
+
+def explain_failure(message: str, number: int | None = None, *, kind: str = "", where: str) -> StoreError:
+    """Say what an error of the system or of HDF5 means and what to do about it."""
+    text = message.lower()
+    if number in _DISK_FULL or any(sign in text for sign in ("no space left", "file too large", "quota exceeded")):
+        return StoreError(
+            "no room to write the copy: the disk is full, or a quota or file-size limit is reached",
+            where=where,
+            fix="free some space, or write elsewhere with output (-o); the file is unchanged",
+        )
+    if number in (errno.EAGAIN, errno.EWOULDBLOCK) or "unable to lock file" in text or "already open" in text:
+        return StoreError(
+            "the file is open for writing in another program",
+            where=where,
+            fix="close it there and try again; if nothing has it open, the file system may lack locks: "
+            "set the environment variable HDF5_USE_FILE_LOCKING=FALSE",
+        )
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError(f"no permission: {message}", where=where, fix="change the permissions, or use output (-o)")
+    return StoreError(f"writing failed: {message or kind}", where=where, fix="the file is unchanged")

@@ -1,0 +1,408 @@
+"""What of a result goes where in its container: plain arrays and JSON, keyed by their path inside it.
+
+The place of a variable follows from its dims, so a new one needs no change here:
+
+=================== ============================================
+dims                place
+=================== ============================================
+(time, latent)      a ``LatentSeries`` of that name
+(segment,)          a column of ``segments``
+(component,)        a column of ``axes``
+(step,)             a column of ``training``
+(grid_1, ...)       a dataset of ``velocity_field``
+loadings, mean      datasets of those names, a row for each channel or pixel (row by row of the image)
+=================== ============================================
+
+A table's column may have a second dim: (component, source) is the column ``source_share`` of ``axes``. The weights are
+cut into ``coupling``, ``compressive_flow`` and ``dynamical_flow``; ``sources`` lists what was fitted.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ...data.recording import CHANNEL_SOURCE
+from ...data.result import DCFResult
+from ...errors import StoreError
+
+PARTS = {"u": "compressive_flow", "v": "dynamical_flow", "coupling": "coupling"}  # by symbol
+_METADATA = "__metadata__"
+_OWN = "nwb_dcf"  # our entry in the metadata: a JSON document
+_BYTES = {"64": 8, "32": 4, "16": 2, "8": 1}
+
+
+def split_weights(data: bytes) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Cut a model into its parts.
+
+    Parameters
+    ----------
+    data : bytes
+        As `nwb_dcf.DCF.to_bytes` gives it.
+
+    Returns
+    -------
+    parts : dict of str to bytes
+        safetensors bytes of ``compressive_flow`` (tensors ``u.*``), ``dynamical_flow`` (``v.*``) and ``coupling`` (all
+        others, with the model's settings and statistics in its metadata).
+    architectures : dict of str to str
+        For each of them what it computes, as JSON.
+
+    Raises
+    ------
+    StoreError
+        If `data` are no safetensors bytes.
+    """
+    try:
+        header, tensors = _parse(data)
+        about = json.loads(header.get(_METADATA, {}).get(_OWN, "{}"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"the weights are no safetensors bytes ({error})"
+        raise StoreError(what, fix="write results as DCF.fit made them") from error
+    described = about.get("architecture", {}) if isinstance(about, dict) else {}
+    parts, architectures = {}, {}
+    for symbol, part in PARTS.items():
+        own = {name: tensor for name, tensor in tensors.items() if _part_of(name) == part}
+        parts[part] = _assemble(own, header.get(_METADATA, {}) if part == "coupling" else {})
+        shapes = {name: {"dtype": entry["dtype"], "shape": entry["shape"]} for name, (entry, _) in own.items()}
+        architectures[part] = json.dumps({"symbol": symbol, **described.get(symbol, {}), "tensors": shapes})
+    return parts, architectures
+
+
+def join_weights(parts: Mapping[str, bytes]) -> bytes:
+    """Join what `split_weights` cut: the same bytes again."""
+    tensors: dict[str, tuple[dict[str, Any], bytes]] = {}
+    metadata: dict[str, str] = {}
+    for part in PARTS.values():
+        header, own = _parse(parts[part])
+        tensors |= own
+        metadata |= header.get(_METADATA, {})
+    return _assemble(tensors, metadata)
+
+
+def have_equal_tensors(one: bytes, other: bytes) -> bool:
+    """Whether two models hold the same tensors to the bit, whatever their metadata say."""
+    return _parse(one)[1] == _parse(other)[1]
+
+
+def _part_of(tensor: str) -> str:
+    return PARTS.get(tensor.partition(".")[0], "coupling")
+
+
+def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, tuple[dict[str, Any], bytes]]]:
+    length = int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8 : 8 + length])
+    body = memoryview(data)[8 + length :]
+    tensors = {}
+    for name, entry in header.items():
+        if name != _METADATA:
+            start, stop = entry["data_offsets"]
+            tensors[name] = ({key: entry[key] for key in ("dtype", "shape")}, bytes(body[start:stop]))
+    return header, tensors
+
+
+def _assemble(tensors: Mapping[str, tuple[dict[str, Any], bytes]], metadata: Mapping[str, str]) -> bytes:
+    """Lay tensors out as the safetensors library does: wide dtypes first, then by name, the header padded to 8."""
+    order = sorted(tensors, key=lambda name: (-_count_bytes(tensors[name][0]["dtype"]), name))
+    header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
+    offset = 0
+    for name in order:
+        entry, content = tensors[name]
+        places = [offset, offset := offset + len(content)]
+        header[name] = {"dtype": entry["dtype"], "shape": entry["shape"], "data_offsets": places}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + b"".join(tensors[name][1] for name in order)
+
+
+def _count_bytes(dtype: str) -> int:
+    return next((n for digits, n in _BYTES.items() if dtype.endswith(digits)), 1)
+
+
+REQUIRED = ("latents", "time", "segment_index", "segment_start", "segment_stop", "spectrum", "loadings", "mean")
+TABLES = {"segment": "segments", "component": "axes", "step": "training"}
+RENAMED = {
+    "segment_start": "start_time",
+    "segment_stop": "stop_time",
+    "segment_row": "row",
+    "segment_held_out": "held_out",
+    "spectrum": "variance",
+}
+FIELD = "velocity_field"
+_GRID = ("grid_1", "grid_2", "grid_3")
+DOCS = {
+    "latents": "the encoder's code: what the model turns back into data",
+    "flowed": "each frame integrated along the compressive flow to tau = 0",
+    "velocity": "the dynamical flow at the code, at the start of each step",
+    "start_time": "start of the segment in seconds",
+    "stop_time": "stop of the segment in seconds",
+    "row": "id of the segment in the interval table it came from, -1 for none",
+    "held_out": "whether the whole segment was kept out of fitting; blocks held out of one are in the provenance",
+    "start_index": "first row of the segment in the series",
+    "count": "rows of the segment in the series",
+    "component": "number of the axis, and number of latents K of the two curves",
+    "variance": "d, variance of the axis, in prepared units squared",
+    "source_share": "share of the axis that each source has, in the order of the table sources",
+    "bottleneck_r2": "R2 of the data rebuilt from the first K numbers, on held-out data where there are",
+    "pca_r2": "the same for the first K principal components of the training data",
+    "step": "optimiser step",
+}
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A fit as plain arrays and texts, keyed by their path inside the container.
+
+    Attributes
+    ----------
+    arrays : dict of str to array
+        ``"latents/data"``, ``"segments/start_time"``, ``"loadings"``, ...
+    texts : dict of str to str
+        ``config``, ``provenance``, ``summary`` and ``coupling/architecture`` ..., each JSON.
+    attributes : dict
+        Attributes of the container: ``kind``, ``dim``, ``k_eff``, ``schema_version``, ``package_version``.
+    units : dict of str to str
+        Physical unit of each series.
+    history : str
+        Which past of the state the velocity field is shown.
+    """
+
+    arrays: dict[str, np.ndarray]
+    texts: dict[str, str]
+    attributes: dict[str, Any]
+    units: dict[str, str] = field(default_factory=dict)
+    history: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Return the payload as an npz file that needs no pickle."""
+        document = {
+            "texts": self.texts,
+            "attributes": self.attributes,
+            "units": self.units,
+            "history": self.history,
+            "docs": DOCS,
+        }
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, __document__=np.array(json.dumps(document)), **self.arrays)
+        return buffer.getvalue()
+
+
+def to_payload(result: DCFResult, *, schema_version: str, package_version: str) -> Payload:
+    """Turn `result` into plain arrays and JSON.
+
+    Raises
+    ------
+    StoreError
+        If a variable has no place in the container, or something cannot be said in JSON.
+    """
+    dataset = result.dataset
+    missing = [name for name in REQUIRED if name not in dataset]
+    if missing or not result.weights:
+        lacks = ", ".join(missing) or "its weights"
+        raise StoreError(f"the result lacks {lacks}", fix="write results as DCF.fit made them")
+    arrays: dict[str, np.ndarray] = {}
+    units: dict[str, str] = {}
+    clock = _describe_clock(dataset["time"].values)
+    frame_dims = [str(dim) for dim in dataset["mean"].dims]  # the channels, or y and x of images
+    for key, variable in dataset.variables.items():
+        name, dims, values = str(key), variable.dims, _to_plain(str(key), variable.values)
+        if name in ("time", "segment_index", "segment", "latent"):
+            continue
+        if dims == ("time", "latent"):
+            arrays[f"{name}/data"] = values
+            arrays.update({f"{name}/{part}": value for part, value in clock.items()})
+            units[name] = str(variable.attrs.get("units", "a.u."))
+        elif dims and str(dims[0]) in TABLES and (len(dims) == 1 or dims[1:] == ("source",)):
+            arrays[f"{TABLES[str(dims[0])]}/{RENAMED.get(name, name)}"] = values
+        elif (dims and str(dims[0]) == "grid_1") or name.startswith("grid_"):
+            arrays[f"{FIELD}/{name.removeprefix('field_')}"] = values
+        elif name in ("loadings", "mean"):
+            arrays[name] = values.reshape(-1, *values.shape[len(frame_dims) :])
+        elif [name] == frame_dims:
+            arrays["channels"] = values
+        elif name in frame_dims:
+            continue  # rows and columns of images are in the summary
+        elif name in ("source", CHANNEL_SOURCE):
+            continue  # labels of the table of sources, and how many channels each has, are in the summary
+        else:
+            raise StoreError(f"variable {name!r} with dims {dims} has no place in a stored fit", fix="drop it first")
+    arrays.setdefault("channels", np.arange(len(arrays["mean"])))
+    starts, counts = _count_frames(dataset["segment_index"].values, dataset.sizes["segment"])
+    arrays |= {"segments/start_index": starts, "segments/count": counts}
+    parts, architectures = split_weights(result.weights)
+    arrays |= {f"{part}/weights": np.frombuffer(weights, dtype=np.uint8) for part, weights in parts.items()}
+    arrays |= {f"sources/{column}": np.array(values) for column, values in _list_sources(result.provenance).items()}
+    attrs = dict(dataset.attrs)
+    summary = {
+        **attrs,
+        "channel_dim": frame_dims[0] if len(frame_dims) == 1 else "pixel",
+        **({"pixels": {dim: dataset[dim].values for dim in frame_dims}} if len(frame_dims) > 1 else {}),
+        "latent": _labels(dataset, "latent"),
+        "source": _labels(dataset, "source"),
+        **({"source_channels": _count_channels(dataset)} if CHANNEL_SOURCE in dataset.coords else {}),
+        "units": {str(n): str(v.attrs["units"]) for n, v in dataset.variables.items() if "units" in v.attrs},
+    }
+    return Payload(
+        arrays,
+        {
+            "config": _dump("config", result.config),
+            "provenance": _dump("provenance", result.provenance),
+            "summary": _dump("attrs", summary),
+            **{f"{part}/architecture": text for part, text in architectures.items()},
+        },
+        {
+            "schema_version": schema_version,
+            "package_version": package_version,
+            "kind": str(attrs.get("kind", "array")),
+            "dim": result.dim,
+            "k_eff": int(attrs.get("k_eff", 0)),
+        },
+        units,
+        str(dataset["field_velocity"].attrs.get("history", "")) if "field_velocity" in dataset else "",
+    )
+
+
+def to_result(payload: Payload, *, name: str) -> DCFResult:
+    """Turn the arrays and texts of a stored fit back into a result: the inverse of `to_payload`."""
+    arrays = payload.arrays
+    texts = {key: json.loads(text) for key, text in payload.texts.items()}
+    summary: dict[str, Any] = texts["summary"]
+    channel_dim, pixels = summary.pop("channel_dim", "channel"), summary.pop("pixels", None)
+    frame_ids: dict[str, Any] = pixels or {channel_dim: arrays["channels"]}
+    shape = [len(ids) for ids in frame_ids.values()]
+    labels = {dim: summary.pop(dim, None) for dim in ("latent", "source")}
+    units: dict[str, str] = summary.pop("units", {})
+    source_channels = summary.pop("source_channels", None)
+    original = {stored: name for name, stored in RENAMED.items()}
+    dims_of = {table: dim for dim, table in TABLES.items()}
+    variables: dict[str, Any] = {}
+    for path, values in arrays.items():
+        head, _, tail = path.partition("/")
+        if tail == "data":
+            variables[head] = (("time", "latent"), values)
+        elif head in dims_of and tail not in ("start_index", "count", "id"):
+            variables[original.get(tail, tail)] = ((dims_of[head], *(["source"] if values.ndim > 1 else [])), values)
+        elif head == FIELD:
+            variables |= _name_field(tail, values, arrays)
+    counts = arrays["segments/count"]
+    time = read_clock({k.partition("/")[2]: v for k, v in arrays.items() if k.startswith("latents/")})
+    coords: dict[str, Any] = {
+        "time": ("time", time),
+        "segment_index": ("time", np.repeat(np.arange(len(counts)), counts)),
+        "segment": ("segment", np.arange(len(counts))),
+        **{dim: (dim, np.asarray(ids)) for dim, ids in frame_ids.items()},
+        **{dim: variables.pop(dim) for dim in ("component", "step", *_GRID) if dim in variables},
+        **{dim: (dim, np.asarray(ids)) for dim, ids in labels.items() if ids is not None},
+    }
+    if source_channels:
+        coords[CHANNEL_SOURCE] = (channel_dim, np.repeat(np.asarray(labels["source"], np.str_), source_channels))
+    variables["loadings"] = ((*frame_ids, "component"), arrays["loadings"].reshape(*shape, -1))
+    variables["mean"] = (tuple(frame_ids), arrays["mean"].reshape(shape))
+    dataset = xr.Dataset(variables, coords=coords, attrs=summary)
+    for variable, unit in units.items():
+        dataset[variable].attrs["units"] = unit
+    if payload.history:
+        dataset["field_velocity"].attrs["history"] = payload.history
+    # Schema 0.1.0 kept the model in one piece.
+    whole = arrays["weights"].tobytes() if "weights" in arrays else None
+    weights = whole or join_weights({part: arrays[f"{part}/weights"].tobytes() for part in PARTS.values()})
+    return DCFResult(dataset, texts["config"], texts["provenance"], weights, name)
+
+
+def read_clock(clock: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Time of each frame, float64 seconds, from timestamps or from starting time and rate."""
+    if "timestamps" in clock:
+        return np.asarray(clock["timestamps"], dtype=np.float64)
+    return np.float64(clock["starting_time"]) + np.arange(len(clock["data"])) / np.float64(clock["rate"])
+
+
+def _name_field(name: str, values: np.ndarray, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Give a dataset of the velocity field back its dims."""
+    dims = [dim for dim in _GRID if f"{FIELD}/{dim}" in arrays]
+    if name in _GRID:
+        return {name: (name, values)}
+    return {f"field_{name}": ((*dims, "latent") if values.ndim > len(dims) else dims, values)}
+
+
+def _list_sources(provenance: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Columns of the table of sources: of one object, or of the several that ``members`` of a source lists."""
+    source = provenance.get("source") or {}
+    rows = source.get("members") or ([source] if source else [])
+    names = {"file": "file", "path": "path", "type": "type", "source_object_id": "object_id", "sha256": "sha256"}
+    return {column: [str(row.get(key) or "") for row in rows] for column, key in names.items()} if rows else {}
+
+
+def _describe_clock(time: np.ndarray) -> dict[str, np.ndarray]:
+    """Starting time and rate where they say every time to a nanosecond, else timestamps."""
+    time = np.asarray(time, dtype=np.float64)
+    if len(time) > 1:
+        exact = (len(time) - 1) / (time[-1] - time[0])
+        for rate in (round(exact, 6), exact):
+            regular = {"starting_time": np.asarray(time[0]), "rate": np.asarray(rate), "data": time}
+            tolerance = 1e-9 + 4 * np.spacing(np.abs(time).max())
+            if rate > 0 and np.abs(read_clock(regular) - time).max() <= tolerance:
+                return {"starting_time": regular["starting_time"], "rate": regular["rate"]}
+    return {"timestamps": time}
+
+
+def _count_frames(index: np.ndarray, n_segments: int) -> tuple[np.ndarray, np.ndarray]:
+    edges = np.searchsorted(index, np.arange(n_segments + 1))
+    return edges[:-1], np.diff(edges)
+
+
+def _count_channels(dataset: xr.Dataset) -> list[int]:
+    """Channels of each source, which stand together."""
+    label = dataset[CHANNEL_SOURCE].values
+    return [int((label == name).sum()) for name in dataset["source"].values]
+
+
+def _labels(dataset: xr.Dataset, dim: str) -> list[Any] | None:
+    return dataset[dim].values.tolist() if dim in dataset.coords else None
+
+
+def _to_plain(name: str, values: np.ndarray) -> np.ndarray:
+    """Numbers and booleans stay as they are; everything else becomes text, so that nothing needs a pickle."""
+    values = np.asarray(values)
+    if values.dtype.kind in "biuf":
+        return values
+    if values.dtype.kind == "c":
+        raise StoreError(f"variable {name!r} is complex", fix="store its parts")
+    if values.dtype.kind == "O" and all(isinstance(v, (bool, np.bool_)) for v in values.flat):
+        return values.astype(bool)
+    return np.array([_to_text(v) for v in values.flat], dtype=np.str_).reshape(values.shape)
+
+
+def _to_text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _dump(name: str, value: Any) -> str:
+    try:
+        return json.dumps(_to_json(value), allow_nan=False)
+    except TypeError as error:
+        raise StoreError(f"{name} cannot be written as JSON: {error}") from error
+
+
+def _to_json(value: Any) -> Any:
+    """Replace numpy scalars and arrays, and NaN (which JSON does not know) by null."""
+    if isinstance(value, Mapping):
+        return {str(k): _to_json(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _to_json(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_to_json(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+    if isinstance(value, np.generic):
+        return _to_json(value.item())
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

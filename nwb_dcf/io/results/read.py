@@ -1,0 +1,244 @@
+"""Find, list and read the fits of a file, by h5py or zarr alone: neither torch nor pynwb is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ...data.result import DCFResult
+from ...errors import StoreError
+from .atomic import restore_folder
+from .atomic_folder import open_folder
+from .clean_process import explain_failure
+from .payload import FIELD, PARTS, Payload, to_result
+from .scripts.items import is_group, read_attribute, read_text, read_values
+from .staleness import SourceCheck
+
+MODULE = "processing/dcf"
+NAMESPACE = "ndx-dcf"
+TYPE = "DynamicCompressionFlow"
+SCHEMA_VERSION = "1.0.0"
+_MALFORMED = (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError)
+_SKIPPED = ("units", "source_units", "source_series", "sources")  # also said in the provenance
+_TEXTS = ("config", "provenance", "summary")
+
+
+def list_results(path: str | Path) -> list[dict[str, Any]]:
+    """List the fits in an NWB file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The NWB file.
+
+    Returns
+    -------
+    list of dict
+        For each fit ``name``, ``kind``, ``dim``, ``k_eff``, ``source`` (path of the source object in the file),
+        ``created`` (ISO time), ``schema_version``, ``stale`` (whether the source has changed since, None where that
+        cannot be known) and ``stale_because``; JSON-able, sorted by name. Each source is hashed once.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be opened, or a fit in it is malformed.
+    """
+    with open_nwb(path) as file:
+        fits, check = [], SourceCheck(file)
+        for name in find_fits(file):
+            try:
+                fits.append(_describe_fit(file[f"{MODULE}/{name}"], check))
+            except _MALFORMED as error:
+                raise _explain_malformed(error, path, name) from error
+        return fits
+
+
+def read_result(path: str | Path, name: str | None = None) -> DCFResult:
+    """Read a stored fit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The NWB file.
+    name : str, optional
+        Name of the fit in ``processing/dcf``; needed only where there are several.
+
+    Returns
+    -------
+    DCFResult
+        The fit as it was written; see `nwb_dcf.DCFResult` for its variables. Values of ``dataset.attrs`` that
+        were NaN are None.
+
+    Raises
+    ------
+    StoreError
+        If there is no such fit, there are several and none is named, or its schema is newer than this package.
+    """
+    with open_nwb(path) as file:
+        names = find_fits(file)
+        if name is None and len(names) == 1:
+            name = names[0]
+        if name is None or name not in names:
+            has = f"its fits are {', '.join(names)}" if names else "it holds no fit"
+            what = "several fits and no name" if name is None and names else f"no fit {name!r}" if name else "no fit"
+            fix = "name one of them" if names else "make one with nwb_dcf.fit_nwb or `nwb-dcf fit`"
+            raise StoreError(f"{what}: {has}" if names else what, where=f"{path}: /{MODULE}", fix=fix)
+        refuse_newer_schema(file, path)
+        group = file[f"{MODULE}/{name}"]
+        try:
+            return to_result(_read_payload(group), name=name)
+        except _MALFORMED as error:
+            raise _explain_malformed(error, path, name) from error
+
+
+def split_address(address: str | Path) -> tuple[str, str | None]:
+    """Split ``FILE#NAME``, where NAME may be left out, into a file and the name of a fit in it.
+
+    Examples
+    --------
+    >>> split_address("session.nwb#units_dim3"), split_address("session.nwb")
+    (('session.nwb', 'units_dim3'), ('session.nwb', None))
+    """
+    text = str(address)
+    file, mark, name = text.rpartition("#")
+    return (file, name) if mark and not Path(text).exists() else (text, None)
+
+
+def find_changes(path: str | Path, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
+    """Say whether the source that a fit's `provenance` names has changed in the file at `path`, and what.
+
+    Returns
+    -------
+    stale : bool or None
+        None where that cannot be known.
+    why : str or None
+    """
+    with open_nwb(path) as file:
+        return SourceCheck(file).find_changes(provenance)
+
+
+def open_nwb(path: str | Path) -> Any:
+    """Open `path` for reading: an HDF5 file, or a folder of Zarr.
+
+    A file is opened under HDF5's shared lock: no other program can open it for writing meanwhile.
+
+    Returns
+    -------
+    h5py.File or zarr.Group
+
+    Raises
+    ------
+    StoreError
+        If the file is absent, neither HDF5 nor Zarr, not NWB 2, or open for writing elsewhere.
+    """
+    if "://" in str(path):
+        what, fix = (
+            "stored fits are read on this machine alone",
+            "see their names with nwb-dcf info, or download the file",
+        )
+        raise StoreError(what, where=str(path).partition("?")[0], fix=fix)
+    path = Path(path)
+    restore_folder(path)
+    if path.is_dir():
+        return _require_nwb2(open_folder(path), path)
+    if not path.is_file():
+        raise StoreError("no such file", where=str(path), fix="check the path")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        if "signature not found" in str(error) or "truncated" in str(error):
+            what = "not an HDF5 file" if "signature" in str(error) else "a truncated HDF5 file"
+            raise StoreError(what, where=str(path), fix="give a whole NWB file (.nwb)") from error
+        raise explain_failure(str(error), error.errno, where=str(path)) from error
+    return _require_nwb2(file, path)
+
+
+def _require_nwb2(file: Any, path: Path) -> Any:
+    if not str(read_attribute(file, "nwb_version")).removeprefix("NWB-").startswith("2"):
+        (file.close if isinstance(file, h5py.File) else file.store.close)()
+        raise StoreError("not an NWB 2 file", where=str(path), fix="convert it to NWB 2 first")
+    return file
+
+
+def find_fits(file: Any) -> list[str]:
+    """Names of the fits in an open file, sorted; whatever else lies in ``processing/dcf`` is not ours."""
+    group = file.get(MODULE)
+    if not is_group(group):
+        return []
+    return sorted(name for name in group if is_fit(group[name]))
+
+
+def is_fit(item: Any) -> bool:
+    """Whether `item` is a container that this package wrote."""
+    of_type, of_ours = read_attribute(item, "neurodata_type") == TYPE, read_attribute(item, "namespace") == NAMESPACE
+    return bool(of_type and of_ours)
+
+
+def refuse_newer_schema(file: Any, path: str | Path) -> None:
+    """Raise if the file holds fits of a schema that this package does not know yet.
+
+    Raises
+    ------
+    StoreError
+        If a fit or the cached specification is newer than `SCHEMA_VERSION`.
+    """
+    versions = [str(read_attribute(file[f"{MODULE}/{name}"], "schema_version")) for name in find_fits(file)]
+    versions += list(file.get(f"specifications/{NAMESPACE}", {}))
+    newest = max(versions, key=_parse_version, default=SCHEMA_VERSION)
+    if _parse_version(newest) > _parse_version(SCHEMA_VERSION):
+        raise StoreError(
+            f"holds fits of {NAMESPACE} {newest}, and this nwb_dcf knows up to {SCHEMA_VERSION}",
+            where=str(path),
+            fix="upgrade nwb_dcf: pip install --upgrade nwb_dcf",
+        )
+
+
+def _describe_fit(group: Any, check: SourceCheck) -> dict[str, Any]:
+    provenance = json.loads(read_text(group, "provenance"))
+    stale, why = check.find_changes(provenance)
+    return {
+        "name": group.name.rpartition("/")[2],
+        "kind": str(read_attribute(group, "kind")),
+        "dim": int(read_attribute(group, "dim")),
+        "k_eff": int(read_attribute(group, "k_eff")),
+        "source": provenance.get("source", {}).get("path"),
+        "created": provenance.get("created"),
+        "schema_version": str(read_attribute(group, "schema_version")),
+        "stale": stale,
+        "stale_because": why,
+    }
+
+
+def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreError:
+    what = f"the fit cannot be read ({type(error).__name__}: {error})"
+    return StoreError(what, where=f"{path}: /{MODULE}/{name}", fix="fit again with overwrite (--overwrite)")
+
+
+def _read_payload(group: Any) -> Payload:
+    arrays: dict[str, np.ndarray] = {}
+    texts = {key: read_text(group, key) for key in _TEXTS}
+    for name, item in group.items():
+        if name in texts or name in _SKIPPED:
+            continue
+        if not is_group(item):
+            arrays[name] = read_values(item)
+        elif "data" in item:
+            arrays |= {f"{name}/{part}": read_values(item[part]) for part in item}
+            if "starting_time" in item:
+                arrays[f"{name}/rate"] = np.asarray(item["starting_time"].attrs["rate"])
+        elif "colnames" in item.attrs:
+            arrays |= {f"{name}/{column}": read_values(item[column]) for column in item.attrs["colnames"]}
+        elif name in (*PARTS.values(), FIELD):
+            arrays |= {f"{name}/{part}": read_values(item[part]) for part in item if part != "architecture"}
+    history = str(read_attribute(group[FIELD], "history")) if FIELD in group else ""
+    return Payload(arrays, texts, {}, history=history)
+
+
+def _parse_version(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

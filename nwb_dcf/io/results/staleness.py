@@ -1,0 +1,97 @@
+"""Has a fit's source changed since? By its hash, and by h5py or zarr alone, so that listing loads nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from ..hashing import hash_series, hash_units, hash_video
+from .scripts.items import follow, read_text, read_values
+
+_COLUMNS = ("spike_times_index", "spike_times", "obs_intervals_index", "obs_intervals")
+
+
+class SourceCheck:
+    """Compares sources in an open file with their hashes in the provenance of fits; hashes each source once.
+
+    Parameters
+    ----------
+    file : h5py.File or zarr.Group
+        Open for reading.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._identifier = read_text(file, "identifier") if "identifier" in file else ""
+        self._hashes: dict[str, str | None] = {}
+
+    def find_changes(self, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
+        """Say whether what was fitted has changed, and what.
+
+        Returns
+        -------
+        stale : bool or None
+            None where that cannot be known: the source lies in another file, or has no hash.
+        why : str or None
+            What has changed, or why it cannot be known, in words; None where nothing has.
+        """
+        source = provenance.get("source") or {}
+        members = _list_members(source)
+        if not members:
+            return None, "the fit names no source"
+        if str(source.get("identifier") or self._identifier) != self._identifier:
+            return None, f"the source lies in another file, {source.get('file')}"
+        answers = [self._compare(member) for member in members]
+        return next((answer for answer in answers if answer[0]), min(answers, key=lambda answer: answer[0] is not None))
+
+    def _compare(self, source: Mapping[str, Any]) -> tuple[bool | None, str | None]:
+        path, known = str(source["path"]), source.get("sha256")
+        if path not in self._file:
+            return True, f"{path} is not in the file any more"
+        if not known:
+            return None, f"{path} was fitted without a hash"
+        if path not in self._hashes:
+            self._hashes[path] = hash_stored(self._file[path])
+        found = self._hashes[path]
+        if found is None:
+            return None, f"{path} cannot be read"
+        if found == known:
+            return False, None
+        return True, f"{path} has changed since it was fitted{_tell_numbers(source, self._file[path])}"
+
+
+def _tell_numbers(source: Mapping[str, Any], group: Any) -> str:
+    """Say how many values there were and are, where the number is what has changed."""
+    data = group["spike_times"] if source.get("type") == "Units" else follow(group, "data")
+    then, now = source.get("values"), None if data is None else math.prod(data.shape)
+    unit = "spikes" if source.get("type") == "Units" else "values"
+    return "" if then is None or now is None or then == now else f" ({then} {unit} then, {now} now)"
+
+
+def _list_members(source: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objects of a source: itself, or those of its members, which may be families in turn."""
+    if source.get("members"):
+        return [one for member in source["members"] for one in _list_members(member)]
+    return [source] if source.get("path") else []
+
+
+def hash_stored(group: Any) -> str | None:
+    """Hash a Units table or a TimeSeries as `nwb_dcf.io.recordings` does; None where its values cannot be reached."""
+    try:
+        if group.attrs.get("neurodata_type") == "Units":
+            return hash_units(group[name] for name in _COLUMNS if name in group)
+        clock: dict[str, Any] = {"timestamps": follow(group, "timestamps")}
+        if "starting_time" in group:
+            start = group["starting_time"]
+            clock |= {"rate": start.attrs["rate"], "starting_time": read_values(start)}
+        if "external_file" in group and len(group["external_file"]):
+            place = group.file.filename if isinstance(group, h5py.Group) else group.store.path
+            files = [Path(place).parent / str(name) for name in read_values(group["external_file"])]
+            return hash_video(files, **clock)
+        return hash_series(follow(group, "data"), **clock)
+    except (KeyError, OSError, ValueError, TypeError):
+        return None

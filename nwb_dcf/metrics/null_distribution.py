@@ -1,0 +1,93 @@
+"""What a method finds where there is nothing to find: data whose channels no longer move together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import DataError
+from .segment_sums import require_frames, require_labels, split_by_label
+
+
+def shift_channels(values: np.ndarray, segment: np.ndarray, *, seed: int) -> np.ndarray:
+    """Shift each channel in time, round each segment and by an amount of its own: data for a null distribution.
+
+    Parameters
+    ----------
+    values : array, shape (time, channel)
+        Raw counts or samples. Shift before smoothing: a shift of smoothed values moves the seam where a segment's
+        end meets its start into the middle, and smoothing mends it.
+    segment : array, shape (time,)
+        Label of each frame's segment.
+    seed : int
+
+    Returns
+    -------
+    array, shape (time, channel)
+        Of the same type. Each channel keeps its mean, its distribution and its autocorrelation in every segment.
+
+    Raises
+    ------
+    DataError
+        If shapes differ or values are not finite.
+
+    Notes
+    -----
+    What survives: a rate that differs from segment to segment (each segment keeps every channel's mean), so that
+    between-trial signal shared by channels, such as slow drift or a different mean rate for each condition, is in
+    the null too. The time course that all trials share is broken, since each trial has shifts of its own; what is
+    left of it is its mean over the trial. A score above the null therefore speaks of
+    moment-to-moment coordination, not of trial means.
+
+    Shifts are uniform over the whole segment, 0 included. Refit to each shifted set, score it in the same way and
+    compare with `rank_in_null`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shifted = shift_channels(np.arange(8).reshape(4, 2), np.zeros(4), seed=1)
+    >>> np.sort(shifted, axis=0).tolist()
+    [[0, 1], [2, 3], [4, 5], [6, 7]]
+    """
+    values = np.asarray(values)
+    require_frames(values=values)
+    require_labels(segment, len(values))
+    index = np.unique(segment, return_inverse=True)[1]
+    rng, shifted = np.random.default_rng(seed), np.empty_like(values)
+    for frames in split_by_label(index, int(index.max()) + 1):
+        shift = rng.integers(len(frames), size=values.shape[1])
+        source = (np.arange(len(frames))[:, None] - shift) % len(frames)
+        shifted[frames] = np.take_along_axis(values[frames], source, axis=0)
+    return shifted
+
+
+def rank_in_null(value: float, nulls: Sequence[float] | np.ndarray) -> float:
+    """Return the p value of `value` among `nulls`: (1 + number of nulls at or above it) / (N + 1).
+
+    Parameters
+    ----------
+    value : float
+        A score where higher is better.
+    nulls : sequence of float
+        The same score of N refitted null sets, without NaN. The smallest p value that N sets can give is 1 / (N + 1).
+
+    Returns
+    -------
+    float
+        Above 0, at most 1.
+
+    Raises
+    ------
+    DataError
+        If there are no nulls, or any value is NaN.
+
+    Examples
+    --------
+    >>> rank_in_null(0.5, [0.1, 0.2, 0.6])
+    0.5
+    """
+    nulls = np.asarray(nulls, np.float64)
+    if nulls.ndim != 1 or len(nulls) == 0 or np.isnan(nulls).any() or np.isnan(value):
+        raise DataError("the value or a null is missing", fix="give a score and those of one or more null sets")
+    return float(1 + np.sum(nulls >= value)) / (len(nulls) + 1)

@@ -1,0 +1,174 @@
+"""The model: coupling, compressive flow and dynamical flow, composed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..config import ModelConfig
+from .bridge import BridgeNoise
+from .compressive_flow import ClosedFormCompression, PlainCompression
+from .coupling import Coupling
+from .dynamical_flow import PlainDynamics, RidgeStartDynamics
+from .encoder import Encoder, make_features
+from .networks import NetworkSize
+from .principal_axes import PrincipalAxes
+from .rollout import place_states, recall, roll_out
+from .unet import ConvFeatures
+
+
+class DCFModel(nn.Module):
+    """Dynamic Compression Flows of one recording.
+
+    Parameters
+    ----------
+    n_channels : int
+        D.
+    k_max : int
+        Number of ordered axes.
+    config : ModelConfig
+        Shapes of the networks and which of the paper's open choices are taken.
+    frame_shape : (int, int), optional
+        Height and width of frames that are images: D = height * width, pixels row by row.
+    """
+
+    def __init__(
+        self, n_channels: int, k_max: int, config: ModelConfig, frame_shape: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__()
+        self.n_channels, self.k_max, self.config, self.frame_shape = n_channels, k_max, config, frame_shape
+        self.image_shape = None if config.network == "mlp" else frame_shape
+        self.coupling = Coupling(self._make_encoder(), n_channels, k_max, linear_start=config.start == "pca")
+        self.noise = BridgeNoise(n_channels, config.noise)
+        size = NetworkSize(config.width, config.depth, self.image_shape, config.channels, config.patch)
+        self.u: PlainCompression | ClosedFormCompression
+        self.v: PlainDynamics | RidgeStartDynamics
+        if config.closed_form:
+            self.u = ClosedFormCompression(n_channels, k_max, rho=config.noise, size=size)
+            self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.noise, size=size)
+        else:
+            self.u = PlainCompression(n_channels, k_max, size=size, conditioned=config.conditioned)
+            self.v = PlainDynamics(n_channels, k_max, config.history, size=size, conditioned=config.conditioned)
+
+    def _make_encoder(self) -> Encoder:
+        config, n_frames = self.config, 2 * self.config.window + 1
+        features: nn.Module
+        if self.image_shape is not None:
+            features = ConvFeatures(
+                self.image_shape, n_frames, self.k_max, channels=config.channels, patch=config.patch
+            )
+        else:
+            n_in = n_frames * self.n_channels
+            features = make_features(n_in, self.k_max, width=config.encoder_width, depth=config.encoder_depth)
+        return Encoder(
+            features,
+            self.n_channels,
+            self.k_max,
+            window=config.window,
+            dropout=config.encoder_dropout,
+            momentum=config.momentum,
+            linear="fixed" if config.start == "pca" else "learned" if config.linear_encoder else "none",
+        )
+
+    @property
+    def learns_encoder(self) -> bool:
+        """Whether mu is trained: it is not where its optimum is known in closed form."""
+        return self.config.start == "random" or self.config.joined
+
+    @property
+    def learns_axes(self) -> bool:
+        """Whether L and d are trained."""
+        return self.config.start == "random"
+
+    def start_at(self, principal: PrincipalAxes) -> None:
+        """Set what the principal axes determine: b, the noise and, with a PCA start, L, d and mu."""
+        self.coupling.start_at(principal)
+        if self.config.noise_scale == "relative":
+            self.noise.start_at(principal)
+
+    def mask(self, k: int, like: Tensor) -> Tensor:
+        """m_K for every row of `like`, shape (n, k_max)."""
+        return (torch.arange(self.k_max, device=like.device) < k).to(like.dtype).expand(len(like), -1)
+
+    def encode(self, x: Tensor, k: int) -> Tensor:
+        """First `k` coordinates of mu(x): frames (n, D) to (n, k)."""
+        return self.coupling.encode(x)[:, :k]
+
+    def compress(self, x: Tensor, k: int, *, solver: str = "", steps: int = 0) -> Tensor:
+        """Integrate u from tau = 1 to 0 with prefix `k`: frames (n, D) to states (n, D)."""
+        return self._carry(x, 1.0, 0.0, k, solver, steps)
+
+    def expand(self, x0: Tensor, k: int, *, solver: str = "", steps: int = 0) -> Tensor:
+        """Integrate u from tau = 0 to 1 with prefix `k`: states (n, D) to frames (n, D)."""
+        return self._carry(x0, 0.0, 1.0, k, solver, steps)
+
+    def rebuild(self, code: Tensor, decoder: str = "") -> Tensor:
+        """Decode K numbers a frame: place them on the axes, all else zero, and let u add the rest.
+
+        Parameters
+        ----------
+        code : Tensor, shape (n, K)
+        decoder : {"mean", "flow"}, optional
+            ``mean``: x0 + u(x0, tau = 0), which as the noise goes to 0 is the mean of the data given the K
+            numbers. ``flow``: integrate u to tau = 1, a typical frame; the two differ where the data are not
+            Gaussian, as for sparse spikes. The configured one by default.
+
+        Returns
+        -------
+        Tensor, shape (n, D)
+        """
+        x0, k = self.place(code), code.shape[1]
+        if (decoder or self.config.decoder) == "flow":
+            return self.expand(x0, k)
+        added: Tensor = self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0), self.coupling.make_axes())
+        return x0 + added
+
+    def place(self, code: Tensor) -> Tensor:
+        """State b + L D^(1/2) code for the first K coordinates, (n, K) to (n, D)."""
+        return self.coupling.place(nn.functional.pad(code, (0, self.k_max - code.shape[1])))
+
+    def find_velocity(self, codes: Tensor, k: int) -> Tensor:
+        """v at tau = 0, s = 0 at the encoder's point, in latent coordinates per median step.
+
+        Parameters
+        ----------
+        codes : Tensor, shape (n, h + 1, k_max)
+            Codes of the current frame and its past, newest first.
+
+        Returns
+        -------
+        Tensor, shape (n, k)
+        """
+        past = place_states(self, codes, None, 0.0, k)
+        zero = past.new_zeros(len(past), 1)
+        v = self.v.at_zero(past[:, 0], zero, recall(self, past), self.mask(k, past), self.coupling.make_axes())
+        return self.coupling.read(self.coupling.mean + v)[:, :k]
+
+    def roll_out(self, codes: Tensor, n_frames: int) -> Tensor:
+        """Simulate latents (tau = 0) from a start with history; see `nwb_dcf.model.rollout`.
+
+        Parameters
+        ----------
+        codes : Tensor, shape (n, h + 1, K)
+            Codes of the start frame and its past, newest first.
+        n_frames : int
+            Frames to simulate.
+
+        Returns
+        -------
+        Tensor, shape (n, n_frames, K)
+        """
+        k = codes.shape[-1]
+        past = place_states(self, nn.functional.pad(codes, (0, self.k_max - k)), None, 0.0, k)
+        return self.coupling.read(roll_out(self, past, 0.0, k, n_frames))[..., :k]
+
+    def _carry(self, x: Tensor, tau_from: float, tau_to: float, k: int, solver: str, steps: int) -> Tensor:
+        return self.u.carry(
+            x,
+            tau_from,
+            tau_to,
+            self.mask(k, x),
+            self.coupling.make_axes(),
+            solver=solver or self.config.solver,
+            steps=steps or self.config.solver_steps,
+        )

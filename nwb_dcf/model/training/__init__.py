@@ -1,0 +1,10 @@
+"""Training of the model: windows on the device, the objective, the loop."""
+
+from ...config.progress import Progress
+from .batches import FrameTable
+from .context_heads import ContextHeads
+from .early_stopping import FoundSteps
+from .loop import Trained, train_model
+from .loss_curve import LossCurve
+
+__all__ = ["ContextHeads", "FoundSteps", "FrameTable", "LossCurve", "Progress", "Trained", "train_model"]

@@ -1,0 +1,266 @@
+"""Windows of frames: pairs of successive frames with their history, drawn by one index."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..coupling import Coupling
+from ..dcf_model import DCFModel
+from ..parallel import split_frames, spread
+
+FRAMES_READ = 8192  # at a time, off the axes
+CACHED_NUMBERS = 2**26  # of codes that are kept where the encoder does not learn: 256 MB
+CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
+
+
+def take_rows(values: Tensor, rows: Tensor) -> Tensor:
+    """values[rows], of shape (..., D), as rows (any shape) of a table (row, D): three times as fast as indexing it.
+
+    Rows of a table that stayed on the host are sent to the device that asks for them. Where gradients come back to one
+    on a GPU it is indexed: index_select adds them up there in whatever order they come.
+    """
+    if values.is_cuda and values.requires_grad:
+        return values[rows]
+    if values.device != rows.device:
+        return take_rows(values, rows.to(values.device)).to(rows.device)
+    return values.index_select(0, rows.flatten()).view(*rows.shape, *values.shape[1:])
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """All frames of a recording, with what says which pairs exist.
+
+    Frames that are too many for a GPU stay on the host, from where those of each batch are sent; all else is on the
+    `device`.
+
+    Attributes
+    ----------
+    x : Tensor, shape (frame, D)
+    first, last : Tensor of int64, shape (frame,)
+        First and last frame of each frame's segment: history and surroundings stop there.
+    step : Tensor, shape (frame,)
+        Time to the next frame in median steps; 1 where there is none.
+    pairs : Tensor of int64, shape (pair,)
+        Frames whose successor lies in the same segment and whose history is long enough.
+    history : int
+        h, past frames beyond the current one.
+    """
+
+    x: Tensor
+    first: Tensor
+    last: Tensor
+    step: Tensor
+    pairs: Tensor
+    history: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where training takes place."""
+        return self.first.device
+
+    @classmethod
+    def build(
+        cls,
+        x: Tensor,
+        segment: Tensor,
+        time: Tensor,
+        *,
+        history: int,
+        drop_start: bool,
+        step_s: float | None = None,
+        device: torch.device | None = None,
+    ) -> FrameTable:
+        """Index `x`, shape (frame, D), by its segments and times in seconds, both of shape (frame,).
+
+        `device` is that of `x` by default.
+
+        `step_s` is the step that v counts in, the median of `time` by default. A part of a recording is given that of
+        the whole: on an irregular clock its own median is another, and so would be its velocities.
+
+        With `drop_start` the first h frames of a segment serve as history only (preset ``authors``);
+        otherwise history at a segment's start repeats its first frame.
+        """
+        n = len(x)
+        frame = torch.arange(n)
+        starts = torch.cat([torch.ones(1, dtype=torch.bool), segment[1:] != segment[:-1]])
+        first = torch.cummax(torch.where(starts, frame, 0), 0).values
+        ends = torch.cat([starts[1:], torch.ones(1, dtype=torch.bool)])
+        last = torch.cummin(torch.where(ends, frame, n).flip(0), 0).values.flip(0)
+        has_next = torch.cat([~starts[1:], torch.zeros(1, dtype=torch.bool)])
+        step = torch.ones(n, dtype=torch.float64)
+        step[:-1][has_next[:-1]] = time.double().diff()[has_next[:-1]]
+        if has_next.any():
+            # NumPy's median lies between the middle two, as in `recording.median_step_s`; torch's is the lower one
+            step = torch.where(has_next, step / (step_s or float(np.median(step[has_next].numpy()))), 1.0)
+        pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
+        device = device or x.device
+        return cls(x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history)
+
+    def with_whole_history(self) -> FrameTable:
+        """The same without pairs whose history repeats a segment's first frame, where they are not most of all.
+
+        Repeated frames stand still, which nothing does: a v that learned from them too went astray sooner.
+        """
+        pairs = self.pairs[self.pairs - self.first[self.pairs] >= self.history]
+        return dataclasses.replace(self, pairs=pairs) if 2 * len(pairs) >= len(self.pairs) else self
+
+    def window(self, frames: Tensor) -> Tensor:
+        """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""
+        lags = torch.arange(self.history + 1, device=frames.device)
+        return torch.maximum(frames[..., None] - lags, take_rows(self.first, frames)[..., None])
+
+    def surround(self, frames: Tensor, reach: int) -> Tensor:
+        """Frames with those around them, shape (n, 2 reach + 1, D) in order of time; a segment's ends repeat."""
+        rows = frames[:, None] + torch.arange(-reach, reach + 1, device=frames.device)
+        first, last = take_rows(self.first, frames), take_rows(self.last, frames)
+        return take_rows(self.x, torch.clamp(rows, first[:, None], last[:, None]))
+
+    def encode(self, coupling: Coupling) -> Tensor:
+        """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients."""
+        encoder, training, linear = coupling.encoder, coupling.training, coupling.encoder.is_linear
+        codes = self.step.new_empty(len(self.x), coupling.axes.shape[1])
+
+        def encode(part: slice) -> None:
+            if linear:
+                codes[part] = encoder.apply_linear(self.x[part].to(self.device) - coupling.mean)
+            else:
+                rows = torch.arange(part.start, part.stop, device=self.device)
+                codes[part] = coupling.encode(self.surround(rows, encoder.window))
+
+        coupling.eval()  # the running statistics are not to follow the parts
+        seen = self.x.shape[1] * (1 if linear else 2 * encoder.window + 1)
+        parts = split_frames(len(self.x), seen, self.device)
+        spread(encode, parts, self.device, beside=not encoder.sees_images)
+        coupling.train(training)
+        return codes
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A batch of n pairs as rows of small tables, each frame encoded once.
+
+    Attributes
+    ----------
+    x, codes, reads : Tensor, shapes (row, D), (row, k_max), (row, k_max)
+        Frames, mu of them, and their coordinates on the axes at tau = 1.
+    now, later : Tensor of int64, shape (n,)
+        Rows of the frames k and k + 1.
+    past : Tensor of int64, shape (n, h + 1)
+        Rows of the history, newest first.
+    step : Tensor, shape (n,)
+        dt in median steps.
+    weight : Tensor, shape (n,), or None
+        0 for places that are no pair; None where all are.
+    frames : Tensor of int64, shape (n,)
+        Frames k in the table.
+    """
+
+    x: Tensor
+    codes: Tensor
+    reads: Tensor
+    now: Tensor
+    later: Tensor
+    past: Tensor
+    step: Tensor
+    weight: Tensor | None
+    frames: Tensor
+
+    @property
+    def single(self) -> bool:
+        """Whether these are single frames, each its own successor and its own row: enough for u."""
+        return self.later is self.now
+
+    def pick(self, values: Tensor, rows: Tensor) -> Tensor:
+        """Take `rows` of `values`, one of these tables or of its shape."""
+        return values if self.single and rows is self.now else take_rows(values, rows)
+
+
+class WindowSampler:
+    """Draws `Samples` from a table; encodes all frames once where the encoder does not change and there is room.
+
+    Parameters
+    ----------
+    table : FrameTable
+    model : DCFModel
+    learn : collection of str
+        Parts that learn, of ``coupling``, ``u`` and ``v``: without v single frames will do.
+    """
+
+    def __init__(self, table: FrameTable, model: DCFModel, learn: Collection[str] = ("coupling", "u", "v")) -> None:
+        self.table = table
+        self.model = model
+        self.single = "v" not in learn
+        self.is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=table.device)
+        self.is_pair[table.pairs] = True
+        self.cached: tuple[Tensor, Tensor] | None = None
+        self.learns_code = "coupling" in learn and model.learns_encoder
+        if not self.learns_code and len(table.x) * model.k_max <= CACHED_NUMBERS:
+            with torch.no_grad():
+                codes = table.encode(model.coupling)
+                reads = torch.empty_like(codes)
+                for part, into in zip(*(torch.split(rows, FRAMES_READ) for rows in (table.x, reads)), strict=True):
+                    into.copy_(model.coupling.read(part.to(table.device)))
+                self.cached = codes, reads
+
+    def draw(self, n: int, generator: torch.Generator) -> Samples:
+        """Draw about `n` pairs, or `n` single frames where v does not learn, uniformly."""
+        if self.cached:
+            return self._draw_pairs(n, generator)
+        return self._draw_frames(n, generator) if self.single else self._draw_chunks(n, generator)
+
+    def _draw_pairs(self, n: int, generator: torch.Generator) -> Samples:
+        table = self.table
+        codes, reads = self.cached  # type: ignore[misc]
+        at = torch.randint(len(table.pairs), (n,), generator=generator, device=table.device)
+        now = take_rows(table.pairs, at)
+        step = take_rows(table.step, now)
+        return Samples(table.x, codes, reads, now, now + 1, table.window(now), step, None, now)
+
+    def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
+        table, device = self.table, self.table.device
+        frames = torch.randint(len(table.x), (n,), generator=generator, device=device)
+        codes, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.step.new_ones(n)
+        return Samples(take_rows(table.x, frames), codes, codes, row, row, row[:, None], one, None, frames)
+
+    def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:
+        table, h, device = self.table, self.table.history, self.table.device
+        n_chunks, length = max(1, round(n / CHUNK)), CHUNK + self.table.history + 1
+        # Chunks may hang over either end of the recording, so that every pair is drawn equally often.
+        low, high = -(h + CHUNK - 1), len(table.x) - h - 1
+        offset = torch.randint(low, max(high, low + 1), (n_chunks, 1), generator=generator, device=device)
+        rows = (offset + torch.arange(length, device=device)).clamp(0, len(table.x) - 1)
+        x = take_rows(table.x, rows.flatten())
+        codes, reads = self._encode(rows.flatten(), generator), self.model.coupling.read(x)
+
+        now = offset + h + torch.arange(CHUNK, device=device)
+        inside = (now >= 0) & (now < len(table.x) - 1)
+        now = now.clamp(0, len(table.x) - 2)
+        base = torch.arange(n_chunks, device=device)[:, None] * length
+        local = base + now - offset
+        past = base[..., None] + (table.window(now) - offset[..., None]).clamp(0, length - 1)
+        weight = (inside & self.is_pair[now]).to(x.dtype)
+        return Samples(
+            x,
+            codes,
+            reads,
+            local.clamp(0, len(x) - 2).flatten(),
+            (local + 1).clamp(0, len(x) - 1).flatten(),
+            past.flatten(0, 1),
+            table.step[now].flatten(),
+            weight.flatten(),
+            now.flatten(),
+        )
+
+    def _encode(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """mu of some frames; channels are dropped only while gradients flow, not where losses are judged."""
+        coupling = self.model.coupling
+        if coupling.training and not self.learns_code:
+            coupling.eval()  # its running statistics stand still with it
+        seen = self.table.surround(frames, coupling.encoder.window)
+        return coupling.encode(seen, generator if torch.is_grad_enabled() and self.learns_code else None)

@@ -1,0 +1,257 @@
+"""Judging weights on held-out frames: the same draws each time, the best step kept."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ...config import TrainConfig
+from ..dcf_model import DCFModel
+from .batches import FrameTable, WindowSampler
+from .context_heads import ContextHeads
+from .loss_curve import LossCurve
+from .objective import Losses, compute_losses
+
+PATIENCE = 5  # evaluations without a fall of the held-out loss before the schedule ends by itself,
+LEAST_SHARE = 0.3  # but not before this share of it: a network that starts at zero needs a while
+HELD_OUT_SAMPLES = 4096  # 8,192 chose the same steps on five recordings, within one evaluation
+HELD_OUT_IMAGES = 1024  # cost about three steps of a U-Net: over all evaluations a tenth of a search
+PARTS = ("coupling", "u", "v")
+
+Weights = dict[str, dict[str, Tensor]]
+
+
+class Judge:
+    """Looks at held-out losses of the averaged weights, with the same draws each time.
+
+    Parameters
+    ----------
+    model : DCFModel
+    kept : nn.ModuleDict
+        The parts that learn, with averaged weights.
+    table : FrameTable
+        Held-out frames.
+    warm : bool
+        Whether the flows come trained from another fit, so that they may stop at any share of the schedule.
+    """
+
+    def __init__(
+        self,
+        model: DCFModel,
+        kept: nn.ModuleDict,
+        table: FrameTable,
+        config: TrainConfig,
+        heads: ContextHeads | None = None,
+        *,
+        warm: bool = False,
+    ) -> None:
+        self.model, self.kept, self.table, self.config, self.heads = model, kept, table, config, heads
+        self.least_steps = 0.0 if warm else LEAST_SHARE * config.steps
+        self.learns_code = "coupling" in kept
+        self.sampler = WindowSampler(table, model, kept.keys())  # once: a code that does not learn stays as it is
+        self.best: Weights = {}
+        self.best_step: dict[str, int] = {}
+        self.best_loss = {"u": math.inf, "v": math.inf}
+        self.fallen_to, self.fell_at = dict(self.best_loss), dict.fromkeys(self.best_loss, 0)
+
+    def look(self, step: int, curve: LossCurve, active: set[str]) -> None:
+        """Evaluate, and keep the weights of each active flow where its loss is the smallest so far."""
+        with use_parts(self.model, self.kept):
+            losses = evaluate_losses(
+                self.model,
+                self.table,
+                self.config,
+                learn=self.kept.keys(),
+                sampler=self.sampler,
+                heads=self.heads,
+                as_trained=self.learns_code,
+            )
+        cf, df, joint = torch.stack([losses.cf, losses.df, losses.total(self.config)]).tolist()
+        curve.held_out_step.append(step)
+        curve.held_out_cf.append(cf if "u" in self.kept else math.nan)
+        curve.held_out_df.append(df if "v" in self.kept else math.nan)
+        # While the encoder learns both flows depend on it and share one best step; else each has its own.
+        score = {"u": joint, "v": joint} if self.learns_code else {"u": cf, "v": df}
+        better = {name for name in active if score[name] < self.best_loss[name]}
+        self.best |= copy_weights(self.kept, better)
+        self.best_loss |= {name: score[name] for name in better}
+        self.best_step |= dict.fromkeys(sorted(better), step)
+        for name in better:
+            if score[name] < (1 - self.config.tolerance) * self.fallen_to[name]:
+                self.fallen_to[name], self.fell_at[name] = score[name], step
+
+    def find_settled(self, step: int, every: int) -> set[str]:
+        """Flows whose loss has fallen by no more than the tolerance in `PATIENCE` evaluations: they need learn no more.
+
+        A fall is counted from the last loss that was one, so that many small ones count in the end.
+        """
+        if step < self.least_steps:
+            return set()
+        return {name for name in self.best_step if step - self.fell_at[name] >= PATIENCE * every}
+
+
+def copy_weights(kept: nn.ModuleDict, names: Collection[str]) -> Weights:
+    """Copy the weights of the flows in `names`, and those of the coupling where it learns."""
+    parts = sorted(names) + (["coupling"] if names and "coupling" in kept else [])
+    return {name: copy.deepcopy(kept[name].state_dict()) for name in parts}
+
+
+@contextmanager
+def use_parts(model: DCFModel, parts: nn.ModuleDict) -> Iterator[None]:
+    """Let `model` run with other parts (u, v, coupling) for a while."""
+    own = {name: getattr(model, name) for name in parts}
+    for name, part in parts.items():
+        setattr(model, name, part)
+    model.eval()
+    try:
+        yield
+    finally:
+        for name, part in own.items():
+            setattr(model, name, part)
+
+
+@torch.no_grad()
+def evaluate_losses(
+    model: DCFModel,
+    table: FrameTable,
+    config: TrainConfig,
+    *,
+    learn: Collection[str] = PARTS,
+    sampler: WindowSampler | None = None,
+    heads: ContextHeads | None = None,
+    as_trained: bool = False,
+) -> Losses:
+    """Losses on `table` with fixed draws: the same frames, tau, s, K and noise whenever it is called.
+
+    A `sampler` of the table saves encoding it anew where the code does not learn.
+
+    L_cf is defined with tau uniform; `as_trained` draws tau as training does instead, which is what counts where the
+    code learns from it.
+    """
+    generator = torch.Generator(table.device).manual_seed(config.seed + 1)
+    if not as_trained:
+        config = dataclasses.replace(config, tau_in_angle=0.0, tau_at_zero=0.0)
+    model.eval()
+    n = HELD_OUT_SAMPLES if model.image_shape is None else HELD_OUT_IMAGES
+    samples = (sampler or WindowSampler(table, model, learn)).draw(n, generator)
+    return compute_losses(
+        model, samples, config, generator, prefix_p=config.prefix_p, flows=learn, heads=heads, table=table
+    )
+
+
+class FoundSteps:
+    """Steps that a search in another thread finds for u and v, and a refit takes as they become known."""
+
+    def __init__(self) -> None:
+        self._news = threading.Condition()
+        self._steps: dict[str, int] = {}
+        self._interrupted = False
+        self.complete = False
+
+    def tell(self, steps: Mapping[str, int], *, complete: bool = False) -> None:
+        """Make steps known; `complete` says that the search is over."""
+        with self._news:
+            self._steps |= steps
+            self.complete |= complete
+            self._news.notify_all()
+
+    def interrupt(self) -> None:
+        """End the refit as Ctrl-C would, which reaches the main thread alone."""
+        with self._news:
+            self._interrupted = True
+            self._news.notify_all()
+
+    def ask(self, flows: Collection[str], *, wait: bool = False) -> dict[str, int] | None:
+        """Return the steps of `flows`; None where they are not known yet and none is to `wait`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After `interrupt`.
+        """
+        with self._news:
+            if wait:
+                self._news.wait_for(lambda: self._interrupted or self._steps.keys() >= set(flows))
+            if self._interrupted:
+                raise KeyboardInterrupt
+            return {name: self._steps[name] for name in flows} if self._steps.keys() >= set(flows) else None
+
+
+class Keeper:
+    """Keeps the weights of u and v at the steps where a refit is to take them.
+
+    While a search beside it has yet to find them, the refit goes on, and the weights of every step that may be found
+    are kept: what is chosen is the same as if the refit had waited.
+
+    Parameters
+    ----------
+    stop_at : mapping of str to int, FoundSteps, or None
+        None takes the whole schedule.
+    kept : nn.ModuleDict
+        The parts that learn, with averaged weights.
+    flows : collection of str
+        Those of u and v that learn.
+    steps, every : int
+        Of the schedule, and between steps that a search may choose.
+    """
+
+    def __init__(
+        self,
+        stop_at: Mapping[str, int] | FoundSteps | None,
+        kept: nn.ModuleDict,
+        flows: Collection[str],
+        *,
+        steps: int,
+        every: int,
+    ) -> None:
+        self.found = stop_at if isinstance(stop_at, FoundSteps) else None
+        self.stop_at = None if stop_at is None or isinstance(stop_at, FoundSteps) else dict(stop_at)
+        self.kept, self.flows, self.steps, self.every = kept, flows, steps, every
+        self.passed: dict[int, Weights] = {}
+        self.chosen: Weights = {}
+
+    def find_last(self, step: int) -> int:
+        """Return the last step there is to take, as far as it is known at `step`; wait for it at the schedule's end.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After `FoundSteps.interrupt`.
+        """
+        if self.found:
+            self.stop_at = self.found.ask(self.flows, wait=step >= self.steps)
+        return max(self.stop_at.values()) if self.stop_at else self.steps
+
+    def may_be_last(self, step: int) -> bool:
+        """Whether a search may yet choose `step`."""
+        return self.found is not None and self.stop_at is None and (step % self.every == 0 or step == self.steps)
+
+    def keep(self, step: int) -> set[str]:
+        """Keep the weights of `step` where they may be wanted; return the flows whose own step has come."""
+        if self.may_be_last(step):
+            self.passed[step] = copy_weights(self.kept, self.flows)
+        reached = {name for name, stop in (self.stop_at or {}).items() if stop <= step and name not in self.chosen}
+        for name in reached:
+            stop = (self.stop_at or {})[name]
+            self.chosen |= self.passed[stop] if stop < step else copy_weights(self.kept, {name})
+        return reached
+
+    def cut(self, curve: LossCurve, regular: int) -> None:
+        """Take out of `curve` what a refit noted beyond its last step, or while it might have been the last.
+
+        `regular` is the number of steps from one regular note to the next.
+        """
+        if self.found and self.stop_at:
+            last = max(self.stop_at.values())
+            curve.select(lambda step: step == last or (step < last and step % regular == 0))
+
+    def outlast(self, bad_step: float) -> bool:
+        """Whether the weights that are taken come before `bad_step`; waits until that is known."""
+        return self.found is not None and self.find_last(self.steps) < bad_step

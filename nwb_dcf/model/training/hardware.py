@@ -1,0 +1,71 @@
+"""How many threads a step of training keeps busy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ..dcf_model import DCFModel
+
+if TYPE_CHECKING:
+    from ..dcf_model import DCFModel
+
+WIDE = 256  # of a layer, from which on it pays: at 128 what is converted costs more than the products (RESULTS.md)
+
+
+def choose_products(model: DCFModel, precision: str) -> str:
+    """Name the factors of training's products: ``float32``, or ``bfloat16`` or ``tf32`` where they are reduced.
+
+    Parameters
+    ----------
+    precision : {"auto", "full", "reduced"}
+        ``auto`` reduces on a GPU, and on processors with matrix tiles where networks are wide perceptrons.
+    """
+    device, config = model.coupling.mean.device.type, model.config
+    if device == "cuda":
+        return "float32" if precision == "full" else "tf32"
+    width = min(config.width, config.encoder_width) if model.learns_encoder else config.width
+    pays = model.image_shape is None and width >= WIDE
+    reduced = precision == "reduced" or (precision == "auto" and pays)
+    return "bfloat16" if reduced and device == "cpu" and has_tiles() else "float32"
+
+
+def has_tiles() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 by tiles."""
+    supported: bool = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return supported
+
+
+PRODUCTS_PER_THREAD = 2**25  # multiply-adds in the layers of one step that are worth a thread of their own
+PRODUCTS_BESIDE = 2**27  # up to which two trainings gain more side by side than from threads of their own each
+
+
+def choose_threads(model: DCFModel, learned: nn.Module, batch: int) -> int:
+    """Return how many of torch's threads the steps are to use that move the weights in `learned`.
+
+    Below some 2^26 multiply-adds a step a second thread gains nothing, and while it waits it spins: on a machine that
+    does other work as well a session-sized fit took four times as long with two threads as with one (RESULTS.md).
+    U-Nets reuse each weight at many places; they, and GPUs, whose threads these are not, keep what there is.
+    """
+    most = torch.get_num_threads()
+    if model.image_shape is not None or model.coupling.mean.device.type != "cpu":
+        return most
+    return max(1, min(most, count_products(learned, batch) // PRODUCTS_PER_THREAD))
+
+
+def leaves_threads(model: DCFModel, learned: nn.Module, batch: int) -> bool:
+    """Whether steps that move the weights in `learned` leave threads for a second training beside.
+
+    A small step waits for itself most of the time: two trainings side by side take 1.7 times fewer seconds than one
+    after the other, while a second thread for each gains at most 1.5 (RESULTS.md).
+    """
+    if model.image_shape is not None or model.coupling.mean.device.type != "cpu" or torch.get_num_threads() < 2:
+        return False
+    return count_products(learned, batch) < PRODUCTS_BESIDE
+
+
+def count_products(learned: nn.Module, batch: int) -> int:
+    """Multiply-adds of a perceptron's layers in one direction, of a whole batch."""
+    return batch * sum(parameter.numel() for parameter in learned.parameters())

@@ -1,0 +1,294 @@
+"""The training loop: schedule, early stopping with step 0 as a candidate, progress, Ctrl-C.
+
+No step waits for the device. Every `REPORT_EVERY` steps one read brings the losses, which are reported and checked;
+every evaluation of held-out losses one more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor, nn
+
+from ...config import TrainConfig
+from ...config.progress import Progress
+from ...errors import TrainingError
+from ..dcf_model import DCFModel
+from ..nested_dropout import ramp_prefix_p
+from ..parallel import use_threads
+from ..precision import multiply_in
+from .batches import FrameTable, WindowSampler
+from .context_heads import ContextHeads
+from .cuda_graph import StepGraphs, can_replay, use_own_stream
+from .early_stopping import PARTS, FoundSteps, Judge, Keeper, copy_weights
+from .hardware import choose_products, choose_threads
+from .loss_curve import LossCurve
+from .objective import Losses, compute_losses
+from .optimizer import AdamW, ParameterGroup, WeightAverage, scale_rate
+
+
+class Steps:
+    """The steps of a training, which move `parts` of the model in place.
+
+    Parameters
+    ----------
+    model : DCFModel
+    parts : nn.ModuleDict
+        Those of its parts that learn.
+    table : FrameTable
+    config : TrainConfig
+    learn : collection of str
+        Parts that are to learn, of ``coupling``, ``u`` and ``v``.
+    heads : ContextHeads, optional
+        Of L_context.
+
+    Attributes
+    ----------
+    taken : int
+    average : WeightAverage
+        Of the weights of `parts` over the steps.
+    losses : Losses
+        Of the last step's batch, without their gradients.
+    total : Tensor
+        The objective that they make up.
+    first_bad : Tensor
+        Number of the first step whose loss was not finite; infinity where all were.
+    """
+
+    losses: Losses
+    total: Tensor
+
+    def __init__(
+        self,
+        model: DCFModel,
+        parts: nn.ModuleDict,
+        table: FrameTable,
+        config: TrainConfig,
+        learn: Collection[str],
+        heads: ContextHeads | None = None,
+    ) -> None:
+        self.model, self.table, self.config, self.heads = model, table, config, heads
+        self.moves_axes = "coupling" in parts and model.learns_axes
+        self.generator = torch.Generator(table.device).manual_seed(config.seed)
+        self.sampler = WindowSampler(table, model, learn)
+        self.optimiser = _make_optimiser(model, parts, heads, config)
+        self.average = WeightAverage(parts, config.ema)
+        self.taken = 0
+        self.number = torch.zeros((), device=table.device)
+        self.first_bad = torch.full((), math.inf, device=table.device)
+        self.graphs = StepGraphs(self.generator) if can_replay(table) else None
+
+    def take(self, flows: frozenset[str]) -> None:
+        """Take the next step, in which of u and v only `flows` learn."""
+        if not self.model.training:  # judging ends it
+            self.model.train()
+        p = ramp_prefix_p(self.config.prefix_p, self.taken * self.config.batch, self.config.prefix_ramp)
+        rate = scale_rate(self.taken, self.config)
+        if self.graphs:
+            self.graphs.take(self._move, flows, rate, p)
+        else:
+            self._move(flows, rate, p)
+        self.taken += 1
+
+    def _move(self, flows: frozenset[str], rate: float | Tensor, prefix_p: float | Tensor) -> None:
+        model, config = self.model, self.config
+        samples = self.sampler.draw(config.batch, self.generator)
+        losses = compute_losses(
+            model, samples, config, self.generator, prefix_p=prefix_p, flows=flows, heads=self.heads, table=self.table
+        )
+        total = losses.total(config)
+        self.optimiser.zero_grad()
+        torch.autograd.backward(total)
+        self.optimiser.step(rate)
+        if self.moves_axes:
+            model.coupling.orthonormalise()
+        self.average.update()
+        # Without their graph: what lives on from an earlier step could not be replayed in a later one.
+        self.losses = Losses(*(getattr(losses, field.name).detach() for field in fields(losses)))
+        self.total = total.detach()
+        self.number.add_(1)
+        seen = torch.where(torch.isfinite(self.total), self.first_bad, torch.minimum(self.first_bad, self.number))
+        self.first_bad.copy_(seen)
+
+    def read_losses(self) -> dict[str, float]:
+        """All of the last step's losses, their ``total`` and `first_bad`, brought from the device by one read."""
+        named = {field.name: getattr(self.losses, field.name) for field in fields(self.losses)}
+        named |= {"total": self.total, "first_bad": self.first_bad}
+        return dict(zip(named, torch.stack(list(named.values())).tolist(), strict=True))
+
+
+def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads | None, config: TrainConfig) -> AdamW:
+    groups = [
+        ParameterGroup(list(parts[name].parameters()), config.rate, clipped=True)
+        for name in ("u", "v")
+        if name in parts
+    ]
+    if heads is not None:
+        groups.append(ParameterGroup(list(heads.parameters()), config.rate, clipped=False))
+    for parameter in model.coupling.parameters():
+        parameter.requires_grad_(False)
+    if "coupling" in parts:
+        axes = [model.coupling.axes, model.coupling.log_variance] if model.learns_axes else []
+        learned = [*model.coupling.encoder.learned(), *axes]
+        for parameter in learned:
+            parameter.requires_grad_(True)
+        groups.append(ParameterGroup(learned, config.encoder_rate, clipped=True))
+    return AdamW(groups, config)
+
+
+REPORT_EVERY = 25
+N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Outcome of `train_model`.
+
+    Attributes
+    ----------
+    best_step : dict of str to int
+        Step of the smallest held-out loss for each flow (``"u"``, ``"v"``); the last step where
+        nothing was held out.
+    curve : LossCurve
+    samples : int
+        Pairs seen.
+    interrupted : bool
+        Whether Ctrl-C ended the loop.
+    settled : dict of str to int
+        Step at which each flow ended by itself, since its held-out loss fell no more; without those that did not.
+    """
+
+    best_step: dict[str, int]
+    curve: LossCurve
+    samples: int
+    interrupted: bool
+    settled: dict[str, int] = field(default_factory=dict)
+
+
+def train_model(
+    model: DCFModel,
+    table: FrameTable,
+    config: TrainConfig,
+    *,
+    learn: Collection[str] = PARTS,
+    heads: ContextHeads | None = None,
+    held_out: FrameTable | None = None,
+    stop_at: Mapping[str, int] | FoundSteps | None = None,
+    stage: str = "training",
+    progress: Callable[[Progress], None] | None = None,
+    keep_partial: bool = False,
+    warm: bool = False,
+) -> Trained:
+    """Train `model` in place and leave the averaged weights of the chosen step in it.
+
+    Parameters
+    ----------
+    table : FrameTable
+        Training frames.
+    learn : collection of str
+        Parts that learn, of ``coupling``, ``u`` and ``v``; the coupling only as far as the model's settings let it.
+    heads : ContextHeads, optional
+        Of L_context.
+    held_out : FrameTable, optional
+        Frames whose losses choose the step, step 0 included.
+    stop_at : mapping of str to int, or FoundSteps, optional
+        Steps at which u and v are taken instead: a refit for the steps that a search has found, or is to find beside
+        it. The learning rate follows the same schedule as in the search.
+    keep_partial : bool
+        Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+    warm : bool
+        Whether the flows come trained from another fit.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not finite; names the first such step.
+    """
+    learns_code = model.learns_encoder and "coupling" in learn
+    flows = {name for name in ("u", "v") if name in learn}
+    names = [name for name in PARTS if name in flows or (name == "coupling" and learns_code)]
+    parts = nn.ModuleDict({name: getattr(model, name) for name in names})
+    steps = Steps(model, parts, table, config, learn, heads)
+    kept = steps.average.averaged  # the weights that are judged and left in the model
+    if learns_code and not config.ema_encoder:
+        kept["coupling"] = model.coupling
+    judge = Judge(model, kept, held_out, config, heads, warm=warm) if held_out is not None else None
+    active = set(flows)  # flows that still learn
+    settled_at: dict[str, int] = {}
+    curve = LossCurve()
+    evaluate_every = max(1, config.steps // N_EVALUATIONS)
+    keeper = Keeper(stop_at, kept, flows, steps=config.steps, every=evaluate_every)
+    every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch)
+    step, interrupted = 0, False
+    if judge:
+        judge.look(0, curve, active)
+    try:
+        with multiply_in(choose_products(model, config.precision)), use_threads(threads), use_own_stream(table.device):
+            while step < (last_step := keeper.find_last(step)):
+                active -= keeper.keep(step)
+                trained = frozenset(active)
+                steps.take(trained)
+                step = steps.taken
+                if judge and (step % evaluate_every == 0 or step == last_step):
+                    with use_threads(every_thread):  # held-out samples are many more than a batch
+                        judge.look(step, curve, active)
+                    now_settled = active & judge.find_settled(step, evaluate_every) if step < last_step else set()
+                    settled_at |= dict.fromkeys(sorted(now_settled), step)
+                    active -= now_settled
+                settled = bool(flows) and not active
+                if step % REPORT_EVERY == 0 or step == last_step or settled or keeper.may_be_last(step):
+                    loss = _note(curve, steps, trained, keeper)
+                    if progress:
+                        progress(Progress(stage, step, last_step, loss))
+                if settled:
+                    break
+    except KeyboardInterrupt:
+        if not keep_partial or step == 0:
+            raise
+        interrupted = True
+    model.eval()
+    keeper.keep(step)
+    chosen = keeper.chosen
+    if judge and flows:
+        chosen, best_step = judge.best, judge.best_step
+    else:
+        best_step = {name: min((keeper.stop_at or {}).get(name, step), step) for name in flows}
+        step = max(best_step.values(), default=step)
+        keeper.cut(curve, REPORT_EVERY)
+    latest = copy_weights(kept, flows or {"coupling"})
+    for name, weights in {**latest, **chosen}.items():
+        getattr(model, name).load_state_dict(weights)
+    if learns_code:
+        _settle_coupling(model, table)
+    return Trained(best_step, curve, step * config.batch, interrupted, settled_at)
+
+
+@torch.no_grad()
+@multiply_in("float32")
+def _settle_coupling(model: DCFModel, table: FrameTable) -> None:
+    """Make exact what training keeps only nearly: orthonormal axes, zero mean and unit variance of mu."""
+    if model.learns_axes:
+        model.coupling.orthonormalise()
+    model.coupling.encoder.normalise_over(table.encode(model.coupling))
+
+
+def _note(curve: LossCurve, steps: Steps, trained: Collection[str], keeper: Keeper) -> float:
+    """Enter the losses of the last step into `curve` and return their total."""
+    read = steps.read_losses()
+    if math.isfinite(bad := read["first_bad"]) and not keeper.outlast(bad):
+        named = {"L_cf": "cf", "L_df": "df", "L_align": "align", "L_context": "context"}
+        names = [name for name, key in named.items() if not math.isfinite(read[key])]
+        raise TrainingError(
+            f"the loss is no longer finite at step {int(bad)} ({', '.join(names) or 'total'})",
+            fix="some frames are probably far outside the rest, or the rate is too high: look at the data, or try "
+            "another scale (--scale soft) or a lower rate (DCF(rate=...))",
+        )
+    curve.step.append(steps.taken)
+    curve.cf.append(read["cf"] if "u" in trained else math.nan)
+    curve.df.append(read["df"] if "v" in trained else math.nan)
+    curve.align.append(read["align"])
+    curve.context.append(read["context"])
+    return read["total"]

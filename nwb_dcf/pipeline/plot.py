@@ -1,0 +1,118 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..data.preprocessing import Preparation
+from ..data.result import DCFResult
+from ..errors import DCFError, ParameterError, StoreError
+from ..io.export import check_export, write_whole
+from ..io.results import read_result
+from ..plots.report import FORMATS, Material, _save, _write_text, draw_together, list_views, write_page
+from .source import read_fitted
+
+
+def plot_nwb(
+    path: str | Path,
+    name: str | None = None,
+    *,
+    output: str | Path,
+    color: str = "time",
+    figure: str | None = None,
+    n_bands: int = 4,
+    data: str | Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Draw a stored fit.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file with the fit.
+    name : str, optional
+        Of the fit; needed where there are several.
+    output : str or Path
+        ``.html``: one page with everything in it, whose trajectories can be turned. ``.png``, ``.svg`` or ``.pdf``: one
+        picture.
+    color : str
+        ``time``, ``trial``, or a column of the segments such as ``direction``.
+    figure : str, optional
+        One of ``trajectories``, ``spectrum``, ``curve``, ``examples``, ``field``, ``bands``; by default all of them.
+    n_bands : int
+        Bands to sort the latents in.
+    data : str or Path, optional
+        NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
+    overwrite : bool
+        Replace a file that exists.
+
+    Returns
+    -------
+    dict
+        ``written``, ``name``, ``figures`` (those drawn), and ``left_out`` (why others were not).
+
+    Raises
+    ------
+    DCFError
+        If the fit cannot be read, a choice cannot be meant, or matplotlib (for HTML plotly, too) is not installed.
+
+    Notes
+    -----
+    Examples need the model and the source; everything else is drawn from what is stored, without torch.
+    """
+    output = Path(output)
+    check_export(output, overwrite=overwrite, formats=FORMATS)
+    require_plotting(html=output.suffix.lower() == ".html")
+    result = read_result(path, name)
+    from .plots import choose_coloring
+
+    choose_coloring(result.dataset, color)
+    material = gather_material(path, result, data, rebuild=figure in (None, "examples"))
+    views = list_views(material, color, n_bands)
+    left_out = {"examples": material.missing} if material.missing else {}
+    if figure is not None:
+        if figure not in views:
+            why = left_out.get(figure) or f"choose one of {', '.join(views)}"
+            raise ParameterError(f"there is no figure {figure!r}", fix=why)
+        views = {figure: views[figure]}
+    if output.suffix.lower() == ".html":
+        page = write_page(material, views, color, str(Path(path).name))
+        write_whole(output, lambda beside: _write_text(beside, page))
+    else:
+        picture = draw_together(views)
+        kind = output.suffix.lower().removeprefix(".")
+        write_whole(output, lambda beside: _save(picture, beside, kind))
+    return {"written": str(output), "name": result.name, "figures": list(views), "left_out": left_out}
+
+
+def require_plotting(*, html: bool) -> None:
+    """Refuse to start where a package for plots is missing.
+
+    Raises
+    ------
+    StoreError
+        With what to install.
+    """
+    for package in ("matplotlib", "plotly") if html else ("matplotlib",):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise StoreError(f"plots need {package}", fix="pip install 'nwb-dcf[plot]'") from error
+
+
+def gather_material(
+    path: str | Path, result: DCFResult, data: str | Path | None = None, *, rebuild: bool = True
+) -> Material:
+    """Read again what `result` was made from, and rebuild it from the latents; without the source, say why not."""
+    try:
+        recording = read_fitted(path, result, data)
+    except DCFError as error:
+        return Material(result, None, None, None, str(error))
+    if not rebuild:
+        return Material(result, recording, None, None)
+    prepared = Preparation.from_dict(result.provenance["preparation"]).apply(recording)
+    from .estimator import DCF  # torch is loaded for the examples alone
+
+    rebuilt = DCF.from_result(result, "cpu").rebuild(result.dataset["latents"].values)
+    return Material(result, recording, prepared, rebuilt)

@@ -1,0 +1,77 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from ..errors import ParameterError
+from ..io.results import read_result
+from .source import _check_kin, _load_estimator, _read_matched, find_reading, read_fitted
+
+
+def simulate_nwb(
+    path: str | Path,
+    name: str | None = None,
+    *,
+    recording: str | Path | None = None,
+    n_frames: int = 50,
+    tau: float = 0.0,
+    starts: Literal["last", "first"] | Sequence[float] = "last",
+    n_paths: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> xr.Dataset:
+    """Continue a recording by a stored model's own dynamics.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file with the fit.
+    name : str, optional
+        Of the fit; needed where there are several.
+    recording : str or Path, optional
+        NWB file whose recording is continued, where that is not `path`; channels are matched by id.
+    n_frames, tau, n_paths, seed
+        See `nwb_dcf.DCF.simulate`.
+    starts : {"last", "first"} or sequence of float
+        Of each segment, or times in seconds on the session clock: the frames nearest to them.
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording whose segments are the paths, with ``trial_start_s`` and ``trial_path``; ``attrs["source"]``
+        is that of the starts.
+
+    Raises
+    ------
+    DCFError
+        If the fit or its recording cannot be read, or an argument cannot be meant.
+    """
+    stored = read_result(path, name)
+    if recording is None:
+        given = read_fitted(path, stored)
+    else:
+        read = find_reading(stored)
+        given = _read_matched(recording, stored, read, f"{path}#{stored.name}", "id", False)[0]
+    estimator = _load_estimator(stored, device)
+    _check_kin(given, estimator)
+    places = starts if isinstance(starts, str) else _find_frames(given["time"].values, starts)
+    paths: xr.Dataset = estimator.simulate(given, n_frames, tau=tau, starts=places, n_paths=n_paths, seed=seed)
+    return paths.assign_attrs(source=given.attrs["source"], kind="simulation")
+
+
+def _find_frames(time_s: np.ndarray, starts: Sequence[float]) -> np.ndarray:
+    wanted = np.atleast_1d(np.asarray(starts, np.float64))
+    if wanted.ndim != 1 or wanted.size == 0 or not np.isfinite(wanted).all():
+        raise ParameterError(f"starts is {starts!r}", fix="give last, first, or times in seconds")
+    if wanted.min() < time_s.min() - 1 or wanted.max() > time_s.max() + 1:
+        raise ParameterError(
+            f"starts go from {wanted.min():g} to {wanted.max():g} s",
+            fix=f"the recording goes from {time_s.min():g} to {time_s.max():g} s",
+        )
+    return np.array([int(np.abs(time_s - at).argmin()) for at in wanted])

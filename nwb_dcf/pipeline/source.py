@@ -1,0 +1,185 @@
+"""The recording that a stored result was made from, read again."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from ..config import FitConfig, ReadConfig
+from ..data.channel_matching import Matching, list_constant, match_channels, order_channels
+from ..data.preprocessing import Preparation
+from ..data.recording import channel_dim, frame_shape, median_step_s
+from ..data.result import DCFResult
+from ..errors import DataError, ParameterError, SourceError, StoreError
+from ..io.recordings import ChannelTable, read_channels, read_recording
+from ..io.results import read_result, split_address
+
+if TYPE_CHECKING:
+    from ..estimator.dcf import DCF
+
+STEP_TOLERANCE = 0.05  # of the step: v was learned per step, so that another sampling rate would change its meaning
+
+
+def read_model(model: str | Path) -> DCFResult:
+    """Read the fit that ``FILE#NAME`` names, or the only fit of ``FILE``.
+
+    Raises
+    ------
+    StoreError
+        See `nwb_dcf.read_result`.
+    """
+    return read_result(*split_address(model))
+
+
+def _read_matched(
+    path: str | Path, stored: DCFResult, read: ReadConfig, model: str | Path, match: str, impute: bool
+) -> tuple[xr.Dataset, ReadConfig, Matching | None]:
+    """Read another file in the order of the model's channels; images have none to match."""
+    if len(stored.dataset["mean"].dims) > 1:
+        recording = read_recording(path, **asdict(read))
+        shape, fitted = frame_shape(recording), tuple(stored.dataset["mean"].shape)
+        if shape != fitted:
+            raise DataError(
+                f"frames are {shape} and the model's {fitted}", where=str(path), fix="read them in that size"
+            )
+        return recording, read, None
+    if isinstance(read.source, tuple) and match != "id":
+        raise ParameterError(
+            f"several sources are joined, whose channels cannot be matched by {match}",
+            where=str(path),
+            fix="match them by id",
+        )
+    by_units = stored.dataset.attrs.get("kind") == "units"
+    whole: xr.Dataset | None = None if by_units else read_recording(path, **asdict(read))
+    named = None if isinstance(read.source, tuple) else read.source
+    there = read_channels(path, named) if whole is None or match != "id" else _list_channels(whole, path)
+    known = _find_known(stored, model) if match != "id" else None
+    matching = match_channels(stored.provenance["channels"], there, known, match, impute=impute)
+    if whole is None:  # other units are not asked to be readable
+        if there.dim == "unit":
+            read = dataclasses.replace(read, units=tuple(here for here in matching.here if here is not None))
+        whole = read_recording(path, **asdict(read))
+    return order_channels(whole, matching, find_means(stored)), read, matching
+
+
+def _list_channels(recording: xr.Dataset, path: str | Path) -> ChannelTable:
+    """The channels of a recording, those that are constant in it too."""
+    dim = channel_dim(recording)
+    source = str(recording.attrs["source"].get("path", ""))
+    return ChannelTable(f"{path}: {source}", source, dim, [*recording[dim].values.tolist(), *list_constant(recording)])
+
+
+def _find_known(stored: DCFResult, model: str | Path) -> ChannelTable | None:
+    """Channels of the recording that the model was fitted to, where its file still has them."""
+    try:
+        return read_channels(split_address(model)[0], stored.provenance["source"]["path"])
+    except (SourceError, KeyError):
+        return None
+
+
+def _load_estimator(stored: DCFResult, device: str) -> DCF:
+    from .estimator import DCF  # torch is loaded once all that can be refused has been
+
+    return DCF.from_result(stored, device)
+
+
+def _check_kin(recording: xr.Dataset, estimator: DCF) -> None:
+    """Refuse another kind or sampling rate; note another unit."""
+    fitted, step_s = estimator.fitted_, median_step_s(recording)
+    where = recording.attrs["source"].get("path")
+    if recording.attrs["kind"] != fitted.kind:
+        raise DataError(
+            f"this is of kind {recording.attrs['kind']} and the model was fitted to {fitted.kind}",
+            where=where,
+            fix="name the like of it with --source",
+        )
+    if abs(step_s / fitted.step_s - 1) > STEP_TOLERANCE:
+        raise DataError(
+            f"its frames are {step_s:.4g} s apart and those of the model {fitted.step_s:.4g} s",
+            where=where,
+            fix="resample it first: the model knows no other step",
+        )
+    units = str(recording["data"].attrs.get("units", ""))
+    if units != fitted.units:
+        recording.attrs["notes"] = [
+            *recording.attrs["notes"],
+            f"its unit is {units!r} and that of the fitted data was {fitted.units!r}; values are taken as they are",
+        ]
+
+
+def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = None) -> xr.Dataset:
+    """Read again the recording that `result`, stored in `path`, was made from.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file that holds the result.
+    result : DCFResult
+    data : str or Path, optional
+        NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
+
+    Returns
+    -------
+    xarray.Dataset
+        Recording with the frames and channels of the result.
+
+    Raises
+    ------
+    SourceError
+        If the source is not there.
+    DataError
+        If the source has changed since.
+    """
+    read = find_reading(result)
+    source = result.provenance.get("source", {})
+    beside = Path(path).parent / str(source.get("file", ""))
+    file = data or path
+    try:
+        recording = read_recording(file, **asdict(read))
+    except SourceError as error:
+        if data is None and beside.is_file() and beside.resolve() != Path(path).resolve():
+            return read_fitted(path, result, beside)
+        raise SourceError(
+            f"the source of {result.name} cannot be read here: {error.what}",
+            where=str(file),
+            fix=f"name the file that was fitted, {source.get('file', 'which is not recorded')}, with --data "
+            "(simulate: --recording)",
+        ) from error
+    where = f"{file}: {source.get('path', '')}"
+    if result.provenance.get("matching"):
+        recording = order_channels(recording, Matching.from_dict(result.provenance["matching"]), find_means(result))
+    same = recording.sizes["time"] == result.dataset.sizes["time"] and np.allclose(
+        recording["time"], result.dataset["time"], rtol=0, atol=1e-6
+    )
+    hashes = [source.get("sha256") for source in (recording.attrs["source"], result.provenance.get("source", {}))]
+    same = same and (recording.attrs["kind"] == "video" or hashes[0] == hashes[1])  # a video's holds its file's time
+    if not same or recording["data"].shape[1:] != result.dataset["mean"].shape:
+        raise DataError(f"the source has changed since {result.name} was made", where=where, fix="fit it again")
+    return recording
+
+
+def find_means(result: DCFResult) -> np.ndarray:
+    """Values that the model's preparation turns into the mean of each channel, in the unit of the recording."""
+    preparation = Preparation.from_dict(result.provenance["preparation"])
+    return np.asarray(preparation.undo(result.dataset["mean"].values))
+
+
+def find_reading(result: DCFResult) -> ReadConfig:
+    """Settings with which the recording of `result` was read.
+
+    Raises
+    ------
+    StoreError
+        If it was made from arrays.
+    """
+    read = FitConfig.from_dict(result.config).read if result.config.get("read") else None
+    if read is None:
+        raise StoreError(
+            f"{result.name or 'this fit'} was made from arrays", fix="use nwb_dcf.DCF.from_result on those arrays"
+        )
+    return read

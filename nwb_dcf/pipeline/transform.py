@@ -1,0 +1,148 @@
+"""A stored model at work: on a new session or held-out trials, and by itself as a simulation."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from ..config import ReadConfig
+from ..data.channel_matching import Matching
+from ..data.result import DCFResult
+from ..errors import ParameterError
+from ..io.results import check_writable, split_address, write_result
+from .source import _check_kin, _load_estimator, _read_matched, find_reading, read_model
+
+if TYPE_CHECKING:
+    from ..estimator.dcf import DCF
+
+OF_THE_FIT = ("steps", "search", "training", "learned", "machine", "seed")
+SEGMENTS = {"trials", "align", "window", "where"}
+
+
+def transform_nwb(
+    path: str | Path,
+    model: str | Path,
+    *,
+    match: str = "id",
+    impute: Literal["mean"] | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    output: str | Path | None = None,
+    device: str = "auto",
+    **reading: Any,
+) -> DCFResult:
+    """Apply a stored model to another file, and write its latents there.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file to transform: a new session, or other trials of the one that was fitted. It is replaced by a
+        verified copy that holds the result, unless `output` is given.
+    model : str or Path
+        ``FILE#NAME``: an NWB file and the fit in it; NAME may be left out where there is one.
+    match : str
+        How channels are found: ``"id"``, or columns whose values name one (`nwb_dcf.data.channel_matching.match_channels`).
+    impute : {"mean"}, optional
+        Set missing channels to their mean in the model's training data; without it they are refused.
+    name, overwrite, output
+        Of the result in ``processing/dcf``, as for `nwb_dcf.fit_nwb`.
+    device : str
+        Where to compute.
+    **reading
+        What to read in `path` (``source``, ``where``, ..., see `nwb_dcf.config.ReadConfig`), where that differs from
+        what was fitted. Bins are those of the fit. ``trials``, ``align``, ``window`` and ``where`` belong together:
+        given one of them, the fit's others no longer count.
+
+    Returns
+    -------
+    DCFResult
+        Like a fit: its weights, spectrum and loadings are the model's, its latents, scores and segments those of
+        `path`. ``provenance["model"]`` names the model with the SHA-256 of its weights, ``provenance["matching"]``
+        the channels. Scores stand beside PCA fitted to these data themselves, which favours PCA.
+
+    Raises
+    ------
+    DCFError
+        If the model, the file or the channels do not fit each other; nothing is written then.
+
+    Notes
+    -----
+    A channel that is silent here is there: it keeps its constant value. Only channels that the file does not have
+    are missing.
+    """
+    if impute not in (None, "mean"):
+        raise ParameterError(f"impute is {impute!r}", fix="choose mean, or leave it out")
+    started = time.perf_counter()
+    stored = read_model(model)
+    kind = str(stored.dataset.attrs.get("kind", "array"))
+    check_writable(path, name=name, kind=kind, dim=stored.dim, overwrite=overwrite, output=output)
+    read = _choose_reading(stored, reading)
+    recording, read, matching = _read_matched(path, stored, read, model, match, impute is not None)
+    estimator = _load_estimator(stored, device)
+    _check_kin(recording, estimator)
+    if (
+        matching
+        and match == "id"
+        and stored.provenance["source"]["identifier"] != recording.attrs["source"]["identifier"]
+    ):
+        recording.attrs["notes"].append("channels are matched by id: the same ids are taken to name the same channels")
+    result = _describe(estimator, recording, read, stored, matching, split_address(model)[0])
+    result.provenance["seconds"] = time.perf_counter() - started
+    written = write_result(result, path, name=name, overwrite=overwrite, output=output)
+    report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
+    return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
+
+
+def _choose_reading(stored: DCFResult, asked: dict[str, Any]) -> ReadConfig:
+    """How to read another file: as the model's was, but for what is asked."""
+    read = asdict(find_reading(stored))
+    if SEGMENTS & asked.keys():
+        read = {name: value for name, value in read.items() if name not in SEGMENTS}
+    return ReadConfig.make(**{**read, **asked})
+
+
+def _describe(
+    estimator: DCF, recording: xr.Dataset, read: ReadConfig, stored: DCFResult, matching: Matching | None, file: str
+) -> DCFResult:
+    """Describe what the model says of `recording`, and whose model it is."""
+    from ..evaluation.result import make_result
+
+    result = make_result(estimator, recording, None, read, share=0.0)
+    origin = stored.provenance.get("source", {})
+    own = origin.get("sha256") == recording.attrs["source"]["sha256"]
+    n_segments = recording.sizes["segment"]
+    scores = {**result.dataset.attrs["scores"], "on": _describe_data(own)}
+    dataset = result.dataset.assign_attrs(scores=scores).assign(
+        segment_held_out=("segment", np.full(n_segments, not own))
+    )
+    if matching is not None:
+        dim = str(dataset["mean"].dims[0])
+        dataset = dataset.assign_coords({dim: np.asarray(matching.name_channels())})
+    kept = {key: stored.provenance[key] for key in OF_THE_FIT if key in stored.provenance}
+    seen, unseen = (n_segments, 0) if own else (0, n_segments)
+    share = {"training": seen, "held_out": unseen, "rule": _describe_data(own), "share": float(not own)}
+    provenance: dict[str, Any] = {
+        **result.provenance,
+        **kept,
+        "split": {**result.provenance["split"], **share},
+        "model": {
+            "file": Path(file).name,
+            "name": stored.name,
+            "sha256": hashlib.sha256(stored.weights).hexdigest(),
+            "created": stored.provenance.get("created"),
+            "source": origin,
+        },
+        **({"matching": matching.to_dict()} if matching else {}),
+    }
+    return dataclasses.replace(result, dataset=dataset, provenance=provenance, weights=stored.weights)
+
+
+def _describe_data(own: bool) -> str:
+    return "the data that the model was fitted to" if own else "data of another file than the model's"

@@ -1,0 +1,114 @@
+"""Bands of the latents with snapshots along them, and the frames that stand out (the paper's Figure 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..data.result import DCFResult
+from ..metrics.clusters import Bands, find_bands, pick_outliers
+from .color import PALETTE
+from .trajectories import label_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+N_SNAPSHOTS = 6
+MOST_POINTS = 6_000
+APART_S = 1.0  # between two outliers
+MARKS = {"distance": "#000000", "speed": "#cc3311"}
+
+
+def draw_bands(figure: FigureBase, result: DCFResult, recording: xr.Dataset | None = None, n_bands: int = 4) -> None:
+    """Draw bands of the latents, latent distance and speed over time, and their outliers.
+
+    Parameters
+    ----------
+    figure : matplotlib figure
+    result : DCFResult
+    recording : xarray.Dataset, optional
+        What was fitted; its frames are shown along each band and at the outliers where they are images.
+    n_bands : int
+
+    Raises
+    ------
+    DataError
+        If there are too few frames for so many bands.
+    """
+    data = result.dataset
+    latents, time = data["latents"].values, data["time"].values
+    bands = find_bands(latents, n_bands)
+    speed = np.linalg.norm(data["velocity"].values, axis=1)
+    images = None if recording is None or recording["data"].ndim != 3 else recording["data"].values
+    n = N_SNAPSHOTS
+    top: Any = figure
+    below: Any = None
+    outliers = {
+        "distance": pick_outliers(bands.distance, time, n, apart_s=APART_S),
+        "speed": pick_outliers(speed, time, n, apart_s=APART_S),
+    }
+    if images is not None:
+        parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 0.35 * (n_bands + 2)])
+        top, below = parts
+    left, right = top.subfigures(1, 2, width_ratios=[1, 1.3])
+    _draw_scatter(left, latents, bands, outliers)
+    upper, lower = right.subplots(2, 1, sharex=True)
+    _draw_trace(upper, time, bands.distance, outliers["distance"], "distance", "latent distance\n(spreads of its band)")
+    _draw_trace(lower, time, speed, outliers["speed"], "speed", "latent speed (1/s)")
+    lower.set_xlabel("time (s)")
+    figure.suptitle(f"{n_bands} bands of the latents (k-means), and the frames that stand out")
+    if below is not None and images is not None:
+        rows = {f"band {k + 1}": bands.pick_along(latents, k, n) for k in range(n_bands)}
+        rows |= {"largest\ndistance": outliers["distance"], "largest\nspeed": outliers["speed"]}
+        colors = [*(PALETTE[k % len(PALETTE)] for k in range(n_bands)), *MARKS.values()]
+        _draw_frames(below, images, time, rows, colors)
+
+
+def _draw_scatter(figure: FigureBase, latents: np.ndarray, bands: Bands, outliers: dict[str, np.ndarray]) -> None:
+    n = min(3, latents.shape[1])
+    axes: Any = figure.add_subplot(projection="3d") if n == 3 else figure.add_subplot()
+    some = np.unique(np.linspace(0, len(latents) - 1, min(len(latents), MOST_POINTS)).round().astype(int))
+    points = latents[:, :n] if n > 1 else np.column_stack([latents[:, 0], np.zeros(len(latents))])
+    for k in range(len(bands.centre)):
+        frames = some[bands.band[some] == k]
+        axes.scatter(
+            *points[frames].T, s=9, color=PALETTE[k % len(PALETTE)], alpha=0.6, linewidths=0, label=f"band {k + 1}"
+        )
+    for (name, frames), marker in zip(outliers.items(), ("o", "^"), strict=True):
+        axes.scatter(
+            *points[frames].T, s=28, marker=marker, facecolors="none", edgecolors=MARKS[name], label=f"largest {name}"
+        )
+    label_axes(
+        axes,
+        np.concatenate([points[some], *(points[f] for f in outliers.values())]),
+        [f"latent {k + 1}" for k in range(n)],
+    )
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, markerscale=1.2)
+
+
+def _draw_trace(axes: Axes, time: np.ndarray, values: np.ndarray, frames: np.ndarray, name: str, label: str) -> None:
+    axes.plot(time, values, ".", markersize=1.5, color="#888888", rasterized=True)
+    axes.plot(time[frames], values[frames], "o" if name == "distance" else "^", color=MARKS[name], fillstyle="none")
+    for rank, frame in enumerate(frames, 1):
+        axes.annotate(str(rank), (time[frame], values[frame]), xytext=(3, 3), textcoords="offset points", fontsize=8)
+    axes.set_ylabel(label)
+    axes.set_ylim(0, 1.12 * values.max())
+
+
+def _draw_frames(
+    figure: FigureBase, images: np.ndarray, time: np.ndarray, rows: dict[str, np.ndarray], colors: list[str]
+) -> None:
+    panels = figure.subplots(len(rows), N_SNAPSHOTS, squeeze=False)
+    low, high = np.percentile(images[np.concatenate(list(rows.values()))], [0.5, 99.5])
+    for line, (name, frames), color in zip(panels, rows.items(), colors, strict=True):
+        for axes in line:
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        for axes, frame in zip(line, frames, strict=False):
+            axes.imshow(images[frame], cmap="gray", vmin=low, vmax=high)
+            axes.set_title(f"{time[frame]:.1f} s", fontsize=7, pad=2)
+        line[0].set_ylabel(name, color=color, fontsize=8)

@@ -1,0 +1,74 @@
+"""The HTML page around the pictures of a fit."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..data.result import DCFResult
+
+
+def lay_out_page(title: str, facts: Mapping[str, str], sections: Sequence[str]) -> str:
+    """Make a page of a title and facts, which are escaped, and sections, which are HTML."""
+    rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
+    return PAGE.format(title=html.escape(title), rows=rows, sections="\n".join(sections))
+
+
+def describe_fit(result: DCFResult, file: str) -> dict[str, str]:
+    """Say in a few lines what was fitted, and how well."""
+    data, provenance = result.dataset, result.provenance
+    scores, source = data.attrs.get("scores", {}), provenance.get("source", {})
+    dims = [str(dim) for dim in data["mean"].dims]
+    channels = f"{data['mean'].size} {dims[0]}s" if len(dims) == 1 else " x ".join(map(str, data["mean"].shape))
+    segments = f"{data.sizes['segment']} segment{'s' if data.sizes['segment'] > 1 else ''}"
+    lines = {
+        "source": f"{source.get('path', '?')} of {source.get('file', file)}: {channels}, {data.sizes['time']} frames "
+        f"in {segments}",
+        "made": f"{provenance.get('created', '?')} with nwb_dcf {provenance.get('versions', {}).get('nwb_dcf', '?')}, "
+        f"seed {provenance.get('seed', '?')}",
+    }
+    if provenance.get("model"):
+        model = provenance["model"]
+        lines["model"] = f"{model['name']} of {model['file']}, sha256 {model['sha256'][:12]}"
+    if scores.get("bottleneck_r2") is not None:
+        lines["rebuilt"] = (
+            f"R² {_show(scores, 'bottleneck_r2')} of {scores.get('on', 'the data')} from {result.dim} numbers a frame; "
+            f"PCA {_show(scores, 'pca_r2')}, difference {_show(scores, 'difference_r2')}"
+        )
+    smoothing = (provenance.get("support") or {}).get("smoothing", {}).get("sigma_s")
+    if smoothing:
+        lines["latencies"] = f"none can be read off: smoothed by a Gaussian of {smoothing:g} s to either side"
+    return lines
+
+
+def _show(scores: dict[str, Any], name: str) -> str:
+    value, interval = scores.get(name), (scores.get("intervals") or {}).get(name)
+    text = "unknown" if value is None else f"{value:.3f}"
+    return f"{text} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval and None not in interval else text
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font-family: system-ui, sans-serif; color: #222; max-width: 1160px; margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ddd; }}
+table {{ border-collapse: collapse; font-size: .9rem; }}
+th {{ text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0; color: #666; font-weight: 600; }}
+td {{ padding: .2rem 0; }}
+img {{ width: 100%; height: auto; }}
+section {{ clear: both; }} section.half {{ clear: none; float: left; width: 49%; margin-right: 1%; }}
+.note {{ color: #666; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<table>{rows}</table>
+{sections}
+</body>
+</html>
+"""

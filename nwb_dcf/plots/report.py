@@ -1,0 +1,158 @@
+"""Everything about one fit on one page: a picture, or HTML that holds all it needs."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..data.result import DCFResult
+from .html import describe_fit, lay_out_page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, FigureBase
+
+FORMATS = (".png", ".svg", ".pdf", ".html")
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "figure.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+    "svg.hashsalt": "nwb_dcf",  # the same picture is the same file
+}
+DPI = 150
+HALF = 7.0  # inches: narrower pictures stand side by side on the page
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture of a fit: its title, its size in inches, and how it is drawn."""
+
+    title: str
+    size: tuple[float, float]
+    draw: Callable[[FigureBase], None]
+
+
+@dataclass(frozen=True)
+class Material:
+    """A fit with the recording it was made from.
+
+    Attributes
+    ----------
+    result : DCFResult
+    recording, prepared : xarray.Dataset or None
+        As read, and as the model sees it; None where the file does not hold the source.
+    rebuilt : array or None
+        Prepared frames from the latents alone.
+    missing : str
+        Why the recording is not there; empty if it is.
+    """
+
+    result: DCFResult
+    recording: xr.Dataset | None
+    prepared: xr.Dataset | None
+    rebuilt: np.ndarray | None
+    missing: str = ""
+
+
+def list_views(material: Material, color: str, n_bands: int = 4) -> dict[str, View]:
+    """Pictures that can be drawn of a fit, in their order on the page."""
+    from .. import plots
+
+    result, recording = material.result, material.recording
+    images = recording is not None and recording["data"].ndim == 3
+    n_axes = sum(str(dim).startswith("grid_") for dim in result.dataset.dims)
+    field_size = {1: (5.5, 3.6), 2: (9.0, 4.4)}.get(n_axes, (12.0, 7.6))
+    views = {
+        "trajectories": View("Trajectories", (8.0, 6.0), lambda figure: plots.draw_trajectories(figure, result, color)),
+        "spectrum": View("Spectrum", (6.0, 3.8), lambda figure: plots.draw_spectrum(figure, result)),
+        "curve": View("Rebuilding from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)),
+        "bands": View(
+            "Bands and outliers",
+            (12.0, 4.8 + 1.7 * (n_bands + 2) * images),
+            lambda figure: plots.draw_bands(figure, result, recording, n_bands),
+        ),
+    }
+    if n_axes:
+        views["field"] = View("Flow field", field_size, lambda figure: plots.draw_field(figure, result))
+    prepared, rebuilt = material.prepared, material.rebuilt
+    if prepared is not None and rebuilt is not None:
+        size = (12.0, 5.0)
+        views["examples"] = View(
+            "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, rebuilt)
+        )
+    order = ("trajectories", "spectrum", "curve", "examples", "field", "bands")
+    return {name: views[name] for name in order if name in views}
+
+
+def draw_together(views: dict[str, View]) -> Figure:
+    """Draw every view into one figure: small ones side by side, the others below each other."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    names = list(views)
+    rows = [
+        [name for name in names if name in ("trajectories",)],
+        [name for name in names if name in ("spectrum", "curve")],
+    ]
+    rows = [*rows, *([name] for name in names if name not in ("trajectories", "spectrum", "curve"))]
+    rows = [row for row in rows if row]
+    heights = [max(views[name].size[1] for name in row) for row in rows]
+    width = max(sum(views[name].size[0] for name in row) for row in rows)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+        parts: Any = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
+        for part, row in zip(parts[:, 0], rows, strict=True):
+            ratios = [views[name].size[0] for name in row]
+            cells = part.subfigures(1, len(row), width_ratios=ratios, squeeze=False)[0]
+            for cell, name in zip(cells, row, strict=True):
+                views[name].draw(cell)
+    return figure
+
+
+def write_page(material: Material, views: dict[str, View], color: str, file: str) -> str:
+    """Make one HTML page that needs no other file: pictures as SVG, trajectories to be turned with the mouse."""
+    from .interactive import draw_interactive
+
+    result = material.result
+    sections = []
+    for name, view in views.items():
+        if name == "trajectories":
+            body = draw_interactive(result, color)
+        else:
+            figure = draw_together({name: view})
+            text = base64.b64encode(_render_svg(figure)).decode()
+            alt = html.escape(f"{view.title} of {result.name}", quote=True)
+            body = f'<img alt="{alt}" src="data:image/svg+xml;base64,{text}">'
+        half = ' class="half"' if view.size[0] < HALF else ""
+        sections.append(f'<section id="{name}"{half}><h2>{html.escape(view.title)}</h2>{body}</section>')
+    if "examples" not in views and material.missing:
+        sections.append(f'<p class="note">No examples: {html.escape(material.missing)}</p>')
+    return lay_out_page(f"{result.name} of {file}", describe_fit(result, file), sections)
+
+
+def _render_svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    _save(figure, buffer, "svg")
+    return buffer.getvalue()
+
+
+def _save(figure: Figure, target: str | io.BytesIO, kind: str) -> None:
+    import matplotlib
+
+    stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(target, format=kind, dpi=DPI, metadata=stamp)
+
+
+def _write_text(path: str, text: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")

@@ -1,0 +1,70 @@
+"""Each line of what a fit found, from the dict alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nwb_dcf.cli.fit_report import describe_findings
+
+SCORES: dict[str, Any] = {
+    "on": "held-out data",
+    "bottleneck_r2": 0.4241,
+    "pca_r2": 0.38,
+    "difference_r2": 0.0441,
+    "intervals": {"bottleneck_r2": [0.41, 0.437], "pca_r2": [0.37, 0.39], "difference_r2": [0.03, 0.055]},
+}
+
+
+def describe(scores: dict[str, Any], support: dict[str, Any] | None = None, dim: int = 3) -> str:
+    return "\n".join(describe_findings({"scores": scores, "dim": dim, "k_eff": 14, "support": support}))
+
+
+def test_scores_are_shown_with_their_intervals() -> None:
+    text = describe(SCORES)
+    assert (
+        "3 latents rebuild R2 0.424 [0.410, 0.437] of the held-out data; PCA with 3 axes 0.380 [0.370, 0.390]" in text
+    )
+    assert len(text.splitlines()) == 2
+
+
+def test_counts_have_their_deviance_and_paths_their_length() -> None:
+    more = {"deviance_explained": 0.21, "pca_deviance_explained": 0.2, "smoothness": 3.04, "pca_smoothness": 3.46}
+    text = describe({**SCORES, **more})
+    assert "0.210 of the Poisson deviance of unsmoothed counts; PCA 0.200" in text
+    assert "3.0 times as long as their displacement, PCA's 3.5" in text
+
+
+def test_null_tells_its_range_its_p_and_what_survives() -> None:
+    null = {"fits": 2, "bottleneck_r2": [0.05, 0.06], "pca_r2": [0.04, 0.04], "p": 1 / 3, "pca_p": 1 / 3}
+    text = describe({"null": {**null, "survives": "the trial mean survives"}})
+    assert "null      2 fits to channels shifted apart in time: 3 latents R2 0.050 to 0.060 (p 0.33)" in text
+    assert "PCA 0.040 (p 0.33)" in text
+    assert "the trial mean survives" in text
+    stopped = {**null, "fits": 0, "bottleneck_r2": [], "pca_r2": [], "p": None, "pca_p": None, "stopped": "interrupted"}
+    assert "not measured (stopped: interrupted)" in describe({"null": {**stopped, "survives": ""}})
+
+
+def test_agreement_is_axis_by_axis_and_by_plane_where_variances_are_close() -> None:
+    agreement = {
+        "fits": 3, "over": "blocks", "groups": [[1, 2], [3]], "axes": [0.8, 0.81, 0.99], "planes": [0.97, 0.99],
+        "pca_axes": [0.7, 0.71, 1.0], "pca_planes": [0.98, 1.0],
+    }  # fmt: skip
+    text = describe({"agreement": agreement})
+    assert "3 fits to resampled blocks: 0.80, 0.81, 0.99; PCA's 0.70, 0.71, 1.00" in text
+    assert "span of 1 and 2 0.97, PCA's 0.98" in text
+    assert "span of 3" not in text
+    assert "not measured (stopped: no)" in describe({"agreement": {"fits": 1, "stopped": "no"}})
+
+
+def test_latents_that_look_ahead_come_with_a_warning() -> None:
+    def support(frames: int, sigma_s: float) -> dict[str, Any]:
+        smoothing = {"sigma_s": sigma_s, "reach_s": 4 * sigma_s}
+        causal = frames == 0 and sigma_s == 0
+        return {"frames_after": frames, "seconds": frames * 0.1, "causal": causal, "smoothing": smoothing}
+
+    both = "support   latents see 2 frames (200 ms) and a 100 ms Gaussian to either side: no latencies from them"
+    assert both in describe({}, support(2, 0.1))
+    assert "latents see 1 frame (100 ms) to either side" in describe({}, support(1, 0))
+    assert "latents see a 1.5 s Gaussian to either side" in describe({}, support(0, 1.5))
+    assert "support" not in describe({}, support(0, 0))
+    assert "support" not in describe({})

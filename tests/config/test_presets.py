@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from nwb_dcf.config import FitConfig
+from nwb_dcf.config.presets import PRESETS, make_config
+from nwb_dcf.errors import ParameterError
+
+
+def test_default_is_the_configuration_itself() -> None:
+    assert make_config("default", {}) == FitConfig()
+
+
+def test_settings_find_their_stage() -> None:
+    config = make_config("default", {"dim": 2, "smooth": 0.1, "steps": 7})
+    assert (config.model.dim, config.prepare.smooth, config.train.steps) == (2, 0.1, 7)
+
+
+@pytest.mark.parametrize("preset", ["paper", "authors"])
+def test_what_the_paper_says(preset: str) -> None:
+    config = make_config(preset, {})
+    model, train = config.model, config.train
+    assert config.preset == preset
+    assert (model.start, model.conditioned, model.closed_form) == ("random", False, False)
+    assert (model.solver, model.k_max, model.history, model.width, model.depth) == ("dopri5", 0, 10, 256, 4)
+    assert (model.noise, model.noise_scale) == (0.1, "absolute")
+    assert (train.alpha, train.beta, train.eta) == (1, 1, 1)
+    assert (train.batch, train.prefix_p, train.prefix_per_sample, train.prefix_ramp) == (256, 0.02, False, 1_000_000)
+    assert (train.prefix_at_dim, train.tau_in_angle, train.clip, train.early_stopping) == (0, 0, 0, False)
+    assert train.ema ** (500_000 / 256) == pytest.approx(0.5)
+    assert train.steps * train.batch == pytest.approx(55.7e6, rel=0.01)
+
+
+def test_where_the_text_and_the_code_of_the_authors_differ() -> None:
+    paper, authors = make_config("paper", {}).model, make_config("authors", {}).model
+    assert (paper.joined, paper.masked_endpoints, paper.history_start) == (True, True, "repeat")
+    assert (authors.joined, authors.masked_endpoints, authors.history_start) == (False, False, "drop")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_settings_stand_above_the_preset(preset: str) -> None:
+    config = make_config(preset, {"steps": 9, "history": 1, "joined": False})
+    assert (config.train.steps, config.model.history, config.model.joined) == (9, 1, False)
+    assert PRESETS[preset].get("steps") != 9
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ParameterError, match="preset is 'mine'; choose one of default, paper, authors"):
+        make_config("mine", {})
+    with pytest.raises(ParameterError, match=r"no setting stepz; known are .*steps"):
+        make_config("default", {"stepz": 3})

@@ -1,0 +1,40 @@
+"""Frames on the device where they fit, else on the host; the GPU's own part is in `test_gpu`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.estimator import initialization as start
+from nwb_dcf.estimator.initialization import fits_on, say_where_frames_lay
+
+GPU, CPU = torch.device("cuda:1"), torch.device("cpu")
+
+
+def test_a_gpu_takes_frames_up_to_a_share_of_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def tell(device: torch.device) -> tuple[int, int]:
+        asked.append(device)
+        return 1000, 80_000
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", tell)
+    share = int(1000 * start.SHARE_OF_GPU)
+    assert fits_on(GPU, share)
+    assert not fits_on(GPU, share + 1)
+    assert asked == [GPU, GPU]
+    assert fits_on(CPU, 10**15)
+
+
+@pytest.mark.parametrize(
+    ("device", "home", "said"),
+    [
+        ("cpu", "cpu", "in memory"),
+        ("cuda", "cuda:0", "on the cuda device"),  # a device without a number is the one that tensors say is 0
+        ("cuda", "cpu", "in memory; sent to the cuda device by batches"),
+    ],
+)
+def test_a_fit_says_where_they_lay(device: str, home: str, said: str) -> None:
+    recording = simulate_reach(n_trials=2).recording
+    assert say_where_frames_lay(recording, torch.device(device), torch.device(home)) == said

@@ -1,0 +1,105 @@
+"""Fits whose source has changed since are told from those whose source has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from nwb_dcf.io.backends.session import open_session
+from nwb_dcf.io.recordings.provenance import hash_source
+from nwb_dcf.io.results import list_results, write_result
+from nwb_dcf.io.results import staleness as stale
+from nwb_dcf.io.results.staleness import SourceCheck, hash_stored
+
+from .synthetic import make_result
+
+REAL = [
+    "reach_chewie.nwb",
+    "human_mtl_000207.nwb",
+    "celegans_moving.nwb",
+    "ophys_rois.nwb",
+    "openfield_video.nwb",
+    "pose_bad_clock.nwb",
+    "no_neural_data.nwb",
+]
+
+
+def describe_units(path: Path) -> dict[str, Any]:
+    with h5py.File(path) as file:
+        return {
+            "file": path.name,
+            "path": "/units",
+            "type": "Units",
+            "object_id": file["units"].attrs["object_id"],
+            "identifier": file["identifier"].asstr()[()],
+            "sha256": hash_stored(file["units"]),
+        }
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_reader_and_the_list_hash_alike(real_data: Callable[[str], Path], name: str) -> None:
+    from pynwb import TimeSeries
+    from pynwb.misc import Units
+
+    path, compared = real_data(name), 0
+    with open_session(path) as session, h5py.File(path) as file:
+        for where, obj in session.find_objects(Units, TimeSeries)[:40]:
+            files = getattr(obj, "external_file", None)
+            if files is not None and not all((path.parent / str(video)).exists() for video in files[:]):
+                assert hash_stored(file[where]) is None
+                continue
+            assert hash_stored(file[where]) == hash_source(obj, path.parent), where
+            compared += 1
+    assert compared
+
+
+def test_a_changed_source_is_stale_and_hashed_once_for_all_its_fits(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = describe_units(session)
+    for seed, name in enumerate(("a", "b")):
+        write_result(make_result(np.arange(3), source=source, seed=seed), session, name=name)
+    write_result(make_result(np.arange(3)), session, name="no_source")
+    assert [fit["stale"] for fit in list_results(session)] == [False, False, None]
+    with h5py.File(session, "r+") as file:
+        file["units/spike_times"][5] += 1e-4
+    hashed = []
+
+    def count(group: h5py.Group) -> str | None:
+        hashed.append(group.name)
+        return hash_stored(group)
+
+    monkeypatch.setattr(stale, "hash_stored", count)
+    fits = list_results(session)
+    assert [fit["stale"] for fit in fits] == [True, True, None]
+    assert fits[0]["stale_because"] == "/units has changed since it was fitted"
+    assert fits[2]["stale_because"] == "the fit names no source"
+    assert hashed == ["/units"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (False, None)),
+        ({"path": "/gone"}, (True, "/gone is not in the file any more")),
+        ({"sha256": "0"}, (True, "/units has changed since it was fitted")),
+        ({"sha256": "0", "values": 9}, (True, "/units has changed since it was fitted (9 spikes then, 21354 now)")),
+        ({"sha256": None}, (None, "/units was fitted without a hash")),
+        ({"identifier": "another"}, (None, "the source lies in another file, three_units.nwb")),
+    ],
+)
+def test_what_is_said_of_one_source(
+    real_data: Callable[[str], Path], changes: dict[str, Any], expected: tuple[bool | None, str | None]
+) -> None:
+    path = real_data("three_units.nwb")
+    with h5py.File(path) as file:
+        source = describe_units(path) | changes
+        assert SourceCheck(file).find_changes({"source": source}) == expected
+        # One of several that has changed is enough, and one that cannot be known is said where none has.
+        several = {"identifier": source["identifier"], "file": path.name, "members": [describe_units(path), source]}
+        assert SourceCheck(file).find_changes({"source": several}) == expected

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from nwb_dcf.model.training.batches import FrameTable, WindowSampler
+
+from .conftest import LENGTHS, Problem, find_real
+
+Make = Callable[..., Problem]
+
+
+def build(segment: list[int], time: list[float], **settings: object) -> FrameTable:
+    x = torch.arange(len(segment)).float()[:, None]
+    return FrameTable.build(
+        x,
+        torch.tensor(segment),
+        torch.tensor(time, dtype=torch.float64),
+        **{"history": 2, "drop_start": False, **settings},  # type: ignore[arg-type]
+    )
+
+
+def test_pairs_never_cross_segments() -> None:
+    table = build([0, 0, 0, 1, 2, 2], [0, 1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(table.pairs, [0, 1, 4])
+    np.testing.assert_array_equal(table.first, [0, 0, 0, 3, 4, 4])
+
+
+def test_history_is_newest_first_and_repeats_the_first_frame_of_its_segment() -> None:
+    table = build([0, 0, 0, 1, 1], [0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(
+        table.window(torch.arange(5)), [[0, 0, 0], [1, 0, 0], [2, 1, 0], [3, 3, 3], [4, 3, 3]]
+    )
+
+
+def test_first_frames_may_serve_as_history_only() -> None:
+    table = build([0, 0, 0, 0, 1, 1, 1], list(range(7)), drop_start=True)
+    np.testing.assert_array_equal(table.pairs, [2])
+
+
+def test_steps_are_in_median_steps_of_pairs() -> None:
+    table = build([0, 0, 0, 0, 1, 1], [10.0, 10.2, 10.4, 11.0, 99.0, 99.2])
+    np.testing.assert_allclose(table.step, [1, 1, 3, 1, 1, 1], rtol=1e-6)
+    late = build([0, 0, 0, 0, 1, 1], [1e9 + t for t in (10.0, 10.2, 10.4, 11.0, 99.0, 99.2)])
+    np.testing.assert_allclose(late.step, [1, 1, 3, 1, 1, 1], rtol=1e-5)
+
+
+def visits(sampler: WindowSampler, n: int) -> np.ndarray:
+    """How often each frame is the first of a pair, with everything in the samples checked against the table."""
+    table, generator = sampler.table, torch.Generator().manual_seed(0)
+    row_of = {tuple(frame.tolist()): i for i, frame in enumerate(table.x)}
+    counts = np.zeros(len(table.x))
+    for _ in range(n):
+        samples = sampler.draw(512, generator)
+        assert samples.weight is None or set(samples.weight.tolist()) <= {0.0, 1.0}
+        real = find_real(samples)
+        now = torch.tensor([row_of[tuple(frame.tolist())] for frame in samples.x[samples.now[real]]])
+        assert torch.equal(samples.x[samples.later[real]], table.x[now + 1])
+        assert torch.equal(samples.x[samples.past[real]], table.x[table.window(now)])
+        assert torch.equal(samples.step[real], table.step[now])
+        counts += np.bincount(now, minlength=len(counts))
+    return counts
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_every_pair_is_visited_equally_often(make_problem: Make, joined: bool) -> None:
+    problem = make_problem(joined=joined)
+    problem.model.eval()
+    counts = visits(sampler := WindowSampler(problem.table, problem.model), 60)
+    assert (sampler.cached is None) == joined
+    pairs = problem.table.pairs.numpy()
+    assert len(pairs) == sum(LENGTHS) - len(LENGTHS)
+    assert counts.sum() == counts[pairs].sum()
+    mean = counts[pairs].mean()
+    assert mean > 100
+    # Chunks of 16 neighbours are drawn together, so counts spread more than those of single draws.
+    np.testing.assert_allclose(counts[pairs], mean, atol=(6 if joined else 5) * np.sqrt(mean))
+    halves = counts[pairs][: len(pairs) // 2].mean(), counts[pairs][len(pairs) // 2 :].mean()
+    assert halves[0] == pytest.approx(halves[1], rel=0.08)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_codes_and_reads_belong_to_the_frames(make_problem: Make, joined: bool) -> None:
+    problem = make_problem(joined=joined)
+    model = problem.model.eval()
+    samples = WindowSampler(problem.table, model).draw(64, torch.Generator().manual_seed(1))
+    assert torch.allclose(samples.codes, model.coupling.encode(samples.x), atol=1e-6)
+    assert torch.allclose(samples.reads, model.coupling.read(samples.x), atol=1e-6)
+    assert samples.codes.requires_grad == joined
+
+
+def test_a_recording_shorter_than_a_chunk_can_be_drawn_from(make_problem: Make) -> None:
+    problem = make_problem(joined=True, lengths=(3, 2, 4))
+    problem.model.eval()
+    counts = visits(WindowSampler(problem.table, problem.model), 20)
+    np.testing.assert_array_equal(np.flatnonzero(counts), problem.table.pairs)
+
+
+def test_v_learns_from_whole_histories_where_most_pairs_have_one() -> None:
+    long, time = build([0] * 8, list(range(8))), list(range(9))
+    np.testing.assert_array_equal(long.pairs, np.arange(7))
+    np.testing.assert_array_equal(long.with_whole_history().pairs, np.arange(2, 7))
+    short = build([0, 0, 0, 1, 1, 1, 2, 2, 2], time)
+    assert short.with_whole_history() is short
+
+
+def test_steps_are_counted_in_the_median_step_or_in_the_one_that_is_given() -> None:
+    time = [0.0, 0.06, 0.12, 10.0, 10.14, 10.28]
+    segment = [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(build(segment, time).step, [0.6, 0.6, 1, 1.4, 1.4, 1], rtol=1e-6)
+    np.testing.assert_allclose(build(segment, time, step_s=0.2).step, [0.3, 0.3, 1, 0.7, 0.7, 1], rtol=1e-6)
