@@ -101,7 +101,7 @@ def main() -> None:
         show(name, 30, "kept", "compute", latents_of(change()), base, time.perf_counter() - started)
 
     print("\nthe same data three ways:")
-    job = prepare_job(nwb_dcf.from_sorting(sorting, recording), 3, 0.2, {"steps": steps})
+    job = prepare_job(nwb_dcf.spikeinterface.from_sorting(sorting, recording), 3, 0.2, {"steps": steps})
     from_sorting = run_job(job, ReadConfig(trials="none"))[1].dataset["latents"].values
     from_file = (
         nwb_dcf.fit_nwb(write_nwb(place / "s.nwb", sorting, recording), 3, steps=steps).dataset["latents"].values

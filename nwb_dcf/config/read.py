@@ -36,7 +36,7 @@ class ReadConfig:
     bin_width_s : float
         Width of spike count bins in seconds; a series keeps its own samples.
     resample_hz : float, optional
-        Frames a second, for a series that is not to keep its own samples (`nwb_dcf.io.recordings.resample`); of several, the
+        Frames a second, for a series that is not to keep its own samples (`io.recordings.resample`); of several, the
         clock on which they are joined. Units have bins instead.
     trials : str or tuple of str
         ``"auto"``: the table ``trials`` if its intervals are usable, else the continuous stretches.

@@ -19,7 +19,7 @@ NAMESPACE = "ndx-dcf"
 
 def find_spec() -> Path:
     """Return the path of the extension's namespace file: the packaged one, else the repository's."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "spec", package.parent / "spec"):
         path = folder / f"{NAMESPACE}.namespace.yaml"
         if path.exists():

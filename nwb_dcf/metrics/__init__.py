@@ -5,7 +5,6 @@ The functions whose names begin with ``score`` or ``measure_smoothness``, ``sum_
 confidence interval, and `compare_paired` the difference of two methods on the same segments.
 """
 
-from ..data.preprocessing import invert_mean_root
 from .bootstrap import Interval, bootstrap_over_segments, bootstrap_statistic, compare_paired
 from .consistency import Consistency, compare_runs, group_close_axes, measure_consistency
 from .decoding import decode_by_neighbours, decode_linearly, score_decoding, score_decoding_on
@@ -47,7 +46,6 @@ __all__ = [
     "find_pca_axes",
     "fit_rates",
     "group_close_axes",
-    "invert_mean_root",
     "measure_consistency",
     "measure_energy_outside",
     "measure_smoothness",

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Forecasts of latents lead by lead, beside persistence and a ridge autoregression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The principal axes of the frames, at which the coupling begins (optimum of L_align, Rippel et al. 2014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Where a fit is to be written, and what is refused before anything is read."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class FitPlan:
     name : str
         Name the fit would get in ``processing/dcf``.
     dimension : dict or None
-        How `dim` was chosen, as `nwb_dcf.estimator.dimensionality.DimensionChoice.to_dict` gives it; None where it was given.
+        How `dim` was chosen, as `estimator.dimensionality.DimensionChoice.to_dict` gives it; None where it was given.
     null, seeds : int
         Fits to shifted channels, and fits in all whose axes are compared.
     """
@@ -117,7 +117,7 @@ def fit_nwb(
         NWB file, in HDF5 or Zarr. It is replaced by a verified copy that holds the fit, unless `output` is given. Or an
         address (``https://``, ``s3://``, ``dandi://``), of which what is needed is read; it asks for `output`.
     dim : int or "auto"
-        Number of latents; ``auto`` lets the training segments choose (`nwb_dcf.estimator.dimensionality.choose_dimension`) and keeps
+        Number of latents; ``auto`` lets the training segments choose (`choose_dimension`) and keeps
         the reason in ``provenance["dimension"]``.
     held_out : float
         Share of the segments that no part of the fit sees, on which its figures are measured.
@@ -132,10 +132,10 @@ def fit_nwb(
         data; so it is in any case where `path` is an address.
     null : int
         Fits to make to the same data with the channels of each segment shifted apart in time, before smoothing, with
-        the same settings and number of latents: their figures stand beside the fit's (`nwb_dcf.evaluation.resampling.measure_null`).
+        the same settings and number of latents: their figures stand beside the fit's (`measure_null`).
     seeds : int
         Fits in all: those after the first have other seeds and resampled training segments, and the agreement of the
-        axes is kept (`nwb_dcf.evaluation.resampling.measure_agreement`).
+        axes is kept (`evaluation.resampling.measure_agreement`).
     init : str or Path, optional
         ``FILE#NAME``, a stored fit of the same channels and dim to begin with; NAME may be left out where there is one.
     keep_partial : bool

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Plot a stored fit: its figures as a page, an image or a vector file."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def plot_nwb(
     check_export(output, overwrite=overwrite, formats=FORMATS)
     require_plotting(html=output.suffix.lower() == ".html")
     result = read_result(path, name)
-    from .plots import choose_coloring
+    from ..plots import choose_coloring
 
     choose_coloring(result.dataset, color)
     material = gather_material(path, result, data, rebuild=figure in (None, "examples"))
@@ -112,7 +112,7 @@ def gather_material(
     if not rebuild:
         return Material(result, recording, None, None)
     prepared = Preparation.from_dict(result.provenance["preparation"]).apply(recording)
-    from .estimator import DCF  # torch is loaded for the examples alone
+    from ..estimator.dcf import DCF  # torch is loaded for the examples alone
 
     rebuilt = DCF.from_result(result, "cpu").rebuild(result.dataset["latents"].values)
     return Material(result, recording, prepared, rebuilt)

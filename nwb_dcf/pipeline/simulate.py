@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Continue a stored fit's recording by the model's own dynamics."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _find_known(stored: DCFResult, model: str | Path) -> ChannelTable | None:
 
 
 def _load_estimator(stored: DCFResult, device: str) -> DCF:
-    from .estimator import DCF  # torch is loaded once all that can be refused has been
+    from ..estimator.dcf import DCF  # torch is loaded once all that can be refused has been
 
     return DCF.from_result(stored, device)
 

@@ -48,7 +48,7 @@ def transform_nwb(
     model : str or Path
         ``FILE#NAME``: an NWB file and the fit in it; NAME may be left out where there is one.
     match : str
-        How channels are found: ``"id"``, or columns whose values name one (`nwb_dcf.data.channel_matching.match_channels`).
+        How channels are found: ``"id"``, or columns whose values name one (`data.channel_matching.match_channels`).
     impute : {"mean"}, optional
         Set missing channels to their mean in the model's training data; without it they are refused.
     name, overwrite, output

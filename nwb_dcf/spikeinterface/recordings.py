@@ -42,7 +42,7 @@ def from_sorting(
     Returns
     -------
     xarray.Dataset
-        A recording, see `nwb_dcf.data.recording`: counts (time, unit), bin centres in seconds, ``trial_si_segment`` of each
+        A recording, see `data.recording`: counts (time, unit), bin centres in seconds, ``trial_si_segment`` of each
         segment.
 
     Raises

@@ -24,7 +24,7 @@ from nwb_dcf.model import coupling
 from nwb_dcf.model.principal_axes import find_principal_axes
 from nwb_dcf.model.training import batches as windows
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def draw_values(n: int = 400, n_channels: int = 6) -> np.ndarray:

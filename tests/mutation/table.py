@@ -9,14 +9,14 @@ COUPLING = ("model/test_coupling.py",)
 COMPRESSION = ("model/test_compressive_flow.py",)
 DYNAMICS = ("model/test_dynamical_flow.py",)
 PREFIX = ("model/test_nested_dropout.py",)
-OBJECTIVE = ("train/test_objective.py",)
-PHASES = ("train/test_phases.py",)
+OBJECTIVE = ("model/training/test_objective.py",)
+PHASES = ("model/training/test_phases.py",)
 ROLLOUT = ("model/test_rollout.py", "model/test_dynamical_flow.py")
 LINEAR = ("model/test_linear_system.py", "model/test_dynamical_flow.py")
 UNET = ("model/test_unet.py",)
-WINDOWS = ("train/test_windows.py",)
-OPTIMISER = ("train/test_optimiser.py",)
-HORIZON = ("test_rollout.py",)
+WINDOWS = ("model/training/test_batches.py",)
+OPTIMISER = ("model/training/test_optimizer.py",)
+HORIZON = ("estimator/test_rollout.py",)
 
 
 @dataclass(frozen=True)
@@ -42,106 +42,106 @@ MUTATIONS = [
     # what the objective shows to whom, and whose gradients go where
     Mutation(
         "endpoints without mask",
-        "train/objective.py",
+        "model/training/objective.py",
         "shown = mask if settings.masked_endpoints else None",
         "shown = None",
         OBJECTIVE,
     ),
     Mutation(
         "endpoints always masked",
-        "train/objective.py",
+        "model/training/objective.py",
         "shown = mask if settings.masked_endpoints else None",
         "shown = mask",
         OBJECTIVE,
     ),
     Mutation(
         "history without mask",
-        "train/objective.py",
+        "model/training/objective.py",
         "codes * (self.mask if rows.dim() == 1 else self.mask[:, None])",
         "codes * self.mask if rows.dim() == 1 else codes",
         OBJECTIVE,
     ),
     Mutation(
         "alignment without mask",
-        "train/objective.py",
+        "model/training/objective.py",
         "axes.place(samples.pick(samples.codes, samples.now) * mask)",
         "axes.place(samples.pick(samples.codes, samples.now))",
         OBJECTIVE,
     ),
     Mutation(
         "joined code detached",
-        "train/objective.py",
+        "model/training/objective.py",
         "samples.codes if settings.joined else samples.codes.detach()",
         "samples.codes.detach()",
         OBJECTIVE,
     ),
     Mutation(
         "code not detached",
-        "train/objective.py",
+        "model/training/objective.py",
         "codes = samples.codes if settings.joined else samples.codes.detach()",
         "codes = samples.codes",
         OBJECTIVE,
     ),
     Mutation(
         "endpoints move the axes",
-        "train/objective.py",
+        "model/training/objective.py",
         "        axes = axes if settings.joined else axes.detach()",
         "        pass",
         OBJECTIVE,
     ),
     Mutation(
         "flows move the axes",
-        "train/objective.py",
+        "model/training/objective.py",
         "flow_axes = axes if settings.joined else axes.detach()",
         "flow_axes = axes",
         OBJECTIVE,
     ),
     Mutation(
         "v sees a history that is attached",
-        "train/objective.py",
+        "model/training/objective.py",
         "history = history.detach()",
         "pass",
         OBJECTIVE,
     ),
     Mutation(
         "u sees one frame and is asked for the other",
-        "train/objective.py",
+        "model/training/objective.py",
         "endpoints.place(rows)\n        u = ",
         "endpoints.place(samples.now)\n        u = ",
         OBJECTIVE,
     ),
     Mutation(
         "u's bridge has no noise",
-        "train/objective.py",
+        "model/training/objective.py",
         "interpolate_compression(x0, x1, tau) + noise, tau",
         "interpolate_compression(x0, x1, tau), tau",
         OBJECTIVE,
     ),
     Mutation(
         "v's bridge has no noise",
-        "train/objective.py",
+        "model/training/objective.py",
         "interpolate_time(now, later, s) + noise",
         "interpolate_time(now, later, s)",
         OBJECTIVE,
     ),
     Mutation(
         "tau and s swapped for v",
-        "train/objective.py",
+        "model/training/objective.py",
         "+ noise, tau, s, history",
         "+ noise, s, tau, history",
         OBJECTIVE,
     ),
-    Mutation("no tau at zero", "train/objective.py", "share < config.tau_at_zero", "share < 0", OBJECTIVE),
+    Mutation("no tau at zero", "model/training/objective.py", "share < config.tau_at_zero", "share < 0", OBJECTIVE),
     Mutation(
         "tau steep in the wrong angle",
-        "train/objective.py",
+        "model/training/objective.py",
         "torch.tan(uniform * math.atan(1 / rho))",
         "torch.tan(uniform * math.atan(rho))",
         OBJECTIVE,
     ),
     Mutation(
         "losses ignore what is no pair",
-        "model/loss.py",
+        "model/losses.py",
         "(per_sample * weight).sum()",
         "per_sample.sum()",
         BRIDGE,
@@ -177,7 +177,7 @@ MUTATIONS = [
     ),
     Mutation(
         "smallest axes first",
-        "model/coupling.py",
+        "model/principal_axes.py",
         "values.flip(0)[:most], axes.flip(1)[:, :most]",
         "values[:most], axes[:, :most]",
         COUPLING,
@@ -240,10 +240,10 @@ MUTATIONS = [
         "lengths",
         PREFIX,
     ),
-    Mutation("noise of size one", "model/noise.py", "return self.size * noise", "return noise", BRIDGE),
+    Mutation("noise of size one", "model/bridge.py", "return self.size * noise", "return noise", BRIDGE),
     Mutation(
         "noise as wide as the variance",
-        "model/noise.py",
+        "model/bridge.py",
         "(principal.variance - rest).clamp(min=0).sqrt()",
         "(principal.variance - rest).clamp(min=0)",
         BRIDGE,
@@ -291,9 +291,7 @@ MUTATIONS = [
         "torch.addcmul(u, posterior, along)",
         COMPRESSION,
     ),
-    Mutation(
-        "time runs backwards", "model/integrate.py", "torch.tensor([t0, t1]", "torch.tensor([t1, t0]", COMPRESSION
-    ),
+    Mutation("time runs backwards", "model/ode.py", "torch.tensor([t0, t1]", "torch.tensor([t1, t0]", COMPRESSION),
     # dynamical flow
     Mutation(
         "network leaves the kept axes at tau = 0",
@@ -333,7 +331,7 @@ MUTATIONS = [
     # networks
     Mutation(
         "layers blind to tau and K",
-        "model/velocity.py",
+        "model/networks.py",
         "torch.addmm(shift(embedded), x, weight.T)",
         "torch.addmm(0 * shift(embedded), x, weight.T)",
         COMPRESSION,
@@ -393,43 +391,55 @@ MUTATIONS = [
     ),
     Mutation(
         "frames are rebuilt from u at tau = 1",
-        "model/dcf.py",
+        "model/dcf_model.py",
         "self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0)",
         "self.u(x0, x0.new_ones(len(x0), 1), self.mask(k, x0)",
         COMPRESSION,
     ),
     Mutation(
         "history runs backwards along tau",
-        "train/objective.py",
+        "model/training/objective.py",
         "interpolate_compression(past, data, tau[:, None])",
         "interpolate_compression(data, past, tau[:, None])",
         OBJECTIVE,
     ),
     Mutation(
         "history oldest first",
-        "train/windows.py",
+        "model/training/batches.py",
         "torch.arange(self.history + 1, device=frames.device)",
         "torch.arange(self.history + 1, device=frames.device).flip(0)",
         WINDOWS,
     ),
     Mutation(
         "history crosses segments",
-        "train/windows.py",
+        "model/training/batches.py",
         "torch.maximum(frames[..., None] - lags, take_rows(self.first, frames)[..., None])",
         "(frames[..., None] - lags).clamp(min=0)",
         WINDOWS,
     ),
     Mutation(
-        "gradients as large as they come", "train/optimiser.py", ".clamp(max=1.0))", ".clamp(min=1.0))", OPTIMISER
+        "gradients as large as they come",
+        "model/training/optimizer.py",
+        ".clamp(max=1.0))",
+        ".clamp(min=1.0))",
+        OPTIMISER,
     ),
     Mutation(
         "context beyond the segment",
-        "train/context.py",
+        "model/training/context_heads.py",
         "inside.to(seen.dtype)",
         "torch.ones_like(inside).to(seen.dtype)",
         PHASES,
     ),
     # how far rollouts are said to reach
-    Mutation("horizon beyond the mean", "horizon.py", 'np.maximum(scores["stay"], 0)', 'scores["stay"]', HORIZON),
-    Mutation("horizon beyond stay", "horizon.py", 'np.maximum(scores["stay"], 0)', '0.0 * scores["stay"]', HORIZON),
+    Mutation(
+        "horizon beyond the mean", "metrics/forecast.py", 'np.maximum(scores["stay"], 0)', 'scores["stay"]', HORIZON
+    ),
+    Mutation(
+        "horizon beyond stay",
+        "metrics/forecast.py",
+        'np.maximum(scores["stay"], 0)',
+        '0.0 * scores["stay"]',
+        HORIZON,
+    ),
 ]

@@ -12,6 +12,7 @@ from spikeinterface.core.sparsity import ChannelSparsity
 from spikeinterface.curation import apply_curation
 
 import nwb_dcf
+import nwb_dcf.spikeinterface
 from nwb_dcf.errors import NotFittedError
 
 from .sessions import QUICK, make_analyzer, make_recording, make_sorting
@@ -48,7 +49,9 @@ def test_latents_after_a_change_are_those_of_a_fresh_computation(change, compute
     assert np.abs(latents_of(curated) - latents_of(computed)).max() > 1e-3  # so that the test can fail
     result = curated.get_extension("dcf_latents").get_data(outputs="result")
     assert result.dataset["unit"].values.tolist() == list(curated.unit_ids)
-    np.testing.assert_array_equal(result.dataset["time"], nwb_dcf.from_analyzer(computed)["time"])  # bins stay
+    np.testing.assert_array_equal(
+        result.dataset["time"], nwb_dcf.spikeinterface.from_analyzer(computed)["time"]
+    )  # bins stay
 
 
 def test_a_whole_curation_at_once(computed, recording):
@@ -70,10 +73,13 @@ def test_a_whole_curation_at_once(computed, recording):
 
 def test_merged_units_are_the_sum_of_their_counts(computed):
     merged = computed.merge_units([["u0", "u3"]], new_unit_ids=["both"])
-    counts, before = nwb_dcf.from_analyzer(merged)["data"], nwb_dcf.from_analyzer(computed)["data"]
+    counts, before = (
+        nwb_dcf.spikeinterface.from_analyzer(merged)["data"],
+        nwb_dcf.spikeinterface.from_analyzer(computed)["data"],
+    )
     np.testing.assert_array_equal(counts.sel(unit="both"), before.sel(unit="u0") + before.sel(unit="u3"))
     model = nwb_dcf.DCF.from_result(merged.get_extension("dcf_latents").get_data(outputs="result"))
-    again = model.transform(nwb_dcf.from_analyzer(merged))
+    again = model.transform(nwb_dcf.spikeinterface.from_analyzer(merged))
     np.testing.assert_allclose(again["data"], latents_of(merged), rtol=0, atol=1e-6)
 
 

@@ -14,6 +14,7 @@ import spikeinterface.core as si
 from spikeinterface.core.base import unit_period_dtype
 
 import nwb_dcf
+import nwb_dcf.spikeinterface
 from nwb_dcf.errors import DCFError, ParameterError
 from nwb_dcf.spikeinterface import compute_dcf_latents
 
@@ -38,7 +39,7 @@ def test_latents_and_times_per_segment(computed):
 def test_the_result_is_a_result(computed):
     result = computed.get_extension("dcf_latents").get_data(outputs="result")
     model = nwb_dcf.DCF.from_result(result)
-    again = model.transform(nwb_dcf.from_analyzer(computed))
+    again = model.transform(nwb_dcf.spikeinterface.from_analyzer(computed))
     np.testing.assert_allclose(again["data"], result.dataset["latents"], rtol=0, atol=1e-6)
     assert result.provenance["source"]["type"] == "SortingAnalyzer"
     assert result.config["read"]["bin_width_s"] == 0.02

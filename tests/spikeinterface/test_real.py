@@ -9,6 +9,7 @@ from spikeinterface.core import generate_recording
 from spikeinterface.extractors import read_nwb_sorting
 
 import nwb_dcf
+import nwb_dcf.spikeinterface
 from nwb_dcf.errors import DataError
 from nwb_dcf.spikeinterface import plot_dcf_latents, tabulate_units
 
@@ -30,7 +31,7 @@ def recording():
 
 
 def test_a_sorting_from_a_file_goes_the_way_of_the_file(path):
-    found = nwb_dcf.from_sorting(read_nwb_sorting(path, sampling_frequency=RATE_HZ))
+    found = nwb_dcf.spikeinterface.from_sorting(read_nwb_sorting(path, sampling_frequency=RATE_HZ))
     expected = nwb_dcf.read_recording(path)
     assert found.drop_attrs(deep=False).identical(expected.drop_attrs(deep=False))
     assert found.attrs["source"] == expected.attrs["source"]
@@ -38,7 +39,7 @@ def test_a_sorting_from_a_file_goes_the_way_of_the_file(path):
 
 def test_its_analyzer_counts_as_the_file_is_counted(path, recording):
     analyzer = make_analyzer(read_nwb_sorting(path, sampling_frequency=RATE_HZ, t_start=START_S), recording)
-    found, expected = nwb_dcf.from_analyzer(analyzer, extent="spikes"), nwb_dcf.read_recording(path)
+    found, expected = nwb_dcf.spikeinterface.from_analyzer(analyzer, extent="spikes"), nwb_dcf.read_recording(path)
     np.testing.assert_array_equal(found["data"], expected["data"])
     np.testing.assert_allclose(found["time"], expected["time"], rtol=0, atol=1e-6)
     assert found["unit"].values.tolist() == expected["unit"].values.tolist()
@@ -49,7 +50,7 @@ def test_a_recording_that_starts_elsewhere_is_refused(path):
     recording.shift_times(START_S)
     analyzer = make_analyzer(read_nwb_sorting(path, sampling_frequency=RATE_HZ, t_start=START_S - 100), recording)
     with pytest.raises(DataError, match="one is shifted by 100 s"):
-        nwb_dcf.from_analyzer(analyzer)
+        nwb_dcf.spikeinterface.from_analyzer(analyzer)
 
 
 def test_latents_of_a_real_sorting_and_their_pictures(path, recording, tmp_path):

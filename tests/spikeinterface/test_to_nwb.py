@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nwb_dcf
+import nwb_dcf.spikeinterface
 from nwb_dcf.config import ReadConfig
 from nwb_dcf.errors import DataError, DCFError, NotFittedError, SourceError
 from nwb_dcf.pipeline.fit_recording import prepare_job, run_job
@@ -27,13 +28,13 @@ def test_analyzer_sorting_and_file_give_equal_latents(computed, sorting, recordi
     np.testing.assert_allclose(
         from_file["time"], np.concatenate(computed.get_extension("dcf_latents").get_times()), rtol=0, atol=1e-9
     )
-    job = prepare_job(nwb_dcf.from_sorting(sorting, recording), 3, 0.2, QUICK)
+    job = prepare_job(nwb_dcf.spikeinterface.from_sorting(sorting, recording), 3, 0.2, QUICK)
     from_sorting = run_job(job, ReadConfig(trials="none"))[1].dataset
     np.testing.assert_allclose(from_sorting["latents"], from_analyzer, rtol=0, atol=1e-6)
 
 
 def test_the_estimator_alone_does_what_is_done_with_nothing_held_out(sorting, recording, session):
-    counts = nwb_dcf.from_sorting(sorting, recording)
+    counts = nwb_dcf.spikeinterface.from_sorting(sorting, recording)
     alone = nwb_dcf.DCF(3, settings=QUICK).fit(counts).transform(counts)["data"]
     extension = make_analyzer(sorting, recording).compute("dcf_latents", held_out=0, **QUICK)
     np.testing.assert_allclose(np.concatenate(extension.get_data()), alone, rtol=0, atol=1e-6)

@@ -11,6 +11,7 @@ mpl.use("Agg")
 from spikeinterface.widgets import get_default_plotter_backend, set_default_plotter_backend
 
 import nwb_dcf
+import nwb_dcf.spikeinterface
 from nwb_dcf.errors import NotFittedError, ParameterError
 from nwb_dcf.spikeinterface import plot_dcf_latents, tabulate_units
 
@@ -34,7 +35,7 @@ def test_share_of_variance_by_hand():
     analyzer = make_analyzer(sorting, recording)
     analyzer.compute("dcf_latents", held_out=0, **QUICK)
     model = nwb_dcf.DCF.from_result(analyzer.get_extension("dcf_latents").get_data(outputs="result"))
-    counts = nwb_dcf.from_analyzer(analyzer)
+    counts = nwb_dcf.spikeinterface.from_analyzer(analyzer)
     x = model.prepare(counts).astype(float)
     rebuilt = model.rebuild(model.transform(counts)["data"].values)
     expected = 1 - ((x - rebuilt) ** 2).mean(axis=0) / x.var(axis=0)

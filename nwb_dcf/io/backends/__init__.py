@@ -1,1 +1,1 @@
-"""TODO package."""
+"""How a session is opened: HDF5, Zarr, an address, a dandiset."""

@@ -9,7 +9,7 @@ no units                        the samples of the slowest source, as they are
 =============================== ==========================================================
 
 The source that has the clock chooses the segments too. The others are read around them and taken on its frames
-(`nwb_dcf.io.recordings.resample`); frames that one of them does not cover, as in its gaps, are left out, and no segment crosses
+(`io.recordings.resample`); frames that one of them does not cover, as in its gaps, are left out, and no segment crosses
 them. Nothing is scaled here: that each source weighs the same is for `nwb_dcf.data.preprocessing` to see to.
 """
 
@@ -54,7 +54,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
     Returns
     -------
     xarray.Dataset
-        A recording of kind ``joined`` (see `nwb_dcf.data.recording`): channels of the sources in the order given.
+        A recording of kind ``joined`` (see `data.recording`): channels of the sources in the order given.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def read_recording(
         An NWB 2 file in HDF5, a Zarr folder, or an address (``https://``, ``s3://``, ``dandi://``). It is not changed.
     source : str or sequence of str, optional
         What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
-        is unique in the file; several are joined (`nwb_dcf.io.recordings.multi_source`). By default the first of units, dF/F,
+        is unique in the file; several are joined (`io.recordings.multi_source`). By default the first of units, dF/F,
         fluorescence, other ROI responses, families of one-column series, pose, video, imaging and LFP.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` while long sources are read.
@@ -61,7 +61,7 @@ def read_recording(
     Returns
     -------
     xarray.Dataset
-        A recording, see `nwb_dcf.data.recording`. ``attrs["notes"]`` says which choices were made, ``attrs["left_out"]``
+        A recording, see `data.recording`. ``attrs["notes"]`` says which choices were made, ``attrs["left_out"]``
         which units, channels and trials are not in it and why.
 
     Raises

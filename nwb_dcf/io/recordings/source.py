@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""One object that can be fitted: its kind, its rank among others, the members of a family."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from ...errors import StoreError
 
-_FOLDER = Path(__file__).resolve().parent
+_SCRIPTS = Path(__file__).resolve().parent / "scripts"
+_IMPORTED_FROM = Path(__file__).resolve().parents[3]  # the folder that holds the package
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
@@ -30,7 +31,7 @@ def start_clean(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """
     paths = [os.path.abspath(entry) for entry in sys.path]
     process = subprocess.Popen(  # noqa: S603 - this interpreter on two files of this folder
-        [sys.executable, "-I", str(_FOLDER / "child.py"), str(_FOLDER / script)],
+        [sys.executable, "-I", str(_SCRIPTS / "child.py"), str(_SCRIPTS / script)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -39,7 +40,7 @@ def start_clean(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     )
     with process:
         try:
-            _send(process, [str(_FOLDER.parents[1]), *paths])
+            _send(process, [str(_IMPORTED_FROM), *paths])
             yield process
         finally:
             if process.returncode is None:

@@ -112,7 +112,7 @@ make_spike_session(folder / "s.nwb", change=lambda nwbfile: nwbfile.add_acquisit
 
 
 def test_extensions_that_nobody_here_knows(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-W", "ignore", "-c", MAKE_EXTENDED, str(tmp_path)]
     subprocess.run(command, check=True, cwd=root, env={"PYTHONPATH": str(root), "PATH": ""})
     path = tmp_path / "s.nwb"

@@ -22,7 +22,7 @@ from .odd_session import make_odd_session
 from .structure import describe, find_differences
 from .synthetic import assert_same_result, digest, make_result, result_for
 
-BACK_COMPAT = Path(__file__).parents[1] / "back_compat"
+BACK_COMPAT = Path(__file__).parents[2] / "back_compat"
 
 
 @pytest.mark.parametrize("repack", [False, True])

@@ -33,7 +33,7 @@ N_FITS = 100
 def test_of_an_odd_session_all_is_kept_and_no_extension_leaks_into_it(tmp_path: Path) -> None:
     # In a process of its own: what other tests have imported would be cached in the session from the start.
     make = "import sys, pathlib, tests.store.odd_session as o; print(o.make_odd_session(pathlib.Path(sys.argv[1])))"
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     made = subprocess.run(
         [sys.executable, "-c", make, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": root},
@@ -89,7 +89,7 @@ def test_without_the_locks_of_hdf5_a_fit_is_written_all_the_same(session: Path) 
         "from tests.store.synthetic import result_for\n"
         "path = Path(sys.argv[1]); print(write_result(result_for(path), path).name)\n"
     )
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     environment = {**os.environ, "HDF5_USE_FILE_LOCKING": "FALSE", "PYTHONPATH": root}
     hold = "import h5py, sys; f = h5py.File(sys.argv[1]); print('open', flush=True); sys.stdin.readline()"
     reader = subprocess.Popen(

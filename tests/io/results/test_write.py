@@ -16,7 +16,7 @@ from nwb_dcf.io.results import check_writable, list_results, read_result, write_
 
 from .synthetic import assert_same_result, digest, make_result, result_for
 
-BACK_COMPAT = Path(__file__).parents[1] / "back_compat" / "ndx-dcf-0.1.0.nwb"
+BACK_COMPAT = Path(__file__).parents[2] / "back_compat" / "ndx-dcf-0.1.0.nwb"
 
 
 def test_several_fits_and_overwriting_one(session: Path) -> None:

@@ -1,1 +1,1 @@
-"""TODO package."""
+"""Video as a recording: files and stored frames, their clock, decoding and cropping."""

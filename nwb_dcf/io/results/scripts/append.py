@@ -21,7 +21,7 @@ from pynwb import NWBHDF5IO, H5DataIO, NWBFile, TimeSeries
 from pynwb.epoch import TimeIntervals
 from pynwb.misc import Units
 
-from ...ndx import DynamicCompressionFlow, FlowField, LatentCoupling, LatentSeries, VelocityField
+from nwb_dcf.io.ndx import DynamicCompressionFlow, FlowField, LatentCoupling, LatentSeries, VelocityField
 
 MODULE = "dcf"
 DESCRIPTION = "Dynamic Compression Flows: low-dimensional latents of this session, one container for each fit."
@@ -83,7 +83,9 @@ def _open_hdf5(copy: str, name: str, stack: ExitStack) -> Any:
 def _open_zarr(copy: str, name: str, stack: ExitStack) -> tuple[Any, dict[str, Any]]:
     from hdmf_zarr.nwb import NWBZarrIO
 
-    restrict_pickles = runpy.run_path(str(Path(__file__).parents[1] / "read" / "pickles.py"))["restrict_pickles"]
+    restrict_pickles = runpy.run_path(str(Path(__file__).parents[2] / "backends" / "restricted_pickle.py"))[
+        "restrict_pickles"
+    ]
     stack.enter_context(restrict_pickles())
     shutil.rmtree(os.path.join(copy, "processing", MODULE, name), ignore_errors=True)
     consolidated = os.path.exists(os.path.join(copy, ".zmetadata"))

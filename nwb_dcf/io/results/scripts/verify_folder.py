@@ -17,7 +17,7 @@ from hdmf_zarr.nwb import NWBZarrIO
 _HERE = Path(__file__).resolve().parent
 _ITEMS = runpy.run_path(str(_HERE / "items.py"))
 _VERIFY = runpy.run_path(str(_HERE / "verify.py"))
-_PICKLES = runpy.run_path(str(_HERE.parent / "read" / "pickles.py"))
+_PICKLES = runpy.run_path(str(_HERE.parents[1] / "backends" / "restricted_pickle.py"))
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
