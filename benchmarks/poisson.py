@@ -26,10 +26,10 @@ import xarray as xr
 from results import Table, write_section
 
 from nwb_dcf import DCF, read_recording
-from nwb_dcf.data.preprocessing import SPIKE_SMOOTH_S, Preparation
+from nwb_dcf.data.preprocessing import SPIKE_SMOOTH_S, Preparation, invert_mean_root
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_reach
-from nwb_dcf.metrics import SegmentSums, compare_paired, find_pca_axes, fit_rates, invert_mean_root, score_rates
+from nwb_dcf.metrics import SegmentSums, compare_paired, find_pca_axes, fit_rates, score_rates
 
 SHARE = 0.8  # of the spikes that the code is fitted to
 DIM = 3

@@ -114,7 +114,7 @@ def test_a_recording_gives_a_recording() -> None:
         (np.array([[1.0, np.inf], [1, 2]]), "channel 1 at 0 s"),
         (np.array([["a", "b"]]), "not real numbers"),
         (np.ones((4, 2)) * 1j, "not real numbers"),
-        (np.array([[None, 1]]), "ndarray"),
+        (np.array([[None, 1]]), "1 values are NaN"),
         (xr.Dataset({"a": 1}), "no variable 'data'"),
         (make_dataarray(time=[0, 1, 2, 3, 3, 4]), "does not increase"),
         (make_dataarray().T, "time first"),

@@ -20,7 +20,7 @@ from nwb_dcf.data.chunks import find_moments, frame_blocks, is_lazy, make_scratc
 from nwb_dcf.data.preprocessing import fit_preparation
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
-from nwb_dcf.model import coupling
+from nwb_dcf.model import principal_axes
 from nwb_dcf.model.principal_axes import find_principal_axes
 from nwb_dcf.model.training import batches as windows
 
@@ -41,8 +41,8 @@ def map_values(folder: Path, values: np.ndarray) -> np.memmap[Any, Any]:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK_NUMBERS", 6 * 37)
-    monkeypatch.setattr(coupling, "BLOCK_NUMBERS", 6 * 41)
-    monkeypatch.setattr(coupling, "EXACT_SIZE", 64)
+    monkeypatch.setattr(principal_axes, "BLOCK_NUMBERS", 6 * 41)
+    monkeypatch.setattr(principal_axes, "EXACT_SIZE", 64)
 
 
 def test_blocks_cover_every_frame_once_in_order() -> None:
@@ -77,10 +77,10 @@ def test_smoothing_in_blocks_is_smoothing_at_once(monkeypatch: pytest.MonkeyPatc
 def test_principal_axes_in_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.tensor(draw_values(500)) + 3
     whole = find_principal_axes(x)
-    monkeypatch.setattr(coupling, "BLOCK_NUMBERS", 6 * 41)
-    monkeypatch.setattr(coupling, "EXACT_SIZE", 64)
+    monkeypatch.setattr(principal_axes, "BLOCK_NUMBERS", 6 * 41)
+    monkeypatch.setattr(principal_axes, "EXACT_SIZE", 64)
     exact = find_principal_axes(x)
-    monkeypatch.setattr(coupling, "EXACT_SIZE", 4)
+    monkeypatch.setattr(principal_axes, "EXACT_SIZE", 4)
     randomised = find_principal_axes(x)
     for found in (exact, randomised):
         torch.testing.assert_close(found.axes, whole.axes, atol=1e-4, rtol=0)

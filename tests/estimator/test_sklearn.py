@@ -22,7 +22,7 @@ from nwb_dcf import DCF
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError, NotFittedError
 
-from .estimator.test_dcf import draw_data
+from .test_dcf import draw_data
 
 SMALL: dict[str, Any] = {"steps": 3, "width": 4, "depth": 1, "batch": 32, "solver_steps": 1, "early_stopping": False}
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 from sklearn.linear_model import PoissonRegressor
 
+from nwb_dcf.data.preprocessing import invert_mean_root
 from nwb_dcf.errors import DataError, ParameterError
-from nwb_dcf.metrics import explained_deviance, find_pca_axes, fit_rates, invert_mean_root
+from nwb_dcf.metrics import explained_deviance, find_pca_axes, fit_rates
 
 from .conftest import Reach
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nwb_dcf.model import coupling as coupling_module
+from nwb_dcf.model import principal_axes
 from nwb_dcf.model.coupling import Coupling
 from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.encoder import NORM_CAP, Encoder, make_features
@@ -135,7 +135,7 @@ def test_randomised_axes_agree_with_exact_ones_and_repeat(
     x = torch.randn(shape, generator=generator) * 1.3 ** -torch.arange(shape[1])
     x = x @ rotate(shape[1], 6).float()
     exact = find_principal_axes(x, most=10)
-    monkeypatch.setattr(coupling_module, "EXACT_SIZE", 20)
+    monkeypatch.setattr(principal_axes, "EXACT_SIZE", 20)
     state = torch.random.get_rng_state()
     found = find_principal_axes(x, most=10, seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -8,9 +8,9 @@ import torch
 
 from nwb_dcf import DCF
 from nwb_dcf.data.synthetic import simulate_reach
-from nwb_dcf.model import precision
 from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.precision import FULL, in_full, multiply_in
+from nwb_dcf.model.training import hardware
 from nwb_dcf.model.training.hardware import choose_products, has_tiles
 
 WIDE = {"width": 256, "encoder_width": 256}
@@ -37,7 +37,7 @@ def test_products_are_reduced_where_it_pays(
     tiles: bool,
     expected: str,
 ) -> None:
-    monkeypatch.setattr(precision, "has_tiles", lambda: tiles)
+    monkeypatch.setattr(hardware, "has_tiles", lambda: tiles)
     assert choose_products(make_model(torch.randn(50, 6), **settings), asked) == expected
 
 
