@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..model.dcf_model import DCFModel
 from ..model.parallel import split_frames, spread
 from ..model.precision import multiply_in
-from ..model.rollout import draw_start_noise, place_states, roll_out
+from ..model.rollout import compute_velocity, draw_start_noise, place_states, roll_out
 from ..model.training import LossCurve
 from ..model.training.batches import FrameTable
 
@@ -172,7 +172,7 @@ class Codec:
         """v at tau = 0, s = 0 at the encoder's point, (time, k), per median step."""
         table, codes = self._tabulate(x, segment, time)
         rows = torch.arange(len(codes), device=codes.device)
-        return self._run(lambda part: self.model.find_velocity(codes[table.window(part)], k), rows)
+        return self._run(lambda part: compute_velocity(self.model, codes[table.window(part)], k), rows)
 
     def find_held_velocity(self, codes: np.ndarray) -> np.ndarray:
         """v at tau = 0, s = 0 at codes (n, k) that have stood still for the whole history, (n, k), per median step."""
@@ -180,7 +180,7 @@ class Codec:
         spare = self.model.k_max - k
 
         def find(part: Tensor) -> Tensor:
-            return self.model.find_velocity(nn.functional.pad(part, (0, spare))[:, None].expand(-1, lags, -1), k)
+            return compute_velocity(self.model, nn.functional.pad(part, (0, spare))[:, None].expand(-1, lags, -1), k)
 
         return self._run(find, codes)
 

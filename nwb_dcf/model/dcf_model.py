@@ -13,7 +13,6 @@ from .dynamical_flow import PlainDynamics, RidgeStartDynamics
 from .encoder import Encoder, make_features
 from .networks import NetworkSize
 from .principal_axes import PrincipalAxes
-from .rollout import place_states, recall, roll_out
 from .unet import ConvFeatures
 
 
@@ -126,41 +125,6 @@ class DCFModel(nn.Module):
     def place(self, code: Tensor) -> Tensor:
         """State b + L D^(1/2) code for the first K coordinates, (n, K) to (n, D)."""
         return self.coupling.place(nn.functional.pad(code, (0, self.k_max - code.shape[1])))
-
-    def find_velocity(self, codes: Tensor, k: int) -> Tensor:
-        """v at tau = 0, s = 0 at the encoder's point, in latent coordinates per median step.
-
-        Parameters
-        ----------
-        codes : Tensor, shape (n, h + 1, k_max)
-            Codes of the current frame and its past, newest first.
-
-        Returns
-        -------
-        Tensor, shape (n, k)
-        """
-        past = place_states(self, codes, None, 0.0, k)
-        zero = past.new_zeros(len(past), 1)
-        v = self.v.at_zero(past[:, 0], zero, recall(self, past), self.mask(k, past), self.coupling.make_axes())
-        return self.coupling.read(self.coupling.mean + v)[:, :k]
-
-    def roll_out(self, codes: Tensor, n_frames: int) -> Tensor:
-        """Simulate latents (tau = 0) from a start with history; see `nwb_dcf.model.rollout`.
-
-        Parameters
-        ----------
-        codes : Tensor, shape (n, h + 1, K)
-            Codes of the start frame and its past, newest first.
-        n_frames : int
-            Frames to simulate.
-
-        Returns
-        -------
-        Tensor, shape (n, n_frames, K)
-        """
-        k = codes.shape[-1]
-        past = place_states(self, nn.functional.pad(codes, (0, self.k_max - k)), None, 0.0, k)
-        return self.coupling.read(roll_out(self, past, 0.0, k, n_frames))[..., :k]
 
     def _carry(self, x: Tensor, tau_from: float, tau_to: float, k: int, solver: str, steps: int) -> Tensor:
         return self.u.carry(

@@ -6,17 +6,13 @@ shown; rho the bridge's noise relative to each axis.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .bridge import interpolate_compression
+from .dcf_model import DCFModel
 from .dynamical_flow import RidgeStartDynamics
 from .ode import integrate
-
-if TYPE_CHECKING:
-    from .dcf_model import DCFModel
 
 STEPS_PER_FRAME = 2  # midpoint steps in s; v changes little within one frame
 
@@ -45,6 +41,26 @@ def recall(model: DCFModel, past: Tensor) -> Tensor:
     Reading is affine, so that of a state it gives (1 - tau) codes + tau reads, the history that v learned from.
     """
     return model.coupling.read(past) if isinstance(model.v, RidgeStartDynamics) else past
+
+
+def compute_velocity(model: DCFModel, codes: Tensor, k: int) -> Tensor:
+    """v at tau = 0, s = 0 at the encoder's point, in latent coordinates per median step.
+
+    Parameters
+    ----------
+    codes : Tensor, shape (n, h + 1, k_max)
+        Latents of the current frame and its past, newest first.
+    k : int
+        Prefix that v is shown.
+
+    Returns
+    -------
+    Tensor, shape (n, k)
+    """
+    past = place_states(model, codes, None, 0.0, k)
+    zero = past.new_zeros(len(past), 1)
+    v = model.v.at_zero(past[:, 0], zero, recall(model, past), model.mask(k, past), model.coupling.make_axes())
+    return model.coupling.read(model.coupling.mean + v)[:, :k]
 
 
 def roll_out(
@@ -83,6 +99,25 @@ def roll_out(
         history = torch.cat([recall(model, state[:, None]), history[:, :-1]], dim=1)
         path.append(state)
     return torch.stack(path, dim=1)
+
+
+def roll_out_latents(model: DCFModel, latents: Tensor, n_frames: int) -> Tensor:
+    """Simulate latents (tau = 0) from a start with its history, without noise.
+
+    Parameters
+    ----------
+    latents : Tensor, shape (n, h + 1, K)
+        Of the start frame and its past, newest first.
+    n_frames : int
+        Frames to simulate.
+
+    Returns
+    -------
+    Tensor, shape (n, n_frames, K)
+    """
+    k = latents.shape[-1]
+    past = place_states(model, nn.functional.pad(latents, (0, model.k_max - k)), None, 0.0, k)
+    return model.coupling.read(roll_out(model, past, 0.0, k, n_frames))[..., :k]
 
 
 def draw_start_noise(
