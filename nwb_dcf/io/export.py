@@ -27,6 +27,7 @@ import xarray as xr
 
 from ..data.result import DCFResult
 from ..errors import ParameterError, StoreError
+from .special_files import name_special
 
 FORMATS = (".csv", ".npz", ".nc", ".parquet")
 LARGEST_INT = 2**31 - 1  # of netCDF 3
@@ -97,6 +98,8 @@ def check_export(path: str | Path, *, overwrite: bool = False, formats: tuple[st
         raise ParameterError(f"{path.name!r} names no format", fix=f"end the output in {', '.join(formats)}")
     if path.is_dir():
         raise StoreError("the output is a folder", where=str(path), fix="name a file in it")
+    if kind := name_special(path):
+        raise StoreError(f"the output is {kind}", where=str(path), fix="name a file")
     if path.exists() and not overwrite:
         raise StoreError("the output exists", where=str(path), fix="name another, or replace it with --overwrite")
     if not path.parent.is_dir():

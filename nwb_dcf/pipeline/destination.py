@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ParameterError
 from ..io.recordings import is_remote, locate
-from ..io.results import check_derived, check_writable, restore_folder
+from ..io.results import check_derived, check_writable, remove_leftovers, restore_folder
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class _Target:
             raise ParameterError(
                 "the output is an address", where=str(locate(self.output)), fix="give a path, -o RESULT.nwb"
             )
+
+    def clear(self, path: str | Path) -> None:
+        """Remove what killed writes have left where the fit is to go: a fit writes there, a plan does not."""
+        place = path if self.output is None else self.output
+        if not is_remote(place):
+            remove_leftovers(Path(place).resolve())
 
     def choose_name(self, path: str | Path, kind: str, dim: int) -> str:
         """Return the name of the fit, once it is known that it can be written."""

@@ -162,9 +162,9 @@ def fit_nwb(
     """
     started = time.perf_counter()
     repeats = _Repeats(null, seeds)
-    file_job = _prepare_file_job(
-        path, dim, held_out, _Target(name, overwrite, output, results_only), settings, progress
-    )
+    target = _Target(name, overwrite, output, results_only)
+    target.clear(path)
+    file_job = _prepare_file_job(path, dim, held_out, target, settings, progress)
     job, warm = file_job.job, None if init is None else _read_init(init)
     estimator, result = run_job(job, file_job.read, init=warm, progress=progress, keep_partial=keep_partial)
     if not result.provenance["interrupted"]:

@@ -16,7 +16,7 @@ from ..config import ReadConfig
 from ..data.channel_matching import Matching
 from ..data.result import DCFResult
 from ..errors import ParameterError
-from ..io.results import check_writable, split_address, write_result
+from ..io.results import check_writable, remove_leftovers, split_address, write_result
 from .source import _check_kin, _load_estimator, _read_matched, find_reading, read_model
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def transform_nwb(
     started = time.perf_counter()
     stored = read_model(model)
     kind = str(stored.dataset.attrs.get("kind", "array"))
+    remove_leftovers(Path(path if output is None else output).resolve())
     check_writable(path, name=name, kind=kind, dim=stored.dim, overwrite=overwrite, output=output)
     read = _choose_reading(stored, reading)
     recording, read, matching = _read_matched(path, stored, read, model, match, impute is not None)

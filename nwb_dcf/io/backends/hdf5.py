@@ -12,6 +12,7 @@ import h5py
 from pynwb import NWBHDF5IO
 
 from ...errors import SourceError
+from ..special_files import name_special
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def check_file(path: Path) -> str:
     where = str(path)
     if not path.exists():
         raise SourceError("no such file", where=where, fix="check the path")
+    if kind := name_special(path):
+        raise SourceError(f"this is {kind}", where=where, fix="give a file")
     try:
         with h5py.File(path, "r") as file:
             return check_version(file, where)

@@ -7,7 +7,7 @@ A fit is one container in ``processing/dcf``. `payload` says what goes where in 
 from __future__ import annotations
 
 from ..synthetic_session import write_session
-from .atomic import restore_folder
+from .atomic import find_leftovers, remove_leftovers, restore_folder
 from .payload import have_equal_tensors
 from .read import find_changes, list_results, read_result, split_address
 from .remove import RemovedResult, remove_result
@@ -19,9 +19,11 @@ __all__ = [
     "check_derived",
     "check_writable",
     "find_changes",
+    "find_leftovers",
     "have_equal_tensors",
     "list_results",
     "read_result",
+    "remove_leftovers",
     "remove_result",
     "restore_folder",
     "split_address",

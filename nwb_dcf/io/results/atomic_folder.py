@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -51,18 +52,23 @@ def open_folder(path: Path) -> Any:
         raise StoreError(what, where=str(path), fix="copy or download it again") from error
 
 
-def copy_folder(original: Path, copy: Path, *, linked: bool) -> None:
-    """Copy a Zarr folder; if `linked`, its chunks are shared by hard links where the file system can."""
+def copy_folder(original: Path, copy: Path, *, linked: bool, top: bool = True) -> None:
+    """Copy a Zarr folder; if `linked`, its chunks are shared by hard links where the file system can.
+
+    Into the copy itself, the `top`, nobody else can look.
+    """
     copy.mkdir(mode=0o700)
     for entry in os.scandir(original):
         target = copy / entry.name
         if entry.is_dir(follow_symlinks=False):
-            copy_folder(Path(entry.path), target, linked=linked)
+            copy_folder(Path(entry.path), target, linked=linked, top=False)
         elif entry.is_symlink():
             target.symlink_to(os.readlink(entry.path))
         elif entry.name.startswith(".z") or not (linked and _link(entry.path, target)):
             shutil.copy2(entry.path, target)
             _keep_owner(entry.stat(), target)
+    if top:  # its folders are those of the original; whose it is, is said when it takes its place
+        return
     shutil.copystat(original, copy)
     _keep_owner(original.stat(), copy)
     copy.chmod(stat.S_IMODE(original.stat().st_mode) | stat.S_IRWXU)
@@ -141,11 +147,12 @@ def name_copy(work_folder: Path) -> Path:
 
 def find_copies(work_folder: Path) -> list[Path]:
     """Find copies and folders set aside that a killed run has left."""
-    prefix = f"{work_folder.name}-"
+    named = re.compile(re.escape(work_folder.name) + r"-[0-9a-f]{32}(\.aside)?")
     try:
-        return [entry for entry in work_folder.parent.iterdir() if entry.name.startswith(prefix)]
+        entries = [entry for entry in work_folder.parent.iterdir() if named.fullmatch(entry.name)]
     except OSError:
         return []
+    return [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
 
 
 def restore_from(work_folder: Path, target: Path) -> None:

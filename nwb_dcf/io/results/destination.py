@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from ...errors import StoreError
-from .read import open_nwb
+from .read import open_nwb, refuse_special
 
 
 def check_target(original: Path, target: Path, *, overwrite: bool = False) -> None:
@@ -18,7 +18,7 @@ def check_target(original: Path, target: Path, *, overwrite: bool = False) -> No
     ------
     StoreError
         If `target` or its folder is read-only, not there or of another kind, or it exists and is neither `original`
-        nor to be overwritten.
+        nor to be overwritten. What is no NWB file is never overwritten.
     """
     folder, has_output = target.parent, target != original
     if not folder.is_dir():
@@ -26,12 +26,15 @@ def check_target(original: Path, target: Path, *, overwrite: bool = False) -> No
     if _is_read_only(folder):
         fix = f"change its mode, or write a copy into another with -o FOLDER/{target.name}"
         raise StoreError("the folder is read-only", where=str(folder), fix=fix)
+    refuse_special(target, "the output")
     if has_output and target.exists() and not overwrite:
         raise StoreError("the output exists", where=str(target), fix="name another, or replace it with --overwrite")
     if target.is_dir() and not original.is_dir():
         raise StoreError("the output is a folder", where=str(target), fix="name a file in it")
     if has_output and original.is_dir():
         _check_folder_output(original, target)
+    if has_output and target.exists():
+        _require_nwb(target)
     if target.exists() and _is_read_only(target):
         fix = f"make it writable (chmod u+w), or write a copy with -o {original.stem}_dcf{original.suffix}"
         raise StoreError("the file is read-only", where=str(target), fix=fix)
@@ -42,9 +45,16 @@ def _check_folder_output(original: Path, target: Path) -> None:
         raise StoreError("the output lies inside the folder that is copied", where=str(target), fix="write elsewhere")
     if target.is_file():
         raise StoreError("the output is a file, and Zarr is a folder", where=str(target), fix="name another")
-    if target.is_dir():
-        with open_nwb(target):  # what is no NWB is never replaced, --overwrite or not
-            pass
+
+
+def _require_nwb(target: Path) -> None:
+    """Raise unless what is to be overwritten is NWB: --overwrite is said of results, and not of letters."""
+    try:
+        file = open_nwb(target)
+    except StoreError as error:
+        what = f"what is there is not to be overwritten ({error.what}): --overwrite replaces NWB files alone"
+        raise StoreError(what, where=str(target), fix="name another output") from error
+    (file.close if hasattr(file, "close") else file.store.close)()
 
 
 def _is_read_only(path: Path) -> bool:

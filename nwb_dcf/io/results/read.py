@@ -13,6 +13,7 @@ import numpy as np
 
 from ...data.result import DCFResult
 from ...errors import StoreError
+from ..special_files import name_special
 from .atomic import restore_folder
 from .atomic_folder import open_folder
 from .clean_process import explain_failure
@@ -147,6 +148,7 @@ def open_nwb(path: str | Path) -> Any:
     restore_folder(path)
     if path.is_dir():
         return _require_nwb2(open_folder(path), path)
+    refuse_special(path)
     if not path.is_file():
         raise StoreError("no such file", where=str(path), fix="check the path")
     try:
@@ -157,6 +159,18 @@ def open_nwb(path: str | Path) -> Any:
             raise StoreError(what, where=str(path), fix="give a whole NWB file (.nwb)") from error
         raise explain_failure(str(error), error.errno, where=str(path)) from error
     return _require_nwb2(file, path)
+
+
+def refuse_special(path: Path, what: str = "this") -> None:
+    """Raise if `path` is a pipe, a socket or a device.
+
+    Raises
+    ------
+    StoreError
+        That names the kind.
+    """
+    if kind := name_special(path):
+        raise StoreError(f"{what} is {kind}", where=str(path), fix="give a file")
 
 
 def _require_nwb2(file: Any, path: Path) -> Any:

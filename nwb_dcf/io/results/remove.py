@@ -13,6 +13,7 @@ from .atomic import (
     copy_beside,
     keep_manners,
     lock_work_folder,
+    make_private,
     refuse_changed,
     remove_leftovers,
     replace,
@@ -97,12 +98,14 @@ def _remove_locked(target: Path, folder: Path, name: str, repack: bool) -> Remov
         _require_fit(fits, name, target)  # again, now that no one else can write
         state = FileState.of(target)
         copy = copy_beside(target, folder, linked=True)
-        packed = copy.with_name(f"packed-{copy.name}") if repack and copy.is_file() else None  # Zarr has no gaps
+        packed = None
+        if repack and copy.is_file():  # Zarr has no gaps
+            packed = make_private(copy.with_name(f"packed-{copy.name}"))
         request: dict[str, Any] = {"copy": str(copy), "original": str(target), "name": name, "payload": None}
         place: dict[str, Any] = {"folder": target.parent, "where": str(target)}
         run_clean("drop.py", {**request, "packed": str(packed or "")}, **place)
         if packed is not None:
-            os.replace(keep_manners(copy, packed), copy)
+            os.replace(packed, copy)
         sync_copy(copy)
         run_clean("verify_folder.py" if copy.is_dir() else "verify.py", request, **place)
         if FileState.of(target) != state:
@@ -110,6 +113,7 @@ def _remove_locked(target: Path, folder: Path, name: str, repack: bool) -> Remov
         size = FileState.of(copy).size
         if os.name == "nt":
             file.close()
+        keep_manners(target, copy)
         replace(copy, target, state)
         sync(target.parent)
     left = [fit for fit in fits if fit != name]

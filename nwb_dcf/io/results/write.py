@@ -19,8 +19,11 @@ from ...data.result import DCFResult
 from ...errors import StoreError
 from .atomic import (
     FileState,
+    check_work_folder,
     copy_beside,
+    keep_manners,
     lock_work_folder,
+    make_private,
     refuse_changed,
     remove_leftovers,
     replace,
@@ -66,7 +69,7 @@ def check_writable(
     overwrite: bool = False,
     output: str | Path | None = None,
 ) -> str:
-    """Check, before the long work, that a fit can be written, and remove what a killed run has left.
+    """Check, before the long work, that a fit can be written; nothing is changed.
 
     Parameters
     ----------
@@ -95,7 +98,7 @@ def check_writable(
         is open for writing elsewhere, or its fits are of a newer schema.
     """
     original, target = _resolve(path, output)
-    remove_leftovers(target)
+    check_work_folder(target)
     with open_nwb(original) as file:
         refuse_newer_schema(file, path)
         name = _choose_name(file, path, name, f"{kind}_dim{dim}", overwrite)
@@ -137,6 +140,8 @@ def write_result(
         For every reason of `check_writable`, when another nwb-dcf writes into the file, when the file changed
         meanwhile, or when the copy does not verify. The file is unchanged then.
     """
+    original, target = _resolve(path, output)
+    remove_leftovers(target)
     name = check_writable(
         path,
         name=name,
@@ -145,19 +150,29 @@ def write_result(
         overwrite=overwrite,
         output=output,
     )
-    original, target = _resolve(path, output)
     with lock_work_folder(target) as folder:
         try:
-            notes = write_locked(result, original, target, folder, name, overwrite)
+            notes = write_locked(result, original, target, folder, name, overwrite, like=original)
         except OSError as error:
             raise explain_failure(str(error), error.errno, where=str(path)) from error
     return WrittenResult(str(target if output is None else output), name, notes)
 
 
 def write_locked(
-    result: DCFResult, original: Path, target: Path, folder: Path, name: str, overwrite: bool, *, where: str = ""
+    result: DCFResult,
+    original: Path,
+    target: Path,
+    folder: Path,
+    name: str,
+    overwrite: bool,
+    *,
+    like: Path | None,
+    where: str = "",
 ) -> list[str]:
-    """Put a copy of `original` with the fit in the place of `target`, whose work folder is held; return the notes."""
+    """Put a copy of `original` with the fit in the place of `target`, whose work folder is held; return the notes.
+
+    Mode and owner are those of the file `like`, or of any new file.
+    """
     verify = "verify_folder.py" if original.is_dir() else "verify.py"
     # Open until the end: HDF5's shared lock keeps other programs from writing what the copy would not have.
     with (
@@ -169,7 +184,7 @@ def write_locked(
         _choose_name(file, original, name, name, overwrite)  # again, now that no one else can write
         state = FileState.of(original)
         payload = _make_payload(result, str(read_attribute(file, "nwb_version")))
-        (folder / "payload.npz").write_bytes(payload.to_bytes())
+        make_private(folder / "payload.npz").write_bytes(payload.to_bytes())
         _check_space(original, target, (folder / "payload.npz").stat().st_size)
         copy = copy_beside(original, folder, linked=target == original)
         request = {"copy": str(copy), "original": str(original), "payload": str(folder / "payload.npz"), "name": name}
@@ -186,6 +201,7 @@ def write_locked(
                 raise refuse_changed(original)
         if os.name == "nt":
             file.close()
+        keep_manners(like, copy)
         replace(copy, target, state if target == original else None)
         sync(target.parent)
     notes = tell_of_other_names(state) if target == original else []
@@ -271,7 +287,7 @@ def check_derived(output: str | Path, *, name: str | None = None, kind: str, dim
         If the name is not possible, the file exists and may not be replaced, or its folder cannot be written.
     """
     target = Path(output).resolve()
-    remove_leftovers(target)
+    check_work_folder(target)
     name = check_fit_name(name or f"{kind}_dim{dim}")
     check_target(target.with_name(f"{target.stem}_2{target.suffix}"), target, overwrite=overwrite)
     return name
@@ -312,10 +328,11 @@ def write_derived(
     The file has an identifier of its own, since it is another file; the source is named by the fit's provenance.
     """
     kind = str(result.dataset.attrs.get("kind", "array"))
+    remove_leftovers(Path(output).resolve())
     name = check_derived(output, name=name, kind=kind, dim=result.dim, overwrite=overwrite)
     target = Path(output).resolve()
     with lock_work_folder(target) as folder:
-        empty = folder / "empty.nwb"
+        empty = make_private(folder / "empty.nwb")
         request = {
             "copy": str(empty),
             "session": dict(session),
@@ -324,7 +341,8 @@ def write_derived(
         }
         try:
             run_clean("derive.py", request, folder=target.parent, where=str(target))
-            write_locked(result, empty, target, folder, name, overwrite, where=str(target))
+            like = target if target.exists() else None
+            write_locked(result, empty, target, folder, name, overwrite, like=like, where=str(target))
         except OSError as error:
             raise explain_failure(str(error), error.errno, where=str(target)) from error
     return WrittenResult(str(output), name, [f"it holds the results alone; their source is {session['file']}"])

