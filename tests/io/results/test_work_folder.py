@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,22 @@ from .synthetic import assert_same_result, digest, result_for
 HEX = "0123456789abcdef" * 2
 
 
+@pytest.fixture(scope="module")
+def written(real_data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A session that holds a fit, written once."""
+    path = Path(shutil.copyfile(real_data("three_units.nwb"), tmp_path_factory.mktemp("written") / "s.nwb"))
+    path.chmod(0o644)
+    write_result(result_for(path), path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def fitted(session: Path, written: bytes) -> Path:
+    """A copy of it, alone in its folder."""
+    session.write_bytes(written)
+    return session
+
+
 def refuse_everywhere(session: Path, words: str) -> None:
     """Each way of writing ends in one line, before and after the long work."""
     calls: list[Callable[[], Any]] = [
@@ -45,42 +62,39 @@ def refuse_everywhere(session: Path, words: str) -> None:
     remove_leftovers(session)
 
 
-def test_a_link_in_its_place_is_refused_and_what_is_behind_it_stays(session: Path, tmp_path: Path) -> None:
-    write_result(result_for(session), session)
+def test_a_link_in_its_place_is_refused_and_what_is_behind_it_stays(fitted: Path, tmp_path: Path) -> None:
     letters = tmp_path / "letters"
     letters.mkdir()
     for name in ("lock", "payload.npz", "empty.nwb", f"{HEX}.nwb", "dear.txt"):
         (letters / name).write_text("dear")
-    before = digest(session)
-    work_folder_of(session).symlink_to(letters)
-    refuse_everywhere(session, "a symbolic link has the name of the folder that a write needs")
+    before = digest(fitted)
+    work_folder_of(fitted).symlink_to(letters)
+    refuse_everywhere(fitted, "a symbolic link has the name of the folder that a write needs")
     assert {path.read_text() for path in letters.iterdir()} == {"dear"}
     assert len(list(letters.iterdir())) == 5
-    assert find_leftovers(session.parent) == []
-    assert digest(session) == before
+    assert find_leftovers(fitted.parent) == []
+    assert digest(fitted) == before
 
 
-def test_a_dangling_link_or_a_file_in_its_place_is_refused(session: Path, tmp_path: Path) -> None:
-    write_result(result_for(session), session)
-    work_folder_of(session).symlink_to(tmp_path / "nowhere")
-    refuse_everywhere(session, "a symbolic link")
+def test_a_dangling_link_or_a_file_in_its_place_is_refused(fitted: Path, tmp_path: Path) -> None:
+    work_folder_of(fitted).symlink_to(tmp_path / "nowhere")
+    refuse_everywhere(fitted, "a symbolic link")
     assert not (tmp_path / "nowhere").exists()
-    work_folder_of(session).unlink()
-    work_folder_of(session).write_text("mine")
-    refuse_everywhere(session, "no folder has the name")
-    assert work_folder_of(session).read_text() == "mine"
+    work_folder_of(fitted).unlink()
+    work_folder_of(fitted).write_text("mine")
+    refuse_everywhere(fitted, "no folder has the name")
+    assert work_folder_of(fitted).read_text() == "mine"
 
 
-def test_a_folder_of_another_owner_is_refused(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_result(result_for(session), session)
-    folder = work_folder_of(session)
+def test_a_folder_of_another_owner_is_refused(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = work_folder_of(fitted)
     folder.mkdir()
     (folder / "payload.npz").write_text("theirs")
     if os.geteuid() == 0:
         os.chown(folder, 12345, 12345)
     else:
         monkeypatch.setattr(replacement, "_is_own", lambda status, parent: status.st_ino != folder.stat().st_ino)
-    refuse_everywhere(session, "belongs to another user")
+    refuse_everywhere(fitted, "belongs to another user")
     assert (folder / "payload.npz").read_text() == "theirs"
 
 
@@ -97,11 +111,10 @@ def test_where_a_drive_gives_every_file_to_one_user_its_folder_is_ours(
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "text"])
-def test_a_lock_that_would_empty_a_file_is_refused(session: Path, tmp_path: Path, kind: str) -> None:
-    write_result(result_for(session), session)
+def test_a_lock_that_would_empty_a_file_is_refused(fitted: Path, tmp_path: Path, kind: str) -> None:
     letter = tmp_path / "letter.txt"
     letter.write_text("dear")
-    lock = work_folder_of(session) / "lock"
+    lock = work_folder_of(fitted) / "lock"
     lock.parent.mkdir()
     if kind == "link":
         lock.symlink_to(letter)
@@ -109,7 +122,7 @@ def test_a_lock_that_would_empty_a_file_is_refused(session: Path, tmp_path: Path
         os.link(letter, lock)
     else:
         lock.write_text("dear")
-    refuse_everywhere(session, "this is not the lock of a write")
+    refuse_everywhere(fitted, "this is not the lock of a write")
     assert letter.read_text() == "dear"
     assert lock.read_text() == "dear"
 
