@@ -188,7 +188,7 @@ def _write(
 ) -> WrittenResult:
     if job.session is not None and output is not None:
         return write_derived(result, job.session, output, name=job.name, overwrite=overwrite)
-    return write_result(result, path, name=job.name, overwrite=overwrite, output=output)
+    return write_result(result, path, name=job.name, overwrite=overwrite, output=output, as_read=True)
 
 
 def plan_fit(

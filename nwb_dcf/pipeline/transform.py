@@ -96,7 +96,7 @@ def transform_nwb(
         recording.attrs["notes"].append("channels are matched by id: the same ids are taken to name the same channels")
     result = _describe(estimator, recording, read, stored, matching, split_address(model)[0])
     result.provenance["seconds"] = time.perf_counter() - started
-    written = write_result(result, path, name=name, overwrite=overwrite, output=output)
+    written = write_result(result, path, name=name, overwrite=overwrite, output=output, as_read=True)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
     return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
 

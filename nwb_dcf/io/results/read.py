@@ -19,6 +19,7 @@ from .atomic_folder import open_folder
 from .clean_process import explain_failure
 from .payload import FIELD, PARTS, Payload, to_result
 from .scripts.items import is_group, read_attribute, read_text, read_values
+from .scripts.references import find_leading_to
 from .staleness import SourceCheck
 
 MODULE = "processing/dcf"
@@ -192,6 +193,21 @@ def is_fit(item: Any) -> bool:
     """Whether `item` is a container that this package wrote."""
     of_type, of_ours = read_attribute(item, "neurodata_type") == TYPE, read_attribute(item, "namespace") == NAMESPACE
     return bool(of_type and of_ours)
+
+
+def refuse_references(file: Any, path: str | Path, name: str, *, fix: str = "remove that first") -> None:
+    """Raise if something else in the file leads to the fit `name`: without it, or beside another, it would mislead.
+
+    Raises
+    ------
+    StoreError
+        That names what does.
+    """
+    leading = find_leading_to(file, f"/{MODULE}/{name}")
+    if leading:
+        more = f" and {len(leading) - 1} more" if len(leading) > 1 else ""
+        what = f"{leading[0]}{more} leads to the fit, and would lead to nothing or to something else"
+        raise StoreError(what, where=f"{path}: /{MODULE}/{name}", fix=fix)
 
 
 def refuse_newer_schema(file: Any, path: str | Path) -> None:

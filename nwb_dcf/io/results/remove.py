@@ -24,7 +24,7 @@ from .atomic import (
 )
 from .clean_process import explain_failure, run_clean
 from .destination import check_room, check_target
-from .read import MODULE, find_fits, open_nwb, refuse_newer_schema
+from .read import MODULE, find_fits, open_nwb, refuse_newer_schema, refuse_references
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def remove_result(path: str | Path, name: str, *, repack: bool = False) -> Remov
     with open_nwb(target) as file:
         refuse_newer_schema(file, path)
         _require_fit(find_fits(file), name, path)
+        refuse_references(file, path, name)
     check_target(target, target)
     check_room(size_of_copy(target, linked=True) * (2 if repack else 1), target.parent)
     with lock_work_folder(target) as folder:
@@ -96,6 +97,7 @@ def _remove_locked(target: Path, folder: Path, name: str, repack: bool) -> Remov
     with open_nwb(target) as file:  # until the end: nobody writes meanwhile what the copy would not have
         fits = find_fits(file)
         _require_fit(fits, name, target)  # again, now that no one else can write
+        refuse_references(file, target, name)
         state = FileState.of(target)
         copy = copy_beside(target, folder, linked=True)
         packed = None

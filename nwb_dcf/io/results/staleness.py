@@ -9,8 +9,9 @@ from typing import Any
 
 import h5py
 
+from ...errors import StoreError
 from ..hashing import hash_series, hash_units, hash_video
-from .scripts.items import follow, read_text, read_values
+from .scripts.items import follow, read_attribute, read_text, read_values
 
 _COLUMNS = ("spike_times_index", "spike_times", "obs_intervals_index", "obs_intervals")
 
@@ -26,7 +27,7 @@ class SourceCheck:
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self._identifier = read_text(file, "identifier") if "identifier" in file else ""
+        self.identifier = read_text(file, "identifier") if "identifier" in file else ""
         self._hashes: dict[str, str | None] = {}
 
     def find_changes(self, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
@@ -43,7 +44,7 @@ class SourceCheck:
         members = _list_members(source)
         if not members:
             return None, "the fit names no source"
-        if str(source.get("identifier") or self._identifier) != self._identifier:
+        if str(source.get("identifier") or self.identifier) != self.identifier:
             return None, f"the source lies in another file, {source.get('file')}"
         answers = [self._compare(member) for member in members]
         return next((answer for answer in answers if answer[0]), min(answers, key=lambda answer: answer[0] is not None))
@@ -62,6 +63,32 @@ class SourceCheck:
         if found == known:
             return False, None
         return True, f"{path} has changed since it was fitted{_tell_numbers(source, self._file[path])}"
+
+
+def refuse_other_source(file: Any, path: Path, provenance: Mapping[str, Any]) -> None:
+    """Raise unless an open file holds what a fit was made of: it may have been exchanged while the fit was made.
+
+    Where that cannot be known, as of a source without a hash, it is taken to be so.
+
+    Raises
+    ------
+    StoreError
+        That names what differs: the session, the object, or its values.
+    """
+    source = provenance.get("source") or {}
+    check, fix = SourceCheck(file), "put the fit into the file that was read, or fit this one"
+    if source.get("identifier") and str(source["identifier"]) != check.identifier:
+        what = f"this is another session ({check.identifier}) than the one that was fitted ({source['identifier']})"
+        raise StoreError(what, where=str(path), fix=fix)
+    for member in _list_members(source):
+        stored, known = file.get(str(member["path"])), member.get("object_id")
+        found = None if stored is None else read_attribute(stored, "object_id")
+        if known and found and found != known:
+            what = f"{member['path']} is another object than the one that was fitted"
+            raise StoreError(what, where=str(path), fix=fix)
+    stale, why = check.find_changes(provenance)
+    if stale:
+        raise StoreError(str(why), where=str(path), fix=fix)
 
 
 def _tell_numbers(source: Mapping[str, Any], group: Any) -> str:

@@ -35,8 +35,18 @@ from .atomic import (
 from .clean_process import explain_failure, run_clean, start_clean
 from .destination import check_room, check_target
 from .payload import Payload, to_payload
-from .read import MODULE, SCHEMA_VERSION, find_fits, is_fit, open_nwb, read_result, refuse_newer_schema
+from .read import (
+    MODULE,
+    SCHEMA_VERSION,
+    find_fits,
+    is_fit,
+    open_nwb,
+    read_result,
+    refuse_newer_schema,
+    refuse_references,
+)
 from .scripts.items import read_attribute
+from .staleness import refuse_other_source
 
 _SPARE_BYTES = 2_000_000  # cached specifications and the small datasets of one fit
 
@@ -114,6 +124,7 @@ def write_result(
     name: str | None = None,
     overwrite: bool = False,
     output: str | Path | None = None,
+    as_read: bool = False,
 ) -> WrittenResult:
     """Write `result` into ``processing/dcf`` of an NWB file.
 
@@ -128,6 +139,8 @@ def write_result(
         The NWB file that was fitted.
     name, overwrite, output
         See `check_writable`.
+    as_read : bool
+        Whether the file must still hold the source that the provenance names: by its identifier, object id and hash.
 
     Returns
     -------
@@ -138,7 +151,7 @@ def write_result(
     ------
     StoreError
         For every reason of `check_writable`, when another nwb-dcf writes into the file, when the file changed
-        meanwhile, or when the copy does not verify. The file is unchanged then.
+        meanwhile or is not the one that was read, or when the copy does not verify. The file is unchanged then.
     """
     original, target = _resolve(path, output)
     remove_leftovers(target)
@@ -152,7 +165,7 @@ def write_result(
     )
     with lock_work_folder(target) as folder:
         try:
-            notes = write_locked(result, original, target, folder, name, overwrite, like=original)
+            notes = write_locked(result, original, target, folder, name, overwrite, like=original, as_read=as_read)
         except OSError as error:
             raise explain_failure(str(error), error.errno, where=str(path)) from error
     return WrittenResult(str(target if output is None else output), name, notes)
@@ -168,6 +181,7 @@ def write_locked(
     *,
     like: Path | None,
     where: str = "",
+    as_read: bool = False,
 ) -> list[str]:
     """Put a copy of `original` with the fit in the place of `target`, whose work folder is held; return the notes.
 
@@ -181,6 +195,8 @@ def write_locked(
         open_nwb(original) as file,
     ):
         refuse_newer_schema(file, original)
+        if as_read:
+            refuse_other_source(file, original, result.provenance)
         _choose_name(file, original, name, name, overwrite)  # again, now that no one else can write
         state = FileState.of(original)
         payload = _make_payload(result, str(read_attribute(file, "nwb_version")))
@@ -259,6 +275,8 @@ def _choose_name(file: Any, path: str | Path, name: str | None, default: str, ov
         also = f" (also there: {', '.join(others)})" if others else ""
         fix = f"replace it with --overwrite, or write beside it with --name {chosen}_{number}"
         raise StoreError(f"this fit exists{also}", where=where, fix=fix)
+    beside = f"remove that first, or write beside the fit with --name {chosen}_{number}"
+    refuse_references(file, path, chosen, fix=beside)
     return chosen
 
 

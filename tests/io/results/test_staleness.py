@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from nwb_dcf.errors import StoreError
 from nwb_dcf.io.backends.session import open_session
 from nwb_dcf.io.recordings.provenance import hash_source
 from nwb_dcf.io.results import list_results, write_result
@@ -103,3 +104,48 @@ def test_what_is_said_of_one_source(
         # One of several that has changed is enough, and one that cannot be known is said where none has.
         several = {"identifier": source["identifier"], "file": path.name, "members": [describe_units(path), source]}
         assert SourceCheck(file).find_changes({"source": several}) == expected
+
+
+def exchange(file: h5py.File) -> None:
+    del file["identifier"]
+    file["identifier"] = "another session"
+
+
+def rewrite(file: h5py.File) -> None:
+    file["units"].attrs["object_id"] = "00000000-0000-0000-0000-000000000000"
+
+
+def sort_again(file: h5py.File) -> None:
+    file["units/spike_times"][0] += 1e-3
+
+
+def lose(file: h5py.File) -> None:
+    del file["units"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (exchange, "this is another session"),
+        (rewrite, "/units is another object than the one that was fitted"),
+        (sort_again, "/units has changed since it was fitted"),
+        (lose, "/units is not in the file any more"),
+    ],
+)
+def test_a_fit_goes_into_the_file_that_was_read(session: Path, change: Callable[[h5py.File], None], words: str) -> None:
+    source = describe_units(session)
+    result = make_result(np.arange(3), source=source)
+    with h5py.File(session) as file:
+        stale.refuse_other_source(file, session, result.provenance)
+    with h5py.File(session, "r+") as file:
+        change(file)
+    before = session.read_bytes()
+    with pytest.raises(StoreError, match=words):
+        write_result(result, session, as_read=True)
+    assert session.read_bytes() == before
+
+
+def test_where_nothing_is_known_of_the_source_nothing_is_refused(session: Path) -> None:
+    with h5py.File(session) as file:
+        for source in ({}, {"path": "/units", "type": "Units"}, {"path": "/units", "identifier": None}):
+            stale.refuse_other_source(file, session, {"source": source})

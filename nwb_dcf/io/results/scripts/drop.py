@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+_REFERENCES = runpy.run_path(str(Path(__file__).resolve().parent / "references.py"))
+walk, has_references, name_target = (_REFERENCES[name] for name in ("walk", "has_references", "name_target"))
 
 MODULE = "/processing/dcf"
 OURS = "Dynamic Compression Flows:"  # how the description of a module of ours begins
@@ -26,7 +30,6 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         drop_from_folder(Path(request["copy"]), place)
         return {}
     with h5py.File(request["copy"], "r+") as file:
-        refuse_links(file, place)
         del file[place]
         module = file[MODULE]
         if not len(module) and str(module.attrs.get("description", "")).startswith(OURS):
@@ -38,12 +41,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def drop_from_folder(folder: Path, place: str) -> None:
-    """Delete a fit from a Zarr folder, whose links and references are texts in its metadata."""
-    inside = folder / place.lstrip("/")
-    for metadata in folder.rglob(".zattrs"):
-        if inside not in metadata.parents and f'"{place}' in metadata.read_text():
-            raise RuntimeError(f"/{metadata.parent.relative_to(folder)} leads to the fit; remove it first")
-    shutil.rmtree(inside)
+    """Delete a fit from a Zarr folder."""
+    shutil.rmtree(folder / place.lstrip("/"))
     module = folder / MODULE.lstrip("/")
     description = json.loads((module / ".zattrs").read_text()).get("description", "")
     if not [entry for entry in module.iterdir() if entry.is_dir()] and description.startswith(OURS):
@@ -52,78 +51,6 @@ def drop_from_folder(folder: Path, place: str) -> None:
         import zarr
 
         zarr.consolidate_metadata(str(folder))
-
-
-def refuse_links(file: h5py.File, place: str) -> None:
-    """Raise if anything outside `place` leads to something in it."""
-
-    def inside(path: str | None) -> bool:
-        return path is not None and f"{path}/".startswith(f"{place}/")
-
-    for path, item in walk(file):
-        if inside(path):
-            continue
-        if isinstance(item, h5py.SoftLink):
-            target = item.path if item.path.startswith("/") else f"{path.rpartition('/')[0]}/{item.path}"
-            led = [target]
-        else:
-            led = [name_target(file, reference) for reference in find_references(item)]
-        if any(inside(target) for target in led):
-            raise RuntimeError(f"{path} leads to the fit, and would lead to nothing; remove it first")
-
-
-def walk(file: h5py.File) -> list[tuple[str, Any]]:
-    """Every object once, and every soft or external link, with its path."""
-    found: list[tuple[str, Any]] = []
-    pending, seen = ["/"], set()
-    while pending:
-        path = pending.pop()
-        item = file[path]
-        address = h5py.h5o.get_info(item.id).addr
-        if address in seen:
-            continue
-        seen.add(address)
-        found.append((path, item))
-        for key in item if isinstance(item, h5py.Group) else ():
-            child, link = f"{path.rstrip('/')}/{key}", item.get(key, getlink=True)
-            if isinstance(link, h5py.HardLink):
-                pending.append(child)
-            else:
-                found.append((child, link))
-    return found
-
-
-def find_references(item: Any) -> list[Any]:
-    """References in the values and the attributes of an object."""
-    if not isinstance(item, h5py.Group | h5py.Dataset):
-        return []
-    values = [item.attrs[key] for key in item.attrs if has_references(item.attrs.get_id(key).dtype)]
-    if isinstance(item, h5py.Dataset) and has_references(item.dtype) and item.shape is not None:
-        values.append(item[()])
-    return [reference for value in values for reference in _flatten(np.asarray(value))]
-
-
-def has_references(dtype: np.dtype) -> bool:
-    """Whether values of this type are, or hold, references to objects or regions."""
-    if dtype.fields:
-        return any(has_references(part[0]) for part in dtype.fields.values())
-    return h5py.check_ref_dtype(dtype.base) is not None
-
-
-def _flatten(values: np.ndarray) -> list[Any]:
-    if values.dtype.fields:
-        return [
-            r for name, part in values.dtype.fields.items() if has_references(part[0]) for r in _flatten(values[name])
-        ]
-    return list(values.flat)
-
-
-def name_target(file: h5py.File, reference: Any) -> str | None:
-    """Path of what a reference leads to; None where it leads to nothing."""
-    try:
-        return str(file[reference].name) if reference else None
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 def repack(source: str, target: str) -> None:

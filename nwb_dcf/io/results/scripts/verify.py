@@ -6,13 +6,18 @@ stored arrays those that were meant; is everything else as it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import runpy
 import sys
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from pynwb import NWBHDF5IO
+
+_REFERENCES = runpy.run_path(str(Path(__file__).resolve().parent / "references.py"))
 
 # What pynwb itself raises to its own schema when it writes into an older file.
 RAISED_BY_PYNWB = {
@@ -100,7 +105,7 @@ def describe_tree(file: h5py.File) -> dict[str, Any]:
             tree[path] = (("same object",), {})
             continue
         seen.add(address)
-        shape = (item.shape, str(item.dtype)) if isinstance(item, h5py.Dataset) else type(item).__name__
+        shape = _describe_array(item) if isinstance(item, h5py.Dataset) else type(item).__name__
         tree[path] = (shape, {key: _describe_attribute(item, key) for key in item.attrs})
         if not isinstance(item, h5py.Group):
             continue
@@ -113,6 +118,16 @@ def describe_tree(file: h5py.File) -> dict[str, Any]:
                 target = (getattr(link, "filename", ""), link.path)
                 tree[child] = (("link", *target), {})
     return tree
+
+
+def _describe_array(item: h5py.Dataset) -> tuple[Any, ...]:
+    """Shape and type of an array, and where its references lead: that may change though no value does."""
+    if not _REFERENCES["has_references"](item.dtype):
+        return item.shape, str(item.dtype)
+    led = hashlib.sha256()
+    for reference in _REFERENCES["find_references"](item, values_only=True):
+        led.update(f"{_describe_target(item.file, reference)}\0".encode())
+    return item.shape, str(item.dtype), "references", led.hexdigest()
 
 
 def _describe_attribute(item: Any, key: str) -> str:

@@ -1,0 +1,168 @@
+"""What in a file leads to an object: soft links, and references in values, compound columns and attributes.
+
+Clean processes run this file by its path, so it imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+ROWS = 2**16  # of a column of references that are read at a time
+_TEXTS = ("object_", "str", "utf", "ascii", "bytes")  # types of hdmf-zarr whose objects are texts
+
+
+def find_leading_to(file: Any, place: str) -> list[str]:
+    """Find what lies outside `place`, a path in an open file of h5py or zarr, and leads to it or into it.
+
+    Returns
+    -------
+    list of str
+        Paths of the objects and links, sorted; a reference counts for the object that holds it.
+    """
+    if isinstance(file, h5py.File):
+        targets = list(_list_targets(file))
+        return sorted({path for path, target in targets if inside(target, place) and not inside(path, place)})
+    return sorted(_find_in_folder(Path(file.store.path), place))
+
+
+def inside(path: str | None, place: str) -> bool:
+    """Whether `path` is `place` or lies below it."""
+    return path is not None and f"{path}/".startswith(f"{place}/")
+
+
+def _list_targets(file: h5py.File) -> Iterator[tuple[str, str | None]]:
+    for path, item in walk(file):
+        if isinstance(item, h5py.SoftLink):
+            yield path, item.path if item.path.startswith("/") else f"{path.rpartition('/')[0]}/{item.path}"
+            continue
+        for reference in find_references(item):
+            yield path, name_target(file, reference)
+
+
+def walk(file: h5py.File) -> list[tuple[str, Any]]:
+    """Every object once, and every soft or external link, with its path."""
+    found: list[tuple[str, Any]] = []
+    pending, seen = ["/"], set()
+    while pending:
+        path = pending.pop()
+        item = file[path]
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        found.append((path, item))
+        for key in item if isinstance(item, h5py.Group) else ():
+            child, link = f"{path.rstrip('/')}/{key}", item.get(key, getlink=True)
+            if isinstance(link, h5py.HardLink):
+                pending.append(child)
+            else:
+                found.append((child, link))
+    return found
+
+
+def find_references(item: Any, *, values_only: bool = False) -> Iterator[Any]:
+    """References in the values, and the attributes too, of an object of h5py."""
+    if not isinstance(item, h5py.Group | h5py.Dataset):
+        return
+    for key in () if values_only else item.attrs:
+        if has_references(item.attrs.get_id(key).dtype):
+            yield from flatten(np.asarray(item.attrs[key]))
+    if isinstance(item, h5py.Dataset) and has_references(item.dtype) and item.shape is not None:
+        rows = range(0, len(item), ROWS) if item.shape else ()
+        for start in rows:
+            yield from flatten(np.asarray(item[start : start + ROWS]))
+        if not item.shape:
+            yield from flatten(np.asarray(item[()]))
+
+
+def has_references(dtype: np.dtype) -> bool:
+    """Whether values of this type are, or hold, references to objects or regions."""
+    if dtype.fields:
+        return any(has_references(part[0]) for part in dtype.fields.values())
+    if (inner := h5py.check_vlen_dtype(dtype)) is not None and isinstance(inner, np.dtype):
+        return has_references(inner)
+    return h5py.check_ref_dtype(dtype.base) is not None
+
+
+def flatten(values: np.ndarray) -> Iterator[Any]:
+    """References among values that may be compounds, or lists of unequal length."""
+    if values.dtype.fields:
+        for name, part in values.dtype.fields.items():
+            if has_references(part[0]):
+                yield from flatten(values[name])
+        return
+    for value in values.flat:
+        if isinstance(value, np.ndarray):
+            yield from flatten(value)
+        else:
+            yield value
+
+
+def name_target(file: h5py.File, reference: Any) -> str | None:
+    """Path of what a reference leads to; None where it leads to nothing."""
+    try:
+        return str(file[reference].name) if reference else None
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def _find_in_folder(folder: Path, place: str) -> set[str]:
+    """Find in Zarr what leads to `place`: links are texts of its metadata, references those or values."""
+    found = set()
+    for metadata in folder.rglob(".zattrs"):
+        path = "/" + metadata.parent.relative_to(folder).as_posix().removeprefix(".")
+        if inside(path, place):
+            continue
+        attributes = json.loads(metadata.read_text())
+        targets = list(find_paths(attributes, folder))
+        if _may_hold_references(metadata.parent, attributes, folder):
+            targets += find_paths(_read_objects(folder, path), folder)
+        if any(inside(target, place) for target in targets):
+            found.add(path)
+    return found
+
+
+def find_paths(value: Any, folder: Path) -> Iterator[str]:
+    """Paths of links and references to objects of the same folder, anywhere in values of JSON."""
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str) and "source" in value:
+            source = value["source"]
+            if source in (None, ".") or Path(folder, str(source)).resolve() == folder.resolve():
+                yield value["path"]
+            return
+        for inner in value.values():
+            yield from find_paths(inner, folder)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from find_paths(inner, folder)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "OV":
+        for inner in value.flat:
+            yield from find_paths(inner.item() if isinstance(inner, np.void) else inner, folder)
+
+
+def _may_hold_references(array: Path, attributes: dict[str, Any], folder: Path) -> bool:
+    """Whether an array of Zarr holds objects, and not texts alone."""
+    described = array / ".zarray"
+    if not described.exists() or array.is_relative_to(folder / "specifications"):
+        return False
+    dtype = json.loads(described.read_text()).get("dtype")
+    if "|O" not in ([field[1] for field in dtype] if isinstance(dtype, list) else [dtype]):
+        return False
+    kind = attributes.get("zarr_dtype")
+    return not (isinstance(kind, str) and kind.startswith(_TEXTS))
+
+
+def _read_objects(folder: Path, path: str) -> Any:
+    import zarr
+
+    # hdmf-zarr pickles references, and a pickle may run any code.
+    restrict = runpy.run_path(str(Path(__file__).parents[2] / "backends" / "restricted_pickle.py"))["restrict_pickles"]
+    with restrict():
+        return zarr.open_group(str(folder), mode="r")[path.lstrip("/")][()]
