@@ -16,5 +16,6 @@ from .pipeline.plot import plot_nwb as plot_nwb
 from .pipeline.refit import refit as refit
 from .pipeline.simulate import simulate_nwb as simulate_nwb
 from .pipeline.transform import transform_nwb as transform_nwb
+from .view import view_nwb as view_nwb
 
 __version__: str

@@ -21,8 +21,9 @@ from .apply import COMMANDS as USE
 from .fit import cli
 from .fit_report import print_json
 from .results import COMMANDS as STORED
+from .view import COMMANDS as VIEW
 
-for command in (*STORED, *USE):
+for command in (*STORED, *USE, *VIEW):
     cli.add_command(command)
 
 BAD_INPUT, DEFECT, INTERRUPTED = 2, 1, 130

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -95,6 +97,32 @@ class DCFResult:
     def dim(self) -> int:
         """Number of latents."""
         return int(self.dataset.sizes["latent"])
+
+    def view(self, path: str | Path | None = None, **options: Any) -> Any:
+        """Look at the fit in a notebook: the page of ``nwb-dcf view`` as a panel object.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            NWB file of the session; without it what the fit alone allows is shown.
+        **options
+            ``data`` and ``video_dir``, see `nwb_dcf.view_nwb`.
+
+        Returns
+        -------
+        panel.Column
+
+        Raises
+        ------
+        StoreError
+            If panel is not installed.
+
+        Examples
+        --------
+        >>> nwb_dcf.read_result("session.nwb").view("session.nwb")  # doctest: +SKIP
+        """
+        # by name: the viewer stands above results, which know nothing of it
+        return importlib.import_module("nwb_dcf.view").make_panel(self, path, **options)
 
     @property
     def curve(self) -> xr.Dataset:

@@ -1,20 +1,29 @@
 """From an NWB file to a recording: choose a source, find its clock, cut it into segments."""
 
 from ..backends.location import is_remote, locate
+from .behavior import read_behavior
 from .catalog import Catalog, list_sources
 from .channel_table import ChannelTable, read_channels
 from .provenance import describe_session
 from .reader import read_recording
+from .tables import IntervalTable, read_tables
 from .units import match_units
+from .video.frame_access import NO_VIDEO, FrameAccess, open_frames
 
 __all__ = [
+    "NO_VIDEO",
     "Catalog",
     "ChannelTable",
+    "FrameAccess",
+    "IntervalTable",
     "describe_session",
     "is_remote",
     "list_sources",
     "locate",
     "match_units",
+    "open_frames",
+    "read_behavior",
     "read_channels",
     "read_recording",
+    "read_tables",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pynwb import TimeSeries
 from pynwb.epoch import TimeIntervals
 
 from ...errors import SourceError
-from ..backends.session import Session
+from ..backends.session import Session, open_session
 
 TRIALS = "/intervals/trials"
 EPOCHS = "/intervals/epochs"
@@ -94,6 +95,12 @@ class IntervalTable:
 def list_tables(session: Session) -> list[IntervalTable]:
     """Read every table of intervals in the file, by path."""
     return [_read_table(session, path, table) for path, table in session.find_objects(TimeIntervals)]
+
+
+def read_tables(path: str | Path) -> list[IntervalTable]:
+    """Read every table of intervals in the NWB file at `path`, in order of their paths."""
+    with open_session(path) as session:
+        return list_tables(session)
 
 
 def find_table(session: Session, name: str) -> IntervalTable:

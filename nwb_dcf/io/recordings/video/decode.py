@@ -6,7 +6,7 @@ A filter graph crops, shrinks and turns to gray within ffmpeg, so that a full fr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from ....errors import SourceError
 WHITE = 255.0
 DEEP_WHITE = 65535.0
 """White in 8 and in 16 bits: deeper videos are read in 16, and given on the scale of 8."""
+
+SEEK_BEYOND = 60
+"""Frames: what lies nearer ahead is decoded up to, which is faster than to seek it."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,109 @@ def decode_frames(
         where=str(video.path),
         fix="copy it again",
     )
+
+
+class FrameSeeker:
+    """Frames of one video by number, in any order, in colour: for looking, not for fitting.
+
+    The next frames are decoded one after the other; a far one is sought. What the file's index says of its place is
+    not believed: a frame is known by its presentation time, and where that fits none, or the one wanted has been
+    passed, the file is decoded from its start.
+
+    Parameters
+    ----------
+    video : VideoFile
+        As `probe_video` gives it.
+    most : int
+        Frames are shrunk until no side has more pixels.
+    """
+
+    def __init__(self, video: VideoFile, most: int) -> None:
+        self.video = video
+        factor = min(1.0, most / max(video.width, video.height))
+        self.size = max(1, round(video.width * factor)), max(1, round(video.height * factor))
+        self._stack = ExitStack()
+        self._frames: Iterator[Any] = iter(())
+        self._container: Any = None
+        self._stream: Any = None
+        self._next = 0
+        self._first: int | None = None
+
+    def read(self, number: int) -> np.ndarray:
+        """Decode frame `number`.
+
+        Returns
+        -------
+        array of uint8, shape (y, x, 3)
+
+        Raises
+        ------
+        SourceError
+            If the file is damaged or ends early.
+        """
+        if not 0 <= number < self.video.n_frames:
+            raise SourceError(f"there is no frame {number} of {self.video.n_frames}", where=str(self.video.path))
+        found = None
+        if self._container is not None and self._next <= number < self._next + SEEK_BEYOND:
+            found = self._decode_to(number)
+        elif self.video.time_s is not None and number >= SEEK_BEYOND:
+            found = self._seek(number)
+        if found is None:
+            self._restart()
+            found = self._decode_to(number)
+        if found is None:
+            raise SourceError(
+                f"frame {number} of {self.video.n_frames} cannot be decoded: the video is truncated or damaged",
+                where=str(self.video.path),
+                fix="copy it again",
+            )
+        width, height = self.size
+        picture: np.ndarray = found.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        return picture
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+        self._container = None
+
+    def _restart(self) -> None:
+        self.close()
+        self._stack = ExitStack()
+        self._container, self._stream = self._stack.enter_context(_open_stream(self.video.path))
+        self._stream.thread_type = "AUTO"
+        self._frames, self._next = self._container.decode(self._stream), 0
+
+    def _decode_to(self, number: int) -> Any:
+        for frame in self._frames:
+            if self._next == 0 and self._first is None:
+                self._first = frame.pts
+            self._next += 1
+            if self._next == number + 1:
+                return frame
+        self._container = None  # at its end: what comes next starts anew
+        return None
+
+    def _seek(self, number: int) -> Any:
+        """Seek frame `number`; None where the times of the frames that come do not lead to it."""
+        if self._first is None or self._container is None:
+            self._restart()
+            self._decode_to(0)
+        if self._first is None or self.video.time_s is None:
+            return None
+        tick = round(float(self.video.time_s[number]) / self.video.tick_s) + self._first
+        self._container.seek(tick, stream=self._stream, backward=True)
+        self._frames = self._container.decode(self._stream)
+        for frame in self._frames:
+            if frame.pts is None:
+                return None
+            time = (frame.pts - self._first) * self.video.tick_s
+            here = int(np.searchsorted(self.video.time_s, time - self.video.tick_s / 2))
+            if here >= self.video.n_frames or abs(self.video.time_s[here] - time) > self.video.tick_s / 2:
+                return None
+            if here >= number:
+                self._next = here + 1
+                return frame if here == number else None
+        return None
 
 
 def decode_image(path: Path) -> np.ndarray:

@@ -1,0 +1,34 @@
+"""``view``: a stored fit in the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import nwb_dcf
+
+
+@click.command()
+@click.argument("file")
+@click.argument("name", required=False)
+@click.option("--port", type=int, default=0, metavar="N", help="Where to serve the page; any free port by default.")
+@click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
+@click.option("--link", metavar="ADDRESS", help="Bring back what an earlier page showed: its address.")
+@click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
+@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+def view(file: str, name: str | None, no_browser: bool, **options: Any) -> None:
+    """Look at the fit NAME of FILE in your browser: latents, video, trials and behaviour on one clock.
+
+    The page is for this machine alone; Ctrl-C ends it. Nothing is written into FILE.
+
+    Example: nwb-dcf view session.nwb units_dim3
+    """
+
+    def announce(address: str) -> None:
+        click.echo(f"{address}\nCtrl-C ends")
+
+    nwb_dcf.view_nwb(file, name, browser=not no_browser, announce=announce, **options)
+
+
+COMMANDS = (view,)

@@ -1,0 +1,262 @@
+"""What a page is made of: a stored fit, and of its file as much as is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from ..data.result import DCFResult
+from ..errors import DCFError, SourceError
+from ..io.recordings import NO_VIDEO, FrameAccess, IntervalTable, list_sources, open_frames, read_behavior, read_tables
+from ..io.results import read_result
+from ..metrics.clusters import Bands, find_bands
+from ..pipeline.source import read_fitted
+from ..plots.color import list_colorings
+from .decimate import Raster
+
+MOST_COLUMNS = 12  # of a series that is offered as behaviour
+FEWEST_FRAMES = 40  # for clusters
+POSITION = 2  # columns of what can be drawn as a map
+
+
+@dataclass
+class ViewData:
+    """A fit and what is known of its session, on one clock.
+
+    Attributes
+    ----------
+    result : DCFResult
+    file : str
+        Base name of the NWB file; empty where only the fit is known.
+    recording : xarray.Dataset or None
+        What was fitted.
+    tables : list of IntervalTable
+    behaviors : dict of str to str
+        Path in the file of each series that is offered, by the name it is offered by.
+    positions : set of str
+        Those of them that have two columns.
+    frames : FrameAccess or None
+        A video of the session.
+    missing : list of str
+        What cannot be shown, and why.
+    """
+
+    result: DCFResult
+    file: str = ""
+    path: Path | None = None
+    recording: xr.Dataset | None = None
+    tables: list[IntervalTable] = field(default_factory=list)
+    behaviors: dict[str, str] = field(default_factory=dict)
+    positions: set[str] = field(default_factory=set)
+    frames: FrameAccess | None = None
+    missing: list[str] = field(default_factory=list)
+    _read: dict[str, xr.DataArray] = field(default_factory=dict)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Frames of the fit in the order of their time."""
+        return np.argsort(self.result.dataset["time"].values, kind="stable")
+
+    @cached_property
+    def time(self) -> np.ndarray:
+        """Seconds on the session clock, in order, shape (time,)."""
+        return np.asarray(self.result.dataset["time"].values[self.order], np.float64)
+
+    @cached_property
+    def latents(self) -> np.ndarray:
+        """Latents, shape (time, latent)."""
+        return np.asarray(self.result.dataset["latents"].values[self.order])
+
+    @cached_property
+    def segment(self) -> np.ndarray:
+        """Segment of each frame."""
+        return np.asarray(self.result.dataset["segment_index"].values[self.order])
+
+    @cached_property
+    def speed(self) -> np.ndarray:
+        """Length of the velocity of the latents, latent units per second."""
+        return np.asarray(np.linalg.norm(self.result.dataset["velocity"].values[self.order], axis=1))
+
+    @cached_property
+    def held_out(self) -> np.ndarray:
+        """Whether the model did not see a frame in training, shape (time,)."""
+        data = self.result.dataset
+        if "segment_held_out" in data and data["segment_held_out"].values.any():
+            return np.asarray(data["segment_held_out"].values[self.segment].astype(bool))
+        seen = np.zeros(len(self.time), bool)
+        for start, stop in self.result.provenance.get("split", {}).get("held_out_intervals_s", []):
+            seen |= (self.time >= start) & (self.time <= stop)
+        return seen
+
+    @cached_property
+    def clusters(self) -> Bands | None:
+        """Clusters of the latents; None where there are too few frames."""
+        return find_bands(self.latents) if len(self.time) >= FEWEST_FRAMES else None
+
+    @cached_property
+    def raster(self) -> Raster | None:
+        """Rows of what was fitted; None for images, which are shown as a video, and where it is not there."""
+        if self.recording is None or self.recording["data"].ndim != 2:
+            return None
+        data = self.recording["data"]
+        in_order = np.array_equal(self.order, np.arange(len(self.order)))
+        return Raster(data if in_order else data[self.order], self.time)
+
+    @property
+    def row_names(self) -> list[str]:
+        """Names of the rows of the raster, as in the file."""
+        if self.recording is None or self.recording["data"].ndim != 2:
+            return []
+        return [str(name) for name in self.recording[str(self.recording["data"].dims[1])].values]
+
+    def sort_rows(self, latent: int) -> np.ndarray:
+        """Rows of the raster by their loading on `latent` (from 0), the most negative first."""
+        return np.argsort(self.result.dataset["loadings"].values[:, latent], kind="stable")
+
+    @cached_property
+    def step_s(self) -> float:
+        """Median time between frames, seconds."""
+        steps = np.diff(self.time)
+        return float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+
+    def list_colors(self) -> list[str]:
+        """What frames can be coloured by."""
+        latents = [f"latent {k + 1}" for k in range(self.latents.shape[1])]
+        clusters = ["cluster", "distance"] if len(self.time) >= FEWEST_FRAMES else []
+        return [*list_colorings(self.result.dataset), "speed", *clusters, *latents, *self.behaviors]
+
+    def list_traces(self) -> list[str]:
+        """What can be drawn against time below the latents."""
+        clusters = ["distance"] if len(self.time) >= FEWEST_FRAMES else []
+        return ["speed", *clusters, *self.behaviors]
+
+    def list_pictures(self) -> list[str]:
+        """What can be shown beside the trajectory."""
+        video = ["video"] if self.frames is not None else []
+        return [*video, *(f"map of {name}" for name in self.behaviors if self.is_position(name))]
+
+    def is_position(self, name: str) -> bool:
+        """Whether a behaviour has two columns, which can be drawn against each other."""
+        return name in self.positions
+
+    def read_behavior(self, name: str) -> xr.DataArray:
+        """Read a behaviour at the times of the latents, dims (time, variable); once.
+
+        Raises
+        ------
+        DCFError
+            If it cannot be used.
+        """
+        if name not in self._read:
+            if self.path is None:
+                raise SourceError(f"no file was named that holds {name!r}", fix="give the file of the session")
+            self._read[name] = read_behavior(self.path, self.behaviors[name], self.time)
+        return self._read[name]
+
+    def find_frame(self, t: float) -> int:
+        """Return the frame of the fit nearest to the moment `t`."""
+        after = int(np.clip(np.searchsorted(self.time, t), 1, max(1, len(self.time) - 1)))
+        if len(self.time) == 1:
+            return 0
+        return after - 1 if t - self.time[after - 1] <= self.time[after] - t else after
+
+
+def gather_view(
+    path: str | Path, name: str | None = None, *, data: str | Path | None = None, video_dir: str | None = None
+) -> ViewData:
+    """Read a stored fit, and of its session what is there.
+
+    Parameters
+    ----------
+    path : str or Path
+        NWB file that holds the fit.
+    name : str, optional
+        Of the fit; needed where there are several.
+    data : str or Path, optional
+        NWB file with what was fitted, where that is neither `path` nor a file of the recorded name beside it.
+    video_dir : str, optional
+        Folder that holds the video files, where they are no longer where the NWB file says.
+
+    Raises
+    ------
+    DCFError
+        If the fit cannot be read. What else is missing is said on the page.
+    """
+    return complete_view(read_result(path, name), path, data=data, video_dir=video_dir)
+
+
+def complete_view(
+    result: DCFResult, path: str | Path | None, *, data: str | Path | None = None, video_dir: str | None = None
+) -> ViewData:
+    """Add to a fit what its file, if one is named, holds of the session."""
+    if path is None:
+        why = "no file was named: what was fitted, behaviour and video are not shown"
+        return ViewData(result, str(result.provenance.get("source", {}).get("file", "")), missing=[why])
+    missing: list[str] = []
+    recording: xr.Dataset | None = None
+    try:
+        recording = read_fitted(path, result, data)
+    except DCFError as error:
+        missing.append(f"what was fitted is not shown: {error}")
+    session = Path(data) if data is not None else _find_session(Path(path), result)
+    view = ViewData(result, Path(path).name, session, recording, missing=missing)
+    try:
+        view.tables = read_tables(session)
+        view.behaviors, view.positions = _list_behaviors(session, result)
+    except DCFError as error:
+        missing.append(f"trials and behaviour are not shown: {error}")
+    wanted = _list_source_paths(result)
+    read = result.config.get("read") or {}
+    try:
+        times = read.get("frame_times") or "auto"
+        view.frames, why = open_frames(session, wanted, video_dir=video_dir, frame_times=times)
+        images = recording is not None and recording["data"].ndim == 3
+        if view.frames is None and (images or why != NO_VIDEO):
+            missing.append(f"no video is shown: {why}")
+    except DCFError as error:
+        missing.append(f"no video is shown: {error}")
+    return view
+
+
+def _find_session(path: Path, result: DCFResult) -> Path:
+    """Find the file that holds the session of a fit that may lie in a file of its own."""
+    beside = path.parent / str(result.provenance.get("source", {}).get("file", ""))
+    if not beside.is_file() or beside.resolve() == path.resolve():
+        return path
+    try:
+        holds = any(source.path in _list_source_paths(result) for source in list_sources(path).sources)
+    except DCFError:
+        holds = False
+    return path if holds else beside
+
+
+def _list_source_paths(result: DCFResult) -> Sequence[str]:
+    source = result.provenance.get("source", {})
+    members = [str(member.get("path", "")) for member in source.get("members", [])]
+    return [str(source.get("path", "")), *members]
+
+
+def _list_behaviors(path: Path, result: DCFResult) -> tuple[dict[str, str], set[str]]:
+    """Series that are behaviour: those that a fit takes only by name, and the one that was fitted is not."""
+    fitted = _list_source_paths(result)
+    sources = [
+        source
+        for source in list_sources(path).sources
+        if source.kind == "series"
+        and not source.problem
+        and source.path not in fitted
+        and int(np.prod(source.shape[1:])) <= MOST_COLUMNS
+    ]
+    names = [source.name for source in sources]
+    behaviors, positions = {}, set()
+    for source in sources:
+        name = source.name if names.count(source.name) == 1 else source.path
+        behaviors[name] = source.path
+        if source.shape[1:] == (POSITION,):
+            positions.add(name)
+    return behaviors, positions
