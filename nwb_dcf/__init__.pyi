@@ -14,6 +14,7 @@ from .pipeline.fit import fit_nwb as fit_nwb
 from .pipeline.fit import plan_fit as plan_fit
 from .pipeline.plot import plot_nwb as plot_nwb
 from .pipeline.refit import refit as refit
+from .pipeline.scan import scan_nwb as scan_nwb
 from .pipeline.simulate import simulate_nwb as simulate_nwb
 from .pipeline.transform import transform_nwb as transform_nwb
 from .view import view_nwb as view_nwb

@@ -21,9 +21,10 @@ from .apply import COMMANDS as USE
 from .fit import cli
 from .fit_report import print_json
 from .results import COMMANDS as STORED
+from .scan import COMMANDS as SCAN
 from .view import COMMANDS as VIEW
 
-for command in (*STORED, *USE, *VIEW):
+for command in (*SCAN, *STORED, *USE, *VIEW):
     cli.add_command(command)
 
 BAD_INPUT, DEFECT, INTERRUPTED = 2, 1, 130

@@ -68,15 +68,18 @@ def describe_simulation(done: Mapping[str, Any]) -> str:
         ],
     )
     if done["horizon"] is not None:
-        until = (
-            f"the last frame measured, {done['leads']}"
-            if done["horizon"] == done["leads"]
-            else f"frame {done['horizon']}"
-        )
-        lines += label_lines(
-            "horizon", [f"on data the fit had not seen, rollouts foretold better than 'stay' until {until}"]
-        )
+        lines += label_lines("horizon", [_describe_horizon(done)])
     return "\n".join(lines + (label_lines("written", [done["written"]]) if done["written"] else []))
+
+
+def _describe_horizon(done: Mapping[str, Any]) -> str:
+    """Say until when rollouts predicted better than that nothing changes."""
+    where = "on data the fit had not seen"
+    if done["horizon"] == 0:
+        return f"does not beat persistence {where}: a state that stays as it is predicts the next frame no worse"
+    last = done["horizon"] == done["leads"]
+    until = f"the last frame measured, {done['leads']}" if last else f"frame {done['horizon']}"
+    return f"{where}, rollouts predicted better than persistence until {until}"
 
 
 def describe_decoding(report: Mapping[str, Any]) -> str:

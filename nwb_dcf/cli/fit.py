@@ -13,7 +13,7 @@ from .fit_report import describe_demo, describe_fit, describe_info, describe_pla
 from .progress import TrainingBar
 
 
-def _parse_smooth(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
+def _parse_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
     if value is None or value == "auto":
         return value
     try:
@@ -96,7 +96,13 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
     metavar="NAME",
     help="What to fit: 'units', 'video', or the path or name of a series; repeat it to join several.",
 )
-@click.option("--bin", "bin_width_s", type=float, default=0.02, show_default=True, help="Width of a bin, seconds.")
+@click.option(
+    "--bin",
+    "bin_width_s",
+    callback=_parse_seconds,
+    metavar="SECONDS|auto",
+    help="Width of a bin; auto: a quarter of the smoothing that the data choose, 0.01 to 0.1 s.",
+)
 @click.option("--resample", "resample_hz", type=float, metavar="HZ", help="Put a series on a regular clock.")
 @click.option(
     "--trials",
@@ -135,12 +141,14 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
 @click.option(
     "--smooth",
-    callback=_parse_smooth,
-    metavar="SECONDS",
-    help="Gaussian's standard deviation; auto: 0.04 s for spikes.",
+    callback=_parse_seconds,
+    metavar="SECONDS|auto",
+    help="Gaussian's standard deviation; auto: spikes choose by what left-out units say.",
 )
 @click.option(
-    "--scale", type=click.Choice(["global", "soft", "zscore", "none"]), help="Of channels; global: by one number."
+    "--scale",
+    type=click.Choice(["auto", "global", "soft", "zscore", "none"]),
+    help="Of channels; global: by one number; auto: spikes choose soft or zscore.",
 )
 @click.option("--held-out", type=float, default=0.2, show_default=True, help="Share of the segments kept for scoring.")
 @click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .smoothing_report import describe_smoothing
 from .text import format_number, label_lines, lay_out_table
 
 if TYPE_CHECKING:
@@ -40,15 +41,34 @@ def _describe_rebuilding(fit: Mapping[str, Any]) -> list[str]:
     rebuilt = f"{dim} latents rebuild R2 {show('bottleneck_r2')} of the {scores.get('on', 'held-out data')}"
     by_pca = f"PCA with {dim} ax{'i' if dim == 1 else 'e'}s {show('pca_r2')}"
     by = f", difference {show('difference_r2')}" if "difference_r2" in intervals else ""
-    k_eff = f"effective dimension K_eff {fit['k_eff'] if fit['k_eff'] is not None else 'unknown'}"
+    lines = [f"{rebuilt}; {by_pca}{by}", *_describe_curve(fit)]
     if "smoothness" in scores:
         paths = (format_number(scores[name], 1) for name in ("smoothness", "pca_smoothness"))
-        k_eff += "; paths are {} times as long as their displacement, PCA's {}".format(*paths)
-    lines = [f"{rebuilt}; {by_pca}{by}", k_eff]
+        lines.append("paths are {} times as long as their displacement, PCA's {}".format(*paths))
     if "deviance_explained" in scores:
         shown = f"{show('deviance_explained')} of the Poisson deviance of unsmoothed counts"
         lines.append(f"{shown}; PCA {show('pca_deviance_explained')}")
     return lines
+
+
+def _describe_curve(fit: Mapping[str, Any]) -> list[str]:
+    """Say at which numbers of latents PCA rebuilds more: of the same fit, which serves every number."""
+    ours, pca = (list(fit.get(name, ())) for name in ("bottleneck_r2", "pca_r2"))
+    below = [k for k, (mine, other) in enumerate(zip(ours, pca, strict=False), 1) if other - mine > CURVE_TOLERANCE]
+    if not below:
+        return []
+    return [f"below PCA with {_join_ranges(below)} latents of {len(ours)}: fit again with that --dim to use so many"]
+
+
+def _join_ranges(numbers: Sequence[int]) -> str:
+    """``[1, 2, 3, 6]`` as ``1 to 3, 6``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def _describe_shares(shares: Mapping[str, Sequence[float]]) -> list[str]:
@@ -86,9 +106,13 @@ def _describe_null(null: Mapping[str, Any] | None, dim: int) -> list[str]:
     if not null["fits"]:
         return [f"not measured{stopped}"]
     fits = "1 fit" if null["fits"] == 1 else f"{null['fits']} fits"
-    p, pca_p = (format_number(null[name], 2) for name in ("p", "pca_p"))
-    found = f"R2 {_show_range(null['bottleneck_r2'])} (p {p}); PCA {_show_range(null['pca_r2'])} (p {pca_p})"
-    return [f"{fits} to channels shifted apart in time{stopped}: {dim} latents {found}", str(null["survives"])]
+    p, pca_p = (_show_p(null, name) for name in ("p", "pca_p"))
+    found = f"R2 {_show_range(null['bottleneck_r2'])}{p}; PCA {_show_range(null['pca_r2'])}{pca_p}"
+    lines = [f"{fits} to channels shifted apart in time{stopped}: {dim} latents {found}"]
+    if null["fits"] < LEAST_NULLS:
+        floor = 1 / (null["fits"] + 1)
+        lines.append(f"too few for a p: {null['fits']} could show no less than {floor:.2f}; give --null 19 or more")
+    return [*lines, str(null["survives"])]
 
 
 def _describe_agreement(agreement: Mapping[str, Any] | None) -> list[str]:
@@ -120,6 +144,15 @@ def _describe_support(support: Mapping[str, Any] | None) -> list[str]:
     return [f"latents see {' and '.join(seen)} to either side: no latencies from them"]
 
 
+def _show_p(null: Mapping[str, Any], name: str) -> str:
+    """The share of nulls as high, where there are enough of them to say it; never below what so many can show."""
+    if null["fits"] < LEAST_NULLS or null.get(name) is None:
+        return ""
+    floor = 1 / (null["fits"] + 1)
+    least = ", the least that so many fits can show" if null[name] <= floor * 1.001 else ""
+    return f" (p {null[name]:.2g}{least})"
+
+
 def _show_range(values: Sequence[float]) -> str:
     known = [value for value in values if value is not None]
     if not known:
@@ -133,6 +166,8 @@ def _show_span(seconds: float) -> str:
 
 
 IDS_SHOWN = 24
+CURVE_TOLERANCE = 5e-4  # of R2, by which PCA has to be better to be called so
+LEAST_NULLS = 19  # fewer cannot reach p = 0.05
 CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is shown as 0
 
 
@@ -161,7 +196,8 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
         "split": provenance.get("split", {}),
         "dim": result.dim,
         "dimension": provenance.get("dimension"),
-        "k_eff": dataset.attrs.get("k_eff"),
+        "smoothing": provenance.get("smoothing"),
+        "axes_for_95_percent": dataset.attrs.get("k_eff"),
         "scores": dict(dataset.attrs.get("scores", {})),
         "source_share": _list_shares(dataset),
         "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
@@ -176,7 +212,8 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
 
 def describe_fit(fit: Mapping[str, Any]) -> str:
     """Return the report of `summarise_fit` as text."""
-    name, lines = fit["name"], describe_input(fit) + _describe_dimension(fit) + describe_findings(fit)
+    name = fit["name"]
+    lines = describe_input(fit) + describe_smoothing(fit) + _describe_dimension(fit) + describe_findings(fit)
     if fit["interrupted"]:
         lines += label_lines("partial", ["training was interrupted; this is the fit as far as it came"])
     if fit["seconds"] is not None:
@@ -193,7 +230,7 @@ def write_reading_lines(file: str, name: str) -> list[str]:
 
 def describe_plan(plan: Mapping[str, Any]) -> str:
     """Return what a fit would do as text."""
-    lines = describe_input(plan) + _describe_dimension(plan)
+    lines = describe_input(plan) + describe_smoothing(plan) + _describe_dimension(plan)
     repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
     repeats += [f"{plan['seeds'] - 1} more to resampled segments"] if plan.get("seeds", 1) > 1 else []
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
@@ -213,7 +250,6 @@ def describe_demo(demo: Mapping[str, Any]) -> str:
             [f"the three true latents, read linearly off ours: R2 {truth}; off PCA's {by_pca} (held-out trials)"],
         ),
         *label_lines("found", [f"3 latents rebuild R2 {rebuilt} of the held-out data; PCA with 3 axes {pca}"]),
-        *label_lines("", [f"effective dimension K_eff {demo['k_eff']}"]),
         *label_lines("took", [f"{demo['seconds']:.0f} s"]),
         *label_lines("written", [f"/processing/dcf/{demo['name']} in {demo['file']}"]),
     ]

@@ -93,7 +93,7 @@ def describe_fits(report: Mapping[str, Any]) -> str:
             "name": fit["name"],
             "kind": fit["kind"],
             "dim": fit["dim"],
-            "K_eff": fit["k_eff"],
+            "axes for 95 %": fit["k_eff"],
             "source": fit["source"],
             "created": fit["created"],
             "schema": fit["schema_version"],

@@ -21,17 +21,22 @@ from .validation import (
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """How values become what the model sees; ``auto`` follows the kind of data (see `prepare`)."""
+    """How values become what the model sees.
+
+    ``transform="auto"`` follows the kind of data. ``auto`` of ``smooth`` and ``scale`` lets the training segments
+    choose, where they are counts (see `smoothing_and_scale`); ``smooth="standard"`` is 0.04 s for spikes, 2 frames for
+    other counts and nothing for other values: with ``scale="global"`` what was the default before.
+    """
 
     transform: Literal["auto", "sqrt", "none"] = "auto"
-    smooth: float | Literal["auto"] = "auto"  # seconds; frames where time has no unit
-    scale: Literal["global", "soft", "zscore", "none"] = "global"
+    smooth: float | Literal["auto", "standard"] = "auto"  # seconds; frames where time has no unit
+    scale: Literal["auto", "global", "soft", "zscore", "none"] = "auto"
 
     def __post_init__(self) -> None:
         use_plain_numbers(self)
         require_choice("transform", self.transform, ("auto", "sqrt", "none"))
-        require_choice("scale", self.scale, ("global", "soft", "zscore", "none"))
-        if self.smooth != "auto":
+        require_choice("scale", self.scale, ("auto", "global", "soft", "zscore", "none"))
+        if self.smooth not in ("auto", "standard"):
             require_number("smooth", self.smooth, low=0)
 
 
@@ -51,7 +56,6 @@ class ModelConfig:
     dim: int = 3
     network: Literal["auto", "mlp", "unet"] = "auto"
     channels: tuple[int, ...] = (16, 32, 64)  # of the U-Net, level by level
-    network_axes: int = 0  # principal axes of the frames that a perceptron sees and gives; 0: the channels themselves
     patch: int = 0  # pixels per side of a place of its first level; 0: as many as leave 8 places a side
     k_max: int | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
     history: int = 3
@@ -81,7 +85,7 @@ class ModelConfig:
             require_whole(name, getattr(self, name), low=1)
         for name in ("linear_encoder", "joined", "masked_endpoints", "conditioned", "closed_form"):
             require_flag(name, getattr(self, name))
-        for name in ("history", "window", "patch", "network_axes"):
+        for name in ("history", "window", "patch"):
             require_whole(name, getattr(self, name), low=0)
         require_number("encoder_dropout", self.encoder_dropout, low=0, high=0.9)
         require_number("momentum", self.momentum, low=0, high=0.9999)
@@ -100,16 +104,6 @@ class ModelConfig:
                 f"k_max is {self.k_max} and dim {self.dim}",
                 "give k_max >= dim",
             )
-        require(
-            self.network_axes == 0 or self.network_axes >= self.dim,
-            f"network_axes is {self.network_axes} and dim {self.dim}",
-            "give network_axes >= dim, or 0 for the channels themselves",
-        )
-        require(
-            self.network_axes == 0 or self.network == "mlp",
-            f"network_axes is {self.network_axes}, and network {self.network!r}",
-            "a U-Net sees pixels: give network='mlp', or network_axes=0",
-        )
         require_choice("history_start", self.history_start, ("repeat", "drop"))
         require_choice("start", self.start, ("pca", "random"))
         require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))
@@ -156,7 +150,6 @@ class TrainConfig:
     context_lags: tuple[int, ...] = (-2, -1, 1, 2)  # those frames
     early_stopping: bool = True
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
-    finish: float = 0.25  # steps on all frames after that, as a share of those chosen
     tolerance: float = 0.0  # share by which a held-out loss has to fall, else the schedule ends by itself
 
     def __post_init__(self) -> None:
@@ -174,7 +167,6 @@ class TrainConfig:
         require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
         require_number("held_out", self.held_out, low=0, high=0.9)
         require_number("tolerance", self.tolerance, low=0, high=0.5)
-        require_number("finish", self.finish, low=0, high=2)
         require_choice("precision", self.precision, ("auto", "full", "reduced"))
         require_choice("schedule", self.schedule, ("cosine", "constant"))
         require(

@@ -10,7 +10,6 @@ give `steps` to stay shorter.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ParameterError
@@ -18,6 +17,8 @@ from . import FitConfig, ModelConfig, PrepareConfig, TrainConfig
 
 _PAPER_BATCH = 256
 _PAPER: dict[str, Any] = {
+    "smooth": "standard",
+    "scale": "global",
     "k_max": 0,
     "history": 10,
     "width": 256,
@@ -77,35 +78,20 @@ COUNTS: dict[str, dict[str, Any]] = {
         "encoder_rate": 1.2e-3,
     },
 }
-# Perceptrons on the principal axes of the frames: they rebuild more than a U-Net, and more can be decoded from their
-# code, in a fraction of its time (benchmarks/RESULTS.md). The paper takes the U-Net, and no history.
-_PERCEPTRON: dict[str, Any] = {
-    "network": "mlp",
-    "network_axes": 256,
-    "joined": True,
-    "gamma": 1.0,
-    "tau_at_zero": 0.5,
-    "batch": 256,
-    "steps": 800,
-    "rate": 3e-3,
-    "encoder_rate": 3e-4,
-}
-# A U-Net's steps are dear: few and small.
-_UNET: dict[str, Any] = {
-    "network": "unet",
-    "channels": (32, 64, 128),
-    "joined": True,
-    "gamma": 1.0,
-    "tau_at_zero": 0.5,
-    "batch": 64,
-    "steps": 400,
-    "rate": 3e-3,
-    "encoder_rate": 1e-3,
-}
+# The U-Net's steps are dear: few and small. The paper takes no history there.
 IMAGES: dict[str, dict[str, Any]] = {
-    "default": _PERCEPTRON,
-    "paper": {"network": "unet", "history": 0},
-    "authors": {"network": "unet", "history": 0},
+    "default": {
+        "channels": (32, 64, 128),
+        "joined": True,
+        "gamma": 1.0,
+        "tau_at_zero": 0.5,
+        "batch": 64,
+        "steps": 400,
+        "rate": 3e-3,
+        "encoder_rate": 1e-3,
+    },
+    "paper": {"history": 0},
+    "authors": {"history": 0},
 }
 KINDS: dict[str, dict[str, dict[str, Any]]] = {"counts": COUNTS, "images": IMAGES, "values": {}}
 STAGES: dict[str, Any] = {"prepare": PrepareConfig, "model": ModelConfig, "train": TrainConfig}
@@ -119,8 +105,8 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
     preset : {"default", "paper", "authors"}
     settings : dict
     kind : {"counts", "images", "values"}
-        Of the recording, see `nwb_dcf.data.recording.name_kind`: each has settings of its own. Those of images are a
-        perceptron's on their principal axes, and the U-Net's where it, or what it alone has, is asked for.
+        Of the recording, see `nwb_dcf.data.recording.name_kind`: each has settings of its own. Those of images are the
+        U-Net's, and are left out where the network is to be a perceptron.
 
     Raises
     ------
@@ -129,9 +115,7 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
     """
     if preset not in PRESETS:
         raise ParameterError(f"preset is {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
-    own = KINDS[kind].get(preset, {}) if kind != "images" else _choose_image_settings(preset, settings)
-    if kind == "images":
-        settings = {name: value for name, value in settings.items() if (name, value) != ("network", "auto")}
+    own = {} if kind == "images" and settings.get("network") == "mlp" else KINDS[kind].get(preset, {})
     wanted = {**PRESETS[preset], **own, **settings}
     stages = {}
     for stage, cls in STAGES.items():
@@ -141,15 +125,3 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
         known = sorted(f.name for cls in STAGES.values() for f in dataclasses.fields(cls))
         raise ParameterError(f"there is no setting {', '.join(sorted(wanted))}", fix=f"known are {', '.join(known)}")
     return FitConfig(**stages, preset=preset)
-
-
-def _choose_image_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of images under `preset`: those of the U-Net where it, or what it alone has, is asked for."""
-    network = settings.get("network", "auto")
-    if preset != "default":
-        return {} if network == "mlp" else IMAGES[preset]
-    if network == "unet" or (network == "auto" and {"channels", "patch"} & settings.keys()):
-        return _UNET
-    dim = settings.get("dim", 0)  # checked later, where it is no number
-    axes = max(_PERCEPTRON["network_axes"], 2 * dim) if isinstance(dim, int) else _PERCEPTRON["network_axes"]
-    return {**_PERCEPTRON, "network_axes": axes}

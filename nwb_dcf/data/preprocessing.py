@@ -221,10 +221,11 @@ class Preparation:
 
 
 def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation:
-    """Choose what ``auto`` means for `recording` and take the statistics of its frames.
+    """Take the statistics of the frames of `recording`; ``auto`` is the standard of its kind.
 
     Counts (``data.attrs["units"] == "count"``) get the square root and a Gaussian: 0.04 s for spikes, 2 frames
-    for counts without a unit of time. Other data get neither. Of joined sources each is prepared in its way and then
+    for counts without a unit of time. Other data get neither. What the data themselves choose has been put into
+    `config` before (`nwb_dcf.estimator.smoothing_and_scale`). Of joined sources each is prepared in its way and then
     scaled to the same total variance, so that none drowns the others by its unit or its number of channels; not so
     with ``scale="none"``.
 
@@ -242,11 +243,7 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
         return _balance([fit_preparation(source, config) for source in split_sources(recording)], recording)
     counts = is_count(recording)
     transform = ("sqrt" if counts else "none") if config.transform == "auto" else config.transform
-    if config.smooth == "auto":
-        spikes = recording.attrs.get("kind") == "units"
-        smooth_s = SPIKE_SMOOTH_S if spikes else COUNT_SMOOTH_FRAMES * median_step_s(recording) if counts else 0.0
-    else:
-        smooth_s = float(config.smooth)
+    smooth_s = find_standard_smoothing(recording) if isinstance(config.smooth, str) else float(config.smooth)
     moments = find_moments(
         _smooth(recording, frames, transform, smooth_s) for frames in frame_blocks(recording["data"])
     )
@@ -254,7 +251,7 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
     if not spread.any():
         raise DataError("every channel is constant", where=name_source(recording))
     offset = np.zeros_like(spread)
-    if config.scale == "global":
+    if config.scale in ("global", "auto"):
         factor = np.full_like(spread, 1 / np.sqrt(np.mean(np.square(spread))))
     elif config.scale == "soft":
         factor = 1 / (spread + np.median(spread[spread > 0]))
@@ -262,7 +259,14 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
         factor, offset = 1 / np.where(spread > 0, spread, 1), moments.mean
     else:
         factor = np.ones_like(spread)
-    return Preparation(transform, smooth_s, config.scale, factor, offset)
+    return Preparation(transform, smooth_s, "global" if config.scale == "auto" else config.scale, factor, offset)
+
+
+def find_standard_smoothing(recording: xr.Dataset) -> float:
+    """Standard deviation of the Gaussian in seconds where nothing has chosen it, by the kind of data."""
+    if recording.attrs.get("kind") == "units":
+        return SPIKE_SMOOTH_S
+    return COUNT_SMOOTH_FRAMES * median_step_s(recording) if is_count(recording) else 0.0
 
 
 def _balance(parts: list[Preparation], recording: xr.Dataset) -> Preparation:

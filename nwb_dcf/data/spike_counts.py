@@ -402,3 +402,36 @@ def _say_corrections(
             f"(most often unit {trains.unit_id[worst]}) or which stood alone"
         )
     return notes
+
+
+def merge_bins(values: np.ndarray, segment: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum the counts of `n` bins, one after another within each segment.
+
+    Parameters
+    ----------
+    values : array, shape (time, unit)
+    segment : array of int, shape (time,)
+        Segment of each bin, 0, 1, 2, ...; those of a segment are contiguous.
+    n : int
+        Bins that become one; a rest at the end of a segment is left out.
+
+    Returns
+    -------
+    values, segment : array, shapes (merged, unit), (merged,)
+        Segments shorter than `n` bins are gone, the others are numbered anew.
+    start : array of int, shape (merged,)
+        First of the bins that were merged.
+
+    Examples
+    --------
+    >>> merged, segment, start = merge_bins(np.ones((5, 1)), np.array([0, 0, 0, 1, 1]), 2)
+    >>> merged.ravel().tolist(), segment.tolist(), start.tolist()
+    ([2.0, 2.0], [0, 1], [0, 3])
+    """
+    edges = np.searchsorted(segment, np.arange(segment[-1] + 2 if len(segment) else 1))
+    starts = [np.arange(a, b - n + 1, n) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    start = np.concatenate(starts) if starts else np.empty(0, np.int64)
+    merged = values[start].copy()
+    for i in range(1, n):
+        merged += values[start + i]
+    return merged, np.unique(segment[start], return_inverse=True)[1].reshape(-1), start

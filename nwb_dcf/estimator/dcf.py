@@ -29,6 +29,7 @@ from .fit import Warmth, fit_recording
 from .fitted import Codec, Fitted, check_channels
 from .rollout import Plan, Starts, simulate
 from .serialization import pack_weights, unpack_weights
+from .smoothing_and_scale import SmoothingChoice, resolve_smoothing
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -101,16 +102,18 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
     def __sklearn_is_fitted__(self) -> bool:
         return "_fitted" in self.__dict__
 
-    def _adopt(self, fitted: Fitted, dimension: DimensionChoice | None = None) -> None:
+    def _adopt(
+        self, fitted: Fitted, dimension: DimensionChoice | None = None, smoothing: SmoothingChoice | None = None
+    ) -> None:
         self._fitted, self._codec = fitted, Codec(fitted.model)
+        coupling = fitted.model.coupling
         self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
         self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
-        self.dimension_, self._n_features_out = dimension, self.dim_
+        self.dimension_, self.smoothing_, self._n_features_out = dimension, smoothing, self.dim_
         self.n_features_in_ = fitted.model.n_channels
-        model = fitted.model
-        self.spectrum_, self.loadings_, self.mean_ = (
-            tensor.detach().cpu().numpy() for tensor in (model.spectrum, model.loadings, model.mean)
-        )
+        self.spectrum_ = coupling.variance.detach().cpu().numpy()
+        self.loadings_ = coupling.axes.detach().cpu().numpy()
+        self.mean_ = coupling.mean.cpu().numpy()
 
     def to_bytes(self) -> bytes:
         """Return the fitted model as safetensors bytes: weights, settings and statistics."""
@@ -164,10 +167,12 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
     transformation : {"auto", "sqrt", "none"}, optional
         ``auto`` takes the square root of counts. Integer arrays are counts.
     smooth : float or "auto", optional
-        Standard deviation of a Gaussian in seconds (frames for bare arrays). ``auto``: 0.04 s for
-        spikes, 2 frames for other counts, none for the rest.
-    scale : {"global", "soft", "zscore", "none"}, optional
-        ``global`` is one number for all channels.
+        Standard deviation of a Gaussian in seconds (frames for bare arrays). ``auto``, the default, lets counts choose
+        (`estimator.smoothing_and_scale`); values are not smoothed. ``"standard"``: 0.04 s for spikes, 2 frames for
+        other counts, as bare arrays get in any case.
+    scale : {"auto", "global", "soft", "zscore", "none"}, optional
+        ``global`` is one number for all channels, ``soft`` divides each by its standard deviation + their median.
+        ``auto`` lets counts choose between ``soft`` and ``zscore``, and is ``global`` for values.
     network : {"auto", "mlp", "unet"}, optional
         ``auto`` takes the U-Net for images (time, y, x).
     k_max, history, width, depth, noise, solver, solver_steps : optional
@@ -190,6 +195,8 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         Latents, axes, and the axes that hold 95 % of the variance.
     dimension_ : DimensionChoice or None
         With ``dim="auto"`` the choice with its curve and its reason.
+    smoothing_ : SmoothingChoice or None
+        How smoothing and scale were chosen, or why not; None where they were given or values are no counts.
     spectrum_ : array, shape (k_max_,)
         d, the variance of each axis in prepared units squared.
     loadings_, mean_ : array, shapes (channel, k_max_), (channel,)
@@ -270,13 +277,14 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         recording, warmth = as_recording(x).recording, self._read_init()
         self.__dict__.pop("feature_names_in_", None)
         config = self.make_config(kind=name_kind(recording))
+        smoothing, config = resolve_smoothing(recording, config)
         choice = None
         if self.dim == "auto":
             choice, config = choose_for_fit(recording, config)
             if not choice.supported:
                 warnings.warn(choice.rule, UserWarning, stacklevel=2)
         fitted = fit_recording(recording, config, warmth=warmth, progress=self.progress, keep_partial=self.keep_partial)
-        self._adopt(fitted, choice)
+        self._adopt(fitted, choice, smoothing)
         if hasattr(x, "columns"):
             validate_data(self, x, skip_check_array=True)  # keeps the names of its columns
         return self

@@ -18,6 +18,7 @@ from ..data.split import cut_pieces
 from ..errors import DCFError
 from ..estimator.dcf import DCF
 from ..metrics import compare_runs, find_pca_axes, r2_score, rank_in_null, rebuild_by_pca, shift_channels
+from ..metrics.null_distribution import LEAST_NULLS
 from ..metrics.segment_sums import divide_frames
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def measure_null(
     -------
     dict
         ``fits``, how many; ``bottleneck_r2`` and ``pca_r2``, a list each; ``p`` and ``pca_p``, the share of nulls at
-        or above the fit's own score (see `nwb_dcf.metrics.rank_in_null`), None where that is not a number;
-        ``survives``, what is in the null too; ``stopped``, why there are fewer than `n`, where there are.
+        or above the fit's own score (see `nwb_dcf.metrics.rank_in_null`), None where that is not a number
+        or there are fewer than 19 nulls; ``p_floor``, the least p that so many can show; ``survives``, what is in the
+        null too; ``stopped``, why there are fewer than `n`, where there are.
 
     Notes
     -----
@@ -85,6 +87,7 @@ def measure_null(
         "pca_r2": pca,
         "p": _rank(scores["bottleneck_r2"], ours),
         "pca_p": _rank(scores["pca_r2"], pca),
+        "p_floor": 1 / (len(found) + 1),
         "survives": SURVIVES,
         **({"stopped": stopped} if stopped else {}),
     }
@@ -203,7 +206,9 @@ def _repeat(one: Callable[[int], T], n: int, keep_partial: bool) -> tuple[list[T
 
 
 def _rank(value: float, nulls: list[float]) -> float | None:
-    return rank_in_null(value, nulls) if nulls and np.isfinite([value, *nulls]).all() else None
+    """p value among nulls; None where there are too few to say one, or a score is not a number."""
+    enough = len(nulls) >= LEAST_NULLS and np.isfinite([value, *nulls]).all()
+    return rank_in_null(value, nulls) if enough else None
 
 
 def _label(progress: Listener | None, label: str) -> Listener | None:

@@ -62,6 +62,10 @@ def shift_channels(values: np.ndarray, segment: np.ndarray, *, seed: int) -> np.
     return shifted
 
 
+LEAST_NULLS = 19
+"""Fewer null sets cannot reach p = 0.05, and a p of theirs says nothing."""
+
+
 def rank_in_null(value: float, nulls: Sequence[float] | np.ndarray) -> float:
     """Return the p value of `value` among `nulls`: (1 + number of nulls at or above it) / (N + 1).
 

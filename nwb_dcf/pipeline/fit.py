@@ -24,7 +24,7 @@ from ..io.results import (
     write_result,
 )
 from .destination import _Target
-from .fit_recording import Job, make_fit_config, prepare_job, run_job
+from .fit_recording import Job, choose_smoothing, has_own_bins, make_fit_config, prepare_job, run_job
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -42,6 +42,8 @@ class FitPlan:
         Name the fit would get in ``processing/dcf``.
     dimension : dict or None
         How `dim` was chosen, as `estimator.dimensionality.DimensionChoice.to_dict` gives it; None where it was given.
+    smoothing : dict or None
+        How smoothing and scale were chosen, as `SmoothingChoice.to_dict` gives it; None where they were given.
     null, seeds : int
         Fits to shifted channels, and fits in all whose axes are compared.
     """
@@ -61,6 +63,7 @@ class FitPlan:
     name: str
     output: str
     dimension: dict[str, Any] | None = None
+    smoothing: dict[str, Any] | None = None
     null: int = 0
     seeds: int = 1
 
@@ -143,7 +146,8 @@ def fit_nwb(
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps, of training as of reading a video.
     **settings
-        By name: what to read (``source``, ``bin_width_s``, ``trials``, ..., see `nwb_dcf.config.ReadConfig`),
+        By name: what to read (``source``, ``bin_width_s``, ``trials``, ..., see `nwb_dcf.config.ReadConfig`; bins of
+        spikes are by default a quarter of the smoothing that the data choose, within 10 to 100 ms, as with ``"auto"``),
         ``preset``, and any other setting of `nwb_dcf.config` (``seed``, ``device``, ``smooth``, ``steps``, ...). Those
         of one stage can be given together, as a mapping or its configuration: ``read``, ``prepare``, ``model`` and
         ``train``. A name that two stages own has to be, as in ``read={"align": "go", "window": (-0.5, 1)}`` and
@@ -236,6 +240,7 @@ def plan_fit(
         name=file_job.name,
         output=str(output or path),
         dimension=job.dimension.to_dict() if job.dimension else None,
+        smoothing=job.smoothing.to_dict() if job.smoothing else None,
         null=repeats.null,
         seeds=repeats.seeds,
     )
@@ -258,10 +263,20 @@ def _prepare_file_job(
 ) -> _FileJob:
     """Read, and refuse whatever can be refused before training."""
     reading, settings = sort_settings(settings)
+    fits_bins = reading.get("bin_width_s", "auto") == "auto"
+    if fits_bins:
+        reading.pop("bin_width_s", None)
     read = ReadConfig.make(**reading)
     target.check(path)
     make_fit_config(dim, settings)  # refuses what cannot be meant before anything is read
-    job = prepare_job(read_recording(path, **asdict(read), progress=progress), dim, held_out, settings)
+    recording = read_recording(path, **asdict(read), progress=progress)
+    smoothing = None
+    if fits_bins and has_own_bins(recording):
+        smoothing = choose_smoothing(recording, dim, held_out, settings)
+        if smoothing is not None and smoothing.chosen:
+            read = dataclasses.replace(read, bin_width_s=smoothing.bin_width_s)
+            recording = read_recording(path, **asdict(read), progress=progress)
+    job = prepare_job(recording, dim, held_out, settings, smoothing=smoothing)
     kind = job.recording.attrs["kind"]
     name = target.choose_name(path, kind, job.config.model.dim)
     # Read before the long work, since a server may be gone after it.

@@ -12,10 +12,11 @@ import xarray as xr
 from ..config import FitConfig, ReadConfig
 from ..config.presets import make_config
 from ..data.preprocessing import check_size
-from ..data.recording import median_step_s, name_kind
+from ..data.recording import CHANNEL_SOURCE, median_step_s, name_kind
 from ..data.result import DCFResult
 from ..data.split import Split, split_recording
 from ..estimator.dimensionality import DimensionChoice, choose_for_fit
+from ..estimator.smoothing_and_scale import SmoothingChoice, apply_choice, resolve_smoothing
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -38,6 +39,8 @@ class Job:
     config : FitConfig
     dimension : DimensionChoice or None
         How the number of latents was chosen; None where it was given.
+    smoothing : SmoothingChoice or None
+        How smoothing and scale were chosen; None where they were given, and for values that are no counts.
     """
 
     recording: xr.Dataset
@@ -45,6 +48,7 @@ class Job:
     share: float
     config: FitConfig
     dimension: DimensionChoice | None
+    smoothing: SmoothingChoice | None = None
 
     @property
     def training(self) -> xr.Dataset:
@@ -57,7 +61,14 @@ class Job:
         return self.split.held_out if self.split else self.recording
 
 
-def prepare_job(recording: xr.Dataset, dim: int | Literal["auto"], held_out: float, settings: Mapping[str, Any]) -> Job:
+def prepare_job(
+    recording: xr.Dataset,
+    dim: int | Literal["auto"],
+    held_out: float,
+    settings: Mapping[str, Any],
+    *,
+    smoothing: SmoothingChoice | None = None,
+) -> Job:
     """Refuse whatever can be refused before training.
 
     Parameters
@@ -69,6 +80,8 @@ def prepare_job(recording: xr.Dataset, dim: int | Literal["auto"], held_out: flo
         Share of the frames that no part of the fit sees.
     settings : mapping
         ``preset``, and settings of `nwb_dcf.config` by name.
+    smoothing : SmoothingChoice, optional
+        What stands in place of ``auto``, where it has been chosen already.
 
     Raises
     ------
@@ -77,12 +90,42 @@ def prepare_job(recording: xr.Dataset, dim: int | Literal["auto"], held_out: flo
     """
     config = make_fit_config(dim, settings, kind=name_kind(recording))
     check_size(recording, config.model.dim)
-    gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
-    split = split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
-    choice = None
+    split = _hold_out(recording, held_out, config)
+    training, choice = split.training if split else recording, None
+    if smoothing is None:
+        smoothing, config = resolve_smoothing(training, config)
+    else:
+        config = apply_choice(config, smoothing)
     if dim == "auto":
-        choice, config = choose_for_fit(split.training if split else recording, config)
-    return Job(recording, split, held_out, config, choice)
+        choice, config = choose_for_fit(training, config)
+    return Job(recording, split, held_out, config, choice, smoothing)
+
+
+def choose_smoothing(
+    recording: xr.Dataset, dim: int | Literal["auto"], held_out: float, settings: Mapping[str, Any]
+) -> SmoothingChoice | None:
+    """Choose smoothing and scale on what `prepare_job` would fit of these bins, so that bins can be chosen by them.
+
+    Returns
+    -------
+    SmoothingChoice or None
+        None where the smoothing was given: bins are not chosen then.
+    """
+    config = make_fit_config(dim, settings, kind=name_kind(recording))
+    if config.prepare.smooth != "auto":
+        return None
+    split = _hold_out(recording, held_out, config)
+    return resolve_smoothing(split.training if split else recording, config)[0]
+
+
+def has_own_bins(recording: xr.Dataset) -> bool:
+    """Whether the bins of a recording were ours to choose: of spike times, and of no other source beside them."""
+    return recording.attrs.get("kind") == "units" and CHANNEL_SOURCE not in recording.coords
+
+
+def _hold_out(recording: xr.Dataset, held_out: float, config: FitConfig) -> Split | None:
+    gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
+    return split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
 
 
 def make_fit_config(dim: int | Literal["auto"], settings: Mapping[str, Any], *, kind: str = "values") -> FitConfig:
@@ -129,4 +172,6 @@ def run_job(
     result = make_result(estimator, job.recording, job.split, read, share=job.share)
     if job.dimension:
         result.provenance["dimension"] = job.dimension.to_dict()
+    if job.smoothing:
+        result.provenance["smoothing"] = job.smoothing.to_dict()
     return estimator, result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +119,8 @@ def refit(
     read = config.read or ReadConfig()
     recording = read_recording(file, **{**asdict(read), "video_dir": video_dir}, progress=progress)
     _require_same(stored, recording, str(file))
+    if config.prepare.smooth == "auto":  # fits of before the data could choose hold the word for what is standard now
+        config = replace(config, prepare=replace(config.prepare, smooth="standard"))
     settings = {"preset": config.preset, "seed": config.train.seed, "device": config.train.device}
     share = float(stored.provenance["split"]["share"])
     job = prepare_job(recording, config.model.dim, share, {**settings, **config.to_settings()})

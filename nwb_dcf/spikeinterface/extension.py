@@ -33,8 +33,9 @@ class DCFLatents(SafeExtension):
         Number of latents; ``auto`` lets the data choose.
     bin_ms : float, default: 20.0
         Width of a bin in milliseconds.
-    smooth_ms : float, default: 40.0
-        Standard deviation of the Gaussian in milliseconds, 0 for none.
+    smooth_ms : float or "auto", default: "auto"
+        Standard deviation of the Gaussian in milliseconds, 0 for none; ``auto`` lets the units choose it and the scale,
+        see `nwb_dcf.estimator.smoothing_and_scale`. Bins stay as wide as `bin_ms` says.
     held_out : float, default: 0.2
         Share of the frames that is scored and not trained on.
     seed : int, default: 0
@@ -79,7 +80,7 @@ class DCFLatents(SafeExtension):
         self,
         dim: int | Literal["auto"] = 3,
         bin_ms: float = 20.0,
-        smooth_ms: float = 40.0,
+        smooth_ms: float | Literal["auto"] = "auto",
         held_out: float = 0.2,
         seed: int = 0,
         extent: str = "recording",
@@ -88,13 +89,15 @@ class DCFLatents(SafeExtension):
         **settings: Any,
     ) -> dict[str, Any]:
         require_number("bin_ms", bin_ms, low=0, open_low=True)
-        require_number("smooth_ms", smooth_ms, low=0)
+        if smooth_ms != "auto":
+            require_number("smooth_ms", smooth_ms, low=0)
+            smooth_ms = float(smooth_ms)
         require_number("held_out", held_out, low=0, high=0.9)
         require_choice("extent", extent, ("recording", "spikes"))
         require_choice("curation", curation, ("refit", "drop"))
         require_flag(PERIODS, valid_unit_periods)
         require("smooth" not in settings, "smooth is in seconds", "give smooth_ms")
-        named = {"bin_ms": float(bin_ms), "smooth_ms": float(smooth_ms), "held_out": float(held_out)}
+        named = {"bin_ms": float(bin_ms), "smooth_ms": smooth_ms, "held_out": float(held_out)}
         params = {
             "dim": dim if dim == "auto" else _to_plain(dim),
             **named,

@@ -34,7 +34,8 @@ def make_params_config(params: Mapping[str, Any]) -> FitConfig:
 def _read_settings(params: Mapping[str, Any]) -> dict[str, Any]:
     # JSON, which an analyzer's folder keeps parameters in, has no tuples
     others = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items() if k not in NOT_SETTINGS}
-    return {"smooth": params["smooth_ms"] / 1000, **others}
+    smooth_ms = params["smooth_ms"]
+    return {"smooth": smooth_ms if smooth_ms == "auto" else smooth_ms / 1000, **others}
 
 
 def fit_latents(

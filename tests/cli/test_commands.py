@@ -158,7 +158,7 @@ def test_report_of_a_bare_result_does_not_fail(
     assert main(["fit", "s.nwb"]) == 0
     assert "/processing/dcf/series_dim2" in capsys.readouterr().out
     assert main(["fit", "s.nwb", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["k_eff"] is None
+    assert json.loads(capsys.readouterr().out)["axes_for_95_percent"] is None
 
 
 def test_json_is_one_document_and_text_goes_to_stderr(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:

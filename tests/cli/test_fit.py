@@ -33,7 +33,6 @@ def test_fit_says_what_it_did_and_its_two_lines_read_it_back(
         "11 units (23, ",
         "held out",
         "PCA",
-        "K_eff",
         "units_dim3",
     ):
         assert words in done.stdout
@@ -62,6 +61,7 @@ def test_output_is_a_copy_and_json_is_one_document(small_fit: SmallFit) -> None:
     assert len(fit["scores"]["intervals"]["bottleneck_r2"]) == 2
     for words in (
         "null      1 fit to channels shifted",
+        "too few for a p: 1 could show no less than 0.50",
         "agreement axes 1, 2, ... of 2 fits",
         "no latencies from them",
     ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from nwb_dcf.cli.fit_report import describe_findings
 
 SCORES: dict[str, Any] = {
@@ -24,7 +26,7 @@ def test_scores_are_shown_with_their_intervals() -> None:
     assert (
         "3 latents rebuild R2 0.424 [0.410, 0.437] of the held-out data; PCA with 3 axes 0.380 [0.370, 0.390]" in text
     )
-    assert len(text.splitlines()) == 2
+    assert len(text.splitlines()) == 1
 
 
 def test_counts_have_their_deviance_and_paths_their_length() -> None:
@@ -35,10 +37,10 @@ def test_counts_have_their_deviance_and_paths_their_length() -> None:
 
 
 def test_null_tells_its_range_its_p_and_what_survives() -> None:
-    null = {"fits": 2, "bottleneck_r2": [0.05, 0.06], "pca_r2": [0.04, 0.04], "p": 1 / 3, "pca_p": 1 / 3}
+    null = {"fits": 39, "bottleneck_r2": [0.05, 0.06], "pca_r2": [0.04, 0.04], "p": 1 / 40, "pca_p": 0.3}
     text = describe({"null": {**null, "survives": "the trial mean survives"}})
-    assert "null      2 fits to channels shifted apart in time: 3 latents R2 0.050 to 0.060 (p 0.33)" in text
-    assert "PCA 0.040 (p 0.33)" in text
+    assert "null      39 fits to channels shifted apart in time: 3 latents R2 0.050 to 0.060 (p 0.025, the" in text
+    assert "PCA 0.040 (p 0.3)" in text
     assert "the trial mean survives" in text
     stopped = {**null, "fits": 0, "bottleneck_r2": [], "pca_r2": [], "p": None, "pca_p": None, "stopped": "interrupted"}
     assert "not measured (stopped: interrupted)" in describe({"null": {**stopped, "survives": ""}})
@@ -68,3 +70,18 @@ def test_latents_that_look_ahead_come_with_a_warning() -> None:
     assert "latents see a 1.5 s Gaussian to either side" in describe({}, support(0, 1.5))
     assert "support" not in describe({}, support(0, 0))
     assert "support" not in describe({})
+
+
+@pytest.mark.parametrize("p", [1 / 6, None])  # fits of before hold a p of few nulls
+def test_few_nulls_give_no_p_and_say_what_they_could_show(p: float | None) -> None:
+    null = {"fits": 5, "bottleneck_r2": [0.05] * 5, "pca_r2": [0.04] * 5, "p": p, "pca_p": p, "survives": "the mean"}
+    text = describe({"null": null})
+    assert "(p " not in text
+    assert "too few for a p: 5 could show no less than 0.17; give --null 19 or more" in text
+
+
+def test_where_the_curve_lies_below_pca_is_said() -> None:
+    report = {"scores": SCORES, "dim": 3, "support": None}
+    curves = {"bottleneck_r2": [0.1, 0.2, 0.3, 0.4, 0.5, float("nan")], "pca_r2": [0.15, 0.25, 0.25, 0.3, 0.6, 1.0]}
+    assert "below PCA with 1 to 2, 5 latents of 6" in "\n".join(describe_findings({**report, **curves}))
+    assert "below PCA" not in "\n".join(describe_findings({**report, "bottleneck_r2": [0.2], "pca_r2": [0.2]}))

@@ -5,6 +5,7 @@ that made it, on the same frames. The same seed gives the same values.
 """
 
 from .ball import simulate_ball
+from .navigation import simulate_navigation
 from .shared_dimensions import simulate_calcium, simulate_dimensions
 from .simulation import Simulation
 from .spikes import draw_spike_times, simulate_lorenz, simulate_reach
@@ -16,5 +17,6 @@ __all__ = [
     "simulate_calcium",
     "simulate_dimensions",
     "simulate_lorenz",
+    "simulate_navigation",
     "simulate_reach",
 ]

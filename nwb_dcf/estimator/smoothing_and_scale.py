@@ -1,0 +1,334 @@
+"""Smoothing and scale of spike counts, chosen by what one half of the units tells of the other half."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..config import FitConfig, PrepareConfig
+from ..data.preprocessing import CLOCK_TOLERANCE, TRUNCATE, find_standard_smoothing
+from ..data.recording import CHANNEL_SOURCE, flatten_frames, frame_dims, frame_shape, is_count, median_step_s
+from ..data.spike_counts import merge_bins
+from ..errors import DataError
+from ..metrics.cross_prediction import SCALES, SettingScores, score_settings
+
+STANDARD_SCALE = "global"  # with the standard smoothing, where the data cannot choose
+LEAST_BIN_S, MOST_BIN_S = 0.01, 0.1
+BINS_PER_SIGMA = 4
+SCAN_BIN_S = 0.04  # finer bins are merged for the choice: no smoothing that is tried needs them
+APART = 4.0  # smoothings that differ by this factor are timescales of their own
+LEAST_TIME_S = 10.0
+
+
+@dataclass(frozen=True)
+class SmoothingChoice:
+    """A smoothing and a scale with their evidence.
+
+    Attributes
+    ----------
+    smooth_s : float
+        Standard deviation of the Gaussian in seconds.
+    scale : str
+    chosen : bool
+        Whether the data chose; False where the standard was kept.
+    rule : str
+        How it was chosen, or why not, for people.
+    runner_up : dict or None
+        ``smooth_s``, ``scale`` and ``score`` of the next best; None where nothing was compared.
+    notes : list of str
+        What else is to be known: timescales that compete, what so long a smoothing costs.
+    table : xarray.Dataset
+        Over ``point``: ``smooth_s``, ``scale``, ``score`` and ``median_r2``, see
+        `nwb_dcf.metrics.cross_prediction.SettingScores`; empty where nothing was compared.
+    units, voters : int
+        Channels in all, and those that some setting predicts, which have a vote each.
+    lags_s : tuple of float
+        How much later they are predicted, in seconds.
+    """
+
+    smooth_s: float
+    scale: str
+    chosen: bool
+    rule: str
+    runner_up: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    table: xr.Dataset = field(default_factory=lambda: _tabulate(None))
+    units: int = 0
+    voters: int = 0
+    lags_s: tuple[float, ...] = ()
+
+    @property
+    def bin_width_s(self) -> float:
+        """Bins that are wide enough for the smoothing and no wider, in seconds: a quarter of it, 10 to 100 ms."""
+        return suggest_bin_width(self.smooth_s)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON-able values; NaN as None."""
+        columns = {
+            str(name): [None if value != value else value for value in values.values.tolist()]
+            for name, values in self.table.data_vars.items()
+        }
+        return {
+            "smooth_s": self.smooth_s,
+            "scale": self.scale,
+            "bin_width_s": self.bin_width_s,
+            "chosen": self.chosen,
+            "rule": self.rule,
+            "runner_up": self.runner_up,
+            "notes": list(self.notes),
+            "units": self.units,
+            "voters": self.voters,
+            "lags_s": list(self.lags_s),
+            "table": columns,
+        }
+
+
+def suggest_bin_width(smooth_s: float) -> float:
+    """Width of bins for a smoothing in seconds: a quarter of it, within 10 to 100 ms, in whole milliseconds.
+
+    Examples
+    --------
+    >>> suggest_bin_width(0.8), suggest_bin_width(0.1), suggest_bin_width(0.05)
+    (0.1, 0.025, 0.012)
+    """
+    width_s = min(max(smooth_s / BINS_PER_SIGMA, LEAST_BIN_S), MOST_BIN_S)
+    return int(1000 * width_s + 1e-6) / 1000
+
+
+def choose_smoothing_and_scale(
+    recording: xr.Dataset, config: PrepareConfig | None = None, *, seed: int = 0
+) -> SmoothingChoice:
+    """Choose what ``auto`` means for the smoothing and the scale of counts; no behaviour is asked for.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Training segments alone.
+    config : PrepareConfig, optional
+        Of smoothing and scale what is not ``auto`` stays as it is.
+    seed : int
+        Of the halves of the units and of the blocks of time.
+
+    Returns
+    -------
+    SmoothingChoice
+        The standard (0.04 s and one scale for all units, for spikes) where the data cannot choose or no unit is
+        predicted by others; the rule says so.
+
+    Notes
+    -----
+    Three principal axes of one half of the units, and Gaussian bumps along them, predict the unsmoothed square roots
+    of the counts of the other half by ridge regression on held-out blocks of time, at once, 0.5 s and 2 s later. Each
+    unit counts by the variance that is explained of it over the most that any setting explains; units of which no
+    setting explains anything have no vote. The smoothing and the scale with the highest mean are taken
+    (`nwb_dcf.metrics.cross_prediction`). Seconds are those of behaviour: whoever is after ripples or theta sets the
+    smoothing.
+
+    Examples
+    --------
+    >>> from nwb_dcf.data.synthetic import simulate_navigation
+    >>> recording = simulate_navigation("track", 30, duration_s=300.0, seed=1).recording
+    >>> choose_smoothing_and_scale(recording).smooth_s >= 0.4
+    True
+    """
+    config = config or PrepareConfig()
+    standard = SmoothingChoice(
+        find_standard_smoothing(recording) if config.smooth in ("auto", "standard") else float(config.smooth),
+        STANDARD_SCALE if config.scale == "auto" else config.scale,
+        False,
+        "",
+    )
+    reason = _explain_refusal(recording)
+    if reason:
+        return replace(standard, rule=f"smoothing and scale are the standard's, not chosen from the data: {reason}")
+    scores = scan_settings(
+        recording,
+        transform=config.transform,
+        sigmas_s=None if config.smooth == "auto" else (standard.smooth_s,),
+        scales=SCALES if config.scale == "auto" else (config.scale,),
+        seed=seed,
+    )
+    dim = frame_dims(recording)[0]
+    about: dict[str, Any] = {
+        "table": _tabulate(scores),
+        "units": recording.sizes[dim],
+        "voters": int(scores.kept.sum()),
+        "lags_s": scores.lags_s,
+    }
+    if not scores.kept.any() or scores.median_r2[np.argmax(scores.score)] <= 0:
+        why = (
+            f"no {dim} is predicted by the others on held-out blocks, whatever the smoothing: nothing is shared that "
+            "holds, and smoothing and scale are the standard's"
+        )
+        return replace(standard, rule=why, **about)
+    return _describe(scores, about, dim)
+
+
+def resolve_smoothing(recording: xr.Dataset, config: FitConfig) -> tuple[SmoothingChoice | None, FitConfig]:
+    """Put what the training segments choose in place of ``auto``.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Training segments alone.
+    config : FitConfig
+
+    Returns
+    -------
+    SmoothingChoice or None
+        None where nothing was ``auto``, and for values that are no counts, which are not smoothed.
+    FitConfig
+        Without ``auto`` in the smoothing or the scale.
+    """
+    prepare = config.prepare
+    if prepare.smooth != "auto" and prepare.scale != "auto":
+        return None, config
+    if not is_count(recording) and CHANNEL_SOURCE not in recording.coords:
+        return None, apply_choice(config, None)
+    choice = choose_smoothing_and_scale(recording, prepare, seed=config.train.seed)
+    return choice, apply_choice(config, choice)
+
+
+def apply_choice(config: FitConfig, choice: SmoothingChoice | None) -> FitConfig:
+    """Put a choice in place of ``auto``; where the data did not choose, the standard of each source's kind."""
+    prepare, taken = config.prepare, choice if choice and choice.chosen else None
+    smooth: Any = (taken.smooth_s if taken else "standard") if prepare.smooth == "auto" else prepare.smooth
+    scale: Any = (taken.scale if taken else STANDARD_SCALE) if prepare.scale == "auto" else prepare.scale
+    return replace(config, prepare=replace(prepare, smooth=smooth, scale=scale))
+
+
+def scan_settings(
+    recording: xr.Dataset,
+    *,
+    transform: str = "auto",
+    sigmas_s: Sequence[float] | None = None,
+    scales: Sequence[str] = SCALES,
+    seed: int = 0,
+) -> SettingScores:
+    """Score every smoothing with every scale on a recording of any channels, see `score_settings`.
+
+    Counts in bins finer than 40 ms are merged first, within segments.
+
+    Raises
+    ------
+    DataError
+        If the recording holds images, or its clock is not regular within segments.
+    """
+    if frame_shape(recording) is not None:
+        raise DataError(
+            "pixels share their noise with their neighbours, so that no half of them is independent of the other",
+            fix="choose a source that is not images",
+        )
+    if not _is_regular(recording):
+        raise DataError("the clock is irregular", fix="put the source on a regular clock with --resample HZ")
+    step_s, counts = median_step_s(recording), is_count(recording)
+    values, segment = flatten_frames(recording), recording["segment_index"].values
+    root = counts if transform == "auto" else transform == "sqrt"
+    merged = max(1, int(SCAN_BIN_S / step_s * (1 + 1e-6))) if counts else 1
+    if merged > 1:
+        values, segment, _ = merge_bins(values, segment, merged)
+    return score_settings(
+        values,
+        segment,
+        step_s * merged,
+        root=root,
+        least_total=LEAST_SPIKES if counts else None,
+        sigmas_s=sigmas_s,
+        scales=scales,
+        seed=seed,
+    )
+
+
+LEAST_SPIKES = 30  # units with fewer take no part in the choice
+
+
+def _explain_refusal(recording: xr.Dataset) -> str:
+    """Why the data cannot choose; empty where they can."""
+    if CHANNEL_SOURCE in recording.coords:
+        return "several sources are joined"
+    if frame_shape(recording) is not None or not is_count(recording):
+        return "the values are no counts"
+    if recording.attrs.get("kind") == "array":
+        return "an array has no unit of time"
+    if not _is_regular(recording):
+        return "the clock is irregular"
+    lasts = recording.sizes["time"] * median_step_s(recording)
+    return f"{lasts:.3g} s are too short" if lasts < LEAST_TIME_S else ""
+
+
+def _is_regular(recording: xr.Dataset) -> bool:
+    inside = np.diff(recording["segment_index"].values) == 0
+    steps = np.diff(recording["time"].values)[inside]
+    return len(steps) > 0 and bool(np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean())
+
+
+def _describe(scores: SettingScores, about: dict[str, Any], dim: str) -> SmoothingChoice:
+    order = np.argsort(-scores.score, kind="stable")
+    best = int(order[0])
+    smooth_s, scale = float(scores.sigma_s[best]), scores.scale[best]
+    other = int(order[1]) if len(order) > 1 else None
+    runner_up = None
+    if other is not None:
+        runner_up = {
+            "smooth_s": float(scores.sigma_s[other]),
+            "scale": scores.scale[other],
+            "score": float(scores.score[other]),
+        }
+    lags = ", ".join(f"{lag:g}" for lag in scores.lags_s)
+    rule = (
+        f"chosen by what half of the {dim}s tells of the other half on held-out blocks, {lags} s later: "
+        f"{scores.score[best]:.2f} of each {dim}'s best, mean over {about['voters']} of {about['units']} {dim}s"
+    )
+    notes = []
+    rival = find_competing_timescale(scores)
+    if rival is not None:
+        notes.append(
+            f"two timescales compete: {scores.sigma_s[rival]:g} s does as well "
+            f"({scores.score[rival]:.2f} of {scores.score[best]:.2f}); try both"
+        )
+    if smooth_s == scores.sigma_s.max() and len(np.unique(scores.sigma_s)) > 1:
+        notes.append(f"{smooth_s:g} s is the longest that was tried: longer may do better still")
+    if smooth_s >= 0.4:
+        reach = TRUNCATE * smooth_s
+        notes.append(f"each frame reaches {reach:.3g} s to either side: no latencies, no events shorter than that")
+    return SmoothingChoice(smooth_s, scale, True, rule, runner_up, notes, **about)
+
+
+def find_competing_timescale(scores: SettingScores) -> int | None:
+    """Find a smoothing a factor of four away that is as good as the best, with a worse one between them.
+
+    As good: the difference is within one standard error of the paired differences over channels.
+    """
+    best = int(np.argmax(scores.score))
+    sigmas = np.unique(scores.sigma_s)
+    top = np.array([np.flatnonzero(scores.sigma_s == s)[np.argmax(scores.score[scores.sigma_s == s])] for s in sigmas])
+    profile, relative = scores.score[top], scores.relative
+    at = int(np.searchsorted(sigmas, scores.sigma_s[best]))
+    rivals = []
+    for i, point in enumerate(top):
+        low, high = sorted((max(sigmas[i], 1e-3), max(sigmas[at], 1e-3)))
+        between = profile[min(i, at) + 1 : max(i, at)]
+        if high / low < APART or not len(between) or between.min() >= profile[i]:
+            continue
+        difference = relative[best] - relative[point]
+        if difference.mean() <= difference.std(ddof=1) / np.sqrt(max(len(difference), 2)):
+            rivals.append(int(point))
+    return max(rivals, key=lambda point: scores.score[point]) if rivals else None
+
+
+def _tabulate(scores: SettingScores | None) -> xr.Dataset:
+    if scores is None:
+        empty = np.empty(0)
+        return xr.Dataset(dict.fromkeys(("smooth_s", "scale", "score", "median_r2"), ("point", empty)))
+    return xr.Dataset(
+        {
+            "smooth_s": ("point", scores.sigma_s),
+            "scale": ("point", np.array(scores.scale)),
+            "score": ("point", scores.score),
+            "median_r2": ("point", scores.median_r2),
+        }
+    )

@@ -1,0 +1,75 @@
+"""Behaviour decoded from principal axes of a recording that was smoothed and scaled in one way."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..config import PrepareConfig
+from ..data.preprocessing import fit_preparation
+from ..data.recording import flatten_frames
+from ..errors import DataError
+from ..metrics.decoding import decode_by_neighbours, decode_linearly
+from ..metrics.pca import find_pca_axes
+
+N_AXES = 3
+N_FOLDS, N_BLOCKS, N_NEIGHBOURS = 5, 20, 30
+MOST_FRAMES = 8_000  # that are decoded, evenly spaced
+FEWEST_FRAMES = 100
+
+
+def decode_setting(
+    recording: xr.Dataset, behavior: NDArray[np.float64], config: PrepareConfig, *, n_axes: int = N_AXES
+) -> dict[str, float]:
+    """Decode behaviour from principal axes of a recording prepared with one smoothing and scale.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+    behavior : array, shape (time, variable)
+        On the frames of the recording; frames at which it is not finite are left out.
+    config : PrepareConfig
+        Without ``auto``.
+    n_axes : int
+        Principal axes; fewer where there are fewer channels.
+
+    Returns
+    -------
+    dict of str to float
+        ``ridge`` and ``neighbours``: R2 pooled over variables, cross-validated over trials or twentieths of the time;
+        0 where it is below.
+
+    Raises
+    ------
+    DataError
+        If behaviour is known at fewer than a hundred frames, or does not vary.
+    """
+    known = np.isfinite(behavior).all(axis=1)
+    if known.sum() < FEWEST_FRAMES:
+        raise DataError(f"behaviour is known at {known.sum()} frames", fix="name a series recorded at the same time")
+    x = flatten_frames(fit_preparation(recording, config).apply(recording))
+    mean, axes = find_pca_axes(x, min(n_axes, x.shape[1]))
+    frames = np.flatnonzero(known)
+    frames = frames[:: max(1, len(frames) // MOST_FRAMES)]
+    z, y = (x[frames] - mean) @ axes, behavior[frames]
+    z = z / np.maximum(z.std(axis=0), np.finfo(np.float32).tiny)
+    fold = _deal_folds(recording, frames)
+    guesses = {"ridge": np.empty_like(y), "neighbours": np.empty_like(y)}
+    for k in range(N_FOLDS):
+        test, training = fold == k, fold != k
+        if not test.any():
+            continue
+        guesses["ridge"][test] = decode_linearly(z[training], y[training], z[test])
+        guesses["neighbours"][test] = decode_by_neighbours(z[training], y[training], z[test], n_neighbours=N_NEIGHBOURS)
+    total = np.square(y - y.mean(axis=0)).sum()
+    if total == 0:
+        raise DataError("behaviour does not vary", fix="name another series")
+    return {name: max(0.0, float(1 - np.square(y - guess).sum() / total)) for name, guess in guesses.items()}
+
+
+def _deal_folds(recording: xr.Dataset, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Fold of each frame: trials in turn, or twentieths of the time."""
+    if recording.sizes["segment"] >= N_BLOCKS:
+        return np.asarray(recording["segment_index"].values[frames] % N_FOLDS)
+    return np.asarray(frames * N_BLOCKS // recording.sizes["time"] % N_FOLDS)

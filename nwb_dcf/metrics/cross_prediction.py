@@ -1,0 +1,456 @@
+"""How well each smoothing and scale lets one half of the channels predict the other half, now and later.
+
+No behaviour is asked for. Principal axes of one half of the channels are made from smoothed and scaled values; what
+they are worth is how well they predict the *unsmoothed* values of channels in the other half, at once and some time
+later. Targets stay unsmoothed, since smooth ones are predicted the better the smoother they are. Other channels are
+predicted, so that what one channel does by itself explains nothing. Each channel is measured against its own best,
+so that a fast one has one vote. Later values count, since latents are to be states, which last; with those of the
+same moment alone, events that the whole network shares for a moment would win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft, set_workers
+
+SIGMAS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+SCALES = ("soft", "zscore")
+LAGS_S = (0.0, 0.5, 2.0)
+PENALTIES = (1e-3, 1e-2, 1e-1)  # of the ridge, for each training frame
+N_SPLITS = 3
+N_BLOCKS = 20
+TEST_FRACTION = 0.4
+N_AXES = 3
+N_BUMPS = 48
+MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more
+MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 know the axes of thousands
+LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is left out
+LEAST_R2 = 1e-3  # a channel that no setting predicts better has no vote
+LEAST_OF_MEDIAN = 0.1  # nor has one that is predicted so much worse than most
+TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
+SHORT = 600  # frames: segments up to here are smoothed by a matrix, longer ones by Fourier transform
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SettingScores:
+    """Smoothing and scale, point by point, and how well each predicts channels it has not seen.
+
+    Attributes
+    ----------
+    sigma_s : array, shape (point,)
+        Standard deviation of the Gaussian in seconds; 0 for none.
+    scale : tuple of str
+        Of each point, ``"soft"``, ``"zscore"`` or ``"global"``.
+    score : array, shape (point,)
+        Mean over `kept` channels of the variance explained, each over its own best: 1 where every channel is at its
+        best. NaN where no channel is kept.
+    r2 : array, shape (point, channel)
+        Variance that is explained of each channel on test blocks, mean over lags and splits; NaN for channels that
+        took no part.
+    kept : array of bool, shape (channel,)
+        Which channels have a vote: those that some setting predicts.
+    lags_s : tuple of float
+        Lags that the segments are long enough for, in seconds.
+    n_blocks : int
+        Blocks or groups of trials that time was cut in.
+    """
+
+    sigma_s: Float
+    scale: tuple[str, ...]
+    score: Float
+    r2: Float
+    kept: NDArray[np.bool_]
+    lags_s: tuple[float, ...]
+    n_blocks: int
+
+    @property
+    def median_r2(self) -> Float:
+        """Median over all channels that took part of the variance explained, shape (point,); NaN where none did."""
+        took_part = np.isfinite(self.r2[0]) if len(self.r2) else self.kept
+        if not took_part.any():
+            return np.full(len(self.score), np.nan)
+        return np.asarray(np.median(self.r2[:, took_part], axis=1))
+
+    @property
+    def relative(self) -> Float:
+        """Variance explained over each kept channel's own best, shape (point, channel): what `score` averages."""
+        r2 = self.r2[:, self.kept]
+        return np.asarray(np.maximum(r2 / r2.max(axis=0, initial=LEAST_R2), -1.0))
+
+
+def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[float, ...]:
+    """Standard deviations to try for frames `step_s` seconds apart: 0 in place of those that smooth nothing.
+
+    Examples
+    --------
+    >>> list_sigmas(0.5)
+    (0.0, 0.2, 0.4, 0.8, 1.6)
+    """
+    return tuple(sorted({sigma if sigma >= step_s / 2.5 else 0.0 for sigma in sigmas_s}))
+
+
+def score_settings(
+    values: NDArray[np.floating | np.integer],
+    segment: NDArray[np.integer],
+    step_s: float,
+    *,
+    root: bool = True,
+    least_total: float | None = None,
+    sigmas_s: Sequence[float] | None = None,
+    scales: Sequence[str] = SCALES,
+    seed: int = 0,
+) -> SettingScores:
+    """Score every smoothing with every scale by what they tell of other channels.
+
+    Parameters
+    ----------
+    values : array, shape (time, channel)
+        Counts, or other values as they were recorded.
+    segment : array of int, shape (time,)
+        Segment of each frame, 0, 1, 2, ...; frames of a segment are contiguous and `step_s` apart.
+    step_s : float
+        Seconds between frames.
+    root : bool
+        Whether square roots are taken, as of counts.
+    least_total : float, optional
+        Channels whose values have a smaller sum take no part: units with few spikes.
+    sigmas_s : sequence of float, optional
+        `list_sigmas` of the step by default.
+    scales : sequence of {"soft", "zscore", "global"}
+        Smoothed values are divided by standard deviation + median standard deviation, by standard deviation, or
+        by one number for all channels.
+    seed : int
+        Of halves, blocks and bumps.
+
+    Returns
+    -------
+    SettingScores
+        Points in the order of `sigmas_s`, scale by scale within each. No channel is kept where there are fewer
+        than four that can take part.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> state = np.cumsum(rng.normal(size=4000)) / 20
+    >>> values = np.outer(state, np.ones(12)) + 3 * rng.normal(size=(4000, 12))
+    >>> scores = score_settings(values, np.zeros(4000, int), 0.1, root=False)
+    >>> float(scores.sigma_s[scores.score.argmax()])
+    1.6
+    """
+    rng = np.random.default_rng(seed)
+    values, frames = np.asarray(values), np.asarray(segment, np.int64)
+    sigmas = list_sigmas(step_s) if sigmas_s is None else tuple(sigmas_s)
+    points = [(sigma, scale) for sigma in sigmas for scale in scales]
+    block = _cut_blocks(frames, rng)
+    usable = _find_usable(values, least_total)
+    if len(usable) > MAX_CHANNELS:
+        usable = np.sort(rng.choice(usable, MAX_CHANNELS, replace=False))
+    lags = [lag for lag in LAGS_S if _is_long_enough(frames, block, round(lag / step_s))]
+    r2 = np.full((len(PENALTIES), len(points), values.shape[1]), np.nan)
+    n_blocks = int(block.max()) + 1 if len(block) else 0
+    if len(usable) >= 4 and lags:
+        raw = values[:, usable].astype(np.float32)
+        raw = np.sqrt(raw) if root else raw - raw.mean(axis=0)
+        rows = np.unique(np.linspace(0, len(raw) - 1, MAX_ROWS).round().astype(np.int64))
+        position = np.zeros(len(raw), np.int64)
+        position[rows] = np.arange(len(rows))
+        smoothed = list(_smooth_rows(raw, frames, [sigma / step_s for sigma in sigmas], rows))
+        found = np.zeros((len(PENALTIES), len(points), len(usable)))
+        for _ in range(N_SPLITS):
+            split = _Split.draw(raw, frames, block, rows, [round(lag / step_s) for lag in lags], rng)
+            found += split.score(smoothed, position, scales, rng) / N_SPLITS
+        r2[:, :, usable] = found
+    return _vote(points, r2, tuple(lags), n_blocks)
+
+
+def _vote(points: list[tuple[float, str]], r2: Float, lags_s: tuple[float, ...], n_blocks: int) -> SettingScores:
+    """Keep the channels that some setting predicts, and let each judge by its own best."""
+    took_part = np.isfinite(r2[0, 0])
+    most = np.where(took_part, np.nan_to_num(r2, nan=-np.inf).max(axis=(0, 1)), -np.inf)
+    least = max(LEAST_R2, LEAST_OF_MEDIAN * float(np.median(most[took_part])) if took_part.any() else 0.0)
+    kept = most > least
+    sigma_s = np.array([sigma for sigma, _ in points])
+    scale = tuple(name for _, name in points)
+    if not kept.any():
+        return SettingScores(sigma_s, scale, np.full(len(points), np.nan), r2[0], kept, lags_s, n_blocks)
+    by_penalty = np.maximum(r2[:, :, kept] / most[kept], -1.0).mean(axis=2)
+    best = by_penalty.argmax(axis=0)
+    at = np.arange(len(points))
+    return SettingScores(sigma_s, scale, by_penalty[best, at], r2[best, at], kept, lags_s, n_blocks)
+
+
+# -- frames ------------------------------------------------------------------------------------------
+
+
+def _cut_blocks(segment: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Block of each frame: trials dealt out at random to as many groups, or equal pieces of time."""
+    n_segments = int(segment[-1]) + 1 if len(segment) else 0
+    if n_segments >= N_BLOCKS:
+        return np.asarray((rng.permutation(n_segments) % N_BLOCKS)[segment])
+    return np.arange(len(segment)) * N_BLOCKS // max(len(segment), 1)
+
+
+def _find_usable(values: NDArray[np.floating | np.integer], least_total: float | None) -> NDArray[np.int64]:
+    varies = np.ptp(values, axis=0) > 0 if len(values) else np.zeros(values.shape[1], bool)
+    return np.flatnonzero(varies if least_total is None else varies & (values.sum(axis=0) >= least_total))
+
+
+def _is_long_enough(segment: NDArray[np.int64], block: NDArray[np.int64], lag: int) -> bool:
+    """Whether enough pairs of frames `lag` apart lie in one segment and one block to be split."""
+    if len(segment) <= lag:
+        return False
+    n = len(segment) - lag
+    inside = (segment[:n] == segment[lag:]) & (block[:n] == block[lag:])
+    return int(inside.sum()) * TEST_FRACTION >= 2 * LEAST_ROWS and len(np.unique(block[:n][inside])) >= 4
+
+
+def _smooth_rows(
+    values: Float32, segment: NDArray[np.int64], sigmas: list[float], rows: NDArray[np.int64]
+) -> Iterator[Float32]:
+    """Smooth (time, channel) within segments and yield the `rows` of it for each width in frames.
+
+    Weights sum to 1 at every frame, as in `nwb_dcf.data.preprocessing`.
+    """
+    edges = np.searchsorted(segment, np.arange(segment[-1] + 2))
+    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    reach = int(TRUNCATE * max(sigmas) + 0.5)
+    sizes = {start: next_fast_len(stop - start + reach, real=True) for start, stop in spans if stop - start > SHORT}
+    spectra = {start: _transform_long(values[start:stop], sizes[start]) for start, stop in spans if start in sizes}
+    for sigma in sigmas:
+        if sigma == 0:
+            yield values[rows]
+            continue
+        smoothed = np.empty_like(values)
+        kernels: dict[int, Float32] = {}
+        for start, stop in spans:
+            n = stop - start
+            if start in spectra:
+                smoothed[start:stop] = _convolve_long(spectra[start], n, sizes[start], sigma)
+                continue
+            if n not in kernels:
+                kernels[n] = _make_smoother(n, sigma)
+            smoothed[start:stop] = kernels[n] @ values[start:stop]
+        yield smoothed[rows]
+
+
+def _gauss(offset: Float, sigma: float) -> Float:
+    """Gaussian weights, cut off where SciPy's filter cuts it off."""
+    reach = int(TRUNCATE * sigma + 0.5)
+    return np.asarray(np.where(np.abs(offset) <= reach, np.exp(-0.5 * np.square(offset / sigma)), 0.0))
+
+
+def _make_smoother(n: int, sigma: float) -> Float32:
+    weights = _gauss(np.subtract.outer(np.arange(n), np.arange(n)).astype(np.float64), sigma)
+    return np.asarray((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
+
+
+def _transform_long(values: Float32, size: int) -> NDArray[np.complex64]:
+    """Spectrum (frequency, channel) of a segment with zeros behind it, so that nothing wraps around."""
+    with set_workers(2):
+        return np.asarray(rfft(values, size, axis=0))
+
+
+def _convolve_long(spectrum: NDArray[np.complex64], n: int, size: int, sigma: float) -> Float32:
+    place = np.arange(size)
+    kernel = rfft(_gauss(np.minimum(place, size - place).astype(np.float64), sigma)).real
+    weight = irfft(rfft(np.where(place < n, 1.0, 0.0)) * kernel, size)[:n]
+    with set_workers(2):
+        total = irfft(spectrum * kernel.astype(np.float32)[:, None], size, axis=0)[:n]
+    total /= weight.astype(np.float32)[:, None]
+    return np.asarray(total)
+
+
+# -- one split of channels and blocks ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Training or test frames of a split.
+
+    Attributes
+    ----------
+    frames : slice
+        Among the rows of the split.
+    targets : (array, array)
+        For each half of the channels what they did at every lag, less the mean of training, shape
+        (frame, lag x channel); 0 where the lag leads out of the segment or the part.
+    lost : list of array of int
+        For each lag, those frames.
+    square : (array, array)
+        Sums of squares of the targets, shape (lag, channel).
+    total : (array, array)
+        Sums of the targets.
+    """
+
+    frames: slice
+    targets: tuple[Float32, Float32]
+    lost: list[NDArray[np.int64]]
+    square: tuple[Float, Float]
+    total: tuple[Float, Float]
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Channels in halves, blocks in training and test.
+
+    Attributes
+    ----------
+    halves : (array of int, array of int)
+    rows : array of int
+        Frames that are used, those of training first.
+    training, test : _Part
+    n_lags : int
+    """
+
+    halves: tuple[NDArray[np.int64], NDArray[np.int64]]
+    rows: NDArray[np.int64]
+    training: _Part
+    test: _Part
+    n_lags: int
+
+    @classmethod
+    def draw(
+        cls,
+        raw: Float32,
+        segment: NDArray[np.int64],
+        block: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        lags: list[int],
+        rng: np.random.Generator,
+    ) -> _Split:
+        first, second = np.array_split(rng.permutation(raw.shape[1]), 2)
+        n_blocks = int(block.max()) + 1
+        is_test = np.isin(block, rng.permutation(n_blocks)[: max(1, round(TEST_FRACTION * n_blocks))])
+        order = np.argsort(is_test[rows], kind="stable")
+        rows, n_training = rows[order], int((~is_test[rows]).sum())
+        later = [np.minimum(rows + lag, len(raw) - 1) for lag in lags]
+        inside = [
+            (rows + lag < len(raw)) & (segment[then] == segment[rows]) & (is_test[then] == is_test[rows])
+            for lag, then in zip(lags, later, strict=True)
+        ]
+        parts = []
+        for half in (first, second):
+            values = np.zeros((len(rows), len(lags), len(half)), np.float32)
+            for i, (then, good) in enumerate(zip(later, inside, strict=True)):
+                seen = raw[then[good]][:, half]
+                mean = seen[: int(good[:n_training].sum())].mean(axis=0, dtype=np.float64)
+                values[good, i] = seen - mean.astype(np.float32)
+            parts.append(values)
+        training, test = (
+            _gather_part(frames, parts, inside) for frames in (slice(0, n_training), slice(n_training, len(rows)))
+        )
+        return cls((first, second), rows, training, test, len(lags))
+
+    def score(
+        self, smoothed: list[Float32], position: NDArray[np.int64], scales: Sequence[str], rng: np.random.Generator
+    ) -> Float:
+        """Variance explained of each channel from the other half, shape (penalty, point, channel), mean over lags."""
+        r2 = np.zeros((len(PENALTIES), len(smoothed) * len(scales), smoothed[0].shape[1]))
+        at = position[self.rows]
+        centres = rng.permutation(self.training.frames.stop)[:N_BUMPS]
+        point = 0
+        for x in smoothed:
+            x = x[at]
+            seen = x[self.training.frames]
+            seen = seen - seen.mean(axis=0, dtype=np.float64).astype(np.float32)
+            covariance = (seen.T @ seen).astype(np.float64) / len(seen)
+            deviation = np.sqrt(covariance.diagonal())
+            for scale in scales:
+                factor = _find_factor(deviation, scale)
+                for half, other, which in (*self.halves, 1), (*self.halves[::-1], 0):
+                    z = _find_latents(x[:, half], factor[half], covariance[np.ix_(half, half)])
+                    features = _expand(z, self.training.frames, centres)
+                    r2[:, point, other] = self._explain(features, which)
+                point += 1
+        return r2
+
+    def _explain(self, features: Float32, which: int) -> Float:
+        """Variance explained of one half's channels on test rows by ridge regression, shape (penalty, channel)."""
+        learned, tested = (_Products.of(features, part, which, self.n_lags) for part in (self.training, self.test))
+        explained: list[Float] = []
+        for i in range(self.n_lags):
+            n = learned.gram[i][0, 0]
+            mean = learned.gram[i][0, 1:] / n
+            gram = learned.gram[i][1:, 1:] / n - np.outer(mean, mean)
+            deviation = np.sqrt(np.maximum(gram.diagonal(), np.finfo(float).tiny))
+            # one feature at a time has variance 1, so that the penalty means the same for all
+            size, axes = np.linalg.eigh(gram / np.outer(deviation, deviation))
+            projected = axes.T @ (learned.cross[i][1:] / n / deviation[:, None])
+            weights = np.stack([axes @ (projected / (np.maximum(size, 0) + lam)[:, None]) for lam in PENALTIES])
+            weights = weights / deviation[:, None]
+            total, m = tested.gram[i][0, 1:], tested.gram[i][0, 0]
+            about = tested.gram[i][1:, 1:] - np.outer(mean, total) - np.outer(total, mean) + m * np.outer(mean, mean)
+            shared = tested.cross[i][1:] - np.outer(mean, self.test.total[which][i])
+            gain = 2 * (weights * shared).sum(axis=1) - (weights * (about @ weights)).sum(axis=1)
+            explained.append(gain / np.maximum(self.test.square[which][i], np.finfo(float).tiny))
+        # a lag that few frames of short trials reach has so much less to say
+        pairs = [len(features) - self.training.frames.stop - len(lost) for lost in self.test.lost]
+        return np.asarray(np.average(explained, axis=0, weights=pairs))
+
+
+def _gather_part(frames: slice, values: list[Float32], inside: list[NDArray[np.bool_]]) -> _Part:
+    halves = [half[frames] for half in values]
+    first, second = (half.reshape(len(half), -1) for half in halves)
+    square = [np.einsum("tlc,tlc->lc", half, half, dtype=np.float64) for half in halves]
+    total = [half.sum(axis=0, dtype=np.float64) for half in halves]
+    lost = [np.flatnonzero(~good[frames]) for good in inside]
+    return _Part(frames, (first, second), lost, (square[0], square[1]), (total[0], total[1]))
+
+
+@dataclass(frozen=True)
+class _Products:
+    """Sums over frames of one part, lag by lag: features with features, features with targets."""
+
+    gram: list[Float]
+    cross: list[Float]
+
+    @classmethod
+    def of(cls, features: Float32, part: _Part, which: int, n_lags: int) -> _Products:
+        f = features[part.frames]
+        whole = (f.T @ f).astype(np.float64)
+        cross = (f.T @ part.targets[which]).astype(np.float64).reshape(len(whole), n_lags, -1)
+        # frames that a lag leads out of are taken out again: few, where segments are long
+        gram = [whole - (f[lost].T @ f[lost]).astype(np.float64) for lost in part.lost]
+        return cls(gram, [cross[:, i] for i in range(n_lags)])
+
+
+def _find_factor(deviation: Float, scale: str) -> Float:
+    """What smoothed values are multiplied by, for each channel."""
+    known = np.where(deviation > 0, deviation, 1.0)
+    if scale == "soft":
+        return np.asarray(1 / (known + np.median(known)))
+    return np.ones_like(known) if scale == "global" else np.asarray(1 / known)
+
+
+def _find_latents(x: Float32, factor: Float, covariance: Float) -> Float32:
+    """Scores on the first principal axes of scaled values, about unit variance each, shape (row, axis)."""
+    size, axes = np.linalg.eigh(covariance * np.outer(factor, factor))
+    n = min(N_AXES, len(size))
+    size, axes = size[: -n - 1 : -1], axes[:, : -n - 1 : -1]
+    weights = factor[:, None] * axes / np.sqrt(np.maximum(size, size[0] * 1e-12 + np.finfo(float).tiny))
+    z = x @ weights.astype(np.float32)
+    return np.asarray(z - z.mean(axis=0, dtype=np.float64).astype(np.float32))
+
+
+def _expand(z: Float32, training: slice, centres: NDArray[np.int64]) -> Float32:
+    """One, latents, and Gaussian bumps about some of them, shape (row, feature): place fields are no planes."""
+    middle = z[centres]
+    some = z[training][:: max(1, training.stop // 4_000)]
+    distance = np.square(some).sum(axis=1)[:, None] + np.square(middle).sum(axis=1) - 2 * (some @ middle.T)
+    twice_width = max(float(np.median(distance)), 1e-12)  # the width is half the median squared distance
+    n_axes = z.shape[1]
+    features = np.empty((len(z), 1 + n_axes + len(middle)), np.float32)
+    features[:, 0] = 1
+    features[:, 1 : 1 + n_axes] = z
+    bumps = features[:, 1 + n_axes :]
+    reach = np.column_stack([z, np.square(z).sum(axis=1), features[:, 0]])
+    map_ = np.vstack([2 * middle.T, -np.ones(len(middle)), -np.square(middle).sum(axis=1)]) / twice_width
+    np.exp(np.minimum(reach @ map_.astype(np.float32), 0), out=bumps)
+    return features

@@ -1,0 +1,52 @@
+"""What each latent is made of: its loading on every channel, and the channels that have most of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data.result import DCFResult
+from ..errors import DataError
+from ..metrics.channel_shares import count_effective_channels, share_loadings
+from .color import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+
+NAMED = 3  # channels of each latent that are named
+
+
+def draw_loadings(figure: FigureBase, result: DCFResult) -> None:
+    """Draw the loadings of each latent as stems, channel by channel; those with the largest fraction are named.
+
+    Raises
+    ------
+    DataError
+        If the fit is one of images.
+    """
+    data = result.dataset
+    dims = [str(dim) for dim in data["mean"].dims]
+    if len(dims) != 1:
+        raise DataError("loadings of images are pictures themselves", fix="look at the bottleneck examples")
+    loadings, ids = data["loadings"].values[:, : result.dim].astype(np.float64), data[dims[0]].values
+    shares = share_loadings(loadings)
+    effective = count_effective_channels(shares)
+    panels = figure.subplots(result.dim, 1, sharex=True, squeeze=False)[:, 0]
+    place = np.arange(len(ids))
+    for k, axes in enumerate(panels):
+        axes.vlines(place, 0, loadings[:, k], color=PALETTE[0], linewidth=1)
+        axes.plot(place, loadings[:, k], "o", color=PALETTE[0], markersize=2.5)
+        axes.axhline(0, color="#999999", linewidth=0.6)
+        for channel in np.argsort(-shares[:, k])[:NAMED]:
+            axes.annotate(
+                f"{ids[channel]}: {shares[channel, k]:.0%}",
+                (channel, loadings[channel, k]),
+                textcoords="offset points",
+                xytext=(4, 2),
+                fontsize=7,
+            )
+        axes.set(ylabel=f"latent {k + 1}")
+        axes.set_title(f"{effective[k]:.1f} effective {dims[0]}s", fontsize=8, loc="right")
+    panels[-1].set_xlabel(f"{dims[0]}, in the order of the fit")
+    figure.suptitle("Loadings")

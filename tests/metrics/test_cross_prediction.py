@@ -1,0 +1,124 @@
+"""What one half of the channels tells of the other half: simulations whose best smoothing is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+
+from nwb_dcf.data.synthetic import simulate_lorenz, simulate_navigation, simulate_reach
+from nwb_dcf.metrics.cross_prediction import (
+    _smooth_rows,
+    list_sigmas,
+    score_settings,
+)
+
+
+def score(recording, **settings):
+    values, segment = recording["data"].values, recording["segment_index"].values
+    return score_settings(values, segment, recording.attrs["bin_width_s"], least_total=30, **settings)
+
+
+def best(scores):
+    point = int(np.argmax(scores.score))
+    return float(scores.sigma_s[point]), scores.scale[point]
+
+
+@pytest.mark.parametrize("n", [50, 900])  # by a matrix, and by Fourier transform
+def test_smoothing_is_that_of_the_preparation(n):
+    values = np.random.default_rng(0).normal(size=(2 * n, 3)).astype(np.float32)
+    segment = np.repeat([0, 1], n)
+    rows = np.arange(0, 2 * n, 3)
+    (smoothed,) = _smooth_rows(values, segment, [5.0], rows)
+    expected = []
+    for part in (values[:n], values[n:]):
+        total = gaussian_filter1d(part.astype(float), 5.0, axis=0, mode="constant")
+        expected.append((total.T / gaussian_filter1d(np.ones(n), 5.0, mode="constant")).T)
+    np.testing.assert_allclose(smoothed, np.concatenate(expected)[rows], atol=1e-5)
+
+
+def test_place_cells_want_long_smoothing_and_a_lorenz_system_short():
+    place = score(simulate_navigation("track", 30, duration_s=400.0, bin_width_s=0.05, seed=1).recording)
+    fast = score(simulate_lorenz(40, 100, 40, speed=4.0, seed=1).recording)
+    assert best(place)[0] >= 0.4
+    assert best(fast)[0] <= 0.1
+
+
+def test_reaches_want_what_lies_between():
+    assert 0.05 <= best(score(simulate_reach(100, 100, 60, seed=2).recording))[0] <= 0.2
+
+
+def test_independent_units_have_no_vote():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.uniform(0.05, 1.0, 30), (12_000, 30))
+    scores = score_settings(counts, np.zeros(len(counts), int), 0.05, least_total=30)
+    assert not scores.kept.any()
+    assert np.isnan(scores.score).all()
+    assert np.median(scores.median_r2) <= 0
+
+
+def test_what_a_unit_does_by_itself_explains_nothing():
+    """Slow private rates are as smooth as place is, and no other unit knows them."""
+    rng = np.random.default_rng(1)
+    rates = np.exp(
+        0.8 * gaussian_filter1d(rng.standard_normal((12_000, 20)), 20, axis=0) * np.sqrt(2 * 20 * np.pi**0.5)
+    )
+    scores = score_settings(rng.poisson(rates), np.zeros(len(rates), int), 0.05, least_total=30)
+    assert scores.median_r2.max() < 0.002
+
+
+def test_a_fast_unit_has_one_vote():
+    """A hundred times the spikes of the others, and a modulation of its own, do not change what the others want."""
+    recording = simulate_navigation("track", 25, duration_s=400.0, bin_width_s=0.05, seed=3).recording
+    values, segment = recording["data"].values, recording["segment_index"].values
+    rng = np.random.default_rng(0)
+    fast = rng.poisson(5 * np.exp(0.5 * rng.standard_normal((len(values), 1))))
+    alone = score_settings(values, segment, 0.05, least_total=30)
+    beside = score_settings(np.hstack([values, fast]), segment, 0.05, least_total=30)
+    assert best(beside)[0] == best(alone)[0]
+
+
+def test_units_with_few_spikes_take_no_part():
+    recording = simulate_lorenz(30, 60, 20, seed=0).recording
+    values = recording["data"].values.copy()
+    values[:, 4] = 0
+    values[7, 4] = 3
+    scores = score_settings(values, recording["segment_index"].values, 0.02, least_total=30)
+    assert np.isnan(scores.r2[:, 4]).all()
+    assert not scores.kept[4]
+    assert np.isfinite(np.delete(scores.r2, 4, axis=1)).all()
+
+
+def test_lags_that_trials_are_too_short_for_are_left_out():
+    recording = simulate_reach(60, 80, 20, seed=0).recording  # 0.8 s
+    assert score(recording).lags_s == (0.0, 0.5)
+    assert score(simulate_reach(60, 40, 20, seed=0).recording).lags_s == (0.0,)
+
+
+def test_one_seed_gives_one_result_and_seeds_agree():
+    recording = simulate_navigation("box", 40, duration_s=300.0, bin_width_s=0.05, seed=2).recording
+    one, again, other = (score(recording, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.score, again.score)
+    assert not np.array_equal(one.score, other.score)
+    assert abs(np.log2(best(one)[0] / best(other)[0])) <= 1
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_too_few_channels_give_no_score(n):
+    counts = np.random.default_rng(0).poisson(1.0, (2_000, n))
+    scores = score_settings(counts, np.zeros(2_000, int), 0.05, least_total=30)
+    assert not scores.kept.any()
+    assert np.isnan(scores.score).all()
+
+
+def test_too_few_frames_give_no_score():
+    counts = np.random.default_rng(0).poisson(1.0, (40, 10))
+    scores = score_settings(counts, np.zeros(40, int), 0.05)
+    assert scores.lags_s == ()
+    assert np.isnan(scores.score).all()
+
+
+def test_smoothings_that_bins_cannot_resolve_are_one():
+    assert list_sigmas(0.02) == (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+    assert list_sigmas(0.1) == (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+    assert list_sigmas(0.5) == (0.0, 0.2, 0.4, 0.8, 1.6)
