@@ -56,6 +56,7 @@ class ModelConfig:
     dim: int = 3
     network: Literal["auto", "mlp", "unet"] = "auto"
     channels: tuple[int, ...] = (16, 32, 64)  # of the U-Net, level by level
+    network_axes: int = 0  # principal axes of the frames that a perceptron sees and gives; 0: the channels themselves
     patch: int = 0  # pixels per side of a place of its first level; 0: as many as leave 8 places a side
     k_max: int | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
     history: int = 3
@@ -85,7 +86,7 @@ class ModelConfig:
             require_whole(name, getattr(self, name), low=1)
         for name in ("linear_encoder", "joined", "masked_endpoints", "conditioned", "closed_form"):
             require_flag(name, getattr(self, name))
-        for name in ("history", "window", "patch"):
+        for name in ("history", "window", "patch", "network_axes"):
             require_whole(name, getattr(self, name), low=0)
         require_number("encoder_dropout", self.encoder_dropout, low=0, high=0.9)
         require_number("momentum", self.momentum, low=0, high=0.9999)
@@ -104,6 +105,16 @@ class ModelConfig:
                 f"k_max is {self.k_max} and dim {self.dim}",
                 "give k_max >= dim",
             )
+        require(
+            self.network_axes == 0 or self.network_axes >= self.dim,
+            f"network_axes is {self.network_axes} and dim {self.dim}",
+            "give network_axes >= dim, or 0 for the channels themselves",
+        )
+        require(
+            self.network_axes == 0 or self.network == "mlp",
+            f"network_axes is {self.network_axes}, and network {self.network!r}",
+            "a U-Net sees pixels: give network='mlp', or network_axes=0",
+        )
         require_choice("history_start", self.history_start, ("repeat", "drop"))
         require_choice("start", self.start, ("pca", "random"))
         require_choice("noise_scale", self.noise_scale, ("relative", "absolute"))

@@ -10,6 +10,7 @@ give `steps` to stay shorter.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ParameterError
@@ -78,20 +79,35 @@ COUNTS: dict[str, dict[str, Any]] = {
         "encoder_rate": 1.2e-3,
     },
 }
-# The U-Net's steps are dear: few and small. The paper takes no history there.
+# Perceptrons on the principal axes of the frames: they rebuild more than a U-Net, and more can be decoded from their
+# code, in a fraction of its time (benchmarks/RESULTS.md). The paper takes the U-Net, and no history.
+_PERCEPTRON: dict[str, Any] = {
+    "network": "mlp",
+    "network_axes": 256,
+    "joined": True,
+    "gamma": 1.0,
+    "tau_at_zero": 0.5,
+    "batch": 256,
+    "steps": 800,
+    "rate": 3e-3,
+    "encoder_rate": 3e-4,
+}
+# A U-Net's steps are dear: few and small.
+_UNET: dict[str, Any] = {
+    "network": "unet",
+    "channels": (32, 64, 128),
+    "joined": True,
+    "gamma": 1.0,
+    "tau_at_zero": 0.5,
+    "batch": 64,
+    "steps": 400,
+    "rate": 3e-3,
+    "encoder_rate": 1e-3,
+}
 IMAGES: dict[str, dict[str, Any]] = {
-    "default": {
-        "channels": (32, 64, 128),
-        "joined": True,
-        "gamma": 1.0,
-        "tau_at_zero": 0.5,
-        "batch": 64,
-        "steps": 400,
-        "rate": 3e-3,
-        "encoder_rate": 1e-3,
-    },
-    "paper": {"history": 0},
-    "authors": {"history": 0},
+    "default": _PERCEPTRON,
+    "paper": {"network": "unet", "history": 0},
+    "authors": {"network": "unet", "history": 0},
 }
 KINDS: dict[str, dict[str, dict[str, Any]]] = {"counts": COUNTS, "images": IMAGES, "values": {}}
 STAGES: dict[str, Any] = {"prepare": PrepareConfig, "model": ModelConfig, "train": TrainConfig}
@@ -115,7 +131,9 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
     """
     if preset not in PRESETS:
         raise ParameterError(f"preset is {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
-    own = {} if kind == "images" and settings.get("network") == "mlp" else KINDS[kind].get(preset, {})
+    own = KINDS[kind].get(preset, {}) if kind != "images" else _choose_image_settings(preset, settings)
+    if kind == "images":
+        settings = {name: value for name, value in settings.items() if (name, value) != ("network", "auto")}
     wanted = {**PRESETS[preset], **own, **settings}
     stages = {}
     for stage, cls in STAGES.items():
@@ -125,3 +143,15 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
         known = sorted(f.name for cls in STAGES.values() for f in dataclasses.fields(cls))
         raise ParameterError(f"there is no setting {', '.join(sorted(wanted))}", fix=f"known are {', '.join(known)}")
     return FitConfig(**stages, preset=preset)
+
+
+def _choose_image_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of images under `preset`: those of the U-Net where it, or what it alone has, is asked for."""
+    network = settings.get("network", "auto")
+    if preset != "default":
+        return {} if network == "mlp" else IMAGES[preset]
+    if network == "unet" or (network == "auto" and {"channels", "patch"} & settings.keys()):
+        return _UNET
+    dim = settings.get("dim", 0)  # checked later, where it is no number
+    axes = max(_PERCEPTRON["network_axes"], 2 * dim) if isinstance(dim, int) else _PERCEPTRON["network_axes"]
+    return {**_PERCEPTRON, "network_axes": axes}

@@ -106,14 +106,14 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
         self, fitted: Fitted, dimension: DimensionChoice | None = None, smoothing: SmoothingChoice | None = None
     ) -> None:
         self._fitted, self._codec = fitted, Codec(fitted.model)
-        coupling = fitted.model.coupling
         self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
         self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
         self.dimension_, self.smoothing_, self._n_features_out = dimension, smoothing, self.dim_
         self.n_features_in_ = fitted.model.n_channels
-        self.spectrum_ = coupling.variance.detach().cpu().numpy()
-        self.loadings_ = coupling.axes.detach().cpu().numpy()
-        self.mean_ = coupling.mean.cpu().numpy()
+        model = fitted.model
+        self.spectrum_, self.loadings_, self.mean_ = (
+            tensor.detach().cpu().numpy() for tensor in (model.spectrum, model.loadings, model.mean)
+        )
 
     def to_bytes(self) -> bytes:
         """Return the fitted model as safetensors bytes: weights, settings and statistics."""

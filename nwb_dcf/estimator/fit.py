@@ -75,7 +75,7 @@ def fit_recording(
     if config.model.k_max == 0 and model.k_max < model.n_channels:
         notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
     samples = trained.samples + (found.samples if found and found is not trained else 0)
-    spectrum = model.coupling.variance if model.learns_axes else principal.variance  # not cut off at k_max
+    spectrum = model.spectrum if model.learns_axes else principal.variance  # not cut off at k_max
     seconds = time.perf_counter() - started
     ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
     return Fitted(
@@ -150,12 +150,11 @@ def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
         return {}
     n = SOLVER_FRAMES if model.image_shape is None else SOLVER_IMAGES
     places = np.unique(np.linspace(0, prepared.sizes["time"] - 1, n).round().astype(int))
-    coupling = model.coupling
-    x = torch.tensor(prepared["data"].values[places].reshape(len(places), -1), device=coupling.mean.device)
+    x = torch.tensor(prepared["data"].values[places].reshape(len(places), -1), device=model.mean.device)
     with use_threads(1 if model.image_shape is None else torch.get_num_threads()):  # few frames
         quick, exact = (model.compress(x, settings.dim, solver=solver) for solver in (settings.solver, "dopri5"))
-    latents = coupling.read(quick - exact + coupling.mean)[:, : settings.dim]
-    size = (x - coupling.mean).square().mean()
+    latents = model.read(quick - exact + model.mean)[:, : settings.dim]
+    size = (x - model.mean).square().mean()
     return {
         "solver": settings.solver,
         "steps": settings.solver_steps,

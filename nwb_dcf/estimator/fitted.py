@@ -162,7 +162,7 @@ class Codec:
 
     def read(self, states: np.ndarray, k: int) -> np.ndarray:
         """Coordinates of states on the first `k` axes, (L D^(1/2))^+ (x - b)."""
-        return self._run(lambda part: self.model.coupling.read(part)[:, :k], states)
+        return self._run(lambda part: self.model.read(part)[:, :k], states)
 
     def rebuild(self, codes: np.ndarray, decoder: str = "") -> np.ndarray:
         """Frames from codes alone; see `DCFModel.rebuild`."""
@@ -205,7 +205,8 @@ class Codec:
         array, shape (segment, path, n_frames, k), or (..., channel) where tau is above 0
             One path without noise, or `n_paths` whose starts have the bridge's noise, drawn with `seed`.
         """
-        model, frames = self.model, self._tensor(x)
+        model = self.model
+        frames = model.view(self._tensor(x))
         table, codes = self._tabulate(x, segment, np.arange(len(x)))
         last = torch.tensor(np.flatnonzero(np.append(np.diff(segment) != 0, True)), device=frames.device)
         generator = torch.Generator(frames.device).manual_seed(seed)
@@ -217,7 +218,7 @@ class Codec:
 
             def run(some: slice, past: Tensor = past, noise: Tensor | None = noise) -> np.ndarray:
                 path = roll_out(model, past[some], tau, k, n_frames, noise=None if noise is None else noise[some])
-                return (model.coupling.read(path)[..., :k] if tau == 0 else path).cpu().numpy()
+                return (model.coupling.read(path)[..., :k] if tau == 0 else model.show(path)).cpu().numpy()
 
             some = split_frames(len(part), model.n_channels, part.device, PATHS_AT_ONCE)
             paths += spread(run, some, part.device, beside=self.beside)
@@ -233,7 +234,9 @@ class Codec:
     @torch.no_grad()
     @multiply_in("float32")
     def _encode(self, x: Tensor, segment: np.ndarray) -> Tensor:
-        frames = FrameTable.build(x, torch.tensor(segment), torch.arange(len(x)), history=0, drop_start=False)
+        frames = FrameTable.build(
+            self.model.view(x), torch.tensor(segment), torch.arange(len(x)), history=0, drop_start=False
+        )
         return frames.encode(self.model.coupling)
 
     def _tensor(self, values: np.ndarray) -> Tensor:

@@ -22,7 +22,7 @@ from ..data.recording import flatten_frames, frame_shape
 from ..errors import DataError, ParameterError
 from ..model.dcf_model import DCFModel
 from ..model.dynamical_flow import RidgeStartDynamics
-from ..model.principal_axes import PrincipalAxes, find_principal_axes
+from ..model.principal_axes import MOST_AXES, PrincipalAxes, find_principal_axes
 from ..model.training import ContextHeads, FrameTable
 from ..model.training.batches import FRAMES_READ
 
@@ -76,17 +76,19 @@ def start_model(
     -------
     model : DCFModel
     table : FrameTable
-        The frames on `device`.
+        The frames on `device`, as the networks know them.
     principal : PrincipalAxes
-        Of those frames.
+        Of the frames themselves.
 
     Raises
     ------
     DataError
         If the frames span too few dimensions, or no segment is longer than the history.
     """
-    table = tabulate_frames(prepared, config, device, step_s)
-    principal = find_principal_axes(table.x, seed=config.train.seed).to(device)
+    frames, shape = _get_frames(prepared, device), frame_shape(prepared)
+    n_channels = frames.shape[1]
+    most = config.model.network_axes or MOST_AXES
+    principal = find_principal_axes(frames, most=most, seed=config.train.seed).to(device)
     if principal.rank < 2:
         raise DataError(
             "the frames hardly vary beside their mean, or are too large for single precision",
@@ -98,13 +100,24 @@ def start_model(
             fix=f"give a dim of {principal.rank} or less",
         )
     with seed_initial_weights(config.train.seed):
-        shape = frame_shape(prepared)
-        k_max = choose_k_max(config, table.x.shape[1], principal.rank, images=shape is not None)
-        model = DCFModel(table.x.shape[1], k_max, config.model, shape)
+        k_max = choose_k_max(config, n_channels, principal.rank, images=shape is not None)
+        n_axes = min(config.model.network_axes, principal.rank)
+        k_max = min(k_max, n_axes or k_max)
+        model = DCFModel(n_channels, k_max, config.model, shape, n_axes)
     model.to(device)
-    model.start_at(principal)
+    seen = principal
+    if model.basis is not None:
+        if warm is not None and warm.basis is not None and warm.basis.axes.shape == model.basis.axes.shape:
+            model.basis.load_state_dict(warm.basis.state_dict())
+        else:
+            model.basis.start_at(principal)
+            seen = model.basis.turn(principal)
+    table = tabulate_frames(prepared, config, device, step_s, model)
+    if seen is principal and model.basis is not None:  # a warm model's basis, which is not that of these frames
+        seen = find_principal_axes(table.x)
+    model.start_at(seen)
     if warm is not None:
-        model.coupling.start_at(turn_axes(principal, warm, table.x))
+        model.coupling.start_at(turn_axes(seen, warm, table.x))
         take_networks(model, warm)
     if len(table.pairs) == 0:
         raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
@@ -121,6 +134,8 @@ def seed_initial_weights(seed: int) -> Iterator[None]:
 
 def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> PrincipalAxes:
     """The axes of a fitted model in place of the principal ones, with the variances of the frames along them.
+
+    All are of frames as the networks know them.
 
     Its networks know the codes by those axes; the principal ones of other frames differ where variances are close.
     """
@@ -155,12 +170,21 @@ def take_networks(model: DCFModel, warm: DCFModel) -> None:
 
 
 def tabulate_frames(
-    prepared: xr.Dataset, config: FitConfig, device: torch.device, step_s: float | None = None
+    prepared: xr.Dataset,
+    config: FitConfig,
+    device: torch.device,
+    step_s: float | None = None,
+    model: DCFModel | None = None,
 ) -> FrameTable:
-    """Index prepared frames by their segments and times, these in steps of `step_s`, for training on `device`."""
-    x = torch.as_tensor(flatten_frames(prepared))
+    """Index prepared frames by their segments and times, these in steps of `step_s`, for training on `device`.
+
+    Frames are as `model` views them.
+    """
+    x = _get_frames(prepared, device)
+    if model is not None and model.basis is not None:
+        x = torch.cat([model.view(part.to(device)) for part in torch.split(x, FRAMES_READ)])
     return FrameTable.build(
-        x.to(device) if fits_on(device, x.nbytes) else x,
+        x,
         torch.tensor(prepared["segment_index"].values),
         torch.tensor(prepared["time"].values),
         history=config.model.history,
@@ -168,6 +192,12 @@ def tabulate_frames(
         step_s=step_s,
         device=device,
     )
+
+
+def _get_frames(prepared: xr.Dataset, device: torch.device) -> Tensor:
+    """Frames (time, D), on `device` where there is room."""
+    x = torch.as_tensor(flatten_frames(prepared))
+    return x.to(device) if fits_on(device, x.nbytes) else x
 
 
 def fits_on(device: torch.device, n_bytes: int) -> bool:
@@ -186,12 +216,15 @@ def say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torc
     return f"on the {device.type} device" if there else f"{host}; sent to the {device.type} device by batches"
 
 
-def make_heads(principal: PrincipalAxes, config: FitConfig, device: torch.device) -> ContextHeads | None:
+def make_heads(
+    model: DCFModel, principal: PrincipalAxes, config: FitConfig, device: torch.device
+) -> ContextHeads | None:
     """Make the heads of L_context; None where nothing of it could reach the code."""
     if not (config.train.gamma and config.model.joined):
         return None
     with seed_initial_weights(config.train.seed):
-        return ContextHeads(principal, config.model.dim, config.train.context_lags).to(device)
+        seen = principal if model.basis is None else model.basis.turn(principal)
+        return ContextHeads(seen, config.model.dim, config.train.context_lags).to(device)
 
 
 def teach_heads(heads: ContextHeads, model: DCFModel, table: FrameTable, config: FitConfig) -> None:

@@ -41,6 +41,7 @@ def pack_weights(fitted: Fitted) -> bytes:
         "n_channels": fitted.model.n_channels,
         "architecture": describe_architecture(fitted.model),
         "frame_shape": fitted.model.frame_shape,
+        "n_axes": fitted.model.n_inputs if fitted.model.basis is not None else 0,
         "config": fitted.config.to_dict(),
         "preparation": fitted.preparation.to_dict(),
         **{name: getattr(fitted, name) for name in _PLAIN},
@@ -83,7 +84,13 @@ def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
         config = FitConfig.from_dict(about["config"])
         with torch.random.fork_rng(devices=[]):  # weights drawn here are replaced; nobody's randomness moves on
             shape = about.get("frame_shape")
-            model = DCFModel(about["n_channels"], about["k_max"], config.model, tuple(shape) if shape else None)
+            model = DCFModel(
+                about["n_channels"],
+                about["k_max"],
+                config.model,
+                tuple(shape) if shape else None,
+                about.get("n_axes", 0),
+            )
         model.load_state_dict(tensors)
         model.to(choose_device(device)).eval()
         older: dict[str, Any] = {

@@ -86,9 +86,11 @@ class Training:
 
     def search_and_refit(self, recording: xr.Dataset, split: Split, preparation: Preparation) -> SearchedAndRefitted:
         """Find the steps on `split`, and train on all of the recording for that many."""
-        held_out = tabulate_frames(preparation.apply(split.held_out), self.config, self.device, self.step_s)
-        judged = held_out if len(held_out.pairs) else None
         start = self.start(preparation.apply(split.training))
+        held_out = tabulate_frames(
+            preparation.apply(split.held_out), self.config, self.device, self.step_s, start.model
+        )
+        judged = held_out if len(held_out.pairs) else None
         if self._leaves_room(start, recording):
             return self._refit_beside(start, judged, recording, preparation)
         search = self.learn(start, "choosing steps", held_out=judged)
@@ -167,7 +169,7 @@ class Training:
             if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
                 start_dynamics(model, model.v, seen)
             flows = [name for name in ("u", "v") if name in learn]
-            heads = make_heads(principal, config, self.device) if {"coupling", "u"} <= learn else None
+            heads = make_heads(model, principal, config, self.device) if {"coupling", "u"} <= learn else None
             if heads is not None and self.warm is not None:
                 teach_heads(heads, model, table, config)
             trained = train_model(

@@ -11,6 +11,7 @@ from .compressive_flow import ClosedFormCompression, PlainCompression
 from .coupling import Coupling
 from .dynamical_flow import PlainDynamics, RidgeStartDynamics
 from .encoder import Encoder, make_features
+from .frame_basis import FrameBasis, scale_rest
 from .networks import NetworkSize
 from .principal_axes import PrincipalAxes
 from .unet import ConvFeatures
@@ -29,14 +30,31 @@ class DCFModel(nn.Module):
         Shapes of the networks and which of the paper's open choices are taken.
     frame_shape : (int, int), optional
         Height and width of frames that are images: D = height * width, pixels row by row.
+    n_axes : int
+        Principal axes of the frames in whose coordinates the model lives, see `FrameBasis`; 0 for the channels
+        themselves.
+
+    Attributes
+    ----------
+    basis : FrameBasis or None
+    n_inputs : int
+        Numbers by which `coupling`, `u`, `v` and `noise` know a frame: D, or `n_axes`. The model's own methods take and
+        give frames and states of D.
     """
 
     def __init__(
-        self, n_channels: int, k_max: int, config: ModelConfig, frame_shape: tuple[int, int] | None = None
+        self,
+        n_channels: int,
+        k_max: int,
+        config: ModelConfig,
+        frame_shape: tuple[int, int] | None = None,
+        n_axes: int = 0,
     ) -> None:
         super().__init__()
         self.n_channels, self.k_max, self.config, self.frame_shape = n_channels, k_max, config, frame_shape
         self.image_shape = None if config.network == "mlp" else frame_shape
+        self.basis = FrameBasis(n_channels, n_axes) if n_axes else None
+        self.n_inputs = n_channels = n_axes or n_channels
         self.coupling = Coupling(self._make_encoder(), n_channels, k_max, linear_start=config.start == "pca")
         self.noise = BridgeNoise(n_channels, config.noise)
         size = NetworkSize(config.width, config.depth, self.image_shape, config.channels, config.patch)
@@ -57,11 +75,11 @@ class DCFModel(nn.Module):
                 self.image_shape, n_frames, self.k_max, channels=config.channels, patch=config.patch
             )
         else:
-            n_in = n_frames * self.n_channels
+            n_in = n_frames * self.n_inputs
             features = make_features(n_in, self.k_max, width=config.encoder_width, depth=config.encoder_depth)
         return Encoder(
             features,
-            self.n_channels,
+            self.n_inputs,
             self.k_max,
             window=config.window,
             dropout=config.encoder_dropout,
@@ -80,7 +98,10 @@ class DCFModel(nn.Module):
         return self.config.start == "random"
 
     def start_at(self, principal: PrincipalAxes) -> None:
-        """Set what the principal axes determine: b, the noise and, with a PCA start, L, d and mu."""
+        """Set what the principal axes, of frames as the networks know them, determine.
+
+        b, the noise and, with a PCA start, L, d and mu.
+        """
         self.coupling.start_at(principal)
         if self.config.noise_scale == "relative":
             self.noise.start_at(principal)
@@ -89,9 +110,37 @@ class DCFModel(nn.Module):
         """m_K for every row of `like`, shape (n, k_max)."""
         return (torch.arange(self.k_max, device=like.device) < k).to(like.dtype).expand(len(like), -1)
 
+    @property
+    def mean(self) -> Tensor:
+        """b, shape (D,)."""
+        return self.coupling.mean if self.basis is None else self.basis.mean
+
+    @property
+    def loadings(self) -> Tensor:
+        """L, shape (D, k_max)."""
+        return self.coupling.axes if self.basis is None else self.basis.axes @ self.coupling.axes
+
+    @property
+    def spectrum(self) -> Tensor:
+        """d in the frames' own units, shape (k_max,)."""
+        variance = self.coupling.variance
+        return variance if self.basis is None else variance / self.basis.factor.square()
+
+    def view(self, x: Tensor) -> Tensor:
+        """Frames (n, D) as the networks know them, (n, n_inputs)."""
+        return x if self.basis is None else self.basis.read(x)
+
+    def show(self, y: Tensor) -> Tensor:
+        """States (..., n_inputs) as frames (..., D); nothing off the axes."""
+        return y if self.basis is None else self.basis.place(y)
+
+    def read(self, states: Tensor) -> Tensor:
+        """(L D^(1/2))^+ (x - b): coordinates of states (n, D) on the axes, (n, k_max)."""
+        return self.coupling.read(self.view(states))
+
     def encode(self, x: Tensor, k: int) -> Tensor:
         """First `k` coordinates of mu(x): frames (n, D) to (n, k)."""
-        return self.coupling.encode(x)[:, :k]
+        return self.coupling.encode(self.view(x))[:, :k]
 
     def compress(self, x: Tensor, k: int, *, solver: str = "", steps: int = 0) -> Tensor:
         """Integrate u from tau = 1 to 0 with prefix `k`: frames (n, D) to states (n, D)."""
@@ -116,22 +165,32 @@ class DCFModel(nn.Module):
         -------
         Tensor, shape (n, D)
         """
-        x0, k = self.place(code), code.shape[1]
+        x0, k = self._place(code), code.shape[1]
         if (decoder or self.config.decoder) == "flow":
-            return self.expand(x0, k)
+            return self.show(self._integrate(x0, 0.0, 1.0, k))
         added: Tensor = self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0), self.coupling.make_axes())
-        return x0 + added
+        return self.show(x0 + added)
 
     def place(self, code: Tensor) -> Tensor:
         """State b + L D^(1/2) code for the first K coordinates, (n, K) to (n, D)."""
+        return self.show(self._place(code))
+
+    def _place(self, code: Tensor) -> Tensor:
         return self.coupling.place(nn.functional.pad(code, (0, self.k_max - code.shape[1])))
 
     def _carry(self, x: Tensor, tau_from: float, tau_to: float, k: int, solver: str, steps: int) -> Tensor:
+        if self.basis is None:
+            return self._integrate(x, tau_from, tau_to, k, solver, steps)
+        y = self.basis.read(x)
+        rest = self.basis.find_rest(x, y) * scale_rest(tau_from, tau_to, self.config.noise)
+        return self.basis.place(self._integrate(y, tau_from, tau_to, k, solver, steps)) + rest
+
+    def _integrate(self, y: Tensor, tau_from: float, tau_to: float, k: int, solver: str = "", steps: int = 0) -> Tensor:
         return self.u.carry(
-            x,
+            y,
             tau_from,
             tau_to,
-            self.mask(k, x),
+            self.mask(k, y),
             self.coupling.make_axes(),
             solver=solver or self.config.solver,
             steps=steps or self.config.solver_steps,

@@ -11,11 +11,8 @@ import torch
 from torch import Tensor
 
 EXACT_SIZE = 1024  # above it the principal axes come from a randomised decomposition
-
-
 MOST_AXES = 512
-
-
+POWER_ITERATIONS = 4
 BLOCK_NUMBERS = 2**22  # of frames that are decomposed: 32 MB
 
 
@@ -66,10 +63,10 @@ def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0)
     total = sum(float(x.square().sum()) for x in centre()) / n
     if min(n, width) > EXACT_SIZE:
         generator = torch.Generator().manual_seed(seed)
-        basis = torch.randn(width, min(most + 16, min(n, width)), generator=generator, dtype=torch.float64)
-        basis = basis.to(mean.device)
-        for _ in range(4):  # power iterations: sharpen the spectrum
-            basis = torch.linalg.qr(_add(x.T @ (x @ basis) for x in centre())).Q
+        basis = torch.randn(width, min(most + 16, min(n, width)), generator=generator).to(frames.device)
+        for _ in range(POWER_ITERATIONS):  # sharpen the spectrum; single precision will do for where to look
+            basis = torch.linalg.qr(_add(x.T @ (x @ basis) for x in (part.float() for part in centre()))).Q
+        basis = torch.linalg.qr(in_double(basis)).Q
         values, inner = torch.linalg.eigh(_add((y := x @ basis).T @ y for x in centre()) / n)
         axes = basis @ inner
     elif width <= n:

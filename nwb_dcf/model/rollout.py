@@ -1,7 +1,7 @@
 """Rollouts: states carried on frame by frame by the dynamical flow, at any compression tau (paper section 4).
 
-Symbols: past (n, h + 1, D) states at one tau, newest first, the current one included; k the prefix K that v is
-shown; rho the bridge's noise relative to each axis.
+Symbols: past (n, h + 1, D) states at one tau, newest first, the current one included, D being the model's
+`n_inputs`; k the prefix K that v is shown; rho the bridge's noise relative to each axis.
 """
 
 from __future__ import annotations
@@ -129,10 +129,12 @@ def draw_start_noise(
     of each axis; what `total_variance` holds beyond the axes is shared evenly by the directions off them.
     """
     coupling, config = model.coupling, model.config
+    if model.basis is not None:
+        total_variance = float(model.n_inputs)  # of coordinates whose mean variance is 1
     like = coupling.mean
-    noise = torch.randn(n, model.n_channels, generator=generator, device=like.device, dtype=like.dtype)
+    noise = torch.randn(n, model.n_inputs, generator=generator, device=like.device, dtype=like.dtype)
     if config.noise_scale == "relative":
-        n_off = model.n_channels - model.k_max
+        n_off = model.n_inputs - model.k_max
         rest = max(total_variance - float(coupling.variance.detach().sum()), 0.0) / n_off if n_off else 0.0
         on = noise @ coupling.axes
         noise = rest**0.5 * (noise - on @ coupling.axes.T) + (on * coupling.variance.sqrt()) @ coupling.axes.T
