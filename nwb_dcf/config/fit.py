@@ -161,6 +161,7 @@ class TrainConfig:
     context_lags: tuple[int, ...] = (-2, -1, 1, 2)  # those frames
     early_stopping: bool = True
     held_out: float = 0.2  # share of the segments given to `fit` that choose the step
+    finish: float = 0.25  # steps on all frames after that, as a share of those chosen
     tolerance: float = 0.0  # share by which a held-out loss has to fall, else the schedule ends by itself
 
     def __post_init__(self) -> None:
@@ -178,6 +179,7 @@ class TrainConfig:
         require_number("prefix_p", self.prefix_p, low=0, high=1, open_low=True)
         require_number("held_out", self.held_out, low=0, high=0.9)
         require_number("tolerance", self.tolerance, low=0, high=0.5)
+        require_number("finish", self.finish, low=0, high=2)
         require_choice("precision", self.precision, ("auto", "full", "reduced"))
         require_choice("schedule", self.schedule, ("cosine", "constant"))
         require(

@@ -121,8 +121,8 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
     preset : {"default", "paper", "authors"}
     settings : dict
     kind : {"counts", "images", "values"}
-        Of the recording, see `nwb_dcf.data.recording.name_kind`: each has settings of its own. Those of images are the
-        U-Net's, and are left out where the network is to be a perceptron.
+        Of the recording, see `nwb_dcf.data.recording.name_kind`: each has settings of its own. Those of images are a
+        perceptron's on their principal axes, and the U-Net's where it, or what it alone has, is asked for.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from ..config import FitConfig, TrainConfig
 from ..config.progress import Progress
 from ..data.preprocessing import check_size, fit_preparation
 from ..data.recording import frame_dims, frame_shape, median_step_s
-from ..data.split import split_recording
+from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
 from ..metrics import effective_dimension
 from ..model.dcf_model import DCFModel
@@ -27,7 +27,7 @@ from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
 from .fitted import Fitted, check_channels
 from .initialization import choose_device, say_where_frames_lay
-from .stages import PART_NAMES, Training
+from .stages import PART_NAMES, Division, Training
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
@@ -56,25 +56,20 @@ def fit_recording(
     notes: list[str] = []
     step_s = median_step_s(recording)
     gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * step_s
-    split = split_recording(recording, config.train.held_out, seed=config.train.seed, gap_s=gap_s)
     training = Training(config, device, step_s, progress, keep_partial, warmth.fitted.model if warmth else None)
-    if config.train.early_stopping and split is not None:
-        done = training.search_and_refit(recording, split, preparation)
-        found, start, trained = done.search, done.start, done.trained
-    else:
-        if config.train.early_stopping:
-            notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
-        found, start = None, training.start(preparation.apply(recording))
-        trained = training.learn(start, "training")
+    start = training.start(preparation.apply(recording))
+    split, division = _divide(recording, config.train, gap_s)
+    if config.train.early_stopping and division is None:
+        notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
+    trained = training.learn(start, division)
     model, principal = start.model, start.principal
-    if found is not None and found.settled:
-        notes.append(_describe_settled(found.settled, config.train))
+    if trained.settled:
+        notes.append(_describe_settled(trained.settled, config.train))
     if trained.interrupted:
-        stage = "while steps were chosen" if trained is found else "in training"
+        stage = "in training" if division is None or trained.finished else "while steps were chosen"
         notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch} steps: a partial fit")
     if config.model.k_max == 0 and model.k_max < model.n_channels:
         notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
-    samples = trained.samples + (found.samples if found and found is not trained else 0)
     spectrum = model.spectrum if model.learns_axes else principal.variance  # not cut off at k_max
     seconds = time.perf_counter() - started
     ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
@@ -91,10 +86,10 @@ def fit_recording(
         total_variance=principal.total,
         k_eff=effective_dimension(spectrum.detach().cpu().numpy(), principal.total),
         steps=trained.best_step,
-        search=found.curve if found else LossCurve(),
+        search=trained.curve if division else LossCurve(),
         curve=trained.curve,
         notes=notes,
-        timing={"seconds": seconds, "samples_per_s": samples / seconds},
+        timing={"seconds": seconds, "samples_per_s": trained.samples / seconds},
         machine={
             "device": str(device),
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
@@ -103,8 +98,9 @@ def fit_recording(
             "frames": say_where_frames_lay(recording, device, start.table.x.device),
         },
         bin_width_s=recording.attrs.get("bin_width_s"),
-        chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if found and split else {},
-        settled=found.settled if found else {},
+        chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if division and split else {},
+        settled=trained.settled,
+        finished=trained.finished,
         init=warmth.about if warmth else {},
         solver_error=measure_solver(model, start.prepared),
     )
@@ -123,6 +119,17 @@ class Warmth:
 
     fitted: Fitted
     about: dict[str, str]
+
+
+def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[Split | None, Division | None]:
+    """Hold frames out to choose the steps; None where that is not asked for, or the recording is too short."""
+    if not config.early_stopping:
+        return None, None
+    marked = recording.assign(frame_number=("time", np.arange(recording.sizes["time"])))
+    split = split_recording(marked, config.held_out, seed=config.seed, gap_s=gap_s)
+    if split is None:
+        return None, None
+    return split, Division(*(part["frame_number"].values for part in (split.training, split.held_out)))
 
 
 def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:

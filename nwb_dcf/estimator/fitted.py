@@ -59,6 +59,8 @@ class Fitted:
         What was held out to choose the steps: ``rule``, ``intervals_s``; empty where nothing was.
     settled : dict of str to int
         Step of the search at which u and v ended by themselves; without those that took the whole schedule.
+    finished : dict of str to int
+        Steps on all frames that followed the chosen one, of u and v; without those that took none.
     init : dict of str to str
         Fit whose networks training began with: ``fit``, its name, and the ``sha256`` of its weights; empty for none.
     solver_error : dict
@@ -85,6 +87,7 @@ class Fitted:
     chosen_on: dict[str, Any]
     pixels: dict[str, list[Any]] | None = None
     settled: dict[str, int] = field(default_factory=dict)
+    finished: dict[str, int] = field(default_factory=dict)
     init: dict[str, str] = field(default_factory=dict)
     solver_error: dict[str, Any] = field(default_factory=dict)
 

@@ -96,6 +96,7 @@ def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
         older: dict[str, Any] = {
             "pixels": None,
             "settled": {},
+            "finished": {},
             "init": {},
             "solver_error": {},
         }  # what earlier fits did not tell

@@ -1,37 +1,32 @@
-"""A model trained from its start, part after part: first to find how many steps are best, then on all frames.
+"""A model trained from its start, part after part: steps chosen on held-out frames, then finished on all of them.
 
-Steps of a session-sized fit are too small for two threads, and there the two trainings run side by side: the second
-goes on until the first has found the steps, and takes its weights of those.
+A second training from the start, on all frames for the steps found, took as long as the first. In its place each part
+goes on from the weights that were best on what was held out, now with those frames too, while the rate falls to 0.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import xarray as xr
-from torch import nn
 
 from ..config import FitConfig, TrainConfig
 from ..config.progress import Progress
-from ..data.chunks import is_lazy
-from ..data.preprocessing import Preparation
-from ..data.split import Split
 from ..errors import ParameterError
 from ..model.dcf_model import DCFModel
 from ..model.dynamical_flow import RidgeStartDynamics
-from ..model.parallel import use_threads
-from ..model.precision import multiply_in
 from ..model.principal_axes import PrincipalAxes
-from ..model.training import FoundSteps, FrameTable, Trained, train_model
-from ..model.training.hardware import choose_products, leaves_threads
-from .initialization import make_heads, start_dynamics, start_model, tabulate_frames, teach_heads
+from ..model.training import ContextHeads, FrameTable, Trained, train_model
+from ..model.training.optimizer import scale_rate
+from .initialization import make_heads, start_dynamics, start_model, teach_heads
 
 PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people
-MOST_BESIDE = 2**28  # bytes of frames that may be in memory twice, for both trainings at once
+LEAST_RATE = 0.25  # of the full rate, from which it falls while a part is finished: frames that are new have to tell
+FINISH_PASSES = 2  # over the frames, below which more frames give no more than more steps would
 
 
 @dataclass(frozen=True)
@@ -45,15 +40,17 @@ class Start:
 
 
 @dataclass(frozen=True)
-class SearchedAndRefitted:
-    """What two trainings left: the losses of the search, and the model of the refit.
+class Division:
+    """Frames that networks learn from while steps are chosen, and those held out to choose them.
 
-    After Ctrl-C in the search its own model is all there is, and `trained` is `search`.
+    Attributes
+    ----------
+    training, held_out : array of int
+        Frames of the whole recording, rising.
     """
 
-    search: Trained
-    start: Start
-    trained: Trained
+    training: np.ndarray
+    held_out: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -84,74 +81,11 @@ class Training:
         """Build the model on `prepared` frames."""
         return Start(prepared, *start_model(prepared, self.config, self.device, self.step_s, self.warm))
 
-    def search_and_refit(self, recording: xr.Dataset, split: Split, preparation: Preparation) -> SearchedAndRefitted:
-        """Find the steps on `split`, and train on all of the recording for that many."""
-        start = self.start(preparation.apply(split.training))
-        held_out = tabulate_frames(
-            preparation.apply(split.held_out), self.config, self.device, self.step_s, start.model
-        )
-        judged = held_out if len(held_out.pairs) else None
-        if self._leaves_room(start, recording):
-            return self._refit_beside(start, judged, recording, preparation)
-        search = self.learn(start, "choosing steps", held_out=judged)
-        if search.interrupted:
-            return SearchedAndRefitted(search, start, search)
-        del start, held_out, judged  # lets go of the frames of the search before those of all are made
-        whole = self.start(preparation.apply(recording))
-        return SearchedAndRefitted(search, whole, self.learn(whole, "training", stop_at=search.best_step))
+    def learn(self, start: Start, division: Division | None = None) -> Trained:
+        """Train the parts of the model in `choose_order`, each on what those before it left.
 
-    def _leaves_room(self, start: Start, recording: xr.Dataset) -> bool:
-        """Whether a second training can go on beside one from `start`: there are threads and the memory for it.
-
-        Parts that learn `jointly` have steps of their own each. The precision of products is torch's global state,
-        which two threads cannot change in turn.
-        """
-        config, model, warm = self.config, start.model, self.warm is not None
-        if config.train.jointly or is_lazy(recording["data"]):
-            return False
-        if recording["data"].nbytes > MOST_BESIDE or choose_products(model, config.train.precision) != "float32":
-            return False
-        parts = (nn.ModuleList(getattr(model, part) for part in learn) for learn in choose_order(config, warm=warm))
-        return all(leaves_threads(model, learned, config.train.batch) for learned in parts)
-
-    def _refit_beside(
-        self, start: Start, judged: FrameTable | None, recording: xr.Dataset, preparation: Preparation
-    ) -> SearchedAndRefitted:
-        found, progress, half = FoundSteps(), self.progress, torch.get_num_threads() // 2
-
-        def report(event: Progress) -> None:
-            if progress and found.complete:  # until then it is the search that is reported
-                progress(event)
-
-        def refit() -> tuple[Start, Trained]:
-            with use_threads(half):
-                whole = self.start(preparation.apply(recording))
-                return whole, dataclasses.replace(self, progress=report).learn(whole, "training", stop_at=found)
-
-        with use_threads(half), multiply_in("float32"), ThreadPoolExecutor(1, "refit") as pool:
-            running = pool.submit(refit)
-            try:
-                search = self.learn(start, "choosing steps", held_out=judged, tell=found)
-                if search.interrupted:
-                    return SearchedAndRefitted(search, start, search)
-                try:
-                    return SearchedAndRefitted(search, *running.result())
-                except KeyboardInterrupt:
-                    found.interrupt()
-                    return SearchedAndRefitted(search, *running.result())
-            finally:
-                found.interrupt()  # whatever ended the search
-
-    def learn(
-        self,
-        start: Start,
-        stage: str,
-        *,
-        held_out: FrameTable | None = None,
-        stop_at: Mapping[str, int] | FoundSteps | None = None,
-        tell: FoundSteps | None = None,
-    ) -> Trained:
-        """Train the parts of the model in `choose_order`, each on what those before it left; `tell` their steps.
+        With a `division` the steps of u and v are chosen on what it holds out, and each part is then finished on all
+        frames. b, L and d are those of all frames from the start.
 
         Raises
         ------
@@ -160,41 +94,81 @@ class Training:
         TrainingError
             If a loss is not finite.
         """
-        config, model, table, principal = self.config, start.model, start.table, start.principal
+        config, model, principal, warm = self.config, start.model, start.principal, self.warm is not None
         done: Trained | None = None
-        for learn in choose_order(config, warm=self.warm is not None):
-            seen, judged = table, held_out
-            if learn == {"v"}:
-                seen, judged = table.with_whole_history(), held_out.with_whole_history() if held_out else None
-            if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
-                start_dynamics(model, model.v, seen)
+        for learn in choose_order(config, warm=warm):
+            every = start.table.with_whole_history() if learn == {"v"} else start.table
             flows = [name for name in ("u", "v") if name in learn]
+            seen, judged = every, None
+            if division is not None and flows:
+                parts = (division.training, division.held_out)
+                seen, judged = (every.select(torch.from_numpy(rows)) for rows in parts)
+                judged = judged if len(judged.pairs) else None
+            if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
+                start_dynamics(model, model.v, every)
             heads = make_heads(model, principal, config, self.device) if {"coupling", "u"} <= learn else None
-            if heads is not None and self.warm is not None:
-                teach_heads(heads, model, table, config)
-            trained = train_model(
-                model,
-                seen,
-                config.train if flows else _plan_alignment(config.train),
-                learn=learn,
-                heads=heads,
-                held_out=judged if flows else None,
-                stop_at={name: stop_at[name] for name in flows} if isinstance(stop_at, Mapping) else stop_at,
-                stage=stage if config.train.jointly else f"{stage} ({_name_parts(learn)})",
-                progress=self.progress,
-                keep_partial=self.keep_partial,
-                warm=self.warm is not None,
-            )
-            if tell:
-                tell.tell(trained.best_step)
+            if heads is not None and warm:
+                teach_heads(heads, model, start.table, config)
+            train = config.train if flows else _plan_alignment(config.train)
+            trained = self._train(model, seen, train, learn, heads, judged)
+            if judged is not None and not trained.interrupted:
+                trained = self._finish(model, every, trained, learn, heads)
             done = trained if done is None else _join(done, trained)
             if trained.interrupted:
                 break
         if done is None:
             raise ParameterError("nothing is to be trained", fix="give alpha or beta above 0")
-        if tell:
-            tell.tell({}, complete=True)
         return done
+
+    def _finish(
+        self, model: DCFModel, table: FrameTable, chosen: Trained, learn: set[str], heads: ContextHeads | None
+    ) -> Trained:
+        """Go on from the chosen weights on all frames, where the chosen step is not the start itself."""
+        config = self.config.train
+        last = max(chosen.best_step.values())
+        steps = round(config.finish * last)
+        if steps == 0 or last * config.batch < FINISH_PASSES * len(table.x):
+            return chosen
+        still = {name for name, step in chosen.best_step.items() if step == 0}
+        share = max(LEAST_RATE, scale_rate(last, config))
+        plan = dataclasses.replace(
+            config,
+            steps=steps,
+            rate=share * config.rate,
+            encoder_rate=share * config.encoder_rate,
+            prefix_ramp=0,
+            seed=config.seed + 1,  # other draws than those of the first steps
+        )
+        more = self._train(model, table, plan, learn - still, heads, None)
+        return dataclasses.replace(
+            chosen,
+            samples=chosen.samples + more.samples,
+            interrupted=more.interrupted,
+            finished=more.best_step,
+        )
+
+    def _train(
+        self,
+        model: DCFModel,
+        table: FrameTable,
+        config: TrainConfig,
+        learn: set[str],
+        heads: ContextHeads | None,
+        held_out: FrameTable | None,
+    ) -> Trained:
+        stage = "training" if held_out is None else "choosing steps"
+        return train_model(
+            model,
+            table,
+            config,
+            learn=learn,
+            heads=heads,
+            held_out=held_out,
+            stage=stage if config.jointly else f"{stage} ({_name_parts(learn)})",
+            progress=self.progress,
+            keep_partial=self.keep_partial,
+            warm=self.warm is not None,
+        )
 
 
 def choose_order(config: FitConfig, *, warm: bool = False) -> list[set[str]]:
@@ -228,4 +202,5 @@ def _join(first: Trained, second: Trained) -> Trained:
         first.samples + second.samples,
         first.interrupted or second.interrupted,
         {**first.settled, **second.settled},
+        {**first.finished, **second.finished},
     )

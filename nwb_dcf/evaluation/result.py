@@ -154,6 +154,7 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out:
             "held_out": fitted.chosen_on,
             "tolerance": fitted.config.train.tolerance,
             "settled": fitted.settled,
+            "finished": fitted.finished,
             "step": fitted.search.held_out_step,
             **{name: _without_nan(getattr(fitted.search, name)) for name in ("held_out_cf", "held_out_df")},
         },

@@ -1,7 +1,8 @@
 """The compressive flow u(x, tau): carries data (tau = 1) to their compressed endpoints (tau = 0) and back.
 
-Symbols: x (n, D) states; tau (n, 1); mask (n, k_max) the prefix m_K; kept (n, k_max) coordinates on the
-first K axes; dropped (n, D) the rest of x - b; rho the bridge's noise relative to each axis.
+Symbols: x (n, D) states; tau (n, 1) and mask (n, k_max), the prefix m_K, or one row of them for all states;
+kept (n, k_max) coordinates on the first K axes; dropped (n, D) the rest of x - b; rho the bridge's noise relative
+to each axis.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ class PlainCompression(nn.Module):
 
     def forward(self, x: Tensor, tau: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return u, shape (n, D)."""
-        condition = self.embed_tau(tau)
+        condition = self.embed_tau(tau).expand(len(x), -1)
         if self.conditioned:
-            condition = torch.cat([condition, mask], dim=-1)
+            condition = torch.cat([condition, mask.expand(len(x), -1)], dim=-1)
         u: Tensor = self.network([x - axes.mean], [], condition)
         return u
 
@@ -39,7 +40,7 @@ class PlainCompression(nn.Module):
     ) -> Tensor:
         """Integrate u from `tau_from` to `tau_to`."""
         return integrate(
-            lambda tau, state: self(state, tau.expand(len(state), 1), mask, axes),
+            lambda tau, state: self(state, tau.view(1, 1), mask, axes),
             x,
             tau_from,
             tau_to,
@@ -86,7 +87,7 @@ class ClosedFormCompression(nn.Module):
     def carry(
         self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
     ) -> Tensor:
-        """Integrate u from `tau_from` to `tau_to`, in scaled coordinates."""
+        """Integrate u from `tau_from` to `tau_to`, in scaled coordinates; `mask` (1, k_max) where all have one K."""
         kept, dropped = axes.split(x, mask)
         start = axes.place(kept) + dropped / math.hypot(tau_from, self.rho)
         end = integrate(
@@ -101,7 +102,7 @@ class ClosedFormCompression(nn.Module):
         return axes.place(kept) + dropped * math.hypot(tau_to, self.rho)
 
     def _scaled_rate(self, state: Tensor, w: Tensor, mask: Tensor, axes: Axes) -> Tensor:
-        tau = (self.rho * w.sinh()).expand(len(state), 1)
+        tau = (self.rho * w.sinh()).view(1, 1)  # one for all states: what follows from it alone is made once
         kept, scaled = axes.split(state, mask)
         out, along = self._run_network(kept, scaled, tau, mask, axes)
         spread = (
@@ -114,7 +115,9 @@ class ClosedFormCompression(nn.Module):
         self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, axes: Axes
     ) -> tuple[Tensor, Tensor]:
         angle = torch.atan(tau / self.rho) / math.atan(1 / self.rho)
-        condition = torch.cat([self.embed_angle(angle), mask], dim=-1)
+        embedded = self.embed_angle(angle)
+        rows = max(len(embedded), len(mask))
+        condition = torch.cat([embedded.expand(rows, -1), mask.expand(rows, -1)], dim=-1)
         states = [scaled, axes.span(kept)] if self.network.sees_images else [scaled]
         out = self.network(states, [kept], condition)
         return out, axes.project(out, mask)

@@ -168,7 +168,7 @@ class DCFModel(nn.Module):
         x0, k = self._place(code), code.shape[1]
         if (decoder or self.config.decoder) == "flow":
             return self.show(self._integrate(x0, 0.0, 1.0, k))
-        added: Tensor = self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0), self.coupling.make_axes())
+        added: Tensor = self.u(x0, x0.new_zeros(1, 1), self.mask(k, x0[:1]), self.coupling.make_axes())
         return self.show(x0 + added)
 
     def place(self, code: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ class DCFModel(nn.Module):
             y,
             tau_from,
             tau_to,
-            self.mask(k, y),
+            self.mask(k, y[:1]),
             self.coupling.make_axes(),
             solver=solver or self.config.solver,
             steps=steps or self.config.solver_steps,

@@ -123,7 +123,10 @@ class ConditionedMLP(nn.Module):
             nn.init.zeros_(self.last.bias)
 
     def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
-        """Return (n, n_out) of states, codes (the first that of the states themselves) and condition, as said above."""
+        """Return (n, n_out) of states, codes (the first that of the states themselves) and condition, as said above.
+
+        A condition of one row holds for all of them; its layers, half of the work of a narrow network, are run once.
+        """
         x = torch.cat([*codes[:1], *states, *codes[1:]], dim=-1)
         embedded = self.embed(condition)
         for layer, shift in zip(self.layers, self.shifts, strict=True):

@@ -162,8 +162,9 @@ class ConditionedUNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
-        """Return (n, D); `states` (n, D) or several side by side, `codes` (n, any), `condition` (n, any)."""
-        planes, embedding = torch.cat([*states], dim=1), torch.cat([*codes, condition], dim=1)
+        """Return (n, D); `states` (n, D) or several side by side, `codes` (n, any), `condition` (n or 1, any)."""
+        planes = torch.cat([*states], dim=1)
+        embedding = torch.cat([*codes, condition.expand(len(planes), -1)], dim=1)
         return _run_in_parts(self._run, planes, embedding)
 
     def _run(self, planes: Tensor, embedding: Tensor) -> Tensor:

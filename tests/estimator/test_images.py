@@ -177,13 +177,60 @@ def test_the_network_follows_the_frames() -> None:
 
 
 def test_images_have_settings_of_their_own() -> None:
-    channels, images = make_config("default", {}), make_config("default", {}, kind="images")
-    assert images.train.batch < channels.train.batch
-    assert make_config("default", {"network": "mlp"}, kind="images") == make_config("default", {"network": "mlp"})
+    images, unet = (make_config("default", given, kind="images") for given in ({}, {"network": "unet"}))
+    assert (images.model.network, images.model.network_axes, images.model.joined) == ("mlp", 256, True)
+    assert (unet.model.network, unet.model.network_axes, unet.model.channels) == ("unet", 0, (32, 64, 128))
+    for given in ({"network": "auto"}, {"network": "mlp"}):
+        assert make_config("default", given, kind="images") == images
+    # What a U-Net alone has asks for it, rather than being left out in silence.
+    assert make_config("default", {"channels": (4, 6)}, kind="images").model.network == "unet"
     assert make_config("default", {"batch": 7}, kind="images").train.batch == 7
+    assert make_config("default", {"dim": 200}, kind="images").model.network_axes == 400
     paper = make_config("paper", {}, kind="images").model
-    assert (paper.channels, paper.patch, paper.history) == ((32, 64, 128, 256), 1, 0)
-    assert DCF(2, **{**QUICK, "batch": None}).fit(draw_images()).config_.train.batch == images.train.batch
+    assert (paper.network, paper.channels, paper.patch, paper.history) == ("unet", (32, 64, 128, 256), 1, 0)
+    assert make_config("paper", {"network": "mlp"}, kind="images") == make_config("paper", {"network": "mlp"})
+
+
+def test_axes_are_for_perceptrons() -> None:
+    with pytest.raises(ParameterError, match="U-Net sees pixels"):
+        make_config("default", {"network": "unet", "network_axes": 20}, kind="images")
+    with pytest.raises(ParameterError, match="network_axes is 2 and dim 3"):
+        make_config("default", {"network": "mlp", "network_axes": 2})
+
+
+def test_by_default_images_are_fitted_in_the_coordinates_of_their_axes() -> None:
+    images = draw_images()
+    model = DCF(2, device="cpu", batch=32, settings={"steps": 8, "history": 1}).fit(images)
+    inner = model.fitted_.model
+    assert inner.basis is not None
+    assert isinstance(inner.u.network, ConditionedMLP)
+    assert inner.n_inputs == inner.basis.axes.shape[1] < inner.n_channels == Y * X
+    assert model.loadings_.shape == (Y * X, model.k_max_)
+    np.testing.assert_allclose(model.loadings_.T @ model.loadings_, np.eye(model.k_max_), atol=1e-4)
+    x = model.prepare(images)
+    np.testing.assert_allclose(model.mean_, x.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(model.spectrum_, np.var((x - model.mean_) @ model.loadings_, axis=0), rtol=1e-3)
+    latents = model.transform(images)
+    assert latents.shape == (60, 2)
+    np.testing.assert_allclose(model.expand(model.compress(images)), x, atol=2e-3)
+    assert model.inverse_transform(latents).shape == images.shape
+    assert r2_score(x, model.rebuild(latents)) > 0.5
+    assert model.simulate(images, 3, tau=1.0).shape == (3, Y, X)
+    assert model.simulate(images, 3).shape == model.velocity(images[:3]).shape == model.flow(images[:3]).shape
+    again = DCF.from_bytes(model.to_bytes())
+    np.testing.assert_array_equal(again.transform(images), latents)
+    np.testing.assert_array_equal(again.compress(images), model.compress(images))
+
+
+def test_a_fit_of_images_can_begin_with_another() -> None:
+    images = draw_images()
+    settings = {"steps": 8, "history": 1}
+    first = DCF(2, device="cpu", batch=32, settings=settings).fit(images[:40])
+    second = DCF(2, device="cpu", batch=32, settings=settings, init=first).fit(images[:40])
+    one, two = (model.fitted_.model.basis for model in (first, second))
+    assert one is not None
+    assert two is not None
+    np.testing.assert_array_equal(one.axes, two.axes)
 
 
 def test_no_more_axes_than_a_step_can_bear() -> None:

@@ -1,11 +1,9 @@
-"""The search for the steps and the refit side by side: the same result, and the same ends."""
+"""One training: steps chosen on held-out frames, then finished on all frames from there."""
 
 from __future__ import annotations
 
-import signal
 import threading
-import time
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +13,11 @@ import xarray as xr
 from nwb_dcf import DCF
 from nwb_dcf.config.progress import Progress
 from nwb_dcf.data.synthetic import simulate_reach
-from nwb_dcf.errors import DataError
+from nwb_dcf.estimator import stages
 from nwb_dcf.estimator.initialization import seed_initial_weights
-from nwb_dcf.estimator.stages import Start, Training
-from nwb_dcf.model.parallel import use_threads
-from nwb_dcf.model.training import FoundSteps
+from nwb_dcf.model.training import FrameTable, train_model
 
-SETTINGS = {"steps": 60, "batch": 64}
+SETTINGS = {"steps": 60, "batch": 256}
 
 
 @pytest.fixture(scope="module")
@@ -30,126 +26,91 @@ def reach() -> xr.Dataset:
 
 
 @pytest.fixture
-def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Two threads; the list says in how many of the trainings the refit ran beside."""
-    ran: list[str] = []
-    refit_beside = Training._refit_beside
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What `train_model` was asked for, call by call."""
+    calls: list[dict[str, Any]] = []
 
-    def note(self: Training, *arguments: object) -> object:
-        ran.append("beside")
-        return refit_beside(self, *arguments)  # type: ignore[arg-type]
+    def note(model: Any, table: FrameTable, config: Any, **others: Any) -> Any:
+        trained = train_model(model, table, config, **others)
+        calls.append({"table": table, "config": config, "trained": trained, **others})
+        return trained
 
-    monkeypatch.setattr(Training, "_refit_beside", note)
-    with use_threads(2):
-        yield ran
+    monkeypatch.setattr(stages, "train_model", note)
+    return calls
 
 
-@pytest.mark.parametrize("settings", [{}, {"start": "random", "align_steps": 20}, {"joined": False, "gamma": 0.0}])
-def test_side_by_side_gives_what_one_after_the_other_gives(
-    reach: xr.Dataset, beside: list[str], settings: dict[str, object]
+@pytest.mark.parametrize("settings", [{}, {"joined": False, "gamma": 0.0}])
+def test_each_part_is_searched_and_then_finished_on_all_frames(
+    reach: xr.Dataset, trainings: list[dict[str, Any]], settings: dict[str, Any]
 ) -> None:
-    fits = []
-    for threads in (1, 2):
-        with use_threads(threads):
-            fits.append(DCF(dim=2, settings={**SETTINGS, **settings}).fit(reach))
-        assert len(beside) == threads - 1
-    one, two = (fit.fitted_ for fit in fits)
-    assert one.steps == two.steps
-    assert any(one.steps.values())
-    assert one.curve.step == two.curve.step
-    for name in ("cf", "df", "align", "context"):
-        np.testing.assert_array_equal(getattr(one.curve, name), getattr(two.curve, name), err_msg=name)
-    weights = two.model.state_dict()
-    for name, value in one.model.state_dict().items():
-        assert torch.equal(value, weights[name]), name
+    fitted = DCF(dim=2, settings={**SETTINGS, **settings}).fit(reach).fitted_
+    n = reach.sizes["time"]
+    for name in ("u", "v"):
+        calls = [call for call in trainings if name in call["learn"]]
+        search = calls[0]
+        rows, held_out = search["table"].rows, search["held_out"].rows
+        assert not set(rows.tolist()) & set(held_out.tolist())
+        assert len(rows) + len(held_out) == n
+        assert fitted.steps[name] == search["trained"].best_step[name]
+        wanted = round(0.25 * fitted.steps[name])
+        if wanted and fitted.steps[name] * 256 >= stages.FINISH_PASSES * n:
+            (finish,) = calls[1:]
+            assert finish["table"].rows is None
+            assert finish["held_out"] is None
+            assert finish["config"].steps == wanted == fitted.finished[name]
+            assert stages.LEAST_RATE * search["config"].rate <= finish["config"].rate < search["config"].rate
+        else:
+            assert not calls[1:]
+            assert name not in fitted.finished
+    assert any(fitted.finished.values())
 
 
-@pytest.mark.parametrize("settings", [{"jointly": True}, {"width": 512}, {"network": "mlp", "early_stopping": False}])
-def test_what_does_not_pay_runs_one_after_the_other(
-    reach: xr.Dataset, beside: list[str], settings: dict[str, object]
-) -> None:
-    DCF(dim=2, settings={**SETTINGS, "steps": 4, "batch": 512, **settings}).fit(reach)
-    assert beside == []
+def test_axes_and_their_variances_are_those_of_all_frames(reach: xr.Dataset) -> None:
+    model = DCF(dim=2, settings=SETTINGS).fit(reach)
+    x = model.prepare(reach).astype("f8")
+    values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
+    np.testing.assert_allclose(model.spectrum_, values[::-1][: model.k_max_], rtol=1e-3)
+    np.testing.assert_allclose(np.abs(np.diag(vectors[:, ::-1].T @ model.loadings_))[:2], 1, atol=1e-3)
 
 
-@pytest.fixture
-def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the refit begin when the search is over, so that all of its steps are still to come."""
-    over, start, tell = threading.Event(), Training.start, FoundSteps.tell
-
-    def wait(self: Training, prepared: xr.Dataset) -> Start:
-        if threading.current_thread() is not threading.main_thread():
-            assert over.wait(60)
-        return start(self, prepared)
-
-    def note(self: FoundSteps, steps: dict[str, int], *, complete: bool = False) -> None:
-        tell(self, steps, complete=complete)
-        if complete:
-            over.set()
-
-    monkeypatch.setattr(Training, "start", wait)
-    monkeypatch.setattr(FoundSteps, "tell", note)
+def test_many_frames_and_few_passes_need_no_finish(reach: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "FINISH_PASSES", 1e9)
+    assert DCF(dim=2, settings=SETTINGS).fit(reach).fitted_.finished == {}
 
 
-def test_while_the_search_goes_on_progress_tells_of_it_alone(reach: xr.Dataset, beside: list[str]) -> None:
-    stages: list[str] = []
-    DCF(dim=2, settings=SETTINGS, progress=lambda event: stages.append(event.stage.split(" (")[0])).fit(reach)
-    assert beside
-    assert stages == sorted(stages, key=["choosing steps", "training"].index)
+def test_a_part_that_is_best_at_its_start_is_left_there(reach: xr.Dataset, trainings: list[dict[str, Any]]) -> None:
+    hopeless = {**SETTINGS, "rate": 100.0, "joined": False, "gamma": 0.0}
+    fitted = DCF(dim=2, settings=hopeless).fit(reach).fitted_
+    assert fitted.steps == {"u": 0, "v": 0}
+    assert fitted.finished == {}
+    assert len(trainings) == 2
+    assert not any(p.any() for p in fitted.model.u.network.last.parameters())
 
 
-@pytest.mark.usefixtures("late")
-def test_then_progress_tells_of_the_refit(reach: xr.Dataset, beside: list[str]) -> None:
-    events: list[Progress] = []
-    fit = DCF(dim=2, settings=SETTINGS, progress=events.append).fit(reach)
-    assert beside
-    told = {event.stage: event.step for event in events}
-    assert told["training (code and compression)"] == fit.steps_["u"]
+def test_progress_tells_of_the_search_and_then_of_the_finish(reach: xr.Dataset) -> None:
+    told: list[str] = []
+    DCF(dim=2, settings=SETTINGS, progress=lambda event: told.append(event.stage)).fit(reach)
+    parts = ("code and compression", "dynamics")
+    both = [f"{stage} ({part})" for part in parts for stage in ("choosing steps", "training")]
+    assert [stage for stage in both if stage in told] == list(dict.fromkeys(told))
+    assert told[0] == both[0]
+    assert both[1] in told
 
 
-@pytest.mark.usefixtures("late")
+@pytest.mark.parametrize("stage", ["choosing steps", "training"])
 @pytest.mark.parametrize("keep_partial", [False, True])
-def test_ctrl_c_in_the_refit_keeps_what_it_has_learned_where_asked(
-    reach: xr.Dataset, beside: list[str], keep_partial: bool
-) -> None:
+def test_ctrl_c_keeps_what_has_been_learned_where_asked(reach: xr.Dataset, stage: str, keep_partial: bool) -> None:
     def interrupt(event: Progress) -> None:
-        if event.stage.startswith("training"):
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(0.5)  # the main thread has it before the next step
+        if event.stage.startswith(stage):
+            raise KeyboardInterrupt
 
     fit = DCF(dim=2, settings=SETTINGS, progress=interrupt, keep_partial=keep_partial)
     if keep_partial:
-        assert any("interrupted in training" in note for note in fit.fit(reach).fitted_.notes)
+        what = "in training" if stage == "training" else "while steps were chosen"
+        assert any(f"interrupted {what}" in note for note in fit.fit(reach).fitted_.notes)
     else:
         with pytest.raises(KeyboardInterrupt):
             fit.fit(reach)
-    assert beside
-    assert torch.get_num_threads() == 2
-
-
-def test_ctrl_c_in_the_search_leaves_no_thread_behind(reach: xr.Dataset, beside: list[str]) -> None:
-    def interrupt(event: Progress) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        DCF(dim=2, settings=SETTINGS, progress=interrupt).fit(reach)
-    assert beside
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("refit")]
-
-
-def test_an_error_of_the_refit_is_told(reach: xr.Dataset, beside: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Training.start
-
-    def fail(self: Training, prepared: xr.Dataset) -> object:
-        if threading.current_thread() is not threading.main_thread():
-            assert torch.get_num_threads() == 1  # half of them
-            raise DataError("as expected", fix="nothing")
-        return start(self, prepared)
-
-    monkeypatch.setattr(Training, "start", fail)
-    with pytest.raises(DataError, match="as expected"):
-        DCF(dim=2, settings=SETTINGS).fit(reach)
-    assert torch.get_num_threads() == 2
 
 
 def test_initial_weights_are_drawn_by_one_thread_at_a_time() -> None:

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from nwb_dcf.config import ModelConfig
-from nwb_dcf.model.compressive_flow import ClosedFormCompression
 from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.frame_basis import FrameBasis, scale_rest
 from nwb_dcf.model.principal_axes import find_principal_axes
@@ -81,28 +80,22 @@ def test_the_way_to_tau_0_and_back_is_exact_off_the_axes() -> None:
     torch.testing.assert_close(left, rest * scale_rest(1.0, 0.0, 0.05), rtol=1e-3, atol=1e-4)
 
 
-def test_the_factor_off_the_axes_is_that_of_a_dropped_one() -> None:
-    """Against u itself at its start, integrated finely: the closed form of the rest is not a convention of its own."""
-    frames = draw_frames()
-    model = make_model(frames, 0)
-    assert isinstance(model.u, ClosedFormCompression)
-    axes = model.coupling.make_axes()
-    off = frames - model.coupling.place(model.coupling.read(frames) * model.mask(2, frames))
-    state, steps = frames.double(), 4000
-    for i in range(steps):  # midpoint, in tau itself
-        tau = 1 - (i + 0.5) / steps
-        state = state - (tau / (tau**2 + 0.05**2)) * 0 - _dropped(state, axes, model) * (tau / (tau**2 + 0.05**2)) / steps
-    left = state - model.coupling.place(model.coupling.read(state.float()) * model.mask(2, frames)).double()
-    torch.testing.assert_close(left.float(), off * scale_rest(1.0, 0.0, 0.05), rtol=0.02, atol=2e-3)
-
-
-def _dropped(state: torch.Tensor, axes: object, model: DCFModel) -> torch.Tensor:
-    single = state.float()
-    return (single - model.coupling.place(model.coupling.read(single) * model.mask(2, single))).double()
-
-
 @pytest.mark.parametrize("n_axes", [0, M])
 def test_weights_of_a_basis_are_stored(n_axes: int) -> None:
     model = make_model(draw_frames(), n_axes)
     names = {name for name in model.state_dict() if name.startswith("basis.")}
     assert names == ({"basis.mean", "basis.axes", "basis.factor"} if n_axes else set())
+
+
+@pytest.mark.parametrize("n_axes", [0, M])
+def test_an_integration_asks_the_network_as_often_as_said_and_makes_its_condition_once_a_time(n_axes: int) -> None:
+    """Evaluations are what a flow costs, and the layers of tau and K half of each where networks are narrow."""
+    frames, seen = draw_frames(), []
+    model = make_model(frames, n_axes)
+    model.u.network.embed.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    with torch.no_grad():
+        model.compress(frames, 2)
+        assert seen == [1] * 4 * model.config.solver_steps  # four evaluations a step of RK4
+        seen.clear()
+        model.rebuild(model.encode(frames, 2))
+        assert seen == [1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+BASIS = ("model/test_frame_basis.py",)
+SELECTION = ("model/training/test_early_stopping.py",)
 BRIDGE = ("model/test_bridge.py",)
 COUPLING = ("model/test_coupling.py",)
 COMPRESSION = ("model/test_compressive_flow.py",)
@@ -280,8 +282,8 @@ MUTATIONS = [
     Mutation(
         "plain u does not see K",
         "model/compressive_flow.py",
-        "torch.cat([condition, mask], dim=-1)",
-        "torch.cat([condition, 0 * mask], dim=-1)",
+        "torch.cat([condition, mask.expand(len(x), -1)], dim=-1)",
+        "torch.cat([condition, 0 * mask.expand(len(x), -1)], dim=-1)",
         COMPRESSION,
     ),
     Mutation(
@@ -292,6 +294,35 @@ MUTATIONS = [
         COMPRESSION,
     ),
     Mutation("time runs backwards", "model/ode.py", "torch.tensor([t0, t1]", "torch.tensor([t1, t0]", COMPRESSION),
+    # frames by their coordinates, and those of them that are held out
+    Mutation(
+        "what lies off the axes keeps its size",
+        "model/frame_basis.py",
+        "math.hypot(tau_to, rho) / math.hypot(tau_from, rho)",
+        "1.0",
+        BASIS,
+    ),
+    Mutation(
+        "spectrum in the coordinates' unit",
+        "model/dcf_model.py",
+        "variance / self.basis.factor.square()",
+        "variance",
+        BASIS,
+    ),
+    Mutation(
+        "windows reach into what is held out",
+        "model/training/batches.py",
+        "first=first, last=last, pairs=pairs",
+        "first=self.first, last=self.last, pairs=pairs",
+        SELECTION,
+    ),
+    Mutation(
+        "frames held out are drawn",
+        "model/training/batches.py",
+        "return take_rows(self.rows, at)",
+        "return at",
+        SELECTION,
+    ),
     # dynamical flow
     Mutation(
         "network leaves the kept axes at tau = 0",
@@ -392,8 +423,8 @@ MUTATIONS = [
     Mutation(
         "frames are rebuilt from u at tau = 1",
         "model/dcf_model.py",
-        "self.u(x0, x0.new_zeros(len(x0), 1), self.mask(k, x0)",
-        "self.u(x0, x0.new_ones(len(x0), 1), self.mask(k, x0)",
+        "self.u(x0, x0.new_zeros(1, 1), self.mask(k, x0[:1])",
+        "self.u(x0, x0.new_ones(1, 1), self.mask(k, x0[:1])",
         COMPRESSION,
     ),
     Mutation(

@@ -3,8 +3,7 @@
 from ...config.progress import Progress
 from .batches import FrameTable
 from .context_heads import ContextHeads
-from .early_stopping import FoundSteps
 from .loop import Trained, train_model
 from .loss_curve import LossCurve
 
-__all__ = ["ContextHeads", "FoundSteps", "FrameTable", "LossCurve", "Progress", "Trained", "train_model"]
+__all__ = ["ContextHeads", "FrameTable", "LossCurve", "Progress", "Trained", "train_model"]

@@ -50,6 +50,10 @@ class FrameTable:
         Frames whose successor lies in the same segment and whose history is long enough.
     history : int
         h, past frames beyond the current one.
+    drop_start : bool
+        Whether the first h frames of a segment serve as history only.
+    rows : Tensor of int64, or None
+        Frames that are drawn, where these are not all.
     """
 
     x: Tensor
@@ -58,6 +62,8 @@ class FrameTable:
     step: Tensor
     pairs: Tensor
     history: int
+    drop_start: bool = False
+    rows: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -100,7 +106,9 @@ class FrameTable:
             step = torch.where(has_next, step / (step_s or float(np.median(step[has_next].numpy()))), 1.0)
         pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
         device = device or x.device
-        return cls(x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history)
+        return cls(
+            x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history, drop_start
+        )
 
     def with_whole_history(self) -> FrameTable:
         """The same without pairs whose history repeats a segment's first frame, where they are not most of all.
@@ -109,6 +117,27 @@ class FrameTable:
         """
         pairs = self.pairs[self.pairs - self.first[self.pairs] >= self.history]
         return dataclasses.replace(self, pairs=pairs) if 2 * len(pairs) >= len(self.pairs) else self
+
+    def select(self, rows: Tensor) -> FrameTable:
+        """The same frames, of which only `rows` (rising) are drawn: what surrounds one of them ends where they do."""
+        n, device = len(self.x), self.device
+        frame, chosen = torch.arange(n, device=device), torch.zeros(n, dtype=torch.bool, device=device)
+        chosen[rows.to(device)] = True
+        no = chosen.new_zeros(1)
+        starts, ends = chosen & ~torch.cat([no, chosen[:-1]]), chosen & ~torch.cat([chosen[1:], no])
+        first = torch.maximum(self.first, torch.cummax(torch.where(starts, frame, 0), 0).values)
+        last = torch.minimum(self.last, torch.cummin(torch.where(ends, frame, n).flip(0), 0).values.flip(0))
+        pairs = self.pairs[chosen[self.pairs] & chosen[self.pairs + 1]]
+        if self.drop_start:
+            pairs = pairs[pairs - first[pairs] >= self.history]
+        return dataclasses.replace(self, first=first, last=last, pairs=pairs, rows=rows.to(device))
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw `n` frames, all with equal chance."""
+        if self.rows is None:
+            return torch.randint(len(self.x), (n,), generator=generator, device=self.device)
+        at = torch.randint(len(self.rows), (n,), generator=generator, device=self.device)
+        return take_rows(self.rows, at)
 
     def window(self, frames: Tensor) -> Tensor:
         """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""
@@ -224,7 +253,7 @@ class WindowSampler:
 
     def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
         table, device = self.table, self.table.device
-        frames = torch.randint(len(table.x), (n,), generator=generator, device=device)
+        frames = table.draw(n, generator)
         codes, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.step.new_ones(n)
         return Samples(take_rows(table.x, frames), codes, codes, row, row, row[:, None], one, None, frames)
 

@@ -7,7 +7,7 @@ every evaluation of held-out losses one more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
 
 import torch
@@ -23,7 +23,7 @@ from ..precision import multiply_in
 from .batches import FrameTable, WindowSampler
 from .context_heads import ContextHeads
 from .cuda_graph import StepGraphs, can_replay, use_own_stream
-from .early_stopping import PARTS, FoundSteps, Judge, Keeper, copy_weights
+from .early_stopping import PARTS, Judge, copy_weights
 from .hardware import choose_products, choose_threads
 from .loss_curve import LossCurve
 from .objective import Losses, compute_losses
@@ -159,6 +159,8 @@ class Trained:
         Whether Ctrl-C ended the loop.
     settled : dict of str to int
         Step at which each flow ended by itself, since its held-out loss fell no more; without those that did not.
+    finished : dict of str to int
+        Steps on all frames that followed the chosen one; without the flows that took none.
     """
 
     best_step: dict[str, int]
@@ -166,6 +168,7 @@ class Trained:
     samples: int
     interrupted: bool
     settled: dict[str, int] = field(default_factory=dict)
+    finished: dict[str, int] = field(default_factory=dict)
 
 
 def train_model(
@@ -176,7 +179,6 @@ def train_model(
     learn: Collection[str] = PARTS,
     heads: ContextHeads | None = None,
     held_out: FrameTable | None = None,
-    stop_at: Mapping[str, int] | FoundSteps | None = None,
     stage: str = "training",
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
@@ -194,9 +196,6 @@ def train_model(
         Of L_context.
     held_out : FrameTable, optional
         Frames whose losses choose the step, step 0 included.
-    stop_at : mapping of str to int, or FoundSteps, optional
-        Steps at which u and v are taken instead: a refit for the steps that a search has found, or is to find beside
-        it. The learning rate follows the same schedule as in the search.
     keep_partial : bool
         Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
     warm : bool
@@ -220,29 +219,27 @@ def train_model(
     settled_at: dict[str, int] = {}
     curve = LossCurve()
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
-    keeper = Keeper(stop_at, kept, flows, steps=config.steps, every=evaluate_every)
     every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch)
     step, interrupted = 0, False
     if judge:
         judge.look(0, curve, active)
     try:
         with multiply_in(choose_products(model, config.precision)), use_threads(threads), use_own_stream(table.device):
-            while step < (last_step := keeper.find_last(step)):
-                active -= keeper.keep(step)
+            while step < config.steps:
                 trained = frozenset(active)
                 steps.take(trained)
                 step = steps.taken
-                if judge and (step % evaluate_every == 0 or step == last_step):
+                if judge and (step % evaluate_every == 0 or step == config.steps):
                     with use_threads(every_thread):  # held-out samples are many more than a batch
                         judge.look(step, curve, active)
-                    now_settled = active & judge.find_settled(step, evaluate_every) if step < last_step else set()
+                    now_settled = active & judge.find_settled(step, evaluate_every) if step < config.steps else set()
                     settled_at |= dict.fromkeys(sorted(now_settled), step)
                     active -= now_settled
                 settled = bool(flows) and not active
-                if step % REPORT_EVERY == 0 or step == last_step or settled or keeper.may_be_last(step):
-                    loss = _note(curve, steps, trained, keeper)
+                if step % REPORT_EVERY == 0 or step == config.steps or settled:
+                    loss = _note(curve, steps, trained)
                     if progress:
-                        progress(Progress(stage, step, last_step, loss))
+                        progress(Progress(stage, step, config.steps, loss))
                 if settled:
                     break
     except KeyboardInterrupt:
@@ -250,14 +247,7 @@ def train_model(
             raise
         interrupted = True
     model.eval()
-    keeper.keep(step)
-    chosen = keeper.chosen
-    if judge and flows:
-        chosen, best_step = judge.best, judge.best_step
-    else:
-        best_step = {name: min((keeper.stop_at or {}).get(name, step), step) for name in flows}
-        step = max(best_step.values(), default=step)
-        keeper.cut(curve, REPORT_EVERY)
+    chosen, best_step = (judge.best, judge.best_step) if judge and flows else ({}, dict.fromkeys(sorted(flows), step))
     latest = copy_weights(kept, flows or {"coupling"})
     for name, weights in {**latest, **chosen}.items():
         getattr(model, name).load_state_dict(weights)
@@ -275,10 +265,10 @@ def _settle_coupling(model: DCFModel, table: FrameTable) -> None:
     model.coupling.encoder.normalise_over(table.encode(model.coupling))
 
 
-def _note(curve: LossCurve, steps: Steps, trained: Collection[str], keeper: Keeper) -> float:
+def _note(curve: LossCurve, steps: Steps, trained: Collection[str]) -> float:
     """Enter the losses of the last step into `curve` and return their total."""
     read = steps.read_losses()
-    if math.isfinite(bad := read["first_bad"]) and not keeper.outlast(bad):
+    if math.isfinite(bad := read["first_bad"]):
         named = {"L_cf": "cf", "L_df": "df", "L_align": "align", "L_context": "context"}
         names = [name for name, key in named.items() if not math.isfinite(read[key])]
         raise TrainingError(

@@ -1,95 +1,61 @@
+"""Frames of which only some are drawn: those that steps are chosen on must not reach what learns from the others."""
+
 from __future__ import annotations
 
-import dataclasses
-import math
-import threading
 from collections.abc import Callable
 
 import pytest
 import torch
 
 from nwb_dcf.config import TrainConfig
-from nwb_dcf.errors import TrainingError
-from nwb_dcf.model.training import FoundSteps, Progress, Trained, train_model
+from nwb_dcf.model.training import FrameTable, train_model
+from nwb_dcf.model.training.batches import WindowSampler
 
-from .conftest import Problem
+from .conftest import Problem, draw_frames
 
 Make = Callable[..., Problem]
-QUICK = TrainConfig(steps=60, batch=64)  # a search may choose every third step
 
 
-def refit(problem: Problem, config: TrainConfig, at: int, *, told_at: int) -> Trained:
-    """Train u, to be taken at step `at`, of which the refit is told when it reports step `told_at`."""
-    found = FoundSteps()
-
-    def tell(event: Progress) -> None:
-        if event.step >= told_at:
-            found.tell({"u": at})
-
-    if told_at == 0:
-        found.tell({"u": at})
-    return train_model(problem.model, problem.table, config, learn=("u",), stop_at=found, progress=tell)
+def make_table(history: int = 2, drop_start: bool = False) -> FrameTable:
+    x, segment = draw_frames((30, 50), seed=0)
+    return FrameTable.build(x, segment, torch.arange(len(x)) / 50.0, history=history, drop_start=drop_start)
 
 
-@pytest.mark.parametrize("told_at", [0, 12, 33, 60])
-@pytest.mark.parametrize("at", [0, 12, 33, 60])
-def test_a_refit_ends_the_same_however_late_it_is_told(make_problem: Make, at: int, told_at: int) -> None:
-    known, told = make_problem(), make_problem()
-    expected = train_model(known.model, known.table, QUICK, learn=("u",), stop_at={"u": at})
-    trained = refit(told, QUICK, at, told_at=told_at)
-    assert trained.best_step == expected.best_step == {"u": at}
-    assert trained.samples == expected.samples == at * QUICK.batch
-    assert trained.curve.step == expected.curve.step
-    assert trained.curve.cf == expected.curve.cf
-    weights = told.model.state_dict()
-    for name, value in known.model.state_dict().items():
-        assert torch.equal(value, weights[name]), name
+ROWS = torch.cat([torch.arange(5, 20), torch.arange(25, 45), torch.arange(60, 80)])  # 25 to 44 cross the segments' edge
 
 
-def test_at_the_end_of_the_schedule_a_refit_waits_for_the_search(make_problem: Make) -> None:
-    problem, found = make_problem(), FoundSteps()
-    timer = threading.Timer(0.5, found.tell, [{"u": 30}])
-
-    def look(event: Progress) -> None:
-        if event.step == QUICK.steps:
-            timer.start()
-
-    trained = train_model(problem.model, problem.table, QUICK, learn=("u",), stop_at=found, progress=look)
-    timer.join()
-    assert trained.best_step == {"u": 30}
-
-
-def test_an_interrupted_refit_ends_as_after_ctrl_c(make_problem: Make) -> None:
-    for keep_partial in (False, True):
-        problem, found = make_problem(), FoundSteps()
-
-        def stop(event: Progress, found: FoundSteps = found) -> None:
-            if event.step == 30:
-                found.interrupt()
-
-        def train(problem: Problem = problem, found: FoundSteps = found, keep: bool = keep_partial) -> Trained:
-            return train_model(
-                problem.model, problem.table, QUICK, learn=("u",), stop_at=found, progress=stop, keep_partial=keep
-            )
-
-        if keep_partial:
-            trained = train()
-            assert trained.interrupted
-            assert trained.best_step == {"u": 30}
-        else:
-            with pytest.raises(KeyboardInterrupt):
-                train()
+@pytest.mark.parametrize("drop_start", [False, True])
+def test_a_selection_is_the_table_of_those_frames_alone(drop_start: bool) -> None:
+    table = make_table(drop_start=drop_start)
+    part = table.select(ROWS)
+    segment = torch.zeros(80, dtype=torch.int64)
+    segment[30:] = 1
+    piece = torch.cumsum((ROWS.diff(prepend=ROWS[:1]) > 1) | (segment[ROWS].diff(prepend=segment[:1]) != 0), 0)
+    alone = FrameTable.build(table.x[ROWS], piece, ROWS / 50.0, history=2, drop_start=drop_start)
+    place = torch.full((80,), -1)
+    place[ROWS] = torch.arange(len(ROWS))
+    assert torch.equal(place[part.pairs], alone.pairs)
+    assert torch.equal(place[part.window(part.pairs)], alone.window(alone.pairs))
+    assert torch.equal(part.surround(ROWS, 3), alone.surround(torch.arange(len(ROWS)), 3))
+    drawn = part.draw(2000, torch.Generator().manual_seed(0))
+    assert torch.equal(drawn.unique(), ROWS)
 
 
-def test_a_loss_that_is_lost_beyond_the_step_that_is_taken_does_no_harm(make_problem: Make) -> None:
-    """A refit that waited would not have gone there."""
-    hopeless = dataclasses.replace(QUICK, rate=1e18, clip=0.0)
-    with pytest.raises(TrainingError, match="no longer finite"):
-        refit(make_problem(), hopeless, 60, told_at=0)
-    problem, found = make_problem(), FoundSteps()
-    timer = threading.Timer(1.0, found.tell, [{"u": 0}])
-    timer.start()
-    trained = train_model(problem.model, problem.table, hopeless, learn=("u",), stop_at=found)
-    assert trained.best_step == {"u": 0}
-    assert not trained.curve.step
-    assert all(math.isfinite(float(p.detach().sum())) for p in problem.model.u.parameters())
+@pytest.mark.parametrize("learn", [("coupling", "u"), ("u",), ("v",), ("coupling", "u", "v")])
+def test_what_is_not_selected_is_never_seen_in_training(make_problem: Make, learn: tuple[str, ...]) -> None:
+    weights = []
+    for spoiled in (False, True):
+        problem = make_problem(joined=True, window=2)
+        table = make_table(problem.table.history)
+        rest = torch.ones(len(table.x), dtype=torch.bool)
+        rest[ROWS] = False
+        if spoiled:
+            table.x[rest] = 0.5
+        part = table.select(ROWS)
+        problem.model.eval()
+        samples = WindowSampler(part, problem.model, learn).draw(64, torch.Generator().manual_seed(0))
+        assert len(samples.now)
+        train_model(problem.model, part, TrainConfig(steps=3, batch=64, ema=0.0), learn=learn)
+        weights.append([p.detach().clone() for name in learn for p in getattr(problem.model, name).parameters()])
+    for one, two in zip(*weights, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)

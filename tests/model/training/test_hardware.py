@@ -7,9 +7,8 @@ import torch
 
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.config.progress import Progress
-from nwb_dcf.model.parallel import use_threads
 from nwb_dcf.model.training import train_model
-from nwb_dcf.model.training.hardware import choose_threads, leaves_threads
+from nwb_dcf.model.training.hardware import choose_threads
 
 from .conftest import Problem
 
@@ -28,17 +27,6 @@ def four_threads() -> Iterator[None]:
 def test_a_thread_has_work_to_do(make_problem: Make, width: int, batch: int, expected: int) -> None:
     model = make_problem(width=width).model  # u: some 300,000 weights at a width of 512
     assert choose_threads(model, model.u, batch) == expected
-
-
-@pytest.mark.parametrize(
-    ("threads", "batch", "expected"), [(4, 256, True), (2, 256, True), (1, 256, False), (4, 4096, False)]
-)
-def test_small_steps_leave_threads_for_a_second_training(
-    make_problem: Make, threads: int, batch: int, expected: bool
-) -> None:
-    model = make_problem(width=512).model
-    with use_threads(threads):
-        assert leaves_threads(model, model.u, batch) is expected
 
 
 def test_small_steps_take_one_thread_and_leave_the_others_to_what_comes_after(make_problem: Make) -> None:
