@@ -264,6 +264,9 @@ class WindowSampler:
         low, high = -(h + CHUNK - 1), len(table.x) - h - 1
         offset = torch.randint(low, max(high, low + 1), (n_chunks, 1), generator=generator, device=device)
         rows = (offset + torch.arange(length, device=device)).clamp(0, len(table.x) - 1)
+        if table.rows is not None:  # frames that are not to be drawn stand in no pair, and others in their place
+            place = torch.searchsorted(table.rows, rows).clamp(max=len(table.rows) - 1)
+            rows = take_rows(table.rows, place)
         x = take_rows(table.x, rows.flatten())
         codes, reads = self._encode(rows.flatten(), generator), self.model.coupling.read(x)
 
