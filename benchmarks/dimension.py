@@ -20,7 +20,7 @@ from results import Table, write_section
 
 from nwb_dcf import read_recording
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import is_count
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_calcium, simulate_dimensions
@@ -70,7 +70,7 @@ def choose_by_thinning(recording: xr.Dataset, seed: int) -> int:
         counts = recording["data"].values.astype(np.int64)
         first = rng.binomial(counts, 0.5)
         halves = [recording.assign(data=recording["data"].copy(data=part)) for part in (first, counts - first)]
-        preparation = fit_preparation(halves[0], PrepareConfig())
+        preparation = fit_preprocessor(halves[0], PrepareConfig())
         splits = [split_recording(preparation.apply(half), 0.2, seed=seed) for half in halves]
         assert splits[0] is not None
         assert splits[1] is not None

@@ -15,7 +15,7 @@ from rivals import Rival, find_rivals
 
 from nwb_dcf import DCF
 from nwb_dcf.config.presets import make_config
-from nwb_dcf.data.preprocessing import Preparation, fit_preparation
+from nwb_dcf.data.preprocessing import Preprocessor, fit_preprocessor
 from nwb_dcf.data.recording import flatten_frames
 
 RIVAL_STEPS = 600
@@ -36,7 +36,7 @@ class Fit:
         Latents (time, dim).
     rebuild : function of latents, or None
         Prepared frames (time, channel).
-    preparation : Preparation
+    preparation : Preprocessor
         Of the recording that was fitted.
     ordered : bool
         Whether the method orders its axes.
@@ -52,7 +52,7 @@ class Fit:
 
     encode: Callable[[xr.Dataset], np.ndarray]
     rebuild: Callable[[np.ndarray], np.ndarray] | None
-    preparation: Preparation
+    preparation: Preprocessor
     ordered: bool
     spectrum: np.ndarray | None
     seconds: float
@@ -113,7 +113,7 @@ def _wrap(rival: Rival) -> Callable[[xr.Dataset, int, Mapping[str, Any], int, bo
         return dataclasses.replace(fitted, wider=wider)
 
     def fit_once(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool) -> Fit:
-        preparation = fit_preparation(recording, make_config("default", {"dim": dim, **settings}).prepare)
+        preparation = fit_preprocessor(recording, make_config("default", {"dim": dim, **settings}).prepare)
 
         def read(r: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
             return flatten_frames(preparation.apply(r)), r["segment_index"].values

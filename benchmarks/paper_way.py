@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from nwb_dcf import DCF
 from nwb_dcf.config import FitConfig
 from nwb_dcf.config.presets import make_config
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.estimator.initialization import start_model
@@ -63,9 +63,9 @@ class PaperWay:
         self.generator = torch.Generator(table.device).manual_seed(config.train.seed)
         windows, drawn = Windows(table), torch.Generator().manual_seed(config.train.seed)
         sampler = RandomSampler(windows, replacement=True, num_samples=10**9, generator=drawn)
-        self.batches = iter(DataLoader(windows, config.train.batch, sampler=sampler))
-        self.optimiser = torch.optim.AdamW(model.parameters(), config.train.rate, weight_decay=0.0)
-        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.train.ema))
+        self.batches = iter(DataLoader(windows, config.train.batch_size, sampler=sampler))
+        self.optimiser = torch.optim.AdamW(model.parameters(), config.train.learning_rate, weight_decay=0.0)
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.train.ema_decay))
 
     def step(self) -> None:
         model, train = self.model.train(), self.config.train
@@ -95,7 +95,7 @@ class PaperWay:
 def make_start(recording: Any, device: torch.device = CPU, **settings: Any) -> tuple[DCFModel, FrameTable, FitConfig]:
     """A model of the preset ``paper`` at its random start, and its frames."""
     config = make_config("paper", {"dim": 3, "device": str(device), **settings}, kind="counts")
-    prepared = fit_preparation(recording, config.prepare).apply(recording)
+    prepared = fit_preprocessor(recording, config.prepare).apply(recording)
     model, table, _ = start_model(prepared, config, device)
     return model, table, config
 
@@ -118,7 +118,7 @@ def measure_rates(recording: Any, rounds: int = 5, steps: int = 10) -> dict[str,
             train_model(model, table, shorter)
             spent.append(time.process_time() - start)
         ours.append((spent[1] - spent[0]) / 2)
-    samples = steps * config.train.batch
+    samples = steps * config.train.batch_size
     return {"paper": samples / float(np.median(theirs)), "ours": samples / float(np.median(ours))}
 
 
@@ -129,10 +129,10 @@ def measure_quality(recording: Any, n_samples: int) -> dict[str, float]:
     model, table, config = make_start(split.training)
     paper = PaperWay(model, table, config)
     start = time.process_time()
-    for _ in range(n_samples // config.train.batch):
+    for _ in range(n_samples // config.train.batch_size):
         paper.step()
     spent = time.process_time() - start
-    ready = fit_preparation(split.training, config.prepare)
+    ready = fit_preprocessor(split.training, config.prepare)
     x, seen = (ready.apply(part)["data"].values for part in (split.held_out, split.training))
     averaged: DCFModel = paper.average.module.eval()
     with torch.no_grad():

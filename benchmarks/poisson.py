@@ -26,7 +26,7 @@ import xarray as xr
 from results import Table, write_section
 
 from nwb_dcf import DCF, read_recording
-from nwb_dcf.data.preprocessing import SPIKE_SMOOTH_S, Preparation, invert_mean_root
+from nwb_dcf.data.preprocessing import SPIKE_SMOOTH_S, Preprocessor, invert_mean_root
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_reach
 from nwb_dcf.metrics import SegmentSums, compare_paired, find_pca_axes, fit_rates, score_rates
@@ -34,7 +34,13 @@ from nwb_dcf.metrics import SegmentSums, compare_paired, find_pca_axes, fit_rate
 SHARE = 0.8  # of the spikes that the code is fitted to
 DIM = 3
 STEPS = 300  # of the code alone: v is not trained
-FIT = {"joined": True, "jointly": True, "beta": 0.0, "early_stopping": False, "encoder_dropout": 0.2}
+FIT = {
+    "train_encoder_with_flows": True,
+    "single_stage": True,
+    "beta": 0.0,
+    "early_stopping": False,
+    "encoder_dropout": 0.2,
+}
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "reach_chewie.nwb"
 PATHS = ("squared", "inverted", "calibrated", "linear", "quadratic", "tanh")
 
@@ -72,14 +78,14 @@ def measure(recording: xr.Dataset, expected: np.ndarray | None, seed: int) -> di
     for name, settings in (
         ("smoothed", {}),
         ("not smoothed", {"smooth": 0.0}),
-        ("window", {"smooth": 0.0, "window": window, "gamma": 1.0}),
+        ("encoder_window", {"smooth": 0.0, "encoder_window": window, "gamma": 1.0}),
     ):
         model = DCF(DIM, seed=seed, steps=STEPS, settings={**FIT, **settings}).fit(split.training)
         x, x_test = model.prepare(split.training), model.prepare(split.held_out)
         mean, axes = find_pca_axes(x, DIM)
         z, z_test = (model.transform(part)["data"].values for part in (split.training, split.held_out))
         codes = {f"DCF, {name}": (z, z_test, model.rebuild(z), model.rebuild(z_test))}
-        if name != "window":
+        if name != "encoder_window":
             scores, scores_test = (x - mean) @ axes, (x_test - mean) @ axes
             codes[f"PCA, {name}"] = scores, scores_test, mean + scores @ axes.T, mean + scores_test @ axes.T
         for label, code in codes.items():
@@ -93,7 +99,7 @@ def measure(recording: xr.Dataset, expected: np.ndarray | None, seed: int) -> di
 def find_rates(
     path: str,
     code: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    preparation: Preparation,
+    preparation: Preprocessor,
     counts: np.ndarray,
 ) -> np.ndarray:
     """Expected counts of test frames by one path; `counts` are those of training frames."""

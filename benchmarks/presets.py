@@ -39,7 +39,7 @@ def set_length(samples: int, rate: float) -> dict[str, Any]:
         "steps": max(1, samples // BATCH),
         "prefix_ramp": round(PAPER_RAMP * samples / PAPER_SAMPLES),
         "rate": rate,
-        "encoder_rate": rate,
+        "encoder_learning_rate": rate,
     }
 
 
@@ -71,7 +71,7 @@ def measure(benchmark: Benchmark, preset: str, settings: dict[str, Any]) -> dict
         "K_eff": model.k_eff_,
         "PCA's 95 %": effective_dimension(spectrum),
         "samples": f"{timing['seconds'] * timing['samples_per_s']:,.0f}",
-        "rate": model.config_.train.rate,
+        "rate": model.config_.train.learning_rate,
         "seconds": seconds,
     }
     return row

@@ -72,7 +72,7 @@ def main() -> None:
     row: dict[str, object] = {
         "seconds": fitted.timing["seconds"],
         "steps u / v": f"{fitted.steps['u']} / {fitted.steps['v']}",
-        "samples/s": n_steps * config.train.batch / training,
+        "samples/s": n_steps * config.train.batch_size / training,
         "rate / products alone": products / training,
         "bottleneck R2": r2_score(x, model.rebuild(model.transform(split.held_out)["data"].values)),
         "PCA R2": r2_score(x, rebuild_by_pca(seen, x, 3)),

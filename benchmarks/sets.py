@@ -18,7 +18,7 @@ import xarray as xr
 from recordings import read_celegans, read_chewie, read_track, read_video
 from scipy.stats import poisson
 
-from nwb_dcf.data.preprocessing import Preparation
+from nwb_dcf.data.preprocessing import Preprocessor
 from nwb_dcf.data.recording import frame_dims, make_recording, segment_slices, select_segments
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import Simulation, simulate_ball, simulate_lorenz, simulate_reach
@@ -45,7 +45,7 @@ class Benchmark:
         What that is, for people.
     settings : mapping
         Of the preparation, by the name `nwb_dcf.DCF` knows them.
-    find_truth : function of a Preparation, or None
+    find_truth : function of a Preprocessor, or None
         What the held-out frames would be without their noise, in prepared units, shape (time, channel).
     dim : int
         Numbers a frame.
@@ -58,7 +58,7 @@ class Benchmark:
     targets: tuple[np.ndarray, np.ndarray]
     target: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    find_truth: Callable[[Preparation], np.ndarray] | None = None
+    find_truth: Callable[[Preprocessor], np.ndarray] | None = None
     dim: int = 3
 
 
@@ -83,7 +83,7 @@ def make_reach(seed: int) -> Benchmark:
     return _split_simulation("reach", simulate_reach(n_trials=150, seed=seed), seed)
 
 
-def expect_prepared(recording: xr.Dataset, expected: np.ndarray, preparation: Preparation) -> np.ndarray:
+def expect_prepared(recording: xr.Dataset, expected: np.ndarray, preparation: Preprocessor) -> np.ndarray:
     """Prepare the mean of the square root of Poisson counts: what smoothing and scale, both linear, act on.
 
     Parameters

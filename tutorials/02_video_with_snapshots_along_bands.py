@@ -19,8 +19,8 @@ from pynwb.image import ImageSeries
 
 import nwb_dcf
 from nwb_dcf.data.synthetic import simulate_ball
-from nwb_dcf.metrics.clusters import find_bands, pick_outliers
-from nwb_dcf.plots import draw_bands
+from nwb_dcf.metrics.clusters import find_clusters, pick_outliers
+from nwb_dcf.plots import draw_clusters
 
 RATE_HZ = 20
 
@@ -71,7 +71,7 @@ def main(
 
     # 3. Where does the animal dwell? Bands of the latents, the frames that lie evenly along each, and those that stand
     #    out: far from any band, or fast.
-    bands = find_bands(latents.values, n_bands=4)
+    bands = find_clusters(latents.values, n_clusters=4)
     time = result.dataset["time"].values
     for k in range(4):
         seconds = ", ".join(f"{time[frame]:.1f}" for frame in bands.pick_along(latents.values, k, 6))
@@ -84,7 +84,7 @@ def main(
     # 4. The same as a picture. `nwb-dcf plot video_latents.nwb -o page.html` has it, too, with all the rest.
     recording = nwb_dcf.read_recording(path, **read)
     figure = Figure(figsize=(12, 15), layout="constrained")
-    draw_bands(figure, result, recording, n_bands=4)
+    draw_clusters(figure, result, recording, n_clusters=4)
     figure.savefig(Path(folder) / "bands.png", dpi=80)
     print("look at bands.png")
     return result

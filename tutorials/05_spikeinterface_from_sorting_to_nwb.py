@@ -54,7 +54,9 @@ def main(folder: str = ".", duration_s: float = 40.0, steps: int = 200) -> float
     analyzer = create_sorting_analyzer(
         sorting, recording, format="binary_folder", folder=place / "analyzer", sparse=False, overwrite=True
     )
-    analyzer.compute({"random_spikes": {}, "templates": {}, "dcf_latents": {"dim": 2, "bin_ms": 20, "steps": steps}})
+    analyzer.compute(
+        {"random_spikes": {}, "templates": {}, "dcf_latents": {"dim": 2, "bin_width_s": 0.02, "steps": steps}}
+    )
     extension = analyzer.get_extension("dcf_latents")
     print(f"latents {extension.get_data().shape} (time, latent), first bin at {extension.get_times()[0]:.2f} s")
 

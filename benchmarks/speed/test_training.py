@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nwb_dcf import DCF
 from nwb_dcf.config.presets import make_config
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.data.synthetic import simulate_ball
 from nwb_dcf.estimator.initialization import make_heads, start_dynamics, start_model
@@ -37,7 +37,7 @@ class Loop:
 
     def __init__(self, recording: xr.Dataset, kind: str, part: int, preset: str = "default", **settings: Any) -> None:
         config = make_config(preset, {"dim": 3, **settings}, kind=kind)
-        prepared = fit_preparation(recording, config.prepare).apply(recording)
+        prepared = fit_preprocessor(recording, config.prepare).apply(recording)
         self.model, self.table, principal = start_model(prepared, config, DEVICE)
         self.learn, self.config = choose_order(config)[part], config.train
         if self.learn == {"v"}:
@@ -85,7 +85,7 @@ SIZES = {
 }
 LARGE = "MLP 4 x 256, h = 10, u, batch 16,384"
 if ON_GPU:
-    SIZES[LARGE] = ("values", 0, {"width": 256, "depth": 4, "history": 10, "batch": 16_384})
+    SIZES[LARGE] = ("values", 0, {"width": 256, "depth": 4, "history": 10, "batch_size": 16_384})
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -113,7 +113,7 @@ def test_training_beside_its_products(
                     run()
                 seconds.append(take_time() - start)
     benchmark.pedantic(loop.take, rounds=1)
-    rate = STEPS * loop.config.batch / float(np.median(times))
+    rate = STEPS * loop.config.batch_size / float(np.median(times))
     ratio = {products: float(np.median(seconds) / np.median(times)) for products, seconds in alone.items()}
     beside = f"the same matrix products alone, of {made}"
     more = {} if made == "float32" else {"beside those of float32": ratio["float32"]}
@@ -128,7 +128,7 @@ def test_unet_beside_its_networks(benchmark: Any) -> None:
         frames, ball.recording["time"].values, segment_index=ball.recording["segment_index"].values
     )
     loop = Loop(recording, "images", 0)
-    batch, network = loop.config.batch, loop.model.u.network
+    batch, network = loop.config.batch_size, loop.model.u.network
     encoder = loop.model.coupling.encoder.network
     seen = torch.randn(batch, 4096, device=DEVICE, requires_grad=True)
     k_max = loop.model.k_max
@@ -160,8 +160,8 @@ def test_training_beside_the_papers_way(benchmark: Any, reach: xr.Dataset) -> No
     """Samples per second of the same losses and networks; `paper_way.py` says what the paper's way is."""
     model, table, config = make_start(reach, DEVICE)
     paper = PaperWay(model, table, config)
-    for batch in (config.train.batch, 4 * config.train.batch):
-        loop = Loop(reach, "counts", 0, "paper", batch=batch)
+    for batch in (config.train.batch_size, 4 * config.train.batch_size):
+        loop = Loop(reach, "counts", 0, "paper", batch_size=batch)
         times, theirs = [], []
         for _ in range(3):
             times.append(loop.time_steps(PAPER_STEPS))
@@ -170,12 +170,12 @@ def test_training_beside_the_papers_way(benchmark: Any, reach: xr.Dataset) -> No
                 paper.step()
             theirs.append(take_time() - start)
         ours = PAPER_STEPS * batch / float(np.median(times))
-        beside = THEIRS * config.train.batch / float(np.median(theirs))
+        beside = THEIRS * config.train.batch_size / float(np.median(theirs))
         numbers, goal = {"samples/s": ours, "the paper's": beside}, "20" if ON_GPU else "5"
         note(f"training, the paper's networks, batch {batch}", "the paper's way", ours / beside, goal, **numbers)
     loops = [Loop(reach, "counts", part) for part in (0, 1)]  # code and u, then v
     seconds = float(np.median([sum(loop.time_steps(PAPER_STEPS) for loop in loops) for _ in range(3)]))
-    ours = PAPER_STEPS * loops[0].config.batch / seconds
+    ours = PAPER_STEPS * loops[0].config.batch_size / seconds
     numbers = {"samples/s": ours, "the paper's": beside}
     note("training, the default's networks, both parts", "the paper's way", ours / beside, goal, **numbers)
     benchmark.pedantic(paper.step, rounds=1)

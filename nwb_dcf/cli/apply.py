@@ -67,7 +67,9 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
 @click.command()
 @click.argument("file")
 @click.argument("name", required=False)
-@click.option("--recording", metavar="OTHER.nwb", help="Continue this recording instead; channels matched by id.")
+@click.option(
+    "--data", "recording", metavar="OTHER.nwb", help="Continue this recording instead; channels matched by id."
+)
 @click.option("--frames", "n_frames", type=int, default=50, show_default=True, help="Frames to simulate.")
 @click.option("--tau", type=float, default=0.0, show_default=True, help="0: latents; 1: the data themselves.")
 @click.option(
@@ -151,10 +153,10 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
 @click.option(
     "--figure",
     metavar="NAME",
-    help="One of trajectories, spectrum, curve, examples, field, bands; all by default.",
+    help="One of trajectories, spectrum, curve, examples, field, clusters; all by default.",
 )
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
-@click.option("--bands", "n_bands", type=int, default=4, show_default=True, help="Bands to sort the latents in.")
+@click.option("--clusters", "n_clusters", type=int, default=4, show_default=True, help="Groups to sort the latents in.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @_with_output_options
 def plot(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> None:

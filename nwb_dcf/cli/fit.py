@@ -117,7 +117,7 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--align", metavar="COLUMN|SERIES", help="Cut a window about these times; needs --window.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="That window: seconds from the time to its edges.")
 @click.option("--where", metavar="EXPRESSION", help="Which trials, as \"outcome == 'hit' and direction < 90\".")
-@click.option("--overlap", type=click.Choice(["refuse", "first"]), help="Of intervals; first: leave later ones out.")
+@click.option("--overlap", metavar="refuse|first", help="Of intervals; first: leave later ones out.")
 @click.option("--min-length", "min_length_s", type=float, metavar="SECONDS", help="Leave shorter segments out.")
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
 @click.option("--rois", metavar="EXPRESSION|IDS|all", help="Which ROIs; by default those accepted in their table.")
@@ -132,13 +132,13 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--every", type=int, metavar="N", help="Read one frame of every N.")
 @click.option("--mask", metavar="IMAGE", help="Hide what is black in this image, as large as the frames.")
 @click.option("--video-dir", metavar="FOLDER", help="Where the video files are, if they were moved.")
-@click.option("--frame-times", type=click.Choice(["auto", "nwb", "file"]), help="Whose clock, if they disagree.")
+@click.option("--frame-times", metavar="auto|nwb|file", help="Whose clock, if they disagree.")
 @click.option("--keep-frames", is_flag=True, default=None, help="Keep the frames as read beside the video.")
 @click.option("--min-confidence", type=float, default=0.6, show_default=True, help="Of a position, to be trusted.")
 @click.option("--egocentric", nargs=2, metavar="A B", help="Body part A is the origin, B lies in the direction of x.")
 @click.option("--bands", metavar="LOW-HIGH,...|none", help="Of power, in Hz; none: fit the voltages themselves.")
 @click.option("--power-rate", "power_rate_hz", type=float, default=20.0, show_default=True, help="Of power, in Hz.")
-@click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="Of values; auto: sqrt of counts.")
+@click.option("--transformation", metavar="auto|sqrt|none", help="Of values; auto: sqrt of counts.")
 @click.option(
     "--smooth",
     callback=_parse_seconds,
@@ -147,20 +147,18 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 )
 @click.option(
     "--scale",
-    type=click.Choice(["auto", "global", "soft", "zscore", "none"]),
+    metavar="auto|global|soft|zscore|none",
     help="Of channels; global: by one number; auto: spikes choose soft or zscore.",
 )
 @click.option("--held-out", type=float, default=0.2, show_default=True, help="Share of the segments kept for scoring.")
-@click.option(
-    "--preset", type=click.Choice(["default", "paper", "authors"]), help="Settings of the model and training."
-)
-@click.option("--network", type=click.Choice(["mlp", "unet"]), help="Of the flows; U-Net for images by default.")
+@click.option("--preset", metavar="default|paper|authors", help="Settings of the model and training.")
+@click.option("--network", metavar="auto|mlp|unet", help="Of the flows; U-Net for images by default.")
 @click.option("--seed", type=int, help="Seed of all randomness; 0 by default.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train; auto by default.")
 @click.option("--steps", type=int, help="Optimiser steps at most.")
 @click.option("--null", type=int, metavar="N", help="Fits to channels shifted apart in time, to compare with.")
-@click.option("--seeds", type=int, metavar="N", help="Fits in all, to resampled segments: do their axes agree?")
-@click.option("--init", metavar="FILE#NAME", help="A fit of the same channels and dim to begin with.")
+@click.option("--repeats", type=int, metavar="N", help="Fits in all, to resampled segments: do their axes agree?")
+@click.option("--warm-start", metavar="FILE#NAME", help="A fit of the same channels and dim to begin with.")
 @click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")
@@ -177,8 +175,6 @@ def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) ->
     """
     # What was not said is left to the package, whose defaults depend on the data and the preset.
     given = {name: value for name, value in options.items() if value is not None}
-    if "window" in given:  # the model has a setting of that name too
-        given["read"] = {"window": given.pop("window")}
     if dry_run:
         with TrainingBar(hidden=quiet) as bar:
             plan = nwb_dcf.plan_fit(file, progress=bar, **given)

@@ -232,7 +232,7 @@ def describe_plan(plan: Mapping[str, Any]) -> str:
     """Return what a fit would do as text."""
     lines = describe_input(plan) + describe_smoothing(plan) + _describe_dimension(plan)
     repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
-    repeats += [f"{plan['seeds'] - 1} more to resampled segments"] if plan.get("seeds", 1) > 1 else []
+    repeats += [f"{plan['repeats'] - 1} more to resampled segments"] if plan.get("repeats", 1) > 1 else []
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
     lines += label_lines("fit", [", ".join([fitted, *repeats])])
     lines += label_lines("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])

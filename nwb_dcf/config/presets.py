@@ -9,12 +9,12 @@ give `steps` to stay shorter.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ParameterError
-from . import FitConfig, ModelConfig, PrepareConfig, TrainConfig
+from .fit import STAGES, FitConfig
+from .validation import names_of, refuse_unknown
 
 _PAPER_BATCH = 256
 _PAPER: dict[str, Any] = {
@@ -31,24 +31,24 @@ _PAPER: dict[str, Any] = {
     "linear_encoder": False,
     "momentum": 0.9,
     "start": "random",
-    "joined": True,
+    "train_encoder_with_flows": True,
     "masked_endpoints": True,
-    "conditioned": False,
+    "condition_on_k": False,
     "closed_form": False,
-    "noise": 0.1,
+    "bridge_noise": 0.1,
     "noise_scale": "absolute",
     "decoder": "flow",
     "solver": "dopri5",
     "steps": 217_000,
-    "batch": _PAPER_BATCH,
-    "rate": 3e-4,
-    "encoder_rate": 3e-4,
+    "batch_size": _PAPER_BATCH,
+    "learning_rate": 3e-4,
+    "encoder_learning_rate": 3e-4,
     "weight_decay": 0.0,
-    "clip": 0.0,
+    "max_grad_norm": 0.0,
     "schedule": "constant",
-    "ema": 0.5 ** (_PAPER_BATCH / 500_000),  # half-life of 500,000 samples
+    "ema_decay": 0.5 ** (_PAPER_BATCH / 500_000),  # half-life of 500,000 samples
     "ema_encoder": False,
-    "jointly": True,
+    "single_stage": True,
     "prefix_p": 1 / 50,
     "prefix_at_dim": 0.0,
     "prefix_ramp": 1_000_000,
@@ -61,22 +61,22 @@ _PAPER: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": _PAPER,
-    "authors": {**_PAPER, "joined": False, "masked_endpoints": False, "history_start": "drop"},
+    "authors": {**_PAPER, "train_encoder_with_flows": False, "masked_endpoints": False, "history_start": "drop"},
 }
 # What kinds of recording want otherwise (benchmarks/RESULTS.md has the measurements). Other values keep the code at its
 # known optimum, PCA's: on calcium no learned code was better on blocks that no setting was chosen on.
 COUNTS: dict[str, dict[str, Any]] = {
     "default": {
-        "joined": True,
-        "window": 2,
+        "train_encoder_with_flows": True,
+        "encoder_window": 2,
         "encoder_dropout": 0.2,
         "gamma": 1.0,
         "eta": 0.3,
         "tau_at_zero": 0.5,
-        "batch": 256,
+        "batch_size": 256,
         "steps": 400,
-        "rate": 4e-3,
-        "encoder_rate": 1.2e-3,
+        "learning_rate": 4e-3,
+        "encoder_learning_rate": 1.2e-3,
     },
 }
 # Perceptrons on the principal axes of the frames: they rebuild more than a U-Net, and more can be decoded from their
@@ -84,25 +84,25 @@ COUNTS: dict[str, dict[str, Any]] = {
 _PERCEPTRON: dict[str, Any] = {
     "network": "mlp",
     "network_axes": 256,
-    "joined": True,
+    "train_encoder_with_flows": True,
     "gamma": 1.0,
     "tau_at_zero": 0.5,
-    "batch": 256,
+    "batch_size": 256,
     "steps": 800,
-    "rate": 3e-3,
-    "encoder_rate": 3e-4,
+    "learning_rate": 3e-3,
+    "encoder_learning_rate": 3e-4,
 }
 # A U-Net's steps are dear: few and small.
 _UNET: dict[str, Any] = {
     "network": "unet",
     "channels": (32, 64, 128),
-    "joined": True,
+    "train_encoder_with_flows": True,
     "gamma": 1.0,
     "tau_at_zero": 0.5,
-    "batch": 64,
+    "batch_size": 64,
     "steps": 400,
-    "rate": 3e-3,
-    "encoder_rate": 1e-3,
+    "learning_rate": 3e-3,
+    "encoder_learning_rate": 1e-3,
 }
 IMAGES: dict[str, dict[str, Any]] = {
     "default": _PERCEPTRON,
@@ -110,7 +110,6 @@ IMAGES: dict[str, dict[str, Any]] = {
     "authors": {"network": "unet", "history": 0},
 }
 KINDS: dict[str, dict[str, dict[str, Any]]] = {"counts": COUNTS, "images": IMAGES, "values": {}}
-STAGES: dict[str, Any] = {"prepare": PrepareConfig, "model": ModelConfig, "train": TrainConfig}
 
 
 def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") -> FitConfig:
@@ -137,11 +136,8 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
     wanted = {**PRESETS[preset], **own, **settings}
     stages = {}
     for stage, cls in STAGES.items():
-        names = {f.name for f in dataclasses.fields(cls)}
-        stages[stage] = cls(**{name: wanted.pop(name) for name in list(wanted) if name in names})
-    if wanted:
-        known = sorted(f.name for cls in STAGES.values() for f in dataclasses.fields(cls))
-        raise ParameterError(f"there is no setting {', '.join(sorted(wanted))}", fix=f"known are {', '.join(known)}")
+        stages[stage] = cls(**{name: wanted.pop(name) for name in names_of(cls) if name in wanted})
+    refuse_unknown(wanted, [name for stage in STAGES.values() for name in names_of(stage)])
     return FitConfig(**stages, preset=preset)
 
 

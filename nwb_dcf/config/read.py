@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from .validation import (
-    build_from_dict,
-    require,
-    require_choice,
-    require_flag,
-    require_number,
-    require_whole,
-    use_plain_numbers,
-)
+from pydantic import Field
+
+from .validation import Count, Fraction, Index, NotNegative, Positive, names_of, require, settings
 
 MIN_SIDE = 4
 """Least side of a frame in pixels."""
+Side = Annotated[int, Field(ge=MIN_SIDE)]
 
 
-@dataclass(frozen=True)
+@settings
 class ReadConfig:
     """What to read from a file: the settings of `nwb_dcf.read_recording`.
 
@@ -99,70 +91,51 @@ class ReadConfig:
     """
 
     source: str | tuple[str, ...] | None = None
-    bin_width_s: float = 0.02
-    resample_hz: float | None = None
+    bin_width_s: Positive = 0.02
+    resample_hz: Positive | None = None
     trials: str | tuple[str, ...] = "auto"
     tags: str | tuple[str, ...] | None = None
     align: str | None = None
     window: tuple[float, float] | None = None
-    overlap: str = "refuse"
-    min_length_s: float = 0.0
+    overlap: Literal["refuse", "first"] = "refuse"
+    min_length_s: NotNegative = 0.0
     where: str | None = None
     units: str | tuple[int, ...] | None = None
     rois: str | tuple[int, ...] | None = None
-    max_gap_s: float | None = None
+    max_gap_s: NotNegative | None = None
     dff: bool = False
-    dff_window_s: float = 60.0
-    dff_quantile: float = 0.1
-    size: int | tuple[int, int] = 64
-    crop: tuple[int, int, int, int] | None = None
-    every: int = 1
+    dff_window_s: Positive = 60.0
+    dff_quantile: Fraction = 0.1
+    size: Side | tuple[Side, Side] = 64
+    crop: tuple[Index, Index, Side, Side] | None = None
+    every: Count = 1
     mask: str | None = None
     video_dir: str | None = None
     frame_times: Literal["auto", "nwb", "file"] = "auto"
     keep_frames: bool = False
-    min_confidence: float = 0.6
+    min_confidence: Fraction = 0.6
     egocentric: tuple[str, str] | None = None
     bands: str | None = None
-    power_rate_hz: float = 20.0
+    power_rate_hz: Positive = 20.0
 
     def __post_init__(self) -> None:
-        use_plain_numbers(self)
-        require_number("bin width", self.bin_width_s, low=0, open_low=True)
-        if self.max_gap_s is not None:
-            require_number("max gap", self.max_gap_s, low=0)
-        require_number("least confidence", self.min_confidence, low=0, high=1)
-        require(
-            self.egocentric is None or (isinstance(self.egocentric, tuple) and len(self.egocentric) == 2),
-            f"egocentric is {self.egocentric!r}",
-            "give two body parts: the origin, and the one ahead",
-        )
-        require_number("rate of power", self.power_rate_hz, low=0, open_low=True)
-        require_flag("dff", self.dff)
-        require_number("dF/F window", self.dff_window_s, low=0, open_low=True)
-        require_number("dF/F quantile", self.dff_quantile, low=0, high=1)
         require(
             self.dff or (self.dff_window_s == 60 and self.dff_quantile == 0.1),
-            "the window or the quantile of dF/F is given, yet dF/F is not asked for",
-            "add --dff",
+            "dff_window_s or dff_quantile is given, yet dF/F is not asked for",
+            "add `dff`",
         )
-        if self.resample_hz is not None:
-            require_number("rate to resample to", self.resample_hz, low=0, open_low=True)
-        if isinstance(self.source, list | tuple):
-            names = tuple(self.source)
-            require(bool(names) and all(isinstance(name, str) for name in names), f"source is {names}", "give names")
-            require(len(set(names)) == len(names), f"sources are {', '.join(names)}", "name each once")
-            object.__setattr__(self, "source", names if len(names) > 1 else names[0])
-        if self.window is not None:
+        if isinstance(self.source, tuple):
+            require(bool(self.source), "source is empty", "give a name")
             require(
-                _are_two_times(self.window),
-                f"window is {self.window!r}",
-                "give two times in seconds, the earlier first",
+                len(set(self.source)) == len(self.source), f"sources are {', '.join(self.source)}", "name each once"
             )
+            object.__setattr__(self, "source", self.source if len(self.source) > 1 else self.source[0])
+        if self.window is not None:
+            require(self.window[0] < self.window[1], f"window is {self.window}", "give two times, the earlier first")
         require(
             (self.align is None) == (self.window is None),
             "align and window belong together",
-            "give both --align COLUMN and --window A B",
+            "give `align` and `window`",
         )
         for name in ("trials", "tags"):
             object.__setattr__(self, name, _simplify(getattr(self, name)))
@@ -170,41 +143,24 @@ class ReadConfig:
         require(
             not (self.trials == "none" and (self.align or self.where or self.tags)),
             "trials is 'none', yet align, where or tags selects trials",
-            "name an interval table with --trials TABLE",
+            "name a table of intervals by `trials`",
         )
         require(
             isinstance(self.trials, str) or not {"auto", "none"} & set(self.trials),
             f"trials is {', '.join(self.trials)}",
             "give 'auto' or 'none' alone, or names of tables",
         )
-        require_choice("overlap", self.overlap, ("refuse", "first"))
-        require_number("least length", self.min_length_s, low=0)
-        self._check_frames()
-
-    def _check_frames(self) -> None:
-        sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        require(len(sides) == 2, f"size is {self.size!r}", "give one number of pixels, or width and height")
-        for side in sides:
-            require_whole("size", side, low=MIN_SIDE)
-        if self.crop is not None:
-            fits = isinstance(self.crop, tuple) and len(self.crop) == 4
-            require(fits, f"crop is {self.crop!r}", "give x, y, width and height in pixels")
-            for value, low in zip(self.crop, (0, 0, MIN_SIDE, MIN_SIDE), strict=True):
-                require_whole("crop", value, low=low)
-        require_whole("every", self.every, low=1)
-        require_choice("frame_times", self.frame_times, ("auto", "nwb", "file"))
-        require_flag("keep_frames", self.keep_frames)
 
     @classmethod
-    def make(cls, **settings: Any) -> Self:
-        """Make a config of `settings`, sequences of any kind for tuples.
+    def make(cls, **values: Any) -> Self:
+        """Make a config of `values`, sequences of any kind for tuples.
 
         Raises
         ------
         ParameterError
             If a name is unknown or a value cannot be meant.
         """
-        return build_from_dict(cls, {k: v.tolist() if hasattr(v, "tolist") else v for k, v in settings.items()})
+        return cls(**values)
 
     def to_record(self) -> dict[str, Any]:
         """Return the settings for a result, JSON-able, without folders of this machine: archives publish them."""
@@ -214,20 +170,13 @@ class ReadConfig:
     @classmethod
     def names(cls) -> frozenset[str]:
         """Names of the settings."""
-        return frozenset(field.name for field in dataclasses.fields(cls))
+        return frozenset(names_of(cls))
 
 
 def _simplify(names: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
     """One name as itself, none as None, several as a tuple: "a,b" and ("a", "b") are one setting."""
     if names is None:
         return None
-    words = list(names) if isinstance(names, tuple | list) else [names]
-    require(all(isinstance(word, str) for word in words), f"names are {words}", "give text")
+    words = [names] if isinstance(names, str) else list(names)
     split = tuple(part.strip() for word in words for part in word.split(",") if part.strip())
     return split[0] if len(split) == 1 else split or None
-
-
-def _are_two_times(window: Any) -> bool:
-    if not isinstance(window, tuple | list) or len(window) != 2:
-        return False
-    return all(isinstance(time, Real) and math.isfinite(time) for time in window) and window[0] < window[1]

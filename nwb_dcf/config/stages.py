@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ParameterError
-from .fit import ModelConfig, PrepareConfig, TrainConfig
+from .fit import STAGES as FIT_STAGES
 from .read import ReadConfig
-from .validation import require
+from .validation import names_of, refuse_unknown, require
 
-STAGES: dict[str, type[Any]] = {
-    "read": ReadConfig,
-    "prepare": PrepareConfig,
-    "model": ModelConfig,
-    "train": TrainConfig,
-}
+STAGES: dict[str, type[Any]] = {"read": ReadConfig, **FIT_STAGES}
 
 
 def sort_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -42,8 +37,8 @@ def sort_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
 
     Examples
     --------
-    >>> sort_settings({"bin_width_s": 0.05, "steps": 200, "model": {"window": 2}})
-    ({'bin_width_s': 0.05}, {'window': 2, 'steps': 200})
+    >>> sort_settings({"bin_width_s": 0.05, "steps": 200, "model": {"history": 2}})
+    ({'bin_width_s': 0.05}, {'history': 2, 'steps': 200})
     """
     names = {stage: {f.name: str(f.type) for f in dataclasses.fields(cls)} for stage, cls in STAGES.items()}
     sorted_: dict[str, dict[str, Any]] = {stage: _read_stage(stage, settings.get(stage)) for stage in STAGES}
@@ -80,7 +75,5 @@ def _read_stage(stage: str, given: Any) -> dict[str, Any]:
         f"give a mapping of settings by name, or a {cls.__name__}",
     )
     require("dim" not in given, f"dim is given in {stage}", "give it by itself, as dim=3")
-    known = sorted(f.name for f in dataclasses.fields(cls) if f.name != "dim")
-    unknown = sorted(set(given) - set(known))
-    require(not unknown, f"{stage} has no setting {', '.join(unknown)}", f"known are {', '.join(known)}")
+    refuse_unknown(given, [name for name in names_of(cls) if name != "dim"], of=stage)
     return dict(given)

@@ -27,7 +27,7 @@ Kind = Literal["recording", "dataarray", "array", "list"]
 
 
 @dataclass(frozen=True)
-class Given:
+class InputAdapter:
     """An input as a recording, with what is needed to answer in its kind.
 
     Attributes
@@ -35,7 +35,7 @@ class Given:
     recording : xarray.Dataset
     kind : str
     original : object
-        What came in; for a list, a Given for each item.
+        What came in; for a list, a InputAdapter for each item.
     """
 
     recording: xr.Dataset
@@ -66,7 +66,7 @@ class Given:
         return answer.assign_coords(dict(ids)).assign(data=(("time", *ids), values, {"units": units}))
 
 
-def as_recording(x: Input) -> Given:
+def as_recording(x: Input) -> InputAdapter:
     """Read `x` as a recording.
 
     Parameters
@@ -83,23 +83,23 @@ def as_recording(x: Input) -> Given:
         If `x` is none of these, is empty, or holds values that are not finite, or items differ in their channels.
     """
     if isinstance(x, xr.Dataset):
-        return Given(validate_recording(x), "recording", x)
+        return InputAdapter(validate_recording(x), "recording", x)
     if isinstance(x, xr.DataArray):
-        return Given(_read_dataarray(x), "dataarray", x)
+        return InputAdapter(_read_dataarray(x), "dataarray", x)
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise DataError("the array has masked values", fix="leave those frames or channels out, or fill them first")
     if isinstance(x, np.ndarray):
-        return Given(_read_array(_as_numbers(x)), "array", x)
+        return InputAdapter(_read_array(_as_numbers(x)), "array", x)
     if isinstance(x, list | tuple) and x and all(_is_row(item) for item in x):
         if len({len(row) for row in x}) > 1:
             raise DataError("the rows of numbers differ in their length", fix="give rows of one number per channel")
-        return Given(_read_array(np.asarray(x)), "array", x)
+        return InputAdapter(_read_array(np.asarray(x)), "array", x)
     if hasattr(x, "__array__"):
-        return Given(_read_array(_as_numbers(np.asarray(x))), "array", x)
+        return InputAdapter(_read_array(_as_numbers(np.asarray(x))), "array", x)
     if isinstance(x, Sequence) and not isinstance(x, (str, bytes)) and len(x):
         known = (xr.Dataset, xr.DataArray, np.ndarray)
         items = [as_recording(item if isinstance(item, known) else np.asarray(item)) for item in x]
-        return Given(_join(items), "list", items)
+        return InputAdapter(_join(items), "list", items)
     sparse = ", which is sparse" if hasattr(x, "toarray") else ""
     raise DataError(
         f"cannot fit an object of type {type(x).__name__}{sparse}",
@@ -153,7 +153,7 @@ def _number_segments(labels: np.ndarray) -> np.ndarray:
     return np.cumsum(np.diff(labels, prepend=labels[:1]) != 0)
 
 
-def _join(items: Sequence[Given]) -> xr.Dataset:
+def _join(items: Sequence[InputAdapter]) -> xr.Dataset:
     """One recording of the segments of all items; bare arrays follow each other in time."""
     recordings = [item.recording for item in items]
     first = next((item.recording for item in items if item.kind != "array"), recordings[0])

@@ -16,7 +16,7 @@ from .recording import CHANNEL_SOURCE, channel_dim, name_source, validate_record
 SHOWN = 8
 
 
-class Channels(Protocol):
+class ChannelInfo(Protocol):
     """What is known of the channels of a source; see `nwb_dcf.io.recordings.ChannelTable`."""
 
     @property
@@ -70,7 +70,7 @@ class Matching:
 
 
 def match_channels(
-    wanted: Sequence[Any], there: Channels, known: Channels | None = None, by: str = "id", *, impute: bool = False
+    wanted: Sequence[Any], there: ChannelInfo, known: ChannelInfo | None = None, by: str = "id", *, impute: bool = False
 ) -> Matching:
     """Find the channels of a model in another recording.
 
@@ -207,7 +207,7 @@ def _list_some(items: Sequence[Any]) -> str:
     return ", ".join(map(str, items[:SHOWN])) + (f" and {len(items) - SHOWN} more" if len(items) > SHOWN else "")
 
 
-def _name_channels(table: Channels, columns: tuple[str, ...]) -> dict[Any, tuple[Any, ...]]:
+def _name_channels(table: ChannelInfo, columns: tuple[str, ...]) -> dict[Any, tuple[Any, ...]]:
     """Values that name each channel, by its id."""
     known = {"id": np.asarray(table.ids), **table.columns}
     unknown = [name for name in columns if name not in known]
@@ -220,7 +220,7 @@ def _name_channels(table: Channels, columns: tuple[str, ...]) -> dict[Any, tuple
     return dict(zip(table.ids, zip(*(known[name].tolist() for name in columns), strict=True), strict=True))
 
 
-def _refuse_repeats(names: list[tuple[Any, ...]], columns: tuple[str, ...], table: Channels) -> None:
+def _refuse_repeats(names: list[tuple[Any, ...]], columns: tuple[str, ...], table: ChannelInfo) -> None:
     name, n = max(Counter(names).items(), key=lambda item: item[1], default=((), 0))
     if n > 1:
         raise DataError(

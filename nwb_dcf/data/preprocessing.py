@@ -75,7 +75,7 @@ CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
 
 
 @dataclass(frozen=True)
-class Treatment:
+class SourcePreprocessing:
     """What is done with the channels of one source, before all are scaled.
 
     Attributes
@@ -93,7 +93,7 @@ class Treatment:
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preprocessor:
     """A fitted preparation: all that is needed to repeat it on new data, and to undo its scale.
 
     Attributes
@@ -106,7 +106,7 @@ class Preparation:
         Name of the scaling.
     factor, offset : array, shape (channel,) or (y, x)
         Prepared value = (smoothed value - offset) * factor.
-    sources : tuple of Treatment
+    sources : tuple of SourcePreprocessing
         Of joined sources, in the order of their channels; empty for one.
     """
 
@@ -115,7 +115,7 @@ class Preparation:
     scale: str
     factor: np.ndarray
     offset: np.ndarray
-    sources: tuple[Treatment, ...] = ()
+    sources: tuple[SourcePreprocessing, ...] = ()
 
     def apply(self, recording: xr.Dataset) -> xr.Dataset:
         """Prepare a recording of the same channels; float32, each step logged in ``attrs["steps"]``.
@@ -206,7 +206,7 @@ class Preparation:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Make a preparation from `to_dict`'s output."""
         arrays = {name: np.asarray(values[name], np.float64) for name in ("factor", "offset")}
-        sources = tuple(Treatment(**source) for source in values.get("sources", ()))
+        sources = tuple(SourcePreprocessing(**source) for source in values.get("sources", ()))
         return cls(**{**values, **arrays, "sources": sources})
 
     def _list_treatments(self) -> list[tuple[slice, str, float]]:
@@ -220,7 +220,7 @@ class Preparation:
         ]
 
 
-def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation:
+def fit_preprocessor(recording: xr.Dataset, config: PrepareConfig) -> Preprocessor:
     """Take the statistics of the frames of `recording`; ``auto`` is the standard of its kind.
 
     Counts (``data.attrs["units"] == "count"``) get the square root and a Gaussian: 0.04 s for spikes, 2 frames
@@ -240,9 +240,9 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
         If every channel is constant, or a square root is asked of negative values.
     """
     if CHANNEL_SOURCE in recording.coords:
-        return _balance([fit_preparation(source, config) for source in split_sources(recording)], recording)
+        return _balance([fit_preprocessor(source, config) for source in split_sources(recording)], recording)
     counts = is_count(recording)
-    transform = ("sqrt" if counts else "none") if config.transform == "auto" else config.transform
+    transform = ("sqrt" if counts else "none") if config.transformation == "auto" else config.transformation
     smooth_s = find_standard_smoothing(recording) if isinstance(config.smooth, str) else float(config.smooth)
     moments = find_moments(
         _smooth(recording, frames, transform, smooth_s) for frames in frame_blocks(recording["data"])
@@ -259,7 +259,7 @@ def fit_preparation(recording: xr.Dataset, config: PrepareConfig) -> Preparation
         factor, offset = 1 / np.where(spread > 0, spread, 1), moments.mean
     else:
         factor = np.ones_like(spread)
-    return Preparation(transform, smooth_s, "global" if config.scale == "auto" else config.scale, factor, offset)
+    return Preprocessor(transform, smooth_s, "global" if config.scale == "auto" else config.scale, factor, offset)
 
 
 def find_standard_smoothing(recording: xr.Dataset) -> float:
@@ -269,7 +269,7 @@ def find_standard_smoothing(recording: xr.Dataset) -> float:
     return COUNT_SMOOTH_FRAMES * median_step_s(recording) if is_count(recording) else 0.0
 
 
-def _balance(parts: list[Preparation], recording: xr.Dataset) -> Preparation:
+def _balance(parts: list[Preprocessor], recording: xr.Dataset) -> Preprocessor:
     """One preparation of all channels, whose sources have equal total variance, and whose channels 1 in the mean."""
     sizes = [part.factor.size for part in parts]
     factors = []
@@ -277,13 +277,15 @@ def _balance(parts: list[Preparation], recording: xr.Dataset) -> Preparation:
         total = float(part.apply(source)["data"].values.var(axis=0, dtype="f8").sum())
         share = 1.0 if part.scale == "none" else float(np.sqrt(sum(sizes) / len(parts) / total))
         factors.append(part.factor * share)
-    return Preparation(
+    return Preprocessor(
         "by source",
         max(part.smooth_s for part in parts),
         parts[0].scale,
         np.concatenate(factors),
         np.concatenate([part.offset for part in parts]),
-        tuple(Treatment(size, part.transform, part.smooth_s) for size, part in zip(sizes, parts, strict=True)),
+        tuple(
+            SourcePreprocessing(size, part.transform, part.smooth_s) for size, part in zip(sizes, parts, strict=True)
+        ),
     )
 
 
@@ -325,7 +327,7 @@ def _transform(values: np.ndarray, transform: str, where: str | None) -> np.ndar
         raise DataError(
             f"the square root is asked of negative values (smallest {values.min():.4g})",
             where=where,
-            fix="take no transform: --transform none, or DCF(transformation='none')",
+            fix="take no transform: --transformation none, or DCF(transformation='none')",
         )
     return np.asarray(np.sqrt(values))
 

@@ -81,7 +81,7 @@ class DCFResult:
     ``smoothness``                 path length over displacement of latents; ``pca_smoothness`` of PCA's scores
     ``rollout``                    see `nwb_dcf.evaluation.forecast.describe_horizon`
     ``null``                       with ``null=N``: see `nwb_dcf.evaluation.resampling.measure_null`
-    ``agreement``                  with ``seeds=N``: see `nwb_dcf.evaluation.resampling.measure_agreement`
+    ``agreement``                  with ``repeats=N``: see `nwb_dcf.evaluation.resampling.measure_agreement`
     ============================== ====================================================================
 
     ``provenance["support"]`` says which frames each latent depends on (`nwb_dcf.evaluation.result.describe_support`).

@@ -19,13 +19,14 @@ from sklearn.utils.validation import validate_data
 
 from ..config import FitConfig
 from ..config.presets import make_config
-from ..data.arrays import Given, Input, as_recording
+from ..data.arrays import Input, InputAdapter, as_recording
 from ..data.chunks import frame_blocks
 from ..data.recording import flatten_frames, name_kind
+from ..data.result import DCFResult
 from ..errors import DataError, NotFittedError, ParameterError, StoreError
 from ..metrics import r2_score
 from .dimensionality import DimensionChoice, choose_for_fit
-from .fit import Warmth, fit_recording
+from .fit import WarmStart, fit_recording
 from .fitted import Codec, Fitted, check_channels
 from .rollout import Plan, Starts, simulate
 from .serialization import pack_weights, unpack_weights
@@ -33,9 +34,8 @@ from .smoothing_and_scale import SmoothingChoice, resolve_smoothing
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
-    from ..data.result import DCFResult
 
-NOT_SETTINGS = ("preset", "settings", "init", "progress", "keep_partial")
+NOT_SETTINGS = ("preset", "settings", "warm_start", "progress", "keep_partial")
 
 
 class NotFittedDCFError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]  # untyped
@@ -58,8 +58,6 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
         params = {k: v for k, v in every.items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
         if params["dim"] == "auto":
             params["dim"] = 1  # until the data have chosen
-        if "transformation" in params:  # `transform` is the method's name
-            params["transform"] = params.pop("transformation")
         return make_config(every["preset"], {**(every["settings"] or {}), **params}, kind=kind)
 
     @classmethod
@@ -76,15 +74,19 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
         )
         return model
 
-    def _read_init(self) -> Warmth | None:
+    def _read_warm_start(self) -> WarmStart | None:
         """The fit to begin with, None where none was given."""
-        init = self.get_params(deep=False)["init"]
-        if init is None:
-            return None
-        name = "" if isinstance(init, Persistent) else init.name or ""
-        weights = init.to_bytes() if isinstance(init, Persistent) else init.weights
+        first = self.get_params(deep=False)["warm_start"]
+        if first is True:  # scikit-learn's meaning: go on from the last fit of this very object
+            first = self if "_fitted" in self.__dict__ else None
+        if not isinstance(first, Persistent | DCFResult):
+            if first is None or first is False:
+                return None
+            raise ParameterError(f"warm_start is {first!r}", fix="give a fitted DCF, a DCFResult, True or None")
+        name = "" if isinstance(first, Persistent) else first.name or ""
+        weights = first.to_bytes() if isinstance(first, Persistent) else first.weights
         about = {"fit": name, "sha256": hashlib.sha256(weights).hexdigest()}
-        return Warmth(unpack_weights(weights, "cpu"), about)
+        return WarmStart(unpack_weights(weights, "cpu"), about)
 
     @property
     def fitted_(self) -> Fitted:
@@ -175,14 +177,15 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         ``auto`` lets counts choose between ``soft`` and ``zscore``, and is ``global`` for values.
     network : {"auto", "mlp", "unet"}, optional
         ``auto`` takes the U-Net for images (time, y, x).
-    k_max, history, width, depth, noise, solver, solver_steps : optional
+    k_max, history, width, depth, bridge_noise, solver, solver_steps : optional
         See `nwb_dcf.config.ModelConfig`.
-    steps, batch, rate, held_out, early_stopping : optional
+    steps, batch_size, learning_rate, held_out, early_stopping : optional
         See `nwb_dcf.config.TrainConfig`.
     settings : mapping, optional
         Any other setting of the three configurations, by name.
-    init : DCF or DCFResult, optional
-        A fit of the same channels and dim to begin with: training takes its networks over and ends as soon as
+    warm_start : DCF, DCFResult or bool, optional
+        A fit of the same channels and dim to begin with, or True for the last one of this object. Training takes its
+        networks over and ends as soon as
         held-out losses fall no more. scikit-learn's ``clone`` empties a DCF; a result stays.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
@@ -244,16 +247,16 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
     history: int | None = None
     width: int | None = None
     depth: int | None = None
-    noise: float | None = None
+    bridge_noise: float | None = None
     solver: str | None = None
     solver_steps: int | None = None
     steps: int | None = None
-    batch: int | None = None
-    rate: float | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
     held_out: float | None = None
     early_stopping: bool | None = None
     settings: Mapping[str, Any] | None = None
-    init: DCF | DCFResult | None = None
+    warm_start: DCF | DCFResult | bool | None = None
     progress: Callable[[Progress], None] | None = None
     keep_partial: bool = False
 
@@ -274,7 +277,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         TrainingError
             If a loss is not finite.
         """
-        recording, warmth = as_recording(x).recording, self._read_init()
+        recording, warmth = as_recording(x).recording, self._read_warm_start()
         self.__dict__.pop("feature_names_in_", None)
         config = self.make_config(kind=name_kind(recording))
         smoothing, config = resolve_smoothing(recording, config)
@@ -311,7 +314,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
     def velocity(self, x: Input) -> Any:
         """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
         given, codec, k = self._accept(x), self._codec, self.dim_
-        reach = self.config_.model.window + self.config_.model.history
+        reach = self.config_.model.encoder_window + self.config_.model.history
         per_step = self._map_frames(given, lambda x, segment, time: codec.find_velocity(x, segment, time, k), reach)
         return self._answer(given, per_step / self.fitted_.step_s, units="1/s")
 
@@ -459,7 +462,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 
     # -- plumbing --------------------------------------------------------------------------------
 
-    def _accept(self, x: Input) -> Given:
+    def _accept(self, x: Input) -> InputAdapter:
         given = as_recording(x)
         if hasattr(x, "columns"):
             validate_data(self, x, skip_check_array=True, reset=False)  # other columns are refused
@@ -467,15 +470,15 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         self.fitted_.preparation.check(given.recording)
         return given
 
-    def _prepare(self, x: Input) -> tuple[Given, np.ndarray]:
+    def _prepare(self, x: Input) -> tuple[InputAdapter, np.ndarray]:
         given = self._accept(x)
         return given, flatten_frames(self.fitted_.preparation.apply(given.recording))
 
-    def _encode(self, given: Given, k: int) -> np.ndarray:
-        codec, reach = self._codec, self.config_.model.window
+    def _encode(self, given: InputAdapter, k: int) -> np.ndarray:
+        codec, reach = self._codec, self.config_.model.encoder_window
         return self._map_frames(given, lambda x, segment, _: codec.encode(x, segment, k), reach)
 
-    def _map_frames(self, given: Given, function: Callable[..., np.ndarray], reach: int = 0) -> np.ndarray:
+    def _map_frames(self, given: InputAdapter, function: Callable[..., np.ndarray], reach: int = 0) -> np.ndarray:
         """Call `function` on prepared frames, their segments and times, block by block with `reach` frames around."""
         recording, answers = given.recording, []
         segment, time = recording["segment_index"].values, recording["time"].values
@@ -486,7 +489,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
             answers.append(answer[block.start - wide.start : block.stop - wide.start])
         return np.concatenate(answers)
 
-    def _answer(self, given: Given, latents: np.ndarray, units: str = "1") -> Any:
+    def _answer(self, given: InputAdapter, latents: np.ndarray, units: str = "1") -> Any:
         return given.answer(latents, "latent", np.arange(1, latents.shape[1] + 1), units)
 
     def _check_dim(self, dim: int | None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, PrepareConfig
-from ..data.preprocessing import fit_preparation
+from ..data.preprocessing import fit_preprocessor
 from ..data.recording import IMAGE_DIMS, flatten_frames, frame_dims
 from ..errors import ParameterError
 from ..metrics.shared_variance import HalvedRecording
@@ -114,7 +114,7 @@ def choose_dimension(
     if reason:
         dim = max(1, min(DEFAULT_DIM, int(usable.sum()), most))
         return DimensionChoice(dim, _make_curve([]), f"not chosen from the data: {reason}; {dim} taken", False, False)
-    prepared = fit_preparation(recording, config or PrepareConfig()).apply(recording)
+    prepared = fit_preprocessor(recording, config or PrepareConfig()).apply(recording)
     x, block = prepared["data"].values[:, usable], prepared["segment_index"].values
     trials = recording.sizes["segment"] >= LEAST_TRIALS
     if not trials:

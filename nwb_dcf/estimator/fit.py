@@ -15,7 +15,7 @@ import xarray as xr
 
 from ..config import FitConfig, TrainConfig
 from ..config.progress import Progress
-from ..data.preprocessing import check_size, fit_preparation
+from ..data.preprocessing import check_size, fit_preprocessor
 from ..data.recording import frame_dims, frame_shape, median_step_s
 from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
@@ -27,7 +27,7 @@ from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
 from .fitted import Fitted, check_channels
 from .initialization import choose_device, say_where_frames_lay
-from .stages import PART_NAMES, Division, Training
+from .stages import PART_NAMES, FrameGroups, Training
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
@@ -37,7 +37,7 @@ def fit_recording(
     recording: xr.Dataset,
     config: FitConfig,
     *,
-    warmth: Warmth | None = None,
+    warmth: WarmStart | None = None,
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
 ) -> Fitted:
@@ -52,10 +52,10 @@ def fit_recording(
             "network is 'unet', but the frames are no images", fix="give images (time, y, x), or network='mlp'"
         )
     device = choose_device(config.train.device)
-    preparation = fit_preparation(recording, config.prepare)
+    preparation = fit_preprocessor(recording, config.prepare)
     notes: list[str] = []
     step_s = median_step_s(recording)
-    gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.window + 1) * step_s
+    gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.encoder_window + 1) * step_s
     training = Training(config, device, step_s, progress, keep_partial, warmth.fitted.model if warmth else None)
     start = training.start(preparation.apply(recording))
     split, division = _divide(recording, config.train, gap_s)
@@ -67,7 +67,7 @@ def fit_recording(
         notes.append(_describe_settled(trained.settled, config.train))
     if trained.interrupted:
         stage = "in training" if division is None or trained.finished else "while steps were chosen"
-        notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch} steps: a partial fit")
+        notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch_size} steps: a partial fit")
     if config.model.k_max == 0 and model.k_max < model.n_channels:
         notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
     spectrum = model.spectrum if model.learns_axes else principal.variance  # not cut off at k_max
@@ -107,7 +107,7 @@ def fit_recording(
 
 
 @dataclass(frozen=True)
-class Warmth:
+class WarmStart:
     """A fit to begin with.
 
     Attributes
@@ -121,7 +121,7 @@ class Warmth:
     about: dict[str, str]
 
 
-def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[Split | None, Division | None]:
+def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[Split | None, FrameGroups | None]:
     """Hold frames out to choose the steps; None where that is not asked for, or the recording is too short."""
     if not config.early_stopping:
         return None, None
@@ -129,12 +129,14 @@ def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[S
     split = split_recording(marked, config.held_out, seed=config.seed, gap_s=gap_s)
     if split is None:
         return None, None
-    return split, Division(*(part["frame_number"].values for part in (split.training, split.held_out)))
+    return split, FrameGroups(*(part["frame_number"].values for part in (split.training, split.held_out)))
 
 
 def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
     ends = " and ".join(f"{PART_NAMES[name]} at step {step}" for name, step in settled.items())
-    fall = f"by more than {100 * train.tolerance:g} %" if train.tolerance else "any further"
+    fall = (
+        f"by more than {100 * train.early_stopping_tolerance:g} %" if train.early_stopping_tolerance else "any further"
+    )
     return (
         f"the search for the number of steps ended by itself, {ends} of {train.steps}: the loss fell no longer {fall}"
     )
@@ -172,7 +174,7 @@ def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def check_warmth(recording: xr.Dataset, config: FitConfig, warmth: Warmth) -> None:
+def check_warmth(recording: xr.Dataset, config: FitConfig, warmth: WarmStart) -> None:
     """Refuse a fit to begin with that is of other channels or another dim; bins may be of another width.
 
     Raises

@@ -12,7 +12,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from ..config import FitConfig
-from ..data.preprocessing import Preparation
+from ..data.preprocessing import Preprocessor
 from ..data.recording import frame_dims
 from ..errors import DataError
 from ..model.dcf_model import DCFModel
@@ -30,7 +30,7 @@ class Fitted:
     Attributes
     ----------
     config : FitConfig
-    preparation : Preparation
+    preparation : Preprocessor
     model : DCFModel
     channels : list
         Ids of the channels, in order; empty for images.
@@ -68,7 +68,7 @@ class Fitted:
     """
 
     config: FitConfig
-    preparation: Preparation
+    preparation: Preprocessor
     model: DCFModel
     channels: list[Any]
     channel_dim: str

@@ -220,7 +220,7 @@ def make_heads(
     model: DCFModel, principal: PrincipalAxes, config: FitConfig, device: torch.device
 ) -> ContextHeads | None:
     """Make the heads of L_context; None where nothing of it could reach the code."""
-    if not (config.train.gamma and config.model.joined):
+    if not (config.train.gamma and config.model.train_encoder_with_flows):
         return None
     with seed_initial_weights(config.train.seed):
         seen = principal if model.basis is None else model.basis.turn(principal)
@@ -231,7 +231,7 @@ def teach_heads(heads: ContextHeads, model: DCFModel, table: FrameTable, config:
     """Let the heads of L_context learn the code that another fit has left."""
     with torch.no_grad():
         codes = table.encode(model.coupling)
-    heads.follow(codes, table, config.model.noise, torch.Generator(table.device).manual_seed(config.train.seed))
+    heads.follow(codes, table, config.model.bridge_noise, torch.Generator(table.device).manual_seed(config.train.seed))
 
 
 def start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:

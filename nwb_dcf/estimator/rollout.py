@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..data.arrays import Given
+from ..data.arrays import InputAdapter
 from ..data.preprocessing import TRUNCATE
 from ..data.recording import flatten_frames, make_recording, segment_slices
 from ..errors import DataError, ParameterError
@@ -46,7 +46,7 @@ class Plan:
             raise ParameterError(f"tau is {self.tau}", fix="give a number from 0 (latents) to 1 (data)")
 
 
-def simulate(codec: Codec, fitted: Fitted, given: Given, plan: Plan) -> Any:
+def simulate(codec: Codec, fitted: Fitted, given: InputAdapter, plan: Plan) -> Any:
     """Continue `given` from each start, and answer in its kind; see `nwb_dcf.DCF.simulate`."""
     if given.kind == "list":
         seeds = np.random.SeedSequence(plan.seed).generate_state(len(given.original))
@@ -88,7 +88,7 @@ def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> np.ndarr
 def cut_histories(recording: xr.Dataset, starts: np.ndarray, fitted: Fitted) -> xr.Dataset:
     """Cut a segment for each start: all that its code and history need, up to the start and no further."""
     time, index, slices = recording["time"].values, recording["segment_index"].values, segment_slices(recording)
-    frames_before = fitted.config.model.history + fitted.config.model.window
+    frames_before = fitted.config.model.history + fitted.config.model.encoder_window
     reach_s = TRUNCATE * fitted.preparation.smooth_s
     pieces = []
     for start in starts:

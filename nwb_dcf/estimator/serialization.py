@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 
 from ..config import FitConfig
-from ..data.preprocessing import Preparation
+from ..data.preprocessing import Preprocessor
 from ..errors import DCFError, StoreError
 from ..model.dcf_model import DCFModel
 from ..model.training import LossCurve
@@ -24,9 +24,19 @@ from .initialization import choose_device
 
 FORMAT = 1
 _CURVES = ("search", "curve")
-_NETWORKS = ("network", "channels", "patch", "width", "depth", "conditioned", "closed_form", "noise", "noise_scale")
+_NETWORKS = (
+    "network",
+    "channels",
+    "patch",
+    "width",
+    "depth",
+    "condition_on_k",
+    "closed_form",
+    "bridge_noise",
+    "noise_scale",
+)
 _SETTINGS = {
-    "coupling": ("network", "encoder_width", "encoder_depth", "linear_encoder", "window", "start"),
+    "coupling": ("network", "encoder_width", "encoder_depth", "linear_encoder", "encoder_window", "start"),
     "u": (*_NETWORKS, "solver", "solver_steps", "decoder"),
     "v": (*_NETWORKS, "history", "masked_endpoints"),
 }
@@ -103,7 +113,7 @@ def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
         about = {**older, **about}
         parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
         parts |= {name: LossCurve(**about[name]) for name in _CURVES}
-        return Fitted(config=config, preparation=Preparation.from_dict(about["preparation"]), model=model, **parts)
+        return Fitted(config=config, preparation=Preprocessor.from_dict(about["preparation"]), model=model, **parts)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, DCFError):
             raise

@@ -147,7 +147,7 @@ def choose_smoothing_and_scale(
         return replace(standard, rule=f"smoothing and scale are the standard's, not chosen from the data: {reason}")
     scores = scan_settings(
         recording,
-        transform=config.transform,
+        transform=config.transformation,
         sigmas_s=None if config.smooth == "auto" else (standard.smooth_s,),
         scales=SCALES if config.scale == "auto" else (config.scale,),
         seed=seed,

@@ -20,7 +20,7 @@ from ..errors import ParameterError
 from ..model.dcf_model import DCFModel
 from ..model.dynamical_flow import RidgeStartDynamics
 from ..model.principal_axes import PrincipalAxes
-from ..model.training import ContextHeads, FrameTable, Trained, train_model
+from ..model.training import ContextHeads, FrameTable, TrainingResult, train_model
 from ..model.training.optimizer import scale_rate
 from .initialization import make_heads, start_dynamics, start_model, teach_heads
 
@@ -40,7 +40,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Division:
+class FrameGroups:
     """Frames that networks learn from while steps are chosen, and those held out to choose them.
 
     Attributes
@@ -81,7 +81,7 @@ class Training:
         """Build the model on `prepared` frames."""
         return Start(prepared, *start_model(prepared, self.config, self.device, self.step_s, self.warm))
 
-    def learn(self, start: Start, division: Division | None = None) -> Trained:
+    def learn(self, start: Start, division: FrameGroups | None = None) -> TrainingResult:
         """Train the parts of the model in `choose_order`, each on what those before it left.
 
         With a `division` the steps of u and v are chosen on what it holds out, and each part is then finished on all
@@ -95,7 +95,7 @@ class Training:
             If a loss is not finite.
         """
         config, model, principal, warm = self.config, start.model, start.principal, self.warm is not None
-        done: Trained | None = None
+        done: TrainingResult | None = None
         for learn in choose_order(config, warm=warm):
             every = start.table.with_whole_history() if learn == {"v"} else start.table
             flows = [name for name in ("u", "v") if name in learn]
@@ -121,21 +121,21 @@ class Training:
         return done
 
     def _finish(
-        self, model: DCFModel, table: FrameTable, chosen: Trained, learn: set[str], heads: ContextHeads | None
-    ) -> Trained:
+        self, model: DCFModel, table: FrameTable, chosen: TrainingResult, learn: set[str], heads: ContextHeads | None
+    ) -> TrainingResult:
         """Go on from the chosen weights on all frames, where the chosen step is not the start itself."""
         config = self.config.train
         last = max(chosen.best_step.values())
         steps = round(config.finish * last)
-        if steps == 0 or last * config.batch < FINISH_PASSES * len(table.x):
+        if steps == 0 or last * config.batch_size < FINISH_PASSES * len(table.x):
             return chosen
         still = {name for name, step in chosen.best_step.items() if step == 0}
         share = max(LEAST_RATE, scale_rate(last, config))
         plan = dataclasses.replace(
             config,
             steps=steps,
-            rate=share * config.rate,
-            encoder_rate=share * config.encoder_rate,
+            learning_rate=share * config.learning_rate,
+            encoder_learning_rate=share * config.encoder_learning_rate,
             prefix_ramp=0,
             seed=config.seed + 1,  # other draws than those of the first steps
         )
@@ -155,7 +155,7 @@ class Training:
         learn: set[str],
         heads: ContextHeads | None,
         held_out: FrameTable | None,
-    ) -> Trained:
+    ) -> TrainingResult:
         stage = "training" if held_out is None else "choosing steps"
         return train_model(
             model,
@@ -164,7 +164,7 @@ class Training:
             learn=learn,
             heads=heads,
             held_out=held_out,
-            stage=stage if config.jointly else f"{stage} ({_name_parts(learn)})",
+            stage=stage if config.single_stage else f"{stage} ({_name_parts(learn)})",
             progress=self.progress,
             keep_partial=self.keep_partial,
             warm=self.warm is not None,
@@ -178,9 +178,9 @@ def choose_order(config: FitConfig, *, warm: bool = False) -> list[set[str]]:
     random first finds its axes alone (L_align), but for a `warm` one. `jointly` trains all at once, as the paper does.
     """
     model = config.model
-    if config.train.jointly:
+    if config.train.single_stage:
         return [{"coupling", "u", "v"}]
-    order = [{"coupling", "u"} if model.joined else {"u"}, *([{"v"}] if config.train.beta else [])]
+    order = [{"coupling", "u"} if model.train_encoder_with_flows else {"u"}, *([{"v"}] if config.train.beta else [])]
     return [{"coupling"}, *order] if model.start == "random" and not warm else order
 
 
@@ -191,12 +191,12 @@ def _name_parts(learn: set[str]) -> str:
 def _plan_alignment(train: TrainConfig) -> TrainConfig:
     """Settings with which the coupling learns alone: only L_align, at its own rate."""
     return dataclasses.replace(
-        train, steps=max(1, train.align_steps), encoder_rate=train.align_rate, eta=1.0, weight_decay=0.0
+        train, steps=max(1, train.align_steps), encoder_learning_rate=train.align_rate, eta=1.0, weight_decay=0.0
     )
 
 
-def _join(first: Trained, second: Trained) -> Trained:
-    return Trained(
+def _join(first: TrainingResult, second: TrainingResult) -> TrainingResult:
+    return TrainingResult(
         {**first.best_step, **second.best_step},
         first.curve.join(second.curve) if first.best_step else second.curve,
         first.samples + second.samples,

@@ -152,7 +152,7 @@ def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out:
         "steps": fitted.steps,
         "search": {
             "held_out": fitted.chosen_on,
-            "tolerance": fitted.config.train.tolerance,
+            "tolerance": fitted.config.train.early_stopping_tolerance,
             "settled": fitted.settled,
             "finished": fitted.finished,
             "step": fitted.search.held_out_step,
@@ -181,7 +181,7 @@ def describe_support(fitted: Fitted) -> dict[str, Any]:
         frame alone) and of ``velocity`` (with its history); ``causal``, whether nothing later than the frame counts;
         ``edges`` and ``smoothing`` (``sigma_s``, its ``reach_s`` to either side, and its ``edges``).
     """
-    window, sigma_s = fitted.config.model.window, fitted.preparation.smooth_s
+    window, sigma_s = fitted.config.model.encoder_window, fitted.preparation.smooth_s
     return {
         "frames_before": window,
         "frames_after": window,

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..config import PrepareConfig
-from ..data.preprocessing import fit_preparation
+from ..data.preprocessing import fit_preprocessor
 from ..data.recording import flatten_frames
 from ..errors import DataError
 from ..metrics.decoding import decode_by_neighbours, decode_linearly
@@ -48,7 +48,7 @@ def decode_setting(
     known = np.isfinite(behavior).all(axis=1)
     if known.sum() < FEWEST_FRAMES:
         raise DataError(f"behaviour is known at {known.sum()} frames", fix="name a series recorded at the same time")
-    x = flatten_frames(fit_preparation(recording, config).apply(recording))
+    x = flatten_frames(fit_preprocessor(recording, config).apply(recording))
     mean, axes = find_pca_axes(x, min(n_axes, x.shape[1]))
     frames = np.flatnonzero(known)
     frames = frames[:: max(1, len(frames) // MOST_FRAMES)]

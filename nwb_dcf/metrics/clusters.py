@@ -17,7 +17,7 @@ RIDGE = 1e-6  # of a band's mean variance: a flat band has a covariance too
 
 
 @dataclass(frozen=True)
-class Bands:
+class Clusters:
     """Latents sorted into bands.
 
     Attributes
@@ -55,7 +55,7 @@ class Bands:
         return np.array(picked)
 
 
-def find_bands(latents: np.ndarray, n_bands: int = N_BANDS, *, seed: int = 0) -> Bands:
+def find_clusters(latents: np.ndarray, n_clusters: int = N_BANDS, *, seed: int = 0) -> Clusters:
     """Sort latents into bands by k-means.
 
     Parameters
@@ -68,7 +68,7 @@ def find_bands(latents: np.ndarray, n_bands: int = N_BANDS, *, seed: int = 0) ->
     Raises
     ------
     ParameterError
-        If `n_bands` is below 1.
+        If `n_clusters` is below 1.
     DataError
         If there are fewer than ten frames for each band.
 
@@ -84,18 +84,18 @@ def find_bands(latents: np.ndarray, n_bands: int = N_BANDS, *, seed: int = 0) ->
     array([0, 0, 1, 1])
     """
     z = np.asarray(latents, np.float64)
-    if n_bands < 1:
-        raise ParameterError(f"there are to be {n_bands} bands", fix="give 1 or more")
-    if len(z) < 10 * n_bands:
-        raise DataError(f"{len(z)} frames are too few for {n_bands} bands", fix="ask for fewer bands")
+    if n_clusters < 1:
+        raise ParameterError(f"there are to be {n_clusters} bands", fix="give 1 or more")
+    if len(z) < 10 * n_clusters:
+        raise DataError(f"{len(z)} frames are too few for {n_clusters} bands", fix="ask for fewer bands")
     some = z[np.linspace(0, len(z) - 1, min(len(z), MOST_FRAMES)).round().astype(int)]
     rng = np.random.default_rng(seed)
-    tries = [kmeans2(some, n_bands, minit="++", rng=rng) for _ in range(RESTARTS)]
+    tries = [kmeans2(some, n_clusters, minit="++", rng=rng) for _ in range(RESTARTS)]
     centre = min(tries, key=lambda found: float(np.square(some - found[0][found[1]]).sum()))[0]
     centre = centre[np.argsort(centre[:, 0])]
     band = np.argmin(np.square(z[:, None] - centre).sum(axis=-1), axis=1)
     axis, distance = np.zeros_like(centre), np.zeros(len(z))
-    for k in range(n_bands):
+    for k in range(n_clusters):
         inside = band == k
         if not inside.any():
             continue
@@ -105,7 +105,7 @@ def find_bands(latents: np.ndarray, n_bands: int = N_BANDS, *, seed: int = 0) ->
         axis[k] = axes[:, -1] * np.sign(axes[np.argmax(np.abs(axes[:, -1])), -1])
         scaled = (off @ axes) / np.sqrt(variance + RIDGE * variance.mean() + np.finfo(float).tiny)
         distance[inside] = np.sqrt(np.square(scaled).mean(axis=1))
-    return Bands(band, centre, axis, distance)
+    return Clusters(band, centre, axis, distance)
 
 
 def pick_outliers(values: np.ndarray, time_s: Sequence[float] | np.ndarray, n: int, *, apart_s: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import DataError, ParameterError
 from .reconstruction import score_reconstruction
-from .segment_sums import Division, SegmentSums, divide_frames, require_count, require_frames, require_labels
+from .segment_sums import FrameGroups, SegmentSums, divide_frames, require_count, require_frames, require_labels
 
 RIDGES = tuple(10.0 ** np.arange(-6, 3))  # in units of a latent's mean square
 NEIGHBOURS = (5, 10, 20, 40, 80)
@@ -176,7 +176,7 @@ class _Folds:
     """Folds of whole segments, or of blocks with gaps."""
 
     def __init__(self, segment: np.ndarray, n_folds: int, gap: int) -> None:
-        self.division: Division = divide_frames(segment)
+        self.division: FrameGroups = divide_frames(segment)
         self.segment, self.n_folds, self.gap = np.asarray(segment), n_folds, gap
 
     def draw(self, frames: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:

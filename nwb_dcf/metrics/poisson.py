@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from ..errors import DataError, ParameterError
-from .segment_sums import Division, SegmentSums, divide_frames, require_frames, require_labels, require_same_shape
+from .segment_sums import FrameGroups, SegmentSums, divide_frames, require_frames, require_labels, require_same_shape
 
 PRIOR = 1.0  # precision of a weight's prior: log rates that change by about 1 for a latent's standard deviation
 MAX_ITERATIONS = 500
@@ -252,7 +252,7 @@ def score_cosmoothing(
 
 def _check(
     counts: np.ndarray, rates: np.ndarray, segment: np.ndarray, floor: float
-) -> tuple[np.ndarray, np.ndarray, Division]:
+) -> tuple[np.ndarray, np.ndarray, FrameGroups]:
     require_same_shape(counts=counts, rates=rates)
     require_labels(segment, len(counts))
     counts, rates = np.asarray(counts, np.float64), np.asarray(rates, np.float64)

@@ -48,7 +48,7 @@ class SegmentSums:
 
 
 @dataclass(frozen=True)
-class Division:
+class FrameGroups:
     """Frames divided into parts that are resampled or held out whole.
 
     Attributes
@@ -72,7 +72,7 @@ class Division:
         return np.asarray(np.bincount(self.index, values, minlength=self.n))
 
 
-def divide_frames(segment: np.ndarray) -> Division:
+def divide_frames(segment: np.ndarray) -> FrameGroups:
     """Divide frames by segment, or in blocks where there are fewer than five segments.
 
     Parameters
@@ -107,14 +107,14 @@ def divide_frames(segment: np.ndarray) -> Division:
     index = np.unique(segment, return_inverse=True)[1]
     n_segments = int(index.max()) + 1
     if n_segments >= MIN_SEGMENTS:
-        return Division(index, n_segments, "segments")
+        return FrameGroups(index, n_segments, "segments")
     length = max(MIN_BLOCK, len(index) / N_BLOCKS)
     blocks, n = np.empty_like(index), 0
     for frames in split_by_label(index, n_segments):
         n_here = max(1, round(len(frames) / length))
         blocks[frames] = n + np.arange(len(frames)) * n_here // len(frames)
         n += n_here
-    return Division(blocks, n, "blocks")
+    return FrameGroups(blocks, n, "blocks")
 
 
 def split_by_label(index: np.ndarray, n: int) -> list[np.ndarray]:

@@ -56,19 +56,19 @@ class DCFModel(nn.Module):
         self.basis = FrameBasis(n_channels, n_axes) if n_axes else None
         self.n_inputs = n_channels = n_axes or n_channels
         self.coupling = Coupling(self._make_encoder(), n_channels, k_max, linear_start=config.start == "pca")
-        self.noise = BridgeNoise(n_channels, config.noise)
+        self.noise = BridgeNoise(n_channels, config.bridge_noise)
         size = NetworkSize(config.width, config.depth, self.image_shape, config.channels, config.patch)
         self.u: PlainCompression | ClosedFormCompression
         self.v: PlainDynamics | RidgeStartDynamics
         if config.closed_form:
-            self.u = ClosedFormCompression(n_channels, k_max, rho=config.noise, size=size)
-            self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.noise, size=size)
+            self.u = ClosedFormCompression(n_channels, k_max, rho=config.bridge_noise, size=size)
+            self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.bridge_noise, size=size)
         else:
-            self.u = PlainCompression(n_channels, k_max, size=size, conditioned=config.conditioned)
-            self.v = PlainDynamics(n_channels, k_max, config.history, size=size, conditioned=config.conditioned)
+            self.u = PlainCompression(n_channels, k_max, size=size, conditioned=config.condition_on_k)
+            self.v = PlainDynamics(n_channels, k_max, config.history, size=size, conditioned=config.condition_on_k)
 
     def _make_encoder(self) -> Encoder:
-        config, n_frames = self.config, 2 * self.config.window + 1
+        config, n_frames = self.config, 2 * self.config.encoder_window + 1
         features: nn.Module
         if self.image_shape is not None:
             features = ConvFeatures(
@@ -81,7 +81,7 @@ class DCFModel(nn.Module):
             features,
             self.n_inputs,
             self.k_max,
-            window=config.window,
+            window=config.encoder_window,
             dropout=config.encoder_dropout,
             momentum=config.momentum,
             linear="fixed" if config.start == "pca" else "learned" if config.linear_encoder else "none",
@@ -90,7 +90,7 @@ class DCFModel(nn.Module):
     @property
     def learns_encoder(self) -> bool:
         """Whether mu is trained: it is not where its optimum is known in closed form."""
-        return self.config.start == "random" or self.config.joined
+        return self.config.start == "random" or self.config.train_encoder_with_flows
 
     @property
     def learns_axes(self) -> bool:
@@ -182,7 +182,7 @@ class DCFModel(nn.Module):
         if self.basis is None:
             return self._integrate(x, tau_from, tau_to, k, solver, steps)
         y = self.basis.read(x)
-        rest = self.basis.find_rest(x, y) * scale_rest(tau_from, tau_to, self.config.noise)
+        rest = self.basis.find_rest(x, y) * scale_rest(tau_from, tau_to, self.config.bridge_noise)
         return self.basis.place(self._integrate(y, tau_from, tau_to, k, solver, steps)) + rest
 
     def _integrate(self, y: Tensor, tau_from: float, tau_to: float, k: int, solver: str = "", steps: int = 0) -> Tensor:

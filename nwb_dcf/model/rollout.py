@@ -140,7 +140,7 @@ def draw_start_noise(
         noise = rest**0.5 * (noise - on @ coupling.axes.T) + (on * coupling.variance.sqrt()) @ coupling.axes.T
     if tau == 0:
         noise = ((noise @ coupling.axes) * _find_seen(model, k)) @ coupling.axes.T
-    scaled: Tensor = config.noise * noise
+    scaled: Tensor = config.bridge_noise * noise
     return scaled
 
 

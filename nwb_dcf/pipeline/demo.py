@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.preprocessing import Preparation
+from ..data.preprocessing import Preprocessor
 from ..data.synthetic import simulate_lorenz
 from ..errors import StoreError
 from ..io.recordings import read_recording
@@ -94,7 +94,7 @@ def run_demo(
     def decode(latents: np.ndarray) -> float:
         return r2_score(truth[unseen], decode_linearly(latents[~unseen], truth[~unseen], latents[unseen]))
 
-    preparation = Preparation.from_dict(result.provenance["preparation"])
+    preparation = Preprocessor.from_dict(result.provenance["preparation"])
     x = preparation.apply(read_recording(path))["data"].values
     mean, axes = find_pca_axes(x[~unseen], 3)
     scores, sizes = data.attrs["scores"], simulation.recording.sizes

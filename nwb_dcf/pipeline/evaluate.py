@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
-from ..data.preprocessing import TRUNCATE, Preparation
+from ..data.preprocessing import TRUNCATE, Preprocessor
 from ..data.recording import flatten_frames, median_step_s
 from ..data.result import DCFResult
 from ..errors import DataError, DCFError
@@ -203,7 +203,7 @@ def find_held_out_frames(stored: DCFResult) -> tuple[np.ndarray, np.ndarray, np.
 def _find_pca_scores(path: str | Path, stored: DCFResult, task: _Task, data: str | Path | None) -> np.ndarray:
     """Scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
     recording: xr.Dataset = read_fitted(path, stored, data)
-    frames = flatten_frames(Preparation.from_dict(stored.provenance["preparation"]).apply(recording))
+    frames = flatten_frames(Preprocessor.from_dict(stored.provenance["preparation"]).apply(recording))
     mean, axes = find_pca_axes(frames[task.learn], stored.dim)
     scores = (frames - mean) @ axes
     return np.asarray(scores / scores[task.learn].std(axis=0))

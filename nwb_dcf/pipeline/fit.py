@@ -44,7 +44,7 @@ class FitPlan:
         How `dim` was chosen, as `estimator.dimensionality.DimensionChoice.to_dict` gives it; None where it was given.
     smoothing : dict or None
         How smoothing and scale were chosen, as `SmoothingChoice.to_dict` gives it; None where they were given.
-    null, seeds : int
+    null, repeats : int
         Fits to shifted channels, and fits in all whose axes are compared.
     """
 
@@ -65,7 +65,7 @@ class FitPlan:
     dimension: dict[str, Any] | None = None
     smoothing: dict[str, Any] | None = None
     null: int = 0
-    seeds: int = 1
+    repeats: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as a JSON-able dict."""
@@ -77,10 +77,10 @@ class _Repeats:
     """How often a fit is made again."""
 
     null: int
-    seeds: int
+    repeats: int
 
     def __post_init__(self) -> None:
-        for name, low in (("null", 0), ("seeds", 1)):
+        for name, low in (("null", 0), ("repeats", 1)):
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
                 raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")
@@ -106,8 +106,8 @@ def fit_nwb(
     output: str | Path | None = None,
     results_only: bool = False,
     null: int = 0,
-    seeds: int = 1,
-    init: str | Path | None = None,
+    repeats: int = 1,
+    warm_start: str | Path | None = None,
     keep_partial: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
@@ -136,10 +136,10 @@ def fit_nwb(
     null : int
         Fits to make to the same data with the channels of each segment shifted apart in time, before smoothing, with
         the same settings and number of latents: their figures stand beside the fit's (`measure_null`).
-    seeds : int
+    repeats : int
         Fits in all: those after the first have other seeds and resampled training segments, and the agreement of the
         axes is kept (`evaluation.resampling.measure_agreement`).
-    init : str or Path, optional
+    warm_start : str or Path, optional
         ``FILE#NAME``, a stored fit of the same channels and dim to begin with; NAME may be left out where there is one.
     keep_partial : bool
         After Ctrl-C write the fit as far as it came.
@@ -165,22 +165,22 @@ def fit_nwb(
         If the file, the choice or the data cannot be meant; nothing is written then.
     """
     started = time.perf_counter()
-    repeats = _Repeats(null, seeds)
+    counts = _Repeats(null, repeats)
     target = _Target(name, overwrite, output, results_only)
     target.clear(path)
     file_job = _prepare_file_job(path, dim, held_out, target, settings, progress)
-    job, warm = file_job.job, None if init is None else _read_init(init)
-    estimator, result = run_job(job, file_job.read, init=warm, progress=progress, keep_partial=keep_partial)
+    job, warm = file_job.job, None if warm_start is None else _read_warm_start(warm_start)
+    estimator, result = run_job(job, file_job.read, warm_start=warm, progress=progress, keep_partial=keep_partial)
     if not result.provenance["interrupted"]:
         listen: dict[str, Any] = {"progress": progress, "keep_partial": keep_partial}
         scores = result.dataset.attrs["scores"]
         from ..evaluation.resampling import measure_agreement, measure_null
 
-        if repeats.null:
-            scores["null"] = measure_null(estimator, job.training, job.unseen, scores, repeats.null, **listen)
-        if repeats.seeds > 1:
-            scores["agreement"] = measure_agreement(estimator, job.training, job.unseen, repeats.seeds, **listen)
-    result.provenance["arguments"] = {"dim": dim, "held_out": held_out, "null": null, "seeds": seeds}
+        if counts.null:
+            scores["null"] = measure_null(estimator, job.training, job.unseen, scores, counts.null, **listen)
+        if counts.repeats > 1:
+            scores["agreement"] = measure_agreement(estimator, job.training, job.unseen, counts.repeats, **listen)
+    result.provenance["arguments"] = {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats}
     result.provenance["seconds"] = time.perf_counter() - started
     written = _write(result, path, file_job, overwrite, output)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
@@ -205,16 +205,16 @@ def plan_fit(
     output: str | Path | None = None,
     results_only: bool = False,
     null: int = 0,
-    seeds: int = 1,
-    init: str | Path | None = None,
+    repeats: int = 1,
+    warm_start: str | Path | None = None,
     keep_partial: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> FitPlan:
     """Say what `fit_nwb` would do with the same arguments; nothing is fitted or written."""
-    repeats = _Repeats(null, seeds)
-    if init is not None:
-        _read_init(init)
+    counts = _Repeats(null, repeats)
+    if warm_start is not None:
+        _read_warm_start(warm_start)
     file_job = _prepare_file_job(
         path, dim, held_out, _Target(name, overwrite, output, results_only), settings, progress
     )
@@ -241,12 +241,12 @@ def plan_fit(
         output=str(output or path),
         dimension=job.dimension.to_dict() if job.dimension else None,
         smoothing=job.smoothing.to_dict() if job.smoothing else None,
-        null=repeats.null,
-        seeds=repeats.seeds,
+        null=counts.null,
+        repeats=counts.repeats,
     )
 
 
-def _read_init(address: str | Path) -> DCFResult:
+def _read_warm_start(address: str | Path) -> DCFResult:
     """Read the fit to begin with; its name is the address by which messages and provenance call it."""
     file, name = split_address(address)
     stored = read_result(file, name)

@@ -138,7 +138,7 @@ def run_job(
     job: Job,
     read: ReadConfig,
     *,
-    init: DCFResult | None = None,
+    warm_start: DCFResult | None = None,
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
 ) -> tuple[DCF, DCFResult]:
@@ -149,7 +149,7 @@ def run_job(
     job : Job
     read : ReadConfig
         How the recording was read; kept in the result.
-    init : DCFResult, optional
+    warm_start : DCFResult, optional
         Fit to begin with, see `nwb_dcf.DCF`.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
@@ -167,7 +167,9 @@ def run_job(
 
     if job.dimension and not job.dimension.supported:
         warnings.warn(job.dimension.rule, UserWarning, stacklevel=3)
-    estimator = DCF.from_config(job.config, progress=progress).set_params(init=init, keep_partial=keep_partial)
+    estimator = DCF.from_config(job.config, progress=progress).set_params(
+        warm_start=warm_start, keep_partial=keep_partial
+    )
     estimator.fit(job.training)
     result = make_result(estimator, job.recording, job.split, read, share=job.share)
     if job.dimension:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..data.preprocessing import Preparation
+from ..data.preprocessing import Preprocessor
 from ..data.result import DCFResult
 from ..errors import DCFError, ParameterError, StoreError
 from ..io.export import check_export, write_whole
 from ..io.results import read_result
-from ..plots.report import FORMATS, Material, _save, _write_text, draw_together, list_views, write_page
+from ..plots.report import FORMATS, PlotInputs, _save, _write_text, draw_together, list_views, write_page
 from .source import read_fitted
 
 
@@ -21,7 +21,7 @@ def plot_nwb(
     output: str | Path,
     color: str = "time",
     figure: str | None = None,
-    n_bands: int = 4,
+    n_clusters: int = 4,
     data: str | Path | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def plot_nwb(
 
     choose_coloring(result.dataset, color)
     material = gather_material(path, result, data, rebuild=figure in (None, "examples"))
-    views = list_views(material, color, n_bands)
+    views = list_views(material, color, n_clusters)
     left_out = {"examples": material.missing} if material.missing else {}
     if figure is not None:
         if figure not in views:
@@ -103,16 +103,16 @@ def require_plotting(*, html: bool) -> None:
 
 def gather_material(
     path: str | Path, result: DCFResult, data: str | Path | None = None, *, rebuild: bool = True
-) -> Material:
+) -> PlotInputs:
     """Read again what `result` was made from, and rebuild it from the latents; without the source, say why not."""
     try:
         recording = read_fitted(path, result, data)
     except DCFError as error:
-        return Material(result, None, None, None, str(error))
+        return PlotInputs(result, None, None, None, str(error))
     if not rebuild:
-        return Material(result, recording, None, None)
-    prepared = Preparation.from_dict(result.provenance["preparation"]).apply(recording)
+        return PlotInputs(result, recording, None, None)
+    prepared = Preprocessor.from_dict(result.provenance["preparation"]).apply(recording)
     from ..estimator.dcf import DCF  # torch is loaded for the examples alone
 
     rebuilt = DCF.from_result(result, "cpu").rebuild(result.dataset["latents"].values)
-    return Material(result, recording, prepared, rebuilt)
+    return PlotInputs(result, recording, prepared, rebuilt)

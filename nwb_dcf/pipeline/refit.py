@@ -27,7 +27,7 @@ _COMPARED = ("latents", "flowed", "velocity", "loadings", "mean", "spectrum", "b
 
 
 @dataclass(frozen=True)
-class Refit:
+class RefitReport:
     """How a fit that was made again compares with the stored one.
 
     Attributes
@@ -72,7 +72,7 @@ def refit(
     data: str | Path | None = None,
     video_dir: str | None = None,
     progress: Callable[[Progress], None] | None = None,
-) -> Refit:
+) -> RefitReport:
     """Make a stored fit again from its configuration, and compare; nothing is written.
 
     On the same machine with the same versions and threads the fit comes back to the bit. Elsewhere sums are rounded
@@ -93,7 +93,7 @@ def refit(
 
     Returns
     -------
-    Refit
+    RefitReport
 
     Raises
     ------
@@ -172,7 +172,7 @@ def _list_hashes(source: Mapping[str, Any]) -> list[str]:
     return [str(member.get("sha256")) for member in members]
 
 
-def _compare(stored: DCFResult, again: DCFResult, path: str, data: str) -> Refit:
+def _compare(stored: DCFResult, again: DCFResult, path: str, data: str) -> RefitReport:
     one, other = stored.dataset, again.dataset
     equal = have_equal_tensors(stored.weights, again.weights) and all(
         np.array_equal(one[name].values, other[name].values, equal_nan=True) for name in _COMPARED if name in one
@@ -181,7 +181,9 @@ def _compare(stored: DCFResult, again: DCFResult, path: str, data: str) -> Refit
     scores = tuple(float(fit.dataset.attrs["scores"]["bottleneck_r2"]) for fit in (stored, again))
     environment = _list_changes(stored.provenance, again.provenance)
     repeated = equal or difference <= TOLERANCE
-    return Refit(path, stored.name, data, equal, repeated, difference, TOLERANCE, environment, (scores[0], scores[1]))
+    return RefitReport(
+        path, stored.name, data, equal, repeated, difference, TOLERANCE, environment, (scores[0], scores[1])
+    )
 
 
 def measure_difference(latents: np.ndarray, again: np.ndarray) -> float:

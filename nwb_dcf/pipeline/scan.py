@@ -105,7 +105,7 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
     read = ReadConfig.make(**reading)
     recording = read_recording(path, **asdict(read))
     counts = is_count(recording)
-    config = PrepareConfig(transform=transform)
+    config = PrepareConfig(transformation=transform)
     if counts:
         choice = choose_smoothing_and_scale(recording, config, seed=seed)
         table = choice.table
@@ -126,7 +126,7 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
         taken = (smooth_s, scale) == (choice.smooth_s, choice.scale)
         row = {"smooth_s": smooth_s, "scale": scale, "score": _or_none(score[i]), "median_r2": _or_none(median[i])}
         if behavior is not None:
-            setting = PrepareConfig(transform=transform, smooth=smooth_s, scale=scale)  # type: ignore[arg-type]
+            setting = PrepareConfig(transformation=transform, smooth=smooth_s, scale=scale)  # type: ignore[arg-type]
             row |= decode_setting(recording, behavior.values, setting)
         rows.append({**row, "taken": taken})
     dims = frame_dims(recording)

@@ -12,7 +12,7 @@ import xarray as xr
 
 from ..config import FitConfig, ReadConfig
 from ..data.channel_matching import Matching, list_constant, match_channels, order_channels
-from ..data.preprocessing import Preparation
+from ..data.preprocessing import Preprocessor
 from ..data.recording import channel_dim, frame_shape, median_step_s
 from ..data.result import DCFResult
 from ..errors import DataError, ParameterError, SourceError, StoreError
@@ -165,7 +165,7 @@ def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = N
 
 def find_means(result: DCFResult) -> np.ndarray:
     """Values that the model's preparation turns into the mean of each channel, in the unit of the recording."""
-    preparation = Preparation.from_dict(result.provenance["preparation"])
+    preparation = Preprocessor.from_dict(result.provenance["preparation"])
     return np.asarray(preparation.undo(result.dataset["mean"].values))
 
 

@@ -4,7 +4,7 @@ Every ``draw_`` function takes a figure or subfigure and what it shows: a `nwb_d
 frames the recording. Nothing here keeps a state: no pyplot, no current figure.
 """
 
-from .clusters import draw_bands
+from .clusters import draw_clusters
 from .color import Coloring, choose_coloring, list_colorings
 from .examples import draw_examples
 from .spectrum import draw_curve, draw_spectrum
@@ -14,7 +14,7 @@ from .velocity_field import draw_field
 __all__ = [
     "Coloring",
     "choose_coloring",
-    "draw_bands",
+    "draw_clusters",
     "draw_curve",
     "draw_examples",
     "draw_field",

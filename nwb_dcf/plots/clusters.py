@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ..data.result import DCFResult
-from ..metrics.clusters import Bands, find_bands, pick_outliers
+from ..metrics.clusters import Clusters, find_clusters, pick_outliers
 from .color import PALETTE
 from .trajectories import label_axes
 
@@ -22,7 +22,9 @@ APART_S = 1.0  # between two outliers
 MARKS = {"distance": "#000000", "speed": "#cc3311"}
 
 
-def draw_bands(figure: FigureBase, result: DCFResult, recording: xr.Dataset | None = None, n_bands: int = 4) -> None:
+def draw_clusters(
+    figure: FigureBase, result: DCFResult, recording: xr.Dataset | None = None, n_clusters: int = 4
+) -> None:
     """Draw bands of the latents, latent distance and speed over time, and their outliers.
 
     Parameters
@@ -40,7 +42,7 @@ def draw_bands(figure: FigureBase, result: DCFResult, recording: xr.Dataset | No
     """
     data = result.dataset
     latents, time = data["latents"].values, data["time"].values
-    bands = find_bands(latents, n_bands)
+    bands = find_clusters(latents, n_clusters)
     speed = np.linalg.norm(data["velocity"].values, axis=1)
     images = None if recording is None or recording["data"].ndim != 3 else recording["data"].values
     n = N_SNAPSHOTS
@@ -51,7 +53,7 @@ def draw_bands(figure: FigureBase, result: DCFResult, recording: xr.Dataset | No
         "speed": pick_outliers(speed, time, n, apart_s=APART_S),
     }
     if images is not None:
-        parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 0.35 * (n_bands + 2)])
+        parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 0.35 * (n_clusters + 2)])
         top, below = parts
     left, right = top.subfigures(1, 2, width_ratios=[1, 1.3])
     _draw_scatter(left, latents, bands, outliers)
@@ -59,15 +61,15 @@ def draw_bands(figure: FigureBase, result: DCFResult, recording: xr.Dataset | No
     _draw_trace(upper, time, bands.distance, outliers["distance"], "distance", "latent distance\n(spreads of its band)")
     _draw_trace(lower, time, speed, outliers["speed"], "speed", "latent speed (1/s)")
     lower.set_xlabel("time (s)")
-    figure.suptitle(f"{n_bands} bands of the latents (k-means), and the frames that stand out")
+    figure.suptitle(f"{n_clusters} bands of the latents (k-means), and the frames that stand out")
     if below is not None and images is not None:
-        rows = {f"band {k + 1}": bands.pick_along(latents, k, n) for k in range(n_bands)}
+        rows = {f"band {k + 1}": bands.pick_along(latents, k, n) for k in range(n_clusters)}
         rows |= {"largest\ndistance": outliers["distance"], "largest\nspeed": outliers["speed"]}
-        colors = [*(PALETTE[k % len(PALETTE)] for k in range(n_bands)), *MARKS.values()]
+        colors = [*(PALETTE[k % len(PALETTE)] for k in range(n_clusters)), *MARKS.values()]
         _draw_frames(below, images, time, rows, colors)
 
 
-def _draw_scatter(figure: FigureBase, latents: np.ndarray, bands: Bands, outliers: dict[str, np.ndarray]) -> None:
+def _draw_scatter(figure: FigureBase, latents: np.ndarray, bands: Clusters, outliers: dict[str, np.ndarray]) -> None:
     n = min(3, latents.shape[1])
     axes: Any = figure.add_subplot(projection="3d") if n == 3 else figure.add_subplot()
     some = np.unique(np.linspace(0, len(latents) - 1, min(len(latents), MOST_POINTS)).round().astype(int))

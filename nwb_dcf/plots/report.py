@@ -34,7 +34,7 @@ HALF = 7.0  # inches: narrower pictures stand side by side on the page
 
 
 @dataclass(frozen=True)
-class View:
+class ReportFigure:
     """A picture of a fit: its title, its size in inches, and how it is drawn."""
 
     title: str
@@ -43,7 +43,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Material:
+class PlotInputs:
     """A fit with the recording it was made from.
 
     Attributes
@@ -64,7 +64,7 @@ class Material:
     missing: str = ""
 
 
-def list_views(material: Material, color: str, n_bands: int = 4) -> dict[str, View]:
+def list_views(material: PlotInputs, color: str, n_clusters: int = 4) -> dict[str, ReportFigure]:
     """Pictures that can be drawn of a fit, in their order on the page."""
     from .. import plots
 
@@ -73,28 +73,30 @@ def list_views(material: Material, color: str, n_bands: int = 4) -> dict[str, Vi
     n_axes = sum(str(dim).startswith("grid_") for dim in result.dataset.dims)
     field_size = {1: (5.5, 3.6), 2: (9.0, 4.4)}.get(n_axes, (12.0, 7.6))
     views = {
-        "trajectories": View("Trajectories", (8.0, 6.0), lambda figure: plots.draw_trajectories(figure, result, color)),
-        "spectrum": View("Spectrum", (6.0, 3.8), lambda figure: plots.draw_spectrum(figure, result)),
-        "curve": View("Rebuilding from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)),
-        "bands": View(
+        "trajectories": ReportFigure(
+            "Trajectories", (8.0, 6.0), lambda figure: plots.draw_trajectories(figure, result, color)
+        ),
+        "spectrum": ReportFigure("Spectrum", (6.0, 3.8), lambda figure: plots.draw_spectrum(figure, result)),
+        "curve": ReportFigure("Rebuilding from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)),
+        "clusters": ReportFigure(
             "Bands and outliers",
-            (12.0, 4.8 + 1.7 * (n_bands + 2) * images),
-            lambda figure: plots.draw_bands(figure, result, recording, n_bands),
+            (12.0, 4.8 + 1.7 * (n_clusters + 2) * images),
+            lambda figure: plots.draw_clusters(figure, result, recording, n_clusters),
         ),
     }
     if n_axes:
-        views["field"] = View("Flow field", field_size, lambda figure: plots.draw_field(figure, result))
+        views["field"] = ReportFigure("Flow field", field_size, lambda figure: plots.draw_field(figure, result))
     prepared, rebuilt = material.prepared, material.rebuilt
     if prepared is not None and rebuilt is not None:
         size = (12.0, 5.0)
-        views["examples"] = View(
+        views["examples"] = ReportFigure(
             "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, rebuilt)
         )
-    order = ("trajectories", "spectrum", "curve", "examples", "field", "bands")
+    order = ("trajectories", "spectrum", "curve", "examples", "field", "clusters")
     return {name: views[name] for name in order if name in views}
 
 
-def draw_together(views: dict[str, View]) -> Figure:
+def draw_together(views: dict[str, ReportFigure]) -> Figure:
     """Draw every view into one figure: small ones side by side, the others below each other."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -119,7 +121,7 @@ def draw_together(views: dict[str, View]) -> Figure:
     return figure
 
 
-def write_page(material: Material, views: dict[str, View], color: str, file: str) -> str:
+def write_page(material: PlotInputs, views: dict[str, ReportFigure], color: str, file: str) -> str:
     """Make one HTML page that needs no other file: pictures as SVG, trajectories to be turned with the mouse."""
     from .interactive import draw_interactive
 

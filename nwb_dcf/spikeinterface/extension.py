@@ -31,11 +31,11 @@ class DCFLatents(SafeExtension):
     ----------
     dim : int or "auto", default: 3
         Number of latents; ``auto`` lets the data choose.
-    bin_ms : float, default: 20.0
-        Width of a bin in milliseconds.
-    smooth_ms : float or "auto", default: "auto"
-        Standard deviation of the Gaussian in milliseconds, 0 for none; ``auto`` lets the units choose it and the scale,
-        see `nwb_dcf.estimator.smoothing_and_scale`. Bins stay as wide as `bin_ms` says.
+    bin_width_s : float, default: 0.02
+        Width of a bin in seconds.
+    smooth : float or "auto", default: "auto"
+        Standard deviation of the Gaussian in seconds, 0 for none; ``auto`` lets the units choose it and the scale,
+        see `nwb_dcf.estimator.smoothing_and_scale`. Bins stay as wide as `bin_width_s` says.
     held_out : float, default: 0.2
         Share of the frames that is scored and not trained on.
     seed : int, default: 0
@@ -79,8 +79,8 @@ class DCFLatents(SafeExtension):
     def _set_params(
         self,
         dim: int | Literal["auto"] = 3,
-        bin_ms: float = 20.0,
-        smooth_ms: float | Literal["auto"] = "auto",
+        bin_width_s: float = 0.02,
+        smooth: float | Literal["auto"] = "auto",
         held_out: float = 0.2,
         seed: int = 0,
         extent: str = "recording",
@@ -88,16 +88,20 @@ class DCFLatents(SafeExtension):
         curation: Curation = "refit",
         **settings: Any,
     ) -> dict[str, Any]:
-        require_number("bin_ms", bin_ms, low=0, open_low=True)
-        if smooth_ms != "auto":
-            require_number("smooth_ms", smooth_ms, low=0)
-            smooth_ms = float(smooth_ms)
+        require_number("bin_width_s", bin_width_s, low=0, open_low=True)
+        if smooth != "auto":
+            require_number("smooth", smooth, low=0)
         require_number("held_out", held_out, low=0, high=0.9)
         require_choice("extent", extent, ("recording", "spikes"))
         require_choice("curation", curation, ("refit", "drop"))
         require_flag(PERIODS, valid_unit_periods)
-        require("smooth" not in settings, "smooth is in seconds", "give smooth_ms")
-        named = {"bin_ms": float(bin_ms), "smooth_ms": smooth_ms, "held_out": float(held_out)}
+        for former, name in (("bin_ms", "bin_width_s"), ("smooth_ms", "smooth")):
+            require(former not in settings, f"{former} is called {name}", f"give {name} in seconds")
+        named = {
+            "bin_width_s": float(bin_width_s),
+            "smooth": smooth if smooth == "auto" else float(smooth),
+            "held_out": float(held_out),
+        }
         params = {
             "dim": dim if dim == "auto" else _to_plain(dim),
             **named,
@@ -119,7 +123,7 @@ class DCFLatents(SafeExtension):
         source = known.get("provenance", {}).get("source", {})  # has the clock of a recording that was lost since
         return from_analyzer(
             analyzer,
-            bin_width_s=params["bin_ms"] / 1000,
+            bin_width_s=params["bin_width_s"],
             unit_ids=unit_ids,
             extent=params["extent"],
             valid_unit_periods=params[PERIODS],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..config.progress import Progress
     from ..estimator.dcf import DCF
 
-NOT_SETTINGS = ("dim", "bin_ms", "smooth_ms", "held_out", "extent", "valid_unit_periods", "curation")
+NOT_SETTINGS = ("dim", "bin_width_s", "held_out", "extent", "valid_unit_periods", "curation")
 
 
 def make_params_config(params: Mapping[str, Any]) -> FitConfig:
@@ -33,9 +33,7 @@ def make_params_config(params: Mapping[str, Any]) -> FitConfig:
 
 def _read_settings(params: Mapping[str, Any]) -> dict[str, Any]:
     # JSON, which an analyzer's folder keeps parameters in, has no tuples
-    others = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items() if k not in NOT_SETTINGS}
-    smooth_ms = params["smooth_ms"]
-    return {"smooth": smooth_ms if smooth_ms == "auto" else smooth_ms / 1000, **others}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in params.items() if k not in NOT_SETTINGS}
 
 
 def fit_latents(
@@ -73,7 +71,9 @@ def fit_latents(
     read = ReadConfig(bin_width_s=recording.attrs["bin_width_s"], trials="none")
     if verbose:
         sizes = recording.sizes
-        print(f"{label}: {sizes['time']} bins of {params['bin_ms']:g} ms, {sizes['unit']} units, dim {params['dim']}")
+        print(
+            f"{label}: {sizes['time']} bins of {params['bin_width_s']:g} s, {sizes['unit']} units, dim {params['dim']}"
+        )
     with use_threads(max(1, n_jobs)), _Bar(label, hidden=not progress_bar) as bar:
         estimator, result = run_job(job, read, progress=bar)
         unit_r2 = score_units(estimator, job)

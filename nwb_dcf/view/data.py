@@ -14,7 +14,7 @@ from ..data.result import DCFResult
 from ..errors import DCFError, SourceError
 from ..io.recordings import NO_VIDEO, FrameAccess, IntervalTable, list_sources, open_frames, read_behavior, read_tables
 from ..io.results import read_result
-from ..metrics.clusters import Bands, find_bands
+from ..metrics.clusters import Clusters, find_clusters
 from ..pipeline.source import read_fitted
 from ..plots.color import list_colorings
 from .decimate import Raster
@@ -94,9 +94,9 @@ class ViewData:
         return seen
 
     @cached_property
-    def clusters(self) -> Bands | None:
+    def clusters(self) -> Clusters | None:
         """Clusters of the latents; None where there are too few frames."""
-        return find_bands(self.latents) if len(self.time) >= FEWEST_FRAMES else None
+        return find_clusters(self.latents) if len(self.time) >= FEWEST_FRAMES else None
 
     @cached_property
     def raster(self) -> Raster | None:

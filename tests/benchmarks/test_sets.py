@@ -15,7 +15,7 @@ from sets import _split_blocks, expect_prepared, label_pieces, make_lorenz, resa
 from table import tabulate_set
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.data.synthetic import simulate_lorenz
 from nwb_dcf.metrics import SegmentSums
@@ -24,7 +24,7 @@ from nwb_dcf.metrics import SegmentSums
 def test_truth_is_the_mean_of_what_many_draws_of_the_counts_become() -> None:
     simulation = simulate_lorenz(n_trials=2, n_bins=20, n_units=3)
     expected = simulation.truth["rates_hz"].values * 0.2
-    preparation = fit_preparation(simulation.recording, PrepareConfig())
+    preparation = fit_preprocessor(simulation.recording, PrepareConfig())
     rng = np.random.default_rng(0)
     draws = [
         preparation.apply(simulation.recording.assign(data=(("time", "unit"), rng.poisson(expected))))["data"].values
@@ -38,7 +38,7 @@ def test_thinned_halves_add_up_and_the_second_is_what_scores() -> None:
     whole = make_lorenz(0)
     half = thin_counts(whole)
     assert half.find_truth is not None
-    keep = fit_preparation(half.training, PrepareConfig(transform="none", smooth=0.0, scale="none"))
+    keep = fit_preprocessor(half.training, PrepareConfig(transformation="none", smooth=0.0, scale="none"))
     first, second = half.held_out["data"].values, half.find_truth(keep)
     np.testing.assert_array_equal(first + second, whole.held_out["data"].values)
     assert abs(first.sum() / second.sum() - 1) < 0.05

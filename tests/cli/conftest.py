@@ -71,6 +71,6 @@ def small_fit(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., R
     """Fit a small session once, into a copy."""
     session = make_spike_session(tmp_path_factory.mktemp("fit") / "s.nwb", n_units=5, duration_s=12)
     before = session.read_bytes()
-    options = ("--dim", 2, "--steps", 5, "--seed", 3, "--null", 1, "--seeds", 2, "-o", "out.nwb", "--json")
+    options = ("--dim", 2, "--steps", 5, "--seed", 3, "--null", 1, "--repeats", 2, "-o", "out.nwb", "--json")
     done = run_cli("fit", session, *options, cwd=session.parent)
     return SmallFit(session, session.parent / "out.nwb", before, done)

@@ -93,9 +93,9 @@ def test_only_what_was_said_is_passed_on(calls: list[Any]) -> None:
 
 def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
     line = (
-        "fit s.nwb --dim 5 --source units --bin 0.1 --trials trials --align go_cue --window -0.5 1 --transform sqrt "
-        "--smooth 0.1 --scale soft --held-out 0.25 --preset paper --seed 7 --device cpu --steps 50 --null 2 --seeds 3 "
-        "--name mine --tags run --tags rest --overlap first --min-length 0.5 "
+        "fit s.nwb --dim 5 --source units --bin 0.1 --trials trials --align go_cue --window -0.5 1 "
+        "--transformation sqrt --smooth 0.1 --scale soft --held-out 0.25 --preset paper --seed 7 --device cpu "
+        "--steps 50 --null 2 --repeats 3 --name mine --tags run --tags rest --overlap first --min-length 0.5 "
         "--overwrite -o out.nwb --keep-partial --quiet"
     )
     assert main([*line.split(), "--where", "outcome == 'hit'", "--units", "3,5"]) == 0
@@ -107,13 +107,13 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "bin_width_s": 0.1,
         "trials": "trials",
         "align": "go_cue",
-        "read": {"window": (-0.5, 1.0)},
+        "window": (-0.5, 1.0),
         "tags": ("run", "rest"),
         "overlap": "first",
         "min_length_s": 0.5,
         "where": "outcome == 'hit'",
         "units": "3,5",
-        "transform": "sqrt",
+        "transformation": "sqrt",
         "smooth": 0.1,
         "scale": "soft",
         "held_out": 0.25,
@@ -122,7 +122,7 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "device": "cpu",
         "steps": 50,
         "null": 2,
-        "seeds": 3,
+        "repeats": 3,
         "name": "mine",
         "overwrite": True,
         "output": "out.nwb",

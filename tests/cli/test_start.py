@@ -80,7 +80,7 @@ def test_help_names_every_command_and_option(run_cli: Callable[..., Any]) -> Non
     assert done.code == 0
     assert all(command in done.stdout for command in ("info", "fit", "demo"))
     options = (
-        "--dim --source --bin --trials --align --window --where --units --transform --smooth --scale --held-out "
+        "--dim --source --bin --trials --align --window --where --units --transformation --smooth --scale --held-out "
         "--preset --seed --device --steps --name --overwrite --output --keep-partial --dry-run --json --quiet"
     )
     helped = run_cli("fit", "--help").stdout
@@ -100,7 +100,7 @@ def test_version(run_cli: Callable[..., Any]) -> None:
         (["fti"], "no such command 'fti'"),
         (["fit"], "missing argument 'FILE'; see nwb-dcf fit --help"),
         (["fit", "s.nwb", "--dim", "three"], "'three' is neither a whole number nor 'auto'"),
-        (["fit", "s.nwb", "--scale", "max"], "'max' is not one of 'global', 'soft', 'zscore', 'none'"),
+        (["fit", "s.nwb", "--scale", "max"], "scale is 'max'; give one of global, soft, zscore, none"),
         (["fit", "s.nwb", "--smooth", "much"], "'much' is neither a number of seconds nor 'auto'"),
         (["fit", "s.nwb", "--window", "1"], "'--window' requires 2 arguments"),
         (["fit", "s.nwb", "--widow", "1"], "no such option '--widow'"),

@@ -21,31 +21,36 @@ def test_what_the_paper_says(preset: str) -> None:
     config = make_config(preset, {})
     model, train = config.model, config.train
     assert config.preset == preset
-    assert (model.start, model.conditioned, model.closed_form) == ("random", False, False)
+    assert (model.start, model.condition_on_k, model.closed_form) == ("random", False, False)
     assert (model.solver, model.k_max, model.history, model.width, model.depth) == ("dopri5", 0, 10, 256, 4)
-    assert (model.noise, model.noise_scale) == (0.1, "absolute")
+    assert (model.bridge_noise, model.noise_scale) == (0.1, "absolute")
     assert (train.alpha, train.beta, train.eta) == (1, 1, 1)
-    assert (train.batch, train.prefix_p, train.prefix_per_sample, train.prefix_ramp) == (256, 0.02, False, 1_000_000)
-    assert (train.prefix_at_dim, train.tau_in_angle, train.clip, train.early_stopping) == (0, 0, 0, False)
-    assert train.ema ** (500_000 / 256) == pytest.approx(0.5)
-    assert train.steps * train.batch == pytest.approx(55.7e6, rel=0.01)
+    assert (train.batch_size, train.prefix_p, train.prefix_per_sample, train.prefix_ramp) == (
+        256,
+        0.02,
+        False,
+        1_000_000,
+    )
+    assert (train.prefix_at_dim, train.tau_in_angle, train.max_grad_norm, train.early_stopping) == (0, 0, 0, False)
+    assert train.ema_decay ** (500_000 / 256) == pytest.approx(0.5)
+    assert train.steps * train.batch_size == pytest.approx(55.7e6, rel=0.01)
 
 
 def test_where_the_text_and_the_code_of_the_authors_differ() -> None:
     paper, authors = make_config("paper", {}).model, make_config("authors", {}).model
-    assert (paper.joined, paper.masked_endpoints, paper.history_start) == (True, True, "repeat")
-    assert (authors.joined, authors.masked_endpoints, authors.history_start) == (False, False, "drop")
+    assert (paper.train_encoder_with_flows, paper.masked_endpoints, paper.history_start) == (True, True, "repeat")
+    assert (authors.train_encoder_with_flows, authors.masked_endpoints, authors.history_start) == (False, False, "drop")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_settings_stand_above_the_preset(preset: str) -> None:
-    config = make_config(preset, {"steps": 9, "history": 1, "joined": False})
-    assert (config.train.steps, config.model.history, config.model.joined) == (9, 1, False)
+    config = make_config(preset, {"steps": 9, "history": 1, "train_encoder_with_flows": False})
+    assert (config.train.steps, config.model.history, config.model.train_encoder_with_flows) == (9, 1, False)
     assert PRESETS[preset].get("steps") != 9
 
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ParameterError, match="preset is 'mine'; choose one of default, paper, authors"):
         make_config("mine", {})
-    with pytest.raises(ParameterError, match=r"no setting stepz; known are .*steps"):
+    with pytest.raises(ParameterError, match=r"no setting stepz; did you mean steps. known are .*steps"):
         make_config("default", {"stepz": 3})

@@ -12,14 +12,14 @@ from nwb_dcf.errors import ParameterError
 
 NAN = float("nan")
 BAD: list[tuple[type, dict[str, Any], str]] = [
-    (ReadConfig, {"bin_width_s": 0}, "bin width"),
-    (ReadConfig, {"bin_width_s": NAN}, "bin width"),
+    (ReadConfig, {"bin_width_s": 0}, "bin_width_s"),
+    (ReadConfig, {"bin_width_s": NAN}, "bin_width_s"),
     (ReadConfig, {"align": "cue"}, "align and window"),
     (ReadConfig, {"window": (0.0, 1.0)}, "align and window"),
     (ReadConfig, {"align": "cue", "window": (1.0, 0.0)}, "earlier first"),
     (ReadConfig, {"align": "cue", "window": (0.0, NAN)}, "window"),
     (ReadConfig, {"trials": "none", "where": "a == 1"}, "trials is 'none'"),
-    (PrepareConfig, {"transform": "log"}, "transform is 'log'.*sqrt"),
+    (PrepareConfig, {"transformation": "log"}, "transformation is 'log'.*sqrt"),
     (PrepareConfig, {"scale": "big"}, "scale"),
     (PrepareConfig, {"smooth": -1}, "smooth"),
     (PrepareConfig, {"smooth": NAN}, "smooth"),
@@ -37,18 +37,18 @@ BAD: list[tuple[type, dict[str, Any], str]] = [
     (ModelConfig, {"history_start": "skip"}, "history_start"),
     (ModelConfig, {"start": "svd"}, "start"),
     (ModelConfig, {"solver": "euler"}, "solver"),
-    (ModelConfig, {"noise": -0.1}, "noise"),
-    (ModelConfig, {"noise": 0.0}, "closed-form"),
+    (ModelConfig, {"bridge_noise": -0.1}, "bridge_noise"),
+    (ModelConfig, {"bridge_noise": 0.0}, "closed-form"),
     (ModelConfig, {"noise_scale": "absolute"}, "closed-form"),
-    (ModelConfig, {"joined": "no"}, "joined is 'no'"),
+    (ModelConfig, {"train_encoder_with_flows": "no"}, "train_encoder_with_flows is 'no'"),
     (TrainConfig, {"seed": -1}, "seed"),
     (TrainConfig, {"seed": 1.5}, "seed"),
     (TrainConfig, {"steps": 0}, "steps"),
     (TrainConfig, {"steps": 10.5}, "steps"),
-    (TrainConfig, {"batch": 2.5}, "batch"),
-    (TrainConfig, {"rate": 0}, "rate"),
-    (TrainConfig, {"rate": NAN}, "rate"),
-    (TrainConfig, {"ema": 1.5}, "ema"),
+    (TrainConfig, {"batch_size": 2.5}, "batch_size"),
+    (TrainConfig, {"learning_rate": 0}, "learning_rate"),
+    (TrainConfig, {"learning_rate": NAN}, "learning_rate"),
+    (TrainConfig, {"ema_decay": 1.5}, "ema_decay"),
     (TrainConfig, {"prefix_p": 0}, "prefix_p"),
     (TrainConfig, {"prefix_ramp": -1}, "prefix_ramp"),
     (TrainConfig, {"held_out": 1.0}, "held_out"),
@@ -121,7 +121,7 @@ def test_a_name_that_two_stages_own_is_refused_with_both() -> None:
         with pytest.raises(ParameterError, match=f"{name} is a setting of two stages") as caught:
             sort_settings({name: 1})
         assert all(f"{stage}={{'{name}': ...}}" in str(caught.value) for stage in found)
-    assert {name for name, found in owners.items() if len(found) > 1} == {"window"}
+    assert all(len(found) == 1 for found in owners.values())  # each name says by itself what it sets
 
 
 def test_settings_of_a_stage_are_given_together() -> None:
@@ -129,20 +129,20 @@ def test_settings_of_a_stage_are_given_together() -> None:
         {
             "read": {"window": (-0.5, 1.0)},
             "align": "go",
-            "model": {"window": 2},
+            "model": {"encoder_window": 2},
             "train": TrainConfig(seed=4),
             "preset": "paper",
         }
     )
     assert read == {"window": (-0.5, 1.0), "align": "go"}
-    assert (rest["window"], rest["seed"], rest["held_out"], rest["preset"]) == (2, 4, 0.2, "paper")
+    assert (rest["encoder_window"], rest["seed"], rest["held_out"], rest["preset"]) == (2, 4, 0.2, "paper")
     assert sort_settings({"model": ModelConfig(dim=7)})[1].keys().isdisjoint({"dim"})  # an argument of its own
 
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"model": {"breadth": 3}}, "model has no setting breadth; known are channels"),
+        ({"model": {"breadth": 3}}, "model has no setting breadth; .*known are bridge_noise"),
         ({"read": {"steps": 3}}, "read has no setting steps"),
         ({"model": {"dim": 3}}, "dim is given in model; give it by itself"),
         ({"train": {"steps": 3}, "steps": 4}, "steps is given twice"),
@@ -153,3 +153,26 @@ def test_settings_of_a_stage_are_given_together() -> None:
 def test_what_is_in_the_wrong_stage_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         sort_settings(settings)
+
+
+def test_settings_of_fits_stored_under_former_names_are_read() -> None:
+    former = {
+        "prepare": {"transform": "none"},
+        "model": {"joined": True, "conditioned": False, "window": 2, "noise": 0.1},
+        "train": {
+            "rate": 0.1,
+            "encoder_rate": 0.2,
+            "batch": 7,
+            "ema": 0.5,
+            "clip": 2.0,
+            "tolerance": 0.1,
+            "jointly": True,
+        },
+    }
+    config = FitConfig.from_dict(json.loads(json.dumps(former)))
+    assert config.prepare.transformation == "none"
+    model, train = config.model, config.train
+    assert (model.train_encoder_with_flows, model.condition_on_k, model.encoder_window) == (True, False, 2)
+    assert model.bridge_noise == 0.1
+    assert (train.learning_rate, train.encoder_learning_rate, train.batch_size, train.ema_decay) == (0.1, 0.2, 7, 0.5)
+    assert (train.max_grad_norm, train.early_stopping_tolerance, train.single_stage) == (2.0, 0.1, True)

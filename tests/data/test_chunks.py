@@ -17,7 +17,7 @@ from nwb_dcf.config import PrepareConfig
 from nwb_dcf.data import chunks as blocks
 from nwb_dcf.data.arrays import as_recording
 from nwb_dcf.data.chunks import find_moments, frame_blocks, is_lazy, make_scratch, map_lazily
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
 from nwb_dcf.model import principal_axes
@@ -68,7 +68,7 @@ def test_smoothing_in_blocks_is_smoothing_at_once(monkeypatch: pytest.MonkeyPatc
     prepared = []
     for numbers in (blocks.BLOCK_NUMBERS, 6 * 37):
         monkeypatch.setattr(blocks, "BLOCK_NUMBERS", numbers)
-        preparation = fit_preparation(recording, PrepareConfig(smooth=0.06, scale="zscore"))
+        preparation = fit_preprocessor(recording, PrepareConfig(smooth=0.06, scale="zscore"))
         prepared.append(preparation.apply(recording)["data"].values)
     np.testing.assert_allclose(prepared[1], prepared[0], atol=1e-6)
     assert np.abs(np.diff(prepared[0][110:], axis=0)).mean() < 0.6  # of white noise of unit variance 1.1
@@ -122,7 +122,7 @@ def test_a_fit_of_what_is_read_in_blocks_is_that_of_the_array(tmp_path: Path, ki
 def test_windows_and_histories_reach_over_the_edges_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = np.random.default_rng(3).poisson(np.exp(draw_values() + 0.5))
     fit = DCF(dim=2, steps=10).fit(counts)  # counts: the code sees a window, and smoothing reaches 8 frames
-    assert fit.config_.model.window > 0
+    assert fit.config_.model.encoder_window > 0
     fit.fitted_.model.coupling.encoder.network[-1].weight.data.normal_(  # type: ignore[index, operator, union-attr]
         generator=torch.Generator().manual_seed(0)
     )

@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import Preparation, check_size, fit_preparation, is_count
+from nwb_dcf.data.preprocessing import Preprocessor, check_size, fit_preprocessor, is_count
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError, ParameterError
 
-PLAIN = {"transform": "none", "smooth": 0, "scale": "none"}
+PLAIN = {"transformation": "none", "smooth": 0, "scale": "none"}
 
 
 def record(
@@ -30,20 +30,20 @@ def record(
 
 def prepare(recording: xr.Dataset, **settings: object) -> np.ndarray:
     config = PrepareConfig(**{**PLAIN, **settings})  # type: ignore[arg-type]
-    return np.asarray(fit_preparation(recording, config).apply(recording)["data"].values)
+    return np.asarray(fit_preprocessor(recording, config).apply(recording)["data"].values)
 
 
 def test_square_root_of_counts() -> None:
     x = record([[0, 4], [1, 9], [16, 25]], units="count")
-    np.testing.assert_allclose(prepare(x, transform="sqrt"), [[0, 2], [1, 3], [4, 5]])
-    np.testing.assert_allclose(prepare(x, transform="auto"), [[0, 2], [1, 3], [4, 5]])
-    np.testing.assert_allclose(prepare(x, transform="none"), [[0, 4], [1, 9], [16, 25]])
+    np.testing.assert_allclose(prepare(x, transformation="sqrt"), [[0, 2], [1, 3], [4, 5]])
+    np.testing.assert_allclose(prepare(x, transformation="auto"), [[0, 2], [1, 3], [4, 5]])
+    np.testing.assert_allclose(prepare(x, transformation="none"), [[0, 4], [1, 9], [16, 25]])
 
 
 def test_values_that_are_no_counts_are_left_as_they_are() -> None:
     x = record([[0.5, -4], [1, 9], [16, 25]])
     assert not is_count(x)
-    preparation = fit_preparation(x, PrepareConfig())
+    preparation = fit_preprocessor(x, PrepareConfig())
     assert (preparation.transform, preparation.smooth_s) == ("none", 0)
 
 
@@ -52,14 +52,14 @@ def test_values_that_are_no_counts_are_left_as_they_are() -> None:
 )
 def test_how_much_is_smoothed_follows_the_kind_of_data(settings: dict[str, str], smooth_s: float) -> None:
     x = record([[0, 4], [1, 9], [16, 25]], **settings)
-    assert fit_preparation(x, PrepareConfig()).smooth_s == pytest.approx(smooth_s)
-    assert fit_preparation(x, PrepareConfig(smooth=0.3)).smooth_s == 0.3
+    assert fit_preprocessor(x, PrepareConfig()).smooth_s == pytest.approx(smooth_s)
+    assert fit_preprocessor(x, PrepareConfig(smooth=0.3)).smooth_s == 0.3
 
 
 def test_square_root_of_negative_values_is_refused() -> None:
     x = record([[1, -4], [1, 9]], source={"path": "/acquisition/x"})
-    with pytest.raises(DataError, match=r"/acquisition/x: .*negative.*-4.*--transform none"):
-        fit_preparation(x, PrepareConfig(transform="sqrt"))
+    with pytest.raises(DataError, match=r"/acquisition/x: .*negative.*-4.*--transformation none"):
+        fit_preprocessor(x, PrepareConfig(transformation="sqrt"))
 
 
 def test_an_impulse_becomes_a_gaussian() -> None:
@@ -124,7 +124,7 @@ def test_global_scale_makes_the_mean_variance_one() -> None:
 
 def test_statistics_are_those_of_what_was_fitted() -> None:
     training, other = record([[0.0, 0], [2, 6]]), record([[100.0, 4], [300, 8]])
-    preparation = fit_preparation(training, PrepareConfig(**{**PLAIN, "scale": "zscore"}))  # type: ignore[arg-type]
+    preparation = fit_preprocessor(training, PrepareConfig(**{**PLAIN, "scale": "zscore"}))  # type: ignore[arg-type]
     np.testing.assert_allclose(preparation.apply(other)["data"], [[99, 1 / 3], [299, 5 / 3]], rtol=1e-6)
 
 
@@ -132,26 +132,26 @@ def test_statistics_are_those_of_what_was_fitted() -> None:
 @pytest.mark.parametrize("transform", ["sqrt", "none"])
 def test_undo_goes_back_to_the_data(scale: str, transform: str) -> None:
     x = record(np.random.default_rng(0).poisson(3, (50, 4)), units="count")
-    preparation = fit_preparation(x, PrepareConfig(transform=transform, smooth=0, scale=scale))  # type: ignore[arg-type]
+    preparation = fit_preprocessor(x, PrepareConfig(transformation=transform, smooth=0, scale=scale))  # type: ignore[arg-type]
     np.testing.assert_allclose(preparation.undo(preparation.apply(x)["data"].values), x["data"], atol=1e-4)
 
 
 def test_negative_square_roots_become_zero_counts() -> None:
-    preparation = Preparation("sqrt", 0, "none", np.ones(2), np.zeros(2))
+    preparation = Preprocessor("sqrt", 0, "none", np.ones(2), np.zeros(2))
     np.testing.assert_allclose(preparation.undo(np.array([[-2.0, 3.0]])), [[0, 9]])
 
 
 def test_preparation_survives_json() -> None:
     x = record(np.random.default_rng(0).poisson(3, (50, 4)), units="count")
-    preparation = fit_preparation(x, PrepareConfig(scale="zscore"))
-    again = Preparation.from_dict(json.loads(json.dumps(preparation.to_dict())))
+    preparation = fit_preprocessor(x, PrepareConfig(scale="zscore"))
+    again = Preprocessor.from_dict(json.loads(json.dumps(preparation.to_dict())))
     xr.testing.assert_identical(again.apply(x), preparation.apply(x))
 
 
 def test_every_step_is_logged_and_the_recording_left_alone() -> None:
     x = record(np.random.default_rng(0).poisson(3, (50, 4)), units="count")
     before = x.copy(deep=True)
-    prepared = fit_preparation(x, PrepareConfig()).apply(x)
+    prepared = fit_preprocessor(x, PrepareConfig()).apply(x)
     xr.testing.assert_identical(x, before)
     assert x.attrs["steps"] == []
     assert [step["step"] for step in prepared.attrs["steps"]] == ["transform", "smooth", "scale"]
@@ -161,14 +161,14 @@ def test_every_step_is_logged_and_the_recording_left_alone() -> None:
 
 
 def test_other_channels_than_those_fitted_are_refused() -> None:
-    preparation = fit_preparation(record(np.eye(4)), PrepareConfig())
+    preparation = fit_preprocessor(record(np.eye(4)), PrepareConfig())
     with pytest.raises(DataError, match="3 channels and the model 4"):
         preparation.apply(record(np.eye(3)))
 
 
 def test_constant_data_are_refused() -> None:
     with pytest.raises(DataError, match=r"/units: every channel is constant"):
-        fit_preparation(record(np.ones((5, 3)), source={"path": "/units"}), PrepareConfig())
+        fit_preprocessor(record(np.ones((5, 3)), source={"path": "/units"}), PrepareConfig())
 
 
 def test_what_is_too_small_for_the_dimension_is_refused() -> None:

@@ -17,7 +17,7 @@ from nwb_dcf.errors import DataError, NotFittedError, ParameterError, TrainingEr
 from nwb_dcf.estimator import fitted as codec
 from nwb_dcf.model import parallel as spread
 
-QUICK: dict[str, Any] = {"steps": 20, "width": 16, "depth": 2, "batch": 64, "solver_steps": 4}
+QUICK: dict[str, Any] = {"steps": 20, "width": 16, "depth": 2, "batch_size": 64, "solver_steps": 4}
 TRAINED: dict[str, Any] = {**QUICK, "early_stopping": False}  # never the start alone, which is the best of many
 
 
@@ -67,9 +67,9 @@ def fitted_spikes() -> DCF:
 
 
 def test_parameters_are_kept_as_given() -> None:
-    estimator = DCF(4, steps=7, settings={"joined": True})
+    estimator = DCF(4, steps=7, settings={"train_encoder_with_flows": True})
     params = estimator.get_params()
-    assert (params["dim"], params["steps"], params["settings"]) == (4, 7, {"joined": True})
+    assert (params["dim"], params["steps"], params["settings"]) == (4, 7, {"train_encoder_with_flows": True})
     assert estimator.set_params(dim=2, smooth="auto") is estimator
     assert (estimator.dim, estimator.smooth) == (2, "auto")
     assert repr(DCF()) == "DCF()"
@@ -79,7 +79,7 @@ def test_parameters_are_kept_as_given() -> None:
 
 
 def test_clone_copies_parameters_and_no_fit(fitted: DCF) -> None:
-    copy = clone(fitted.set_params(settings={"joined": False}))
+    copy = clone(fitted.set_params(settings={"train_encoder_with_flows": False}))
     assert copy.get_params() == fitted.get_params()
     assert not hasattr(copy, "fitted_")
     assert not hasattr(copy, "dim_")
@@ -349,7 +349,9 @@ def test_a_start_shorter_than_the_history_can_be_simulated(fitted: DCF) -> None:
 
 def test_the_same_seed_gives_the_same_latents_to_the_bit() -> None:
     x = draw_data()
-    one, again, other = (DCF(2, seed=seed, settings={"joined": True}, **TRAINED).fit(x) for seed in (3, 3, 4))
+    one, again, other = (
+        DCF(2, seed=seed, settings={"train_encoder_with_flows": True}, **TRAINED).fit(x) for seed in (3, 3, 4)
+    )
     np.testing.assert_array_equal(one.transform(x), again.transform(x))
     np.testing.assert_array_equal(one.velocity(x), again.velocity(x))
     assert one.to_bytes()[-1000:] == again.to_bytes()[-1000:]
@@ -426,10 +428,10 @@ def test_more_numbers_rebuild_better(fitted: DCF) -> None:
 @pytest.mark.parametrize("preset", ["paper", "authors"])
 def test_presets_run(preset: str) -> None:
     x = draw_data(150)
-    dcf = DCF(2, preset=preset, steps=3, width=8, history=2, batch=32, settings={"encoder_width": 8}).fit(x)
+    dcf = DCF(2, preset=preset, steps=3, width=8, history=2, batch_size=32, settings={"encoder_width": 8}).fit(x)
     assert dcf.config_.preset == preset
     assert (dcf.config_.model.start, dcf.config_.model.solver) == ("random", "dopri5")
-    assert not dcf.config_.model.conditioned
+    assert not dcf.config_.model.condition_on_k
     assert dcf.k_max_ == 6
     assert dcf.steps_ == {"u": 3, "v": 3}
     for answer in (dcf.transform(x), dcf.flow(x), dcf.velocity(x)):
@@ -496,7 +498,7 @@ def test_steps_are_chosen_on_what_is_held_out_and_all_is_used_then() -> None:
 # -- keeping --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [{}, {"preset": "paper"}, {"settings": {"joined": True}}])
+@pytest.mark.parametrize("settings", [{}, {"preset": "paper"}, {"settings": {"train_encoder_with_flows": True}}])
 def test_a_saved_model_answers_as_before(tmp_path: Path, settings: dict[str, Any]) -> None:
     x = make_spikes(4)
     dcf = DCF(2, seed=5, **settings, **{**TRAINED, "steps": 5}).fit(x)

@@ -13,7 +13,7 @@ from nwb_dcf import DCF
 from nwb_dcf.config import ModelConfig, PrepareConfig, ReadConfig
 from nwb_dcf.config.presets import make_config
 from nwb_dcf.data.arrays import as_recording
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import channel_dim, flatten_frames, frame_dims, frame_shape, is_count, make_recording
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_ball
@@ -28,7 +28,7 @@ from nwb_dcf.model.unet import ConditionedUNet
 QUICK: dict[str, Any] = {
     "device": "cpu",
     "steps": 3,
-    "batch": 16,
+    "batch_size": 16,
     "history": 1,
     "early_stopping": False,
     "solver_steps": 2,
@@ -79,7 +79,7 @@ def test_grey_values_are_no_counts() -> None:
     for given in (images, xr.DataArray(images, dims=("time", "y", "x")), [images, images]):
         assert not is_count(as_recording(given).recording)
     assert is_count(as_recording(images.reshape(60, -1)).recording)
-    preparation = fit_preparation(as_recording(images).recording, PrepareConfig())
+    preparation = fit_preprocessor(as_recording(images).recording, PrepareConfig())
     assert (preparation.transform, preparation.smooth_s) == ("none", 0.0)
 
 
@@ -100,7 +100,7 @@ def test_images_of_a_list_must_be_of_one_size() -> None:
 
 def test_one_scale_for_all_pixels_and_back() -> None:
     recording = make_images()
-    preparation = fit_preparation(recording, PrepareConfig(smooth=0.05))
+    preparation = fit_preprocessor(recording, PrepareConfig(smooth=0.05))
     assert preparation.factor.shape == (Y, X)
     assert np.ptp(preparation.factor) == 0
     prepared = preparation.apply(recording)
@@ -109,8 +109,8 @@ def test_one_scale_for_all_pixels_and_back() -> None:
         clock = recording["time"].values + jitter * np.sin(np.arange(60))
         image = recording.assign_coords(time=clock)
         flat = make_recording(flatten_frames(image), clock, segment_index=recording["segment_index"].values)
-        separately = fit_preparation(flat, PrepareConfig(smooth=0.05)).apply(flat)
-        again = fit_preparation(image, PrepareConfig(smooth=0.05)).apply(image)
+        separately = fit_preprocessor(flat, PrepareConfig(smooth=0.05)).apply(flat)
+        again = fit_preprocessor(image, PrepareConfig(smooth=0.05)).apply(image)
         np.testing.assert_allclose(flatten_frames(again), separately["data"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(preparation.undo(prepared["data"].values) * preparation.factor, prepared["data"])
 
@@ -178,13 +178,17 @@ def test_the_network_follows_the_frames() -> None:
 
 def test_images_have_settings_of_their_own() -> None:
     images, unet = (make_config("default", given, kind="images") for given in ({}, {"network": "unet"}))
-    assert (images.model.network, images.model.network_axes, images.model.joined) == ("mlp", 256, True)
+    assert (images.model.network, images.model.network_axes, images.model.train_encoder_with_flows) == (
+        "mlp",
+        256,
+        True,
+    )
     assert (unet.model.network, unet.model.network_axes, unet.model.channels) == ("unet", 0, (32, 64, 128))
     for given in ({"network": "auto"}, {"network": "mlp"}):
         assert make_config("default", given, kind="images") == images
     # What a U-Net alone has asks for it, rather than being left out in silence.
     assert make_config("default", {"channels": (4, 6)}, kind="images").model.network == "unet"
-    assert make_config("default", {"batch": 7}, kind="images").train.batch == 7
+    assert make_config("default", {"batch_size": 7}, kind="images").train.batch_size == 7
     assert make_config("default", {"dim": 200}, kind="images").model.network_axes == 400
     paper = make_config("paper", {}, kind="images").model
     assert (paper.network, paper.channels, paper.patch, paper.history) == ("unet", (32, 64, 128, 256), 1, 0)
@@ -200,7 +204,7 @@ def test_axes_are_for_perceptrons() -> None:
 
 def test_by_default_images_are_fitted_in_the_coordinates_of_their_axes() -> None:
     images = draw_images()
-    model = DCF(2, device="cpu", batch=32, settings={"steps": 8, "history": 1}).fit(images)
+    model = DCF(2, device="cpu", batch_size=32, settings={"steps": 8, "history": 1}).fit(images)
     inner = model.fitted_.model
     assert inner.basis is not None
     assert isinstance(inner.u.network, ConditionedMLP)
@@ -225,8 +229,8 @@ def test_by_default_images_are_fitted_in_the_coordinates_of_their_axes() -> None
 def test_a_fit_of_images_can_begin_with_another() -> None:
     images = draw_images()
     settings = {"steps": 8, "history": 1}
-    first = DCF(2, device="cpu", batch=32, settings=settings).fit(images[:40])
-    second = DCF(2, device="cpu", batch=32, settings=settings, init=first).fit(images[:40])
+    first = DCF(2, device="cpu", batch_size=32, settings=settings).fit(images[:40])
+    second = DCF(2, device="cpu", batch_size=32, settings=settings, warm_start=first).fit(images[:40])
     one, two = (model.fitted_.model.basis for model in (first, second))
     assert one is not None
     assert two is not None
@@ -287,8 +291,8 @@ def test_the_flat_ball_and_the_ball_as_images_start_alike() -> None:
     """At step 0 both networks are silent: the closed form alone, whatever the shape of a frame."""
     ball = simulate_ball(3, 15, 12)
     images = ball.truth["frames"].values
-    settings = {**QUICK.get("settings", {}), "encoder_rate": 1e-9}
-    config = {**QUICK, "steps": 1, "rate": 1e-9, "settings": settings}
+    settings = {**QUICK.get("settings", {}), "encoder_learning_rate": 1e-9}
+    config = {**QUICK, "steps": 1, "learning_rate": 1e-9, "settings": settings}
     of_images = DCF(3, **config).fit(images)
     of_rows = DCF(3, **config, network="mlp").fit(images)
     np.testing.assert_allclose(of_images.transform(images), of_rows.transform(images), atol=1e-5)

@@ -15,14 +15,14 @@ import xarray as xr
 from nwb_dcf import DCF, DCFResult, fit_nwb, list_results, plan_fit, read_recording, read_result
 from nwb_dcf.cli.fit_report import describe_fit, summarise_fit
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import Preparation, fit_preparation
+from nwb_dcf.data.preprocessing import Preprocessor, fit_preprocessor
 from nwb_dcf.data.recording import make_recording, split_sources
 from nwb_dcf.errors import DataError
 from nwb_dcf.evaluation.result import share_axes
 
 from ..io.recordings.test_multi_source import make_session
 
-QUICK: dict[str, Any] = {"steps": 10, "width": 16, "depth": 2, "batch": 64, "solver_steps": 4}
+QUICK: dict[str, Any] = {"steps": 10, "width": 16, "depth": 2, "batch_size": 64, "solver_steps": 4}
 
 
 def record(counts: np.ndarray, values: np.ndarray) -> xr.Dataset:
@@ -50,18 +50,18 @@ def recording() -> xr.Dataset:
 
 @pytest.mark.parametrize("scale", ["global", "soft", "zscore"])
 def test_sources_weigh_the_same_whatever_their_units_and_number(recording: xr.Dataset, scale: str) -> None:
-    preparation = fit_preparation(recording, PrepareConfig(scale=scale))
+    preparation = fit_preprocessor(recording, PrepareConfig(scale=scale))
     variance = preparation.apply(recording)["data"].values.var(axis=0, dtype="f8")
     np.testing.assert_allclose([variance[:6].sum(), variance[6:].sum()], 4, rtol=1e-5)
     assert variance.mean() == pytest.approx(1)
 
 
 def test_each_source_is_prepared_in_its_way(recording: xr.Dataset) -> None:
-    preparation = fit_preparation(recording, PrepareConfig())
+    preparation = fit_preprocessor(recording, PrepareConfig())
     prepared = preparation.apply(recording)["data"].values
     units, hand = split_sources(recording)
     for part, ours in ((units, prepared[:, :6]), (hand, prepared[:, 6:])):
-        alone = fit_preparation(part, PrepareConfig()).apply(part)["data"].values
+        alone = fit_preprocessor(part, PrepareConfig()).apply(part)["data"].values
         ratio = ours / alone
         np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
     assert [source.transform for source in preparation.sources] == ["sqrt", "none"]
@@ -71,23 +71,23 @@ def test_each_source_is_prepared_in_its_way(recording: xr.Dataset) -> None:
 
 
 def test_no_scale_is_no_scale(recording: xr.Dataset) -> None:
-    preparation = fit_preparation(recording, PrepareConfig(scale="none"))
+    preparation = fit_preprocessor(recording, PrepareConfig(scale="none"))
     assert (preparation.factor == 1).all()
 
 
 def test_undo_goes_back_to_the_unit_of_each_source(recording: xr.Dataset) -> None:
-    preparation = fit_preparation(recording, PrepareConfig(smooth=0.0))
+    preparation = fit_preprocessor(recording, PrepareConfig(smooth=0.0))
     restored = preparation.undo(preparation.apply(recording)["data"].values)
     np.testing.assert_allclose(restored, recording["data"], rtol=1e-4, atol=1e-3)
 
 
 def test_a_preparation_of_sources_survives_json(recording: xr.Dataset) -> None:
-    preparation = fit_preparation(recording, PrepareConfig())
-    again = Preparation.from_dict(json.loads(json.dumps(preparation.to_dict())))
+    preparation = fit_preprocessor(recording, PrepareConfig())
+    again = Preprocessor.from_dict(json.loads(json.dumps(preparation.to_dict())))
     assert again.sources == preparation.sources
     np.testing.assert_array_equal(again.apply(recording)["data"], preparation.apply(recording)["data"])
     older = {key: value for key, value in preparation.to_dict().items() if key != "sources"}
-    assert Preparation.from_dict({**older, "transform": "none"}).sources == ()
+    assert Preprocessor.from_dict({**older, "transform": "none"}).sources == ()
 
 
 def test_sources_that_do_not_match_their_channels_are_refused(recording: xr.Dataset) -> None:

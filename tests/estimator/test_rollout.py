@@ -126,7 +126,7 @@ def test_paths_of_an_ensemble_differ_and_a_seed_repeats_them(fitted: DCF) -> Non
     alone = fitted.simulate(x, 5)
     np.testing.assert_array_equal(alone, fitted.simulate(x, 5, seed=9))
     # latents have unit variance, so the bridge's noise on them is rho itself
-    rho = fitted.config_.model.noise
+    rho = fitted.config_.model.bridge_noise
     np.testing.assert_allclose(paths[:, 0].std(axis=0), rho, rtol=0.35)
     np.testing.assert_allclose(paths[:, 0].mean(axis=0), alone[0], atol=0.02)
     two = fitted.simulate([x, x], 5, n_paths=2, seed=1)

@@ -24,7 +24,14 @@ from nwb_dcf.errors import DataError, NotFittedError
 
 from .test_dcf import draw_data
 
-SMALL: dict[str, Any] = {"steps": 3, "width": 4, "depth": 1, "batch": 32, "solver_steps": 1, "early_stopping": False}
+SMALL: dict[str, Any] = {
+    "steps": 3,
+    "width": 4,
+    "depth": 1,
+    "batch_size": 32,
+    "solver_steps": 1,
+    "early_stopping": False,
+}
 
 # Every one is refused with a ValueError, as it should be, whose sentence is not the one that the check looks for.
 WORDS = "refused by a DataError in words of channels and frames, where the check wants scikit-learn's sentence"
@@ -181,9 +188,9 @@ def test_what_is_not_fitted_is_so_to_scikit_learn_too() -> None:
 
 def test_another_fit_to_begin_with_is_a_parameter_like_others() -> None:
     first = DCF(2, **SMALL).fit(draw_data())
-    dcf = DCF(2, init=first, **SMALL)
-    assert dcf.get_params()["init__dim"] == 2
-    assert "init__dim" not in dcf.get_params(deep=False)
+    dcf = DCF(2, warm_start=first, **SMALL)
+    assert dcf.get_params()["warm_start__dim"] == 2
+    assert "warm_start__dim" not in dcf.get_params(deep=False)
     dcf.fit(draw_data())  # which reads its own parameters alone
 
 

@@ -17,7 +17,7 @@ from nwb_dcf.estimator import stages
 from nwb_dcf.estimator.initialization import seed_initial_weights
 from nwb_dcf.model.training import FrameTable, train_model
 
-SETTINGS = {"steps": 60, "batch": 256}
+SETTINGS = {"steps": 60, "batch_size": 256}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-@pytest.mark.parametrize("settings", [{}, {"joined": False, "gamma": 0.0}])
+@pytest.mark.parametrize("settings", [{}, {"train_encoder_with_flows": False, "gamma": 0.0}])
 def test_each_part_is_searched_and_then_finished_on_all_frames(
     reach: xr.Dataset, trainings: list[dict[str, Any]], settings: dict[str, Any]
 ) -> None:
@@ -58,7 +58,11 @@ def test_each_part_is_searched_and_then_finished_on_all_frames(
             assert finish["table"].rows is None
             assert finish["held_out"] is None
             assert finish["config"].steps == wanted == fitted.finished[name]
-            assert stages.LEAST_RATE * search["config"].rate <= finish["config"].rate < search["config"].rate
+            assert (
+                stages.LEAST_RATE * search["config"].learning_rate
+                <= finish["config"].learning_rate
+                < search["config"].learning_rate
+            )
         else:
             assert not calls[1:]
             assert name not in fitted.finished
@@ -79,7 +83,7 @@ def test_many_frames_and_few_passes_need_no_finish(reach: xr.Dataset, monkeypatc
 
 
 def test_a_part_that_is_best_at_its_start_is_left_there(reach: xr.Dataset, trainings: list[dict[str, Any]]) -> None:
-    hopeless = {**SETTINGS, "rate": 100.0, "joined": False, "gamma": 0.0}
+    hopeless = {**SETTINGS, "learning_rate": 100.0, "train_encoder_with_flows": False, "gamma": 0.0}
     fitted = DCF(dim=2, settings=hopeless).fit(reach).fitted_
     assert fitted.steps == {"u": 0, "v": 0}
     assert fitted.finished == {}

@@ -26,7 +26,7 @@ def first() -> DCF:
 
 def test_training_begins_where_the_other_fit_ended(first: DCF) -> None:
     cold = DCF(dim=2, steps=40, seed=1).fit(draw_values(1))
-    warm = DCF(dim=2, steps=40, seed=1, init=first).fit(draw_values(1))
+    warm = DCF(dim=2, steps=40, seed=1, warm_start=first).fit(draw_values(1))
     assert warm.fitted_.search.held_out_cf[0] < 0.9 * cold.fitted_.search.held_out_cf[0]
     assert warm.score(draw_values(2)) > cold.score(draw_values(2))
     expected = {"fit": "", "sha256": hashlib.sha256(first.to_bytes()).hexdigest()}
@@ -37,7 +37,7 @@ def test_training_begins_where_the_other_fit_ended(first: DCF) -> None:
 
 def test_axes_are_those_of_the_other_fit_with_the_variances_of_the_data(first: DCF) -> None:
     values = 3 * draw_values(3) + 1
-    warm = DCF(dim=2, steps=1, scale="none", early_stopping=False, init=first).fit(values)
+    warm = DCF(dim=2, steps=1, scale="none", early_stopping=False, warm_start=first).fit(values)
     np.testing.assert_allclose(warm.loadings_, first.loadings_, atol=1e-6)
     along = (values - values.mean(axis=0)) @ first.loadings_
     np.testing.assert_allclose(warm.spectrum_, along.var(axis=0), rtol=1e-3)
@@ -48,14 +48,14 @@ def test_axes_are_those_of_the_other_fit_with_the_variances_of_the_data(first: D
 def test_a_joined_code_is_taken_over_with_what_reads_its_surroundings() -> None:
     counts = np.random.default_rng(0).poisson(np.exp(draw_values() / 2 + 0.5))
     first = DCF(dim=2, steps=40).fit(counts)
-    warm = DCF(dim=2, steps=1, early_stopping=False, init=first).fit(counts)
-    assert warm.config_.model.joined
+    warm = DCF(dim=2, steps=1, early_stopping=False, warm_start=first).fit(counts)
+    assert warm.config_.model.train_encoder_with_flows
     one, two = first.transform(counts), warm.transform(counts)
     assert np.abs((one * two).mean(axis=0)).min() > 0.99
 
 
 def test_a_flow_that_improves_no_more_ends_at_any_share_of_the_schedule(first: DCF) -> None:
-    warm = DCF(dim=2, steps=200, init=first, settings={"tolerance": 0.5}).fit(draw_values())
+    warm = DCF(dim=2, steps=200, warm_start=first, settings={"early_stopping_tolerance": 0.5}).fit(draw_values())
     assert warm.fitted_.settled == {"u": 50, "v": 50}  # five evaluations, of which none halved the loss
     assert any(
         note == "the search for the number of steps ended by itself, compression at step 50 and dynamics at step 50 of "
@@ -65,7 +65,7 @@ def test_a_flow_that_improves_no_more_ends_at_any_share_of_the_schedule(first: D
 
 
 def test_a_cold_start_has_a_third_of_its_schedule_first() -> None:
-    cold = DCF(dim=2, steps=200, settings={"tolerance": 0.5}).fit(draw_values())
+    cold = DCF(dim=2, steps=200, settings={"early_stopping_tolerance": 0.5}).fit(draw_values())
     assert min(cold.fitted_.settled.values(), default=200) >= 60
     assert DCF(dim=2, steps=40, early_stopping=False).fit(draw_values()).fitted_.settled == {}
 
@@ -83,7 +83,7 @@ def test_another_fit_is_refused_in_one_line(
     first: DCF, values: np.ndarray, settings: dict[str, Any], error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error) as caught:
-        DCF(**{"dim": 2, "steps": 5, "init": first, **settings}).fit(values)
+        DCF(**{"dim": 2, "steps": 5, "warm_start": first, **settings}).fit(values)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -93,4 +93,4 @@ def test_other_channels_are_named(first: DCF) -> None:
     named = DCF(dim=2, steps=2).fit(recording)
     other = recording.assign_coords(channel=list("abcxyz"))
     with pytest.raises(DataError, match="cannot start there: the channels differ"):
-        DCF(dim=2, steps=2, init=named).fit(other)
+        DCF(dim=2, steps=2, warm_start=named).fit(other)

@@ -17,7 +17,14 @@ from nwb_dcf.metrics import measure_consistency, rank_in_null
 
 from ..estimator.test_dcf import draw_data, make_spikes
 
-QUICK: dict[str, Any] = {"steps": 3, "width": 8, "depth": 1, "batch": 32, "solver_steps": 2, "early_stopping": False}
+QUICK: dict[str, Any] = {
+    "steps": 3,
+    "width": 8,
+    "depth": 1,
+    "batch_size": 32,
+    "solver_steps": 2,
+    "early_stopping": False,
+}
 
 
 class Made:

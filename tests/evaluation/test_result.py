@@ -131,7 +131,9 @@ def test_other_values_than_counts_have_no_deviance() -> None:
 def test_the_support_of_a_latent_is_told(made: Made) -> None:
     support = made.result.provenance["support"]
     config = made.estimator.config_.model
-    assert (support["frames_before"], support["frames_after"]) == (config.window, config.window) == (2, 2)
+    assert (
+        (support["frames_before"], support["frames_after"]) == (config.encoder_window, config.encoder_window) == (2, 2)
+    )
     assert support["seconds"] == pytest.approx(0.1)
     assert support["velocity"] == {"frames_before": 2 + config.history, "frames_after": 2}
     assert support["flowed"] == {"frames_before": 0, "frames_after": 0}

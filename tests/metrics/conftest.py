@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.io.recordings import read_recording
 
 
@@ -30,5 +30,5 @@ def reach(real_data: Callable[[str], Path]) -> Reach:
     recording = read_recording(path, bin_width_s=0.1)
     velocity = read_recording(path, "hand_velocity")
     np.testing.assert_allclose(recording["time"], velocity["time"])
-    x = fit_preparation(recording, PrepareConfig(smooth=0.1)).apply(recording)["data"].values
+    x = fit_preprocessor(recording, PrepareConfig(smooth=0.1)).apply(recording)["data"].values
     return Reach(recording["data"].values, x, velocity["data"].values, recording["segment_index"].values)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf.errors import DataError, ParameterError
-from nwb_dcf.metrics.clusters import find_bands, pick_outliers
+from nwb_dcf.metrics.clusters import find_clusters, pick_outliers
 
 
 def make_strips(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def make_strips(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_strips_are_found_in_the_order_of_the_first_latent_with_their_long_axis() -> None:
     z, strip = make_strips()
-    bands = find_bands(z, 2)
+    bands = find_clusters(z, 2)
     np.testing.assert_array_equal(bands.band, strip)
     np.testing.assert_allclose(bands.centre, [[0, 0], [10, 0]], atol=0.05)
     np.testing.assert_allclose(np.abs(bands.axis), [[0, 1], [0, 1]], atol=0.01)
@@ -27,16 +27,16 @@ def test_strips_are_found_in_the_order_of_the_first_latent_with_their_long_axis(
 
 def test_distance_is_in_spreads_of_the_band() -> None:
     z, _ = make_strips(400)
-    bands = find_bands(z, 2)
+    bands = find_clusters(z, 2)
     assert np.sqrt(np.mean(np.square(bands.distance))) == pytest.approx(1, abs=0.02)
     odd = np.vstack([z, [[0.0, 2.0], [1.0, 0.0]]])  # at the end of its strip, and aside of it
-    distance = find_bands(odd, 2).distance
+    distance = find_clusters(odd, 2).distance
     assert distance[-1] > 3 * distance[-2]
 
 
 def test_snapshots_go_along_a_band_in_order() -> None:
     z, _ = make_strips()
-    bands = find_bands(z, 2)
+    bands = find_clusters(z, 2)
     frames = bands.pick_along(z, 1, 5)
     assert (bands.band[frames] == 1).all()
     assert (np.diff(z[frames, 1]) > 0).all()
@@ -47,25 +47,25 @@ def test_snapshots_go_along_a_band_in_order() -> None:
 
 def test_a_band_of_two_frames_has_snapshots_too() -> None:
     z = np.vstack([make_strips()[0], [[50.0, 0.0], [50.0, 1.0]]])
-    bands = find_bands(z, 3)
+    bands = find_clusters(z, 3)
     assert set(bands.pick_along(z, 2, 6)) == {200, 201}
 
 
 def test_the_same_seed_finds_the_same_bands() -> None:
     z = np.random.default_rng(1).normal(size=(500, 3))
-    np.testing.assert_array_equal(find_bands(z, 4, seed=3).band, find_bands(z, 4, seed=3).band)
+    np.testing.assert_array_equal(find_clusters(z, 4, seed=3).band, find_clusters(z, 4, seed=3).band)
 
 
 def test_a_flat_band_has_distances_too() -> None:
     z = np.column_stack([np.linspace(0, 1, 60), np.zeros(60)])
-    assert np.isfinite(find_bands(z, 2).distance).all()
+    assert np.isfinite(find_clusters(z, 2).distance).all()
 
 
 def test_too_many_bands_are_refused() -> None:
     with pytest.raises(ParameterError, match="there are to be 0 bands"):
-        find_bands(np.zeros((20, 2)), 0)
+        find_clusters(np.zeros((20, 2)), 0)
     with pytest.raises(DataError, match="39 frames are too few for 4 bands"):
-        find_bands(np.zeros((39, 2)), 4)
+        find_clusters(np.zeros((39, 2)), 4)
 
 
 def test_outliers_are_apart_and_largest_first() -> None:

@@ -40,7 +40,7 @@ def find_gaussian_gain(
 def find_noise_covariance(model: DCFModel, covariance: np.ndarray) -> np.ndarray:
     """Covariance of the bridge's noise, as the settings have it."""
     shape = covariance if model.config.noise_scale == "relative" else np.eye(len(covariance))
-    return model.config.noise**2 * shape
+    return model.config.bridge_noise**2 * shape
 
 
 def find_linear_gain(a: np.ndarray, dt: np.ndarray | float, s: np.ndarray | float) -> np.ndarray:

@@ -33,7 +33,7 @@ def evaluate_gaussian_oracle(model: DCFModel, x: Tensor, tau: float, k: int, cov
 @pytest.mark.parametrize("tau", [0.0, 0.03, 0.5, 1.0])
 def test_untrained_u_is_the_exact_field_of_a_gaussian(make_model: Make, k: int, tau: float) -> None:
     x = draw_gaussian()
-    model = make_model(x, k_max=4, noise=RHO)
+    model = make_model(x, k_max=4, bridge_noise=RHO)
     covariance = np.cov(x.double().numpy().T, bias=True)
     states = x[:40]
     u = model.u(states, torch.full((40, 1), tau), model.mask(k, states), model.coupling.make_axes())
@@ -45,7 +45,7 @@ def test_untrained_u_is_the_exact_field_of_a_gaussian(make_model: Make, k: int, 
 
 def test_each_row_has_its_own_tau_and_prefix(make_model: Make) -> None:
     x = draw_gaussian()
-    model = make_model(x, k_max=4, noise=RHO)
+    model = make_model(x, k_max=4, bridge_noise=RHO)
     fill_randomly(model.u, 0.3)
     tau = torch.tensor([[0.1], [0.5], [0.9]])
     mask = torch.cat([model.mask(k, x[:1]) for k in (1, 2, 4)])
@@ -59,7 +59,7 @@ def test_each_row_has_its_own_tau_and_prefix(make_model: Make) -> None:
 @pytest.mark.parametrize("k", [1, 3])
 def test_flowed_endpoint_keeps_the_prefix_and_shrinks_the_rest(make_model: Make, k: int) -> None:
     x = draw_gaussian()
-    model = make_model(x, k_max=4, noise=RHO)
+    model = make_model(x, k_max=4, bridge_noise=RHO)
     states = to_numpy(model.compress(x, k))
     axes, mean = to_numpy(model.coupling.axes)[:, :k], to_numpy(model.coupling.mean)
     centred = to_numpy(x) - mean
@@ -71,7 +71,7 @@ def test_flowed_endpoint_keeps_the_prefix_and_shrinks_the_rest(make_model: Make,
 @pytest.mark.parametrize("solver", ["rk4", "midpoint", "dopri5"])
 def test_there_and_back_is_the_identity_where_the_network_is_zero(make_model: Make, solver: str) -> None:
     x = draw_gaussian()[:200]
-    model = make_model(x, k_max=4, noise=RHO)
+    model = make_model(x, k_max=4, bridge_noise=RHO)
     back = model.expand(model.compress(x, 2, solver=solver), 2, solver=solver)
     np.testing.assert_allclose(to_numpy(back), to_numpy(x), atol=1e-4)
 
@@ -79,7 +79,7 @@ def test_there_and_back_is_the_identity_where_the_network_is_zero(make_model: Ma
 def test_integration_follows_u_in_its_plain_coordinates(make_model: Make) -> None:
     """The scaled coordinates of `carry` are another way to write d x / d tau = u, not another flow."""
     x = draw_gaussian()[:50].double()
-    model = make_model(draw_gaussian(), k_max=4, noise=RHO).double()
+    model = make_model(draw_gaussian(), k_max=4, bridge_noise=RHO).double()
     fill_randomly(model.u, 0.4)
     mask, steps = model.mask(2, x), 800
     state = x
@@ -99,7 +99,7 @@ def test_doubling_the_steps_converges_at_the_order_of_the_solver(
     make_model: Make, solver: str, order: int, steps: tuple[int, ...]
 ) -> None:
     x = draw_gaussian()[:100].double()
-    model = make_model(draw_gaussian(), k_max=4, noise=RHO).double()
+    model = make_model(draw_gaussian(), k_max=4, bridge_noise=RHO).double()
     fill_randomly(model.u, 0.1)
     with torch.no_grad():
         best = model.compress(x, 2, solver="rk4", steps=512)
@@ -116,7 +116,7 @@ def test_doubling_the_steps_converges_at_the_order_of_the_solver(
 @torch.no_grad()
 def test_the_default_steps_are_exact_to_a_hundredth_of_the_data(make_model: Make) -> None:
     x = draw_gaussian()[:100]
-    model = make_model(draw_gaussian(), k_max=4, noise=RHO)
+    model = make_model(draw_gaussian(), k_max=4, bridge_noise=RHO)
     fill_randomly(model.u, 0.2)  # wilder than any that was trained
     size = float((x - x.mean(0)).square().mean().sqrt())
     for k in (1, 2, 4):
@@ -160,7 +160,7 @@ def test_u_sees_how_many_axes_are_kept_only_where_conditioned(make_model: Make) 
     x = draw_gaussian()[:20]
     tau = torch.full((20, 1), 0.4)
     for conditioned in (True, False):
-        model = make_model(x, closed_form=False, conditioned=conditioned)
+        model = make_model(x, closed_form=False, condition_on_k=conditioned)
         fill_randomly(model.u, 0.3)
         u = [to_numpy(model.u(x, tau, model.mask(k, x), model.coupling.make_axes())) for k in (1, 3)]
         assert (np.abs(u[0] - u[1]).max() > 1e-3) == conditioned

@@ -213,7 +213,7 @@ def test_a_learned_encoder_ends_with_zero_mean_and_unit_variance(make_model: Mak
 
 def test_the_linear_part_reads_the_frame_in_the_middle_of_its_window(make_model: Make) -> None:
     x = draw_gaussian()
-    model = make_model(x, window=1)
+    model = make_model(x, encoder_window=1)
     windows = torch.stack([x[:-2], x[1:-1], x[2:]], dim=1)
     np.testing.assert_allclose(
         to_numpy(model.coupling.encode(windows)), to_numpy(model.coupling.encode(x[1:-1])), atol=1e-5

@@ -29,7 +29,7 @@ from .conftest import draw_gaussian, to_numpy
 VARIANCES = (4.0, 2.0, 1.0, 0.5)
 SIGMA = 0.5
 MANY_PREFIXES = dataclasses.replace(UNIFORM, prefix_at_dim=0.0, prefix_p=0.3)
-PLAIN: dict[str, Any] = {"closed_form": False, "noise": SIGMA}
+PLAIN: dict[str, Any] = {"closed_form": False, "bridge_noise": SIGMA}
 CASES = [
     pytest.param({"k_max": 4, **PLAIN}, False, id="principal axes"),
     pytest.param({"k_max": 4, **PLAIN, "noise_scale": "absolute"}, True, id="rotated axes, absolute noise"),
@@ -86,7 +86,7 @@ def test_the_oracle_is_what_u_is_asked_for(frames: Tensor, settings: dict[str, A
 
 def test_the_closed_form_has_the_least_loss_from_the_start(frames: Tensor) -> None:
     """No linear part is left in its residual, for every prefix and tau."""
-    model = build_model(frames, k_max=4, noise=SIGMA)
+    model = build_model(frames, k_max=4, bridge_noise=SIGMA)
     exact = model.u.forward
 
     def field(*shown: Any) -> np.ndarray:
@@ -117,7 +117,7 @@ def measure_error(model: DCFModel, frames: Tensor, tau: float) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     model: DCFModel
     before: list[float]
     after: list[float]
@@ -127,30 +127,30 @@ TAUS = (0.1, 0.35, 0.65, 0.95)
 TRAINED = {
     "principal axes, absolute noise": ({**PLAIN, "noise_scale": "absolute"}, False),
     "rotated axes": (PLAIN, True),
-    "rotated axes, closed form as a start": ({"noise": SIGMA}, True),
+    "rotated axes, closed form as a start": ({"bridge_noise": SIGMA}, True),
 }
 
 
 @pytest.fixture(scope="module", params=[*list(TRAINED)[:2], pytest.param(list(TRAINED)[2], marks=pytest.mark.slow)])
-def trained(request: pytest.FixtureRequest, frames: Tensor) -> Trained:
+def trained(request: pytest.FixtureRequest, frames: Tensor) -> TrainingResult:
     settings, rotated = TRAINED[request.param]
     model = build_model(frames, k_max=4, **settings)
     if rotated:
         rotate_axes(model)
     before = [measure_error(model, frames, tau) for tau in TAUS]
-    config = dataclasses.replace(UNIFORM, steps=350, batch=512, rate=1e-2)
+    config = dataclasses.replace(UNIFORM, steps=350, batch_size=512, learning_rate=1e-2)
     train_model(model, tabulate(frames, [len(frames)]), config, learn=("u",))
-    return Trained(model.eval(), before, [measure_error(model, frames, tau) for tau in TAUS])
+    return TrainingResult(model.eval(), before, [measure_error(model, frames, tau) for tau in TAUS])
 
 
-def test_a_trained_network_approaches_the_oracle(trained: Trained) -> None:
+def test_a_trained_network_approaches_the_oracle(trained: TrainingResult) -> None:
     assert max(trained.after) < 0.06
     assert np.mean(trained.after) < 0.02
     assert max(trained.before) > 0.5
     assert max(trained.after) < max(trained.before) / 10
 
 
-def test_the_flow_of_a_trained_network_ends_where_the_oracles_does(trained: Trained, frames: Tensor) -> None:
+def test_the_flow_of_a_trained_network_ends_where_the_oracles_does(trained: TrainingResult, frames: Tensor) -> None:
     """With principal axes: the projection, each dropped axis shrunk by sigma_i / sqrt(lam_i + sigma_i^2)."""
     model, covariance = trained.model, find_covariance(frames)
     noise = find_noise_covariance(model, covariance)
@@ -180,7 +180,14 @@ def test_from_a_random_start_the_axes_become_eigenvectors_and_the_scales_eigenva
     cosines = np.abs((to_numpy(model.coupling.axes) * vectors).sum(0))
     assert cosines.min() < 0.7
     config = TrainConfig(
-        steps=600, batch=256, encoder_rate=4e-2, weight_decay=0.0, prefix_p=0.4, prefix_at_dim=0.0, alpha=0.0, beta=0.0
+        steps=600,
+        batch_size=256,
+        encoder_learning_rate=4e-2,
+        weight_decay=0.0,
+        prefix_p=0.4,
+        prefix_at_dim=0.0,
+        alpha=0.0,
+        beta=0.0,
     )
     train_model(model, tabulate(x, [len(x)]), config, learn=("coupling",))
     cosines = np.abs((to_numpy(model.coupling.axes) * vectors).sum(0))

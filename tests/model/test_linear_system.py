@@ -24,8 +24,8 @@ DT = 0.25
 LENGTH, N_STARTS = 12, 100
 LENGTHS = [LENGTH] * (2 * N_STARTS)
 FULL = dataclasses.replace(UNIFORM, prefix_at_dim=1.0)
-PLAIN: dict[str, Any] = {"dim": 3, "closed_form": False, "noise": 0.0, "noise_scale": "absolute"}
-RIDGE: dict[str, Any] = {"dim": 3, "noise": 0.05}
+PLAIN: dict[str, Any] = {"dim": 3, "closed_form": False, "bridge_noise": 0.0, "noise_scale": "absolute"}
+RIDGE: dict[str, Any] = {"dim": 3, "bridge_noise": 0.05}
 
 
 def run_system(times: np.ndarray, seed: int = 0) -> Tensor:
@@ -116,7 +116,7 @@ def test_the_autoregression_is_the_exact_step(frames: Tensor, monkeypatch: pytes
 def test_a_trained_network_approaches_the_field_and_rolls_out_along_it(frames: Tensor) -> None:
     model = build_model(frames, k_max=3, **PLAIN)
     table = tabulate(frames, LENGTHS)
-    config = dataclasses.replace(FULL, steps=300, batch=256, rate=1.5e-2)
+    config = dataclasses.replace(FULL, steps=300, batch_size=256, learning_rate=1.5e-2)
 
     def measure_error(s: float, tau: float) -> float:
         now, later = to_numpy(frames[table.pairs]), to_numpy(frames[table.pairs + 1])

@@ -22,7 +22,7 @@ WIDE = {"width": 256, "encoder_width": 256}
         ("auto", {}, True, "float32"),
         ("auto", WIDE, True, "bfloat16"),
         ("auto", {"width": 256}, True, "bfloat16"),  # the encoder does not learn
-        ("auto", {"width": 256, "joined": True}, True, "float32"),
+        ("auto", {"width": 256, "train_encoder_with_flows": True}, True, "float32"),
         ("auto", WIDE, False, "float32"),
         ("full", WIDE, True, "float32"),
         ("reduced", {}, True, "bfloat16"),

@@ -89,7 +89,7 @@ def test_each_frame_joins_the_history_of_the_next(
 
 def test_endpoints_keep_every_coordinate_where_the_flows_saw_them_all(make_model: Make) -> None:
     x = draw_gaussian(30)
-    plain = {"closed_form": False, "conditioned": False, "k_max": 6}
+    plain = {"closed_form": False, "condition_on_k": False, "k_max": 6}
     codes = torch.ones(1, 6)
     for masked, kept in ((True, 2), (False, 6)):
         model = make_model(x, masked_endpoints=masked, **plain)
@@ -104,7 +104,7 @@ def test_noise_is_that_of_the_bridge_on_the_kept_axes_alone_at_tau_zero(
 ) -> None:
     x = draw_gaussian(4000)
     plain = {"closed_form": False, "noise_scale": "absolute"} if scale == "absolute" else {}
-    model = make_model(x, k_max=4, noise=0.2, **plain)
+    model = make_model(x, k_max=4, bridge_noise=0.2, **plain)
     generator = torch.Generator().manual_seed(0)
     noise = to_numpy(draw_start_noise(model, 20_000, tau, 2, sum(VARIANCES), generator))
     axes = to_numpy(model.coupling.axes)
@@ -151,7 +151,7 @@ def test_the_network_sees_kept_history_whitened_for_every_prefix_at_once(make_mo
 def test_off_the_axes_v_is_shown_what_the_state_says_of_the_data(make_model: Make) -> None:
     """The mean of the data off the axes given the bridge's state: nothing at tau = 0, almost the data at 1."""
     x = draw_gaussian(40)
-    model = make_model(x, k_max=4, history=0, noise=0.1)
+    model = make_model(x, k_max=4, history=0, bridge_noise=0.1)
     shown: list[Tensor] = []
     model.v.network.forward = lambda states, codes, condition: shown.append(states[0]) or torch.zeros_like(x)  # type: ignore[assignment, func-returns-value]
     tau = torch.tensor([[0.0], [0.5], [1.0], [0.1]]).repeat(10, 1)

@@ -73,28 +73,28 @@ MUTATIONS = [
     Mutation(
         "joined code detached",
         "model/training/objective.py",
-        "samples.codes if settings.joined else samples.codes.detach()",
+        "samples.codes if settings.train_encoder_with_flows else samples.codes.detach()",
         "samples.codes.detach()",
         OBJECTIVE,
     ),
     Mutation(
         "code not detached",
         "model/training/objective.py",
-        "codes = samples.codes if settings.joined else samples.codes.detach()",
+        "codes = samples.codes if settings.train_encoder_with_flows else samples.codes.detach()",
         "codes = samples.codes",
         OBJECTIVE,
     ),
     Mutation(
         "endpoints move the axes",
         "model/training/objective.py",
-        "        axes = axes if settings.joined else axes.detach()",
+        "        axes = axes if settings.train_encoder_with_flows else axes.detach()",
         "        pass",
         OBJECTIVE,
     ),
     Mutation(
         "flows move the axes",
         "model/training/objective.py",
-        "flow_axes = axes if settings.joined else axes.detach()",
+        "flow_axes = axes if settings.train_encoder_with_flows else axes.detach()",
         "flow_axes = axes",
         OBJECTIVE,
     ),
@@ -377,8 +377,8 @@ MUTATIONS = [
     Mutation(
         "U-Net blind to codes",
         "model/unet.py",
-        "torch.cat([*codes, condition], dim=1)",
-        "torch.cat([*[0 * code for code in codes], condition], dim=1)",
+        "torch.cat([*codes, condition.expand(len(planes), -1)], dim=1)",
+        "torch.cat([*[0 * code for code in codes], condition.expand(len(planes), -1)], dim=1)",
         UNET,
     ),
     Mutation(
@@ -418,7 +418,11 @@ MUTATIONS = [
         LINEAR,
     ),
     Mutation(
-        "ensembles start with noise of size one", "model/rollout.py", "= config.noise * noise", "= 1.0 * noise", ROLLOUT
+        "ensembles start with noise of size one",
+        "model/rollout.py",
+        "= config.bridge_noise * noise",
+        "= 1.0 * noise",
+        ROLLOUT,
     ),
     Mutation(
         "frames are rebuilt from u at tau = 1",

@@ -11,7 +11,7 @@ from pynwb import NWBFile, TimeSeries
 
 from nwb_dcf import DCFResult, fit_nwb
 from nwb_dcf.cli import main
-from nwb_dcf.data.preprocessing import Preparation
+from nwb_dcf.data.preprocessing import Preprocessor
 from nwb_dcf.errors import DataError, SourceError
 from nwb_dcf.io.recordings import read_recording
 from nwb_dcf.metrics import find_pca_axes, score_decoding_on
@@ -67,7 +67,7 @@ def test_pca_is_that_of_the_frames_learned_from(fitted: Path) -> None:
     unseen = data["segment_held_out"].values[data["segment_index"].values]
     phase = 2 * np.pi * data["time"].values / CYCLE_S
     target, known = np.column_stack([np.cos(phase), np.sin(phase)]), data["time"].values < 24.9
-    x = Preparation.from_dict(stored.provenance["preparation"]).apply(read_recording(fitted, bin_width_s=0.05))
+    x = Preprocessor.from_dict(stored.provenance["preparation"]).apply(read_recording(fitted, bin_width_s=0.05))
     learn, score = known & ~unseen, known & unseen
     mean, axes = find_pca_axes(x["data"].values[learn], 2)
     z = (x["data"].values - mean) @ axes

@@ -23,7 +23,7 @@ from nwb_dcf.pipeline.transform import transform_nwb
 
 from ..nwb_files import make_series_session, make_spike_session, new_nwbfile, simulate_spike_times, write_nwbfile
 
-QUICK: dict[str, Any] = {"steps": 20, "width": 16, "depth": 2, "batch": 64, "solver_steps": 4}
+QUICK: dict[str, Any] = {"steps": 20, "width": 16, "depth": 2, "batch_size": 64, "solver_steps": 4}
 NAMES = [f"cell {i}" for i in range(7)]
 SITES = {"site": list("aabbccd"), "wire": [1, 2, 1, 2, 1, 2, 1]}
 

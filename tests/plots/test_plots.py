@@ -18,7 +18,7 @@ from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.metrics.clusters import pick_outliers
 from nwb_dcf.plots import (
     choose_coloring,
-    draw_bands,
+    draw_clusters,
     draw_curve,
     draw_examples,
     draw_field,
@@ -193,7 +193,7 @@ def make_images(result: DCFResult) -> xr.Dataset:
 
 def test_frames_stand_along_bands_and_at_outliers_where_the_source_is_video(result: DCFResult, figure: Figure) -> None:
     recording = make_images(result)
-    draw_bands(figure, result, recording, n_bands=3)
+    draw_clusters(figure, result, recording, n_clusters=3)
     shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
     time = result.dataset["time"].values
     n_fast = len(pick_outliers(np.linalg.norm(result.dataset["velocity"].values, axis=1), time, 6, apart_s=1.0))
@@ -208,7 +208,7 @@ def test_frames_stand_along_bands_and_at_outliers_where_the_source_is_video(resu
 
 
 def test_without_video_bands_come_without_frames(result: DCFResult, figure: Figure) -> None:
-    draw_bands(figure, result, n_bands=2)
+    draw_clusters(figure, result, n_clusters=2)
     assert not any(axes.images for axes in figure.axes)
     assert {"latent speed (1/s)", "latent distance\n(spreads of its band)"} <= {a.get_ylabel() for a in figure.axes}
 

@@ -87,9 +87,9 @@ def fill_randomly(model: DCFModel, scale: float = 0.3) -> None:
 CHOICES = st.fixed_dictionaries(
     {
         "closed_form": st.booleans(),
-        "conditioned": st.booleans(),
+        "condition_on_k": st.booleans(),
         "masked_endpoints": st.booleans(),
-        "joined": st.booleans(),
+        "train_encoder_with_flows": st.booleans(),
         "start": st.sampled_from(["pca", "random"]),
     }
 )
@@ -118,7 +118,7 @@ def test_every_choice_has_finite_losses_and_gradients(
 def test_pairs_and_histories_stay_within_their_segment(shape: dict[str, Any], joined: bool) -> None:
     x = torch.arange(sum(shape["lengths"])).float()[:, None].expand(-1, shape["n_channels"])  # frames say their row
     table = tabulate(shape, x)
-    model = build(shape, draw_frames(shape), joined=joined)
+    model = build(shape, draw_frames(shape), train_encoder_with_flows=joined)
     samples = WindowSampler(table, model).draw(64, torch.Generator().manual_seed(shape["seed"]))
     segment = np.repeat(np.arange(len(shape["lengths"])), shape["lengths"])
     real = torch.ones(len(samples.now), dtype=torch.bool) if samples.weight is None else samples.weight > 0
@@ -139,7 +139,7 @@ def test_flows_are_inverted_by_running_them_back(shape: dict[str, Any], closed_f
     Down to 1e-6: the axes and the embeddings' frequencies were made in single precision.
     """
     x = draw_frames(shape)[:5].double()
-    model = build(shape, draw_frames(shape), closed_form=closed_form, noise=0.3).double()
+    model = build(shape, draw_frames(shape), closed_form=closed_form, bridge_noise=0.3).double()
     with torch.no_grad():
         for part in (model.u, model.v):
             for name, parameter in part.named_parameters():
@@ -207,7 +207,7 @@ def test_the_first_orthonormal_columns_depend_on_the_first_raw_ones_alone(
 @given(shapes(), st.integers(-12, 12))
 def test_a_power_of_two_scales_the_start_and_changes_no_code(shape: dict[str, Any], power: int) -> None:
     x, factor = draw_frames(shape), 2.0**power
-    one, two = build(shape, x, noise=0.2), build(shape, x * factor, noise=0.2)
+    one, two = build(shape, x, bridge_noise=0.2), build(shape, x * factor, bridge_noise=0.2)
     k = shape["dim"]
     with torch.no_grad():
         torch.testing.assert_close(two.encode(x * factor, k), one.encode(x, k), rtol=1e-4, atol=1e-4)
@@ -229,7 +229,7 @@ def test_a_power_of_two_scales_the_start_and_changes_no_code(shape: dict[str, An
 def test_permuting_units_permutes_states_and_leaves_codes(shape: dict[str, Any], order: list[int]) -> None:
     x = draw_frames(shape)
     order = [i for i in order if i < shape["n_channels"]]
-    one, two = build(shape, x, noise=0.2), build(shape, x[:, order], noise=0.2)
+    one, two = build(shape, x, bridge_noise=0.2), build(shape, x[:, order], bridge_noise=0.2)
     k = shape["dim"]
     with torch.no_grad():
         torch.testing.assert_close(two.encode(x[:, order], k), one.encode(x, k), rtol=1e-3, atol=1e-3)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import fit_preparation
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording, validate_recording
 from nwb_dcf.data.split import split_recording
 
@@ -57,8 +57,8 @@ def test_smoothing_is_an_average_within_the_segment(lengths, smooth, jitter, lev
     x = record(lengths, jitter=jitter, seed=seed)
     if not x["data"].values.std(0).any():
         return
-    config = PrepareConfig(transform="none", smooth=smooth, scale="none")
-    preparation = fit_preparation(x, config)
+    config = PrepareConfig(transformation="none", smooth=smooth, scale="none")
+    preparation = fit_preprocessor(x, config)
     smoothed = preparation.apply(x)["data"].values
     assert smoothed.shape == x["data"].shape
     assert np.isfinite(smoothed).all()
@@ -82,6 +82,6 @@ def test_undo_returns_what_was_scaled(values, scale, transform):
     x = record([12], values)
     if not values.std(0).any():
         return
-    preparation = fit_preparation(x, PrepareConfig(transform=transform, smooth=0, scale=scale))
+    preparation = fit_preprocessor(x, PrepareConfig(transformation=transform, smooth=0, scale=scale))
     back = preparation.undo(preparation.apply(x)["data"].values)
     np.testing.assert_allclose(back, values, atol=1e-5 * max(1.0, values.max()), rtol=1e-3)

@@ -61,7 +61,13 @@ def test_from_a_random_start_the_axes_become_the_eigenvectors() -> None:
     variances = np.array([8.0, 3.0, 1.0, 0.3, 0.1, 0.05])
     rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]
     x = rng.normal(size=(4000, 6)) * np.sqrt(variances) @ rotation.T
-    settings = {"start": "random", "encoder_rate": 5e-3, "prefix_at_dim": 0.0, "prefix_p": 0.3, "weight_decay": 0.0}
+    settings = {
+        "start": "random",
+        "encoder_learning_rate": 5e-3,
+        "prefix_at_dim": 0.0,
+        "prefix_p": 0.3,
+        "weight_decay": 0.0,
+    }
     dcf = DCF(3, seed=1, steps=3000, width=8, depth=1, early_stopping=False, settings=settings).fit(x)
     values, vectors = np.linalg.eigh(np.cov(dcf.prepare(x).T))
     cosines = np.abs((vectors[:, ::-1] * dcf.loadings_).sum(0))

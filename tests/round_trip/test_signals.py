@@ -16,7 +16,7 @@ from pynwb.ophys import DfOverF
 from nwb_dcf import DCF, fit_nwb, list_results, read_recording, read_result
 from tests.nwb_files import add_plane, make_rois, new_nwbfile, simulate_series, write_nwbfile
 
-QUICK: dict[str, Any] = {"steps": 2, "width": 8, "depth": 1, "batch": 32, "solver_steps": 2}
+QUICK: dict[str, Any] = {"steps": 2, "width": 8, "depth": 1, "batch_size": 32, "solver_steps": 2}
 
 
 def make_family(path: Path) -> Path:

@@ -12,7 +12,7 @@ from spikeinterface.core import NumpySorting, create_sorting_analyzer, generate_
 from tests.nwb_files import make_spike_session, simulate_spike_times
 
 RATE_HZ = 10_000.0
-QUICK: dict[str, Any] = {"steps": 4, "batch": 32, "width": 8, "depth": 1, "encoder_width": 8, "solver_steps": 2}
+QUICK: dict[str, Any] = {"steps": 4, "batch_size": 32, "width": 8, "depth": 1, "encoder_width": 8, "solver_steps": 2}
 """Settings of a fit that learns next to nothing in next to no time."""
 
 

@@ -43,12 +43,12 @@ def test_the_result_is_a_result(computed):
     np.testing.assert_allclose(again["data"], result.dataset["latents"], rtol=0, atol=1e-6)
     assert result.provenance["source"]["type"] == "SortingAnalyzer"
     assert result.config["read"]["bin_width_s"] == 0.02
-    assert result.config["prepare"]["smooth"] == 0.04
+    assert result.config["prepare"]["smooth"] in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # chosen from the units
 
 
 def test_one_segment_gives_one_array():
     analyzer = make_analyzer(make_sorting((10.0,), unit_ids=[7, 3, 5, 9]), make_recording((10.0,)))
-    latents = compute_dcf_latents(analyzer, dim=2, bin_ms=50, smooth_ms=0, **QUICK)
+    latents = compute_dcf_latents(analyzer, dim=2, bin_width_s=0.05, smooth=0, **QUICK)
     assert latents.shape == (200, 2)
     assert analyzer.get_extension("dcf_latents").get_data(outputs="xarray")["unit"].values.tolist() == [7, 3, 5, 9]
 
@@ -94,8 +94,8 @@ def test_parameters_are_what_json_holds(computed):
     assert json.loads(json.dumps(params)) == params
     assert params == {
         "dim": 3,
-        "bin_ms": 20.0,
-        "smooth_ms": 40.0,
+        "bin_width_s": 0.02,
+        "smooth": "auto",
         "held_out": 0.2,
         "seed": 0,
         "extent": "recording",
@@ -152,9 +152,9 @@ def test_periods_that_are_newer_than_the_latents_are_said(sorting, recording, tm
 def test_verbose_and_bars_in_their_manner(analyzer, capsys):
     analyzer.compute("dcf_latents", verbose=True, progress_bar=True, n_jobs=1, **QUICK)
     said = capsys.readouterr()
-    assert "dcf_latents: 1000 bins of 20 ms, 8 units, dim 3" in said.out
+    assert "dcf_latents: 1000 bins of 0.02 s, 8 units, dim 3" in said.out
     assert "PCA" in said.out
-    assert "dcf_latents: training (dynamics)" in said.err
+    assert "dcf_latents: choosing steps (dynamics)" in said.err
     analyzer.compute("dcf_latents", progress_bar=False, **QUICK)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "")

@@ -56,7 +56,7 @@ def test_a_recording_that_starts_elsewhere_is_refused(path):
 def test_latents_of_a_real_sorting_and_their_pictures(path, recording, tmp_path):
     mpl.use("Agg")
     analyzer = make_analyzer(read_nwb_sorting(path, sampling_frequency=RATE_HZ, t_start=START_S), recording)
-    analyzer.compute("dcf_latents", bin_ms=500, smooth_ms=500, **QUICK)
+    analyzer.compute("dcf_latents", bin_width_s=0.5, smooth=0.5, **QUICK)
     extension = analyzer.get_extension("dcf_latents")
     assert extension.get_data().shape == (3938, 3)
     assert extension.get_times()[0] == START_S + 0.25

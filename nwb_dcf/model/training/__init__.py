@@ -3,7 +3,7 @@
 from ...config.progress import Progress
 from .batches import FrameTable
 from .context_heads import ContextHeads
-from .loop import Trained, train_model
+from .loop import TrainingResult, train_model
 from .loss_curve import LossCurve
 
-__all__ = ["ContextHeads", "FrameTable", "LossCurve", "Progress", "Trained", "train_model"]
+__all__ = ["ContextHeads", "FrameTable", "LossCurve", "Progress", "TrainingResult", "train_model"]

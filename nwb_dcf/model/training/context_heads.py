@@ -54,7 +54,7 @@ class ContextHeads(nn.Module):
         config = TrainConfig(steps=FOLLOW_STEPS, weight_decay=0.0)
         optimiser = AdamW(groups, config)
         for step in range(FOLLOW_STEPS):
-            frames = table.draw(config.batch, generator)
+            frames = table.draw(config.batch_size, generator)
             optimiser.zero_grad()
             torch.autograd.backward(self.loss(codes[frames], frames, table, rho, generator))
             optimiser.step(scale_rate(step, config))

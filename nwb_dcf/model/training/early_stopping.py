@@ -27,7 +27,7 @@ PARTS = ("coupling", "u", "v")
 Weights = dict[str, dict[str, Tensor]]
 
 
-class Judge:
+class EarlyStopping:
     """Looks at held-out losses of the averaged weights, with the same draws each time.
 
     Parameters
@@ -83,7 +83,7 @@ class Judge:
         self.best_loss |= {name: score[name] for name in better}
         self.best_step |= dict.fromkeys(sorted(better), step)
         for name in better:
-            if score[name] < (1 - self.config.tolerance) * self.fallen_to[name]:
+            if score[name] < (1 - self.config.early_stopping_tolerance) * self.fallen_to[name]:
                 self.fallen_to[name], self.fell_at[name] = score[name], step
 
     def find_settled(self, step: int, every: int) -> set[str]:

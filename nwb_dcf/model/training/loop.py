@@ -23,14 +23,14 @@ from ..precision import multiply_in
 from .batches import FrameTable, WindowSampler
 from .context_heads import ContextHeads
 from .cuda_graph import StepGraphs, can_replay, use_own_stream
-from .early_stopping import PARTS, Judge, copy_weights
+from .early_stopping import PARTS, EarlyStopping, copy_weights
 from .hardware import choose_products, choose_threads
 from .loss_curve import LossCurve
 from .objective import Losses, compute_losses
 from .optimizer import AdamW, ParameterGroup, WeightAverage, scale_rate
 
 
-class Steps:
+class TrainingStep:
     """The steps of a training, which move `parts` of the model in place.
 
     Parameters
@@ -75,7 +75,7 @@ class Steps:
         self.generator = torch.Generator(table.device).manual_seed(config.seed)
         self.sampler = WindowSampler(table, model, learn)
         self.optimiser = _make_optimiser(model, parts, heads, config)
-        self.average = WeightAverage(parts, config.ema)
+        self.average = WeightAverage(parts, config.ema_decay)
         self.taken = 0
         self.number = torch.zeros((), device=table.device)
         self.first_bad = torch.full((), math.inf, device=table.device)
@@ -85,7 +85,7 @@ class Steps:
         """Take the next step, in which of u and v only `flows` learn."""
         if not self.model.training:  # judging ends it
             self.model.train()
-        p = ramp_prefix_p(self.config.prefix_p, self.taken * self.config.batch, self.config.prefix_ramp)
+        p = ramp_prefix_p(self.config.prefix_p, self.taken * self.config.batch_size, self.config.prefix_ramp)
         rate = scale_rate(self.taken, self.config)
         if self.graphs:
             self.graphs.take(self._move, flows, rate, p)
@@ -95,7 +95,7 @@ class Steps:
 
     def _move(self, flows: frozenset[str], rate: float | Tensor, prefix_p: float | Tensor) -> None:
         model, config = self.model, self.config
-        samples = self.sampler.draw(config.batch, self.generator)
+        samples = self.sampler.draw(config.batch_size, self.generator)
         losses = compute_losses(
             model, samples, config, self.generator, prefix_p=prefix_p, flows=flows, heads=self.heads, table=self.table
         )
@@ -122,12 +122,12 @@ class Steps:
 
 def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads | None, config: TrainConfig) -> AdamW:
     groups = [
-        ParameterGroup(list(parts[name].parameters()), config.rate, clipped=True)
+        ParameterGroup(list(parts[name].parameters()), config.learning_rate, clipped=True)
         for name in ("u", "v")
         if name in parts
     ]
     if heads is not None:
-        groups.append(ParameterGroup(list(heads.parameters()), config.rate, clipped=False))
+        groups.append(ParameterGroup(list(heads.parameters()), config.learning_rate, clipped=False))
     for parameter in model.coupling.parameters():
         parameter.requires_grad_(False)
     if "coupling" in parts:
@@ -135,7 +135,7 @@ def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads |
         learned = [*model.coupling.encoder.learned(), *axes]
         for parameter in learned:
             parameter.requires_grad_(True)
-        groups.append(ParameterGroup(learned, config.encoder_rate, clipped=True))
+        groups.append(ParameterGroup(learned, config.encoder_learning_rate, clipped=True))
     return AdamW(groups, config)
 
 
@@ -144,7 +144,7 @@ N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """Outcome of `train_model`.
 
     Attributes
@@ -183,7 +183,7 @@ def train_model(
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
     warm: bool = False,
-) -> Trained:
+) -> TrainingResult:
     """Train `model` in place and leave the averaged weights of the chosen step in it.
 
     Parameters
@@ -210,16 +210,16 @@ def train_model(
     flows = {name for name in ("u", "v") if name in learn}
     names = [name for name in PARTS if name in flows or (name == "coupling" and learns_code)]
     parts = nn.ModuleDict({name: getattr(model, name) for name in names})
-    steps = Steps(model, parts, table, config, learn, heads)
+    steps = TrainingStep(model, parts, table, config, learn, heads)
     kept = steps.average.averaged  # the weights that are judged and left in the model
     if learns_code and not config.ema_encoder:
         kept["coupling"] = model.coupling
-    judge = Judge(model, kept, held_out, config, heads, warm=warm) if held_out is not None else None
+    judge = EarlyStopping(model, kept, held_out, config, heads, warm=warm) if held_out is not None else None
     active = set(flows)  # flows that still learn
     settled_at: dict[str, int] = {}
     curve = LossCurve()
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
-    every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch)
+    every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch_size)
     step, interrupted = 0, False
     if judge:
         judge.look(0, curve, active)
@@ -253,7 +253,7 @@ def train_model(
         getattr(model, name).load_state_dict(weights)
     if learns_code:
         _settle_coupling(model, table)
-    return Trained(best_step, curve, step * config.batch, interrupted, settled_at)
+    return TrainingResult(best_step, curve, step * config.batch_size, interrupted, settled_at)
 
 
 @torch.no_grad()
@@ -265,7 +265,7 @@ def _settle_coupling(model: DCFModel, table: FrameTable) -> None:
     model.coupling.encoder.normalise_over(table.encode(model.coupling))
 
 
-def _note(curve: LossCurve, steps: Steps, trained: Collection[str]) -> float:
+def _note(curve: LossCurve, steps: TrainingStep, trained: Collection[str]) -> float:
     """Enter the losses of the last step into `curve` and return their total."""
     read = steps.read_losses()
     if math.isfinite(bad := read["first_bad"]):

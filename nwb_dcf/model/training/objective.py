@@ -68,8 +68,8 @@ def compute_losses(
 
     axes = model.coupling.make_axes()
     endpoints = Endpoints.make(samples, mask, axes, settings, one_prefix=not config.prefix_per_sample)
-    flow_axes = axes if settings.joined else axes.detach()
-    tau = _draw_tau(n, settings.noise, config, generator)
+    flow_axes = axes if settings.train_encoder_with_flows else axes.detach()
+    tau = _draw_tau(n, settings.bridge_noise, config, generator)
     cf, df, align, context = torch.zeros(4, device=device).unbind()
     if "u" in flows:
         rows = samples.now if samples.single else torch.where(uniform[0][:, 0] < 0.5, samples.now, samples.later)
@@ -89,7 +89,7 @@ def compute_losses(
         else:
             past, data = endpoints.place(samples.past), take_rows(samples.x, samples.past)
         history = interpolate_compression(past, data, tau[:, None])
-        if not settings.joined:
+        if not settings.train_encoder_with_flows:
             history = history.detach()  # its coordinates at tau = 1 move with the axes
         v = model.v(interpolate_time(now, later, s) + noise, tau, s, history, mask, flow_axes)
         df = dynamics_loss(v, target_time(now, later, samples.step[:, None]), samples.weight)
@@ -99,7 +99,7 @@ def compute_losses(
         align = alignment_loss(samples.pick(samples.x, samples.now), aligned, samples.weight)
     if heads is not None and table is not None:
         codes = samples.pick(samples.codes, samples.now)
-        context = heads.loss(codes, samples.frames, table, settings.noise, generator)
+        context = heads.loss(codes, samples.frames, table, settings.bridge_noise, generator)
     return Losses(cf, df, align, context)
 
 
@@ -131,8 +131,8 @@ class Endpoints:
     @classmethod
     def make(cls, samples: Samples, mask: Tensor, axes: Axes, settings: ModelConfig, *, one_prefix: bool) -> Endpoints:
         """Endpoints of `samples`; `one_prefix` says that all rows of `mask` are the same."""
-        codes = samples.codes if settings.joined else samples.codes.detach()
-        axes = axes if settings.joined else axes.detach()
+        codes = samples.codes if settings.train_encoder_with_flows else samples.codes.detach()
+        axes = axes if settings.train_encoder_with_flows else axes.detach()
         shown = mask if settings.masked_endpoints else None
         few = len(samples.x) < samples.past.numel()
         placed = None

@@ -103,8 +103,8 @@ class AdamW:
                 continue
             parameters = [group.parameters[i] for i in moved]
             values, gradients = cut(parameters), cut([p.grad for p in parameters if p.grad is not None])
-            if group.clipped and self.config.clip:
-                clip_norm(gradients, self.config.clip)
+            if group.clipped and self.config.max_grad_norm:
+                clip_norm(gradients, self.config.max_grad_norm)
             group.steps += 1
             torch._fused_adamw_(
                 values,

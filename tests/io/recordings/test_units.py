@@ -152,7 +152,7 @@ def test_wide_bins_leave_nothing_and_say_so(tmp_path):
     with pytest.raises(DataError, match="narrower --bin"):
         read_recording(path, bin_width_s=25)
     for width in (np.nan, 0, -1):
-        with pytest.raises(ParameterError, match="bin width"):
+        with pytest.raises(ParameterError, match="bin_width_s"):
             read_recording(path, bin_width_s=width)
 
 

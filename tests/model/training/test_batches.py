@@ -67,7 +67,7 @@ def visits(sampler: WindowSampler, n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("joined", [False, True])
 def test_every_pair_is_visited_equally_often(make_problem: Make, joined: bool) -> None:
-    problem = make_problem(joined=joined)
+    problem = make_problem(train_encoder_with_flows=joined)
     problem.model.eval()
     counts = visits(sampler := WindowSampler(problem.table, problem.model), 60)
     assert (sampler.cached is None) == joined
@@ -84,7 +84,7 @@ def test_every_pair_is_visited_equally_often(make_problem: Make, joined: bool) -
 
 @pytest.mark.parametrize("joined", [False, True])
 def test_codes_and_reads_belong_to_the_frames(make_problem: Make, joined: bool) -> None:
-    problem = make_problem(joined=joined)
+    problem = make_problem(train_encoder_with_flows=joined)
     model = problem.model.eval()
     samples = WindowSampler(problem.table, model).draw(64, torch.Generator().manual_seed(1))
     assert torch.allclose(samples.codes, model.coupling.encode(samples.x), atol=1e-6)
@@ -93,7 +93,7 @@ def test_codes_and_reads_belong_to_the_frames(make_problem: Make, joined: bool) 
 
 
 def test_a_recording_shorter_than_a_chunk_can_be_drawn_from(make_problem: Make) -> None:
-    problem = make_problem(joined=True, lengths=(3, 2, 4))
+    problem = make_problem(train_encoder_with_flows=True, lengths=(3, 2, 4))
     problem.model.eval()
     counts = visits(WindowSampler(problem.table, problem.model), 20)
     np.testing.assert_array_equal(np.flatnonzero(counts), problem.table.pairs)

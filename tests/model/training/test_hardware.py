@@ -35,7 +35,7 @@ def test_small_steps_take_one_thread_and_leave_the_others_to_what_comes_after(ma
     def look(progress: Progress) -> None:
         seen.append(torch.get_num_threads())
 
-    train_model(problem.model, problem.table, TrainConfig(steps=2, batch=32), progress=look)
+    train_model(problem.model, problem.table, TrainConfig(steps=2, batch_size=32), progress=look)
     assert seen == [1]
     assert torch.get_num_threads() == 4
 
@@ -47,5 +47,5 @@ def test_threads_come_back_after_an_error(make_problem: Make) -> None:
         raise RuntimeError("as expected")
 
     with pytest.raises(RuntimeError, match="as expected"):
-        train_model(problem.model, problem.table, TrainConfig(steps=2, batch=32), progress=fail)
+        train_model(problem.model, problem.table, TrainConfig(steps=2, batch_size=32), progress=fail)
     assert torch.get_num_threads() == 4

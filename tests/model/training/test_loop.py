@@ -20,7 +20,7 @@ from nwb_dcf.model.training.loop import REPORT_EVERY
 from .conftest import Problem, draw_frames
 
 Make = Callable[..., Problem]
-QUICK = TrainConfig(steps=60, batch=64)
+QUICK = TrainConfig(steps=60, batch_size=64)
 FLOWS = ("u", "v")
 
 
@@ -37,13 +37,13 @@ def make_held_out(problem: Problem) -> FrameTable:
     return FrameTable.build(x, segment, torch.arange(len(x)) / 50.0, history=problem.table.history, drop_start=False)
 
 
-@pytest.mark.parametrize("settings", [{}, {"joined": True}, {"start": "random"}])
+@pytest.mark.parametrize("settings", [{}, {"train_encoder_with_flows": True}, {"start": "random"}])
 def test_training_lowers_the_losses(make_problem: Make, settings: dict[str, Any]) -> None:
     problem = make_problem(**settings)
     before = evaluate_losses(problem.model, problem.table, QUICK)
-    trained = train_model(problem.model, problem.table, dataclasses.replace(QUICK, steps=150, batch=256))
+    trained = train_model(problem.model, problem.table, dataclasses.replace(QUICK, steps=150, batch_size=256))
     after = evaluate_losses(problem.model, problem.table, QUICK)
-    if not problem.model.config.joined:  # a joined code may give way in one loss for the others
+    if not problem.model.config.train_encoder_with_flows:  # a joined code may give way in one loss for the others
         assert after.cf < 0.995 * before.cf
     assert after.total(QUICK) < 0.9 * before.total(QUICK)
     assert trained.samples == 150 * 256
@@ -73,7 +73,7 @@ def test_learned_axes_stay_orthonormal(make_problem: Make) -> None:
     def look(progress: Progress) -> None:
         on_the_way.append(problem.model.coupling.axes.detach().clone())
 
-    train_model(problem.model, problem.table, dataclasses.replace(QUICK, encoder_rate=0.05), progress=look)
+    train_model(problem.model, problem.table, dataclasses.replace(QUICK, encoder_learning_rate=0.05), progress=look)
     axes = problem.model.coupling.axes.detach()
     assert float((axes - before).abs().max()) > 0.1
     assert len(on_the_way) > 1
@@ -109,7 +109,7 @@ def test_held_out_losses_repeat_and_do_not_depend_on_how_taus_are_drawn(make_pro
 def test_step_zero_is_a_candidate(make_problem: Make) -> None:
     problem = make_problem()
     before = copy_weights(problem)
-    hopeless = dataclasses.replace(QUICK, rate=30.0)
+    hopeless = dataclasses.replace(QUICK, learning_rate=30.0)
     trained = train_model(problem.model, problem.table, hopeless, held_out=make_held_out(problem))
     assert trained.best_step == {"u": 0, "v": 0}
     after = copy_weights(problem)
@@ -122,7 +122,7 @@ def test_step_zero_is_a_candidate(make_problem: Make) -> None:
 def test_the_best_step_of_each_flow_is_kept(make_problem: Make) -> None:
     problem = make_problem()
     held_out = problem.table
-    config = dataclasses.replace(QUICK, steps=200, batch=128)
+    config = dataclasses.replace(QUICK, steps=200, batch_size=128)
     trained = train_model(problem.model, problem.table, config, held_out=held_out)
     curve = trained.curve
     for flow, losses in (("u", curve.held_out_cf), ("v", curve.held_out_df)):
@@ -134,14 +134,14 @@ def test_the_best_step_of_each_flow_is_kept(make_problem: Make) -> None:
 
 
 def test_joined_flows_share_their_best_step(make_problem: Make) -> None:
-    problem = make_problem(joined=True)
+    problem = make_problem(train_encoder_with_flows=True)
     trained = train_model(problem.model, problem.table, QUICK, held_out=make_held_out(problem))
     assert trained.best_step["u"] == trained.best_step["v"]
 
 
 def test_search_ends_early_where_nothing_improves(make_problem: Make) -> None:
     problem = make_problem()
-    hopeless = dataclasses.replace(QUICK, steps=400, rate=1.0)
+    hopeless = dataclasses.replace(QUICK, steps=400, learning_rate=1.0)
     trained = train_model(problem.model, problem.table, hopeless, held_out=make_held_out(problem))
     assert trained.samples < 400 * 64
     assert len(trained.curve.held_out_step) > PATIENCE
@@ -154,7 +154,7 @@ def test_a_loss_that_is_not_finite_names_its_first_step(make_problem: Make, step
     problem.table.x[7] = 1e25  # its square is no float32
     held_out = make_held_out(problem) if search else None
     with pytest.raises(TrainingError, match=r"no longer finite at step 1 \(.*L_cf.*rate") as caught:
-        train_model(problem.model, problem.table, dataclasses.replace(QUICK, steps=steps, batch=1024),
+        train_model(problem.model, problem.table, dataclasses.replace(QUICK, steps=steps, batch_size=1024),
                     held_out=held_out)  # fmt: skip
     assert "\n" not in str(caught.value)
 
@@ -196,7 +196,7 @@ def test_weights_are_averaged(make_problem: Make) -> None:
     for ema in (0.0, 0.9):
         problem = make_problem()
         start = copy_weights(problem)
-        config = dataclasses.replace(QUICK, steps=10, ema=ema, schedule="constant")
+        config = dataclasses.replace(QUICK, steps=10, ema_decay=ema, schedule="constant")
         train_model(problem.model, problem.table, config)
         after = copy_weights(problem)
         weights.append(float(torch.linalg.norm(after["u.network.last.weight"] - start["u.network.last.weight"])))

@@ -104,7 +104,7 @@ def test_v_sees_its_history_masked_at_its_tau_newest_first(make_problem: Make) -
 
 
 def test_plain_v_sees_whole_states_of_its_history(make_problem: Make) -> None:
-    problem = make_problem(closed_form=False, conditioned=False)
+    problem = make_problem(closed_form=False, condition_on_k=False)
     watched = Watched(problem)
     rows = watched.table.window(watched.samples.now)
     past = watched.table.x[rows]
@@ -142,7 +142,7 @@ def test_masked_endpoints_hold_nothing_beyond_the_prefix(make_problem: Make) -> 
 @pytest.mark.parametrize("rho", [0.05, 0.5])
 def test_both_bridges_carry_the_noise_of_the_model(make_problem: Make, rho: float) -> None:
     """The same draws with and without noise: states differ by noise of covariance rho^2 C, targets do not."""
-    quiet, noisy = (Watched(make_problem(noise=rho), noise=size, n=40_000) for size in (0.0, rho))
+    quiet, noisy = (Watched(make_problem(bridge_noise=rho), noise=size, n=40_000) for size in (0.0, rho))
     x = quiet.table.x.double().numpy()
     covariance = rho**2 * np.cov(x.T, bias=True)
     for one, other in ((quiet.x_u, noisy.x_u), (quiet.x_v, noisy.x_v)):
@@ -157,7 +157,7 @@ def test_both_bridges_carry_the_noise_of_the_model(make_problem: Make, rho: floa
 def test_tau_is_uniform_or_uniform_in_angle(make_problem: Make) -> None:
     for share, expected in ((0.0, [0.25, 0.5, 0.75]), (1.0, None)):
         config = dataclasses.replace(UNIFORM, tau_in_angle=share)
-        watched = Watched(make_problem(noise=0.05), config, n=20_000)
+        watched = Watched(make_problem(bridge_noise=0.05), config, n=20_000)
         if expected is None:
             expected = (0.05 * np.tan(np.array([0.25, 0.5, 0.75]) * np.arctan(20))).tolist()
         np.testing.assert_allclose(np.quantile(watched.tau_u, [0.25, 0.5, 0.75]), expected, atol=0.02)
@@ -176,7 +176,7 @@ def test_v_sees_tau_at_zero_in_its_own_share(make_problem: Make) -> None:
 
 
 def test_bridges_without_noise_have_no_angle(make_problem: Make) -> None:
-    problem = make_problem(noise=0.0, closed_form=False)
+    problem = make_problem(bridge_noise=0.0, closed_form=False)
     watched = Watched(problem, TrainConfig(tau_in_angle=1.0))
     assert watched.tau_u.min() >= 0
     assert watched.tau_u.max() <= 1
@@ -196,7 +196,7 @@ def test_total_is_weighted_as_in_equation_8() -> None:
 
 
 def test_a_batch_without_a_pair_is_no_loss_rather_than_nan(make_problem: Make) -> None:
-    problem = make_problem(joined=True)
+    problem = make_problem(train_encoder_with_flows=True)
     samples = WindowSampler(problem.table, problem.model).draw(64, torch.Generator().manual_seed(0))
     samples.weight.zero_()
     losses = compute_losses(problem.model, samples, UNIFORM, torch.Generator().manual_seed(0), prefix_p=0.125)
@@ -233,16 +233,16 @@ def find_gradients(problem: Problem, loss: str) -> dict[str, float]:
     }
 
 
-AUTHORS = {"start": "random", "closed_form": False, "conditioned": False, "masked_endpoints": False,
+AUTHORS = {"start": "random", "closed_form": False, "condition_on_k": False, "masked_endpoints": False,
            "noise_scale": "absolute"}  # fmt: skip
-PAPER = {**AUTHORS, "joined": True, "masked_endpoints": True}
+PAPER = {**AUTHORS, "train_encoder_with_flows": True, "masked_endpoints": True}
 LEARNS: list[tuple[dict[str, Any], str, set[str]]] = [
     ({}, "cf", {"u"}),
     ({}, "df", {"v"}),
     ({}, "align", set()),
-    ({"joined": True}, "cf", {"u", "encoder"}),
-    ({"joined": True}, "df", {"v", "encoder"}),
-    ({"joined": True}, "align", {"encoder"}),
+    ({"train_encoder_with_flows": True}, "cf", {"u", "encoder"}),
+    ({"train_encoder_with_flows": True}, "df", {"v", "encoder"}),
+    ({"train_encoder_with_flows": True}, "align", {"encoder"}),
     (AUTHORS, "cf", {"u"}),
     (AUTHORS, "df", {"v"}),
     (AUTHORS, "align", {"encoder", "axes"}),
@@ -266,5 +266,5 @@ def test_gradients_reach_what_is_to_learn_and_nothing_else(
 def test_a_share_of_taus_is_zero(make_problem: Make) -> None:
     for in_angle in (0.0, 1.0):
         config = TrainConfig(tau_in_angle=in_angle, tau_at_zero=0.3)
-        watched = Watched(make_problem(noise=0.05), config, n=20_000)
+        watched = Watched(make_problem(bridge_noise=0.05), config, n=20_000)
         assert float((watched.tau_u == 0).float().mean()) == pytest.approx(0.3, abs=0.02)

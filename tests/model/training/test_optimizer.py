@@ -13,7 +13,7 @@ from nwb_dcf.config import TrainConfig
 from nwb_dcf.model.training import optimizer as optimiser
 from nwb_dcf.model.training.optimizer import BETAS, AdamW, ParameterGroup, WeightAverage, clip_norm, cut, scale_rate
 
-CONFIG = TrainConfig(steps=50, rate=1e-2, clip=0.3, weight_decay=0.05)
+CONFIG = TrainConfig(steps=50, learning_rate=1e-2, max_grad_norm=0.3, weight_decay=0.05)
 
 
 def make_network() -> nn.Module:
@@ -52,7 +52,7 @@ def train_both(network: nn.Module, n_steps: int = 30) -> tuple[nn.Module, list[n
         other,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9),  # type: ignore[no-untyped-call]
     )
-    ours = AdamW([ParameterGroup(list(network.parameters()), CONFIG.rate, clipped=True)], CONFIG)
+    ours = AdamW([ParameterGroup(list(network.parameters()), CONFIG.learning_rate, clipped=True)], CONFIG)
     theirs = torch.optim.AdamW(other.parameters(), betas=BETAS, weight_decay=CONFIG.weight_decay)
     for step in range(n_steps):
         ours.zero_grad()
@@ -61,8 +61,8 @@ def train_both(network: nn.Module, n_steps: int = 30) -> tuple[nn.Module, list[n
         average.update()
         theirs.zero_grad()
         torch.autograd.backward(make_loss(other, step))
-        nn.utils.clip_grad_norm_(other.parameters(), CONFIG.clip)
-        theirs.param_groups[0]["lr"] = CONFIG.rate * scale_rate(step, CONFIG)
+        nn.utils.clip_grad_norm_(other.parameters(), CONFIG.max_grad_norm)
+        theirs.param_groups[0]["lr"] = CONFIG.learning_rate * scale_rate(step, CONFIG)
         theirs.step()
         averaged.update_parameters(other)
     return average.averaged["u"], [other, averaged.module]

@@ -22,8 +22,12 @@ from nwb_dcf.model.training.objective import compute_losses
 from .conftest import LENGTHS, Problem, find_real
 
 Make = Callable[..., Problem]
-QUICK = TrainConfig(steps=5, batch=64, encoder_rate=5e-3)
-STARTS = [{"joined": True}, {"start": "random"}, {"start": "random", "joined": True}]
+QUICK = TrainConfig(steps=5, batch_size=64, encoder_learning_rate=5e-3)
+STARTS = [
+    {"train_encoder_with_flows": True},
+    {"start": "random"},
+    {"start": "random", "train_encoder_with_flows": True},
+]
 
 
 def copy_parts(model: DCFModel) -> dict[str, dict[str, Tensor]]:
@@ -48,7 +52,7 @@ def test_a_phase_moves_its_own_parts_and_no_other(make_problem: Make, settings: 
     assert set(trained.best_step) == set(learn) - {"coupling"}
 
 
-@pytest.mark.parametrize("settings", [{}, {"joined": True}])
+@pytest.mark.parametrize("settings", [{}, {"train_encoder_with_flows": True}])
 def test_axes_that_are_known_stay_where_they_are(make_problem: Make, settings: dict[str, Any]) -> None:
     problem = make_problem(**settings)
     coupling = problem.model.coupling
@@ -76,7 +80,7 @@ def test_v_learns_on_a_code_that_stands_still(make_problem: Make, settings: dict
 
 @pytest.mark.parametrize("settings", STARTS)
 def test_a_learned_code_is_left_exactly_normalised(make_problem: Make, settings: dict[str, Any]) -> None:
-    problem = make_problem(window=1, **settings)
+    problem = make_problem(encoder_window=1, **settings)
     train_model(problem.model, problem.table, QUICK, learn=("coupling", "u"))
     coupling = problem.model.coupling
     with torch.no_grad():
@@ -97,7 +101,7 @@ def wake(model: DCFModel) -> None:
 @pytest.mark.parametrize("window", [0, 1, 3])
 def test_mu_sees_its_window_within_the_segment(make_problem: Make, window: int) -> None:
     """A frame that is changed changes the codes of the frames around it, and of none in another segment."""
-    problem = make_problem(window=window)
+    problem = make_problem(encoder_window=window)
     wake(problem.model.eval())
     table, frame = problem.table, torch.arange(sum(LENGTHS))
     segment = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS))
@@ -122,7 +126,7 @@ def test_a_segments_ends_repeat_beyond_it() -> None:
 
 @pytest.mark.parametrize("learn", [("coupling", "u", "v"), ("coupling", "u"), ("v",)])
 def test_drawn_codes_are_those_of_the_frame_in_its_window(make_problem: Make, learn: Any) -> None:
-    problem = make_problem(window=2, joined=True)
+    problem = make_problem(encoder_window=2, train_encoder_with_flows=True)
     wake(problem.model.eval())
     every = problem.table.encode(problem.model.coupling).detach()
     samples = WindowSampler(problem.table, problem.model, learn).draw(80, torch.Generator().manual_seed(0))
@@ -134,14 +138,14 @@ def test_drawn_codes_are_those_of_the_frame_in_its_window(make_problem: Make, le
 
 
 def test_the_linear_part_sees_the_frame_alone(make_problem: Make) -> None:
-    problem = make_problem(window=2)
+    problem = make_problem(encoder_window=2)
     coupling = problem.model.eval().coupling
     with torch.no_grad():
         torch.testing.assert_close(problem.table.encode(coupling), coupling.read(problem.table.x))
 
 
 def test_channels_are_dropped_in_training_alone_in_all_frames_of_a_window(make_problem: Make) -> None:
-    problem = make_problem(window=1, encoder_dropout=0.5, joined=True)
+    problem = make_problem(encoder_window=1, encoder_dropout=0.5, train_encoder_with_flows=True)
     encoder = problem.model.eval().coupling.encoder
     shown: list[Tensor] = []
     encoder.network.register_forward_hook(lambda module, inputs, output: shown.append(inputs[0].detach()))
@@ -160,7 +164,7 @@ def test_channels_are_dropped_in_training_alone_in_all_frames_of_a_window(make_p
 
 def test_context_is_read_from_the_first_numbers_of_the_code_within_the_segment(make_problem: Make) -> None:
     """Heads that answer nothing have the mean square of the frames around; frames beyond the segment do not count."""
-    problem = make_problem(joined=True)
+    problem = make_problem(train_encoder_with_flows=True)
     table, principal = problem.table, find_principal_axes(problem.table.x)
     heads = ContextHeads(principal, 2, (-1, 2))
     frames = torch.tensor([0, 10, LENGTHS[0] - 1, LENGTHS[0] - 2])
@@ -185,7 +189,7 @@ def test_context_is_read_from_the_first_numbers_of_the_code_within_the_segment(m
 
 def test_context_reaches_the_encoder_only_where_it_learns(make_problem: Make) -> None:
     for joined in (False, True):
-        problem = make_problem(joined=joined, window=1)
+        problem = make_problem(train_encoder_with_flows=joined, encoder_window=1)
         model = problem.model.train()
         heads = ContextHeads(find_principal_axes(problem.table.x), 2, (-2, 2))
         generator = torch.Generator().manual_seed(0)
@@ -216,7 +220,7 @@ def test_a_known_code_is_not_moved_by_encoding_a_long_recording_in_pieces(
 
 
 def test_heads_learn_to_read_a_code_that_stands_still(make_problem: Make) -> None:
-    problem = make_problem(joined=True)
+    problem = make_problem(train_encoder_with_flows=True)
     heads = ContextHeads(find_principal_axes(problem.table.x), 2, (-1, 1))
     with torch.no_grad():
         codes = problem.table.encode(problem.model.coupling)

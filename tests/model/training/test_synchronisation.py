@@ -13,7 +13,7 @@ import torch
 
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.model.principal_axes import find_principal_axes
-from nwb_dcf.model.training import ContextHeads, Trained, train_model
+from nwb_dcf.model.training import ContextHeads, TrainingResult, train_model
 from nwb_dcf.model.training.loop import REPORT_EVERY
 
 from .conftest import Problem
@@ -24,9 +24,12 @@ READS = ("item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__int__", "__
 KINDS: list[tuple[dict[str, Any], Any]] = [
     ({}, ("u",)),
     ({}, ("v",)),
-    ({"joined": True, "window": 1, "encoder_dropout": 0.2}, ("coupling", "u")),
+    ({"train_encoder_with_flows": True, "encoder_window": 1, "encoder_dropout": 0.2}, ("coupling", "u")),
     ({"start": "random"}, ("coupling", "u", "v")),  # learns L: orthonormalised at every step
-    ({"start": "random", "closed_form": False, "noise_scale": "absolute", "joined": True}, ("coupling", "u", "v")),
+    (
+        {"start": "random", "closed_form": False, "noise_scale": "absolute", "train_encoder_with_flows": True},
+        ("coupling", "u", "v"),
+    ),
 ]
 
 
@@ -54,8 +57,8 @@ def make_heads(problem: Problem, learn: Any) -> ContextHeads | None:
     return ContextHeads(find_principal_axes(problem.table.x), 2, (-1, 1)) if "v" not in learn else None
 
 
-def run(problem: Problem, learn: Any, steps: int, **more: Any) -> Trained:
-    return train_model(problem.model, problem.table, TrainConfig(steps=steps, batch=32), learn=learn, **more)
+def run(problem: Problem, learn: Any, steps: int, **more: Any) -> TrainingResult:
+    return train_model(problem.model, problem.table, TrainConfig(steps=steps, batch_size=32), learn=learn, **more)
 
 
 def test_a_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +83,7 @@ def test_training_reads_the_device_once_a_report(
 
 
 def test_each_look_at_held_out_losses_is_one_read(make_problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = make_problem(joined=True)
+    problem = make_problem(train_encoder_with_flows=True)
     held_out = make_held_out(problem)
     with count_reads(monkeypatch) as seen:
         curve = run(problem, ("coupling", "u"), REPORT_EVERY, held_out=held_out).curve

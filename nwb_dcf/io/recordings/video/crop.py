@@ -23,7 +23,7 @@ WHOLE = 1 - 1e-6
 
 
 @dataclass(frozen=True)
-class View:
+class FrameCrop:
     """A part of the frames and the size at which it is read.
 
     Attributes
@@ -67,7 +67,7 @@ class View:
         return f"{size}, {int(self.masked.sum())} of {self.masked.size} pixels masked (set to {MASKED})"
 
 
-def plan_view(config: ReadConfig, full: tuple[int, int], session: Session, where: str) -> View:
+def plan_view(config: ReadConfig, full: tuple[int, int], session: Session, where: str) -> FrameCrop:
     """Plan how frames of `full` (width, height) pixels are read.
 
     Raises
@@ -85,7 +85,7 @@ def plan_view(config: ReadConfig, full: tuple[int, int], session: Session, where
     most = config.size if isinstance(config.size, tuple) else (config.size, config.size)
     size = min(most[0], width), min(most[1], height)
     if config.mask is None:
-        return View(full, (x, y, width, height), size)
+        return FrameCrop(full, (x, y, width, height), size)
     path = _find_mask(config.mask, session)
     kept = read_mask(path, full)[y : y + height, x : x + width]
     masked = shrink_frames(kept[None].astype(np.float32), size)[0] < WHOLE
@@ -96,7 +96,7 @@ def plan_view(config: ReadConfig, full: tuple[int, int], session: Session, where
             fix="give a mask that is black only where frames are to be hidden, or a larger --size",
         )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return View(full, (x, y, width, height), size, masked, digest)
+    return FrameCrop(full, (x, y, width, height), size, masked, digest)
 
 
 def _find_mask(name: str, session: Session) -> Path:

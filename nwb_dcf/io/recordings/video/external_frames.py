@@ -13,16 +13,16 @@ from ....config import ReadConfig
 from ....errors import DataError
 from ...hashing import hash_video
 from ..clock import SampleClock, read_clock
-from .crop import GRAY, View
+from .crop import GRAY, FrameCrop
 from .decode import decode_frames
-from .files import Film
+from .files import VideoFiles
 from .frame_cache import name_cache
 
 RATE_TOLERANCE = 1e-4
 """Rates that differ by a smaller share are the same: clocks of cameras and containers are no better."""
 
 
-def read_frame_clock(series: Any, film: Film, choice: Literal["auto", "nwb", "file"], where: str) -> SampleClock:
+def read_frame_clock(series: Any, film: VideoFiles, choice: Literal["auto", "nwb", "file"], where: str) -> SampleClock:
     """Decide between the clock of the NWB file and that of the video files; see the table above.
 
     Raises
@@ -51,7 +51,7 @@ def read_frame_clock(series: Any, film: Film, choice: Literal["auto", "nwb", "fi
     return SampleClock(start + played, (note,))
 
 
-def _join_times(film: Film) -> np.ndarray | None:
+def _join_times(film: VideoFiles) -> np.ndarray | None:
     """Presentation times of all frames; a file begins one median step after the end of the one before."""
     start, parts = 0.0, []
     for file in film.files:
@@ -81,7 +81,7 @@ class ExternalFrames:
     """The frames of an external ImageSeries: 0 (black) to 255 (white), uint8 or, of deeper videos, float32."""
 
     series: Any
-    film: Film
+    film: VideoFiles
     where: str
 
     units = GRAY
@@ -110,14 +110,14 @@ class ExternalFrames:
         """Time of every frame."""
         return read_frame_clock(self.series, self.film, config.frame_times, self.where)
 
-    def read_blocks(self, view: View, wanted: np.ndarray) -> Iterator[np.ndarray]:
+    def read_blocks(self, view: FrameCrop, wanted: np.ndarray) -> Iterator[np.ndarray]:
         """Decode the frames whose numbers are `wanted`, each as a block (1, y, x)."""
         for file, first in zip(self.film.files, self.film.first, strict=True):
             a, b = np.searchsorted(wanted, [first, first + file.n_frames])
             for frame in decode_frames(file, view.crop, view.size, wanted[a:b] - first):
                 yield frame[None]
 
-    def name_cache(self, view: View, every: int) -> Path:
+    def name_cache(self, view: FrameCrop, every: int) -> Path:
         """Where frames are kept: beside the first video, under a name that any change of it or of `view` changes."""
         identity = [hash_video(self.files), view.crop, view.size, every]
         return name_cache(self.files[0], identity)

@@ -46,7 +46,7 @@ def summarise_frames(session: Session, path: str, series: Any, video_dir: str | 
 
 
 @dataclass(frozen=True)
-class Film:
+class VideoFiles:
     """Video files that follow one another as one series of frames.
 
     Attributes
@@ -104,7 +104,7 @@ def list_tracked(session: Session, path: str) -> list[str]:
     return [] if videos is None else [name.decode() if isinstance(name, bytes) else str(name) for name in videos[:]]
 
 
-def open_film(session: Session, path: str, series: Any, video_dir: str | None) -> Film:
+def open_film(session: Session, path: str, series: Any, video_dir: str | None) -> VideoFiles:
     """Count the frames of every file of an ImageSeries and check that they make one film.
 
     Raises
@@ -116,7 +116,7 @@ def open_film(session: Session, path: str, series: Any, video_dir: str | None) -
     """
     where = session.where(path)
     files = tuple(probe_video(file) for file in find_files(session, path, series, video_dir))
-    film = Film(files, np.cumsum([0, *(file.n_frames for file in files[:-1])]))
+    film = VideoFiles(files, np.cumsum([0, *(file.n_frames for file in files[:-1])]))
     expected = count_expected(series)
     if expected != film.n_frames:
         for file in files:
@@ -153,7 +153,7 @@ def count_expected(series: Any) -> int | None:
     return int(promised) if promised else None
 
 
-def _check_starting_frames(series: Any, film: Film, where: str) -> None:
+def _check_starting_frames(series: Any, film: VideoFiles, where: str) -> None:
     stored = series.starting_frame
     stated = [] if stored is None else [int(n) for n in np.atleast_1d(np.asarray(stored[:]))]
     if stated == film.first.tolist() or (len(film.files) == 1 and not stated):

@@ -15,10 +15,10 @@ from ....errors import SourceError
 from ...backends.session import open_session
 from ..source import FRAME_KINDS
 from ..sources import describe_sources
-from .crop import View
+from .crop import FrameCrop
 from .decode import FrameSeeker
 from .external_frames import ExternalFrames
-from .files import Film, is_external, open_film
+from .files import VideoFiles, is_external, open_film
 from .stored_frames import StoredFrames
 
 NO_VIDEO = "the file has no video"
@@ -54,7 +54,7 @@ class FrameAccess(ABC):
 class FilmAccess(FrameAccess):
     """Frames that lie in video files."""
 
-    def __init__(self, name: str, time: np.ndarray, film: Film, most: int) -> None:
+    def __init__(self, name: str, time: np.ndarray, film: VideoFiles, most: int) -> None:
         self.name, self.time, self._film = name, time, film
         self._seekers = [FrameSeeker(file, most) for file in film.files]
         self.size = self._seekers[0].size
@@ -77,7 +77,7 @@ class StoredAccess(FrameAccess):
         self.name, self.time, self._path = name, time, path
         factor = min(1.0, most / max(full))
         self.size = max(1, round(full[0] * factor)), max(1, round(full[1] * factor))
-        self._view = View(full, (0, 0, *full), self.size)
+        self._view = FrameCrop(full, (0, 0, *full), self.size)
         self._start, self._block = 0, np.empty((0, *self._view.shape), np.float32)
         self._range: tuple[float, float] | None = None
 

@@ -13,7 +13,7 @@ import numpy as np
 from ....config import ReadConfig
 from ....errors import DataError, ParameterError
 from ..clock import SampleClock, read_clock
-from .crop import GRAY, View, shrink_frames
+from .crop import GRAY, FrameCrop, shrink_frames
 
 BLOCK_BYTES = 64 * 2**20
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as ffmpeg has it
@@ -102,7 +102,7 @@ class StoredFrames:
             raise ParameterError("these frames have no video file", where=self.where, fix="leave --frame-times out")
         return read_clock(self.series, len(self.series.data), self.where)
 
-    def read_blocks(self, view: View, wanted: np.ndarray) -> Iterator[np.ndarray]:
+    def read_blocks(self, view: FrameCrop, wanted: np.ndarray) -> Iterator[np.ndarray]:
         """Read the frames whose numbers are `wanted` a block (frame, y, x) at a time: gray, in `units`."""
         data, (x, y, width, height) = self.series.data, view.crop
         n_bytes = data.dtype.itemsize * math.prod(data.shape[1:])
@@ -114,7 +114,7 @@ class StoredFrames:
             plain = self.factor == 1 and self.offset == 0
             yield small if plain else small * np.float32(self.factor) + np.float32(self.offset)
 
-    def name_cache(self, view: View, every: int) -> Path:
+    def name_cache(self, view: FrameCrop, every: int) -> Path:
         """Refuse: there is nothing to decode.
 
         Raises

@@ -19,7 +19,7 @@ from ...backends.session import Session
 from ..clock import MIN_SAMPLES
 from ..provenance import describe_source
 from ..runs import cut_clock
-from .crop import MASKED, View, plan_view
+from .crop import MASKED, FrameCrop, plan_view
 from .external_frames import ExternalFrames
 from .files import is_external, open_film
 from .frame_cache import open_cache, write_cache
@@ -118,13 +118,18 @@ def read_video(
     )
 
 
-def _describe_frames(view: View, config: ReadConfig) -> dict[str, Any]:
+def _describe_frames(view: FrameCrop, config: ReadConfig) -> dict[str, Any]:
     mask = {"sha256": view.mask_sha256, "set_to": MASKED} if view.mask_sha256 else None
     return {"full": list(view.full), "crop": list(view.crop), "size": list(view.size), "mask": mask}
 
 
 def _read_frames(
-    frames: Frames, view: View, numbers: np.ndarray, samples: np.ndarray, config: ReadConfig, progress: Listener | None
+    frames: Frames,
+    view: FrameCrop,
+    numbers: np.ndarray,
+    samples: np.ndarray,
+    config: ReadConfig,
+    progress: Listener | None,
 ) -> np.ndarray:
     """Read the `samples` among the frames `numbers` of the whole series, shape (time, y, x).
 

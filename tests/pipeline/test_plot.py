@@ -17,15 +17,15 @@ pytest.importorskip("plotly", reason="could not import plotly")
 
 from nwb_dcf import DCFResult, fit_nwb
 from nwb_dcf.errors import ParameterError, SourceError, StoreError
+from nwb_dcf.pipeline import plot
 from nwb_dcf.pipeline.plot import gather_material, plot_nwb
-from nwb_dcf.plots import report
 from nwb_dcf.plots.report import list_views, write_page
 
 from ..nwb_files import make_spike_session
 from ..pipeline.test_transform import QUICK
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
-FIGURES = ["trajectories", "spectrum", "curve", "examples", "field", "bands"]
+FIGURES = ["trajectories", "spectrum", "curve", "examples", "field", "clusters"]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -94,7 +94,7 @@ def test_without_the_source_examples_are_left_out_and_it_says_why(
     def refuse(*_: object) -> None:
         raise SourceError("the source of units_dim3 cannot be read here", where="s.nwb")
 
-    monkeypatch.setattr(report, "read_fitted", refuse)
+    monkeypatch.setattr(plot, "read_fitted", refuse)
     done = plot_nwb(fitted, output=tmp_path / "fit.html")
     assert done["figures"] == [name for name in FIGURES if name != "examples"]
     assert done["left_out"] == {"examples": "s.nwb: the source of units_dim3 cannot be read here"}
@@ -124,7 +124,7 @@ def test_missing_packages_are_named(fitted: Path, tmp_path: Path, monkeypatch: p
 
 def test_drawing_what_is_stored_needs_no_torch(fitted: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from nwb_dcf.plots.report import plot_nwb; "
+        "import sys; from nwb_dcf import plot_nwb; "
         f"plot_nwb({str(fitted)!r}, output={str(tmp_path / 'f.png')!r}, figure='field'); "
         "print('torch' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
