@@ -22,8 +22,8 @@ import spikeinterface.core as si
 
 import nwb_dcf
 import nwb_dcf.spikeinterface  # registers the extension
-from nwb_dcf.config import ReadConfig
-from nwb_dcf.pipeline.fit_recording import prepare_job, run_job
+from nwb_dcf.config.presets import resolve_settings
+from nwb_dcf.pipeline.fit_recording import fit_recording, plan_recording
 from tests.spikeinterface.sessions import make_analyzer, make_recording, make_sorting, write_nwb
 
 DURATIONS, STARTS = (40.0, 30.0), (100.0, 300.0)
@@ -101,8 +101,10 @@ def main() -> None:
         show(name, 30, "kept", "compute", latents_of(change()), base, time.perf_counter() - started)
 
     print("\nthe same data three ways:")
-    job = prepare_job(nwb_dcf.spikeinterface.from_sorting(sorting, recording), 3, 0.2, {"steps": steps})
-    from_sorting = run_job(job, ReadConfig(trials="none"))[1].dataset["latents"].values
+    counts = nwb_dcf.spikeinterface.from_sorting(sorting, recording)
+    read, config, _ = resolve_settings(3, {"steps": steps, "trials": "none"})
+    plan = plan_recording(counts, config, held_out=0.2, read=read)
+    from_sorting = fit_recording(plan)[1].dataset["latents"].values
     from_file = (
         nwb_dcf.fit_nwb(write_nwb(place / "s.nwb", sorting, recording), 3, steps=steps).dataset["latents"].values
     )

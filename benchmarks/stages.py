@@ -24,11 +24,11 @@ from results import Table, write_section
 # Stage: the functions that do it, as the module that calls them knows them.
 STAGES = {
     "read the file": ("nwb_dcf.pipeline.fit", "read_recording"),
-    "fit": ("nwb_dcf.estimator.dcf", "fit_recording"),
-    "latents and velocities": ("nwb_dcf.evaluation.result", "make_result"),
+    "fit": ("nwb_dcf.estimator.fit", "fit"),
+    "latents and velocities": ("nwb_dcf.evaluation.result", "build_result"),
     "scores": ("nwb_dcf.evaluation.result", "score_fit"),
     "rollouts": ("nwb_dcf.evaluation.result", "describe_horizon"),
-    "write and verify": ("nwb_dcf.pipeline.fit", "write_result"),
+    "write and verify": ("nwb_dcf.pipeline.destination", "write_result"),
 }
 WITHIN = {"latents and velocities": ("scores", "rollouts")}  # stages whose time holds that of others
 

@@ -163,10 +163,13 @@ class FitConfig:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     read: ReadConfig | None = None
     preset: str = "default"
+    chosen: frozenset[str] | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )  # given by name; None: finished
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dict that `from_dict` accepts."""
-        return dataclasses.asdict(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "chosen"}
 
     def to_settings(self) -> dict[str, Any]:
         """Return the settings of preparation, model and training by name, without `dim`, seed and device."""

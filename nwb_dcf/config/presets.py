@@ -9,11 +9,14 @@ give `steps` to stay shorter.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import ParameterError
 from .fit import STAGES, FitConfig
+from .read import ReadConfig
+from .stages import sort_settings
 from .validation import names_of, refuse_unknown
 
 _PAPER_BATCH = 256
@@ -130,15 +133,71 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
     """
     if preset not in PRESETS:
         raise ParameterError(f"preset is {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
-    own = KINDS[kind].get(preset, {}) if kind != "images" else _choose_image_settings(preset, settings)
-    if kind == "images":
-        settings = {name: value for name, value in settings.items() if (name, value) != ("network", "auto")}
-    wanted = {**PRESETS[preset], **own, **settings}
+    settings = {**settings, "dim": 1} if settings.get("dim") == "auto" else settings  # until the data have chosen
+    wanted = {**PRESETS[preset], **settings, **_choose_own(preset, kind, settings)}
     stages = {}
     for stage, cls in STAGES.items():
         stages[stage] = cls(**{name: wanted.pop(name) for name in names_of(cls) if name in wanted})
     refuse_unknown(wanted, [name for stage in STAGES.values() for name in names_of(stage)])
-    return FitConfig(**stages, preset=preset)
+    return FitConfig(**stages, preset=preset, chosen=frozenset(settings))
+
+
+def resolve_settings(dim: int | Literal["auto"], settings: Mapping[str, Any]) -> tuple[ReadConfig, FitConfig, bool]:
+    """Make the configurations of a fit from settings of all stages, before its recording is known.
+
+    Parameters
+    ----------
+    dim : int or "auto"
+        Number of latents; ``auto`` stands at 1 until the data have chosen.
+    settings : mapping
+        As `sort_settings` takes them, and ``preset``.
+
+    Returns
+    -------
+    ReadConfig
+    FitConfig
+        Which `adapt_to_kind` finishes.
+    bool
+        Whether bins of spikes are to be chosen: ``bin_width_s`` is not given, or ``auto``.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is unknown or invalid.
+    """
+    reading, others = sort_settings(settings)
+    choose_bins = reading.get("bin_width_s", "auto") == "auto"
+    if choose_bins:
+        reading.pop("bin_width_s", None)
+    config = make_config(others.pop("preset", "default"), {**others, "dim": dim})
+    return ReadConfig.make(**reading), config, choose_bins
+
+
+def adapt_to_kind(config: FitConfig, kind: str) -> FitConfig:
+    """Set what the preset has of its own for a `kind` of recording, where it was not given by name.
+
+    A configuration that does not say what was given by name, such as a stored one, is finished and stays as it is.
+    """
+    if config.chosen is None:
+        return config
+    stages = {stage: getattr(config, stage) for stage in STAGES}
+    every = {name: getattr(part, name) for part in stages.values() for name in names_of(type(part))}
+    given = {name: value for name, value in every.items() if name in config.chosen}
+    own = _choose_own(config.preset, kind, given)
+    for stage, part in stages.items():
+        names = [name for name in names_of(type(part)) if name in own]
+        stages[stage] = dataclasses.replace(part, **{name: own[name] for name in names})
+    return dataclasses.replace(config, **stages)
+
+
+def _choose_own(preset: str, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that `preset` has of its own for a `kind` of recording, but for those that were given by name."""
+    if kind != "images":
+        own = KINDS[kind].get(preset, {})
+    else:
+        own = _choose_image_settings(preset, given)
+        given = {name: value for name, value in given.items() if (name, value) != ("network", "auto")}
+    return {name: value for name, value in own.items() if name not in given}
 
 
 def _choose_image_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:

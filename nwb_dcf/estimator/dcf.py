@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -20,15 +19,14 @@ from sklearn.utils.validation import validate_data
 from ..config import FitConfig
 from ..config.presets import make_config
 from ..data.arrays import Input, InputAdapter, as_recording
-from ..data.chunks import frame_blocks
-from ..data.recording import flatten_frames, name_kind
+from ..data.preprocessing import check_size
+from ..data.recording import name_kind
 from ..data.result import DCFResult
 from ..errors import DataError, NotFittedError, ParameterError, StoreError
-from ..metrics import r2_score
 from .dimensionality import DimensionChoice, choose_for_fit
-from .fit import WarmStart, fit_recording
-from .fitted import Codec, Fitted, check_channels
-from .rollout import Plan, Starts, simulate
+from .fit import WarmStart, fit
+from .fitted import FittedModel, PreparedFrames
+from .rollout import Plan, Starts, simulate, simulate_paths
 from .serialization import pack_weights, unpack_weights
 from .smoothing_and_scale import SmoothingChoice, resolve_smoothing
 
@@ -79,17 +77,16 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
         first = self.get_params(deep=False)["warm_start"]
         if first is True:  # scikit-learn's meaning: go on from the last fit of this very object
             first = self if "_fitted" in self.__dict__ else None
-        if not isinstance(first, Persistent | DCFResult):
-            if first is None or first is False:
-                return None
+        if first is None or first is False:
+            return None
+        if isinstance(first, Persistent):
+            return WarmStart.from_weights(first.to_bytes(), None)
+        if not isinstance(first, DCFResult):
             raise ParameterError(f"warm_start is {first!r}", fix="give a fitted DCF, a DCFResult, True or None")
-        name = "" if isinstance(first, Persistent) else first.name or ""
-        weights = first.to_bytes() if isinstance(first, Persistent) else first.weights
-        about = {"fit": name, "sha256": hashlib.sha256(weights).hexdigest()}
-        return WarmStart(unpack_weights(weights, "cpu"), about)
+        return WarmStart.from_weights(first.weights, first.name)
 
     @property
-    def fitted_(self) -> Fitted:
+    def fitted_(self) -> FittedModel:
         """The trained model with all that belongs to it.
 
         Raises
@@ -105,17 +102,14 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
         return "_fitted" in self.__dict__
 
     def _adopt(
-        self, fitted: Fitted, dimension: DimensionChoice | None = None, smoothing: SmoothingChoice | None = None
+        self, fitted: FittedModel, dimension: DimensionChoice | None = None, smoothing: SmoothingChoice | None = None
     ) -> None:
-        self._fitted, self._codec = fitted, Codec(fitted.model)
+        self._fitted = fitted
         self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
-        self.dim_, self.k_max_, self.k_eff_ = fitted.config.model.dim, fitted.model.k_max, fitted.k_eff
+        self.dim_, self.k_max_, self.k_eff_ = fitted.dim, fitted.k_max, fitted.k_eff
         self.dimension_, self.smoothing_, self._n_features_out = dimension, smoothing, self.dim_
         self.n_features_in_ = fitted.model.n_channels
-        model = fitted.model
-        self.spectrum_, self.loadings_, self.mean_ = (
-            tensor.detach().cpu().numpy() for tensor in (model.spectrum, model.loadings, model.mean)
-        )
+        self.spectrum_, self.loadings_, self.mean_ = fitted.spectrum, fitted.loadings, fitted.mean
 
     def to_bytes(self) -> bytes:
         """Return the fitted model as safetensors bytes: weights, settings and statistics."""
@@ -280,13 +274,14 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         recording, warmth = as_recording(x).recording, self._read_warm_start()
         self.__dict__.pop("feature_names_in_", None)
         config = self.make_config(kind=name_kind(recording))
+        check_size(recording, config.model.dim)
         smoothing, config = resolve_smoothing(recording, config)
         choice = None
         if self.dim == "auto":
             choice, config = choose_for_fit(recording, config)
             if not choice.supported:
                 warnings.warn(choice.rule, UserWarning, stacklevel=2)
-        fitted = fit_recording(recording, config, warmth=warmth, progress=self.progress, keep_partial=self.keep_partial)
+        fitted = fit(recording, config, warmth=warmth, progress=self.progress, keep_partial=self.keep_partial)
         self._adopt(fitted, choice, smoothing)
         if hasattr(x, "columns"):
             validate_data(self, x, skip_check_array=True)  # keeps the names of its columns
@@ -303,42 +298,40 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         dim : int, optional
             A prefix of the latents, at most ``k_max_``; ``dim_`` by default.
         """
-        given, k = self._accept(x), self._check_dim(dim)
-        return self._answer(given, self._encode(given, k))
+        k, (given, frames) = self._check_dim(dim), self._prepare(x)
+        return self._answer(given, self.fitted_.encode(frames, k))
 
     def flow(self, x: Input) -> Any:
         """Flowed latents (time, dim): each frame integrated by u to tau = 0 and read on the axes (section 4)."""
-        given, codec, k = self._accept(x), self._codec, self.dim_
-        return self._answer(given, self._map_frames(given, lambda x, *_: codec.read(codec.compress(x, k), k)))
+        given, frames = self._prepare(x)
+        return self._answer(given, self.fitted_.flow(frames))
 
     def velocity(self, x: Input) -> Any:
         """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
-        given, codec, k = self._accept(x), self._codec, self.dim_
-        reach = self.config_.model.encoder_window + self.config_.model.history
-        per_step = self._map_frames(given, lambda x, segment, time: codec.find_velocity(x, segment, time, k), reach)
-        return self._answer(given, per_step / self.fitted_.step_s, units="1/s")
+        given, frames = self._prepare(x)
+        return self._answer(given, self.fitted_.velocity(frames), units="1/s")
 
     def velocity_at(self, z: np.ndarray) -> np.ndarray:
         """Latent velocity (n, dim) in latent units per second at points (n, dim) where the state has stood still."""
         points = np.asarray(z, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != self.dim_:
             raise DataError(f"points have shape {points.shape}", fix=f"give (n, {self.dim_})")
-        return self._codec.find_held_velocity(points) / self.fitted_.step_s
+        return self.fitted_.velocity_at(points)
 
     def compress(self, x: Input) -> np.ndarray:
         """States at tau = 0, shape (time, channel), in prepared units: frames integrated by u."""
-        return self._codec.compress(self._prepare(x)[1], self.dim_)
+        return self.fitted_.compress(self._prepare(x)[1])
 
     def expand(self, states: np.ndarray) -> np.ndarray:
         """Frames at tau = 1, shape (time, channel), in prepared units: the way back from `compress`."""
         n_channels = self.fitted_.model.n_channels
         if np.shape(states)[1:] != (n_channels,):
             raise DataError(f"states have shape {np.shape(states)}", fix=f"give (time, {n_channels})")
-        return self._codec.expand(states, self.dim_)
+        return self.fitted_.expand(states)
 
     def prepare(self, x: Input) -> np.ndarray:
         """Return `x` as the model sees it: transformed, smoothed, scaled, (time, channel); pixels row by row."""
-        return self._prepare(x)[1]
+        return self._prepare(x)[1].values
 
     def inverse_transform(self, z: Any) -> Any:
         """Rebuild frames from the first K numbers of each, in the data's own unit.
@@ -362,7 +355,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         DataError
             If there are more than ``k_max_`` numbers a frame.
         """
-        return self._rebuild_frames(z, self.fitted_.preparation.undo)
+        return self._rebuild_frames(z, self.fitted_.reconstruct)
 
     def rates(self, z: Any) -> Any:
         """Expected counts of each bin from the first K numbers, as `inverse_transform` takes and answers them.
@@ -379,18 +372,13 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         DataError
             If what was fitted were no counts, or there are more than ``k_max_`` numbers a frame.
         """
-        if self.fitted_.units not in ("count", "counts"):
-            raise DataError(f"rates are of counts, and the fitted values are {self.fitted_.units}", fix="fit counts")
-        return self._rebuild_frames(z, self.fitted_.preparation.expect_counts)
+        return self._rebuild_frames(z, self.fitted_.rates)
 
-    def _rebuild_frames(self, z: Any, undo: Callable[[np.ndarray], np.ndarray]) -> Any:
+    def _rebuild_frames(self, z: Any, rebuild: Callable[[np.ndarray], np.ndarray]) -> Any:
         fitted, given = self.fitted_, as_recording(z)
-        codes = given.recording["data"].values
-        if codes.ndim != 2 or codes.shape[1] > self.k_max_:
-            raise DataError(f"latents have shape {codes.shape}", fix=f"give (time, K), K at most {self.k_max_} (k_max)")
-        rebuilt = self._codec.rebuild(codes).reshape(len(codes), *self.preparation_.factor.shape)
+        rebuilt = rebuild(given.recording["data"].values)
         ids = {dim: np.asarray(values) for dim, values in fitted.frame_ids.items()}
-        return given.answer_frames(undo(rebuilt), ids, fitted.units)
+        return given.answer_frames(rebuilt, ids, fitted.units)
 
     def rebuild(self, z: np.ndarray, decoder: str = "") -> np.ndarray:
         """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units.
@@ -398,9 +386,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         `decoder` is ``"mean"``, ``"flow"`` (u integrated from tau = 0 to 1), or by default the configured one.
         """
         self._check_dim(z.shape[1])
-        if decoder not in ("", "mean", "flow"):
-            raise ParameterError(f"decoder is {decoder!r}", fix="choose mean or flow")
-        return self._codec.rebuild(z, decoder)
+        return self.fitted_.rebuild(z, decoder)
 
     def simulate(
         self,
@@ -446,14 +432,11 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         DataError
             If a path leaves all bounds.
         """
-        plan, given = Plan(n_frames, tau, starts, n_paths, seed), as_recording(x)
-        check_channels(given.recording, self.fitted_)
-        return simulate(self._codec, self.fitted_, given, plan)
+        return _answer_paths(self.fitted_, as_recording(x), Plan(n_frames, tau, starts, n_paths, seed))
 
     def score(self, x: Input, y: None = None) -> float:
         """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""
-        given, frames = self._prepare(x)
-        return r2_score(frames, self._codec.rebuild(self._encode(given, self.dim_)))
+        return self.fitted_.score(self._prepare(x)[1])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -462,32 +445,11 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 
     # -- plumbing --------------------------------------------------------------------------------
 
-    def _accept(self, x: Input) -> InputAdapter:
+    def _prepare(self, x: Input) -> tuple[InputAdapter, PreparedFrames]:
         given = as_recording(x)
         if hasattr(x, "columns"):
             validate_data(self, x, skip_check_array=True, reset=False)  # other columns are refused
-        check_channels(given.recording, self.fitted_)
-        self.fitted_.preparation.check(given.recording)
-        return given
-
-    def _prepare(self, x: Input) -> tuple[InputAdapter, np.ndarray]:
-        given = self._accept(x)
-        return given, flatten_frames(self.fitted_.preparation.apply(given.recording))
-
-    def _encode(self, given: InputAdapter, k: int) -> np.ndarray:
-        codec, reach = self._codec, self.config_.model.encoder_window
-        return self._map_frames(given, lambda x, segment, _: codec.encode(x, segment, k), reach)
-
-    def _map_frames(self, given: InputAdapter, function: Callable[..., np.ndarray], reach: int = 0) -> np.ndarray:
-        """Call `function` on prepared frames, their segments and times, block by block with `reach` frames around."""
-        recording, answers = given.recording, []
-        segment, time = recording["segment_index"].values, recording["time"].values
-        for block in frame_blocks(recording["data"]):
-            wide = slice(max(block.start - reach, 0), min(block.stop + reach, len(time)))
-            x = self.fitted_.preparation.apply_to(recording, wide)
-            answer = function(x.reshape(len(x), -1), segment[wide], time[wide])
-            answers.append(answer[block.start - wide.start : block.stop - wide.start])
-        return np.concatenate(answers)
+        return given, self.fitted_.prepare(given.recording)
 
     def _answer(self, given: InputAdapter, latents: np.ndarray, units: str = "1") -> Any:
         return given.answer(latents, "latent", np.arange(1, latents.shape[1] + 1), units)
@@ -498,6 +460,27 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         if not isinstance(k, Integral) or not 1 <= k <= most:
             raise ParameterError(f"dim is {k}", fix=f"give a whole number from 1 to {most} (k_max)")
         return int(k)
+
+
+def _answer_paths(fitted: FittedModel, given: InputAdapter, plan: Plan) -> Any:
+    """Simulate, and answer in the kind that came in; see `DCF.simulate`."""
+    if given.kind == "list":
+        seeds = np.random.SeedSequence(plan.seed).generate_state(len(given.original))
+        plans = [replace(plan, seed=int(seed)) for seed in seeds]
+        return [_answer_paths(fitted, item, one) for item, one in zip(given.original, plans, strict=True)]
+    if given.kind == "array":
+        paths = simulate_paths(fitted, given.recording, plan)[1]
+        paths = paths if plan.n_paths else paths[:, 0]
+        return paths[0] if isinstance(plan.starts, str) else paths
+    continued = simulate(fitted, given.recording, plan)
+    return continued if given.kind == "recording" else _as_dataarray(continued)
+
+
+def _as_dataarray(continued: xr.Dataset) -> xr.DataArray:
+    """The paths one after the other, with the start and the path of each frame."""
+    data, index = continued["data"], continued["segment_index"].values
+    columns = {name: ("time", continued[f"trial_{name}"].values[index]) for name in ("start_s", "path")}
+    return data.drop_vars("segment_index").assign_coords(columns)
 
 
 _transform_to_container = DCF.transform  # as scikit-learn wraps it, for `set_output`

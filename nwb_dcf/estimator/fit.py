@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ import xarray as xr
 
 from ..config import FitConfig, TrainConfig
 from ..config.progress import Progress
-from ..data.preprocessing import check_size, fit_preprocessor
+from ..data.preprocessing import fit_preprocessor
 from ..data.recording import frame_dims, frame_shape, median_step_s
 from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
@@ -25,25 +26,47 @@ from ..model.parallel import use_threads
 from ..model.precision import multiply_in
 from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
-from .fitted import Fitted, check_channels
+from .fitted import FittedModel, check_channels
 from .initialization import choose_device, say_where_frames_lay
+from .serialization import unpack_weights
 from .stages import PART_NAMES, FrameGroups, Training
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
 
 
-def fit_recording(
+def fit(
     recording: xr.Dataset,
     config: FitConfig,
     *,
     warmth: WarmStart | None = None,
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
-) -> Fitted:
-    """Fit `recording`; see `nwb_dcf.DCF.fit`."""
+) -> FittedModel:
+    """Fit a recording with exactly the settings of `config`.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        All its segments are trained on; some are held out first to choose the steps. `check_size` accepts it.
+    config : FitConfig
+    warmth : WarmStart, optional
+        A fit to begin with.
+    progress : callable, optional
+        Called with a `nwb_dcf.config.progress.Progress` every few steps.
+    keep_partial : bool
+        Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+
+    Raises
+    ------
+    ParameterError
+        If a setting does not suit the recording.
+    DataError
+        If the frames span fewer dimensions than `dim`, or no segment is longer than the history.
+    TrainingError
+        If a loss is not finite.
+    """
     started = time.perf_counter()
-    check_size(recording, config.model.dim)
     if warmth is not None:
         check_warmth(recording, config, warmth)
     images = frame_shape(recording) is not None
@@ -73,7 +96,7 @@ def fit_recording(
     spectrum = model.spectrum if model.learns_axes else principal.variance  # not cut off at k_max
     seconds = time.perf_counter() - started
     ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
-    return Fitted(
+    return FittedModel(
         config=config,
         preparation=preparation,
         model=model,
@@ -112,13 +135,19 @@ class WarmStart:
 
     Attributes
     ----------
-    fitted : Fitted
+    fitted : FittedModel
     about : dict of str to str
-        What the new fit is to say of it, see `Fitted.init`.
+        What the new fit is to say of it, see `FittedModel.init`.
     """
 
-    fitted: Fitted
+    fitted: FittedModel
     about: dict[str, str]
+
+    @classmethod
+    def from_weights(cls, weights: bytes, name: str | None) -> Self:
+        """Begin with a model that `pack_weights` has packed, under the name by which messages call it."""
+        about = {"fit": name or "", "sha256": hashlib.sha256(weights).hexdigest()}
+        return cls(unpack_weights(weights, "cpu"), about)
 
 
 def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[Split | None, FrameGroups | None]:

@@ -1,10 +1,10 @@
-"""A trained model on NumPy arrays: prepared frames in, latents, states and paths out, in bounded memory."""
+"""A fitted model: recordings are prepared once, and all questions are asked of the prepared frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ import xarray as xr
 from torch import Tensor, nn
 
 from ..config import FitConfig
+from ..data.chunks import count_block_frames
 from ..data.preprocessing import Preprocessor
-from ..data.recording import frame_dims
-from ..errors import DataError
+from ..data.recording import flatten_frames, frame_dims
+from ..errors import DataError, ParameterError
+from ..metrics import r2_score
 from ..model.dcf_model import DCFModel
 from ..model.parallel import split_frames, spread
 from ..model.precision import multiply_in
@@ -22,10 +24,52 @@ from ..model.rollout import compute_velocity, draw_start_noise, place_states, ro
 from ..model.training import LossCurve
 from ..model.training.batches import FrameTable
 
+PATHS_AT_ONCE = 512
+NUMBERS_AT_ONCE = 2**24  # of paths in whole states
+
 
 @dataclass(frozen=True)
-class Fitted:
+class PreparedFrames:
+    """Frames as the model sees them: transformed, smoothed, scaled.
+
+    Attributes
+    ----------
+    values : array of float32, shape (time, channel)
+        Pixels of images row by row.
+    segment : array of int, shape (time,)
+        Segment of each frame, 0, 1, ... in blocks.
+    time : array of float64, shape (time,)
+        Seconds on the session clock.
+    """
+
+    values: np.ndarray
+    segment: np.ndarray
+    time: np.ndarray
+
+    @classmethod
+    def of(cls, prepared: xr.Dataset) -> Self:
+        """Take them out of a prepared recording."""
+        return cls(flatten_frames(prepared), prepared["segment_index"].values, prepared["time"].values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def blocks(self, reach: int = 0) -> Iterator[tuple[slice, slice]]:
+        """Yield blocks that cover all frames, each as a slice with `reach` frames around, and the block within it."""
+        n = count_block_frames(self.values.shape)
+        for start in range(0, len(self), n):
+            stop = min(start + n, len(self))
+            wide = slice(max(start - reach, 0), min(stop + reach, len(self)))
+            yield wide, slice(start - wide.start, stop - wide.start)
+
+
+@dataclass(frozen=True)
+class FittedModel:
     """A trained model with everything needed to use it on new data.
+
+    `prepare` takes a recording; everything else works on prepared frames (time, channel), on latents (time, k), the
+    first k coordinates of mu(x), or on states (time, channel), frames at tau = 0. Answers are arrays on the host,
+    computed in parts on whatever device the model lives.
 
     Attributes
     ----------
@@ -91,13 +135,267 @@ class Fitted:
     init: dict[str, str] = field(default_factory=dict)
     solver_error: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.model.eval()
+
+    # -- what it is ------------------------------------------------------------------------------
+
+    @property
+    def dim(self) -> int:
+        """Number of latents."""
+        return self.config.model.dim
+
+    @property
+    def k_max(self) -> int:
+        """Number of axes."""
+        return self.model.k_max
+
+    @property
+    def spectrum(self) -> np.ndarray:
+        """d, the variance of each axis in prepared units squared, shape (k_max,)."""
+        return np.asarray(self.model.spectrum.detach().cpu().numpy())
+
+    @property
+    def loadings(self) -> np.ndarray:
+        """L, orthonormal axes, shape (channel, k_max)."""
+        return np.asarray(self.model.loadings.detach().cpu().numpy())
+
+    @property
+    def mean(self) -> np.ndarray:
+        """b, the mean of the prepared training frames, shape (channel,)."""
+        return np.asarray(self.model.mean.detach().cpu().numpy())
+
     @property
     def frame_ids(self) -> dict[str, list[Any]]:
         """Ids along each dim of a frame: of the channels, or of an image's rows and columns."""
         return self.pixels or {self.channel_dim: self.channels}
 
+    # -- recordings ------------------------------------------------------------------------------
 
-def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
+    def check(self, recording: xr.Dataset) -> None:
+        """Refuse a recording whose channels, frames or bins are not those fitted.
+
+        Raises
+        ------
+        DataError
+            If they differ.
+        """
+        check_channels(recording, self)
+        self.preparation.check(recording)
+
+    def prepare(self, recording: xr.Dataset) -> PreparedFrames:
+        """Prepare a recording of the fitted channels, as the training frames were.
+
+        Raises
+        ------
+        DataError
+            If its channels or bins differ from those fitted.
+        """
+        self.check(recording)
+        return PreparedFrames.of(self.preparation.apply(recording))
+
+    # -- prepared frames to numbers --------------------------------------------------------------
+
+    def encode(self, frames: PreparedFrames, k: int | None = None) -> np.ndarray:
+        """mu(x): the first `k` latents of each frame, `dim` by default; shape (time, k)."""
+        k, found = self.dim if k is None else k, []
+        for wide, inside in frames.blocks(self.config.model.encoder_window):
+            codes = self._encode(frames.values[wide], frames.segment[wide])
+            found.append(codes[inside, :k].cpu().numpy())
+        return np.concatenate(found)
+
+    def flow(self, frames: PreparedFrames) -> np.ndarray:
+        """Flowed latents (time, dim): frames integrated by u to tau = 0 and read on the axes."""
+        model, k = self.model, self.dim
+        return self._run(lambda part: model.read(model.compress(part, k))[:, :k], frames.values)
+
+    def compress(self, frames: PreparedFrames) -> np.ndarray:
+        """States (time, channel): frames integrated by u from tau = 1 to 0."""
+        return self._run(lambda part: self.model.compress(part, self.dim), frames.values)
+
+    def velocity(self, frames: PreparedFrames, latents: np.ndarray | None = None) -> np.ndarray:
+        """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point.
+
+        Parameters
+        ----------
+        frames : PreparedFrames
+        latents : array, shape (time, k_max), optional
+            As `encode` gives them for all axes, where they are known already.
+        """
+        table, codes = self._tabulate(frames, latents)
+        rows = torch.arange(len(codes), device=codes.device)
+        found = self._run(lambda part: compute_velocity(self.model, codes[table.window(part)], self.dim), rows)
+        return np.asarray(found / self.step_s)
+
+    def velocity_at(self, points: np.ndarray) -> np.ndarray:
+        """Latent velocity (n, dim) in latent units per second at points (n, dim) where the state has stood still."""
+        lags, k = self.model.config.history + 1, points.shape[1]
+        spare = self.k_max - k
+
+        def compute(part: Tensor) -> Tensor:
+            held = nn.functional.pad(part, (0, spare))[:, None].expand(-1, lags, -1)
+            return compute_velocity(self.model, held, k)
+
+        return np.asarray(self._run(compute, points) / self.step_s)
+
+    def score(self, frames: PreparedFrames) -> float:
+        """R2 of frames rebuilt from `dim` numbers each (the bottleneck reconstruction)."""
+        return r2_score(frames.values, self.rebuild(self.encode(frames)))
+
+    # -- numbers to frames -----------------------------------------------------------------------
+
+    def expand(self, states: np.ndarray) -> np.ndarray:
+        """Frames (time, channel) in prepared units: states integrated by u from tau = 0 to 1, back from `compress`."""
+        return self._run(lambda part: self.model.expand(part, self.dim), states)
+
+    def rebuild(self, latents: np.ndarray, decoder: str = "") -> np.ndarray:
+        """Reconstruct frames (time, channel) in prepared units from latents (time, k), any k up to `k_max`.
+
+        `decoder` is ``"mean"``, ``"flow"`` (u integrated from tau = 0 to 1), or by default the configured one.
+
+        Raises
+        ------
+        DataError
+            If there are more than `k_max` numbers a frame.
+        ParameterError
+            If `decoder` is another word.
+        """
+        if latents.ndim != 2 or not 1 <= latents.shape[1] <= self.k_max:
+            raise DataError(
+                f"latents have shape {latents.shape}", fix=f"give (time, K), K at most {self.k_max} (k_max)"
+            )
+        if decoder not in ("", "mean", "flow"):
+            raise ParameterError(f"decoder is {decoder!r}", fix="choose mean or flow")
+        return self._run(lambda part: self.model.rebuild(part, decoder), latents)
+
+    def reconstruct(self, latents: np.ndarray) -> np.ndarray:
+        """As `rebuild`, in the data's own unit and shape: (time, channel) or (time, y, x)."""
+        return self.preparation.undo(self._shape(self.rebuild(latents)))
+
+    def rates(self, latents: np.ndarray) -> np.ndarray:
+        """Expected counts (time, channel) of each bin from latents (time, k).
+
+        Raises
+        ------
+        DataError
+            If what was fitted were no counts, or there are more than `k_max` numbers a frame.
+        """
+        if self.units not in ("count", "counts"):
+            raise DataError(f"rates are of counts, and the fitted values are {self.units}", fix="fit counts")
+        return self.preparation.expect_counts(self._shape(self.rebuild(latents)))
+
+    @torch.no_grad()
+    @multiply_in("float32")
+    def simulate(
+        self,
+        frames: PreparedFrames,
+        n_frames: int,
+        *,
+        tau: float = 0.0,
+        n_paths: int | None = None,
+        seed: int = 0,
+        latents: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Integrate v at `tau` from the last frame of each segment (paper, section 4).
+
+        Parameters
+        ----------
+        frames : PreparedFrames
+            What was known at each start: a segment for each.
+        n_frames, tau, n_paths, seed
+            See `nwb_dcf.DCF.simulate`.
+        latents : array, shape (time, k_max), optional
+            As `encode` gives them for all axes, where they are known already.
+
+        Returns
+        -------
+        array, shape (segment, path, frame, dim), or (segment, path, frame, channel) or (..., y, x) where tau is above 0
+            One path without noise, or `n_paths` whose starts have the bridge's noise, drawn with `seed`. Prepared units
+            between tau = 0 and 1, the data's own at 1.
+
+        Raises
+        ------
+        DataError
+            If a path leaves all bounds.
+        """
+        model, k, x = self.model, self.dim, frames.values
+        table, codes = self._tabulate(frames, latents)
+        last = torch.tensor(np.flatnonzero(np.append(np.diff(frames.segment) != 0, True)), device=codes.device)
+        generator = torch.Generator(codes.device).manual_seed(seed)
+        rows = table.window(last.repeat_interleave(n_paths or 1))
+        paths = []
+        for part in torch.split(rows, max(1, NUMBERS_AT_ONCE // (n_frames * model.n_channels))):
+            seen = self._view(x[part.cpu().numpy()]) if tau else None
+            past = place_states(model, codes[part], seen, tau, k)
+            noise = draw_start_noise(model, len(part), tau, k, self.total_variance, generator) if n_paths else None
+
+            def run(some: slice, past: Tensor = past, noise: Tensor | None = noise) -> np.ndarray:
+                path = roll_out(model, past[some], tau, k, n_frames, noise=None if noise is None else noise[some])
+                return (model.coupling.read(path)[..., :k] if tau == 0 else model.show(path)).cpu().numpy()
+
+            some = split_frames(len(part), model.n_channels, part.device, PATHS_AT_ONCE)
+            paths += spread(run, some, part.device, beside=self._beside)
+        found = np.concatenate(paths).reshape(len(last), n_paths or 1, n_frames, -1)
+        if not np.isfinite(found).all():
+            raise DataError(
+                f"the simulation leaves all bounds within {n_frames} frames", fix="simulate fewer, or fit longer"
+            )
+        if tau == 0:
+            return found
+        return self.preparation.undo(self._shape(found)) if tau == 1 else self._shape(found)
+
+    # -- plumbing --------------------------------------------------------------------------------
+
+    @property
+    def _beside(self) -> bool:
+        return self.model.image_shape is None  # of images every operation keeps many threads busy
+
+    def _shape(self, values: np.ndarray) -> np.ndarray:
+        """Give values (..., channel) the shape of a frame."""
+        return values.reshape(*values.shape[:-1], *self.preparation.factor.shape)
+
+    def _tabulate(self, frames: PreparedFrames, latents: np.ndarray | None) -> tuple[FrameTable, Tensor]:
+        """Index the histories of all frames, and give the latents of all axes on the device."""
+        codes = self._tensor(self.encode(frames, self.k_max) if latents is None else latents)
+        table = FrameTable.build(
+            codes,
+            torch.tensor(frames.segment),
+            torch.tensor(frames.time),
+            history=self.model.config.history,
+            drop_start=False,
+        )
+        return table, codes
+
+    @torch.no_grad()
+    @multiply_in("float32")
+    def _encode(self, x: np.ndarray, segment: np.ndarray) -> Tensor:
+        table = FrameTable.build(
+            self.model.view(self._tensor(x)), torch.tensor(segment), torch.arange(len(x)), history=0, drop_start=False
+        )
+        return table.encode(self.model.coupling)
+
+    def _view(self, x: np.ndarray) -> Tensor:
+        """Frames (..., channel) as the networks know them."""
+        return self.model.view(self._tensor(x.reshape(-1, x.shape[-1]))).reshape(*x.shape[:-1], -1)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=self.model.coupling.mean.device)
+
+    @torch.no_grad()
+    @multiply_in("float32")
+    def _run(self, function: Callable[[Tensor], Tensor], rows: np.ndarray | Tensor) -> np.ndarray:
+        """Call `function` on parts of the rows, which go to the device part by part, and join the answers."""
+        device = self.model.coupling.mean.device
+
+        def run(part: slice) -> np.ndarray:
+            some = rows[part]
+            return function(some if isinstance(some, Tensor) else self._tensor(some)).cpu().numpy()
+
+        parts = split_frames(len(rows), self.model.n_channels, device)
+        return np.concatenate(spread(run, parts, device, beside=self._beside))
+
+
+def check_channels(recording: xr.Dataset, fitted: FittedModel) -> None:
     """Refuse channels or bins that differ from those fitted; bare arrays have no ids to compare.
 
     Raises
@@ -128,127 +426,3 @@ def check_channels(recording: xr.Dataset, fitted: Fitted) -> None:
         missing = [i for i in expected if i not in ids]
         how = f"missing {missing[:8]}" if missing else f"{len(ids)} given and {len(expected)} fitted, or another order"
         raise DataError(f"the {dim}s differ from those fitted: {how}", fix=f"select the fitted {dim}s, in their order")
-
-
-PATHS_AT_ONCE = 512
-NUMBERS_AT_ONCE = 2**24  # of paths in whole states
-
-
-class Codec:
-    """Runs a model on parts of the frames, on whatever device it lives.
-
-    Parameters
-    ----------
-    model : DCFModel
-        Trained.
-
-    Notes
-    -----
-    x are prepared frames (time, channel), states their like at tau = 0, codes latents (time, k).
-    """
-
-    def __init__(self, model: DCFModel) -> None:
-        self.model = model.eval()
-        self.beside = model.image_shape is None  # of images every operation keeps many threads busy
-
-    def encode(self, x: np.ndarray, segment: np.ndarray, k: int) -> np.ndarray:
-        """mu(x), first `k` coordinates; `segment` (time,) says where a frame's surroundings end."""
-        return self._encode(self._tensor(x), segment)[:, :k].cpu().numpy()
-
-    def compress(self, x: np.ndarray, k: int) -> np.ndarray:
-        """Integrate u from tau = 1 to 0 with prefix `k`: frames to states."""
-        return self._run(lambda part: self.model.compress(part, k), x)
-
-    def expand(self, states: np.ndarray, k: int) -> np.ndarray:
-        """Integrate u from tau = 0 to 1 with prefix `k`: states to frames."""
-        return self._run(lambda part: self.model.expand(part, k), states)
-
-    def read(self, states: np.ndarray, k: int) -> np.ndarray:
-        """Coordinates of states on the first `k` axes, (L D^(1/2))^+ (x - b)."""
-        return self._run(lambda part: self.model.read(part)[:, :k], states)
-
-    def rebuild(self, codes: np.ndarray, decoder: str = "") -> np.ndarray:
-        """Frames from codes alone; see `DCFModel.rebuild`."""
-        return self._run(lambda part: self.model.rebuild(part, decoder), codes)
-
-    def find_velocity(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray, k: int) -> np.ndarray:
-        """v at tau = 0, s = 0 at the encoder's point, (time, k), per median step."""
-        table, codes = self._tabulate(x, segment, time)
-        rows = torch.arange(len(codes), device=codes.device)
-        return self._run(lambda part: compute_velocity(self.model, codes[table.window(part)], k), rows)
-
-    def find_held_velocity(self, codes: np.ndarray) -> np.ndarray:
-        """v at tau = 0, s = 0 at codes (n, k) that have stood still for the whole history, (n, k), per median step."""
-        lags, k = self.model.config.history + 1, codes.shape[1]
-        spare = self.model.k_max - k
-
-        def find(part: Tensor) -> Tensor:
-            return compute_velocity(self.model, nn.functional.pad(part, (0, spare))[:, None].expand(-1, lags, -1), k)
-
-        return self._run(find, codes)
-
-    @torch.no_grad()
-    @multiply_in("float32")
-    def roll_out(
-        self,
-        x: np.ndarray,
-        segment: np.ndarray,
-        k: int,
-        n_frames: int,
-        *,
-        tau: float = 0.0,
-        n_paths: int | None = None,
-        seed: int = 0,
-        total_variance: float = 0.0,
-    ) -> np.ndarray:
-        """Integrate v at `tau` from the last frame of each segment.
-
-        Returns
-        -------
-        array, shape (segment, path, n_frames, k), or (..., channel) where tau is above 0
-            One path without noise, or `n_paths` whose starts have the bridge's noise, drawn with `seed`.
-        """
-        model = self.model
-        frames = model.view(self._tensor(x))
-        table, codes = self._tabulate(x, segment, np.arange(len(x)))
-        last = torch.tensor(np.flatnonzero(np.append(np.diff(segment) != 0, True)), device=frames.device)
-        generator = torch.Generator(frames.device).manual_seed(seed)
-        rows = table.window(last.repeat_interleave(n_paths or 1))
-        paths = []
-        for part in torch.split(rows, max(1, NUMBERS_AT_ONCE // (n_frames * model.n_channels))):
-            past = place_states(model, codes[part], frames[part], tau, k)
-            noise = draw_start_noise(model, len(part), tau, k, total_variance, generator) if n_paths else None
-
-            def run(some: slice, past: Tensor = past, noise: Tensor | None = noise) -> np.ndarray:
-                path = roll_out(model, past[some], tau, k, n_frames, noise=None if noise is None else noise[some])
-                return (model.coupling.read(path)[..., :k] if tau == 0 else model.show(path)).cpu().numpy()
-
-            some = split_frames(len(part), model.n_channels, part.device, PATHS_AT_ONCE)
-            paths += spread(run, some, part.device, beside=self.beside)
-        return np.concatenate(paths).reshape(len(last), n_paths or 1, n_frames, -1)
-
-    def _tabulate(self, x: np.ndarray, segment: np.ndarray, time: np.ndarray) -> tuple[FrameTable, Tensor]:
-        codes = self._encode(self._tensor(x), segment)
-        table = FrameTable.build(
-            codes, torch.tensor(segment), torch.tensor(time), history=self.model.config.history, drop_start=False
-        )
-        return table, codes
-
-    @torch.no_grad()
-    @multiply_in("float32")
-    def _encode(self, x: Tensor, segment: np.ndarray) -> Tensor:
-        frames = FrameTable.build(
-            self.model.view(x), torch.tensor(segment), torch.arange(len(x)), history=0, drop_start=False
-        )
-        return frames.encode(self.model.coupling)
-
-    def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=self.model.coupling.mean.device)
-
-    @torch.no_grad()
-    @multiply_in("float32")
-    def _run(self, function: Callable[[Tensor], Tensor], rows: np.ndarray | Tensor) -> np.ndarray:
-        tensor = rows if isinstance(rows, Tensor) else self._tensor(rows)
-        parts = split_frames(len(tensor), self.model.n_channels, tensor.device)
-        made = spread(lambda part: function(tensor[part]).cpu().numpy(), parts, tensor.device, beside=self.beside)
-        return np.concatenate(made)

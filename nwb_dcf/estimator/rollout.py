@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from ..data.arrays import InputAdapter
 from ..data.preprocessing import TRUNCATE
-from ..data.recording import flatten_frames, make_recording, segment_slices
-from ..errors import DataError, ParameterError
-
-if TYPE_CHECKING:
-    from .fitted import Codec, Fitted
+from ..data.recording import make_recording, segment_slices
+from ..errors import ParameterError
+from .fitted import FittedModel, check_channels
 
 Starts = str | Sequence[int] | np.ndarray
 
@@ -46,19 +42,27 @@ class Plan:
             raise ParameterError(f"tau is {self.tau}", fix="give a number from 0 (latents) to 1 (data)")
 
 
-def simulate(codec: Codec, fitted: Fitted, given: InputAdapter, plan: Plan) -> Any:
-    """Continue `given` from each start, and answer in its kind; see `nwb_dcf.DCF.simulate`."""
-    if given.kind == "list":
-        seeds = np.random.SeedSequence(plan.seed).generate_state(len(given.original))
-        plans = [Plan(plan.n_frames, plan.tau, plan.starts, plan.n_paths, int(seed)) for seed in seeds]
-        return [simulate(codec, fitted, item, one) for item, one in zip(given.original, plans, strict=True)]
-    starts = find_starts(given.recording, plan.starts, fitted.config.model.history)
-    paths = roll_out(codec, fitted, cut_histories(given.recording, starts, fitted), plan)
-    if given.kind == "array":
-        paths = paths if plan.n_paths else paths[:, 0]
-        return paths[0] if isinstance(plan.starts, str) else paths
-    continued = _join_paths(paths, given.recording["time"].values[starts], fitted, plan.tau)
-    return continued if given.kind == "recording" else _as_dataarray(continued)
+def simulate(fitted: FittedModel, recording: xr.Dataset, plan: Plan) -> xr.Dataset:
+    """Continue a recording from each start.
+
+    Returns
+    -------
+    xarray.Dataset
+        A recording whose segments are the paths, with ``trial_start_s`` and ``trial_path``.
+    """
+    starts, paths = simulate_paths(fitted, recording, plan)
+    return _join_paths(paths, recording["time"].values[starts], fitted, plan.tau)
+
+
+def simulate_paths(fitted: FittedModel, recording: xr.Dataset, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Continue a recording from each start; return the frames that were starts, and the paths from each.
+
+    The paths are as `FittedModel.simulate` gives them.
+    """
+    check_channels(recording, fitted)
+    starts = find_starts(recording, plan.starts, fitted.config.model.history)
+    histories = fitted.prepare(cut_histories(recording, starts, fitted))
+    return starts, fitted.simulate(histories, plan.n_frames, tau=float(plan.tau), n_paths=plan.n_paths, seed=plan.seed)
 
 
 def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> np.ndarray:
@@ -85,7 +89,7 @@ def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> np.ndarr
     return frames.astype(np.int64)
 
 
-def cut_histories(recording: xr.Dataset, starts: np.ndarray, fitted: Fitted) -> xr.Dataset:
+def cut_histories(recording: xr.Dataset, starts: np.ndarray, fitted: FittedModel) -> xr.Dataset:
     """Cut a segment for each start: all that its code and history need, up to the start and no further."""
     time, index, slices = recording["time"].values, recording["segment_index"].values, segment_slices(recording)
     frames_before = fitted.config.model.history + fitted.config.model.encoder_window
@@ -103,36 +107,7 @@ def cut_histories(recording: xr.Dataset, starts: np.ndarray, fitted: Fitted) -> 
     )
 
 
-def roll_out(codec: Codec, fitted: Fitted, histories: xr.Dataset, plan: Plan) -> np.ndarray:
-    """Simulate from the last frame of each segment of `histories`.
-
-    Returns
-    -------
-    array, shape (segment, path, frame, dim), or (segment, path, frame, channel) or (..., y, x) where tau is above 0
-        Prepared units between tau = 0 and 1, the data's own at 1.
-    """
-    prepared = fitted.preparation.apply(histories)
-    paths = codec.roll_out(
-        flatten_frames(prepared),
-        histories["segment_index"].values,
-        fitted.config.model.dim,
-        plan.n_frames,
-        tau=float(plan.tau),
-        n_paths=plan.n_paths,
-        seed=plan.seed,
-        total_variance=fitted.total_variance,
-    )
-    if not np.isfinite(paths).all():
-        raise DataError(
-            f"the simulation leaves all bounds within {plan.n_frames} frames", fix="simulate fewer, or fit longer"
-        )
-    if plan.tau == 0:
-        return paths
-    shaped = paths.reshape(*paths.shape[:-1], *prepared["data"].shape[1:])
-    return fitted.preparation.undo(shaped) if plan.tau == 1 else shaped
-
-
-def _join_paths(paths: np.ndarray, start_s: np.ndarray, fitted: Fitted, tau: float) -> xr.Dataset:
+def _join_paths(paths: np.ndarray, start_s: np.ndarray, fitted: FittedModel, tau: float) -> xr.Dataset:
     """A recording of which every path is a segment; its table says which start and path each is."""
     n_starts, n_paths, n_frames = paths.shape[:3]
     lead_s = (np.arange(n_frames) + 1) * fitted.step_s
@@ -149,10 +124,3 @@ def _join_paths(paths: np.ndarray, start_s: np.ndarray, fitted: Fitted, tau: flo
         units="1" if tau == 0 else fitted.units if tau == 1 else "prepared",
     )
     return joined.assign_coords({dim: np.asarray(values) for dim, values in ids.items()})
-
-
-def _as_dataarray(continued: xr.Dataset) -> xr.DataArray:
-    """The paths one after the other, with the start and the path of each frame."""
-    data, index = continued["data"], continued["segment_index"].values
-    columns = {name: ("time", continued[f"trial_{name}"].values[index]) for name in ("start_s", "path")}
-    return data.drop_vars("segment_index").assign_coords(columns)

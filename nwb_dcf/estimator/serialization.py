@@ -19,7 +19,7 @@ from ..data.preprocessing import Preprocessor
 from ..errors import DCFError, StoreError
 from ..model.dcf_model import DCFModel
 from ..model.training import LossCurve
-from .fitted import Fitted
+from .fitted import FittedModel
 from .initialization import choose_device
 
 FORMAT = 1
@@ -40,10 +40,10 @@ _SETTINGS = {
     "u": (*_NETWORKS, "solver", "solver_steps", "decoder"),
     "v": (*_NETWORKS, "history", "masked_endpoints"),
 }
-_PLAIN = tuple(f.name for f in fields(Fitted) if f.name not in ("config", "preparation", "model", *_CURVES))
+_PLAIN = tuple(f.name for f in fields(FittedModel) if f.name not in ("config", "preparation", "model", *_CURVES))
 
 
-def pack_weights(fitted: Fitted) -> bytes:
+def pack_weights(fitted: FittedModel) -> bytes:
     """Return `fitted` as safetensors bytes."""
     about: dict[str, Any] = {
         "format": FORMAT,
@@ -68,7 +68,7 @@ def describe_architecture(model: DCFModel) -> dict[str, Any]:
     parts = {"coupling": model.coupling, "u": model.u, "v": model.v}
     return {
         symbol: {
-            "class": f"{type(part).__module__}.{type(part).__qualname__}",
+            "class": type(part).__qualname__,
             "description": inspect.cleandoc(type(part).__doc__ or ""),
             **shape,
             "settings": {name: settings[name] for name in _SETTINGS[symbol]},
@@ -77,7 +77,7 @@ def describe_architecture(model: DCFModel) -> dict[str, Any]:
     }
 
 
-def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
+def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
     """Rebuild what `pack_weights` packed, on `device` whatever device it was fitted on.
 
     Raises
@@ -113,7 +113,9 @@ def unpack_weights(data: bytes, device: str = "auto") -> Fitted:
         about = {**older, **about}
         parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
         parts |= {name: LossCurve(**about[name]) for name in _CURVES}
-        return Fitted(config=config, preparation=Preprocessor.from_dict(about["preparation"]), model=model, **parts)
+        return FittedModel(
+            config=config, preparation=Preprocessor.from_dict(about["preparation"]), model=model, **parts
+        )
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, DCFError):
             raise

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ..data.recording import segment_slices
 from ..errors import DataError
+from ..estimator.fitted import FittedModel
 from ..estimator.rollout import cut_histories, find_starts
 from ..metrics.forecast import FEWEST_STARTS, ORDER, Autoregression, score_forecasts
-
-if TYPE_CHECKING:
-    from ..estimator.dcf import DCF
+from .encoded import EncodedRecording, encode_recording
 
 LEADS = 50  # frames ahead that are scored
 MOST_STARTS = 256
 MOST_NUMBERS = 2**19  # numbers in the frames of all starts: fewer starts where frames are large
 
 
-def measure_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset, *, n_leads: int = LEADS) -> xr.Dataset:
+def measure_horizon(
+    fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording, *, n_leads: int = LEADS
+) -> xr.Dataset:
     """Score rollouts of latents on `unseen`, from every frame that has its history (evenly thinned where many).
 
     A start is prepared from the frames up to it alone, as it would be online (see `cut_histories`). What it is to
@@ -30,11 +31,10 @@ def measure_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset, *,
 
     Parameters
     ----------
-    estimator : DCF
-        Fitted.
-    training : xarray.Dataset
+    fitted : FittedModel
+    training : EncodedRecording
         Recording whose latents the autoregression is fitted to.
-    unseen : xarray.Dataset
+    unseen : EncodedRecording
         Recording to be foretold.
     n_leads : int
         Frames ahead, at most as many as the segments have.
@@ -49,25 +49,24 @@ def measure_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset, *,
     DataError
         If fewer than eight frames have both a history and a future.
     """
-    fitted, slices = estimator.fitted_, segment_slices(unseen)
+    recording, slices = unseen.recording, segment_slices(unseen.recording)
     starts = np.concatenate([np.arange(s.start + fitted.config.model.history, s.stop - 1) for s in slices])
     if len(starts) < FEWEST_STARTS:
         raise DataError(f"{len(starts)} frames have both a history and a future", fix="give longer segments")
-    most = max(FEWEST_STARTS, min(MOST_STARTS, MOST_NUMBERS // unseen["data"][0].size))
+    most = max(FEWEST_STARTS, min(MOST_STARTS, MOST_NUMBERS // unseen.frames.values.shape[1]))
     starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(most, len(starts))).round().astype(int))]
-    ahead = find_starts(unseen, "last", 0)[unseen["segment_index"].values[starts]] - starts
+    ahead = find_starts(recording, "last", 0)[unseen.frames.segment[starts]] - starts
     n_leads = min(n_leads, int(np.sort(ahead)[-FEWEST_STARTS]))
 
-    histories = cut_histories(unseen, starts, fitted)
-    latents, known = _get_latents(estimator, unseen), _get_latents(estimator, histories)
-    last = find_starts(histories, "last", 0)
+    histories = encode_recording(fitted, cut_histories(recording, starts, fitted))
+    latents, known = (part.latents[:, : fitted.dim] for part in (unseen, histories))
+    last = find_starts(histories.recording, "last", 0)
     past = known[np.maximum(last[:, None] - np.arange(ORDER), last[:, None] - np.diff(last, prepend=-1)[:, None] + 1)]
     truth = np.full((len(starts), n_leads, latents.shape[1]), np.nan)
     for i, (start, n) in enumerate(zip(starts, np.minimum(ahead, n_leads), strict=True)):
         truth[i, :n] = latents[start + 1 : start + 1 + n]
-    fitted_latents = _get_latents(estimator, training)
-    segments = [fitted_latents[frames] for frames in segment_slices(training)]
-    simulated = estimator.simulate(histories, n_leads)["data"].values
+    segments = [training.latents[frames, : fitted.dim] for frames in segment_slices(training.recording)]
+    simulated = fitted.simulate(histories.frames, n_leads, latents=histories.latents)
     forecasts = {
         "rollout": simulated.reshape(len(starts), n_leads, -1),
         "ar3": Autoregression(segments).extrapolate(past, n_leads),
@@ -78,19 +77,14 @@ def measure_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset, *,
     return scored
 
 
-def describe_horizon(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> dict[str, Any]:
+def describe_horizon(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> dict[str, Any]:
     """What a fit keeps of `measure_horizon`: JSON-able, None for what was not scored, or why nothing was."""
     try:
-        scored = measure_horizon(estimator, training, unseen)
+        scored = measure_horizon(fitted, training, unseen)
     except DataError as error:
         return {"not_measured": str(error)}
     curves = {str(name): _to_plain(values.values) for name, values in scored.data_vars.items()}
     return {**scored.attrs, "leads": scored.sizes["lead"], **curves}
-
-
-def _get_latents(estimator: DCF, recording: xr.Dataset) -> np.ndarray:
-    latents: np.ndarray = estimator.transform(recording)["data"].values
-    return latents
 
 
 def _to_plain(values: np.ndarray) -> list[float | None]:

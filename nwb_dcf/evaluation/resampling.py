@@ -16,7 +16,8 @@ import xarray as xr
 from ..data.recording import flatten_frames, select_segments
 from ..data.split import cut_pieces
 from ..errors import DCFError
-from ..estimator.dcf import DCF
+from ..estimator.fit import fit
+from ..estimator.fitted import FittedModel
 from ..metrics import compare_runs, find_pca_axes, r2_score, rank_in_null, rebuild_by_pca, shift_channels
 from ..metrics.null_distribution import LEAST_NULLS
 from ..metrics.segment_sums import divide_frames
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 
 def measure_null(
-    estimator: DCF,
+    fitted: FittedModel,
     training: xr.Dataset,
     unseen: xr.Dataset,
     scores: dict[str, Any],
@@ -44,8 +45,8 @@ def measure_null(
 
     Parameters
     ----------
-    estimator : DCF
-        Fitted to `training`; the null fits have its settings, its number of latents and its seed.
+    fitted : FittedModel
+        Of `training`; the null fits have its settings, its number of latents and its seed.
     training, unseen : xarray.Dataset
         Recordings as they were read: values are shifted before they are smoothed.
     scores : dict
@@ -69,15 +70,15 @@ def measure_null(
     What is compared are R2 of unlike data: shifted channels have less to compress. A fit above its null says that
     channels are coordinated from moment to moment, not that latents are the right ones.
     """
-    config = estimator.config_
+    config = fitted.config
     seeds = np.random.SeedSequence([config.train.seed, 1]).generate_state(2 * n).reshape(n, 2)
 
     def fit_null(i: int) -> tuple[float, float]:
         shifted = _shift(training, int(seeds[i, 0]))
         tried = shifted if unseen is training else _shift(unseen, int(seeds[i, 1]))
-        fit = DCF.from_config(config, progress=_label(progress, f"null {i + 1} of {n}")).fit(shifted)
-        x = fit.prepare(tried)
-        return fit.score(tried), r2_score(x, rebuild_by_pca(fit.prepare(shifted), x, fit.dim_))
+        null = fit(shifted, config, progress=_label(progress, f"null {i + 1} of {n}"))
+        seen, x = null.prepare(shifted).values, null.prepare(tried)
+        return null.score(x), r2_score(x.values, rebuild_by_pca(seen, x.values, null.dim))
 
     found, stopped = _repeat(fit_null, n, keep_partial)
     ours, pca = ([pair[i] for pair in found] for i in (0, 1))
@@ -94,7 +95,7 @@ def measure_null(
 
 
 def measure_agreement(
-    estimator: DCF,
+    fitted: FittedModel,
     training: xr.Dataset,
     unseen: xr.Dataset,
     n: int,
@@ -106,7 +107,7 @@ def measure_agreement(
 
     Parameters
     ----------
-    estimator, training, progress, keep_partial
+    fitted, training, progress, keep_partial
         As in `measure_null`.
     unseen : xarray.Dataset
         Recording that all fits, the first included, are read on.
@@ -126,22 +127,22 @@ def measure_agreement(
     All fits start at the principal axes by default, so that seeds alone would agree by construction: hence the
     resampling (see `nwb_dcf.metrics.measure_consistency`).
     """
-    config = estimator.config_
+    config = fitted.config
     over = divide_frames(training["segment_index"].values).over
 
     def fit_resampled(i: int) -> tuple[np.ndarray, np.ndarray]:
         seed = config.train.seed + 1 + i
         drawn = resample_segments(training, seed=seed)
         settings = replace(config, train=replace(config.train, seed=seed))
-        fit = DCF.from_config(settings, progress=_label(progress, f"fit {i + 2} of {n}")).fit(drawn)
-        return _read_latents(fit, drawn, unseen)
+        again = fit(drawn, settings, progress=_label(progress, f"fit {i + 2} of {n}"))
+        return _read_latents(again, drawn, unseen)
 
     found, stopped = _repeat(fit_resampled, n - 1, keep_partial)
     outcome: dict[str, Any] = {"fits": len(found) + 1, **({"stopped": stopped} if stopped else {})}
     if not found:
         return outcome
-    runs = [_read_latents(estimator, training, unseen), *found]
-    spectrum = estimator.spectrum_[: estimator.dim_]
+    runs = [_read_latents(fitted, training, unseen), *found]
+    spectrum = fitted.spectrum[: fitted.dim]
     ours, pca = (compare_runs([run[i] for run in runs], spectrum) for i in (0, 1))
     return {
         **outcome,
@@ -184,10 +185,11 @@ def _shift(recording: xr.Dataset, seed: int) -> xr.Dataset:
     return recording.assign(data=(values.dims, shifted.reshape(values.shape), values.attrs))
 
 
-def _read_latents(fit: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+def _read_latents(fitted: FittedModel, training: xr.Dataset, unseen: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Latents of `unseen` by a fit, and by PCA of the same training frames, each with that fit's preparation."""
-    mean, axes = find_pca_axes(fit.prepare(training), fit.dim_)
-    return fit.transform(unseen)["data"].values, (fit.prepare(unseen) - mean) @ axes
+    mean, axes = find_pca_axes(fitted.prepare(training).values, fitted.dim)
+    frames = fitted.prepare(unseen)
+    return fitted.encode(frames), (frames.values - mean) @ axes
 
 
 def _repeat(one: Callable[[int], T], n: int, keep_partial: bool) -> tuple[list[T], str]:

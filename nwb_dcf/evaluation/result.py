@@ -1,4 +1,4 @@
-"""From a fitted estimator and the whole recording to a result: latents, figures, provenance."""
+"""From a fitted model and the whole recording to a result: latents, figures, provenance."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from ..data.preprocessing import TRUNCATE
 from ..data.recording import CHANNEL_SOURCE, frame_dims
 from ..data.result import DCFResult
 from ..data.split import Split
-from ..estimator.dcf import DCF
-from ..estimator.fitted import Fitted
+from ..estimator.dimensionality import DimensionChoice
+from ..estimator.fitted import FittedModel
+from ..estimator.serialization import pack_weights
+from .encoded import encode_split
 from .forecast import describe_horizon
 from .scores import score_fit
 from .velocity_field import sample_field
@@ -26,56 +28,65 @@ from .velocity_field import sample_field
 PACKAGES = ("nwb_dcf", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "pynwb", "hdmf", "h5py", "safetensors")
 
 
-def make_result(
-    estimator: DCF, recording: xr.Dataset, split: Split | None, read: ReadConfig, *, share: float
+def build_result(
+    fitted: FittedModel,
+    recording: xr.Dataset,
+    split: Split | None,
+    *,
+    read: ReadConfig,
+    held_out: float,
+    dimension: DimensionChoice | None = None,
 ) -> DCFResult:
     """Describe a fit: what it says of every frame, how well it does on frames it has not seen, how it came to be.
 
     Parameters
     ----------
-    estimator : DCF
-        Fitted to ``split.training``, or to `recording` where `split` is None.
+    fitted : FittedModel
+        Of ``split.training``, or of `recording` where `split` is None.
     recording : xarray.Dataset
         All segments, as they were read.
     split : Split or None
     read : ReadConfig
-    share : float
-        Share of the frames that was asked to be held out.
+        How the recording was read.
+    held_out : float
+        Fraction of the frames that was asked to be held out.
+    dimension : DimensionChoice, optional
+        How the number of latents was chosen; None where it was given.
 
     Returns
     -------
     DCFResult
     """
-    training, unseen = (split.training, split.held_out) if split else (recording, recording)
-    latents, flowed, velocity = estimator.transform(recording), estimator.flow(recording), estimator.velocity(recording)
-    scores, curve = score_fit(estimator, training, unseen)
-    scores["rollout"] = describe_horizon(estimator, training, unseen)
-    fitted = estimator.fitted_
+    encoded = encode_split(fitted, recording, split)
+    whole, parts = encoded.whole, (encoded.training, encoded.unseen)
+    latents, velocity = whole.latents[:, : fitted.dim].copy(), fitted.velocity(whole.frames, whole.latents)
+    scores, curve = score_fit(fitted, *parts)
+    scores["rollout"] = describe_horizon(fitted, *parts)
     dims = frame_dims(recording)
     shape = tuple(recording.sizes[dim] for dim in dims)
-    per_latent = {"latents": (latents, "1"), "flowed": (flowed, "1"), "velocity": (velocity, "1/s")}
+    per_latent = {"latents": (latents, "1"), "flowed": (fitted.flow(whole.frames), "1"), "velocity": (velocity, "1/s")}
     losses = fitted.curve
-    held_out = split.held_out_segments if split else np.zeros(recording.sizes["segment"], bool)
+    segment_held_out = split.held_out_segments if split else np.zeros(recording.sizes["segment"], bool)
     dataset = recording.drop_vars("data").assign(
         {
-            **{n: (("time", "latent"), part["data"].values, {"units": u}) for n, (part, u) in per_latent.items()},
-            "segment_held_out": ("segment", held_out),
-            "spectrum": ("component", estimator.spectrum_, {"units": "prepared units squared"}),
+            **{n: (("time", "latent"), part, {"units": u}) for n, (part, u) in per_latent.items()},
+            "segment_held_out": ("segment", segment_held_out),
+            "spectrum": ("component", fitted.spectrum, {"units": "prepared units squared"}),
             "bottleneck_r2": ("component", curve["bottleneck_r2"]),
             "pca_r2": ("component", curve["pca_r2"]),
-            "loadings": ((*dims, "component"), estimator.loadings_.reshape(*shape, -1)),
-            "mean": (dims, estimator.mean_.reshape(shape)),
+            "loadings": ((*dims, "component"), fitted.loadings.reshape(*shape, -1)),
+            "mean": (dims, fitted.mean.reshape(shape)),
             "loss_cf": ("step", np.array(losses.cf)),
             "loss_df": ("step", np.array(losses.df)),
             "loss_align": ("step", np.array(losses.align)),
             **{name: ("step", values) for name, values in _align_search(fitted.search, losses.step).items()},
-            **sample_field(estimator, latents["data"].values, velocity["data"].values).variables,
+            **sample_field(fitted, latents, velocity).variables,
         }
     )
     dataset = dataset.assign_coords(
         {
-            "latent": np.arange(1, estimator.dim_ + 1),
-            "component": np.arange(1, estimator.k_max_ + 1),
+            "latent": np.arange(1, fitted.dim + 1),
+            "component": np.arange(1, fitted.k_max + 1),
             **{dim: recording[dim] for dim in dims},
             "step": np.array(losses.step, np.int64),
         }
@@ -83,15 +94,18 @@ def make_result(
     if CHANNEL_SOURCE in recording.coords:
         dataset = dataset.assign(share_axes(dataset))
     dataset.attrs = {
-        "k_eff": estimator.k_eff_,
-        "dim": estimator.dim_,
+        "k_eff": fitted.k_eff,
+        "dim": fitted.dim,
         "total_variance": fitted.total_variance,
         "scores": scores,
         "kind": recording.attrs["kind"],
     }
     # tuples become lists, so that what is read back from a file equals what is returned
-    config = json.loads(json.dumps({**estimator.config_.to_dict(), "read": read.to_record()}))
-    return DCFResult(dataset, config, _trace(estimator, recording, split, share), estimator.to_bytes())
+    config = json.loads(json.dumps({**fitted.config.to_dict(), "read": read.to_record()}))
+    provenance = _trace(fitted, recording, split, held_out)
+    if dimension is not None:
+        provenance["dimension"] = dimension.to_dict()
+    return DCFResult(dataset, config, provenance, pack_weights(fitted))
 
 
 def share_axes(dataset: xr.Dataset) -> xr.Dataset:
@@ -126,9 +140,8 @@ def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:
     return columns
 
 
-def _trace(estimator: DCF, recording: xr.Dataset, split: Split | None, held_out: float) -> dict[str, Any]:
+def _trace(fitted: FittedModel, recording: xr.Dataset, split: Split | None, held_out: float) -> dict[str, Any]:
     """Everything needed to say how the result came to be: no user, host or absolute path, since archives publish it."""
-    fitted = estimator.fitted_
     model = fitted.model
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -171,7 +184,7 @@ def _without_nan(values: list[float]) -> list[float | None]:
     return [None if math.isnan(value) else value for value in values]
 
 
-def describe_support(fitted: Fitted) -> dict[str, Any]:
+def describe_support(fitted: FittedModel) -> dict[str, Any]:
     """Say which frames a latent depends on: the code's window, the smoother's Gaussian, and what is done at ends.
 
     Returns

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from ..data.recording import flatten_frames, name_kind
 from ..errors import DataError
-from ..estimator.dcf import DCF
+from ..estimator.fitted import FittedModel
 from ..metrics import (
     Interval,
     SegmentSums,
@@ -22,19 +21,22 @@ from ..metrics import (
     score_rates,
     score_reconstruction,
 )
+from .encoded import EncodedRecording
 
 CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: integrating takes its time
 
 
-def score_fit(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def score_fit(
+    fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Score a fit on `unseen`.
 
     Parameters
     ----------
-    estimator : DCF
-        Fitted to `training`.
-    training, unseen : xarray.Dataset
-        Recordings; the same one where nothing was held out.
+    fitted : FittedModel
+        Of `training`.
+    training, unseen : EncodedRecording
+        The same one where nothing was held out.
 
     Returns
     -------
@@ -48,39 +50,37 @@ def score_fit(estimator: DCF, training: xr.Dataset, unseen: xr.Dataset) -> tuple
     Co-smoothing is not among the scores: it asks for latents that have not seen the units they are to predict, which
     is another fit (`nwb_dcf.metrics.score_cosmoothing`).
     """
-    x, dim = estimator.prepare(unseen), estimator.dim_
-    seen, segment = estimator.prepare(training), unseen["segment_index"].values
-    states = estimator.compress(unseen)
-    codes = estimator.transform(unseen, dim=estimator.k_max_)["data"].values
-    some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[estimator.config_.model.decoder], len(x))).round().astype(int)
-    lengths = range(1, estimator.k_max_ + 1)
-    mean, axes = find_pca_axes(seen, estimator.k_max_)
+    x, seen, segment = unseen.frames.values, training.frames.values, unseen.frames.segment
+    states, codes, dim = fitted.compress(unseen.frames), unseen.latents, fitted.dim
+    some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
+    lengths = range(1, fitted.k_max + 1)
+    mean, axes = find_pca_axes(seen, fitted.k_max)
 
     def project(frames: np.ndarray, k: int) -> np.ndarray:
         return np.asarray(mean + (frames - mean) @ axes[:, :k] @ axes[:, :k].T)
 
     curve = {
-        "bottleneck_r2": np.array([r2_score(x[some], estimator.rebuild(codes[some, :k])) for k in lengths]),
+        "bottleneck_r2": np.array([r2_score(x[some], fitted.rebuild(codes[some, :k])) for k in lengths]),
         "pca_r2": np.array([r2_score(x[some], project(x[some], k)) for k in lengths]),
     }
-    latents, rebuilt, by_pca = codes[:, :dim], estimator.rebuild(codes[:, :dim]), project(x, dim)
+    latents, rebuilt, by_pca = codes[:, :dim], fitted.rebuild(codes[:, :dim]), project(x, dim)
     scores: dict[str, Any] = {
         "on": "held-out data" if unseen is not training else "training data (nothing was held out)",
         "frames": len(x),
         "bottleneck_r2": r2_score(x, rebuilt),
-        "flow_r2": r2_score(x, estimator.rebuild(latents, decoder="flow")),
+        "flow_r2": r2_score(x, fitted.rebuild(latents, decoder="flow")),
         "pca_r2": r2_score(x, by_pca),
-        "round_trip_r2": r2_score(x, estimator.expand(states)),
-        "energy_outside": measure_energy_outside(states, estimator.mean_, estimator.loadings_, dim),
+        "round_trip_r2": r2_score(x, fitted.expand(states)),
+        "energy_outside": measure_energy_outside(states, fitted.mean, fitted.loadings, dim),
         "intervals": {},
     }
     if np.isfinite(rebuilt).all():  # else the R2 is not a number, and there is nothing to resample
         pair = score_reconstruction(x, rebuilt, segment), score_reconstruction(x, by_pca, segment)
         _add_pair(scores, "bottleneck_r2", "pca_r2", "difference_r2", *pair)
     scores |= _compare_paths(latents, (x - mean) @ axes[:, :dim], ((seen - mean) @ axes[:, :dim]).std(axis=0), segment)
-    if name_kind(unseen) == "counts":
-        counts = flatten_frames(unseen)
-        rates = estimator.rates(latents), estimator.preparation_.expect_counts(by_pca)
+    if name_kind(unseen.recording) == "counts":
+        counts = flatten_frames(unseen.recording)
+        rates = fitted.rates(latents), fitted.preparation.expect_counts(by_pca)
         deviance = [score_rates(counts, rate, segment) for rate in rates]
         _add_pair(scores, "deviance_explained", "pca_deviance_explained", "difference_deviance", *deviance)
     return scores, curve

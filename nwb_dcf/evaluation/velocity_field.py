@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
-if TYPE_CHECKING:
-    from ..estimator.dcf import DCF
+from ..estimator.fitted import FittedModel
 
 POINTS = {1: 65, 2: 33, 3: 17}  # along each axis of a grid of so many
 VISITED = (0.5, 99.5)  # percentiles of the latents between which the grid lies
 HISTORY = "held: the state has stood still at the point for as many frames as v looks back"
 
 
-def sample_field(estimator: DCF, latents: np.ndarray, velocity: np.ndarray) -> xr.Dataset:
+def sample_field(fitted: FittedModel, latents: np.ndarray, velocity: np.ndarray) -> xr.Dataset:
     """Sample v at tau = 0 on a grid over the visited part of the first one, two or three latents.
 
     Parameters
     ----------
-    estimator : DCF
-        Fitted.
+    fitted : FittedModel
     latents : array, shape (time, latent)
         Of the frames that say what was visited.
     velocity : array, shape (time, latent)
@@ -47,7 +43,7 @@ def sample_field(estimator: DCF, latents: np.ndarray, velocity: np.ndarray) -> x
     shape = tuple(map(len, grid))
     points = np.zeros((int(np.prod(shape)), latents.shape[1]))
     points[:, :n_axes] = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(-1, n_axes)
-    held = estimator.velocity_at(points).reshape(*shape, -1)
+    held = fitted.velocity_at(points).reshape(*shape, -1)
     edges = [_find_edges(axis) for axis in grid]
     places = latents[:, :n_axes].astype(np.float64)
     frames = np.histogramdd(places, edges)[0]

@@ -1,52 +1,117 @@
-"""Where a fit is to be written, and what is refused before anything is read."""
+"""Where a result is to be written: what is refused before anything is read, and the writing."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.result import DCFResult
 from ..errors import ParameterError
-from ..io.recordings import is_remote, locate
-from ..io.results import check_derived, check_writable, remove_leftovers, restore_folder
+from ..io.recordings import describe_session, is_remote, locate
+from ..io.results import check_derived, check_writable, remove_leftovers, restore_folder, write_derived, write_result
 
 
 @dataclass(frozen=True)
-class _Target:
-    """Where a fit is to go."""
+class Destination:
+    """Where a fit of `path` is asked to go.
 
-    name: str | None
-    overwrite: bool
-    output: str | Path | None
-    results_only: bool
+    Attributes
+    ----------
+    path : str or Path
+        The file that is read.
+    name : str or None
+        Of the fit; KIND_dimN where it is None.
+    overwrite : bool
+        Whether a fit of that name, and a file at `output`, may be replaced.
+    output : str, Path or None
+        A copy to write, in place of `path`.
+    results_only : bool
+        Whether that is a file without the data.
+    """
 
-    def check(self, path: str | Path) -> None:
-        """Refuse, before anything is read, what cannot be written; bring back what a killed write has set aside."""
-        if not is_remote(path):
-            restore_folder(Path(path))
-        if self.output is None and (self.results_only or is_remote(path)):
+    path: str | Path
+    name: str | None = None
+    overwrite: bool = False
+    output: str | Path | None = None
+    results_only: bool = False
+
+    def check(self) -> None:
+        """Refuse, before anything is read, what cannot be written; bring back what a killed write has set aside.
+
+        Raises
+        ------
+        ParameterError
+            If `path` cannot be written to and no `output` is given, or that is an address.
+        """
+        if not is_remote(self.path):
+            restore_folder(Path(self.path))
+        if self.output is None and self.is_derived:
             what = (
                 "results alone go into a file of their own" if self.results_only else "an address cannot be written to"
             )
-            raise ParameterError(what, where=str(locate(path)), fix="say where the result is to go, with -o RESULT.nwb")
+            raise ParameterError(
+                what, where=str(locate(self.path)), fix="say where the result is to go, with -o RESULT.nwb"
+            )
         if self.output is not None and is_remote(self.output):
             raise ParameterError(
                 "the output is an address", where=str(locate(self.output)), fix="give a path, -o RESULT.nwb"
             )
 
-    def clear(self, path: str | Path) -> None:
+    def clear(self) -> None:
         """Remove what killed writes have left where the fit is to go: a fit writes there, a plan does not."""
-        place = path if self.output is None else self.output
+        place = self.path if self.output is None else self.output
         if not is_remote(place):
             remove_leftovers(Path(place).resolve())
 
-    def choose_name(self, path: str | Path, kind: str, dim: int) -> str:
-        """Return the name of the fit, once it is known that it can be written."""
-        about: dict[str, Any] = {"name": self.name, "kind": kind, "dim": dim, "overwrite": self.overwrite}
-        if self.output is not None and self.is_derived(path):
-            return check_derived(self.output, **about)
-        return check_writable(path, output=self.output, **about)
-
-    def is_derived(self, path: str | Path) -> bool:
+    @property
+    def is_derived(self) -> bool:
         """Whether the result goes into a file without the data: of an address, nobody asked for a whole copy."""
-        return self.results_only or is_remote(path)
+        return self.results_only or is_remote(self.path)
+
+    def reserve(self, kind: str, dim: int) -> ReservedDestination:
+        """Check that a fit can be written, before the long work, and settle its name.
+
+        Raises
+        ------
+        StoreError
+            See `nwb_dcf.io.results.check_writable`.
+        """
+        about: dict[str, Any] = {"name": self.name, "kind": kind, "dim": dim, "overwrite": self.overwrite}
+        if self.output is not None and self.is_derived:
+            # The session is read now, since a server may be gone after the long work.
+            return ReservedDestination(self, check_derived(self.output, **about), describe_session(self.path))
+        return ReservedDestination(self, check_writable(self.path, output=self.output, **about), None)
+
+
+@dataclass(frozen=True)
+class ReservedDestination:
+    """Where a fit will go: checked, with its name, and the session that a file without the data is about."""
+
+    asked: Destination
+    name: str
+    session: dict[str, Any] | None
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the file that is read, and where the result goes in which."""
+        asked = self.asked
+        return {"file": locate(asked.path).name, "name": self.name, "output": str(asked.output or asked.path)}
+
+    def write(self, result: DCFResult) -> DCFResult:
+        """Write, and return the result with its name and ``provenance["written"]``.
+
+        Raises
+        ------
+        StoreError
+            See `nwb_dcf.write_result`.
+        """
+        asked = self.asked
+        if self.session is not None and asked.output is not None:
+            written = write_derived(result, self.session, asked.output, name=self.name, overwrite=asked.overwrite)
+        else:
+            written = write_result(
+                result, asked.path, name=self.name, overwrite=asked.overwrite, output=asked.output, as_read=True
+            )
+        report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
+        return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})

@@ -2,53 +2,105 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
 from ..config import FitConfig, ReadConfig
-from ..config.presets import make_config
+from ..config.presets import adapt_to_kind
 from ..data.preprocessing import check_size
-from ..data.recording import CHANNEL_SOURCE, median_step_s, name_kind
+from ..data.recording import CHANNEL_SOURCE, frame_dims, median_step_s, name_kind
 from ..data.result import DCFResult
 from ..data.split import Split, split_recording
+from ..errors import ParameterError
 from ..estimator.dimensionality import DimensionChoice, choose_for_fit
 from ..estimator.smoothing_and_scale import SmoothingChoice, apply_choice, resolve_smoothing
+from ..io.recordings import read_recording
+from .destination import ReservedDestination
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
-    from ..estimator.dcf import DCF
+    from ..estimator.fitted import FittedModel
 
 GAP_S = 1.0  # least time between training and held-out blocks of one long segment
 
 
 @dataclass(frozen=True)
-class Job:
+class Repeats:
+    """How often a fit is made again.
+
+    Attributes
+    ----------
+    null : int
+        Fits to channels shifted apart in time.
+    repeats : int
+        Fits in all, whose axes are compared.
+    """
+
+    null: int = 0
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        for name, low in (("null", 0), ("repeats", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
+                raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")
+
+
+@dataclass(frozen=True)
+class FitPlan:
     """A recording, how it is split, and every setting: all that a fit needs.
 
     Attributes
     ----------
     recording : xarray.Dataset
+        All segments, as they were read.
     split : Split or None
         None where nothing is held out.
-    share : float
-        Share of the frames that was asked to be held out.
+    held_out : float
+        Fraction of the frames that was asked to be held out.
+    read : ReadConfig
+        How the recording was read.
     config : FitConfig
+        Finished: of the recording's kind, with the number of latents.
     dimension : DimensionChoice or None
         How the number of latents was chosen; None where it was given.
     smoothing : SmoothingChoice or None
         How smoothing and scale were chosen; None where they were given, and for values that are no counts.
+    repeats : Repeats
+        Fits to make beside it.
+    warm_start : DCFResult or None
+        A stored fit to begin with.
+    destination : ReservedDestination or None
+        The file that the result goes into; None for recordings that are in none.
     """
 
     recording: xr.Dataset
     split: Split | None
-    share: float
+    held_out: float
+    read: ReadConfig
     config: FitConfig
     dimension: DimensionChoice | None
     smoothing: SmoothingChoice | None = None
+    repeats: Repeats = Repeats()
+    warm_start: DCFResult | None = None
+    destination: ReservedDestination | None = None
+
+    @property
+    def kind(self) -> str:
+        """Kind of the recording: ``units``, ``series``, ..."""
+        return str(self.recording.attrs["kind"])
+
+    @property
+    def dim(self) -> int:
+        """Number of latents."""
+        return self.config.model.dim
 
     @property
     def training(self) -> xr.Dataset:
@@ -60,67 +112,110 @@ class Job:
         """What is scored: the fitted frames themselves where nothing is held out."""
         return self.split.held_out if self.split else self.recording
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what would be fitted as a JSON-able dict."""
+        recording, split, sizes = self.recording, self.split, self.recording.sizes
+        return {
+            "source": dict(recording.attrs["source"]),
+            "kind": self.kind,
+            "channels": math.prod(sizes[dim] for dim in frame_dims(recording)),
+            "bins": sizes["time"],
+            "bin_width_s": recording.attrs["bin_width_s"],
+            "segments": sizes["segment"],
+            "notes": list(recording.attrs["notes"]),
+            "left_out": list(recording.attrs["left_out"]),
+            "split": {
+                "training": split.training.sizes["segment"] if split else sizes["segment"],
+                "held_out": split.held_out.sizes["segment"] if split else 0,
+                "rule": split.rule if split else "nothing held out",
+            },
+            "dim": self.dim,
+            "preset": self.config.preset,
+            "dimension": self.dimension.to_dict() if self.dimension else None,
+            "smoothing": self.smoothing.to_dict() if self.smoothing else None,
+            **asdict(self.repeats),
+            **(self.destination.to_dict() if self.destination else {}),
+        }
 
-def prepare_job(
+    def write(self, result: DCFResult) -> DCFResult:
+        """Write the result where it is to go, if anywhere, and return it with its name there."""
+        return self.destination.write(result) if self.destination else result
+
+
+def plan_recording(
     recording: xr.Dataset,
-    dim: int | Literal["auto"],
-    held_out: float,
-    settings: Mapping[str, Any],
+    config: FitConfig,
+    dim: int | Literal["auto"] | None = None,
     *,
+    held_out: float,
+    read: ReadConfig,
     smoothing: SmoothingChoice | None = None,
-) -> Job:
-    """Refuse whatever can be refused before training.
+) -> FitPlan:
+    """Refuse whatever can be refused before training, and settle what depends on the recording.
 
     Parameters
     ----------
     recording : xarray.Dataset
-    dim : int or "auto"
-        Number of latents.
+    config : FitConfig
+        Settings as they were asked for; those of the recording's kind are set where they were not.
+    dim : int or "auto", optional
+        ``auto`` lets the training segments choose; by default and as a number that of `config`.
     held_out : float
-        Share of the frames that no part of the fit sees.
-    settings : mapping
-        ``preset``, and settings of `nwb_dcf.config` by name.
+        Fraction of the frames that no part of the fit sees.
+    read : ReadConfig
+        How the recording was read; kept in the result.
     smoothing : SmoothingChoice, optional
         What stands in place of ``auto``, where it has been chosen already.
 
     Raises
     ------
     DCFError
-        If a setting cannot be meant, or the recording is too small.
+        If a setting is invalid, or the recording is too small.
     """
-    config = make_fit_config(dim, settings, kind=name_kind(recording))
-    check_size(recording, config.model.dim)
+    config = adapt_to_kind(config, name_kind(recording))
     split = _hold_out(recording, held_out, config)
     training, choice = split.training if split else recording, None
+    check_size(training, config.model.dim)
     if smoothing is None:
         smoothing, config = resolve_smoothing(training, config)
     else:
         config = apply_choice(config, smoothing)
     if dim == "auto":
         choice, config = choose_for_fit(training, config)
-    return Job(recording, split, held_out, config, choice, smoothing)
+    return FitPlan(recording, split, held_out, read, config, choice, smoothing)
 
 
-def choose_smoothing(
-    recording: xr.Dataset, dim: int | Literal["auto"], held_out: float, settings: Mapping[str, Any]
-) -> SmoothingChoice | None:
-    """Choose smoothing and scale on what `prepare_job` would fit of these bins, so that bins can be chosen by them.
+def read_to_fit(
+    path: str | Path,
+    read: ReadConfig,
+    config: FitConfig,
+    *,
+    bins: bool,
+    held_out: float,
+    progress: Callable[[Progress], None] | None = None,
+) -> tuple[xr.Dataset, ReadConfig, SmoothingChoice | None]:
+    """Read a recording, and where its `bins` are ours to choose, choose them with the smoothing and read it again.
 
     Returns
     -------
-    SmoothingChoice or None
-        None where the smoothing was given: bins are not chosen then.
+    recording : xarray.Dataset
+    read : ReadConfig
+        With the bins that were chosen.
+    smoothing : SmoothingChoice or None
+        Chosen on what would be fitted of the first bins; None where nothing was to be chosen.
     """
-    config = make_fit_config(dim, settings, kind=name_kind(recording))
-    if config.prepare.smooth != "auto":
-        return None
-    split = _hold_out(recording, held_out, config)
-    return resolve_smoothing(split.training if split else recording, config)[0]
-
-
-def has_own_bins(recording: xr.Dataset) -> bool:
-    """Whether the bins of a recording were ours to choose: of spike times, and of no other source beside them."""
-    return recording.attrs.get("kind") == "units" and CHANNEL_SOURCE not in recording.coords
+    recording = read_recording(path, **asdict(read), progress=progress)
+    adapted = adapt_to_kind(config, name_kind(recording))
+    # bins are ours to choose for spike times without another source beside them, and with a smoothing to be chosen
+    own = recording.attrs.get("kind") == "units" and CHANNEL_SOURCE not in recording.coords
+    if not (bins and own and adapted.prepare.smooth == "auto"):
+        return recording, read, None
+    split = _hold_out(recording, held_out, adapted)
+    smoothing = resolve_smoothing(split.training if split else recording, adapted)[0]
+    if smoothing is not None and smoothing.chosen:
+        read = replace(read, bin_width_s=smoothing.bin_width_s)
+        recording = read_recording(path, **asdict(read), progress=progress)
+    return recording, read, smoothing
 
 
 def _hold_out(recording: xr.Dataset, held_out: float, config: FitConfig) -> Split | None:
@@ -128,29 +223,17 @@ def _hold_out(recording: xr.Dataset, held_out: float, config: FitConfig) -> Spli
     return split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
 
 
-def make_fit_config(dim: int | Literal["auto"], settings: Mapping[str, Any], *, kind: str = "values") -> FitConfig:
-    """Build the configuration of a fit; ``auto`` stands at 1 until the data have chosen."""
-    wanted = {**settings, "dim": 1 if dim == "auto" else dim}
-    return make_config(wanted.pop("preset", "default"), wanted, kind=kind)
-
-
-def run_job(
-    job: Job,
-    read: ReadConfig,
+def fit_recording(
+    plan: FitPlan,
     *,
-    warm_start: DCFResult | None = None,
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
-) -> tuple[DCF, DCFResult]:
-    """Train and describe.
+) -> tuple[FittedModel, DCFResult]:
+    """Train as planned, and describe what came of it.
 
     Parameters
     ----------
-    job : Job
-    read : ReadConfig
-        How the recording was read; kept in the result.
-    warm_start : DCFResult, optional
-        Fit to begin with, see `nwb_dcf.DCF`.
+    plan : FitPlan
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
     keep_partial : bool
@@ -158,22 +241,49 @@ def run_job(
 
     Returns
     -------
-    DCF
-        Fitted to ``job.training``.
+    FittedModel
+        Of ``plan.training``.
     DCFResult
     """
-    from ..estimator.dcf import DCF  # torch is loaded once all that can be refused has been
-    from ..evaluation.result import make_result
+    from ..estimator.fit import WarmStart, fit  # torch is loaded once all that can be refused has been
+    from ..evaluation.result import build_result
 
-    if job.dimension and not job.dimension.supported:
-        warnings.warn(job.dimension.rule, UserWarning, stacklevel=3)
-    estimator = DCF.from_config(job.config, progress=progress).set_params(
-        warm_start=warm_start, keep_partial=keep_partial
+    if plan.dimension and not plan.dimension.supported:
+        warnings.warn(plan.dimension.rule, UserWarning, stacklevel=3)
+    warmth = WarmStart.from_weights(plan.warm_start.weights, plan.warm_start.name) if plan.warm_start else None
+    fitted = fit(plan.training, plan.config, warmth=warmth, progress=progress, keep_partial=keep_partial)
+    result = build_result(
+        fitted, plan.recording, plan.split, read=plan.read, held_out=plan.held_out, dimension=plan.dimension
     )
-    estimator.fit(job.training)
-    result = make_result(estimator, job.recording, job.split, read, share=job.share)
-    if job.dimension:
-        result.provenance["dimension"] = job.dimension.to_dict()
-    if job.smoothing:
-        result.provenance["smoothing"] = job.smoothing.to_dict()
-    return estimator, result
+    if plan.smoothing:
+        result.provenance["smoothing"] = plan.smoothing.to_dict()
+    return fitted, result
+
+
+def resample(
+    result: DCFResult,
+    fitted: FittedModel,
+    plan: FitPlan,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    keep_partial: bool = False,
+) -> None:
+    """Make the fits beside it that were planned, and add what they say to the scores; an interrupted fit has none.
+
+    Parameters
+    ----------
+    result : DCFResult
+        Of `fitted`; its scores get ``null`` and ``agreement``.
+    fitted, plan, progress, keep_partial
+        As `fit_recording` took and gave them.
+    """
+    from ..evaluation.resampling import measure_agreement, measure_null
+
+    if result.provenance["interrupted"]:
+        return
+    listen: dict[str, Any] = {"progress": progress, "keep_partial": keep_partial}
+    data, scores, repeats = (plan.training, plan.unseen), result.dataset.attrs["scores"], plan.repeats
+    if repeats.null:
+        scores["null"] = measure_null(fitted, *data, scores, repeats.null, **listen)
+    if repeats.repeats > 1:
+        scores["agreement"] = measure_agreement(fitted, *data, repeats.repeats, **listen)

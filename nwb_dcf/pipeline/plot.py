@@ -11,7 +11,7 @@ from ..errors import DCFError, ParameterError, StoreError
 from ..io.export import check_export, write_whole
 from ..io.results import read_result
 from ..plots.report import FORMATS, PlotInputs, _save, _write_text, draw_together, list_views, write_page
-from .source import read_fitted
+from .source import load_fitted, read_fitted
 
 
 def plot_nwb(
@@ -112,7 +112,5 @@ def gather_material(
     if not rebuild:
         return PlotInputs(result, recording, None, None)
     prepared = Preprocessor.from_dict(result.provenance["preparation"]).apply(recording)
-    from ..estimator.dcf import DCF  # torch is loaded for the examples alone
-
-    rebuilt = DCF.from_result(result, "cpu").rebuild(result.dataset["latents"].values)
+    rebuilt = load_fitted(result, "cpu").rebuild(result.dataset["latents"].values)  # which loads torch
     return PlotInputs(result, recording, prepared, rebuilt)

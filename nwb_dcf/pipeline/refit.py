@@ -16,7 +16,7 @@ from ..data.result import DCFResult
 from ..errors import DataError, SourceError, StoreError
 from ..io.recordings import read_recording
 from ..io.results import find_changes, have_equal_tensors, read_result
-from .fit_recording import prepare_job, run_job
+from .fit_recording import fit_recording, plan_recording
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -121,10 +121,9 @@ def refit(
     _require_same(stored, recording, str(file))
     if config.prepare.smooth == "auto":  # fits of before the data could choose hold the word for what is standard now
         config = replace(config, prepare=replace(config.prepare, smooth="standard"))
-    settings = {"preset": config.preset, "seed": config.train.seed, "device": config.train.device}
     share = float(stored.provenance["split"]["share"])
-    job = prepare_job(recording, config.model.dim, share, {**settings, **config.to_settings()})
-    _, again = run_job(job, read, progress=progress)
+    plan = plan_recording(recording, replace(config, read=None), held_out=share, read=read)
+    again = fit_recording(plan, progress=progress)[1]
     return _compare(stored, again, str(path), str(file))
 
 

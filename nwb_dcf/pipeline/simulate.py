@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..errors import ParameterError
 from ..io.results import read_result
-from .source import _check_kin, _load_estimator, _read_matched, find_reading, read_fitted
+from .source import check_kind, find_reading, load_fitted, read_fitted, read_matched
 
 
 def simulate_nwb(
@@ -57,11 +57,13 @@ def simulate_nwb(
         given = read_fitted(path, stored)
     else:
         read = find_reading(stored)
-        given = _read_matched(recording, stored, read, f"{path}#{stored.name}", "id", False)[0]
-    estimator = _load_estimator(stored, device)
-    _check_kin(given, estimator)
+        given = read_matched(recording, stored, read, f"{path}#{stored.name}", "id", False)[0]
+    fitted = load_fitted(stored, device)
+    check_kind(given, fitted)
+    from ..estimator.rollout import Plan, simulate
+
     places = starts if isinstance(starts, str) else _find_frames(given["time"].values, starts)
-    paths: xr.Dataset = estimator.simulate(given, n_frames, tau=tau, starts=places, n_paths=n_paths, seed=seed)
+    paths = simulate(fitted, given, Plan(n_frames, tau, places, n_paths, seed))
     return paths.assign_attrs(source=given.attrs["source"], kind="simulation")
 
 

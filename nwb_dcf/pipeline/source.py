@@ -20,7 +20,7 @@ from ..io.recordings import ChannelTable, read_channels, read_recording
 from ..io.results import read_result, split_address
 
 if TYPE_CHECKING:
-    from ..estimator.dcf import DCF
+    from ..estimator.fitted import FittedModel
 
 STEP_TOLERANCE = 0.05  # of the step: v was learned per step, so that another sampling rate would change its meaning
 
@@ -36,10 +36,25 @@ def read_model(model: str | Path) -> DCFResult:
     return read_result(*split_address(model))
 
 
-def _read_matched(
+def read_warm_start(address: str | Path) -> DCFResult:
+    """Read the fit to begin with; its name is the address by which messages and provenance call it."""
+    stored = read_model(address)
+    return dataclasses.replace(stored, name=f"{Path(split_address(address)[0]).name}#{stored.name}")
+
+
+def read_matched(
     path: str | Path, stored: DCFResult, read: ReadConfig, model: str | Path, match: str, impute: bool
 ) -> tuple[xr.Dataset, ReadConfig, Matching | None]:
-    """Read another file in the order of the model's channels; images have none to match."""
+    """Read another file in the order of the model's channels; images have none to match.
+
+    Returns
+    -------
+    recording : xarray.Dataset
+    read : ReadConfig
+        How it was read.
+    matching : Matching or None
+        How its channels were found; None for images.
+    """
     if len(stored.dataset["mean"].dims) > 1:
         recording = read_recording(path, **asdict(read))
         shape, fitted = frame_shape(recording), tuple(stored.dataset["mean"].shape)
@@ -82,15 +97,22 @@ def _find_known(stored: DCFResult, model: str | Path) -> ChannelTable | None:
         return None
 
 
-def _load_estimator(stored: DCFResult, device: str) -> DCF:
-    from ..estimator.dcf import DCF  # torch is loaded once all that can be refused has been
+def load_fitted(stored: DCFResult, device: str) -> FittedModel:
+    """Rebuild the model of a stored result on `device`."""
+    from ..estimator.serialization import unpack_weights  # torch is loaded once all that can be refused has been
 
-    return DCF.from_result(stored, device)
+    return unpack_weights(stored.weights, device)
 
 
-def _check_kin(recording: xr.Dataset, estimator: DCF) -> None:
-    """Refuse another kind or sampling rate; note another unit."""
-    fitted, step_s = estimator.fitted_, median_step_s(recording)
+def check_kind(recording: xr.Dataset, fitted: FittedModel) -> None:
+    """Refuse another kind or sampling rate than those fitted; note another unit.
+
+    Raises
+    ------
+    DataError
+        If the kind or the step between frames differs.
+    """
+    step_s = median_step_s(recording)
     where = recording.attrs["source"].get("path")
     if recording.attrs["kind"] != fitted.kind:
         raise DataError(

@@ -17,10 +17,10 @@ from ..data.channel_matching import Matching
 from ..data.result import DCFResult
 from ..errors import ParameterError
 from ..io.results import check_writable, remove_leftovers, split_address, write_result
-from .source import _check_kin, _load_estimator, _read_matched, find_reading, read_model
+from .source import check_kind, find_reading, load_fitted, read_matched, read_model
 
 if TYPE_CHECKING:
-    from ..estimator.dcf import DCF
+    from ..estimator.fitted import FittedModel
 
 OF_THE_FIT = ("steps", "search", "training", "learned", "machine", "seed")
 SEGMENTS = {"trials", "align", "window", "where"}
@@ -85,16 +85,16 @@ def transform_nwb(
     remove_leftovers(Path(path if output is None else output).resolve())
     check_writable(path, name=name, kind=kind, dim=stored.dim, overwrite=overwrite, output=output)
     read = _choose_reading(stored, reading)
-    recording, read, matching = _read_matched(path, stored, read, model, match, impute is not None)
-    estimator = _load_estimator(stored, device)
-    _check_kin(recording, estimator)
+    recording, read, matching = read_matched(path, stored, read, model, match, impute is not None)
+    fitted = load_fitted(stored, device)
+    check_kind(recording, fitted)
     if (
         matching
         and match == "id"
         and stored.provenance["source"]["identifier"] != recording.attrs["source"]["identifier"]
     ):
         recording.attrs["notes"].append("channels are matched by id: the same ids are taken to name the same channels")
-    result = _describe(estimator, recording, read, stored, matching, split_address(model)[0])
+    result = _describe(fitted, recording, read, stored, matching, split_address(model)[0])
     result.provenance["seconds"] = time.perf_counter() - started
     written = write_result(result, path, name=name, overwrite=overwrite, output=output, as_read=True)
     report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
@@ -110,12 +110,17 @@ def _choose_reading(stored: DCFResult, asked: dict[str, Any]) -> ReadConfig:
 
 
 def _describe(
-    estimator: DCF, recording: xr.Dataset, read: ReadConfig, stored: DCFResult, matching: Matching | None, file: str
+    fitted: FittedModel,
+    recording: xr.Dataset,
+    read: ReadConfig,
+    stored: DCFResult,
+    matching: Matching | None,
+    file: str,
 ) -> DCFResult:
     """Describe what the model says of `recording`, and whose model it is."""
-    from ..evaluation.result import make_result
+    from ..evaluation.result import build_result
 
-    result = make_result(estimator, recording, None, read, share=0.0)
+    result = build_result(fitted, recording, None, read=read, held_out=0.0)
     origin = stored.provenance.get("source", {})
     own = origin.get("sha256") == recording.attrs["source"]["sha256"]
     n_segments = recording.sizes["segment"]

@@ -10,12 +10,13 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, ReadConfig
+from ..config.presets import make_config
 from ..data.result import DCFResult
-from ..pipeline.fit_recording import Job, make_fit_config, prepare_job, run_job
+from ..pipeline.fit_recording import FitPlan, fit_recording, plan_recording
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
-    from ..estimator.dcf import DCF
+    from ..estimator.fitted import FittedModel
 
 NOT_SETTINGS = ("dim", "bin_width_s", "held_out", "extent", "valid_unit_periods", "curation")
 
@@ -28,7 +29,8 @@ def make_params_config(params: Mapping[str, Any]) -> FitConfig:
     ParameterError
         If a parameter is unknown or cannot be meant.
     """
-    return make_fit_config(params["dim"], _read_settings(params), kind="counts")
+    settings = {**_read_settings(params), "dim": params["dim"]}
+    return make_config(settings.pop("preset", "default"), settings, kind="counts")
 
 
 def _read_settings(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,30 +69,31 @@ def fit_latents(
     """
     from ..model.parallel import use_threads  # which loads torch
 
-    job = prepare_job(recording, params["dim"], params["held_out"], _read_settings(params))
     read = ReadConfig(bin_width_s=recording.attrs["bin_width_s"], trials="none")
+    config = make_params_config(params)
+    plan = plan_recording(recording, config, params["dim"], held_out=params["held_out"], read=read)
     if verbose:
         sizes = recording.sizes
         print(
             f"{label}: {sizes['time']} bins of {params['bin_width_s']:g} s, {sizes['unit']} units, dim {params['dim']}"
         )
     with use_threads(max(1, n_jobs)), _Bar(label, hidden=not progress_bar) as bar:
-        estimator, result = run_job(job, read, progress=bar)
-        unit_r2 = score_units(estimator, job)
+        fitted, result = fit_recording(plan, progress=bar)
+        unit_r2 = score_units(fitted, plan)
     if verbose:
         scores = result.dataset.attrs["scores"]
         print(f"{label}: R2 {scores['bottleneck_r2']:.3f}, PCA {scores['pca_r2']:.3f} ({scores['on']})")
     return {**pack_result(result), "unit_r2": unit_r2}
 
 
-def score_units(estimator: DCF, job: Job) -> np.ndarray:
+def score_units(fitted: FittedModel, plan: FitPlan) -> np.ndarray:
     """Share of each unit's variance that ``dim`` numbers a frame rebuild, shape (unit,).
 
     In prepared units (square roots, smoothed), on held-out frames where there are any; 1 is all, below 0 is worse than
     the unit's mean, NaN where a unit does not vary there.
     """
-    x = estimator.prepare(job.unseen)
-    rebuilt = estimator.rebuild(estimator.transform(job.unseen)["data"].values)
+    frames = fitted.prepare(plan.unseen)
+    x, rebuilt = frames.values, fitted.rebuild(fitted.encode(frames))
     total = np.square(x - x.mean(axis=0), dtype=np.float64).sum(axis=0)
     rest = np.square(x - rebuilt, dtype=np.float64).sum(axis=0)
     return np.asarray(np.where(total > 0, 1 - rest / np.where(total > 0, total, 1), np.nan))

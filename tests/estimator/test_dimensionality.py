@@ -235,12 +235,12 @@ def test_a_word_that_is_not_auto_is_refused() -> None:
 def test_a_file_is_fitted_with_the_choice_and_stores_why(tmp_path: Path) -> None:
     path = make_spike_session(tmp_path / "s.nwb", n_units=5, duration_s=12)
     plan = plan_fit(path, dim="auto")
-    assert (plan.dim, plan.name) == (3, "units_dim3")
+    assert (plan.dim, plan.to_dict()["name"]) == (3, "units_dim3")
     with pytest.warns(UserWarning, match="5 units that vary are too few"):
         result = fit_nwb(path, dim="auto", **QUICK)
     stored = read_result(path, result.name)
     assert (stored.name, stored.dim) == ("units_dim3", 3)
-    assert stored.provenance["dimension"] == plan.dimension
+    assert stored.provenance["dimension"] == plan.to_dict()["dimension"]
     assert not stored.provenance["dimension"]["chosen"]
 
 

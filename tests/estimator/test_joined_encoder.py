@@ -170,9 +170,9 @@ def test_a_joined_fit_is_reported_with_its_shares(fit: tuple[Path, DCFResult]) -
 
 
 def test_a_plan_names_all_sources(tmp_path: Path) -> None:
-    plan = plan_fit(make_session(tmp_path / "s.nwb", {}), 2, source=("units", "hand"))
-    assert plan.name == "joined_dim2"
-    assert (plan.source["path"], plan.channels) == ("/units and /acquisition/hand", 10)
+    plan = plan_fit(make_session(tmp_path / "s.nwb", {}), 2, source=("units", "hand")).to_dict()
+    assert plan["name"] == "joined_dim2"
+    assert (plan["source"]["path"], plan["channels"]) == ("/units and /acquisition/hand", 10)
 
 
 def fit_and_transform(path: Path, source: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,9 +17,11 @@ from nwb_dcf.config import ReadConfig
 from nwb_dcf.data.recording import make_recording, select_segments
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.errors import DataError, ParameterError
+from nwb_dcf.estimator.fitted import FittedModel, PreparedFrames
 from nwb_dcf.estimator.rollout import find_starts
+from nwb_dcf.evaluation.encoded import encode_recording
 from nwb_dcf.evaluation.forecast import describe_horizon, measure_horizon
-from nwb_dcf.evaluation.result import make_result
+from nwb_dcf.evaluation.result import build_result
 from nwb_dcf.io.results.payload import to_payload, to_result
 from nwb_dcf.metrics.forecast import Autoregression, score_forecasts
 
@@ -237,13 +239,22 @@ class Split:
         self.dcf = DCF(2, **TRAINED).fit(self.training)
 
 
+def encode(dcf: DCF, *recordings: xr.Dataset) -> tuple[Any, ...]:
+    """The fitted model, and recordings as it encodes them."""
+    return dcf.fitted_, *(encode_recording(dcf.fitted_, recording) for recording in recordings)
+
+
+def measure_split(dcf: DCF, training: xr.Dataset, unseen: xr.Dataset, **settings: Any) -> xr.Dataset:
+    return measure_horizon(*encode(dcf, training, unseen), **settings)
+
+
 @pytest.fixture(scope="module")
 def split() -> Split:
     return Split()
 
 
 def test_rollouts_of_oscillations_reach_far(split: Split) -> None:
-    scored = measure_horizon(split.dcf, split.training, split.unseen, n_leads=20)
+    scored = measure_split(split.dcf, split.training, split.unseen, n_leads=20)
     assert scored["rollout"].dims == ("lead",)
     assert scored.attrs["step_s"] == pytest.approx(0.1)
     assert scored.attrs["horizon"]["rollout"] >= 10
@@ -256,7 +267,7 @@ def test_rollouts_of_oscillations_reach_far(split: Split) -> None:
 
 def test_the_score_of_a_lead_is_that_of_simulations_by_hand(split: Split) -> None:
     one = select_segments(split.unseen, [0]).isel(time=slice(0, 16))
-    scored = measure_horizon(split.dcf, split.training, one, n_leads=4)
+    scored = measure_split(split.dcf, split.training, one, n_leads=4)
     x, truth = one["data"].values, split.dcf.transform(one)["data"].values
     starts = np.arange(3, 15)
     paths = np.stack([split.dcf.simulate(x[: start + 1], 4) for start in starts])
@@ -268,23 +279,21 @@ def test_the_score_of_a_lead_is_that_of_simulations_by_hand(split: Split) -> Non
         np.testing.assert_allclose(scored[name], expected[name], atol=1e-4)
 
 
-def test_every_recording_is_transformed_once(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    transform, lengths = DCF.transform, []
+def test_what_is_encoded_already_is_not_encoded_again(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded, lengths, encode_frames = encode(split.dcf, split.training, split.unseen), [], FittedModel.encode
 
-    def count(self: DCF, x: xr.Dataset) -> Any:
-        lengths.append(x.sizes["time"])
-        return transform(self, x)
+    def count(self: FittedModel, frames: PreparedFrames, k: int | None = None) -> Any:
+        lengths.append(len(frames))
+        return encode_frames(self, frames, k)
 
-    monkeypatch.setattr(DCF, "transform", count)
-    measure_horizon(split.dcf, split.training, split.unseen, n_leads=5)
-    assert split.training.sizes["segment"] > 3
-    assert lengths.count(split.training.sizes["time"]) == lengths.count(split.unseen.sizes["time"]) == 1
-    assert len(lengths) == 3  # the third are the histories of all starts
+    monkeypatch.setattr(FittedModel, "encode", count)
+    measure_horizon(*encoded, n_leads=5)
+    assert len(lengths) == 1  # the histories of all starts
 
 
 def test_starts_are_thinned_evenly(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nwb_dcf.evaluation.forecast.MOST_STARTS", 40)
-    scored = measure_horizon(split.dcf, split.training, split.unseen, n_leads=5)
+    scored = measure_split(split.dcf, split.training, split.unseen, n_leads=5)
     assert scored["starts"].max() == 40
     assert scored["rollout"][2] > 0.5
 
@@ -292,12 +301,12 @@ def test_starts_are_thinned_evenly(split: Split, monkeypatch: pytest.MonkeyPatch
 def test_what_is_too_short_says_so(split: Split) -> None:
     short = split.unseen.isel(time=slice(0, 8), segment=[0])
     with pytest.raises(DataError, match="both a history and a future"):
-        measure_horizon(split.dcf, split.training, short)
-    assert "both a history and a future" in describe_horizon(split.dcf, split.training, short)["not_measured"]
+        measure_split(split.dcf, split.training, short)
+    assert "both a history and a future" in describe_horizon(*encode(split.dcf, split.training, short))["not_measured"]
 
 
 def test_a_fit_keeps_its_horizon_and_prints_it(split: Split) -> None:
-    result = make_result(split.dcf, split.recording, split.split, ReadConfig(), share=0.3)
+    result = build_result(split.dcf.fitted_, split.recording, split.split, read=ReadConfig(), held_out=0.3)
     kept = result.dataset.attrs["scores"]["rollout"]
     assert kept["leads"] == 50
     assert len(kept["rollout"]) == len(kept["ar3"]) == len(kept["stay"]) == 50
@@ -314,7 +323,7 @@ def test_real_reaches_are_foretold_better_than_by_staying(real_data: Callable[[s
     parts = split_recording(recording, 0.2, seed=0)
     assert parts is not None
     dcf = DCF(3, **TRAINED).fit(parts.training)
-    scored = measure_horizon(dcf, parts.training, parts.held_out)
+    scored = measure_split(dcf, parts.training, parts.held_out)
     assert scored.attrs["horizon"]["rollout"] >= 2
     assert scored.sizes["lead"] < 12  # reaches last 9 to 14 bins
     assert scored["rollout"][0] > scored["stay"][0] + 0.05

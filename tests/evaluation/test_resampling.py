@@ -9,9 +9,12 @@ import pytest
 import xarray as xr
 
 from nwb_dcf import DCF
+from nwb_dcf.config import FitConfig
 from nwb_dcf.data.recording import iterate_segments, make_recording, segment_slices
 from nwb_dcf.data.split import Split, split_recording
 from nwb_dcf.errors import TrainingError
+from nwb_dcf.estimator.fit import fit
+from nwb_dcf.estimator.fitted import FittedModel
 from nwb_dcf.evaluation.resampling import measure_agreement, measure_null, resample_segments
 from nwb_dcf.metrics import measure_consistency, rank_in_null
 
@@ -36,7 +39,7 @@ class Made:
         assert split is not None
         self.split: Split = split
         self.estimator = DCF(2, **QUICK).fit(split.training)
-        self.parts = self.estimator, split.training, split.held_out
+        self.parts = self.estimator.fitted_, split.training, split.held_out
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +48,27 @@ def made() -> Made:
 
 
 @pytest.fixture
-def fitted_to(monkeypatch: pytest.MonkeyPatch) -> list[tuple[DCF, xr.Dataset]]:
-    """Every estimator with what it was fitted to."""
-    seen: list[tuple[DCF, xr.Dataset]] = []
-    fit = DCF.fit
+def fitted_to(monkeypatch: pytest.MonkeyPatch) -> list[tuple[FittedModel, xr.Dataset]]:
+    """Every model that is fitted again with what it was fitted to."""
+    seen: list[tuple[FittedModel, xr.Dataset]] = []
 
-    def note(self: DCF, x: Any, y: None = None) -> DCF:
-        seen.append((self, x))
-        return fit(self, x)
+    def note(recording: xr.Dataset, config: FitConfig, **settings: Any) -> FittedModel:
+        fitted = fit(recording, config, **settings)
+        seen.append((fitted, recording))
+        return fitted
 
-    monkeypatch.setattr(DCF, "fit", note)
+    monkeypatch.setattr("nwb_dcf.evaluation.resampling.fit", note)
     return seen
 
 
 def test_null_fits_see_channels_shifted_before_they_are_smoothed(
-    made: Made, fitted_to: list[tuple[DCF, xr.Dataset]]
+    made: Made, fitted_to: list[tuple[FittedModel, xr.Dataset]]
 ) -> None:
     scores = {"bottleneck_r2": made.estimator.score(made.split.held_out), "pca_r2": 0.9}
     null = measure_null(*made.parts, scores, 2)
     training = made.split.training
-    for estimator, shifted in fitted_to:
-        assert estimator.config_ == made.estimator.config_
+    for fitted, shifted in fitted_to:
+        assert fitted.config == made.estimator.config_
         assert shifted["data"].dtype == training["data"].dtype
         assert shifted["data"].attrs["units"] == "count"
         for before, after in zip(iterate_segments(training), iterate_segments(shifted), strict=True):
@@ -80,43 +83,44 @@ def test_null_fits_see_channels_shifted_before_they_are_smoothed(
     assert "stopped" not in null
 
 
-def test_null_figures_are_of_shifted_held_out_data(made: Made, fitted_to: list[tuple[DCF, xr.Dataset]]) -> None:
+def test_null_figures_are_of_shifted_held_out_data(made: Made, fitted_to: list[tuple[FittedModel, xr.Dataset]]) -> None:
     null = measure_null(*made.parts, {"bottleneck_r2": 0.0, "pca_r2": 0.0}, 1)
-    fit = fitted_to[0][0]
-    assert null["bottleneck_r2"][0] != pytest.approx(fit.score(made.split.held_out), abs=1e-3)
-    assert null["bottleneck_r2"][0] != pytest.approx(fit.score(fitted_to[0][1]), abs=1e-3)
+    fitted, shifted = fitted_to[0]
+    for tried in (made.split.held_out, shifted):
+        assert null["bottleneck_r2"][0] != pytest.approx(fitted.score(fitted.prepare(tried)), abs=1e-3)
     assert null["bottleneck_r2"] == measure_null(*made.parts, {"bottleneck_r2": 0.0, "pca_r2": 0.0}, 1)["bottleneck_r2"]
 
 
 def test_null_of_a_fit_that_held_nothing_out_is_measured_where_it_was_fitted(
-    made: Made, fitted_to: list[tuple[DCF, xr.Dataset]]
+    made: Made, fitted_to: list[tuple[FittedModel, xr.Dataset]]
 ) -> None:
     training = made.split.training
-    null = measure_null(made.estimator, training, training, {"bottleneck_r2": 0.5, "pca_r2": 0.5}, 1)
-    fit, shifted = fitted_to[0]
-    assert null["bottleneck_r2"] == [fit.score(shifted)]
+    null = measure_null(made.estimator.fitted_, training, training, {"bottleneck_r2": 0.5, "pca_r2": 0.5}, 1)
+    fitted, shifted = fitted_to[0]
+    assert null["bottleneck_r2"] == [fitted.score(fitted.prepare(shifted))]
 
 
-def test_images_are_shifted_pixel_by_pixel(fitted_to: list[tuple[DCF, xr.Dataset]]) -> None:
+def test_images_are_shifted_pixel_by_pixel(fitted_to: list[tuple[FittedModel, xr.Dataset]]) -> None:
     rng = np.random.default_rng(0)
     images = make_recording(rng.normal(size=(60, 4, 4)), np.arange(60.0), segment_index=np.repeat(np.arange(6), 10))
-    fit = DCF(2, **QUICK, network="mlp").fit(images)
-    null = measure_null(fit, images, images, {"bottleneck_r2": 0.5, "pca_r2": 0.5}, 1)
-    assert fitted_to[1][1]["data"].shape == (60, 4, 4)
+    dcf = DCF(2, **QUICK, network="mlp").fit(images)
+    null = measure_null(dcf.fitted_, images, images, {"bottleneck_r2": 0.5, "pca_r2": 0.5}, 1)
+    assert fitted_to[0][1]["data"].shape == (60, 4, 4)
     assert np.isfinite(null["bottleneck_r2"]).all()
 
 
-def test_further_fits_have_other_seeds_and_segments(made: Made, fitted_to: list[tuple[DCF, xr.Dataset]]) -> None:
+def test_further_fits_have_other_seeds_and_segments(
+    made: Made, fitted_to: list[tuple[FittedModel, xr.Dataset]]
+) -> None:
     stages: list[str] = []
     agreement = measure_agreement(*made.parts, 3, progress=lambda event: stages.append(event.stage))
-    assert [estimator.config_.train.seed for estimator, _ in fitted_to] == [1, 2]
+    assert [fitted.config.train.seed for fitted, _ in fitted_to] == [1, 2]
     drawn = [x["segment_origin"].values for _, x in fitted_to]
     assert not np.array_equal(drawn[0], drawn[1])
     assert all(len(set(origin)) < len(origin) == made.split.training.sizes["segment"] for origin in drawn)
     assert all(stage.startswith(("fit 2 of 3: training", "fit 3 of 3: training")) for stage in stages)
-    latents = [
-        fit.transform(made.split.held_out)["data"].values for fit in (made.estimator, *(f for f, _ in fitted_to))
-    ]
+    fits = (made.estimator.fitted_, *(fitted for fitted, _ in fitted_to))
+    latents = [fitted.encode(fitted.prepare(made.split.held_out)) for fitted in fits]
     pairs = [measure_consistency(latents[i], latents[j]).axes for i, j in ((0, 1), (0, 2), (1, 2))]
     np.testing.assert_allclose(agreement["axes"], np.mean(pairs, axis=0))
     assert (agreement["fits"], agreement["over"]) == (3, "segments")
@@ -169,10 +173,10 @@ def test_ctrl_c_keeps_the_repeats_that_are_done_where_asked(made: Made) -> None:
 
 
 def test_a_repeat_that_fails_does_not_lose_the_fit(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: DCF, x: Any, y: None = None) -> DCF:
+    def fail(recording: xr.Dataset, config: FitConfig, **settings: Any) -> FittedModel:
         raise TrainingError("the loss is no longer finite")
 
-    monkeypatch.setattr(DCF, "fit", fail)
+    monkeypatch.setattr("nwb_dcf.evaluation.resampling.fit", fail)
     null = measure_null(*made.parts, {"bottleneck_r2": 0.5, "pca_r2": 0.5}, 2)
     assert (null["fits"], null["p"]) == (0, None)
     assert "no longer finite" in null["stopped"]

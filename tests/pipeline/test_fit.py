@@ -125,14 +125,14 @@ def test_the_same_seed_gives_the_same_latents_from_file_to_file(fit: Fit, tmp_pa
 def test_a_plan_is_what_the_fit_does(fit: Fit) -> None:
     plan = plan_fit(fit.session, 2, bin_width_s=0.05, seed=4, output="elsewhere.nwb", **QUICK)
     data = fit.result.dataset
-    assert (plan.name, plan.kind, plan.dim) == (fit.result.name, "units", 2)
-    assert (plan.channels, plan.bins, plan.segments) == (data.sizes["unit"], data.sizes["time"], data.sizes["segment"])
-    assert plan.source == fit.result.provenance["source"]
-    split = {name: fit.result.provenance["split"][name] for name in plan.split}
-    assert plan.split == split
-    assert plan.left_out == fit.result.provenance["left_out"]
-    assert (plan.null, plan.repeats) == (0, 1)
-    json.dumps(plan.to_dict(), allow_nan=False)
+    assert (plan.to_dict()["name"], plan.kind, plan.dim) == (fit.result.name, "units", 2)
+    described = json.loads(json.dumps(plan.to_dict(), allow_nan=False))
+    sizes = {"channels": data.sizes["unit"], "bins": data.sizes["time"], "segments": data.sizes["segment"]}
+    assert {name: described[name] for name in sizes} == sizes
+    assert described["source"] == fit.result.provenance["source"]
+    assert described["split"] == {name: fit.result.provenance["split"][name] for name in described["split"]}
+    assert described["left_out"] == fit.result.provenance["left_out"]
+    assert (described["null"], described["repeats"]) == (0, 1)
     assert fit.session.read_bytes() == fit.before
 
 

@@ -7,9 +7,9 @@ import pytest
 
 import nwb_dcf
 import nwb_dcf.spikeinterface
-from nwb_dcf.config import ReadConfig
+from nwb_dcf.config.presets import resolve_settings
 from nwb_dcf.errors import DataError, DCFError, NotFittedError, SourceError
-from nwb_dcf.pipeline.fit_recording import prepare_job, run_job
+from nwb_dcf.pipeline.fit_recording import fit_recording, plan_recording
 from nwb_dcf.spikeinterface import to_nwb
 from tests.nwb_files import make_series_session
 
@@ -28,8 +28,10 @@ def test_analyzer_sorting_and_file_give_equal_latents(computed, sorting, recordi
     np.testing.assert_allclose(
         from_file["time"], np.concatenate(computed.get_extension("dcf_latents").get_times()), rtol=0, atol=1e-9
     )
-    job = prepare_job(nwb_dcf.spikeinterface.from_sorting(sorting, recording), 3, 0.2, QUICK)
-    from_sorting = run_job(job, ReadConfig(trials="none"))[1].dataset
+    counts = nwb_dcf.spikeinterface.from_sorting(sorting, recording)
+    read, config, _ = resolve_settings(3, {**QUICK, "trials": "none"})
+    plan = plan_recording(counts, config, held_out=0.2, read=read)
+    from_sorting = fit_recording(plan)[1].dataset
     np.testing.assert_allclose(from_sorting["latents"], from_analyzer, rtol=0, atol=1e-6)
 
 

@@ -71,15 +71,15 @@ def test_outputs_that_cannot_be_meant(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_where_the_result_would_go(server: Served, tmp_path: Path) -> None:
-    plan = plan_fit(f"{server.url}/s.nwb?key=secret", 2, output=tmp_path / "out.nwb", bin_width_s=0.1)
-    assert (plan.file, plan.name, plan.output) == ("s.nwb", "units_dim2", str(tmp_path / "out.nwb"))
+    plan = plan_fit(f"{server.url}/s.nwb?key=secret", 2, output=tmp_path / "out.nwb", bin_width_s=0.1).to_dict()
+    assert (plan["file"], plan["name"], plan["output"]) == ("s.nwb", "units_dim2", str(tmp_path / "out.nwb"))
     assert not (tmp_path / "out.nwb").exists()
 
 
 def test_a_plan_brings_back_a_folder_that_a_killed_write_has_set_aside(tmp_path: Path) -> None:
     folder = convert_to_zarr(make_spike_session(tmp_path / "s.nwb"), tmp_path / "s.nwb.zarr")
     folder.rename(tmp_path / ".s.nwb.zarr.nwb-dcf-0123.aside")
-    assert plan_fit(folder, 2, bin_width_s=0.1).name == "units_dim2"
+    assert plan_fit(folder, 2, bin_width_s=0.1).to_dict()["name"] == "units_dim2"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.nwb", "s.nwb.zarr"]
 
 
