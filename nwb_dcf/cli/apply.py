@@ -153,7 +153,8 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
 @click.option(
     "--figure",
     metavar="NAME",
-    help="One of trajectories, spectrum, curve, examples, field, clusters; all by default.",
+    help="One of latents, conditions, trajectories, spectrum, curve, loadings, examples, field, clusters; by default "
+    "all, clusters of images alone.",
 )
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
 @click.option("--clusters", "n_clusters", type=int, default=4, show_default=True, help="Groups to sort the latents in.")

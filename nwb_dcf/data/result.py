@@ -9,6 +9,8 @@ from typing import Any
 
 import xarray as xr
 
+from .captions import describe_pictures
+
 
 @dataclass(frozen=True)
 class DCFResult:
@@ -123,6 +125,11 @@ class DCFResult:
         """
         # by name: the viewer stands above results, which know nothing of it
         return importlib.import_module("nwb_dcf.view").make_panel(self, path, **options)
+
+    @property
+    def captions(self) -> dict[str, str]:
+        """What each picture of the fit says, and what it does not, by the picture's name."""
+        return describe_pictures(self)
 
     @property
     def curve(self) -> xr.Dataset:

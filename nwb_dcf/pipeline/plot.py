@@ -39,9 +39,11 @@ def plot_nwb(
     color : str
         ``time``, ``trial``, or a column of the segments such as ``direction``.
     figure : str, optional
-        One of ``trajectories``, ``spectrum``, ``curve``, ``examples``, ``field``, ``bands``; by default all of them.
-    n_bands : int
-        Bands to sort the latents in.
+        One of ``latents``, ``conditions``, ``trajectories``, ``spectrum``, ``curve``, ``loadings``, ``examples``,
+        ``field``, ``clusters``; by default all that there is data for, ``clusters`` of images alone. What each
+        says stands below it, and in `nwb_dcf.DCFResult.captions`.
+    n_clusters : int
+        Groups to sort the latents in.
     data : str or Path, optional
         NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
     overwrite : bool
@@ -76,6 +78,8 @@ def plot_nwb(
             why = left_out.get(figure) or f"choose one of {', '.join(views)}"
             raise ParameterError(f"there is no figure {figure!r}", fix=why)
         views = {figure: views[figure]}
+    else:
+        views = {key: view for key, view in views.items() if view.by_default}
     if output.suffix.lower() == ".html":
         page = write_page(material, views, color, str(Path(path).name))
         write_whole(output, lambda beside: _write_text(beside, page))

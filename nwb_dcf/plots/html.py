@@ -61,6 +61,7 @@ table {{ border-collapse: collapse; font-size: .9rem; }}
 th {{ text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0; color: #666; font-weight: 600; }}
 td {{ padding: .2rem 0; }}
 img {{ width: 100%; height: auto; }}
+.caption {{ max-width: 46rem; color: #444; font-size: .9rem; line-height: 1.45; margin: .3rem 0 0; }}
 section {{ clear: both; }} section.half {{ clear: none; float: left; width: 49%; margin-right: 1%; }}
 .note {{ color: #666; }}
 </style>

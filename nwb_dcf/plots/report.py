@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from ..data.captions import describe_pictures
 from ..data.result import DCFResult
 from .html import describe_fit, lay_out_page
 
@@ -30,16 +32,33 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "nwb_dcf",  # the same picture is the same file
 }
 DPI = 150
+ORDER = ("latents", "conditions", "trajectories", "spectrum", "curve", "loadings", "examples", "field", "clusters")
+CAPTION_INCHES, LETTERS_PER_INCH = 0.45, 15
 HALF = 7.0  # inches: narrower pictures stand side by side on the page
 
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A picture of a fit: its title, its size in inches, and how it is drawn."""
+    """A picture of a fit.
+
+    Attributes
+    ----------
+    title : str
+    size : (float, float)
+        Width and height, inches.
+    draw : callable
+        Draws it into a figure.
+    caption : str
+        What it says, and what it does not.
+    by_default : bool
+        Whether it is drawn without being named.
+    """
 
     title: str
     size: tuple[float, float]
     draw: Callable[[FigureBase], None]
+    caption: str = ""
+    by_default: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,18 +91,34 @@ def list_views(material: PlotInputs, color: str, n_clusters: int = 4) -> dict[st
     images = recording is not None and recording["data"].ndim == 3
     n_axes = sum(str(dim).startswith("grid_") for dim in result.dataset.dims)
     field_size = {1: (5.5, 3.6), 2: (9.0, 4.4)}.get(n_axes, (12.0, 7.6))
+    condition = plots.find_condition(result.dataset, color)
     views = {
+        "latents": ReportFigure(
+            "Latents against time",
+            (12.0, 1.2 * result.dim + 1.4),
+            lambda figure: plots.draw_latents(figure, result, color),
+        ),
         "trajectories": ReportFigure(
             "Trajectories", (8.0, 6.0), lambda figure: plots.draw_trajectories(figure, result, color)
         ),
         "spectrum": ReportFigure("Spectrum", (6.0, 3.8), lambda figure: plots.draw_spectrum(figure, result)),
         "curve": ReportFigure("Rebuilding from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)),
         "clusters": ReportFigure(
-            "Bands and outliers",
+            "Clusters and outliers",
             (12.0, 4.8 + 1.7 * (n_clusters + 2) * images),
             lambda figure: plots.draw_clusters(figure, result, recording, n_clusters),
+            by_default=images,  # without pictures to look at, clusters say little
         ),
     }
+    if condition is not None:
+        label = condition.replace("_", " ")
+        views["conditions"] = ReportFigure(
+            f"Latents by {label}", (12.0, 3.6), lambda figure: plots.draw_conditions(figure, result, condition)
+        )
+    if result.dataset["mean"].ndim == 1:
+        views["loadings"] = ReportFigure(
+            "Loadings", (12.0, 1.2 * result.dim + 1.0), lambda figure: plots.draw_loadings(figure, result)
+        )
     if n_axes:
         views["field"] = ReportFigure("Flow field", field_size, lambda figure: plots.draw_field(figure, result))
     prepared, rebuilt = material.prepared, material.rebuilt
@@ -92,23 +127,22 @@ def list_views(material: PlotInputs, color: str, n_clusters: int = 4) -> dict[st
         views["examples"] = ReportFigure(
             "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, rebuilt)
         )
-    order = ("trajectories", "spectrum", "curve", "examples", "field", "clusters")
-    return {name: views[name] for name in order if name in views}
+    captions = describe_pictures(result)
+    return {name: replace(views[name], caption=captions[name]) for name in ORDER if name in views}
 
 
-def draw_together(views: dict[str, ReportFigure]) -> Figure:
-    """Draw every view into one figure: small ones side by side, the others below each other."""
+def draw_together(views: dict[str, ReportFigure], *, captions: bool = True) -> Figure:
+    """Draw every view into one figure, with its caption below: small ones side by side, others below each other."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    names = list(views)
-    rows = [
-        [name for name in names if name in ("trajectories",)],
-        [name for name in names if name in ("spectrum", "curve")],
-    ]
-    rows = [*rows, *([name] for name in names if name not in ("trajectories", "spectrum", "curve"))]
-    rows = [row for row in rows if row]
-    heights = [max(views[name].size[1] for name in row) for row in rows]
+    rows: list[list[str]] = []
+    for name in views:
+        if rows and {rows[-1][-1], name} == {"spectrum", "curve"}:
+            rows[-1].append(name)
+        else:
+            rows.append([name])
+    heights = [max(views[name].size[1] for name in row) + CAPTION_INCHES * captions for row in rows]
     width = max(sum(views[name].size[0] for name in row) for row in rows)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, sum(heights)), layout="constrained")
@@ -118,6 +152,9 @@ def draw_together(views: dict[str, ReportFigure]) -> Figure:
             cells = part.subfigures(1, len(row), width_ratios=ratios, squeeze=False)[0]
             for cell, name in zip(cells, row, strict=True):
                 views[name].draw(cell)
+                if captions and views[name].caption:
+                    broken = textwrap.fill(views[name].caption, int(LETTERS_PER_INCH * views[name].size[0]))
+                    cell.supxlabel(broken, x=0.02, ha="left", fontsize=8, color="#444444")
     return figure
 
 
@@ -131,12 +168,13 @@ def write_page(material: PlotInputs, views: dict[str, ReportFigure], color: str,
         if name == "trajectories":
             body = draw_interactive(result, color)
         else:
-            figure = draw_together({name: view})
+            figure = draw_together({name: view}, captions=False)
             text = base64.b64encode(_render_svg(figure)).decode()
             alt = html.escape(f"{view.title} of {result.name}", quote=True)
             body = f'<img alt="{alt}" src="data:image/svg+xml;base64,{text}">'
+        caption = f'<p class="caption">{html.escape(view.caption)}</p>'
         half = ' class="half"' if view.size[0] < HALF else ""
-        sections.append(f'<section id="{name}"{half}><h2>{html.escape(view.title)}</h2>{body}</section>')
+        sections.append(f'<section id="{name}"{half}><h2>{html.escape(view.title)}</h2>{body}{caption}</section>')
     if "examples" not in views and material.missing:
         sections.append(f'<p class="note">No examples: {html.escape(material.missing)}</p>')
     return lay_out_page(f"{result.name} of {file}", describe_fit(result, file), sections)

@@ -41,12 +41,23 @@ def draw_field(figure: FigureBase, result: DCFResult) -> None:
         return
     planes = list(combinations(range(n_axes), 2))
     side_by_side = len(planes) == 1
+    longest = _find_longest(data, names, planes)
     shape = (1, len(names)) if side_by_side else (len(names), 1)
     parts: Any = figure.subfigures(*shape, squeeze=False)
     for part, name in zip(parts.ravel(), names, strict=True):
         part.suptitle(f"τ = 0: {TITLES[name]} (grey: frames in a cell)")
         for axes, plane in zip(part.subplots(1, len(planes), squeeze=False)[0], planes, strict=True):
-            _draw_plane(axes, data, name, plane)
+            _draw_plane(axes, data, name, plane, longest)
+
+
+def _find_longest(data: xr.Dataset, names: list[str], planes: list[tuple[int, int]]) -> float:
+    """Speed that nineteen arrows in twenty stay below: one scale for every panel, so that they compare."""
+    speeds = [
+        np.linalg.norm(project_field(data, name, plane)[0], axis=-1).ravel() for name in names for plane in planes
+    ]
+    finite = np.concatenate(speeds)
+    finite = finite[np.isfinite(finite)]
+    return float(np.percentile(finite, 95)) if len(finite) else 1.0
 
 
 def project_field(data: xr.Dataset, name: str, plane: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +77,7 @@ def project_field(data: xr.Dataset, name: str, plane: tuple[int, int]) -> tuple[
         return (velocity * frames[..., None]).sum(axis=others) / total[..., None], total
 
 
-def _draw_plane(axes: Any, data: xr.Dataset, name: str, plane: tuple[int, int]) -> None:
+def _draw_plane(axes: Any, data: xr.Dataset, name: str, plane: tuple[int, int], longest: float) -> None:
     a, b = (data[f"grid_{axis + 1}"].values for axis in plane)
     velocity, frames = project_field(data, name, plane)
     shade = np.where(frames > 0, np.log1p(frames), np.nan).T
@@ -75,10 +86,8 @@ def _draw_plane(axes: Any, data: xr.Dataset, name: str, plane: tuple[int, int]) 
     x, y = np.meshgrid(a[:: stride[0]], b[:: stride[1]], indexing="ij")
     arrows = velocity[:: stride[0], :: stride[1]]
     there = np.isfinite(arrows).all(axis=-1)
-    speed = np.linalg.norm(arrows[there], axis=-1)
-    longest = float(np.percentile(speed, 95)) if len(speed) else 1.0
     spacing = min(np.ptp(a) / (len(a) / stride[0]), np.ptp(b) / (len(b) / stride[1]))
-    # the longest arrows reach to the next point; a scale says how fast that is
+    # arrows of the speed `longest` reach to the next point; a scale says how fast that is
     quiver = axes.quiver(
         x[there], y[there], *arrows[there].T, color=PALETTE[1], angles="xy", scale_units="xy",
         scale=max(longest, 1e-12) / (1.1 * spacing), width=0.006,

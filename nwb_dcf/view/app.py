@@ -29,7 +29,7 @@ from .timeline import Timeline
 
 PERIOD_MS = 25
 MOST_PENDING = 2  # pictures on their way to the browser: more would only queue up
-PATIENCE_S = 1.0  # after which a picture that was not reported counts as shown
+PATIENCE_S = 5.0  # after which a picture that was not reported counts as shown
 TRAIL_S = 1.0
 N_OUTLIERS = 6
 HEADER = "font:14px sans-serif;line-height:1.5"

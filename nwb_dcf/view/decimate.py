@@ -100,7 +100,9 @@ class Raster:
         coarse = (last - first) > 2 * self.COARSE * n_columns
         if coarse:
             first, last = first // self.COARSE, -(-last // self.COARSE)
-            values, time = self._overview[first:last], self._time[:: self.COARSE][first:last]
+            values = self._overview[first:last]
+            middle = np.arange(first, last) * self.COARSE + self.COARSE // 2
+            time = self._time[np.minimum(middle, len(self._time) - 1)]
         else:
             values, time = read_frames(self._data, slice(int(first), int(last))), self._time[first:last]
         step = float(np.median(np.diff(time))) if len(time) > 1 else 1.0

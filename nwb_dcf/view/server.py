@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import panel as pn
 from bokeh.server.auth_provider import AuthProvider
+from panel.io.resources import LOCAL_DIST
 from tornado.web import HTTPError
 
 from ..errors import ParameterError, SourceError
@@ -122,6 +123,9 @@ def make_server(view: ViewData, *, port: int = 0, link: str | None = None, token
     port = port or _find_port()
 
     def make_page() -> Any:
+        if pn.state.curdoc is not None:
+            # a page that reconnects is made anew without its HTML, and panel would then take styles from the network
+            pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
         given = {key: _decode(values) for key, values in (pn.state.session_args or {}).items()}
         app = App(view, {**start, **given}, on_change=_update_address)
         return app.make_page()
@@ -131,7 +135,7 @@ def make_server(view: ViewData, *, port: int = 0, link: str | None = None, token
         server = pn.io.server.get_server(
             {"/": make_page}, port=port, address=HOST, websocket_origin=hosts, title=TITLE, show=False, start=False,
             auth_provider=TokenAuth(token, port), sign_sessions=True, secret_key=secrets.token_hex(32),
-            generate_session_ids=True, unused_session_lifetime_milliseconds=15_000, session_token_expiration=3600,
+            generate_session_ids=True, unused_session_lifetime_milliseconds=300_000, session_token_expiration=3600,
         )  # fmt: skip
     except OSError as error:
         raise SourceError(f"port {port} cannot be used: {error.strerror}", fix="choose another with --port") from error

@@ -172,7 +172,8 @@ class Timeline:
         if not strips:
             return None, None, []
         n = len(strips)
-        fig = self._make_figure(PIXELS["trials"] * n + 26, Range1d(0, n), name="trials")
+        axis = 10 if self.view.raster is not None else 54
+        fig = self._make_figure(PIXELS["trials"] * n + axis, Range1d(0, n), name="trials")
         _label_rows(fig, [strip["name"] for strip in strips])
         source = ColumnDataSource(_cut_intervals(strips, (0, 0)))
         bars = fig.quad(

@@ -25,7 +25,7 @@ from ..nwb_files import make_spike_session
 from ..pipeline.test_transform import QUICK
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
-FIGURES = ["trajectories", "spectrum", "curve", "examples", "field", "clusters"]
+FIGURES = ["latents", "conditions", "trajectories", "spectrum", "curve", "loadings", "examples", "field"]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_drawn_is_refused_before_any_work(fitted: Path, tmp_path:
         plot_nwb(fitted, output=tmp_path / "fit.gif")
     with pytest.raises(ParameterError, match="no column 'colour' to colour by"):
         plot_nwb(fitted, output=tmp_path / "fit.png", color="colour")
-    with pytest.raises(ParameterError, match=r"no figure 'bars'; choose one of trajectories, spectrum, curve"):
+    with pytest.raises(ParameterError, match=r"no figure 'bars'; choose one of latents, conditions"):
         plot_nwb(fitted, output=tmp_path / "fit.png", figure="bars")
     assert list(tmp_path.iterdir()) == []
 

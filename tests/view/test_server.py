@@ -80,7 +80,9 @@ def test_the_token_lets_in_and_leaves_a_cookie_that_does_too(running: Running) -
     assert ask(running, Cookie=cookie.partition(";")[0]).status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/?token=", "/?token=wrong", "/autoload.js", "/metadata", "/?token=%C3%A9"])
+@pytest.mark.parametrize(
+    "path", ["/", "/?token=", "/?token=wrong", "/autoload.js?bokeh-autoload-element=1", "/metadata", "/?token=%C3%A9"]
+)
 def test_without_the_token_nothing_is_shown(running: Running, path: str) -> None:
     assert ask(running, path).status == 403
 

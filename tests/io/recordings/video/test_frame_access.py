@@ -66,7 +66,9 @@ def test_a_lying_clock_leads_to_decoding_from_the_start(frames: np.ndarray, tmp_
 def test_frames_of_several_files_and_of_the_nwb_file(frames: np.ndarray, tmp_path: Path) -> None:
     for k, part in enumerate((frames[:80], frames[80:])):
         write_video(tmp_path / f"{k}.mkv", part)
-    external = make_video_session(tmp_path / "external.nwb", ["0.mkv", "1.mkv"], starting_frame=[0, 80])
+    external = make_video_session(
+        tmp_path / "external.nwb", ["0.mkv", "1.mkv"], starting_frame=[0, 80], num_samples=N_FRAMES
+    )
     stored = make_video_session(tmp_path / "stored.nwb", data=frames)
     for path in (external, stored):
         access, why = open_frames(path)
@@ -85,7 +87,7 @@ def test_frames_of_several_files_and_of_the_nwb_file(frames: np.ndarray, tmp_pat
 
 def test_why_there_is_no_video(tmp_path: Path) -> None:
     assert open_frames(make_spike_session(tmp_path / "s.nwb")) == (None, NO_VIDEO)
-    lost = make_video_session(tmp_path / "lost.nwb", ["gone.mkv"])
+    lost = make_video_session(tmp_path / "lost.nwb", ["gone.mkv"], num_samples=5)
     access, why = open_frames(lost)
     assert access is None
     assert "gone.mkv" in why

@@ -1,0 +1,85 @@
+"""What each picture of a fit says, and what it does not: one or two sentences each, with the fit's own numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .result import DCFResult
+
+NEGLIGIBLE_R2 = 0.005
+
+
+def describe_pictures(result: DCFResult) -> dict[str, str]:
+    """Return a caption for each picture of a fit, by the picture's name.
+
+    Parameters
+    ----------
+    result : DCFResult
+
+    Returns
+    -------
+    dict of str to str
+        ``latents``, ``trajectories``, ``conditions``, ``loadings``, ``spectrum``, ``curve``, ``examples``, ``field``
+        and ``clusters``.
+    """
+    data = result.dataset
+    scores: dict[str, Any] = data.attrs.get("scores") or {}
+    numbers = f"{result.dim} number{'s' if result.dim > 1 else ''}"
+    held_out = "held" in str(scores.get("on", ""))
+    seen = "Shaded spans were held out: if they look like the others, the latents describe frames not trained on."
+    captions = {
+        "latents": f"{seen if held_out else 'Every frame was trained on.'} The sign and the unit of a latent mean "
+        "nothing; that it changes together with something does.",
+        "trajectories": "Paths that repeat mean activity that repeats. Points that lie together are alike in "
+        f"{numbers}; whether the animal did the same, a picture of latents cannot tell.",
+        "conditions": "Means over trials with 95 % intervals over trials. Where intervals part, the latents tell the "
+        "conditions apart; each moment is drawn for itself, so a single short gap may be chance.",
+        "loadings": "Which channels make a latent: the named ones have most of it. A latent of about one effective "
+        "channel is that channel and says nothing of the population.",
+        "field": "Where the model takes a state, drawn only where frames were (grey). Arrows are means over what is "
+        "not shown, all on one scale; a loop of arrows is no proof of a rhythm.",
+        "clusters": "K-means returns as many clusters as it is asked for: that there are four is no finding. Numbered "
+        "frames lie farthest from their cluster or move fastest; look at them before you name them.",
+    }
+    return captions | {
+        "spectrum": _describe_spectrum(result),
+        "curve": _describe_curve(scores, result.dim),
+        "examples": _describe_examples(scores, numbers, held_out),
+    }
+
+
+def _describe_spectrum(result: DCFResult) -> str:
+    data = result.dataset
+    total, variance = data.attrs.get("total_variance"), data["spectrum"].values
+    held = ""
+    if total:
+        fraction = variance[: result.dim].sum() / total
+        held = f"The first {result.dim} axes hold {fraction:.0%} of the variance, noise included. "
+    return f"{held}A slow fall without a step says that the number of latents is a choice and no finding."
+
+
+def _describe_curve(scores: dict[str, Any], dim: int) -> str:
+    interval, difference = (scores.get("intervals") or {}).get("difference_r2"), scores.get("difference_r2")
+    about = "How much of the data K numbers a frame bring back. "
+    if difference is None or not interval or None in interval:
+        return f"{about}Whether DCF leads PCA is not known here: there is no interval of the difference."
+    low, high = interval
+    verdict = "the two cannot be told apart on these data"
+    if max(abs(low), abs(high)) < NEGLIGIBLE_R2:
+        verdict = "the two are alike in practice"
+    elif low > 0 or high < 0:
+        verdict = "DCF leads PCA" if low > 0 else "PCA leads DCF"
+    return f"{about}At K = {dim} the difference is {difference:+.3f}, interval [{low:+.3f}, {high:+.3f}]: {verdict}."
+
+
+def _describe_examples(scores: dict[str, Any], numbers: str, held_out: bool) -> str:
+    value = scores.get("bottleneck_r2")
+    share = f" They hold {value:.0%} of the variance." if value is not None and np.isfinite(value) and value > 0 else ""
+    kind = "Data that the model never saw" if held_out else "Data"
+    return (
+        f"{kind}, above what {numbers} a frame bring back.{share} What is missing is noise or more dimensions; "
+        "this picture cannot tell which."
+    )

@@ -1,0 +1,95 @@
+"""Latents against time: the first thing to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.result import DCFResult
+from .color import PALETTE, choose_coloring
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+LEAST_S, LEAST_FRAMES = 20.0, 600  # of the window that is drawn, the longer of both
+HELD_OUT = "#f0dcc0"
+
+
+def draw_latents(figure: FigureBase, result: DCFResult, color: str = "time") -> None:
+    """Draw every latent in a row of its own against time, around the first span that was held out.
+
+    Below them stand the segments, in the colours of `color` where it names groups.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such column.
+    """
+    data = result.dataset
+    coloring = choose_coloring(data, color)
+    order = np.argsort(data["time"].values, kind="stable")
+    time, latents = data["time"].values[order], data["latents"].values[order]
+    segment, held_out = data["segment_index"].values[order], find_held_out(result)[order]
+    window = choose_window(time, held_out)
+    seen = np.flatnonzero((time >= window[0]) & (time <= window[1]))
+    n = latents.shape[1]
+    panels: Any = figure.subplots(n + 1, 1, sharex=True, squeeze=False, height_ratios=[1.0] * n + [0.22])[:, 0]
+    breaks = np.flatnonzero(np.diff(segment[seen])) + 1
+    x = np.insert(time[seen], breaks, np.nan)
+    for k, axes in enumerate(panels[:n]):
+        axes.plot(x, np.insert(latents[seen, k], breaks, np.nan), color=PALETTE[k % len(PALETTE)], linewidth=1)
+        axes.set_ylabel(f"latent {k + 1}")
+        _shade(axes, time[seen], held_out[seen])
+    strip = panels[n]
+    _draw_segments(strip, data, coloring, window)
+    strip.set(yticks=[], ylim=(0, 1), xlim=window, xlabel="time on the session clock (s)")
+    strip.spines["left"].set_visible(False)
+    whole = len(seen) == len(time)
+    part = "" if whole else f", {window[0]:.0f} to {window[1]:.0f} of {time[0]:.0f} to {time[-1]:.0f} s"
+    shade = "; shaded: held out" if held_out[seen].any() else ""
+    by = f"; segments by {coloring.label}" if coloring.groups else ""
+    panels[0].set_title(f"Latents against time{part}{shade}{by}")
+
+
+def find_held_out(result: DCFResult) -> np.ndarray:
+    """Whether the model did not see a frame in training, array of bool, shape (time,)."""
+    data = result.dataset
+    if "segment_held_out" in data and data["segment_held_out"].values.any():
+        return np.asarray(data["segment_held_out"].values.astype(bool)[data["segment_index"].values])
+    time, unseen = data["time"].values, np.zeros(data.sizes["time"], bool)
+    for start, stop in result.provenance.get("split", {}).get("held_out_intervals_s", []):
+        unseen |= (time >= start) & (time <= stop)
+    return unseen
+
+
+def choose_window(time: np.ndarray, held_out: np.ndarray) -> tuple[float, float]:
+    """Choose what to draw of a session: all of it where it is short, else a part with a held-out span in its middle.
+
+    Examples
+    --------
+    >>> choose_window(np.arange(100.0), np.zeros(100, bool))
+    (0.0, 99.0)
+    """
+    first, last = float(time[0]), float(time[-1])
+    length = max(LEAST_S, LEAST_FRAMES * float(np.median(np.diff(time))) if len(time) > 1 else 0.0)
+    if last - first <= 1.5 * length:
+        return first, last
+    middle = float(time[np.argmax(held_out)]) if held_out.any() else first + length / 2
+    start = min(max(middle - length / 2, first), last - length)
+    return start, start + length
+
+
+def _shade(axes: Axes, time: np.ndarray, inside: np.ndarray) -> None:
+    edges = np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0))
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        axes.axvspan(time[a], time[b - 1], color=HELD_OUT, linewidth=0, zorder=0)
+
+
+def _draw_segments(axes: Axes, data: Any, coloring: Any, window: tuple[float, float]) -> None:
+    start, stop = data["segment_start"].values, data["segment_stop"].values
+    first = np.searchsorted(data["segment_index"].values, np.arange(len(start)))
+    for k in np.flatnonzero((stop >= window[0]) & (start <= window[1])):
+        shade = coloring.pick(int(coloring.values[first[k]])) if coloring.groups else ("#b9c3cc", "#8d99a6")[k % 2]
+        axes.axvspan(start[k], stop[k], color=shade, linewidth=0)
