@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+DOUBT = "doubt: "
+"""How a note begins that says what may be wrong in the file; reports print such notes before all others."""
+
 
 class DCFError(Exception):
     """An error whose cause lies in the input or the request, not in this package.

@@ -1,0 +1,463 @@
+"""What looks wrong about times, why, and the way out: one table for every kind of source.
+
+Times in NWB are seconds on the clock of the session. Files hold others, and such a file is valid: its fit would be of
+the wrong thing, and nothing would say so. Each row is a doubt: it is reported before all else, with its likely cause
+and the ``--time-scale`` that mends it, and refuses where hardly anything would be fitted. A time scale that is given
+for an object, 1 too, says that its times are right then: only what is still wrong afterwards is doubted.
+
+=================================================== ============================= ====================================
+what is seen                                        likely cause                  refuses
+=================================================== ============================= ====================================
+spike times that are all whole numbers              sample numbers, nano-, micro- where 99.99 % of bins would be empty
+                                                    or milliseconds
+times of the size of 1970 in s, ms, us or ns        the computer's clock          spikes that are not in seconds
+a float type coarser than a tenth of a bin or step, single precision late in a    where it is coarser than a step, or than
+in the file or before it was written                session, or beside 1970       a bin and most intervals between spikes
+a median unit below 0.03 spikes/s over six hours    milliseconds                  where 99.99 % of bins would be empty,
+                                                                                  or the trials say the same
+a median unit above 300 spikes/s                    minutes, hours, ks            above 3000 spikes/s
+timestamps n, n + 1, n + 2, ...                     frame numbers                 no
+whole numbers over a week or more                   sample numbers, nano-, micro- no
+                                                    or milliseconds
+a step of ROIs, pose, video or voltage above 5 s    milliseconds; the step that   no
+                                                    stands in place of the rate
+a rate of them that no such device has              the rate of another device    no
+1 Hz of a video or a pose                           no rate was known             no
+two spans of which one, times 1e3, 1e6, 1e9 or a    the one is in ms, us, ns or   sources that are joined; behaviour that
+sampling rate, would be the other                   sample numbers                is decoded; trials, beside another doubt
+two spans that share less than a tenth              clocks that begin apart       no overlap at all
+=================================================== ============================= ====================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from ...errors import DOUBT, DataError
+
+EPOCH_S = 1e8
+"""Times above this (three years) count from 1970, not from the start of a session."""
+
+FEW = 10  # times, below which whole numbers are no sign of anything
+FEW_SPIKES = 50
+
+WEEK_S = 7 * 86400.0
+SLOWEST_HZ = 0.03  # of a median unit; real ones of a whole session lie above 0.1
+SLOW_SPAN_S = 6 * 3600.0
+FASTEST_HZ = 300.0  # of a median unit; whole populations lie below 100
+REFRACTORY_HZ = 3000.0  # no cell fires so, not for an instant
+EMPTY = 1e-4  # spikes of all units in a bin, below which nothing is left to fit
+COARSE = 0.1  # of a step
+USUAL_HZ = 5.0
+USUAL_STEP_S = 1 / 30
+LONGEST_STEP_S = 5.0
+FASTEST_OF = {"lfp": 2e5, "video": 1e5, "imaging": 1e5, "dff": 1e4, "fluorescence": 1e4, "roi": 1e4, "pose": 5e3}
+"""Samples a second above which a kind of source is not recorded, and for kinds that are here, steps are short."""
+
+LITTLE = 0.1  # of the shorter of two spans
+SAME = 0.5  # of the union of two spans that are one, but for their unit
+APART = 0.05  # of that union, where they differ in their unit
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit in which times are found.
+
+    Attributes
+    ----------
+    words : str
+        As in "the times are in ...".
+    scale : str
+        What ``--time-scale`` takes.
+    seconds : float
+        How long one of it is.
+    """
+
+    words: str
+    scale: str
+    seconds: float
+
+
+FINER = (
+    Unit("milliseconds", "0.001", 1e-3),
+    Unit("microseconds", "1e-6", 1e-6),
+    Unit("nanoseconds", "1e-9", 1e-9),
+)
+COARSER = (
+    Unit("minutes", "60", 60.0),
+    Unit("thousands of seconds", "1000", 1e3),
+    Unit("hours", "3600", 3600.0),
+    Unit("days", "86400", 86400.0),
+)
+SAMPLES_HZ = (30000.0, 24414.0625, 20000.0)  # Neuropixels and Intan, TDT, older amplifiers
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What looks wrong about the times of an object.
+
+    Attributes
+    ----------
+    what : str
+        What is seen, with the numbers that show it.
+    cause : str
+        What it likely comes from, as a clause.
+    fix : str
+        The way out, as an imperative.
+    refuses : bool
+        Whether hardly anything would be fitted, so that nothing is.
+    of_scale : bool
+        Whether it doubts the unit of the times, and a time scale answers it.
+    """
+
+    what: str
+    cause: str
+    fix: str
+    refuses: bool = False
+    of_scale: bool = True
+
+    def describe(self, path: str) -> str:
+        """Return the doubt as a note of a recording, with the path of the object that it concerns."""
+        return f"{DOUBT}{path}: {self.what}; likely {self.cause}: {self.fix}"
+
+
+def report_doubts(doubts: Iterable[Doubt], path: str, where: str) -> list[str]:
+    """Return the notes of `doubts` about the object at `path`.
+
+    Raises
+    ------
+    DataError
+        If one of them refuses; `where` names the object then.
+    """
+    notes = []
+    for doubt in doubts:
+        if doubt.refuses:
+            raise DataError(f"{doubt.what}; likely {doubt.cause}", where=where, fix=doubt.fix)
+        notes.append(doubt.describe(path))
+    return notes
+
+
+def scale_option(name: str, scale: str) -> str:
+    """Return the option that mends the times of `name`, or of what is fitted where that is empty."""
+    return f"--time-scale {name}={scale}" if name else f"--time-scale {scale}"
+
+
+def doubt_spikes(
+    times: Sequence[np.ndarray],
+    *,
+    bin_width_s: float,
+    dtype: np.dtype[Any] | None = None,
+    scale: float | None = None,
+    sampling_hz: Sequence[float] = (),
+) -> list[Doubt]:
+    """Doubt the spike times of units, in what is taken for seconds.
+
+    Parameters
+    ----------
+    times : sequence of array of float64, shape (spike,)
+        Spike times of each unit, in order.
+    bin_width_s : float
+        Of the bins that they are counted in.
+    dtype : numpy.dtype, optional
+        Type in which they are stored.
+    scale : float, optional
+        What they have been multiplied by, as asked.
+    sampling_hz : sequence of float
+        Rates of sampling that the file knows.
+    """
+    pooled = np.concatenate(times) if len(times) else np.empty(0)
+    if len(pooled) < FEW_SPIKES:
+        return []
+    start, stop = float(pooled.min()), float(pooled.max())
+    span = stop - start
+    if span <= 0:
+        return []
+    rate = float(np.median([len(train) for train in times if len(train)])) / span
+    doubts = _doubt_spike_scale(pooled, span, rate, len(pooled) * bin_width_s / span, sampling_hz)
+    intervals = np.concatenate([np.diff(train) for train in times])
+    worst = max(bin_width_s, float(np.median(intervals)) if len(intervals) else 0.0)
+    coarse = _doubt_resolution(pooled, dtype, bin_width_s, "bins", worst, scale or 1.0)
+    return [*([] if scale == 1 else doubts), *coarse]
+
+
+def _doubt_spike_scale(
+    pooled: np.ndarray, span: float, rate: float, filled: float, sampling_hz: Sequence[float]
+) -> list[Doubt]:
+    """Doubt the unit of spike times: one doubt at most, the one that says most."""
+    empty = filled < EMPTY
+    since = _find_epoch(pooled)
+    if since is not None and since[0].seconds != 1:
+        return [_doubt_epoch(since, refuses=True)]
+    whole = _are_whole(pooled)
+    if whole or (rate < SLOWEST_HZ and span > SLOW_SPAN_S):
+        units = [*FINER, *(_samples(sampling_hz) if whole else ())]
+        unit = min(units, key=lambda one: abs(math.log(rate / one.seconds / USUAL_HZ)))
+        what = (
+            f"all {len(pooled)} spike times are whole numbers, over {span:.3g} s"
+            if whole
+            else f"the median unit fires {rate:.2g} spikes/s over {span:.3g} s"
+        )
+        if whole and rate > SLOWEST_HZ and span < SLOW_SPAN_S:
+            unit = Unit("times that were rounded to seconds", "1", 1.0)
+        fix = (
+            f"give {scale_option('', unit.scale)}"
+            + (", or 1 / the sampling rate" if "sample" in unit.words else "")
+            + (" if they are meant so" if unit.seconds == 1 else "; --time-scale 1 takes them for seconds")
+        )
+        return [Doubt(what, unit.words, fix, refuses=empty and span > 2 * 86400)]
+    if rate > FASTEST_HZ:
+        unit = min(COARSER, key=lambda one: abs(math.log(rate / one.seconds / USUAL_HZ)))
+        return [
+            Doubt(
+                f"the median unit fires {rate:.3g} spikes/s over {span:.3g} s",
+                unit.words,
+                f"give {scale_option('', unit.scale)}; --time-scale 1 takes them for seconds",
+                refuses=rate > REFRACTORY_HZ,
+            )
+        ]
+    return [] if since is None else [_doubt_epoch(since)]
+
+
+def doubt_samples(
+    time: np.ndarray,
+    *,
+    kind: str = "series",
+    dtype: np.dtype[Any] | None = None,
+    rate_hz: float | None = None,
+    scale: float | None = None,
+    name: str = "",
+) -> list[Doubt]:
+    """Doubt the times of the samples of a series, in what is taken for seconds.
+
+    Parameters
+    ----------
+    time : array of float64, shape (sample,)
+        Finite, increasing.
+    kind : str
+        Kind of the source, which says what steps it can have.
+    dtype : numpy.dtype, optional
+        Type in which timestamps are stored; None where there are none.
+    rate_hz : float, optional
+        The rate, where it makes the clock.
+    scale : float, optional
+        What the times have been multiplied by, as asked.
+    name : str
+        What a time scale would be given for; empty for what is fitted.
+    """
+    if len(time) < 2:
+        return []
+    step, span = float(np.median(np.diff(time))), float(time[-1] - time[0])
+    coarse = [] if dtype is None else _doubt_resolution(time, dtype, step, "steps", step, scale or 1.0)
+    doubts = [] if scale == 1 else _doubt_sample_scale(time, step, span, kind, rate_hz, name)
+    return [*doubts, *coarse]
+
+
+def _doubt_sample_scale(
+    time: np.ndarray, step: float, span: float, kind: str, rate_hz: float | None, name: str
+) -> list[Doubt]:
+    since = _find_epoch(time)
+    if since is not None:
+        return [_doubt_epoch(since, name=name)]
+    if rate_hz is None and len(time) >= FEW and (np.diff(time) == 1).all() and time[0] == round(time[0]):
+        return [
+            Doubt(
+                f"timestamps are {time[0]:.0f}, {time[1]:.0f}, {time[2]:.0f}, ...: one second a sample",
+                "frame numbers",
+                f"give {scale_option(name, '1/RATE')}, RATE being frames a second; {scale_option(name, '1')} takes them "
+                "for seconds",
+            )
+        ]
+    fastest = FASTEST_OF.get(kind)
+    if rate_hz is None and len(time) >= FEW and span > WEEK_S and _are_whole(time):
+        return [_doubt_long_step(f"all {len(time)} timestamps are whole numbers, over {span:.3g} s", step, name)]
+    if fastest is None:
+        return []
+    if rate_hz == 1 and kind in ("video", "pose"):
+        return [
+            Doubt(
+                "the rate is 1 Hz, one second a frame",
+                "a rate that was not known when the file was written",
+                f"give {scale_option(name, '1/RATE')}, RATE being frames a second",
+            )
+        ]
+    if step > LONGEST_STEP_S and rate_hz is not None and rate_hz >= 1e-3:
+        meant = 1 / rate_hz
+        return [
+            Doubt(
+                f"the rate is {rate_hz:.3g} Hz, a sample every {step:.4g} s",
+                f"the step in place of the rate, {meant:.4g} Hz",
+                f"give {scale_option(name, f'1/{meant * meant:.6g}')}",
+            )
+        ]
+    if step > LONGEST_STEP_S:
+        return [_doubt_long_step(f"samples are {step:.4g} s apart, over {span:.3g} s", step, name)]
+    if 1 / step > fastest:
+        return [
+            Doubt(
+                f"there are {1 / step:.6g} samples a second ({1 / step:.0f} Hz)",
+                "the rate of another device",
+                f"give {scale_option(name, 'STORED/TRUE')} by the two rates, or write the true one",
+            )
+        ]
+    return []
+
+
+def _doubt_long_step(what: str, step: float, name: str) -> Doubt:
+    unit = min([*FINER, *_samples(())], key=lambda one: abs(math.log(step * one.seconds / USUAL_STEP_S)))
+    return Doubt(
+        what, unit.words, f"give {scale_option(name, unit.scale)}; {scale_option(name, '1')} takes them for seconds"
+    )
+
+
+def compare_spans(
+    ours: tuple[float, float],
+    theirs: tuple[float, float],
+    *,
+    path: str,
+    name: str,
+    own_name: str = "",
+    sampling_hz: Sequence[float] = (),
+) -> Doubt | None:
+    """Doubt two spans of one session that should overlap.
+
+    Parameters
+    ----------
+    ours : (float, float)
+        First and last time of what is fitted, seconds.
+    theirs : (float, float)
+        Those of the object at `path`: a table of intervals, another source, behaviour.
+    path, name : str
+        Path of that object, and what a time scale would be given for.
+    own_name : str
+        What a time scale would be given for to mend `ours`.
+    sampling_hz : sequence of float
+        Rates of sampling that the file knows.
+    """
+    own, other = ours[1] - ours[0], theirs[1] - theirs[0]
+    if not (own > 0 and other > 0):
+        return None
+    said = f"what is fitted goes from {ours[0]:.6g} to {ours[1]:.6g} s, and {path} from {theirs[0]:.6g} to {theirs[1]:.6g} s"
+    if _jaccard(ours, theirs) < APART:
+        for small, large, key in ((ours, theirs, name), (theirs, ours, own_name)):
+            units = [*FINER, *_samples(sampling_hz)]
+            alike = [_jaccard(small, (large[0] * unit.seconds, large[1] * unit.seconds)) for unit in units]
+            best = int(np.argmax(alike))
+            if alike[best] >= SAME:
+                unit = units[best]
+                which = path if key == name else "what is fitted"
+                return Doubt(
+                    f"{said}: {large[1] / small[1]:.4g} times as far",
+                    f"{which} is in {unit.words}",
+                    f"give {scale_option(key, unit.scale)}"
+                    + (", or 1 / the sampling rate" if "sample" in unit.words else ""),
+                )
+    overlap = max(0.0, min(ours[1], theirs[1]) - max(ours[0], theirs[0])) / min(own, other)
+    if overlap < LITTLE:
+        since = max(abs(ours[0]), abs(theirs[0])) > EPOCH_S
+        return Doubt(
+            f"{said}: they share {100 * overlap:.3g} % of the shorter",
+            "times since 1970 on one side"
+            if since
+            else "clocks that begin apart, as of a sorting that knows nothing of its recording's",
+            "compare the two clocks, and write one of them on that of the other",
+            of_scale=False,
+        )
+    return None
+
+
+def find_span(start: np.ndarray, stop: np.ndarray) -> tuple[float, float] | None:
+    """Return the span of intervals, a few that lie far from all others aside; None where there are not enough."""
+    known = np.isfinite(start) & np.isfinite(stop)
+    if known.sum() < 3:
+        return None
+    low, high = np.quantile(start[known], [0.02, 0.98], method="inverted_cdf")
+    ends = stop[known & (start >= low) & (start <= high)]
+    return float(low), float(np.quantile(ends, 0.98, method="inverted_cdf")) if len(ends) else float(high)
+
+
+def guess_column_scale(values: np.ndarray, low: float, high: float) -> Unit | None:
+    """Return the unit in which the times of a column would lie between `low` and `high`, if there is one."""
+    known = values[np.isfinite(values)]
+    if len(known) < 3:
+        return None
+    for unit in (*FINER, *_samples(())):
+        inside = (known * unit.seconds >= low) & (known * unit.seconds <= high)
+        if (
+            inside.mean() >= 0.9
+            and _jaccard((low, high), (float(known.min() * unit.seconds), float(known.max() * unit.seconds))) >= SAME
+        ):
+            return unit
+    return None
+
+
+def _samples(sampling_hz: Sequence[float]) -> list[Unit]:
+    return [Unit(f"sample numbers at {hz:.9g} Hz", f"1/{hz:.9g}", 1 / hz) for hz in (*sampling_hz, *SAMPLES_HZ[:1])]
+
+
+def _jaccard(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Intersection of two spans over their union."""
+    shared = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    return shared / max(max(a[1], b[1]) - min(a[0], b[0]), 1e-300)
+
+
+def _are_whole(times: np.ndarray) -> bool:
+    # A look at a few is enough for nearly every file, and the whole is looked at where it is not.
+    return bool((times[:FEW] == np.round(times[:FEW])).all() and (times == np.round(times)).all())
+
+
+def _find_epoch(times: np.ndarray) -> tuple[Unit, str] | None:
+    """Return the unit in which `times` would count from 1970, and the day."""
+    middle = float(np.median(times)) if len(times) else 0.0
+    for unit in (Unit("seconds", "1", 1.0), *FINER):
+        if EPOCH_S < middle * unit.seconds < 50 * EPOCH_S:
+            return unit, datetime.fromtimestamp(middle * unit.seconds, UTC).strftime("%Y-%m-%d")
+    return None
+
+
+def _doubt_epoch(since: tuple[Unit, str], *, name: str = "", refuses: bool = False) -> Doubt:
+    unit, day = since
+    return Doubt(
+        f"times look like {unit.words} since 1970 ({day})",
+        "a computer's clock in place of the session's",
+        f"give {scale_option(name, unit.scale)}"
+        if unit.seconds != 1
+        else f"write them as seconds of the session; they are kept as stored ({scale_option(name, '1')} says that this is right)",
+        refuses=refuses,
+    )
+
+
+def _doubt_resolution(
+    times: np.ndarray, dtype: np.dtype[Any] | None, step: float, of: str, worst: float, scale: float
+) -> list[Doubt]:
+    """Doubt a float type that is coarse beside `step`; it refuses where it is coarser than `worst`.
+
+    `times` have been multiplied by `scale` since they were stored.
+    """
+    stored = np.dtype(np.float64) if dtype is None else np.dtype(dtype)
+    if stored.kind != "f" or len(times) == 0:
+        return []
+    largest = float(np.abs(times).max()) / scale
+    before = ""
+    kept = times if scale == 1 else times / scale
+    if stored.itemsize > 4 and not _are_whole(kept) and bool((kept == kept.astype(np.float32)).all()):
+        # Numbers that single precision holds exactly have passed through it, whatever holds them now.
+        stored, before = np.dtype(np.float32), " before they were written"
+    resolution = float(np.spacing(stored.type(largest))) * scale
+    if resolution <= COARSE * step:
+        return []
+    shown = f"{resolution:.3g} s" if resolution >= 1 else f"{1e3 * resolution:.3g} ms"
+    return [
+        Doubt(
+            f"times were {stored}{before}, which resolves {shown} at {largest * scale:.6g} s, beside {of} of {step:.4g} s",
+            "single precision, which has seven digits",
+            "write them again in float64 from where they came",
+            refuses=resolution >= worst,
+            of_scale=False,
+        )
+    ]

@@ -1,0 +1,152 @@
+"""Events of every kind that NWB knows, as tables of intervals: what ``--align`` and ``--trials`` can name.
+
+================================================ ============== ====================================================
+in the file                                      intervals      columns
+================================================ ============== ====================================================
+EventsTable of NWB 2.10 or of ndx-events,        timestamp to   its columns; of values with a MeaningsTable, their
+in any order                                     timestamp +    words besides
+                                                 duration
+LabeledEvents, TTLs, Events (ndx-events before   a time each    ``value``, ``label``
+0.3)
+AnnotatedEventsTable (ndx-events before 0.3)     a time each    ``label`` and other columns of its kind of event
+AnnotationSeries                                 a time each    ``value`` and ``annotation``, its text
+IntervalSeries, in BehavioralEpochs or alone     +k to the      ``type``, which is k
+                                                 next -k
+any other TimeSeries with timestamps             a time each    ``value``
+================================================ ============== ====================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pynwb import TimeSeries
+from pynwb.core import DynamicTable, NWBContainer
+from pynwb.misc import AnnotationSeries, IntervalSeries
+
+from ..backends.session import Session
+from .tables import IntervalTable, read_columns, to_text_or_numbers
+
+TABLES = ("EventsTable", "AnnotatedEventsTable")
+LISTS = ("Events", "LabeledEvents", "TTLs")
+
+
+def list_events(session: Session) -> list[IntervalTable]:
+    """Read every table or list of events in the file, by path; a plain TimeSeries is one only where it is named."""
+    return [_read(session, path, obj) for path, obj in _find_all(session)]
+
+
+def find_events(session: Session, name: str) -> IntervalTable | None:
+    """Read the events called `name`, by path or short name; None where nothing, or more than one thing, is called so."""
+    every = [*_find_all(session), *_find_series(session)]
+    exact = [(path, obj) for path, obj in every if path in (name, f"/{name}")]
+    found = exact or [(path, obj) for path, obj in every if path.rsplit("/", 1)[-1] == name]
+    return _read(session, *found[0]) if len(found) == 1 else None
+
+
+def _find_all(session: Session) -> list[tuple[str, Any]]:
+    return [
+        (path, obj)
+        for path, obj in session.find_objects(NWBContainer, DynamicTable)
+        if isinstance(obj, AnnotationSeries | IntervalSeries) or obj.neurodata_type in (*TABLES, *LISTS)
+    ]
+
+
+def _find_series(session: Session) -> list[tuple[str, Any]]:
+    return [
+        (path, series)
+        for path, series in session.find_objects(TimeSeries)
+        if series.timestamps is not None and not isinstance(series, AnnotationSeries | IntervalSeries)
+    ]
+
+
+def _read(session: Session, path: str, obj: Any) -> IntervalTable:
+    scale = session.time_scales.of(path, is_fitted=False) or 1.0
+    kind = obj.neurodata_type
+    if kind == "AnnotatedEventsTable":
+        columns = _read_annotated(obj)
+    elif kind in TABLES:
+        columns = _read_table(obj)
+    elif isinstance(obj, IntervalSeries):
+        columns = _pair_intervals(np.asarray(obj.data[:]), np.asarray(obj.timestamps[:], np.float64))
+    else:
+        columns = _read_list(obj)
+    for name in ("start_time", "stop_time", *(["timestamp", "duration"] if kind in TABLES else [])):
+        if name in columns:
+            columns[name] = columns[name] * scale
+    ids = np.asarray(obj.id[:], np.int64) if kind == "EventsTable" else np.arange(len(columns["start_time"]))
+    lasts = bool((columns["stop_time"] > columns["start_time"]).any())
+    return IntervalTable(path, session.where(path), ids, columns, is_events=True, has_intervals=lasts)
+
+
+def _read_table(table: Any) -> dict[str, np.ndarray]:
+    """Columns of an EventsTable; an event without a duration has no interval."""
+    columns = read_columns(table)
+    start = np.asarray(columns.get("timestamp", np.full(len(table), np.nan)), np.float64)
+    length = np.asarray(columns.get("duration", np.full(len(table), np.nan)), np.float64)
+    return {**columns, "start_time": start, "stop_time": start + length}
+
+
+def _read_annotated(table: Any) -> dict[str, np.ndarray]:
+    """A row for each event of a table that has a row for each kind of event."""
+    index = table["event_times"]
+    times = np.asarray(index.target.data[:], np.float64)
+    counts = np.diff(np.concatenate([[0], np.asarray(index.data[:], np.int64)]))
+    row = np.repeat(np.arange(len(counts)), counts)
+    columns = {name: values[row] for name, values in read_columns(table).items()}
+    return {**columns, "start_time": times, "stop_time": times.copy()}
+
+
+def _read_list(events: Any) -> dict[str, np.ndarray]:
+    """Times of a series, or of Events, with a value each where there is one."""
+    time = np.asarray(events.timestamps[:], np.float64)
+    columns = {"start_time": time, "stop_time": time.copy()}
+    data = getattr(events, "data", None)
+    if data is None or tuple(getattr(data, "shape", None) or np.shape(data)) != time.shape:
+        return columns
+    values = to_text_or_numbers(data[:])
+    if values is None:
+        return columns
+    columns["value"] = values
+    if isinstance(events, AnnotationSeries):
+        columns["annotation"] = values
+    # Named by the class of the extension, or by pynwb where it made the class of the cached specification.
+    words = next((found for name in ("labels", "data__labels") if (found := getattr(events, name, None)) is not None), None)
+    if words is not None and values.dtype.kind in "iu" and (len(values) == 0 or values.max() < len(words)):
+        columns["label"] = np.asarray([str(word) for word in words], dtype=np.str_)[values.astype(np.int64)]
+    return columns
+
+
+def _pair_intervals(codes: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:
+    """Intervals of an IntervalSeries: +k begins one of type k, the next -k ends it.
+
+    One that has no end, or no beginning, has NaN there.
+
+    Examples
+    --------
+    >>> _pair_intervals(np.array([1, 2, -1, -2]), np.array([0.0, 1.0, 3.0, 4.0]))["stop_time"]
+    array([3., 4.])
+    """
+    found: list[tuple[float, float, int]] = []
+    for kind in np.unique(np.abs(codes[codes != 0].astype(np.int64))):
+        mine = np.flatnonzero(np.abs(codes.astype(np.int64)) == kind)
+        mine = mine[np.argsort(time[mine], kind="stable")]
+        begun = np.nan
+        for at, opens in zip(time[mine], codes[mine] > 0, strict=True):
+            if opens:
+                if np.isfinite(begun):
+                    found.append((begun, np.nan, int(kind)))
+                begun = float(at)
+            else:
+                found.append((begun, float(at), int(kind)))
+                begun = np.nan
+        if np.isfinite(begun):
+            found.append((begun, np.nan, int(kind)))
+    found.sort(key=lambda item: item[0] if np.isfinite(item[0]) else item[1])
+    start, stop, types = (np.array(column) for column in zip(*found, strict=True)) if found else (np.empty(0),) * 3
+    return {
+        "start_time": start.astype(np.float64),
+        "stop_time": stop.astype(np.float64),
+        "type": types.astype(np.int64),
+    }
