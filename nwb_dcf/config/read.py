@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from .time_scale import TimeScales
 from .validation import Count, Fraction, Index, NotNegative, Positive, names_of, require, settings
 
 MIN_SIDE = 4
@@ -88,6 +89,16 @@ class ReadConfig:
         themselves. By default 1-4, 4-8, 8-12, 12-30 and 30-80.
     power_rate_hz : float
         Power in bands is averaged so many times a second.
+    time_scale : str, float or tuple of them, optional
+        What stored times are multiplied by to be seconds: ``0.001`` or ``"1/30000"`` for those of what is fitted,
+        ``"trials=0.001"`` for one table, series or column. 1 says that they are seconds, whatever they look like.
+    cut_gaps : bool
+        Cut units where nothing was recorded: where none of them fires for far longer than their rates allow
+        (`nwb_dcf.io.recordings.silence`).
+    keep_invalid : bool
+        Read what the file marks as invalid for the source too.
+    allow_external : bool
+        Read values that lie in other files, to which the file leads.
     """
 
     source: str | tuple[str, ...] | None = None
@@ -117,8 +128,13 @@ class ReadConfig:
     egocentric: tuple[str, str] | None = None
     bands: str | None = None
     power_rate_hz: Positive = 20.0
+    time_scale: str | float | tuple[str | float, ...] | None = None
+    cut_gaps: bool = True
+    keep_invalid: bool = False
+    allow_external: bool = True
 
     def __post_init__(self) -> None:
+        self._refuse_empty()
         require(
             self.dff or (self.dff_window_s == 60 and self.dff_quantile == 0.1),
             "dff_window_s or dff_quantile is given, yet dF/F is not asked for",
@@ -150,6 +166,15 @@ class ReadConfig:
             f"trials is {', '.join(self.trials)}",
             "give 'auto' or 'none' alone, or names of tables",
         )
+        TimeScales.parse(self.time_scale)
+
+    def _refuse_empty(self) -> None:
+        """Refuse text that says nothing: an unset variable of a shell would otherwise choose everything."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            words = value if isinstance(value, tuple) else (value,)
+            empty = any(isinstance(word, str) and not word.strip() for word in words)
+            require(not empty, f"{field.name} is empty", "leave it out, or say what is meant")
 
     @classmethod
     def make(cls, **values: Any) -> Self:
