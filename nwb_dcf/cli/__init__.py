@@ -44,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Warnings of the libraries below mean nothing to people who did not call them.
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
+    empty = _find_empty(arguments)
+    if empty:
+        fix = "leave it out, or look at the variable of the shell that should fill it"
+        what = f"{empty} is empty"
+        return _fail(arguments, f"error: {what}; {fix}", BAD_INPUT, "UsageError", what=what, where=None, fix=fix)
     try:
         return int(cli.main(arguments, prog_name="nwb-dcf", standalone_mode=False) or 0)
     except DCFError as error:
@@ -63,6 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         fix = "this is a defect of nwb_dcf, please report it with what the same command prints under NWB_DCF_DEBUG=1"
         return _fail(arguments, f"error: {what}; {fix}", DEFECT, "Defect", what=what, where=None, fix=fix)
+
+
+def _find_empty(arguments: Sequence[str]) -> str:
+    """Name an option or an argument that is given as nothing, as an unset variable of a shell gives it."""
+    for i, argument in enumerate(arguments):
+        if not argument.strip():
+            before = arguments[i - 1] if i else ""
+            return before if before.startswith("-") else "an argument"
+        if argument.startswith("--") and argument.endswith("=") and " " not in argument:
+            return argument[:-1]
+    return ""
 
 
 def _fail(arguments: Sequence[str], line: str, code: int, kind: str, **details: str | None) -> int:

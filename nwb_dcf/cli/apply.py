@@ -16,7 +16,7 @@ from .apply_report import (
     describe_written,
     summarise_simulation,
 )
-from .fit import _print, _with_output_options
+from .fit import _join_names, _print, _with_output_options
 from .fit_report import summarise_fit
 
 
@@ -37,6 +37,7 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 @click.option("--align", metavar="COLUMN", help="As for fit.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
 @click.option("--where", metavar="EXPRESSION", help='Which trials, as "direction == 3".')
+@click.option("--time-scale", multiple=True, callback=_join_names, metavar="[NAME=]FACTOR", help="As for fit.")
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @click.option(
     "--match",
@@ -110,10 +111,11 @@ def simulate(
 @click.argument("name", required=False)
 @click.option("--against", required=True, metavar="SERIES", help="What to decode, as behavior/position.")
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, with the behaviour, where it is not in FILE.")
+@click.option("--time-scale", multiple=True, callback=_join_names, metavar="FACTOR", help="Of SERIES, as for fit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of folds and intervals.")
 @_with_output_options
 def evaluate(
-    file: str, name: str | None, against: str, data: str | None, seed: int, as_json: bool, quiet: bool
+    file: str, name: str | None, against: str, data: str | None, as_json: bool, quiet: bool, **options: Any
 ) -> None:
     """Decode behaviour in FILE from the latents of its fit NAME, and from PCA.
 
@@ -121,7 +123,7 @@ def evaluate(
     """
     from ..pipeline.evaluate import evaluate_nwb
 
-    report = evaluate_nwb(file, name, against=against, data=data, seed=seed)
+    report = evaluate_nwb(file, name, against=against, data=data, **options)
     _print(report.to_dict(), describe_decoding, as_json, quiet)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..errors import DOUBT
 from .fit_report import describe_input, write_reading_lines
 from .text import format_number, label_lines
 
@@ -85,7 +86,10 @@ def _describe_horizon(done: Mapping[str, Any]) -> str:
 def describe_decoding(report: Mapping[str, Any]) -> str:
     """Return how well behaviour was decoded as text."""
     names = {"ridge": "ridge regression", "neighbours": "nearest neighbours"}
-    lines = label_lines(
+    doubts = [note.removeprefix(DOUBT) for note in report["notes"] if note.startswith(DOUBT)]
+    notes = [note for note in report["notes"] if not note.startswith(DOUBT)]
+    lines = label_lines("doubt", doubts)
+    lines += label_lines(
         "decoded",
         [
             f"{report['against']} ({report['unit']}, {report['variables']} columns pooled) "
@@ -100,7 +104,7 @@ def describe_decoding(report: Mapping[str, Any]) -> str:
         lines += label_lines("found" if method == "ridge" else "", [first])
     one = next(iter(report["scores"].values()))["latents"]
     lines += label_lines("intervals", [f"{one['level']:.0%}, over {one['n']} {one['over']}"])
-    return "\n".join(lines + (label_lines("note", report["notes"]) if report["notes"] else []))
+    return "\n".join(lines + label_lines("note", notes))
 
 
 def describe_written(done: Mapping[str, Any]) -> str:

@@ -119,6 +119,18 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--where", metavar="EXPRESSION", help="Which trials, as \"outcome == 'hit' and direction < 90\".")
 @click.option("--overlap", metavar="refuse|first", help="Of intervals; first: leave later ones out.")
 @click.option("--min-length", "min_length_s", type=float, metavar="SECONDS", help="Leave shorter segments out.")
+@click.option(
+    "--time-scale",
+    multiple=True,
+    callback=_join_names,
+    metavar="[NAME=]FACTOR",
+    help="What times are multiplied by to be seconds, as 0.001, 1/30000 or trials=0.001; repeat it.",
+)
+@click.option("--gaps/--no-gaps", "cut_gaps", default=True, help="Cut, or keep, pauses where no unit was recorded.")
+@click.option("--keep-invalid", is_flag=True, help="Read what the file marks as invalid too.")
+@click.option(
+    "--external/--no-external", "allow_external", default=True, help="Read, or refuse, values in other files."
+)
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
 @click.option("--rois", metavar="EXPRESSION|IDS|all", help="Which ROIs; by default those accepted in their table.")
 @click.option("--max-gap", "max_gap_s", type=float, metavar="SECONDS", help="Bridge NaN up to this; longer ones cut.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .smoothing_report import describe_smoothing
+from ..errors import DOUBT
 from .text import format_number, label_lines, lay_out_table
 
 if TYPE_CHECKING:
@@ -279,17 +280,24 @@ def describe_info(catalog: Mapping[str, Any]) -> str:
             "intervals": table["path"],
             "rows": table["rows"],
             "times": ", ".join(table["time_columns"]),
-            "use": table["problem"] or "--trials can name it",
+            "use": _describe_use(table),
             "columns": ", ".join(name for name in table["columns"] if name not in table["time_columns"]),
         }
         for table in catalog["tables"]
     ]
     takes = f"fit takes {default}" if default else "fit takes nothing unless it is named with --source"
-    lines = [f"{catalog['file']}: NWB {catalog['nwb_version']}, identifier {catalog['identifier']}"]
+    lines = label_lines("doubt", [str(doubt).removeprefix(DOUBT) for doubt in catalog.get("doubts", ())])
+    lines += [f"{catalog['file']}: NWB {catalog['nwb_version']}, identifier {catalog['identifier']}"]
     lines += ["", *lay_out_table(sources)] if sources else ["", "no units and no TimeSeries"]
     lines += ["", *lay_out_table(tables)] if tables else ["", "no tables of intervals"]
     fits = ", ".join(catalog["fits"]) or "none yet"
     return "\n".join([*lines, "", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"])
+
+
+def _describe_use(table: Mapping[str, Any]) -> str:
+    """Say which option can name a table of intervals or of events."""
+    trials = table["problem"] or "--trials can name it"
+    return f"--align can name it; {trials}" if table.get("is_events") else trials
 
 
 def _describe_clock(source: Mapping[str, Any]) -> str:
@@ -315,8 +323,10 @@ def describe_input(report: Mapping[str, Any]) -> list[str]:
     n_segments = report.get("segments")
     sizes = f"{report.get('channels')} {dim}, {bins} in {n_segments} segment{'' if n_segments == 1 else 's'}"
     # What was left out has lines of its own.
-    notes = [note for note in map(str, report.get("notes", [])) if " left out" not in note]
-    lines = label_lines("read", [f"{what}{of}: {sizes}", *notes])
+    said = [str(note) for note in report.get("notes", [])]
+    doubts = [note.removeprefix(DOUBT) for note in said if note.startswith(DOUBT)]
+    notes = [note for note in said if " left out" not in note and not note.startswith(DOUBT)]
+    lines = label_lines("doubt", doubts) + label_lines("read", [f"{what}{of}: {sizes}", *notes])
     lines += label_lines("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
     split = report.get("split")
     if split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -9,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
+from ..config.time_scale import TimeScales
 from ..data.preprocessing import TRUNCATE, Preprocessor
 from ..data.recording import flatten_frames, median_step_s
 from ..data.result import DCFResult
@@ -25,7 +27,7 @@ from ..metrics import (
     score_decoding_on,
 )
 from ..metrics.decoding import Method
-from .source import read_fitted
+from .source import find_reading, read_fitted
 
 GAP_S = 1.0  # least time between frames that a decoder learns from and held-out blocks of the same segment
 FEWEST_FRAMES = 20
@@ -71,7 +73,13 @@ class DecodingReport:
 
 
 def evaluate_nwb(
-    path: str | Path, name: str | None = None, *, against: str, data: str | Path | None = None, seed: int = 0
+    path: str | Path,
+    name: str | None = None,
+    *,
+    against: str,
+    data: str | Path | None = None,
+    seed: int = 0,
+    time_scale: str | float | Sequence[str | float] | None = None,
 ) -> DecodingReport:
     """Decode a behavioural series of the same file from the latents of a stored fit.
 
@@ -87,6 +95,9 @@ def evaluate_nwb(
         NWB file that holds the behaviour and the source, where that is not `path`, as for a small file of results.
     seed : int
         Of the folds and of the intervals.
+    time_scale : optional
+        What the times of that series are multiplied by to be seconds; by default what the fit was read with, if it
+        names the series.
 
     Returns
     -------
@@ -107,7 +118,11 @@ def evaluate_nwb(
     """
     stored = read_result(path, name)
     frames, notes = stored.dataset, []
-    behavior = read_behavior(data or path, against, frames["time"].values)
+    if time_scale is None:
+        named = TimeScales.parse(find_reading(stored).time_scale).named
+        time_scale = [f"{key}={factor!r}" for key, factor in named.items()] or None
+    behavior = read_behavior(data or path, against, frames["time"].values, time_scale=time_scale)
+    notes += behavior.attrs["notes"]
     known = np.isfinite(behavior.values).all(axis=1)
     if known.sum() < FEWEST_FRAMES:
         raise DataError(

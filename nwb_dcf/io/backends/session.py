@@ -19,6 +19,7 @@ from pynwb import NWBFile, TimeSeries
 from pynwb.core import NWBContainer
 from pynwb.misc import Units
 
+from ...config.time_scale import TimeScales
 from ...errors import DCFError, SourceError
 from .hdf5 import Opened, name_target, open_hdf5
 from .location import Location, locate
@@ -109,6 +110,10 @@ class Session:
         Version of the NWB schema that the file was written with.
     within : Segments or None
         Segments that have been chosen already, by the source whose clock others are to join.
+    time_scales : TimeScales
+        What stored times are multiplied by, as asked.
+    reading : tuple of str
+        Paths of the objects that are being read as one recording.
     """
 
     path: Location
@@ -117,6 +122,8 @@ class Session:
     _io: Any = field(repr=False)
     _lost: Mapping[str, str] = field(default_factory=dict, repr=False)
     within: Segments | None = field(default=None, repr=False)
+    time_scales: TimeScales = field(default_factory=TimeScales, repr=False)
+    reading: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path | None:
@@ -130,6 +137,14 @@ class Session:
     def where(self, path: str) -> str:
         """Name the object at `path` for an error."""
         return f"{self.path}: {path}"
+
+    def scale_of(self, path: str) -> float | None:
+        """What the stored times of the object at `path` are multiplied by; None where nothing was asked."""
+        return self.time_scales.of(path, is_fitted=path in self.reading)
+
+    def name_scale(self, path: str) -> str:
+        """What a time scale for the object at `path` is given for; empty where it is all that is read."""
+        return "" if len(self.reading) <= 1 or path not in self.reading else path.rsplit("/", 1)[-1]
 
     def find_object(self, path: str) -> Any:
         """Return the object at `path`, which must exist."""

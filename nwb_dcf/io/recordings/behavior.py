@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,21 @@ import numpy as np
 import xarray as xr
 from pynwb import TimeSeries
 
+from ...config.time_scale import TimeScales
 from ...errors import DataError, SourceError
 from ..backends.session import Session, open_session
 from .clock import GAP_FACTOR, read_clock
+from .clock_doubts import Doubt, compare_spans, report_doubts
 from .series_values import check_data
 
 
-def read_behavior(path: str | Path, name: str, time_s: np.ndarray) -> xr.DataArray:
+def read_behavior(
+    path: str | Path,
+    name: str,
+    time_s: np.ndarray,
+    *,
+    time_scale: str | float | Sequence[str | float] | None = None,
+) -> xr.DataArray:
     """Read a TimeSeries at given times, by linear interpolation between its samples.
 
     Parameters
@@ -27,20 +37,23 @@ def read_behavior(path: str | Path, name: str, time_s: np.ndarray) -> xr.DataArr
         ``"behavior/Position"`` stands for the only series in it. Upper and lower case are alike.
     time_s : array, shape (time,)
         Seconds on the session clock.
+    time_scale : optional
+        What the times of the series are multiplied by, as for `nwb_dcf.read_recording`.
 
     Returns
     -------
     xarray.DataArray, dims (time, variable)
-        In the unit of the series. NaN where the series has no sample within 2.5 of its median steps on both sides, or
-        where the samples there are NaN.
+        In the unit of the series; ``attrs["notes"]`` has what is doubted of its clock. NaN where the series has no
+        sample within 2.5 of its median steps on both sides, or where the samples there are NaN.
 
     Raises
     ------
     SourceError
         If no series, or more than one, is called so.
     DataError
-        If it is not numeric, or its clock cannot be used.
+        If it is not numeric, or its clock cannot be used or must be in another unit than these times.
     """
+    scales = TimeScales.parse(time_scale)
     with open_session(path) as session:
         where, series = _find_series(session, name)
         problem = check_data(series)
@@ -50,7 +63,12 @@ def read_behavior(path: str | Path, name: str, time_s: np.ndarray) -> xr.DataArr
             )
         values = np.asarray(series.data[:], np.float64).reshape(len(series.data), -1)
         values = values * float(series.conversion or 1.0) + float(getattr(series, "offset", None) or 0.0)
-        clock = read_clock(series, len(values), session.where(where)).time
+        scale = scales.of(where)
+        clocked = read_clock(series, len(values), session.where(where), scale=scale)
+        notes = report_doubts(
+            [*clocked.doubts, *_compare(clocked.time, time_s, where, scale)], where, session.where(where)
+        )
+        clock = clocked.time
         timed = np.isfinite(clock)  # samples without a usable time are no help
         clock, values = clock[timed], values[timed]
         unit = str(series.unit)
@@ -58,9 +76,22 @@ def read_behavior(path: str | Path, name: str, time_s: np.ndarray) -> xr.DataArr
         interpolate(clock, values, np.asarray(time_s, np.float64)),
         dims=("time", "variable"),
         coords={"time": time_s},
-        attrs={"units": unit, "path": where},
+        attrs={"units": unit, "path": where, "notes": notes},
         name=where.rsplit("/", 1)[-1],
     )
+
+
+def _compare(clock: np.ndarray, time_s: np.ndarray, path: str, scale: float | None) -> list[Doubt]:
+    """Doubt the clock of behaviour beside the times of the frames; refuse where it would have to be in another unit."""
+    known = clock[np.isfinite(clock)]
+    if len(known) < 2 or len(time_s) < 2:
+        return []
+    doubt = compare_spans(
+        (float(np.min(time_s)), float(np.max(time_s))), (float(known[0]), float(known[-1])), path=path, name=""
+    )
+    if doubt is None or (doubt.of_scale and scale == 1):
+        return []
+    return [dataclasses.replace(doubt, refuses=doubt.of_scale)]
 
 
 def interpolate(clock: np.ndarray, values: np.ndarray, time_s: np.ndarray) -> np.ndarray:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...errors import SourceError
+from ...config import ReadConfig
+from ...errors import DataError, SourceError
 from ..backends.session import OWN_MODULE, Session, open_session
+from .clock import glance_at_clock
+from .events import list_events
+from .segment_choice import compare_clocks
 from .segments import Stretches, find_problem
 from .source import Source
 from .source_selection import choose_source, group_sources
 from .sources import describe_sources
-from .tables import list_tables
+from .tables import TRIALS, IntervalTable, list_tables
+from .units import doubt_units
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class TableSummary:
         Scalar columns, and those of them that hold times on the session clock.
     problem : str
         Why its intervals cannot be segments; empty if they can.
+    is_events : bool
+        Whether its rows are events, to which windows can be aligned.
     """
 
     path: str
@@ -39,6 +47,7 @@ class TableSummary:
     columns: tuple[str, ...]
     time_columns: tuple[str, ...]
     problem: str
+    is_events: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class Catalog:
         Path of the source that is fitted unless another is named.
     why : str
         Why that one, or why none.
+    doubts : tuple of str
+        What looks wrong about the clocks, and the way out.
     """
 
     file: str
@@ -69,6 +80,7 @@ class Catalog:
     fits: tuple[str, ...]
     default: str | None
     why: str
+    doubts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as a JSON-able dict."""
@@ -101,26 +113,59 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
         if chosen is not None and chosen.start_s is not None and chosen.duration_s is not None:
             ends = np.array([chosen.start_s]), np.array([chosen.start_s + chosen.duration_s])
             recorded = Stretches(*ends, exact=chosen.kind != "units")
-        tables = tuple(
-            TableSummary(
-                table.path,
-                len(table.row_id),
-                tuple(table.columns),
-                tuple(table.time_columns()),
-                find_problem(table, recorded),
-            )
-            for table in list_tables(session)
-        )
+        intervals = list_tables(session)
+        tables = [_summarise(table, find_problem(table, recorded)) for table in intervals]
+        tables += [
+            _summarise(events, find_problem(events, recorded) if events.has_intervals else "events have no duration")
+            for events in list_events(session)
+        ]
+        doubts = [*_doubt_sources(session, sources), *_doubt_tables(session, chosen, intervals)]
         return Catalog(
             file=session.path.name,
             identifier=str(session.nwbfile.identifier),
             nwb_version=session.nwb_version,
             sources=tuple(group_sources(sources)),
-            tables=tables,
+            tables=tuple(tables),
             fits=list_fits(session),
             default=chosen.path if chosen else None,
             why=why,
+            doubts=tuple(doubts),
         )
+
+
+def _summarise(table: IntervalTable, problem: str) -> TableSummary:
+    columns = tuple(table.columns)
+    return TableSummary(
+        table.path, len(table.row_id), columns, tuple(table.time_columns()), problem, is_events=table.is_events
+    )
+
+
+def _doubt_sources(session: Session, sources: Sequence[Source]) -> list[str]:
+    """Doubt the clocks of all sources that could be read, by a look at each."""
+    notes = []
+    for source in sources:
+        if source.problem:
+            continue
+        obj = session.find_object(source.members[0] if source.members else source.path)
+        where = session.where(source.path)
+        try:
+            if source.kind == "units":
+                doubts = doubt_units(session, obj, ReadConfig().bin_width_s, where)
+            else:
+                doubts = glance_at_clock(obj, source.shape[0], source.kind, source.name)
+        except DataError:
+            continue  # the reader says it, with what to do
+        notes += [doubt.describe(source.path) for doubt in doubts]
+    return notes
+
+
+def _doubt_tables(session: Session, chosen: Source | None, tables: Sequence[IntervalTable]) -> list[str]:
+    """Doubt the clock of the trials beside that of what is fitted by default."""
+    if chosen is None or chosen.start_s is None or chosen.duration_s is None:
+        return []
+    span = chosen.start_s, chosen.start_s + chosen.duration_s
+    found = [(table.path, compare_clocks(session, span, table)) for table in tables if table.path == TRIALS]
+    return [doubt.describe(path) for path, doubt in found if doubt is not None]
 
 
 def list_fits(session: Session) -> tuple[str, ...]:

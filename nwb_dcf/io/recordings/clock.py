@@ -1,7 +1,8 @@
 """When each sample was taken: float64 seconds on the session clock, and where the clock has gaps.
 
 What is done with every clock that files were seen to have. No time is guessed: a sample without one is left
-out, a clock that could mean two things is refused, and one that looks wrong is read as stored, with a warning.
+out, a clock that could mean two things is refused, and one that looks wrong is read as stored, with a doubt. Times are
+multiplied by the time scale that was asked for, if any, before all else.
 
 ============================================== ================================================================
 the file has                                   decision
@@ -21,10 +22,8 @@ timestamps that go back, but for the last      refused
 last timestamps that go back (at most 1 %, or  samples dropped, said
 one)
 a first or last sample far from all others     said; as a single sample beside a gap it is in no segment
-times of the size of Unix seconds              read as stored, with a warning that gives the date
-timestamps n, n + 1, n + 2, ...; images or     read as stored, with a warning: frame numbers or a placeholder, not
-poses at 1 Hz                                  seconds
-timestamps too coarse for their steps          read as stored, with a warning (single precision late in a session)
+times that can hardly be seconds               read as stored, with a doubt that names the way out; some are refused
+                                               (`clock_doubts` has their table)
 ============================================== ================================================================
 """
 
@@ -32,12 +31,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from pynwb.ecephys import ElectricalSeries
+from pynwb.misc import Units
 
 from ...errors import DataError
+from ..backends.session import Session
+from .clock_doubts import Doubt, doubt_resolution, doubt_samples, report_doubts
 
 GAP_FACTOR = 2.5
 """A step longer than this many median steps is a gap: one missing sample is bridged, two are not."""
@@ -45,19 +47,18 @@ GAP_FACTOR = 2.5
 REGULAR = 0.01
 """Steps that vary by no more than this share of the median are those of a regular clock."""
 
-EPOCH_S = 1e8
-"""Times above this (three years) count from 1970, not from the start of a session."""
+FEWEST_HZ = 5000.0  # of voltages in which spikes can be seen
 
-FEW = 10  # samples, below which whole seconds are no sign of frame numbers
+FEW = 10  # samples, below which a lone one is no fault
 
 
-def say_rate(series: Any, time: np.ndarray) -> list[str]:
+def say_rate(series: Any, time: np.ndarray, scale: float = 1.0) -> list[str]:
     """Say that a rate beside timestamps is not used, and whether it disagrees with them."""
     if series.rate is None:
         return []
     note = f"the timestamps are the clock; the rate of {float(series.rate):g} Hz beside them is not used"
     step = float(np.median(np.diff(time))) if len(time) > 1 else math.nan
-    if abs(step * float(series.rate) - 1) > REGULAR:
+    if abs(step * float(series.rate) / scale - 1) > REGULAR:
         note += f", and disagrees: their median step is {step:.4g} s"
     return [note]
 
@@ -92,48 +93,6 @@ def say_far(time: np.ndarray) -> list[str]:
     ]
 
 
-def doubt_rate(series: Any, rate: float) -> list[str]:
-    """A rate of 1 Hz is what converters write where they know none."""
-    is_moving = hasattr(series, "external_file") or "Pose" in str(getattr(series, "neurodata_type", ""))
-    if rate == 1 and is_moving:
-        return ["the rate is 1 Hz, one second a frame, as if it had not been known: times in seconds would be wrong"]
-    return []
-
-
-def doubt_numbers(time: np.ndarray) -> list[str]:
-    """Frame numbers in place of seconds, as converters write them."""
-    if len(time) < FEW or not (np.diff(time) == 1).all() or time[0] != round(time[0]):
-        return []
-    return [
-        f"timestamps are {time[0]:.0f}, {time[1]:.0f}, {time[2]:.0f}, ...: one second a sample, as frame numbers would "
-        "be; if that is what they are, all that is in seconds (bins, smoothing, velocity) is wrong"
-    ]
-
-
-def doubt_epoch(time: np.ndarray) -> list[str]:
-    """Times since 1970 in place of times since the session began."""
-    middle = float(np.median(time)) if len(time) else 0.0
-    for unit, factor in (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)):
-        if EPOCH_S < middle / factor < 50 * EPOCH_S:
-            day = datetime.fromtimestamp(middle / factor, UTC).strftime("%Y-%m-%d")
-            wrong = "" if factor == 1 else ", so that none of them is in seconds"
-            return [
-                f"times look like Unix {unit} ({day}) and not seconds of this session{wrong}; they are kept as stored"
-            ]
-    return []
-
-
-def doubt_resolution(time: np.ndarray, resolution: float, dtype: np.dtype) -> list[str]:
-    """Times in a type too coarse for their steps, as single precision is late in a session."""
-    step = float(np.median(np.diff(time))) if len(time) > 1 else math.inf
-    if resolution <= 0.1 * step:
-        return []
-    return [
-        f"timestamps are stored as {dtype}, which resolves {resolution:.2g} s at {np.abs(time).max():.6g} s, coarse "
-        f"for steps of {step:.4g} s"
-    ]
-
-
 MIN_SAMPLES = 2
 
 
@@ -155,13 +114,13 @@ class SampleClock:
         Seconds on the session clock, increasing; NaN for samples that have no usable time.
     notes : tuple of str
         What was found and decided.
-    doubts : tuple of str
-        What looks wrong, and is taken as stored all the same.
+    doubts : tuple of Doubt
+        What looks wrong, and is taken as stored all the same (`clock_doubts`).
     """
 
     time: np.ndarray
     notes: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +143,9 @@ class Clock:
     stop_s: float
 
 
-def read_clock(series: Any, n_samples: int, where: str) -> SampleClock:
+def read_clock(
+    series: Any, n_samples: int, where: str, *, scale: float | None = None, kind: str = "series", name: str = ""
+) -> SampleClock:
     """Return the time of each sample of a TimeSeries, by the table of this module.
 
     Parameters
@@ -195,29 +156,56 @@ def read_clock(series: Any, n_samples: int, where: str) -> SampleClock:
         Length of its data.
     where : str
         Names the series in errors.
+    scale : float, optional
+        What its times are multiplied by, as asked.
+    kind : str
+        Kind of the source, by which its steps are doubted.
+    name : str
+        What a time scale would be given for; empty for what is fitted.
 
     Raises
     ------
     DataError
         If rate and timestamps do not make a clock, differ in number from the samples, or do not increase.
     """
+    kind = _find_device(series, kind)
     if series.timestamps is None:
-        rate, start = _check_rate(series, where)
+        rate, start = _check_rate(series, where, scale)
         time = start + np.arange(n_samples, dtype=np.float64) / rate
-        return SampleClock(time, (), tuple(doubt_rate(series, rate) + doubt_epoch(time)))
+        return SampleClock(time, (), tuple(doubt_samples(time, kind=kind, rate_hz=rate, scale=scale, name=name)))
     _check_number(series, n_samples, where)
     stored = np.asarray(series.timestamps[:])
     if stored.dtype.kind not in "iuf":
         raise DataError(f"timestamps are of type {stored.dtype}", where=where, fix="write them as seconds")
-    time, notes = _drop_unusable(stored.astype(np.float64), where)
+    given = stored.astype(np.float64) * (scale or 1.0)
+    _refuse_coarse(given, stored.dtype, where, scale)
+    time, notes = _drop_unusable(given, where)
     usable = time[np.isfinite(time)]
-    notes += [*say_rate(series, usable), *say_irregular(usable), *say_far(usable)]
-    resolution = float(np.spacing(np.abs(stored).max(initial=0))) if stored.dtype.kind == "f" else 0.0
-    doubts = [*doubt_numbers(usable), *doubt_epoch(usable), *doubt_resolution(usable, resolution, stored.dtype)]
+    notes += [*say_rate(series, usable, scale or 1.0), *say_irregular(usable), *say_far(usable)]
+    doubts = doubt_samples(usable, kind=kind, dtype=stored.dtype, scale=scale, name=name)
     return SampleClock(time, tuple(notes), tuple(doubts))
 
 
-def peek_clock(series: Any, n_samples: int, where: str) -> Clock:
+def _find_device(series: Any, kind: str) -> str:
+    """The kind of a series by its type, where it is read as a mere series: cameras keep their rates."""
+    if kind != "series":
+        return kind
+    is_pose = "Pose" in str(getattr(series, "neurodata_type", ""))
+    return "video" if hasattr(series, "external_file") else "pose" if is_pose else kind
+
+
+def _refuse_coarse(time: np.ndarray, dtype: np.dtype[Any], where: str, scale: float | None) -> None:
+    """Refuse timestamps in a type that cannot tell them apart: they are equal then, and the cause is to be named."""
+    known = time[np.isfinite(time)]
+    if len(known) < FEW or dtype.kind != "f":
+        return
+    step = float(np.ptp(known)) / (len(known) - 1)
+    report_doubts(
+        [one for one in doubt_resolution(known, dtype, step, "steps", step, scale or 1.0) if one.refuses], "", where
+    )
+
+
+def peek_clock(series: Any, n_samples: int, where: str, scale: float | None = None) -> Clock:
     """Describe the clock of a TimeSeries from its first samples and its last.
 
     Raises
@@ -226,14 +214,44 @@ def peek_clock(series: Any, n_samples: int, where: str) -> Clock:
         As `read_clock`, as far as can be seen without reading every timestamp.
     """
     if series.timestamps is None:
-        rate, start = _check_rate(series, where)
+        rate, start = _check_rate(series, where, scale)
         return Clock(rate, 1 / rate, start, start + max(n_samples - 1, 0) / rate)
     _check_number(series, n_samples, where)
     if n_samples == 0:
         return Clock(None, math.nan, math.nan, math.nan)
-    head = np.asarray(series.timestamps[:PEEK], dtype=np.float64)
+    factor = scale or 1.0
+    head = np.asarray(series.timestamps[:PEEK], dtype=np.float64) * factor
     step = float(np.median(np.diff(head))) if len(head) > 1 else math.nan
-    return Clock(None, step, float(head[0]), float(series.timestamps[n_samples - 1]))
+    return Clock(None, step, float(head[0]), float(series.timestamps[n_samples - 1]) * factor)
+
+
+def glance_at_clock(series: Any, n_samples: int, kind: str, name: str) -> list[Doubt]:
+    """Doubt the clock of a TimeSeries by its first samples and its last.
+
+    Raises
+    ------
+    DataError
+        As `peek_clock`.
+    """
+    clock = peek_clock(series, n_samples, name)
+    if clock.rate_hz is not None:
+        time = clock.start_s + np.arange(min(n_samples, PEEK)) / clock.rate_hz
+        return doubt_samples(time, kind=kind, rate_hz=clock.rate_hz, name=name)
+    head = np.asarray(series.timestamps[: min(n_samples, PEEK)])
+    time = head.astype(np.float64)
+    time = np.unique(time[np.isfinite(time)])
+    if n_samples > PEEK and len(time) and clock.stop_s > time[-1]:
+        time = np.append(time, clock.stop_s)
+    return doubt_samples(time, kind=kind, dtype=head.dtype, name=name)
+
+
+def list_sampling_rates(session: Session) -> list[float]:
+    """Rates at which the file says that voltages were sampled, each once: sample numbers count in one of them."""
+    rates = [float(series.rate) for _, series in session.find_objects(ElectricalSeries) if series.rate]
+    for _, units in session.find_objects(Units):
+        resolution = getattr(units, "resolution", None)
+        rates += [1 / float(resolution)] if resolution and 0 < float(resolution) < 1 else []
+    return list(dict.fromkeys(rate for rate in rates if rate > FEWEST_HZ))
 
 
 def find_gaps(time: np.ndarray) -> np.ndarray:
@@ -291,7 +309,7 @@ def _drop_unusable(time: np.ndarray, where: str) -> tuple[np.ndarray, list[str]]
     return usable, notes
 
 
-def _check_rate(series: Any, where: str) -> tuple[float, float]:
+def _check_rate(series: Any, where: str, scale: float | None = None) -> tuple[float, float]:
     if series.rate is None:
         raise DataError(
             "the series has neither timestamps nor a rate", where=where, fix="write one of the two into the file"
@@ -302,7 +320,7 @@ def _check_rate(series: Any, where: str) -> tuple[float, float]:
         raise DataError(f"the sampling rate is {rate:g} Hz", where=where, fix="write the true rate into the file")
     if not math.isfinite(start):
         raise DataError(f"starting_time is {start:g} s", where=where, fix="write the true time of the first sample")
-    return rate, start
+    return rate / (scale or 1.0), start * (scale or 1.0)
 
 
 def _check_number(series: Any, n_samples: int, where: str) -> None:

@@ -11,8 +11,8 @@ what is seen                                        likely cause                
 spike times that are all whole numbers              sample numbers, nano-, micro- where 99.99 % of bins would be empty
                                                     or milliseconds
 times of the size of 1970 in s, ms, us or ns        the computer's clock          spikes that are not in seconds
-a float type coarser than a tenth of a bin or step, single precision late in a    where it is coarser than a step, or than
-in the file or before it was written                session, or beside 1970       a bin and most intervals between spikes
+a float type coarser than a tenth of a bin or step, single precision late in a    where it is coarser than a step, or
+in the file or before it was written                session, or beside 1970       a bin and most intervals of spikes
 a median unit below 0.03 spikes/s over six hours    milliseconds                  where 99.99 % of bins would be empty,
                                                                                   or the trials say the same
 a median unit above 300 spikes/s                    minutes, hours, ks            above 3000 spikes/s
@@ -23,8 +23,8 @@ a step of ROIs, pose, video or voltage above 5 s    milliseconds; the step that 
                                                     stands in place of the rate
 a rate of them that no such device has              the rate of another device    no
 1 Hz of a video or a pose                           no rate was known             no
-two spans of which one, times 1e3, 1e6, 1e9 or a    the one is in ms, us, ns or   sources that are joined; behaviour that
-sampling rate, would be the other                   sample numbers                is decoded; trials, beside another doubt
+two spans of which one, times 1e3, 1e6, 1e9 or a    the one is in ms, us, ns or   joined sources; behaviour that is
+sampling rate, would be the other                   sample numbers                decoded; trials, beside another doubt
 two spans that share less than a tenth              clocks that begin apart       no overlap at all
 =================================================== ============================= ====================================
 """
@@ -182,7 +182,7 @@ def doubt_spikes(
     doubts = _doubt_spike_scale(pooled, span, rate, len(pooled) * bin_width_s / span, sampling_hz)
     intervals = np.concatenate([np.diff(train) for train in times])
     worst = max(bin_width_s, float(np.median(intervals)) if len(intervals) else 0.0)
-    coarse = _doubt_resolution(pooled, dtype, bin_width_s, "bins", worst, scale or 1.0)
+    coarse = doubt_resolution(pooled, dtype, bin_width_s, "bins", worst, scale or 1.0)
     return [*([] if scale == 1 else doubts), *coarse]
 
 
@@ -253,7 +253,7 @@ def doubt_samples(
     if len(time) < 2:
         return []
     step, span = float(np.median(np.diff(time))), float(time[-1] - time[0])
-    coarse = [] if dtype is None else _doubt_resolution(time, dtype, step, "steps", step, scale or 1.0)
+    coarse = [] if dtype is None else doubt_resolution(time, dtype, step, "steps", step, scale or 1.0)
     doubts = [] if scale == 1 else _doubt_sample_scale(time, step, span, kind, rate_hz, name)
     return [*doubts, *coarse]
 
@@ -269,8 +269,8 @@ def _doubt_sample_scale(
             Doubt(
                 f"timestamps are {time[0]:.0f}, {time[1]:.0f}, {time[2]:.0f}, ...: one second a sample",
                 "frame numbers",
-                f"give {scale_option(name, '1/RATE')}, RATE being frames a second; {scale_option(name, '1')} takes them "
-                "for seconds",
+                f"give {scale_option(name, '1/RATE')}, RATE being frames a second; {scale_option(name, '1')} takes "
+                "them for seconds",
             )
         ]
     fastest = FASTEST_OF.get(kind)
@@ -342,7 +342,8 @@ def compare_spans(
     own, other = ours[1] - ours[0], theirs[1] - theirs[0]
     if not (own > 0 and other > 0):
         return None
-    said = f"what is fitted goes from {ours[0]:.6g} to {ours[1]:.6g} s, and {path} from {theirs[0]:.6g} to {theirs[1]:.6g} s"
+    said = f"what is fitted goes from {ours[0]:.6g} to {ours[1]:.6g} s, "
+    said += f"and {path} from {theirs[0]:.6g} to {theirs[1]:.6g} s"
     if _jaccard(ours, theirs) < APART:
         for small, large, key in ((ours, theirs, name), (theirs, ours, own_name)):
             units = [*FINER, *_samples(sampling_hz)]
@@ -427,12 +428,13 @@ def _doubt_epoch(since: tuple[Unit, str], *, name: str = "", refuses: bool = Fal
         "a computer's clock in place of the session's",
         f"give {scale_option(name, unit.scale)}"
         if unit.seconds != 1
-        else f"write them as seconds of the session; they are kept as stored ({scale_option(name, '1')} says that this is right)",
+        else "write them as seconds of the session; they are kept as stored "
+        f"({scale_option(name, '1')} says that is right)",
         refuses=refuses,
     )
 
 
-def _doubt_resolution(
+def doubt_resolution(
     times: np.ndarray, dtype: np.dtype[Any] | None, step: float, of: str, worst: float, scale: float
 ) -> list[Doubt]:
     """Doubt a float type that is coarse beside `step`; it refuses where it is coarser than `worst`.
@@ -445,7 +447,8 @@ def _doubt_resolution(
     largest = float(np.abs(times).max()) / scale
     before = ""
     kept = times if scale == 1 else times / scale
-    if stored.itemsize > 4 and not _are_whole(kept) and bool((kept == kept.astype(np.float32)).all()):
+    could_be = not _are_whole(kept) or largest > 2**24  # below, single precision holds every whole number
+    if stored.itemsize > 4 and could_be and bool((kept == kept.astype(np.float32)).all()):
         # Numbers that single precision holds exactly have passed through it, whatever holds them now.
         stored, before = np.dtype(np.float32), " before they were written"
     resolution = float(np.spacing(stored.type(largest))) * scale
@@ -454,10 +457,11 @@ def _doubt_resolution(
     shown = f"{resolution:.3g} s" if resolution >= 1 else f"{1e3 * resolution:.3g} ms"
     return [
         Doubt(
-            f"times were {stored}{before}, which resolves {shown} at {largest * scale:.6g} s, beside {of} of {step:.4g} s",
+            f"times were {stored}{before}, which resolves {shown} at {largest * scale:.6g} s, "
+            f"beside {of} of {step:.4g} s",
             "single precision, which has seven digits",
             "write them again in float64 from where they came",
-            refuses=resolution >= worst,
+            refuses=resolution > worst,
             of_scale=False,
         )
     ]

@@ -38,7 +38,7 @@ def list_events(session: Session) -> list[IntervalTable]:
 
 
 def find_events(session: Session, name: str) -> IntervalTable | None:
-    """Read the events called `name`, by path or short name; None where nothing, or more than one thing, is called so."""
+    """Read the events called `name`, by path or short name; None where nothing or more than one is called so."""
     every = [*_find_all(session), *_find_series(session)]
     exact = [(path, obj) for path, obj in every if path in (name, f"/{name}")]
     found = exact or [(path, obj) for path, obj in every if path.rsplit("/", 1)[-1] == name]
@@ -112,7 +112,9 @@ def _read_list(events: Any) -> dict[str, np.ndarray]:
     if isinstance(events, AnnotationSeries):
         columns["annotation"] = values
     # Named by the class of the extension, or by pynwb where it made the class of the cached specification.
-    words = next((found for name in ("labels", "data__labels") if (found := getattr(events, name, None)) is not None), None)
+    words = next(
+        (found for name in ("labels", "data__labels") if (found := getattr(events, name, None)) is not None), None
+    )
     if words is not None and values.dtype.kind in "iu" and (len(values) == 0 or values.max() < len(words)):
         columns["label"] = np.asarray([str(word) for word in words], dtype=np.str_)[values.astype(np.int64)]
     return columns

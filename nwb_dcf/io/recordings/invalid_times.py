@@ -1,8 +1,8 @@
 """What the file marks as invalid, and for which sources it does.
 
-A row of ``invalid_times`` may name the series that it is about (``timeseries``), and tags say why. What it names decides
-first; else a tag that is the name of a series, a device or a group of electrodes of the file; else the row is about all
-of the session.
+A row of ``invalid_times`` may name the series that it is about (``timeseries``), and tags say why. What it names
+decides first; else a tag that is the name of a series, a device or a group of electrodes of the file; else the row is
+about all of the session.
 
 ========================================== =======================================================================
 a row names                                it concerns

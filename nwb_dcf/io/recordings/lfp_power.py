@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from ...config.progress import Listener, Progress
 from ...data.spike_counts import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
-from .clock import GAP_FACTOR, SampleClock, peek_clock
+from .clock import GAP_FACTOR, PEEK, SampleClock, peek_clock
+from .clock_doubts import Doubt, doubt_samples
 from .filter_bank import BandFilters, design_filters
 from .missing import complete
 from .provenance import describe_source
@@ -55,7 +57,7 @@ class Sampled:
         return self.n_samples / self.rate_hz
 
 
-def find_sampled(series: Any, where: str) -> list[Sampled]:
+def find_sampled(series: Any, where: str, scale: float | None = None) -> list[Sampled]:
     """Find the stretches of a TimeSeries between its gaps (steps above `GAP_FACTOR` median steps).
 
     Raises
@@ -64,14 +66,14 @@ def find_sampled(series: Any, where: str) -> list[Sampled]:
         If it has no clock, timestamps are not finite or do not increase, or a stretch is not sampled evenly.
     """
     n_samples = series.data.shape[0]
-    clock = peek_clock(series, n_samples, where)
+    clock = peek_clock(series, n_samples, where, scale)
     if clock.rate_hz is not None:
         return [Sampled(0, n_samples, clock.start_s, clock.rate_hz)]
     ends: list[tuple[int, float]] = []  # of each stretch: its last sample and when that was
     starts: list[tuple[int, float]] = []
     before = -np.inf
     for first in range(0, n_samples, BLOCK):
-        times = np.asarray(series.timestamps[first : first + BLOCK], np.float64)
+        times = np.asarray(series.timestamps[first : first + BLOCK], np.float64) * (scale or 1.0)
         steps = np.diff(times, prepend=before)
         bad = np.flatnonzero(~(steps > 0))  # NaN too
         if len(bad):
@@ -126,6 +128,16 @@ class PowerBins:
     centre_s: np.ndarray
 
 
+def _doubt_sampling(series: Any, stretches: Sequence[Sampled], scale: float | None, name: str) -> tuple[Doubt, ...]:
+    """Doubt the samples by the first of each stretch: there may be hundreds of millions."""
+    rate, first = stretches[0].rate_hz, stretches[0].start_s
+    n_looked = min(sum(part.n_samples for part in stretches), PEEK)
+    time = np.append(first + np.arange(n_looked) / rate, stretches[-1].start_s + stretches[-1].duration_s)
+    stored = None if series.timestamps is None else np.asarray(series.timestamps[:1]).dtype
+    given = rate if stored is None else None
+    return tuple(doubt_samples(time, kind="lfp", dtype=stored, rate_hz=given, scale=scale, name=name))
+
+
 def read_band_power(
     session: Session, source: Source, config: ReadConfig, notes: list[str], progress: Listener | None = None
 ) -> xr.Dataset:
@@ -161,7 +173,8 @@ def read_band_power(
     problem = check_data(series)
     if problem:
         raise DataError(problem, where=where, fix="choose another source with --source")
-    stretches = find_sampled(series, where)
+    scale = session.scale_of(path)
+    stretches = find_sampled(series, where, scale)
     filters, unheard = choose_filters(config, stretches[0].rate_hz, where)
     bins = [made for part in stretches if len((made := make_power_bins(part, filters, config.power_rate_hz)).centre_s)]
     reach_s = filters.reach / filters.rate_hz
@@ -172,7 +185,9 @@ def read_band_power(
             where=where,
             fix="choose bands of higher frequencies with --bands",
         )
-    cut = cut_clock(session, config, SampleClock(np.concatenate([part.centre_s for part in bins])), where)
+    time = np.concatenate([part.centre_s for part in bins])
+    doubts = _doubt_sampling(series, stretches, scale, session.name_scale(path))
+    cut = cut_clock(session, config, SampleClock(time, doubts=doubts), where)
     electrodes = channel_ids(series)
     ids = [f"{electrode}:{low:g}-{high:g}" for electrode in electrodes for low, high in filters.bands]
     if len(cut.time) * len(ids) > MAX_VALUES:

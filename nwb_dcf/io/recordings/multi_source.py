@@ -26,8 +26,10 @@ import xarray as xr
 
 from ...config import ReadConfig
 from ...data.recording import flatten_frames, frame_dims, make_recording, median_step_s
-from ...errors import DataError, ParameterError
+from ...errors import DOUBT, DataError, ParameterError
 from ..backends.session import Session
+from .clock import list_sampling_rates
+from .clock_doubts import compare_spans, report_doubts
 from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording
 from .segments import Segments
 from .source import FRAME_KINDS, Source
@@ -101,6 +103,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
             values[source.path], parts[source.path] = flatten_frames(clock), clock
             continue
         _check_overlap(leader, source, frames, where)
+        notes += _compare_sources(session, leader, source)
         if source.path not in parts:
             around = dataclasses.replace(session, within=_widen(frames, MARGIN * step_s[source.path]))
             parts[source.path] = read_part(source, around)
@@ -108,7 +111,10 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         values[source.path] = on.values
         good &= on.covered
         notes.append(f"{source.path} is taken on that clock: {METHOD}")
-        notes += [f"{labels[source.path]}: {note}" for note in parts[source.path].attrs["notes"]]
+        notes += [
+            note if note.startswith(DOUBT) else f"{labels[source.path]}: {note}"
+            for note in parts[source.path].attrs["notes"]
+        ]
     if not good.all():
         notes.append(f"{int((~good).sum())} of {len(good)} frames dropped, which a source does not cover")
     return keep_frames(_put_together(clock, parts, values, labels, notes), good, config.min_length_s)
@@ -171,6 +177,38 @@ def _check_overlap(leader: Source, source: Source, frames: Frames, where: str) -
             where=where,
             fix="compare their clocks, or fit one of them",
         )
+
+
+def _compare_sources(session: Session, leader: Source, source: Source) -> list[str]:
+    """Doubt the clocks of two sources beside each other; refuse where one would have to be in another unit."""
+    ours, theirs = _find_span(session, leader), _find_span(session, source)
+    if ours is None or theirs is None:
+        return []
+    doubt = compare_spans(
+        ours,
+        theirs,
+        path=source.path,
+        name=source.name,
+        own_name=leader.name,
+        sampling_hz=list_sampling_rates(session),
+    )
+    if doubt is None:
+        return []
+    if doubt.of_scale and 1 in (session.scale_of(leader.path), session.scale_of(source.path)):
+        return []
+    return report_doubts([dataclasses.replace(doubt, refuses=doubt.of_scale)], source.path, session.where(source.path))
+
+
+def _find_span(session: Session, source: Source) -> tuple[float, float] | None:
+    """First and last time of a source, whatever is read of it."""
+    if source.kind == "units":
+        column = session.find_object(source.path)["spike_times"]
+        times = np.asarray(getattr(column, "target", column).data[:], np.float64)
+        times = times[np.isfinite(times)] * (session.scale_of(source.path) or 1.0)
+        return (float(times.min()), float(times.max())) if len(times) else None
+    if source.start_s is None or source.duration_s is None:
+        return None
+    return source.start_s, source.start_s + source.duration_s
 
 
 def _widen(frames: Frames, margin_s: float) -> Segments:

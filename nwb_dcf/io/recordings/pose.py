@@ -54,7 +54,7 @@ def read_pose(session: Session, source: Source, config: ReadConfig, notes: list[
     parts = name_members([path for path, _ in members])
     if config.egocentric is not None:
         _check_parts(config.egocentric, parts, where)
-    clock = read_shared_clock(session, members)
+    clock = read_shared_clock(session, members, "pose")
     cut = cut_clock(session, config, clock.samples, where)
     values = []
     for (path, series), row in zip(members, clock.row, strict=True):

@@ -12,7 +12,8 @@ import xarray as xr
 
 from ...config import ReadConfig
 from ...config.progress import Listener
-from ...errors import ParameterError
+from ...config.time_scale import TimeScales
+from ...errors import DOUBT, ParameterError
 from ..backends.session import Session, open_session
 from ..backends.zarr import say_missing_chunks
 from .multi_source import join_sources, refuse_resampled_units
@@ -21,6 +22,7 @@ from .resample import resample_recording
 from .source import FRAME_KINDS, ROI_KINDS, Source
 from .source_selection import choose_source
 from .sources import describe_sources
+from .tables import check_scales
 from .timeseries import read_traces
 from .units import read_units
 from .video.video import read_video
@@ -80,20 +82,48 @@ def read_recording(
     ('time', 'unit')
     """
     config = ReadConfig.make(source=source, **settings)
-    with open_session(path) as session:
+    with open_session(path) as opened:
+        session = dataclasses.replace(opened, time_scales=TimeScales.parse(config.time_scale))
         sources = describe_sources(session, config.video_dir)
         if isinstance(config.source, tuple):
             several = [choose_source(session, sources, name) for name in config.source]
             check_settings(config, several)
-            return join_sources(session, several, config, partial(_read_part, progress=progress))
+            session = _begin_reading(session, several)
+            return _put_doubts_first(join_sources(session, several, config, partial(_read_part, progress=progress)))
         chosen = choose_source(session, sources, config.source)
         if config.resample_hz is not None:
             refuse_resampled_units(chosen, session)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
-        recording = read_source(session, chosen, config, notes, progress)
-        if config.resample_hz is None:
-            return recording
-        return resample_recording(recording, config.resample_hz, config.min_length_s)
+        session = _begin_reading(session, [chosen])
+        recording = read_source(session, chosen, config, [*notes, *_note_scales(session)], progress)
+        if config.resample_hz is not None:
+            recording = resample_recording(recording, config.resample_hz, config.min_length_s)
+        return _put_doubts_first(recording)
+
+
+def _begin_reading(session: Session, sources: Sequence[Source]) -> Session:
+    """Say to the session what is read of it, and refuse time scales that are for nothing there."""
+    scales = session.time_scales
+    if scales.own is not None and len(sources) > 1:
+        raise ParameterError(
+            f"one time scale is given for {len(sources)} sources",
+            where=str(session.path),
+            fix=f"say which is meant, as --time-scale {sources[0].name}=...",
+        )
+    check_scales(session)
+    paths = {path for source in sources for path in (source.path, *source.members)}
+    return dataclasses.replace(session, reading=tuple(sorted(paths)))
+
+
+def _note_scales(session: Session) -> list[str]:
+    scales = session.time_scales
+    own = [] if scales.own is None else [f"times of what is fitted are multiplied by {scales.own:.9g}, as asked"]
+    return own + [f"times of {name} are multiplied by {factor:.9g}, as asked" for name, factor in scales.named.items()]
+
+
+def _put_doubts_first(recording: xr.Dataset) -> xr.Dataset:
+    notes = sorted(dict.fromkeys(recording.attrs["notes"]), key=lambda note: not note.startswith(DOUBT))
+    return recording.assign_attrs(notes=notes)
 
 
 def _read_part(

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ...config import ReadConfig
-from ...errors import DataError
+from ...errors import DOUBT, DataError
 from ..backends.session import Session
 from .clock import GAP_FACTOR, MIN_SAMPLES, SampleClock, find_gaps
-from .segments import Segments, Stretches, choose_segments
+from .clock_doubts import report_doubts
+from .segment_choice import choose_segments
+from .segments import Segments, Stretches
 
 
 @dataclass(frozen=True)
@@ -123,19 +125,22 @@ def cut_clock(session: Session, config: ReadConfig, clock: SampleClock, where: s
     usable = np.flatnonzero(np.isfinite(clock.time))
     if len(usable) < MIN_SAMPLES:
         raise DataError(f"{len(usable)} samples have a time", where=where, fix="choose another source")
-    for doubt in clock.doubts:
-        warnings.warn(f"{where}: {doubt}", UserWarning, stacklevel=2)
+    path = where.removeprefix(f"{session.path}: ")
+    doubts = report_doubts(clock.doubts, path, where)
+    for doubt in doubts:
+        warnings.warn(f"{session.path}: {doubt.removeprefix(DOUBT)}", UserWarning, stacklevel=2)
     time = clock.time[usable]
     step_s = float(np.median(np.diff(time)))
     gaps = find_gaps(time)
-    segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s)
+    doubtful = next((doubt for doubt in clock.doubts if doubt.of_scale), None)
+    segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s, doubtful)
     runs = cut_runs(time, gaps, segments, step_s, min_length_s=config.min_length_s)
     if len(runs.first) == 0:
         raise DataError(
             "no segment holds two successive samples", where=where, fix="choose other trials or --trials none"
         )
     notes = (
-        *(f"warning: {doubt}" for doubt in clock.doubts),
+        *doubts,
         *segments.notes,
         *clock.notes,
         *_say_gaps(gaps, step_s, runs, config.min_length_s),

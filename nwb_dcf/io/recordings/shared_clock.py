@@ -33,8 +33,8 @@ class SharedClock:
     row: tuple[np.ndarray | None, ...]
 
 
-def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]]) -> SharedClock:
-    """Read the clock of each of `members`, (path, series), and join them.
+def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]], kind: str = "series") -> SharedClock:
+    """Read the clock of each of `members`, (path, series) of a source of that kind, and join them.
 
     Raises
     ------
@@ -47,17 +47,19 @@ def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]]) -> S
     nearest, by at most half a step. Nothing is interpolated.
     """
     path, first = members[0]
-    clock = read_clock(first, first.data.shape[0], session.where(path))
+    scale, name = session.scale_of(path), session.name_scale(path)
+    clock = read_clock(first, first.data.shape[0], session.where(path), scale=scale, kind=kind, name=name)
     time = clock.time.copy()
     timed = np.isfinite(time)
     step_s = float(np.median(np.diff(time[timed]))) if timed.sum() > 1 else 0.0
     rows: list[np.ndarray | None] = [None]
     notes, apart_s = list(clock.notes), 0.0
     for other_path, series in members[1:]:
-        if _has_same_clock(first, series):
+        if session.scale_of(other_path) == scale and _has_same_clock(first, series):
             rows.append(None)
             continue
-        other = read_clock(series, series.data.shape[0], session.where(other_path)).time
+        where = session.where(other_path)
+        other = read_clock(series, series.data.shape[0], where, scale=session.scale_of(other_path)).time
         if len(other) == len(time) and np.allclose(other, clock.time, rtol=0, atol=1e-6 * step_s, equal_nan=True):
             rows.append(None)
             continue

@@ -85,7 +85,7 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
     if problem:
         return dataclasses.replace(about, problem=problem)
     try:
-        clock = peek_clock(series, shape[0], session.where(path))
+        clock = peek_clock(series, shape[0], session.where(path), session.scale_of(path))
     except DataError as error:
         return dataclasses.replace(about, problem=error.what)
     named = "ROI responses" if kind in DEFAULT_KINDS else "only by name"
@@ -111,7 +111,7 @@ def _describe_frames(session: Session, path: str, series: ImageSeries, video_dir
         return about
     try:
         n_frames = summary.shape[0] if series.timestamps is None else len(series.timestamps)
-        clock = peek_clock(series, n_frames, session.where(path))
+        clock = peek_clock(series, n_frames, session.where(path), session.scale_of(path))
     except DataError as error:
         return dataclasses.replace(about, problem=str(error).removeprefix(f"{session.where(path)}: "))
     return dataclasses.replace(about, **_describe_clock(clock))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import Any
 
 import numpy as np
 from pynwb import TimeSeries
+from pynwb.core import DynamicTable, NWBContainer
 from pynwb.epoch import TimeIntervals
+from pynwb.misc import Units
 
-from ...errors import SourceError
+from ...errors import ParameterError, SourceError
 from ..backends.session import Session, open_session
+from ...config.time_scale import TimeScales
 
 TRIALS = "/intervals/trials"
 EPOCHS = "/intervals/epochs"
@@ -36,7 +40,9 @@ class IntervalTable:
     tags : tuple of frozenset of str
         Tags of each row; empty where the table has none.
     is_events : bool
-        Whether it was made of a series of events, whose start and stop are one time.
+        Whether its rows are events, at whose start windows can be cut.
+    has_intervals : bool
+        Whether a row lasts.
     """
 
     path: str
@@ -45,6 +51,7 @@ class IntervalTable:
     columns: Mapping[str, np.ndarray]
     tags: tuple[frozenset[str], ...] = ()
     is_events: bool = False
+    has_intervals: bool = True
 
     @property
     def name(self) -> str:
@@ -156,27 +163,6 @@ def join_tables(tables: Sequence[IntervalTable]) -> IntervalTable:
     )
 
 
-def find_events(session: Session, name: str) -> IntervalTable | None:
-    """Read the times of a TimeSeries as a table of events; None where no series, or more than one, is called `name`.
-
-    A column of numbers or text is called ``value``, as the condition of ``--where`` names it.
-    """
-    series = session.find_objects(TimeSeries)
-    exact = [(path, one) for path, one in series if path in (name, f"/{name}")]
-    found = exact or [(path, one) for path, one in series if path.rsplit("/", 1)[-1] == name]
-    if len(found) != 1 or found[0][1].timestamps is None:
-        return None
-    path, events = found[0]
-    time = np.asarray(events.timestamps[:], dtype=np.float64)
-    columns = {"start_time": time, "stop_time": time}
-    data = getattr(events, "data", None)
-    shape = getattr(data, "shape", None) or (np.shape(data) if isinstance(data, list) else None)
-    values = _to_text_or_numbers(data[:]) if data is not None and shape == time.shape else None
-    if values is not None:
-        columns["value"] = values
-    return IntervalTable(path, session.where(path), np.arange(len(time)), columns, is_events=True)
-
-
 def read_columns(table: Any) -> dict[str, np.ndarray]:
     """Read the scalar columns of a DynamicTable: numbers, text and bools, one value a row.
 
@@ -192,13 +178,14 @@ def read_columns(table: Any) -> dict[str, np.ndarray]:
         dtype = getattr(data, "dtype", None)
         if dtype is not None and np.dtype(dtype).kind not in "biufOSU":
             continue
-        values = _to_text_or_numbers(column.data[:])
+        values = to_text_or_numbers(column.data[:])
         if values is not None:
             columns[name] = values
     return columns
 
 
-def _to_text_or_numbers(values: Any) -> np.ndarray | None:
+def to_text_or_numbers(values: Any) -> np.ndarray | None:
+    """Values as numbers or text of one kind; None where they are neither."""
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         return array
@@ -214,7 +201,44 @@ def _read_table(session: Session, path: str, table: Any) -> IntervalTable:
         if name not in columns or columns[name].dtype.kind not in "iuf":
             columns[name] = np.full(len(table), np.nan)
     row_id = np.asarray(table.id[:], np.int64)
-    return IntervalTable(path, session.where(path), row_id, columns, _read_tags(table))
+    read = IntervalTable(path, session.where(path), row_id, columns, _read_tags(table))
+    return scale_table(read, session.time_scales)
+
+
+def scale_table(table: IntervalTable, scales: TimeScales) -> IntervalTable:
+    """Multiply the times of a table by the scale that is given for it, and those of a column by that column's."""
+    own = scales.of(table.path, is_fitted=False)
+    timed = [] if own is None else table.time_columns()
+    columns = dict(table.columns)
+    for name in columns:
+        key = scales.find_key(f"{table.path}/{name}")
+        factor = scales.named[key] if key is not None else (own if name in timed else None)
+        if factor is not None and columns[name].dtype.kind in "iuf":
+            columns[name] = columns[name].astype(np.float64) * factor
+    return dataclasses.replace(table, columns=columns)
+
+
+def check_scales(session: Session) -> None:
+    """Refuse a time scale that is given for nothing in the file.
+
+    Raises
+    ------
+    ParameterError
+        That names it.
+    """
+    if not session.time_scales.named:
+        return
+    known = [path for path, _ in session.find_objects(Units, TimeSeries, NWBContainer, DynamicTable)]
+    tables = session.find_objects(DynamicTable)
+    known += [f"{path}/{name}" for path, table in tables for name in table.colnames]
+    used = {session.time_scales.find_key(path) for path in known}
+    for name in session.time_scales.named:
+        if name not in used:
+            raise ParameterError(
+                f"a time scale is given for {name!r}, and nothing in the file is called so",
+                where=str(session.path),
+                fix="name a table, a series or a column of a table, by its path or the end of it",
+            )
 
 
 def _read_tags(table: Any) -> tuple[frozenset[str], ...]:

@@ -64,7 +64,7 @@ def read_traces(session: Session, source: Source, config: ReadConfig, notes: lis
     left_out = [item for chosen in channels for item in chosen.left_out]
     notes = [*notes, *(note for chosen in channels for note in chosen.notes)]
 
-    clock = read_shared_clock(session, members)
+    clock = read_shared_clock(session, members, source.kind)
     cut = cut_clock(session, config, clock.samples, where)
     _check_size(len(cut.time), len(ids), where)
     unit = ""

@@ -14,9 +14,12 @@ from ...data.recording import make_recording
 from ...data.spike_counts import SpikeTrains, count_trains, find_constant, intersect_intervals, say_left_out
 from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session, open_session
+from .clock import list_sampling_rates
+from .clock_doubts import Doubt, doubt_spikes, report_doubts
 from .conditions import select_rows
 from .provenance import describe_source
-from .segments import Stretches, choose_segments
+from .segment_choice import choose_segments
+from .segments import Stretches
 from .tables import read_columns
 
 
@@ -46,10 +49,13 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     DataError, ParameterError, SourceError
         If spike times are not finite and in order, or no unit, bin or segment is left.
     """
-    where = session.where(path)
-    trains = read_spike_trains(units, select_units(units, config.units, where), where)
+    where, scale = session.where(path), session.scale_of(path)
+    trains = read_spike_trains(units, select_units(units, config.units, where), where, scale)
+    doubts = _doubt_trains(session, units, trains, config.bin_width_s, scale)
+    notes = [*notes, *report_doubts(doubts, path, where)]
     recorded, trains, left_out = find_stretches(trains, where)
-    segments = choose_segments(session, config, recorded, config.bin_width_s)
+    doubtful = next((doubt for doubt in doubts if doubt.of_scale), None)
+    segments = choose_segments(session, config, recorded, config.bin_width_s, doubtful)
     counts = count_trains(
         trains,
         segments.start,
@@ -123,8 +129,8 @@ def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str
     return rows
 
 
-def read_spike_trains(units: Any, rows: np.ndarray, where: str) -> SpikeTrains:
-    """Read spike times and ``obs_intervals`` of `rows`, each by one read of the whole column.
+def read_spike_trains(units: Any, rows: np.ndarray, where: str, scale: float | None = None) -> SpikeTrains:
+    """Read spike times and ``obs_intervals`` of `rows`, each by one read of the whole column, times `scale`.
 
     Raises
     ------
@@ -136,14 +142,43 @@ def read_spike_trains(units: Any, rows: np.ndarray, where: str) -> SpikeTrains:
     if "spike_times" not in units.colnames:
         raise SourceError("the units table has no spike times", where=where, fix="choose another source with --source")
     unit_id = np.asarray(units.id[:], np.int64)
-    times = _read_ragged(units["spike_times"], len(unit_id), where)
+    times = _scale_all(_read_ragged(units["spike_times"], len(unit_id), where), scale)
     observed = None
     if "obs_intervals" in units.colnames:
-        ragged = _read_ragged(units["obs_intervals"], len(unit_id), where)
+        ragged = _scale_all(_read_ragged(units["obs_intervals"], len(unit_id), where), scale)
         observed = [_check_observed(ragged[row].reshape(-1, 2), unit_id[row], where) for row in rows]
     for row in rows:
         _check_spike_times(times[row], unit_id[row], where)
     return SpikeTrains(unit_id[rows], rows, [times[row] for row in rows], observed)
+
+
+def doubt_units(session: Session, units: Any, bin_width_s: float, where: str) -> list[Doubt]:
+    """Doubt the clock of a units table, without reading anything else.
+
+    Raises
+    ------
+    DataError, SourceError
+        If its spike times cannot be read.
+    """
+    every = np.arange(len(units.id))
+    return _doubt_trains(session, units, read_spike_trains(units, every, where), bin_width_s, None)
+
+
+def _doubt_trains(
+    session: Session, units: Any, trains: SpikeTrains, bin_width_s: float, scale: float | None
+) -> list[Doubt]:
+    dtype, rates = _find_stored_type(units), list_sampling_rates(session)
+    return doubt_spikes(trains.times, bin_width_s=bin_width_s, dtype=dtype, scale=scale, sampling_hz=rates)
+
+
+def _find_stored_type(units: Any) -> np.dtype[Any] | None:
+    data = getattr(getattr(units["spike_times"], "target", None), "data", None)
+    dtype = getattr(data, "dtype", None)
+    return None if dtype is None else np.dtype(dtype)
+
+
+def _scale_all(times: list[np.ndarray], scale: float | None) -> list[np.ndarray]:
+    return times if scale is None or scale == 1 else [one * scale for one in times]
 
 
 def find_stretches(trains: SpikeTrains, where: str) -> tuple[Stretches, SpikeTrains, list[dict[str, object]]]:

@@ -1,4 +1,4 @@
-"""Files that use extensions, as other packages write them: with the specification in the file, and no package here that knows it."""
+"""Files that use extensions, as others write them: the specification is in the file, no package here knows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import numpy as np
 Spec = dict[str, Any]
 
 
-def add_specification(path: Path, name: str, version: str, groups: Sequence[Spec], datasets: Sequence[Spec] = ()) -> Path:
+def add_specification(
+    path: Path, name: str, version: str, groups: Sequence[Spec], datasets: Sequence[Spec] = ()
+) -> Path:
     """Put the specification of an extension into the cache of a file, as pynwb does when it writes."""
     namespace = {
         "namespaces": [
@@ -31,7 +33,7 @@ def add_specification(path: Path, name: str, version: str, groups: Sequence[Spec
     with h5py.File(path, "r+") as file:
         group = file.require_group(f"specifications/{name}/{version}")
         group["namespace"] = json.dumps(namespace)
-        group[f"{name}.extensions"] = json.dumps({"groups": list(groups), "datasets": list(datasets)})
+        group[f"{name}.extensions"] = json.dumps({"groups": list(groups)})
     return path
 
 
@@ -47,7 +49,9 @@ def add_module(file: h5py.File, name: str) -> h5py.Group:
     return file[f"processing/{name}"]
 
 
-def add_table(parent: h5py.Group, name: str, kind: str, namespace: str, columns: Mapping[str, Any], **types: str) -> h5py.Group:
+def add_table(
+    parent: h5py.Group, name: str, kind: str, namespace: str, columns: Mapping[str, Any], **types: str
+) -> h5py.Group:
     """Add a DynamicTable of columns; `types` has the type of a column that is no plain VectorData."""
     table = parent.create_group(name)
     set_type(table, kind, namespace, description=name, colnames=list(columns))
@@ -120,7 +124,9 @@ def add_annotated_events(path: Path, times: Mapping[str, Any]) -> Path:
         table["event_times"] = np.concatenate([np.asarray(times[name], "f4") for name in names])
         set_type(table["event_times"], "VectorData", "hdmf-common", description="t")
         table["event_times_index"] = np.cumsum([len(times[name]) for name in names])
-        set_type(table["event_times_index"], "VectorIndex", "hdmf-common", description="i", target=table["event_times"].ref)
+        set_type(
+            table["event_times_index"], "VectorIndex", "hdmf-common", description="i", target=table["event_times"].ref
+        )
         table.attrs["colnames"] = ["event_times", "label", "event_description"]
     return path
 

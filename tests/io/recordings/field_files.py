@@ -1,4 +1,4 @@
-"""Small files, each of a kind on which a reader can be wrong in silence, and ordinary sessions on which it must not be doubtful.
+"""Small files, each of a kind on which a reader can be wrong in silence.
 
 Each function writes one file. What is right to answer stands beside its use, in the tests.
 """

@@ -75,7 +75,9 @@ def test_microscopy_responses_are_responses_of_rois(tmp_path: Path, capsys: pyte
 
 def test_binned_spikes_are_counts_in_their_bins(tmp_path: Path) -> None:
     counts = np.random.default_rng(0).poisson(1.0, (6, 500))
-    path = add_binned_spikes(write_series(tmp_path / "s.nwb", rate=10.0, units=False), counts, bin_width_ms=20.0, start_ms=500.0)
+    path = add_binned_spikes(
+        write_series(tmp_path / "s.nwb", rate=10.0, units=False), counts, bin_width_ms=20.0, start_ms=500.0
+    )
     recording = nwb_dcf.read_recording(path, source="BinnedSpikes")
     assert recording["data"].attrs["units"] == "count"
     assert np.array_equal(recording["data"].values, counts.T)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.nwb_files import new_nwbfile, write_nwbfile
+
 from .field_files import (
     add_units,
     simulate_trains,
@@ -17,7 +19,6 @@ from .field_files import (
     write_spikes,
 )
 from .test_kinds_of_wrong_clocks import run
-from tests.nwb_files import new_nwbfile, write_nwbfile
 
 STARTS = 3.0 + 5.5 * np.arange(20)
 SHUFFLED = np.random.default_rng(0).permutation(STARTS)

@@ -146,8 +146,8 @@ KINDS: dict[str, Case] = {
     "ROIs in milliseconds, trials in seconds": (
         lambda path: write_rois(path, timestamps=np.arange(1200) * 1e2, trials={}),
         FIT,
-        0,
-        ("doubt", "milliseconds", "--time-scale 0.001"),
+        2,  # the trials say so too
+        ("milliseconds", "--time-scale 0.001"),
     ),
 }
 

@@ -22,7 +22,14 @@ RATE_TOLERANCE = 1e-4
 """Rates that differ by a smaller share are the same: clocks of cameras and containers are no better."""
 
 
-def read_frame_clock(series: Any, film: VideoFiles, choice: Literal["auto", "nwb", "file"], where: str) -> SampleClock:
+def read_frame_clock(
+    series: Any,
+    film: VideoFiles,
+    choice: Literal["auto", "nwb", "file"],
+    where: str,
+    scale: float | None = None,
+    name: str = "",
+) -> SampleClock:
     """Decide between the clock of the NWB file and that of the video files; see the table above.
 
     Raises
@@ -30,7 +37,7 @@ def read_frame_clock(series: Any, film: VideoFiles, choice: Literal["auto", "nwb
     DataError
         If the NWB file's clock is broken, or the video files' is asked for and they have none.
     """
-    clock = read_clock(series, film.n_frames, where)
+    clock = read_clock(series, film.n_frames, where, scale=scale, kind="video", name=name)
     played = _join_times(film)
     if choice == "file" and played is None:
         raise DataError(f"{film.names} have no frame times", where=where, fix="use --frame-times nwb")
@@ -39,7 +46,7 @@ def read_frame_clock(series: Any, film: VideoFiles, choice: Literal["auto", "nwb
     start = float(clock.time[np.isfinite(clock.time)][0])
     if choice == "file":
         return SampleClock(start + played, (f"frame times are those of {film.names}, as asked",))
-    if series.timestamps is not None:
+    if series.timestamps is not None or scale is not None:  # who gives a scale vouches for the NWB file's clock
         return clock
     contradiction = _compare(clock.time - start, played, max(file.tick_s for file in film.files))
     if not contradiction:
@@ -106,9 +113,9 @@ class ExternalFrames:
         """Of the frames as read."""
         return np.dtype(np.float32 if any(file.deep for file in self.film.files) else np.uint8)
 
-    def read_clock(self, config: ReadConfig) -> SampleClock:
-        """Time of every frame."""
-        return read_frame_clock(self.series, self.film, config.frame_times, self.where)
+    def read_clock(self, config: ReadConfig, scale: float | None = None, name: str = "") -> SampleClock:
+        """Time of every frame; `scale` and `name` as for `nwb_dcf.io.recordings.clock.read_clock`."""
+        return read_frame_clock(self.series, self.film, config.frame_times, self.where, scale, name)
 
     def read_blocks(self, view: FrameCrop, wanted: np.ndarray) -> Iterator[np.ndarray]:
         """Decode the frames whose numbers are `wanted`, each as a block (1, y, x)."""

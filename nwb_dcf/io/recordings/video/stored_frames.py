@@ -90,8 +90,8 @@ class StoredFrames:
         """Width and height: the third and the second axis of the data, whatever they are called there."""
         return int(self.series.data.shape[2]), int(self.series.data.shape[1])
 
-    def read_clock(self, config: ReadConfig) -> SampleClock:
-        """Time of every frame.
+    def read_clock(self, config: ReadConfig, scale: float | None = None, name: str = "") -> SampleClock:
+        """Time of every frame; `scale` and `name` as for `nwb_dcf.io.recordings.clock.read_clock`.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class StoredFrames:
         """
         if config.frame_times == "file":
             raise ParameterError("these frames have no video file", where=self.where, fix="leave --frame-times out")
-        return read_clock(self.series, len(self.series.data), self.where)
+        return read_clock(self.series, len(self.series.data), self.where, scale=scale, kind="imaging", name=name)
 
     def read_blocks(self, view: FrameCrop, wanted: np.ndarray) -> Iterator[np.ndarray]:
         """Read the frames whose numbers are `wanted` a block (frame, y, x) at a time: gray, in `units`."""

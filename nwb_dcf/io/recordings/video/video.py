@@ -78,7 +78,7 @@ def read_video(
         frames = ExternalFrames(series, open_film(session, path, series, config.video_dir), where)
     else:
         frames = StoredFrames(series, where)
-    clock = frames.read_clock(config)
+    clock = frames.read_clock(config, session.scale_of(path), session.name_scale(path))
     numbers = np.arange(0, len(clock.time), config.every)
     if len(numbers) < MIN_SAMPLES:
         raise DataError(
