@@ -71,6 +71,7 @@ def invert_mean_root(roots: np.ndarray) -> np.ndarray:
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
 COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
 TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
+FAR = 1e4  # standard deviations from 0
 CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
 
 
@@ -250,7 +251,9 @@ def fit_preprocessor(recording: xr.Dataset, config: PrepareConfig) -> Preprocess
     spread = moments.spread
     if not spread.any():
         raise DataError("every channel is constant", where=name_source(recording))
-    offset = np.zeros_like(spread)
+    # float32 keeps seven digits: of a channel that lies so far from 0, its mean is taken off before they are cut.
+    is_far = (spread > 0) & (np.abs(moments.mean) >= FAR * spread)
+    offset = np.where(is_far, moments.mean, 0.0)
     if config.scale in ("global", "auto"):
         factor = np.full_like(spread, 1 / np.sqrt(np.mean(np.square(spread))))
     elif config.scale == "soft":

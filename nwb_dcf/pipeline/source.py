@@ -69,7 +69,8 @@ def read_matched(
             where=str(path),
             fix="match them by id",
         )
-    by_units = stored.dataset.attrs.get("kind") == "units"
+    of_bins = stored.provenance["source"].get("type") == "BinnedSpikes"
+    by_units = stored.dataset.attrs.get("kind") == "units" and not of_bins
     whole: xr.Dataset | None = None if by_units else read_recording(path, **asdict(read))
     named = None if isinstance(read.source, tuple) else read.source
     there = read_channels(path, named) if whole is None or match != "id" else _list_channels(whole, path)
@@ -204,4 +205,7 @@ def find_reading(result: DCFResult) -> ReadConfig:
         raise StoreError(
             f"{result.name or 'this fit'} was made from arrays", fix="use nwb_dcf.DCF.from_result on those arrays"
         )
-    return read
+    # Fits of series from before bins were refused for them may have some.
+    kind = result.dataset.attrs.get("kind")
+    has_bins = kind in ("units", "joined", None)
+    return read if has_bins else dataclasses.replace(read, bin_width_s=ReadConfig().bin_width_s)

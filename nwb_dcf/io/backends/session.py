@@ -114,6 +114,8 @@ class Session:
         What stored times are multiplied by, as asked.
     reading : tuple of str
         Paths of the objects that are being read as one recording.
+    bridge_gaps : bool
+        Whether what is read holds its values from sample to sample, so that its clock has no gaps.
     """
 
     path: Location
@@ -124,6 +126,7 @@ class Session:
     within: Segments | None = field(default=None, repr=False)
     time_scales: TimeScales = field(default_factory=TimeScales, repr=False)
     reading: tuple[str, ...] = ()
+    bridge_gaps: bool = False
 
     @property
     def folder(self) -> Path | None:

@@ -16,7 +16,8 @@ from ...errors import DataError, SourceError
 from ..backends.session import Session, open_session
 from .clock import GAP_FACTOR, read_clock
 from .clock_doubts import Doubt, compare_spans, report_doubts
-from .series_values import check_data
+from .interpolation import Interpolation, choose_interpolation, describe_rules, from_circle, to_circle
+from .series_values import check_data, convert_samples, count_channels
 
 
 def read_behavior(
@@ -26,7 +27,7 @@ def read_behavior(
     *,
     time_scale: str | float | Sequence[str | float] | None = None,
 ) -> xr.DataArray:
-    """Read a TimeSeries at given times, by linear interpolation between its samples.
+    """Read a TimeSeries at given times: on the line between its samples, or as `interpolation` says.
 
     Parameters
     ----------
@@ -61,8 +62,9 @@ def read_behavior(
             raise DataError(
                 problem, where=session.where(where), fix="name a numeric series (time,) or (time, variable)"
             )
-        values = np.asarray(series.data[:], np.float64).reshape(len(series.data), -1)
-        values = values * float(series.conversion or 1.0) + float(getattr(series, "offset", None) or 0.0)
+        samples, columns = np.asarray(series.data[:], np.float64), np.arange(count_channels(series))
+        values = convert_samples(series, samples, columns, session.where(where))
+        rules = choose_interpolation(series, values)
         scale = scales.of(where)
         clocked = read_clock(series, len(values), session.where(where), scale=scale)
         notes = report_doubts(
@@ -73,10 +75,10 @@ def read_behavior(
         clock, values = clock[timed], values[timed]
         unit = str(series.unit)
     return xr.DataArray(
-        interpolate(clock, values, np.asarray(time_s, np.float64)),
+        take_between(clock, values, np.asarray(time_s, np.float64), rules),
         dims=("time", "variable"),
         coords={"time": time_s},
-        attrs={"units": unit, "path": where, "notes": notes},
+        attrs={"units": unit, "path": where, "notes": [*notes, *describe_rules(rules)]},
         name=where.rsplit("/", 1)[-1],
     )
 
@@ -112,6 +114,35 @@ def interpolate(clock: np.ndarray, values: np.ndarray, time_s: np.ndarray) -> np
     bridged = (stop - start <= GAP_FACTOR * np.median(np.diff(clock))) | np.isin(time_s, clock)
     inside = (time_s >= clock[0]) & (time_s <= clock[-1])
     return np.where((bridged & inside)[:, None], between, np.nan)
+
+
+def take_between(
+    clock: np.ndarray, values: np.ndarray, time_s: np.ndarray, rules: Sequence[Interpolation]
+) -> np.ndarray:
+    """Take each column of `values`, shape (sample, variable), at `time_s` by its rule; NaN where it is not known.
+
+    Examples
+    --------
+    >>> clock = np.array([0.0, 1.0, 2.0, 9.0])
+    >>> take_between(clock, clock[:, None], np.array([0.5, 5.0, 9.5]), [Interpolation("hold")]).ravel()
+    array([0., 2., 9.])
+    """
+    taken = interpolate(clock, values, time_s)
+    before = np.searchsorted(clock, time_s, side="right") - 1
+    after = np.clip(before + 1, 0, len(clock) - 1)
+    known = np.maximum(before, 0)
+    near = np.where(np.abs(time_s - clock[known]) <= np.abs(clock[after] - time_s), known, after)
+    for column, rule in enumerate(rules):
+        if rule.rule == "circle":
+            points = to_circle(values[:, column], rule)
+            both = interpolate(clock, np.column_stack([points.real, points.imag]), time_s)
+            taken[:, column] = from_circle(both[:, 0] + 1j * both[:, 1], rule)
+        elif rule.rule == "hold":
+            taken[:, column] = np.where(before >= 0, values[known, column], np.nan)
+        elif rule.rule == "nearest":
+            apart = np.abs(clock[near] - time_s)
+            taken[:, column] = np.where(apart <= np.median(np.diff(clock)) / 2, values[near, column], np.nan)
+    return taken
 
 
 def _find_series(session: Session, name: str) -> tuple[str, Any]:

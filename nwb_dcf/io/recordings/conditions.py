@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ParameterError
+from .tables import MEANING
 
 MAX_LENGTH = 1000
 
@@ -165,6 +166,7 @@ class _Condition:
 
     def compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> np.ndarray:
         a, b = self.walk(left), self.walk(right)
+        a, b = self.use_words(left, a, b), self.use_words(right, b, a)
         if isinstance(op, ast.In | ast.NotIn):  # codespell:ignore notin
             if not isinstance(b, tuple) or not isinstance(a, np.ndarray):
                 raise self.refuse("uses 'in' otherwise than: column in ('a', 'b')")
@@ -178,6 +180,13 @@ class _Condition:
             raise self.refuse("compares two values without naming a column")
         self.check_comparable(a, b)
         return np.asarray(COMPARE[type(op)](a, b), dtype=bool)
+
+    def use_words(self, node: ast.expr, value: Any, other: Any) -> Any:
+        """What the numbers of a column mean, where it is compared with text and the file has words for them."""
+        words = self.columns.get(f"{node.id}{MEANING}") if isinstance(node, ast.Name) else None
+        is_number = isinstance(value, np.ndarray) and value.dtype.kind != "U"
+        items = other if isinstance(other, tuple) else (other,)
+        return words if words is not None and is_number and all(isinstance(one, str) for one in items) else value
 
     def check_comparable(self, a: Any, b: Any) -> None:
         # numpy answers False for every row here, which would look like an empty selection.

@@ -30,6 +30,7 @@ from ...errors import DOUBT, DataError, ParameterError
 from ..backends.session import Session
 from .clock import list_sampling_rates
 from .clock_doubts import compare_spans, report_doubts
+from .interpolation import Interpolation, choose_interpolation, describe_rules
 from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording
 from .segments import Segments
 from .source import FRAME_KINDS, Source
@@ -89,7 +90,8 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         if not units and math.isnan(_find_step(source, config)):
             parts[source.path] = read_part(source, session)
     step_s = {s.path: median_step_s(parts[s.path]) if s.path in parts else _find_step(s, config) for s in sources}
-    leader = units[0] if units else max(sources, key=lambda source: step_s[source.path])
+    # A series whose values hold has a sample where something changes, which is no clock for others.
+    leader = units[0] if units else max(sources, key=lambda s: (not holds_values(session, s), step_s[s.path]))
     clock = parts[leader.path] if leader.path in parts else read_part(leader, session)
     if config.resample_hz is not None:
         clock = resample_recording(clock, config.resample_hz, config.min_length_s)
@@ -104,13 +106,15 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
             continue
         _check_overlap(leader, source, frames, where)
         notes += _compare_sources(session, leader, source)
-        if source.path not in parts:
-            around = dataclasses.replace(session, within=_widen(frames, MARGIN * step_s[source.path]))
-            parts[source.path] = read_part(source, around)
-        on = resample(parts[source.path], frames)
+        holds = holds_values(session, source)
+        if source.path not in parts or holds:
+            around = _before(source, frames) if holds else _widen(frames, MARGIN * step_s[source.path])
+            parts[source.path] = read_part(source, dataclasses.replace(session, within=around, bridge_gaps=holds))
+        rules = choose_rules(session, source, parts[source.path])
+        on = resample(parts[source.path], frames, rules)
         values[source.path] = on.values
         good &= on.covered
-        notes.append(f"{source.path} is taken on that clock: {METHOD}")
+        notes.append(f"{source.path} is taken on that clock: {', '.join(describe_rules(rules)) or METHOD}")
         notes += [
             note if note.startswith(DOUBT) else f"{labels[source.path]}: {note}"
             for note in parts[source.path].attrs["notes"]
@@ -177,6 +181,28 @@ def _check_overlap(leader: Source, source: Source, frames: Frames, where: str) -
             where=where,
             fix="compare their clocks, or fit one of them",
         )
+
+
+def holds_values(session: Session, source: Source) -> bool:
+    """Whether a value of a source holds until the next (its continuity is step)."""
+    if source.kind not in ("series", "family"):
+        return False
+    members = session.find_members(source.members or (source.path,))
+    return all(str(getattr(series, "continuity", None)).lower() == "step" for _, series in members)
+
+
+def choose_rules(session: Session, source: Source, recording: xr.Dataset) -> list[Interpolation]:
+    """How the channels of a source are taken between their samples; none for those of no plain series."""
+    if source.kind not in ("series", "family"):
+        return []
+    ((_, series), *_) = session.find_members(source.members or (source.path,))
+    return choose_interpolation(series, flatten_frames(recording))
+
+
+def _before(source: Source, frames: Frames) -> Segments:
+    """All of a source up to the end of the frames: what holds there may have begun long before."""
+    start = min(float(frames.left[0]), float(frames.left[0]) if source.start_s is None else source.start_s) - 1.0
+    return Segments(np.array([start]), np.array([float(frames.right[-1])]), np.array([-1]), {})
 
 
 def _compare_sources(session: Session, leader: Source, source: Source) -> list[str]:

@@ -15,6 +15,7 @@ from pynwb.misc import Units
 
 from ..backends.session import Session, open_session
 from ..hashing import hash_series, hash_units, hash_video
+from .external import list_other_files
 
 
 def list_names(series: Any) -> list[str]:
@@ -44,7 +45,10 @@ def describe_source(
     files : sequence of Path
         Video files that hold the values, if they lie outside, where they were found.
     """
-    outside = {"files": [{"name": file.name, "size_bytes": file.stat().st_size} for file in files]} if files else {}
+    own = session.path if isinstance(session.path, Path) else None
+    others = [{"name": other.name, "how": other.how} for other in list_other_files(obj, own)]
+    outside: dict[str, Any] = {"external": others} if others else {}
+    outside |= {"files": [{"name": file.name, "size_bytes": file.stat().st_size} for file in files]} if files else {}
     return {
         "file": session.path.name,
         "identifier": str(session.nwbfile.identifier),
@@ -109,6 +113,8 @@ def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
             for column in columns
             for part in ((column, column.target) if hasattr(column, "target") else (column,))
         )
+    if not hasattr(obj, "timestamps"):  # BinnedSpikes
+        return hash_series(obj.data, timestamps=None, rate=1e3 / obj.bin_width_in_ms, starting_time=0.0)
     clock = {"timestamps": obj.timestamps, "rate": obj.rate, "starting_time": obj.starting_time}
     names = list_names(obj) if hasattr(obj, "external_file") else []
     if names:

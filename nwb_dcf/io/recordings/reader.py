@@ -13,11 +13,14 @@ import xarray as xr
 from ...config import ReadConfig
 from ...config.progress import Listener
 from ...config.time_scale import TimeScales
-from ...errors import DOUBT, ParameterError
+from ...errors import DOUBT, ParameterError, SourceError
 from ..backends.session import Session, open_session
 from ..backends.zarr import say_missing_chunks
-from .multi_source import join_sources, refuse_resampled_units
+from .binned_spikes import read_binned
+from .external import describe_unwritten, list_other_files
+from .multi_source import choose_rules, join_sources, refuse_resampled_units
 from .pose import read_pose
+from .provenance import list_names
 from .resample import resample_recording
 from .source import FRAME_KINDS, ROI_KINDS, Source
 from .source_selection import choose_source
@@ -29,6 +32,8 @@ from .video.video import read_video
 
 SETTINGS_OF = {
     "units": (("units",), "a units table"),
+    "bin_width_s": (("units",), "a units table"),
+    "cut_gaps": (("units",), "a units table"),
     "rois": (ROI_KINDS, "ROI responses"),
     "dff": (("fluorescence", "roi"), "fluorescence"),
     "min_confidence": (("pose",), "a PoseEstimation"),
@@ -39,6 +44,9 @@ SETTINGS_OF = {
     **dict.fromkeys(("size", "crop", "every", "mask", "frame_times", "keep_frames"), (FRAME_KINDS, "video")),
 }
 """Settings that only some kinds have a use for."""
+
+OPTIONS = {"bin_width_s": "--bin", "power_rate_hz": "--power-rate", "max_gap_s": "--max-gap", "cut_gaps": "--no-gaps"}
+"""Options of settings that have another name on the command line."""
 
 
 def read_recording(
@@ -97,7 +105,8 @@ def read_recording(
         session = _begin_reading(session, [chosen])
         recording = read_source(session, chosen, config, [*notes, *_note_scales(session)], progress)
         if config.resample_hz is not None:
-            recording = resample_recording(recording, config.resample_hz, config.min_length_s)
+            rules = choose_rules(session, chosen, recording)
+            recording = resample_recording(recording, config.resample_hz, config.min_length_s, rules)
         return _put_doubts_first(recording)
 
 
@@ -144,8 +153,11 @@ def read_source(
     check_settings(config, (source,))
     for path, obj in session.find_members(source.members or (source.path,)):
         session.check_links(path)
-        notes = [*notes, *say_missing_chunks(path, obj)]
+        notes = [*notes, *say_missing_chunks(path, obj), *describe_unwritten(obj, path)]
+        notes += _note_other_files(session, path, obj, config)
     match source.kind:
+        case "binned":
+            return read_binned(session, source.path, session.find_object(source.path), config, notes)
         case "units":
             return read_units(session, source.path, session.find_object(source.path), config, notes)
         case "video" | "imaging" | "stimulus":
@@ -161,6 +173,27 @@ def read_source(
             return read_traces(session, source, config, notes)
 
 
+def _note_other_files(session: Session, path: str, obj: Any, config: ReadConfig) -> list[str]:
+    """Name the files, other than this one, that hold values of an object; refuse them where that is asked.
+
+    Raises
+    ------
+    SourceError
+        If there are any and none is allowed.
+    """
+    others = list_other_files(obj, session.path if isinstance(session.path, Path) else None)
+    names = [other.describe() for other in others]
+    if hasattr(obj, "external_file"):
+        names += [f"{name} (video)" for name in list_names(obj)]
+    if names and not config.allow_external:
+        raise SourceError(
+            f"values lie in other files: {', '.join(names)}",
+            where=session.where(path),
+            fix="leave --no-external out, or copy them into the file",
+        )
+    return [f"values of {path} lie in other files: {', '.join(other.describe() for other in others)}"] if others else []
+
+
 def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:
     """Refuse settings that none of `sources` has a use for.
 
@@ -173,6 +206,8 @@ def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:
     for name, (known, what) in SETTINGS_OF.items():
         if getattr(config, name) != getattr(default, name) and not kinds & set(known):
             read = ", ".join(f"{source.path} ({source.neurodata_type})" for source in sources)
-            raise ParameterError(
-                f"{name} is for {what}, and this is {read}", fix=f"leave it out, or name {what} as --source"
-            )
+            option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            fix = f"leave {option} out, or name {what} as --source"
+            if name == "bin_width_s":
+                fix += "; --resample HZ puts a series on a regular clock"
+            raise ParameterError(f"{name} is for {what}, and this is {read}", fix=fix)

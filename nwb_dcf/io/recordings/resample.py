@@ -2,20 +2,23 @@
 
 A frame takes the mean of its samples where it holds two or more (so that nothing faster than the frames is aliased by
 picking one of many), and otherwise the value on the line between the samples before and after its centre. Nothing is
-drawn across a gap; beyond the end of a run its last sample holds for half a step.
+drawn across a gap; beyond the end of a run its last sample holds for half a step. Angles that wrap are averaged on
+their circle; channels whose continuity is step or instantaneous take one sample, never a mean (`interpolation`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from scipy.sparse import csr_array
 
-from ...data.recording import flatten_frames, median_step_s, name_source, segment_slices
+from ...data.recording import flatten_frames, median_step_s, name_source, part_touching, segment_slices
 from ...data.spike_counts import MAX_VALUES, make_bins
 from ...errors import DataError
+from .interpolation import Interpolation, describe_rules, from_circle, to_circle
 
 METHOD = "the mean of the samples in a frame that holds two or more, else the line between the two around its centre"
 
@@ -68,8 +71,16 @@ def divide_clock(recording: xr.Dataset) -> Frames:
     return Frames(left, time, right, segment)
 
 
-def resample(recording: xr.Dataset, frames: Frames) -> Resampled:
-    """Take the values of `recording`, whose segments follow each other in time, on `frames`; images are flattened."""
+def resample(recording: xr.Dataset, frames: Frames, rules: Sequence[Interpolation] = ()) -> Resampled:
+    """Take the values of `recording`, whose segments follow each other in time, on `frames`; images are flattened.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+    frames : Frames
+    rules : sequence of Interpolation
+        How each channel is taken between its samples; on a line where nothing is given.
+    """
     time, segment = recording["time"].values, recording["segment_index"].values
     step_s, n = median_step_s(recording), len(time)
     latest = max(float(np.abs(time).max()), float(np.abs(frames.right).max()))
@@ -107,7 +118,25 @@ def resample(recording: xr.Dataset, frames: Frames) -> Resampled:
             where=name_source(recording),
             fix="resample to fewer frames a second, or read less with --trials",
         )
-    return Resampled((matrix @ values).astype(np.result_type(values.dtype, np.float32)), covered)
+    taken = (matrix @ values).astype(np.result_type(values.dtype, np.float32))
+    if all(rule.rule == "line" for rule in rules):
+        return Resampled(taken, covered)
+    covers = [covered] if not rules or any(rule.rule in ("line", "circle") for rule in rules) else []
+    before = np.clip(np.searchsorted(time, frames.centre + edge, side="right") - 1, -1, n - 1)
+    nearest = np.where(np.abs(time[early] - frames.centre) < np.abs(time[late] - frames.centre), early, late)
+    for column, rule in enumerate(rules):
+        if rule.rule == "circle":
+            angle = from_circle(matrix @ to_circle(values[:, column], rule), rule)
+            covers.append(np.isfinite(angle))
+            taken[:, column] = np.nan_to_num(angle)
+        elif rule.rule == "hold":
+            covers.append(before >= 0)
+            taken[:, column] = values[np.maximum(before, 0), column]
+        elif rule.rule == "nearest":
+            tolerance = np.maximum(step_s, frames.right - frames.left) / 2 + edge
+            covers.append(np.abs(time[nearest] - frames.centre) <= tolerance)
+            taken[:, column] = values[nearest, column]
+    return Resampled(taken, np.logical_and.reduce(covers))
 
 
 def keep_frames(recording: xr.Dataset, good: np.ndarray, min_length_s: float) -> xr.Dataset:
@@ -148,13 +177,17 @@ def keep_frames(recording: xr.Dataset, good: np.ndarray, min_length_s: float) ->
     )
     opens = np.append(True, np.diff(frames.segment) != 0)[first]
     closes = np.append(np.diff(frames.segment) != 0, True)[last]
+    start = np.where(opens, kept["segment_start"], frames.left[first])
+    stop = np.where(closes, kept["segment_stop"], frames.right[last])
     return kept.assign(
-        segment_start=kept["segment_start"].copy(data=np.where(opens, kept["segment_start"], frames.left[first])),
-        segment_stop=kept["segment_stop"].copy(data=np.where(closes, kept["segment_stop"], frames.right[last])),
+        segment_start=kept["segment_start"].copy(data=start),
+        segment_stop=kept["segment_stop"].copy(data=part_touching(start, stop)),
     )
 
 
-def resample_recording(recording: xr.Dataset, rate_hz: float, min_length_s: float = 0.0) -> xr.Dataset:
+def resample_recording(
+    recording: xr.Dataset, rate_hz: float, min_length_s: float = 0.0, rules: Sequence[Interpolation] = ()
+) -> xr.Dataset:
     """Put a recording on a regular clock of `rate_hz` frames a second that starts with each of its segments.
 
     The first frame begins half a step before the first sample, so that at the recording's own rate each frame has its
@@ -177,11 +210,11 @@ def resample_recording(recording: xr.Dataset, rate_hz: float, min_length_s: floa
         )
     bins = make_bins(start, stop, 1 / rate_hz, n_units=1, where=str(name_source(recording)))
     frames = Frames(bins.left, bins.centre, bins.left + bins.width_s, bins.frame_block)
-    on = resample(recording, frames)
+    on = resample(recording, frames, rules)
     shape = (len(bins.centre), *recording["data"].shape[1:])
     unit = str(recording["data"].attrs.get("units", "a.u."))
     regular = recording.isel(segment=bins.segment).drop_vars(["data", "time", "segment_index"])
-    note = f"resampled from {own_hz:.4g} to {rate_hz:g} Hz: {METHOD}"
+    note = f"resampled from {own_hz:.4g} to {rate_hz:g} Hz: {', '.join(describe_rules(rules)) or METHOD}"
     regular = regular.assign_coords(
         time=("time", bins.centre, {"units": "s"}),
         segment_index=("time", bins.frame_block),
@@ -190,7 +223,7 @@ def resample_recording(recording: xr.Dataset, rate_hz: float, min_length_s: floa
         # a mean of counts is not a count
         data=(recording["data"].dims, on.values.reshape(shape), {"units": "mean count" if unit == "count" else unit}),
         segment_start=("segment", bins.start, {"units": "s"}),
-        segment_stop=("segment", bins.stop, {"units": "s"}),
+        segment_stop=("segment", part_touching(bins.start, bins.stop), {"units": "s"}),
     )
     regular.attrs = {**recording.attrs, "notes": [*recording.attrs["notes"], note]}
     return keep_frames(regular, on.covered, min_length_s)

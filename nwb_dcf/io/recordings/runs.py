@@ -131,7 +131,7 @@ def cut_clock(session: Session, config: ReadConfig, clock: SampleClock, where: s
         warnings.warn(f"{session.path}: {doubt.removeprefix(DOUBT)}", UserWarning, stacklevel=2)
     time = clock.time[usable]
     step_s = float(np.median(np.diff(time)))
-    gaps = find_gaps(time)
+    gaps = np.empty(0, np.int64) if session.bridge_gaps else find_gaps(time)
     doubtful = next((doubt for doubt in clock.doubts if doubt.of_scale), None)
     segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s, doubtful)
     runs = cut_runs(time, gaps, segments, step_s, min_length_s=config.min_length_s)

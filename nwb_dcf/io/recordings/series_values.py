@@ -82,9 +82,10 @@ def convert_samples(series: Any, samples: np.ndarray, columns: np.ndarray, where
     """
     dtype = samples.dtype
     small = dtype.kind == "b" or dtype.itemsize <= 2 or dtype == np.float32
-    values = samples.reshape(len(samples), -1)[:, columns].astype(np.float32 if small else np.float64)
     factor, offset = read_conversion(series, where)
     factor = factor[columns] if factor.ndim else factor
+    # An offset can be as large as all digits of float32.
+    values = samples.reshape(len(samples), -1)[:, columns].astype(np.float32 if small and not offset else np.float64)
     if np.all(factor == 1) and offset == 0:
         return values
     return np.asarray((values * factor + offset).astype(values.dtype))

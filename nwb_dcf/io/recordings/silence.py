@@ -44,6 +44,7 @@ def find_silences(times: Sequence[np.ndarray]) -> np.ndarray:
     [[59.9, 1800.0]]
     """
     pooled = np.sort(np.concatenate(times)) if len(times) else np.empty(0)
+    pooled = pooled[np.isfinite(pooled)]
     if len(pooled) <= LEAST_SPIKES:
         return np.empty((0, 2))
     silences = np.diff(pooled)

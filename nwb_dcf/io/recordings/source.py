@@ -38,7 +38,7 @@ FRAME_KINDS = ("video", "imaging", "stimulus")
 ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil")
 
 
-DEFAULT_KINDS = ("units", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging", "lfp")
+DEFAULT_KINDS = ("units", "binned", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging", "lfp")
 """Kinds that are fitted without being named, the first of them that the file has; never neuropil, and behaviour only
 by name."""
 
@@ -97,7 +97,7 @@ class Source:
         """``kind`` of a recording of it, which names its fits."""
         if self.kind in (*ROI_KINDS, "imaging"):
             return "ophys"
-        return {"family": "series", "stimulus": "video"}.get(self.kind, self.kind)
+        return {"family": "series", "binned": "units", "stimulus": "video"}.get(self.kind, self.kind)
 
 
 def sort_key(source: Source) -> tuple[int, float, str]:

@@ -98,6 +98,7 @@ def _number(path: str) -> int:
 
 FIRST = {
     "units": "units with spikes",
+    "binned": "counts in bins, but no spikes",
     "dff": "dF/F",
     "fluorescence": "fluorescence, but no spikes and no dF/F",
     "roi": "ROI responses, but no spikes, dF/F or fluorescence",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,10 @@ from pynwb.ophys import DfOverF, Fluorescence, OnePhotonSeries, RoiResponseSerie
 
 from ...errors import DataError
 from ..backends.session import Session
+from .binned_spikes import TYPE as BINNED
+from .binned_spikes import describe_binned
 from .clock import Clock, peek_clock
+from .external import list_other_files
 from .series_values import check_data
 from .source import DEFAULT_KINDS, Source, sort_key
 from .video.files import summarise_frames
@@ -35,9 +39,23 @@ def describe_sources(session: Session, video_dir: str | None = None, *, spans: b
             sources.append(_describe_frames(session, path, obj, video_dir))
         elif isinstance(obj, TimeSeries):
             sources.append(_describe_series(session, path, obj))
+        elif obj.neurodata_type == BINNED:
+            sources.append(describe_binned(path, obj))
         elif obj.neurodata_type == "PoseEstimation":
             sources.append(_describe_pose(session, path, obj))
+    if spans:
+        sources = [_name_other_files(session, source) for source in sources]
     return sorted(sources, key=sort_key)
+
+
+def _name_other_files(session: Session, source: Source) -> Source:
+    """Say in a source's description which other files hold its values."""
+    objects = [obj for _, obj in session.find_members(source.members or (source.path,))]
+    path = session.path if isinstance(session.path, Path) else None
+    others = [other.describe() for obj in objects for other in list_other_files(obj, path)]
+    if not others:
+        return source
+    return dataclasses.replace(source, why=f"{source.why}; values lie in {', '.join(dict.fromkeys(others))}")
 
 
 def _describe_units(path: str, units: Units, spans: bool) -> Source:
@@ -90,7 +108,8 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
         return dataclasses.replace(about, problem=error.what)
     named = "ROI responses" if kind in DEFAULT_KINDS else "only by name"
     region = getattr(series, "rois", None)
-    plane = session.path_of(region.table.imaging_plane) if region is not None else ""
+    imaged = getattr(region.table, "imaging_plane", None) if region is not None else None
+    plane = session.path_of(imaged) if imaged is not None else ""
     return dataclasses.replace(
         about,
         **_describe_clock(clock),
@@ -127,6 +146,8 @@ def _find_kind(path: str, series: TimeSeries) -> str:
             return "dff"
         other = any(word in series.name.lower() for word in ("deconv", "spike", "event", "denois", "background"))
         return "fluorescence" if isinstance(series.parent, Fluorescence) and not other else "roi"
+    if series.neurodata_type == "MicroscopyResponseSeries":
+        return "roi"
     if isinstance(series, ElectricalSeries):
         return "lfp"
     return "series"

@@ -14,9 +14,13 @@ from pynwb.core import DynamicTable, NWBContainer
 from pynwb.epoch import TimeIntervals
 from pynwb.misc import Units
 
-from ...errors import ParameterError, SourceError
+from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session, open_session
 from ...config.time_scale import TimeScales
+
+MEANINGS = "MeaningsTable"
+MEANING = "_meaning"
+"""What follows the name of a column in that of the column of what its values mean."""
 
 TRIALS = "/intervals/trials"
 EPOCHS = "/intervals/epochs"
@@ -179,8 +183,86 @@ def read_columns(table: Any) -> dict[str, np.ndarray]:
         if dtype is not None and np.dtype(dtype).kind not in "biufOSU":
             continue
         values = to_text_or_numbers(column.data[:])
-        if values is not None:
-            columns[name] = values
+        if values is None:
+            continue
+        if type(column).__name__ == "EnumData":
+            values = _name_elements(column, values)
+        columns[name] = values
+    for name, words in _read_meanings(table, columns).items():
+        columns.setdefault(f"{name}{MEANING}", words)
+    return columns
+
+
+def _name_elements(column: Any, values: np.ndarray) -> np.ndarray:
+    """Turn the numbers of an EnumData into what they stand for."""
+    elements = getattr(column, "elements", None)
+    words = None if elements is None else to_text_or_numbers(getattr(elements, "data", elements)[:])
+    if words is None or values.dtype.kind not in "iu" or (len(values) and values.max() >= len(words)):
+        return values
+    return words[values.astype(np.int64)]
+
+
+def _read_meanings(table: Any, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the values of columns mean, by the MeaningsTables of a table; unknown values mean nothing ('')."""
+    tables = getattr(table, "meanings_tables", None) or {}
+    given = list(tables.values()) if hasattr(tables, "values") else list(tables)
+    given += [obj for obj in getattr(table, "children", ()) if getattr(obj, "neurodata_type", "") == MEANINGS]
+    found = {}
+    for meanings in {id(one): one for one in given}.values():
+        target = getattr(meanings, "target", None)
+        name = getattr(target, "name", None) or str(meanings.name).removesuffix("_meanings")
+        read = {column: to_text_or_numbers(meanings[column].data[:]) for column in ("value", "meaning")}
+        if name not in columns or any(values is None for values in read.values()):
+            continue
+        words = {str(value): str(word) for value, word in zip(read["value"], read["meaning"], strict=True)}
+        found[name] = np.array([words.get(str(value), "") for value in columns[name].tolist()], dtype=np.str_)
+    return found
+
+
+def read_whole_numbers(data: Any, what: str, where: str) -> np.ndarray:
+    """Read ids or indices as int64, whatever whole numbers they are stored as.
+
+    Raises
+    ------
+    DataError
+        If they are text or fractions, or too large.
+    """
+    values = np.asarray(data[:])
+    if values.dtype.kind in "iu" and (values.dtype.kind == "i" or values.max(initial=0) < 2**63):
+        return values.astype(np.int64)
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
+        return values.astype(np.int64)
+    kinds = {"f": "fractions or NaN", "u": "too large", "S": "text", "U": "text", "O": "text"}
+    found = kinds.get(values.dtype.kind, f"of type {values.dtype}")
+    if values.size == 0:
+        return np.empty(0, np.int64)
+    raise DataError(f"{what} are {found}, not whole numbers", where=where, fix="write the table again")
+
+
+def read_electrode_columns(units: Any) -> dict[str, np.ndarray]:
+    """Scalar columns of the electrodes of each unit.
+
+    Where the electrodes of a unit differ, text is joined with ``+`` and numbers are NaN. Empty where units have no
+    electrodes, or one of them has none.
+    """
+    if "electrodes" not in units.colnames:
+        return {}
+    index = units["electrodes"]
+    region = getattr(index, "target", index)
+    rows = np.asarray(region.data[:], np.int64)
+    ends = np.asarray(index.data[:], np.int64) if hasattr(index, "target") else np.arange(1, len(rows) + 1)
+    starts = np.concatenate([[0], ends[:-1]])
+    if len(ends) == 0 or (ends <= starts).any():
+        return {}
+    columns = {}
+    for name, values in read_columns(region.table).items():
+        parts = [values[rows[a:b]] for a, b in zip(starts, ends, strict=True)]
+        if all((part == part[0]).all() for part in parts):
+            columns[name] = np.array([part[0] for part in parts])
+        elif values.dtype.kind == "U":
+            columns[name] = np.array(["+".join(dict.fromkeys(part.tolist())) for part in parts], dtype=np.str_)
+        else:
+            columns[name] = np.array([part[0] if (part == part[0]).all() else np.nan for part in parts], np.float64)
     return columns
 
 
@@ -200,7 +282,7 @@ def _read_table(session: Session, path: str, table: Any) -> IntervalTable:
     for name in ("start_time", "stop_time"):
         if name not in columns or columns[name].dtype.kind not in "iuf":
             columns[name] = np.full(len(table), np.nan)
-    row_id = np.asarray(table.id[:], np.int64)
+    row_id = read_whole_numbers(table.id, "ids", session.where(path))
     read = IntervalTable(path, session.where(path), row_id, columns, _read_tags(table))
     return scale_table(read, session.time_scales)
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
 from ...data.recording import make_recording
-from ...data.spike_counts import SpikeTrains, count_trains, find_constant, intersect_intervals, say_left_out
+from ...data.spike_counts import (
+    SpikeTrains,
+    count_trains,
+    find_constant,
+    intersect_intervals,
+    join_intervals,
+    say_left_out,
+)
 from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session, open_session
 from .clock import list_sampling_rates
@@ -20,7 +29,8 @@ from .conditions import select_rows
 from .provenance import describe_source
 from .segment_choice import choose_segments
 from .segments import Stretches
-from .tables import read_columns
+from .silence import find_silences
+from .tables import read_columns, read_electrode_columns, read_whole_numbers
 
 
 def read_units(session: Session, path: str, units: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
@@ -50,10 +60,17 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
         If spike times are not finite and in order, or no unit, bin or segment is left.
     """
     where, scale = session.where(path), session.scale_of(path)
-    trains = read_spike_trains(units, select_units(units, config.units, where), where, scale)
+    rows = select_units(units, config.units, where)
+    times = read_all_times(units, where, scale)
+    trains = read_spike_trains(units, rows, where, scale, times)
+    trains, valid = limit_to_valid(session, path, trains)
+    notes = [*notes, *valid, *_note_repeated(trains.unit_id)]
     doubts = _doubt_trains(session, units, trains, config.bin_width_s, scale)
     notes = [*notes, *report_doubts(doubts, path, where)]
     recorded, trains, left_out = find_stretches(trains, where)
+    if config.cut_gaps and trains.observed is None:
+        recorded, pauses = cut_pauses(recorded, times)
+        notes += pauses
     doubtful = next((doubt for doubt in doubts if doubt.of_scale), None)
     segments = choose_segments(session, config, recorded, config.bin_width_s, doubtful)
     counts = count_trains(
@@ -107,7 +124,7 @@ def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str
     ParameterError
         If an id or a column does not exist, or no unit is left.
     """
-    unit_id = np.asarray(units.id[:], np.int64)
+    unit_id = read_whole_numbers(units.id, "ids of units", where)
     if selection is None:
         return np.arange(len(unit_id))
     words = selection.replace(",", " ").split() if isinstance(selection, str) else [str(i) for i in selection]
@@ -123,14 +140,36 @@ def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str
         return np.flatnonzero(np.isin(unit_id, asked))
     if not isinstance(selection, str):
         raise ParameterError(f"units is {selection!r}", where=where, fix="give ids or a condition")
-    rows = np.flatnonzero(select_rows(selection, {"id": unit_id, **read_columns(units)}, where))
+    columns = {**read_electrode_columns(units), **read_columns(units)}
+    rows = np.flatnonzero(select_rows(selection, {"id": unit_id, **columns}, where))
     if len(rows) == 0:
         raise ParameterError(f"no unit fulfils {selection!r}", where=where, fix="change the condition")
     return rows
 
 
-def read_spike_trains(units: Any, rows: np.ndarray, where: str, scale: float | None = None) -> SpikeTrains:
+def read_all_times(units: Any, where: str, scale: float | None = None) -> list[np.ndarray]:
+    """Read the spike times of every unit by one read of the whole column, times `scale`; nothing of them is checked.
+
+    Raises
+    ------
+    SourceError, DataError
+        If the table has no spike times, or they are no numbers.
+    """
+    if "spike_times" not in units.colnames:
+        raise SourceError("the units table has no spike times", where=where, fix="choose another source with --source")
+    return _scale_all(_read_ragged(units["spike_times"], len(units.id), where), scale)
+
+
+def read_spike_trains(
+    units: Any,
+    rows: np.ndarray,
+    where: str,
+    scale: float | None = None,
+    times: list[np.ndarray] | None = None,
+) -> SpikeTrains:
     """Read spike times and ``obs_intervals`` of `rows`, each by one read of the whole column, times `scale`.
+
+    `times` are those of every unit, where they have been read already.
 
     Raises
     ------
@@ -139,10 +178,8 @@ def read_spike_trains(units: Any, rows: np.ndarray, where: str, scale: float | N
     DataError
         If spike times are not finite or not in order.
     """
-    if "spike_times" not in units.colnames:
-        raise SourceError("the units table has no spike times", where=where, fix="choose another source with --source")
-    unit_id = np.asarray(units.id[:], np.int64)
-    times = _scale_all(_read_ragged(units["spike_times"], len(unit_id), where), scale)
+    unit_id = read_whole_numbers(units.id, "ids of units", where)
+    times = read_all_times(units, where, scale) if times is None else times
     observed = None
     if "obs_intervals" in units.colnames:
         ragged = _scale_all(_read_ragged(units["obs_intervals"], len(unit_id), where), scale)
@@ -150,6 +187,57 @@ def read_spike_trains(units: Any, rows: np.ndarray, where: str, scale: float | N
     for row in rows:
         _check_spike_times(times[row], unit_id[row], where)
     return SpikeTrains(unit_id[rows], rows, [times[row] for row in rows], observed)
+
+
+def cut_pauses(recorded: Stretches, times: Sequence[np.ndarray]) -> tuple[Stretches, list[str]]:
+    """Cut what was recorded where no unit of the table fires for far longer than their rates allow (`silence`)."""
+    pauses = find_silences(times)
+    pauses = pauses[(pauses[:, 0] >= recorded.start[0]) & (pauses[:, 1] <= recorded.stop[-1])]
+    if len(pauses) == 0:
+        return recorded, []
+    shown = ", ".join(f"{a:.6g} to {b:.6g} s" for a, b in pauses[:4]) + (" and more" if len(pauses) > 4 else "")
+    note = (
+        f"cut where nothing was recorded, as no unit fires: {len(pauses)} pauses, "
+        f"{float((pauses[:, 1] - pauses[:, 0]).sum()):.6g} s in all ({shown}); --no-gaps reads them as silence"
+    )
+    start = np.concatenate([recorded.start[:1], pauses[:, 1]])
+    stop = np.concatenate([pauses[:, 0], recorded.stop[-1:]])
+    # The last spike of an epoch lies within it, not at its end, where intervals are open.
+    return dataclasses.replace(recorded, start=start, stop=np.append(np.nextafter(stop[:-1], np.inf), stop[-1])), [note]
+
+
+def limit_to_valid(session: Session, path: str, trains: SpikeTrains) -> tuple[SpikeTrains, list[str]]:
+    """Take each unit as observed in its ValidUnitPeriods (ndx-spikesorting) alone, where the file has them.
+
+    An empty table says nothing; in any other, a unit without a period was never valid.
+    """
+    notes: list[str] = []
+    scale = session.scale_of(path) or 1.0
+    for at, table in session.find_objects(TimeIntervals):
+        if table.neurodata_type != "ValidUnitPeriods" or len(table) == 0 or "unit" not in table.colnames:
+            continue
+        region = table["unit"]
+        if session.path_of(region.table) != path:
+            continue
+        row = read_whole_numbers(getattr(region, "target", region).data, "units", session.where(at))
+        ends = np.column_stack([np.asarray(table[name].data[:], np.float64) for name in ("start_time", "stop_time")])
+        own = [join_intervals(scale * ends[(row == i) & (ends[:, 1] > ends[:, 0])]) for i in trains.row]
+        if trains.observed is not None:
+            own = [
+                intersect_intervals([a, b]) if len(a) and len(b) else np.empty((0, 2))
+                for a, b in zip(own, trains.observed, strict=True)
+            ]
+        trains = dataclasses.replace(trains, observed=own)
+        notes.append(f"each unit is read in its periods of {at} alone")
+    return trains, notes
+
+
+def _note_repeated(unit_id: np.ndarray) -> list[str]:
+    ids, counts = np.unique(unit_id, return_counts=True)
+    if not (counts > 1).any():
+        return []
+    shown = ", ".join(map(str, ids[counts > 1][:8].tolist()))
+    return [f"ids of units are repeated ({shown}): --units takes every row of an id, and channels cannot be told by it"]
 
 
 def doubt_units(session: Session, units: Any, bin_width_s: float, where: str) -> list[Doubt]:
@@ -224,8 +312,12 @@ def _read_ragged(column: Any, n_rows: int, where: str) -> list[np.ndarray]:
         raise SourceError(
             f"column {column.name!r} has no index", where=where, fix="write the units table again with pynwb"
         )
-    values = np.asarray(column.target.data[:], dtype=np.float64)
-    ends = np.asarray(column.data[:], dtype=np.int64)
+    stored = np.asarray(column.target.data[:])
+    if stored.dtype.kind not in "iuf":
+        kind = "text" if stored.dtype.kind in "SUO" else f"of type {stored.dtype}"
+        raise DataError(f"{column.target.name} are {kind}, not numbers", where=where, fix="write them as seconds")
+    values = stored.astype(np.float64)
+    ends = read_whole_numbers(column.data, f"indices of {column.target.name} ({column.name})", where)
     edges = np.concatenate([[0], ends])
     if len(ends) != n_rows or (np.diff(edges) < 0).any() or edges[-1] > len(values):
         raise DataError(
