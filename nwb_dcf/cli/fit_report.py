@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .smoothing_report import describe_smoothing
 from ..errors import DOUBT
+from .smoothing_report import describe_smoothing
 from .text import format_number, label_lines, lay_out_table
 
 if TYPE_CHECKING:

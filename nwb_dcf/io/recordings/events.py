@@ -101,7 +101,7 @@ def _read_annotated(table: Any) -> dict[str, np.ndarray]:
 def _read_list(events: Any) -> dict[str, np.ndarray]:
     """Times of a series, or of Events, with a value each where there is one."""
     time = np.asarray(events.timestamps[:], np.float64)
-    columns = {"start_time": time, "stop_time": time.copy()}
+    columns: dict[str, np.ndarray] = {"start_time": time, "stop_time": time.copy()}
     data = getattr(events, "data", None)
     if data is None or tuple(getattr(data, "shape", None) or np.shape(data)) != time.shape:
         return columns

@@ -83,7 +83,7 @@ def find_invalid(session: Session, paths: Sequence[str]) -> InvalidTimes | None:
     return InvalidTimes(
         table.start_s[used],
         table.stop_s[used],
-        _list_once(tag for row in np.flatnonzero(used) for tag in sorted(_tags(table, row))),
+        _list_once(tag for row in np.flatnonzero(used) for tag in sorted(_tags(table, int(row)))),
         int((concerns & ~known).sum()),
         _list_once(about[row][1] for row in np.flatnonzero(~concerns)),
         int((~concerns).sum()),

@@ -173,16 +173,13 @@ def _choose_table(session: Session, config: ReadConfig) -> tuple[IntervalTable |
         return trials, bool(config.align or config.where)
     others = ", ".join(table.path for table in tables)
     if config.align or config.where:
-        events = ", ".join(table.path for table in list_events(session))
+        known_events = ", ".join(table.path for table in list_events(session))
         what = "align and where choose among trials, and the file has no table 'trials'"
-        if config.align and events:
+        if config.align and known_events:
             what = f"there are no events {config.align!r} to align to, and no table 'trials'"
-        known = " ".join(
-            part
-            for part in (others and f"name one with --trials TABLE: {others}", events and f"events are: {events}")
-            if part
-        )
-        raise ParameterError(what, where=str(session.path), fix=known or "leave them out")
+        known = [f"name one with --trials TABLE: {others}"] if others else []
+        known += [f"events are: {known_events}"] if known_events else []
+        raise ParameterError(what, where=str(session.path), fix="; ".join(known) or "leave them out")
     hint = f" (--trials TABLE would use one of {others})" if others else ""
     return f"the file has no table 'trials'{hint}", False
 

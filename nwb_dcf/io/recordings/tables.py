@@ -14,9 +14,9 @@ from pynwb.core import DynamicTable, NWBContainer
 from pynwb.epoch import TimeIntervals
 from pynwb.misc import Units
 
+from ...config.time_scale import TimeScales
 from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session, open_session
-from ...config.time_scale import TimeScales
 
 MEANINGS = "MeaningsTable"
 MEANING = "_meaning"
@@ -211,10 +211,10 @@ def _read_meanings(table: Any, columns: Mapping[str, np.ndarray]) -> dict[str, n
     for meanings in {id(one): one for one in given}.values():
         target = getattr(meanings, "target", None)
         name = getattr(target, "name", None) or str(meanings.name).removesuffix("_meanings")
-        read = {column: to_text_or_numbers(meanings[column].data[:]) for column in ("value", "meaning")}
-        if name not in columns or any(values is None for values in read.values()):
+        stored, meant = (to_text_or_numbers(meanings[column].data[:]) for column in ("value", "meaning"))
+        if name not in columns or stored is None or meant is None:
             continue
-        words = {str(value): str(word) for value, word in zip(read["value"], read["meaning"], strict=True)}
+        words = {str(value): str(word) for value, word in zip(stored.tolist(), meant.tolist(), strict=True)}
         found[name] = np.array([words.get(str(value), "") for value in columns[name].tolist()], dtype=np.str_)
     return found
 
