@@ -144,7 +144,7 @@ def _doubt_sources(session: Session, sources: Sequence[Source]) -> list[str]:
     """Doubt the clocks of all sources that could be read, by a look at each."""
     notes = []
     for source in sources:
-        if source.problem:
+        if source.problem or source.kind == "binned":
             continue
         obj = session.find_object(source.members[0] if source.members else source.path)
         where = session.where(source.path)

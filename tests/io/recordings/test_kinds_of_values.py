@@ -29,9 +29,9 @@ FIT = ("fit", "FILE", "--dry-run")
 T = np.arange(0, 120, 1 / 30)
 
 
-def read_column(path: Path, name: str) -> tuple[Any, Any]:
+def read_column(path: Path, name: str, **settings: Any) -> tuple[Any, Any]:
     """Times and values of one source joined with units."""
-    recording = nwb_dcf.read_recording(path, source=["units", name])
+    recording = nwb_dcf.read_recording(path, source=["units", name], **settings)
     data = recording.data if hasattr(recording, "data") else recording
     values = np.concatenate([np.asarray(part)[:, 8:] for part in ([data] if getattr(data, "ndim", 1) == 2 else data)])
     return np.asarray(recording.time), values
@@ -109,7 +109,7 @@ def test_the_conversion_of_each_channel_is_used_wherever_a_voltage_is_read(tmp_p
     path, right = _write_voltages(tmp_path / "s.nwb")
     alone = nwb_dcf.read_recording(path, source="emg", bands="none")
     assert np.allclose(np.asarray(alone.data), right, rtol=1e-5)
-    time, joined = read_column(path, "emg")
+    time, joined = read_column(path, "emg", bands="none")
     line = np.column_stack([np.interp(time, np.arange(12000) / 100, column) for column in right.T])
     spread = np.abs(np.diff(right, axis=0)).max(axis=0)
     assert (np.abs(joined - line).max(axis=0) <= spread).all()
