@@ -8,6 +8,7 @@ from .io.results import list_results as list_results
 from .io.results import read_result as read_result
 from .io.results import remove_result as remove_result
 from .io.results import write_result as write_result
+from .pipeline.attach import attach_nwb as attach_nwb
 from .pipeline.demo import run_demo as run_demo
 from .pipeline.evaluate import evaluate_nwb as evaluate_nwb
 from .pipeline.fit import fit_nwb as fit_nwb

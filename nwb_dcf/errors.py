@@ -53,3 +53,17 @@ class StoreError(DCFError):
 
 class NotFittedError(DCFError, AttributeError):
     """A fitted model was asked for something before ``fit``."""
+
+
+class Terminated(SystemExit):
+    """The process was asked to end, and training has left its checkpoint first; a script ends with 128 + `signal`.
+
+    Parameters
+    ----------
+    signal : int
+        Number of the signal; 15 is SIGTERM.
+    """
+
+    def __init__(self, signal: int = 15) -> None:
+        self.signal = signal
+        super().__init__(128 + signal)

@@ -1,8 +1,8 @@
 """The command line: parse, call the public API, print.
 
-Exit codes: 0; 2 for bad input or bad usage, said in one line; 130 for Ctrl-C; 1 for a defect of
-this package. With ``--json`` exactly one JSON document is written to stdout, errors included, and
-all text for people goes to stderr.
+Exit codes: 0; 2 for bad input or bad usage, said in one line; 130 for Ctrl-C, 143 and 129 for SIGTERM and SIGHUP during
+a fit; 1 for a defect of this package. With ``--json`` exactly one JSON document is written to stdout, errors included,
+and all text for people goes to stderr.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import DCFError
+from ..errors import DCFError, Terminated
 from .apply import COMMANDS as USE
 from .fit import cli
 from .fit_report import print_json
@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(arguments, f"error: {what}; {fix}", BAD_INPUT, "UsageError", what=what, where=None, fix=fix)
     except (click.Abort, KeyboardInterrupt):
         return _fail(arguments, "interrupted; nothing was written", INTERRUPTED, "Interrupted")
+    except Terminated as error:
+        line = f"ended by signal {error.signal}; the same command with --resume goes on from the checkpoint"
+        return _fail(arguments, line, 128 + error.signal, "Terminated")
     except Exception as error:
         if debug:
             traceback.print_exc()

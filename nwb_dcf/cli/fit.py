@@ -76,7 +76,10 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 
     FILE is in HDF5, a folder in Zarr, or an address: https://, s3://BUCKET/KEY, dandi://DANDISET/PATH.
     """
-    _print(nwb_dcf.list_sources(file, video_dir=video_dir).to_dict(), describe_info, as_json, quiet=False)
+    from ..io.results import find_unfinished
+
+    report = nwb_dcf.list_sources(file, video_dir=video_dir).to_dict()
+    _print({**report, **find_unfinished(file)}, describe_info, as_json, quiet=False)
 
 
 @cli.command()
@@ -176,6 +179,8 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")
 @click.option("--results-only", is_flag=True, help="Write the fit to OUT.nwb without the data of FILE.")
 @click.option("--keep-partial", is_flag=True, help="After Ctrl-C write the fit as far as it came.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same fit, which was ended.")
+@click.option("--checkpoint", metavar="DIR", help="Keep checkpoints there; beside FILE, hidden, by default.")
 @click.option("--dry-run", is_flag=True, help="Say what would be fitted, and stop.")
 @_with_output_options
 def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:

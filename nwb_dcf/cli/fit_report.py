@@ -291,7 +291,14 @@ def describe_info(catalog: Mapping[str, Any]) -> str:
     lines += ["", *lay_out_table(sources)] if sources else ["", "no units and no TimeSeries"]
     lines += ["", *lay_out_table(tables)] if tables else ["", "no tables of intervals"]
     fits = ", ".join(catalog["fits"]) or "none yet"
-    return "\n".join([*lines, "", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"])
+    lines += ["", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"]
+    for kept in catalog.get("checkpoints", []):
+        lines.append(
+            f"a fit was ended: {kept.get('fit')} of {kept.get('file')}; the same command with --resume goes on"
+        )
+    for path in catalog.get("leftovers", []):
+        lines.append(f"left by a write that was killed: {path}; the next that writes in this folder removes it")
+    return "\n".join(lines)
 
 
 def _describe_use(table: Mapping[str, Any]) -> str:

@@ -66,6 +66,24 @@ def remove(file: str, name: str, repack: bool, as_json: bool, quiet: bool) -> No
 
 
 @click.command()
+@click.argument("result")
+@click.argument("file")
+@click.option("--name", help="Name of the fit in FILE; its own by default.")
+@click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
+@_with_output_options
+def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: bool, quiet: bool) -> None:
+    """Put the fit in RESULT, a file of results alone, into FILE, the session that it was made of.
+
+    RESULT is FILE.nwb or FILE.nwb#NAME, as a fit says that was not taken by its own file; it stays.
+
+    Example: nwb-dcf attach session_units_dim3.nwb session.nwb
+    """
+    written = nwb_dcf.attach_nwb(result, file, name=name, overwrite=overwrite)
+    report = {"file": file, "name": written.name, "from": result, "notes": written.notes}
+    _print(report, describe_attached, as_json, quiet)
+
+
+@click.command()
 @click.argument("file")
 @click.argument("name", required=False)
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
@@ -132,6 +150,12 @@ def describe_removed(report: Mapping[str, Any]) -> str:
     )
 
 
+def describe_attached(report: Mapping[str, Any]) -> str:
+    """Return where a fit was put as text."""
+    place = f"/processing/dcf/{report['name']} of {report['file']}, from {report['from']}"
+    return "\n".join([*label_lines("attached", [place]), *label_lines("note", report["notes"])])
+
+
 def describe_refit(compared: Mapping[str, Any]) -> str:
     """Return how a fit came back as text."""
     if compared["equal"]:
@@ -151,4 +175,4 @@ def describe_refit(compared: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMANDS = (list_, show, remove, refit)
+COMMANDS = (list_, show, remove, attach, refit)

@@ -21,9 +21,11 @@ from ..model.dcf_model import DCFModel
 from ..model.dynamical_flow import RidgeStartDynamics
 from ..model.principal_axes import PrincipalAxes
 from ..model.training import ContextHeads, FrameTable, TrainingResult, train_model
+from ..model.training.checkpoint import Run, name_runs
 from ..model.training.optimizer import scale_rate
 from .initialization import make_heads, start_dynamics, start_model, teach_heads
 
+Runs = Callable[[str], Run | None]
 PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people
 LEAST_RATE = 0.25  # of the full rate, from which it falls while a part is finished: frames that are new have to tell
 FINISH_PASSES = 2  # over the frames, below which more frames give no more than more steps would
@@ -94,6 +96,10 @@ class Training:
         TrainingError
             If a loss is not finite.
         """
+        with name_runs() as run:
+            return self._learn_in_order(start, division, run)
+
+    def _learn_in_order(self, start: Start, division: FrameGroups | None, run: Runs) -> TrainingResult:
         config, model, principal, warm = self.config, start.model, start.principal, self.warm is not None
         done: TrainingResult | None = None
         for learn in choose_order(config, warm=warm):
@@ -110,9 +116,9 @@ class Training:
             if heads is not None and warm:
                 teach_heads(heads, model, start.table, config)
             train = config.train if flows else _plan_alignment(config.train)
-            trained = self._train(model, seen, train, learn, heads, judged)
+            trained = self._train(model, seen, train, learn, heads, judged, run)
             if judged is not None and not trained.interrupted:
-                trained = self._finish(model, every, trained, learn, heads)
+                trained = self._finish(model, every, trained, learn, heads, run)
             done = trained if done is None else _join(done, trained)
             if trained.interrupted:
                 break
@@ -121,7 +127,13 @@ class Training:
         return done
 
     def _finish(
-        self, model: DCFModel, table: FrameTable, chosen: TrainingResult, learn: set[str], heads: ContextHeads | None
+        self,
+        model: DCFModel,
+        table: FrameTable,
+        chosen: TrainingResult,
+        learn: set[str],
+        heads: ContextHeads | None,
+        run: Runs,
     ) -> TrainingResult:
         """Go on from the chosen weights on all frames, where the chosen step is not the start itself."""
         config = self.config.train
@@ -139,7 +151,7 @@ class Training:
             prefix_ramp=0,
             seed=config.seed + 1,  # other draws than those of the first steps
         )
-        more = self._train(model, table, plan, learn - still, heads, None)
+        more = self._train(model, table, plan, learn - still, heads, None, run)
         return dataclasses.replace(
             chosen,
             samples=chosen.samples + more.samples,
@@ -155,6 +167,7 @@ class Training:
         learn: set[str],
         heads: ContextHeads | None,
         held_out: FrameTable | None,
+        run: Runs,
     ) -> TrainingResult:
         stage = "training" if held_out is None else "choosing steps"
         return train_model(
@@ -168,6 +181,7 @@ class Training:
             progress=self.progress,
             keep_partial=self.keep_partial,
             warm=self.warm is not None,
+            run=run(f"{stage} ({_name_parts(learn)})"),
         )
 
 

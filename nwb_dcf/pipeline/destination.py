@@ -65,6 +65,10 @@ class Destination:
         if not is_remote(place):
             remove_leftovers(Path(place).resolve())
 
+    def find_file(self) -> Path:
+        """The file that is to hold the fit, links followed."""
+        return Path(self.path if self.output is None else self.output).resolve()
+
     @property
     def is_derived(self) -> bool:
         """Whether the result goes into a file without the data: of an address, nobody asked for a whole copy."""
@@ -80,18 +84,20 @@ class Destination:
         """
         about: dict[str, Any] = {"name": self.name, "kind": kind, "dim": dim, "overwrite": self.overwrite}
         if self.output is not None and self.is_derived:
-            # The session is read now, since a server may be gone after the long work.
-            return ReservedDestination(self, check_derived(self.output, **about), describe_session(self.path))
-        return ReservedDestination(self, check_writable(self.path, output=self.output, **about), None)
+            name = check_derived(self.output, **about)
+        else:
+            name = check_writable(self.path, output=self.output, **about)
+        # The session is read now, since the file or its server may be gone after the long work.
+        return ReservedDestination(self, name, describe_session(self.path))
 
 
 @dataclass(frozen=True)
 class ReservedDestination:
-    """Where a fit will go: checked, with its name, and the session that a file without the data is about."""
+    """Where a fit will go: checked, with its name, and the session that a file without the data would be about."""
 
     asked: Destination
     name: str
-    session: dict[str, Any] | None
+    session: dict[str, Any]
 
     def to_dict(self) -> dict[str, str]:
         """Return the file that is read, and where the result goes in which."""
@@ -107,7 +113,7 @@ class ReservedDestination:
             See `nwb_dcf.write_result`.
         """
         asked = self.asked
-        if self.session is not None and asked.output is not None:
+        if asked.is_derived and asked.output is not None:
             written = write_derived(result, self.session, asked.output, name=self.name, overwrite=asked.overwrite)
         else:
             written = write_result(

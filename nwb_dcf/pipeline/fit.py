@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config.presets import resolve_settings
 from ..data.result import DCFResult
+from .checkpointing import CheckpointPlace, describe_plan, end_with_checkpoint
 from .destination import Destination
 from .fit_recording import FitPlan, Repeats, fit_recording, plan_recording, read_to_fit, resample
 from .source import read_warm_start
@@ -31,6 +32,8 @@ def fit_nwb(
     repeats: int = 1,
     warm_start: str | Path | None = None,
     keep_partial: bool = False,
+    resume: bool = False,
+    checkpoint: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> DCFResult:
@@ -65,6 +68,12 @@ def fit_nwb(
         ``FILE#NAME``, a stored fit of the same channels and dim to begin with; NAME may be left out where there is one.
     keep_partial : bool
         After Ctrl-C write the fit as far as it came.
+    resume : bool
+        Go on from the checkpoint of a fit of the same file, name and settings that was ended: on a CPU the result is
+        the same to the bit as if it had not been.
+    checkpoint : str or Path, optional
+        Folder for the checkpoint, which training writes once a minute and when it is asked to end (SIGTERM, SIGHUP);
+        by default the hidden work folder beside the file that the fit goes into. It goes once the fit is written.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps, of training as of reading a video.
     **settings
@@ -84,19 +93,29 @@ def fit_nwb(
     Raises
     ------
     DCFError
-        If the file, the choice or the data cannot be meant; nothing is written then.
+        If the file, the choice or the data cannot be meant; nothing is written then. If the file does not take the
+        fit after the training, the fit is kept in a file of its own, which the error names.
+    Terminated
+        After SIGTERM or SIGHUP, with a checkpoint left.
     """
     started = time.perf_counter()
     Destination(path, output=output).clear()
     plan = plan_fit(
         path, dim, held_out=held_out, name=name, overwrite=overwrite, output=output, results_only=results_only,
-        null=null, repeats=repeats, warm_start=warm_start, progress=progress, **settings,
+        null=null, repeats=repeats, warm_start=warm_start, resume=resume, checkpoint=checkpoint, progress=progress,
+        **settings,
     )  # fmt: skip
-    fitted, result = fit_recording(plan, progress=progress, keep_partial=keep_partial)
-    resample(result, fitted, plan, progress=progress, keep_partial=keep_partial)
-    result.provenance["arguments"] = {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats}
-    result.provenance["seconds"] = time.perf_counter() - started
-    return plan.write(result)
+    place = CheckpointPlace.of(plan, checkpoint, resume=resume)
+    checkpoints = place.open(describe_plan(plan))
+    with end_with_checkpoint(checkpoints):
+        fitted, result = fit_recording(plan, progress=progress, keep_partial=keep_partial)
+        resample(result, fitted, plan, progress=progress, keep_partial=keep_partial)
+        checkpoints.write()  # until the fit is in its file this is all that there is of it
+        result.provenance["arguments"] = {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats}
+        result.provenance["seconds"] = time.perf_counter() - started
+        if checkpoints.resumed:
+            result.provenance["resumed"] = checkpoints.resumed
+        return place.write(plan, result)
 
 
 def plan_fit(
@@ -112,6 +131,8 @@ def plan_fit(
     repeats: int = 1,
     warm_start: str | Path | None = None,
     keep_partial: bool = False,
+    resume: bool = False,
+    checkpoint: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> FitPlan:
@@ -129,4 +150,6 @@ def plan_fit(
     recording, read, smoothing = read_to_fit(path, read, config, bins=bins, held_out=held_out, progress=progress)
     plan = plan_recording(recording, config, dim, held_out=held_out, read=read, smoothing=smoothing)
     reserved = destination.reserve(plan.kind, plan.dim)
-    return replace(plan, repeats=counts, warm_start=first, destination=reserved)
+    plan = replace(plan, repeats=counts, warm_start=first, destination=reserved)
+    CheckpointPlace.of(plan, checkpoint, resume=resume).check()
+    return plan

@@ -8,25 +8,45 @@ from __future__ import annotations
 
 from ..synthetic_session import write_session
 from .atomic import find_leftovers, remove_leftovers, restore_folder
+from .checkpoint_file import (
+    check_checkpoint_folder,
+    find_differences,
+    find_unfinished,
+    list_checkpoints,
+    name_checkpoint,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
 from .payload import have_equal_tensors
 from .read import find_changes, list_results, read_result, split_address
 from .remove import RemovedResult, remove_result
+from .rescue import rescue_result
 from .write import WrittenResult, check_derived, check_writable, write_derived, write_result
 
 __all__ = [
     "RemovedResult",
     "WrittenResult",
+    "check_checkpoint_folder",
     "check_derived",
     "check_writable",
     "find_changes",
+    "find_differences",
     "find_leftovers",
+    "find_unfinished",
     "have_equal_tensors",
+    "list_checkpoints",
     "list_results",
+    "name_checkpoint",
+    "read_checkpoint",
     "read_result",
+    "remove_checkpoint",
     "remove_leftovers",
     "remove_result",
+    "rescue_result",
     "restore_folder",
     "split_address",
+    "write_checkpoint",
     "write_derived",
     "write_result",
     "write_session",

@@ -137,6 +137,27 @@ def _make_private_folder(folder: Path) -> bool:
     return True
 
 
+def claim_work_folder(target: Path) -> Path:
+    """Make the work folder of `target`, or find that it is ours, without holding it: for what stays in it.
+
+    Raises
+    ------
+    StoreError
+        If what has its name is not ours.
+    """
+    folder = work_folder_of(target)
+    check_work_folder(target, just_made=_make_private_folder(folder))
+    return folder
+
+
+def release_work_folder(folder: Path) -> None:
+    """Remove a work folder that holds nothing any more."""
+    with suppress(OSError):
+        if (folder / _LOCK).exists() and not _is_held(folder):
+            (folder / _LOCK).unlink()
+        folder.rmdir()
+
+
 def check_work_folder(target: Path, *, just_made: bool = False) -> None:
     """Raise unless the work folder of `target` is ours, or not there.
 
@@ -207,13 +228,13 @@ def find_leftovers(folder: Path) -> list[Path]:
     Checkpoints are no leftovers: a work folder that holds nothing else is not among them.
     """
     found = []
-    for work_folder, entries in _find_work_folders(folder).items():
+    for work_folder, entries in find_work_folders(folder).items():
         if not _is_held(work_folder):
             found += [entry for entry in entries if entry != work_folder or _holds_leftovers(entry)]
     return sorted(found)
 
 
-def _find_work_folders(folder: Path) -> dict[Path, list[Path]]:
+def find_work_folders(folder: Path) -> dict[Path, list[Path]]:
     """Work folders in `folder` by their names, each with what there is of it: itself, and copies of Zarr beside it."""
     found: dict[Path, list[Path]] = {}
     try:
@@ -259,7 +280,7 @@ def _is_held(folder: Path) -> bool:
 
 def remove_leftovers(target: Path) -> None:
     """Remove what killed runs have left beside `target`, of it and of others; leave what is of a run that is alive."""
-    for folder in _find_work_folders(target.parent):
+    for folder in find_work_folders(target.parent):
         named = folder.name[1 : -len(_ENDING)]
         other = target if folder == work_folder_of(target) else folder.with_name(named)
         if work_folder_of(other) == folder and (other == target or "~" not in named):  # shortened: name unknown

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,16 @@ class EarlyStopping:
         self.best_step: dict[str, int] = {}
         self.best_loss = {"u": math.inf, "v": math.inf}
         self.fallen_to, self.fell_at = dict(self.best_loss), dict.fromkeys(self.best_loss, 0)
+
+    def get_state(self) -> dict[str, Any]:
+        """What has been found so far."""
+        names = ("best", "best_step", "best_loss", "fallen_to", "fell_at")
+        return {name: dict(getattr(self, name)) for name in names}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def look(self, step: int, curve: LossCurve, active: set[str]) -> None:
         """Evaluate, and keep the weights of each active flow where its loss is the smallest so far."""

@@ -1,4 +1,4 @@
-"""The training loop: schedule, early stopping with step 0 as a candidate, progress, Ctrl-C.
+"""The training loop: schedule, early stopping with step 0 as a candidate, progress, checkpoints, Ctrl-C.
 
 No step waits for the device. Every `REPORT_EVERY` steps one read brings the losses, which are reported and checked;
 every evaluation of held-out losses one more.
@@ -7,20 +7,23 @@ every evaluation of held-out losses one more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...config import TrainConfig
 from ...config.progress import Progress
-from ...errors import TrainingError
+from ...errors import StoreError, TrainingError
 from ..dcf_model import DCFModel
 from ..nested_dropout import ramp_prefix_p
 from ..parallel import use_threads
 from ..precision import multiply_in
 from .batches import FrameTable, WindowSampler
+from .checkpoint import Run, put_into
 from .context_heads import ContextHeads
 from .cuda_graph import StepGraphs, can_replay, use_own_stream
 from .early_stopping import PARTS, EarlyStopping, copy_weights
@@ -113,6 +116,28 @@ class TrainingStep:
         seen = torch.where(torch.isfinite(self.total), self.first_bad, torch.minimum(self.first_bad, self.number))
         self.first_bad.copy_(seen)
 
+    def get_state(self) -> dict[str, Any]:
+        """All that the next step depends on, but for the model's own weights."""
+        return {
+            "taken": self.taken,
+            "generator": self.generator.get_state(),
+            "number": self.number,
+            "first_bad": self.first_bad,
+            "optimiser": self.optimiser.get_state(),
+            "average": self.average.get_state(),
+            "heads": None if self.heads is None else self.heads.state_dict(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` gave."""
+        self.taken = state["taken"]
+        self.generator.set_state(state["generator"])
+        put_into([self.number, self.first_bad], [state["number"], state["first_bad"]])
+        self.optimiser.set_state(state["optimiser"])
+        self.average.set_state(state["average"])
+        if self.heads is not None:
+            self.heads.load_state_dict(state["heads"])
+
     def read_losses(self) -> dict[str, float]:
         """All of the last step's losses, their ``total`` and `first_bad`, brought from the device by one read."""
         named = {field.name: getattr(self.losses, field.name) for field in fields(self.losses)}
@@ -183,6 +208,7 @@ def train_model(
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
     warm: bool = False,
+    run: Run | None = None,
 ) -> TrainingResult:
     """Train `model` in place and leave the averaged weights of the chosen step in it.
 
@@ -200,12 +226,22 @@ def train_model(
         Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
     warm : bool
         Whether the flows come trained from another fit.
+    run : Run, optional
+        Where the state of this training is left between steps, and found where it was left before: it goes on from
+        there to the bit as if it had not been ended.
 
     Raises
     ------
     TrainingError
         If a loss is not finite; names the first such step.
+    Terminated
+        If the process is to end; the state has been left then.
+    StoreError
+        If what was left is of another training.
     """
+    stored = run.find() if run else None
+    if stored is not None and stored.get("finished"):
+        return _restore_outcome(model, heads, stored)
     learns_code = model.learns_encoder and "coupling" in learn
     flows = {name for name in ("u", "v") if name in learn}
     names = [name for name in PARTS if name in flows or (name == "coupling" and learns_code)]
@@ -221,11 +257,34 @@ def train_model(
     evaluate_every = max(1, config.steps // N_EVALUATIONS)
     every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch_size)
     step, interrupted = 0, False
-    if judge:
+
+    def collect() -> dict[str, Any]:
+        return {
+            "finished": False,
+            "step": step,
+            "active": sorted(active),
+            "settled_at": settled_at,
+            "curve": asdict(curve),
+            "model": model.state_dict(),
+            "steps": steps.get_state(),
+            "judge": judge.get_state() if judge else None,
+        }
+
+    if stored is not None:
+        with _explain_other():
+            step, active, settled_at = stored["step"], set(stored["active"]), dict(stored["settled_at"])
+            curve = LossCurve(**stored["curve"])
+            model.load_state_dict(stored["model"])
+            steps.set_state(stored["steps"])
+            if judge:
+                judge.set_state(stored["judge"])
+    elif judge:
         judge.look(0, curve, active)
     try:
         with multiply_in(choose_products(model, config.precision)), use_threads(threads), use_own_stream(table.device):
             while step < config.steps:
+                if run:
+                    run.visit(collect)
                 trained = frozenset(active)
                 steps.take(trained)
                 step = steps.taken
@@ -253,7 +312,32 @@ def train_model(
         getattr(model, name).load_state_dict(weights)
     if learns_code:
         _settle_coupling(model, table)
-    return TrainingResult(best_step, curve, step * config.batch_size, interrupted, settled_at)
+    outcome = TrainingResult(best_step, curve, step * config.batch_size, interrupted, settled_at)
+    if run and not interrupted:
+        left = {"finished": True, "step": step, "model": model.state_dict(), "outcome": asdict(outcome)}
+        run.leave({**left, "heads": None if heads is None else heads.state_dict()})
+    return outcome
+
+
+def _restore_outcome(model: DCFModel, heads: ContextHeads | None, stored: dict[str, Any]) -> TrainingResult:
+    """Put back the weights of a training that had finished, and return its outcome."""
+    with _explain_other():
+        model.load_state_dict(stored["model"])
+        if heads is not None:
+            heads.load_state_dict(stored["heads"])
+        model.eval()
+        outcome = stored["outcome"]
+        return TrainingResult(**{**outcome, "curve": LossCurve(**outcome["curve"])})
+
+
+@contextmanager
+def _explain_other() -> Iterator[None]:
+    """Turn what goes wrong while a state is put back into an error for people."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        what = f"the checkpoint is of another model ({' '.join(str(error).split())[:200]})"
+        raise StoreError(what, fix="fit again without --resume") from error
 
 
 @torch.no_grad()

@@ -6,12 +6,14 @@ import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ...config import TrainConfig
+from .checkpoint import put_into
 
 WARM_UP = 20  # steps over which the rate rises
 BETAS = (0.9, 0.999)
@@ -88,6 +90,15 @@ class AdamW:
     def __init__(self, groups: Iterable[ParameterGroup], config: TrainConfig) -> None:
         self.groups, self.config = list(groups), config
 
+    def get_state(self) -> list[dict[str, Any]]:
+        """Moments and steps of each group."""
+        return [{"first": group.first, "second": group.second, "steps": group.steps} for group in self.groups]
+
+    def set_state(self, state: list[dict[str, Any]]) -> None:
+        """Go on from what `get_state` gave."""
+        for group, stored in zip(self.groups, state, strict=True):
+            put_into([*group.first, *group.second, group.steps], [*stored["first"], *stored["second"], stored["steps"]])
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for group in self.groups:
@@ -143,6 +154,15 @@ class WeightAverage:
         self._kept, self._new = (cut(list(module.parameters())) for module in (self.averaged, parts))
         self._kept_buffers, self._new_buffers = (list(module.buffers()) for module in (self.averaged, parts))
         self._started = False
+
+    def get_state(self) -> dict[str, Any]:
+        """The averages, and whether there are any yet."""
+        return {"averaged": self.averaged.state_dict(), "started": self._started}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` gave."""
+        self.averaged.load_state_dict(state["averaged"])
+        self._started = state["started"]
 
     @torch.no_grad()
     def update(self) -> None:
