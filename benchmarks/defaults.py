@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from recordings import read_behavior
 from results import Table, write_section
 from scipy.spatial import cKDTree
 from sets import DATA
@@ -38,6 +37,7 @@ from nwb_dcf.data.spike_counts import merge_bins
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_navigation, simulate_reach
 from nwb_dcf.estimator.smoothing_and_scale import choose_smoothing_and_scale, suggest_bin_width
+from nwb_dcf.io.recordings.behavior import read_behavior
 from nwb_dcf.metrics import find_pca_axes, score_cosmoothing, score_decoding_on
 
 ROWS = Path(__file__).with_name("rows")
@@ -87,12 +87,11 @@ def draw_simulation(seed: int) -> Set:
 @cache
 def read_real(name: str, bin_width_s: float) -> Set:
     recording = read_recording(DATA / f"{name}.nwb", bin_width_s=bin_width_s)
-    paths = {
-        "linear_track": "processing/behavior/Position/led_position",
-        "reach_chewie": "processing/behavior/hand_velocity",
-    }
-    target = read_behavior(DATA / f"{name}.nwb", paths[name], recording) if name in paths else None
-    return Set(name, recording, target)
+    paths = {"linear_track": "Position/led_position", "reach_chewie": "hand_velocity"}
+    if name not in paths:
+        return Set(name, recording, None)
+    time_s = recording["time"].values
+    return Set(name, recording, read_behavior(DATA / f"{name}.nwb", paths[name], time_s).values)
 
 
 # -- the rule ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from .data.result import DCFResult as DCFResult
 from .errors import DCFError as DCFError
 from .estimator.dcf import DCF as DCF
+from .evaluation.channel_table import tabulate_channels as tabulate_channels
 from .io.export import export_result as export_result
 from .io.recordings import list_sources as list_sources
 from .io.recordings import read_recording as read_recording

@@ -240,6 +240,18 @@ DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
             ),
         ),
         NWBGroupSpec(
+            name="channel_table",
+            neurodata_type_inc="DynamicTable",
+            doc="Channels of the fit, in the order of the model, and what they have to do with each latent.",
+            quantity="?",
+            datasets=describe_columns(
+                ("channel", "Id of the channel, as in channels of the container."),
+                ("loading", "Entry of the channel in the axis of each latent, one number for each latent."),
+                ("loading_share", "Fraction of each latent's squared loading that the channel has."),
+                ("decoder_share", "Fraction of what each latent explains, through the decoder, of the channel."),
+            ),
+        ),
+        NWBGroupSpec(
             name="coupling",
             neurodata_type_inc="LatentCoupling",
             doc="The map from frames to their compressed endpoints.",

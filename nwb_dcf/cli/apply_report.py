@@ -102,9 +102,29 @@ def describe_decoding(report: Mapping[str, Any]) -> str:
         if scores["pca"]:
             first += f"; PCA {_show(scores['pca'])}, difference {_show(scores['difference'])}"
         lines += label_lines("found" if method == "ridge" else "", [first])
+    lines += label_lines("ceiling", _describe_ceiling(report["scores"]))
+    lines += label_lines("chance", _describe_chance(report["scores"], names))
     one = next(iter(report["scores"].values()))["latents"]
-    lines += label_lines("intervals", [f"{one['level']:.0%}, over {one['n']} {one['over']}"])
+    rests = f"{one['level']:.0%}, over {one['n']} {one['over']}, all that the scores rest on"
+    lines += label_lines("intervals", [rests])
+    lines += label_lines("verdict", [report["verdict"]])
     return "\n".join(lines + label_lines("note", notes))
+
+
+def _describe_ceiling(scores: Mapping[str, Any]) -> list[str]:
+    ceiling = scores.get("ridge", {}).get("ceiling")
+    return [f"R2 {_show(ceiling)} by ridge regression from all channels in the same bins"] if ceiling else []
+
+
+def _describe_chance(scores: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    """Say what labels that were shifted in time give."""
+    lines = []
+    for method, one in scores.items():
+        chance = one["chance"]
+        p = "" if chance["p"] is None else f", p {chance['p']:.2g}"
+        ends = f"R2 {format_number(chance['median'])}, {format_number(chance['highest'])} at most"
+        lines.append(f"{ends} of {chance['shifts']} with labels shifted in time, {names[method]}{p}")
+    return lines
 
 
 def describe_written(done: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import DOUBT
+from .channel_report import describe_channels
 from .smoothing_report import describe_smoothing
 from .text import format_number, label_lines, lay_out_table
 
@@ -24,6 +25,7 @@ def describe_findings(fit: Mapping[str, Any]) -> list[str]:
     return [
         *label_lines("found", _describe_rebuilding(fit)),
         *label_lines("sources", _describe_shares(fit.get("source_share") or {})),
+        *label_lines("made of", describe_channels(scores.get("channels"), fit.get("channel_dim") or "channel")),
         *label_lines("rollouts", _describe_rollouts(scores.get("rollout"))),
         *label_lines("null", _describe_null(scores.get("null"), fit["dim"])),
         *label_lines("agreement", _describe_agreement(scores.get("agreement"))),
@@ -196,6 +198,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
         "left_out": list(provenance.get("left_out", [])),
         "split": provenance.get("split", {}),
         "dim": result.dim,
+        "channel_dim": str(dataset["mean"].dims[0]) if "mean" in dataset else None,
         "dimension": provenance.get("dimension"),
         "smoothing": provenance.get("smoothing"),
         "axes_for_95_percent": dataset.attrs.get("k_eff"),

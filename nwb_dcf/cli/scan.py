@@ -30,7 +30,7 @@ from .smoothing_report import describe_scan
 @click.option("--max-gap", "max_gap_s", type=float, metavar="SECONDS", help="As for fit.")
 @click.option("--dff", is_flag=True, default=None, help="As for fit.")
 @click.option("--bands", metavar="LOW-HIGH,...|none", help="As for fit.")
-@click.option("--transform", type=click.Choice(["auto", "sqrt", "none"]), help="As for fit.")
+@click.option("--transformation", type=click.Choice(["auto", "sqrt", "none"]), help="As for fit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of halves of the channels and of blocks.")
 @_with_output_options
 def scan(file: str, as_json: bool, quiet: bool, **options: Any) -> None:

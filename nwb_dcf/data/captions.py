@@ -22,8 +22,8 @@ def describe_pictures(result: DCFResult) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``latents``, ``trajectories``, ``conditions``, ``loadings``, ``spectrum``, ``curve``, ``examples``, ``field``
-        and ``clusters``.
+        ``latents``, ``trajectories``, ``conditions``, ``loadings``, ``smoothing``, ``spectrum``, ``curve``,
+        ``examples``, ``field`` and ``clusters``.
     """
     data = result.dataset
     scores: dict[str, Any] = data.attrs.get("scores") or {}
@@ -39,6 +39,8 @@ def describe_pictures(result: DCFResult) -> dict[str, str]:
         "conditions apart; each moment is drawn for itself, so a single short gap may be chance.",
         "loadings": "Which channels make a latent: the named ones have most of it. A latent of about one effective "
         "channel is that channel and says nothing of the population.",
+        "smoothing": "How well half of the units predicts the other half on held-out blocks, now and later. Where "
+        "lines are flat the choice hardly matters; what is over sooner than the smoothing is not in the latents.",
         "field": "Where the model takes a state, drawn only where frames were (grey). Arrows are means over what is "
         "not shown, all on one scale; a loop of arrows is no proof of a rhythm.",
         "clusters": "K-means returns as many clusters as it is asked for: that there are four is no finding. Numbered "

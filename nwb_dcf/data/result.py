@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from .captions import describe_pictures
+from .recording import median_step_s
 
 
 @dataclass(frozen=True)
@@ -135,3 +138,32 @@ class DCFResult:
     def curve(self) -> xr.Dataset:
         """Rebuilding R2 against the number of latents K, beside PCA's."""
         return self.dataset[["bottleneck_r2", "pca_r2", "spectrum"]]
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Frames that no part of the fit has seen, shape (time,): of whole segments, or of blocks of a long one."""
+        return mark_held_out(self.dataset, self.provenance)
+
+
+def mark_held_out(dataset: xr.Dataset, provenance: Mapping[str, Any]) -> np.ndarray:
+    """Mark the frames that no part of a fit has seen.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of a `DCFResult`. Its ``segment_held_out`` marks whole segments; of a recording without trials, blocks were
+        held out, which ``provenance["split"]`` names by their times.
+    provenance : mapping
+
+    Returns
+    -------
+    array of bool, shape (time,)
+    """
+    index, time = dataset["segment_index"].values, dataset["time"].values
+    if "segment_held_out" in dataset and dataset["segment_held_out"].values.any():
+        whole: np.ndarray = np.asarray(dataset["segment_held_out"].values, bool)
+        return np.asarray(whole[index])
+    unseen, slack = np.zeros(len(time), bool), median_step_s(dataset) / 2
+    for start, stop in (provenance.get("split") or {}).get("held_out_intervals_s", []):
+        unseen |= (time >= start - slack) & (time <= stop + slack)
+    return np.asarray(unseen)

@@ -20,6 +20,7 @@ from ..data.split import Split
 from ..estimator.dimensionality import DimensionChoice
 from ..estimator.fitted import FittedModel
 from ..estimator.serialization import pack_weights
+from .channel_table import measure_decoder_shares, summarise_channels
 from .encoded import encode_split
 from .forecast import describe_horizon
 from .scores import score_fit
@@ -93,6 +94,11 @@ def build_result(
     )
     if CHANNEL_SOURCE in recording.coords:
         dataset = dataset.assign(share_axes(dataset))
+    if len(dims) == 1:  # pixels are too many to be named
+        shares = measure_decoder_shares(fitted.rebuild, latents)
+        dataset = dataset.assign(decoder_share=((*dims, "latent"), shares))
+        loadings = fitted.loadings[:, : fitted.dim]
+        scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, shares)
     dataset.attrs = {
         "k_eff": fitted.k_eff,
         "dim": fitted.dim,

@@ -68,7 +68,8 @@ def export_result(result: DCFResult, path: str | Path, *, overwrite: bool = Fals
         "config": result.config,
         "provenance": result.provenance,
     }
-    return export_dataset(result.dataset.assign_attrs(attrs), path, overwrite=overwrite)
+    frames = result.dataset.assign(frame_held_out=("time", result.held_out))
+    return export_dataset(frames.assign_attrs(attrs), path, overwrite=overwrite)
 
 
 def export_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -136,7 +137,8 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``time`` (s), ``segment``, the columns of its segment (``segment_row``, ``segment_held_out``, ``trial_NAME``),
+        ``time`` (s), ``segment``, ``frame_held_out`` (whether no part of the fit has seen the frame, with or without
+        trials), the columns of its segment (``segment_row``, ``segment_held_out``, ``trial_NAME``),
         and a column for each coordinate of each series: ``latents_1``, ``latents_2``, ..., ``velocity_1``, ...
         ``attrs`` holds those of the dataset and ``units`` by column.
 
@@ -152,6 +154,8 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
             columns[str(name)] = variable.values[index]
             units |= {str(name): variable.attrs["units"]} if "units" in variable.attrs else {}
     for name, series in dataset.data_vars.items():
+        if name == "frame_held_out":
+            columns[str(name)] = series.values
         if series.dims[:1] != ("time",) or series.ndim == 1:
             continue
         flat = series.values.reshape(dataset.sizes["time"], -1)

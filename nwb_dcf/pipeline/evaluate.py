@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from ..data.preprocessing import TRUNCATE, Preprocessor
 from ..data.recording import flatten_frames, median_step_s
 from ..data.result import DCFResult
 from ..errors import DataError, DCFError
+from ..evaluation.decoding_verdict import judge_decoding, measure_chance
 from ..io.recordings.behavior import read_behavior
 from ..io.results import read_result
 from ..metrics import (
@@ -31,6 +32,8 @@ from .source import find_reading, read_fitted
 
 GAP_S = 1.0  # least time between frames that a decoder learns from and held-out blocks of the same segment
 FEWEST_FRAMES = 20
+MOST_CHANNELS = 1_000  # that are decoded from all at once
+CHANCE_FRAMES = 5_000  # that labels shifted in time are decoded on
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,13 @@ class DecodingReport:
         What was learned from and what was scored.
     scores : dict of str to dict
         By method, ``ridge`` and ``neighbours``: ``latents``, ``pca`` and their ``difference``, each a dict ``value``,
-        ``low``, ``high``, ``level``, ``n``, ``over``; the last two None where PCA could not be had.
+        ``low``, ``high``, ``level``, ``n``, ``over``; the last two None where PCA could not be had. ``ceiling``, the
+        same of ridge regression from all channels, None for neighbours, for images and where the source is not there;
+        ``chance``, see `nwb_dcf.evaluation.decoding_verdict.measure_chance`.
+    blocks : int
+        Held-out segments or blocks that the scores rest on.
+    verdict : str
+        What it amounts to, in one sentence.
     notes : list of str
     """
 
@@ -65,6 +74,8 @@ class DecodingReport:
     left_out: int
     rule: str
     scores: dict[str, dict[str, Any]]
+    blocks: int
+    verdict: str
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,9 +144,12 @@ def evaluate_nwb(
     task = _Task.of(stored, behavior.values, known, seed)
     codes = {"latents": frames["latents"].values}
     try:
-        codes["pca"] = _find_pca_scores(path, stored, task, data)
+        prepared = _read_prepared(path, stored, data)
+        codes["pca"] = _find_pca_scores(prepared, stored.dim, task)
+        if prepared.shape[1] <= MOST_CHANNELS:
+            codes["ceiling"] = _standardise(prepared, task)
     except DCFError as error:
-        notes.append(f"PCA is not beside it: {error}")
+        notes.append(f"neither PCA nor all channels are beside it: {error}")
     scores = {method: _compare(task, codes, method) for method in get_args(Method)}
     return DecodingReport(
         file=Path(path).name,
@@ -148,6 +162,8 @@ def evaluate_nwb(
         left_out=int((~known).sum()),
         rule=task.rule,
         scores=scores,
+        blocks=int(scores["ridge"]["latents"]["n"]),
+        verdict=judge_decoding(scores),
         notes=notes,
     )
 
@@ -207,28 +223,66 @@ def find_held_out_frames(stored: DCFResult) -> tuple[np.ndarray, np.ndarray, np.
     unseen, near = np.zeros(len(time), bool), np.zeros(len(time), bool)
     cuts = np.zeros(len(time), np.int64)
     step_s = median_step_s(data)
+    # a smoothed frame knows of those around it, on the other side of the edge of a block too
+    gap_s = max(GAP_S, TRUNCATE * float(stored.provenance.get("preparation", {}).get("smooth_s", 0.0)))
     for start, stop in stored.provenance.get("split", {}).get("held_out_intervals_s", []):
         inside = (time >= start - step_s / 2) & (time <= stop + step_s / 2)
         unseen |= inside
-        near |= (time >= start - GAP_S) & (time <= stop + GAP_S)
+        near |= (time >= start - gap_s) & (time <= stop + gap_s)
         cuts += (time >= start - step_s / 2).astype(int) + (time > stop + step_s / 2)
     return unseen, near | unseen, np.unique(np.stack([index, cuts]), axis=1, return_inverse=True)[1].ravel()
 
 
-def _find_pca_scores(path: str | Path, stored: DCFResult, task: _Task, data: str | Path | None) -> np.ndarray:
-    """Scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
+def _read_prepared(path: str | Path, stored: DCFResult, data: str | Path | None) -> np.ndarray:
+    """Frames as the model sees them, (time, channel); pixels row by row."""
     recording: xr.Dataset = read_fitted(path, stored, data)
-    frames = flatten_frames(Preprocessor.from_dict(stored.provenance["preparation"]).apply(recording))
-    mean, axes = find_pca_axes(frames[task.learn], stored.dim)
-    scores = (frames - mean) @ axes
-    return np.asarray(scores / scores[task.learn].std(axis=0))
+    return flatten_frames(Preprocessor.from_dict(stored.provenance["preparation"]).apply(recording))
+
+
+def _find_pca_scores(frames: np.ndarray, dim: int, task: _Task) -> np.ndarray:
+    """Scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
+    mean, axes = find_pca_axes(frames[task.learn], dim)
+    return _standardise((frames - mean) @ axes, task)
+
+
+def _standardise(values: np.ndarray, task: _Task) -> np.ndarray:
+    """Give each column unit variance in the frames that decoders learn from; constant ones stay as they are."""
+    deviation = values[task.learn].std(axis=0)
+    return np.asarray(values / np.where(deviation > 0, deviation, 1))
 
 
 def _compare(task: _Task, codes: dict[str, np.ndarray], method: Method) -> dict[str, Any]:
-    sums = {name: task.decode(values, method) for name, values in codes.items()}
+    wanted = {name: values for name, values in codes.items() if name != "ceiling" or method == "ridge"}
+    sums = {name: task.decode(values, method) for name, values in wanted.items()}
     found: dict[str, Interval | None] = {
         "latents": bootstrap_over_segments(sums["latents"], seed=task.seed),
         "pca": bootstrap_over_segments(sums["pca"], seed=task.seed) if "pca" in sums else None,
         "difference": compare_paired(sums["latents"], sums["pca"], seed=task.seed) if "pca" in sums else None,
+        "ceiling": bootstrap_over_segments(sums["ceiling"], seed=task.seed) if "ceiling" in sums else None,
     }
-    return {name: asdict(interval) if interval else None for name, interval in found.items()}
+    return {
+        **{name: asdict(interval) if interval else None for name, interval in found.items()},
+        "chance": _find_chance(task, codes["latents"], method, sums["latents"].value),
+    }
+
+
+def _find_chance(task: _Task, latents: np.ndarray, method: Method, value: float) -> dict[str, Any]:
+    """Decode labels that were shifted in time; long recordings on some of their frames, evenly spaced."""
+    known = np.flatnonzero(task.learn | task.score)
+    some = known[:: max(1, len(known) // CHANCE_FRAMES)]
+    same = task.learn is task.score
+    learn, score = task.learn[some], task.score[some]
+    step = max(1, int(np.median(np.diff(some)))) if len(some) > 1 else 1
+    thin = replace(
+        task,
+        target=task.target[some],
+        segment=task.segment[some],
+        learn=learn,
+        score=learn if same else score,
+        gap=task.gap // step,
+    )
+
+    def decode(target: np.ndarray) -> float:
+        return float(replace(thin, target=target).decode(latents[some], method).value)
+
+    return measure_chance(decode, thin.target, value, seed=task.seed)

@@ -75,7 +75,7 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
     seed : int
         Of halves of the channels and of blocks of time.
     **settings
-        What to read, as for `nwb_dcf.fit_nwb` (``source``, ``bin_width_s``, ``trials``, ...), and ``transform``.
+        What to read, as for `nwb_dcf.fit_nwb` (``source``, ``bin_width_s``, ``trials``, ...), and ``transformation``.
 
     Returns
     -------
@@ -99,9 +99,11 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
     reading, rest = sort_settings(settings)
     if reading.get("bin_width_s") == "auto":
         reading.pop("bin_width_s")
-    transform = rest.pop("transform", "auto")
+    transform = rest.pop("transformation", "auto")
     if rest:
-        raise ParameterError(f"a scan has no setting {', '.join(sorted(rest))}", fix="give what to read, and transform")
+        raise ParameterError(
+            f"a scan has no setting {', '.join(sorted(rest))}", fix="give what to read, and transformation"
+        )
     read = ReadConfig.make(**reading)
     recording = read_recording(path, **asdict(read))
     counts = is_count(recording)

@@ -10,6 +10,7 @@ from .conditions import average_conditions, draw_conditions, find_condition
 from .examples import draw_examples
 from .latents import draw_latents
 from .loadings import draw_loadings
+from .smoothing import draw_smoothing
 from .spectrum import draw_curve, draw_spectrum
 from .trajectories import draw_trajectories
 from .velocity_field import draw_field
@@ -25,6 +26,7 @@ __all__ = [
     "draw_field",
     "draw_latents",
     "draw_loadings",
+    "draw_smoothing",
     "draw_spectrum",
     "draw_trajectories",
     "find_condition",

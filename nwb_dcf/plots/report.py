@@ -32,7 +32,18 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "nwb_dcf",  # the same picture is the same file
 }
 DPI = 150
-ORDER = ("latents", "conditions", "trajectories", "spectrum", "curve", "loadings", "examples", "field", "clusters")
+ORDER = (
+    "latents",
+    "conditions",
+    "trajectories",
+    "spectrum",
+    "curve",
+    "loadings",
+    "smoothing",
+    "examples",
+    "field",
+    "clusters",
+)
 CAPTION_INCHES, LETTERS_PER_INCH = 0.45, 15
 HALF = 7.0  # inches: narrower pictures stand side by side on the page
 
@@ -118,6 +129,11 @@ def list_views(material: PlotInputs, color: str, n_clusters: int = 4) -> dict[st
     if result.dataset["mean"].ndim == 1:
         views["loadings"] = ReportFigure(
             "Loadings", (12.0, 1.2 * result.dim + 1.0), lambda figure: plots.draw_loadings(figure, result)
+        )
+    choice = result.provenance.get("smoothing")
+    if choice and choice["table"]["score"] and None not in choice["table"]["score"]:
+        views["smoothing"] = ReportFigure(
+            "Smoothing and scale", (6.0, 3.8), lambda figure: plots.draw_smoothing(figure, choice)
         )
     if n_axes:
         views["field"] = ReportFigure("Flow field", field_size, lambda figure: plots.draw_field(figure, result))

@@ -100,7 +100,7 @@ def test_version(run_cli: Callable[..., Any]) -> None:
         (["fti"], "no such command 'fti'"),
         (["fit"], "missing argument 'FILE'; see nwb-dcf fit --help"),
         (["fit", "s.nwb", "--dim", "three"], "'three' is neither a whole number nor 'auto'"),
-        (["fit", "s.nwb", "--scale", "max"], "scale is 'max'; give one of global, soft, zscore, none"),
+        (["fit", "s.nwb", "--scale", "max"], "scale is 'max'; give one of auto, global, soft, zscore, none"),
         (["fit", "s.nwb", "--smooth", "much"], "'much' is neither a number of seconds nor 'auto'"),
         (["fit", "s.nwb", "--window", "1"], "'--window' requires 2 arguments"),
         (["fit", "s.nwb", "--widow", "1"], "no such option '--widow'"),

@@ -11,6 +11,7 @@ dims                place
 (step,)             a column of ``training``
 (grid_1, ...)       a dataset of ``velocity_field``
 loadings, mean      datasets of those names, a row for each channel or pixel (row by row of the image)
+decoder_share       a column of ``channel_table``, beside the loadings and their fractions
 =================== ============================================
 
 A table's column may have a second dim: (component, source) is the column ``source_share`` of ``axes``. The weights are
@@ -137,6 +138,7 @@ RENAMED = {
     "spectrum": "variance",
 }
 FIELD = "velocity_field"
+CHANNEL_TABLE = "channel_table"
 _GRID = ("grid_1", "grid_2", "grid_3")
 DOCS = {
     "latents": "the encoder's code: what the model turns back into data",
@@ -151,6 +153,10 @@ DOCS = {
     "component": "number of the axis, and number of latents K of the two curves",
     "variance": "d, variance of the axis, in prepared units squared",
     "source_share": "share of the axis that each source has, in the order of the table sources",
+    "channel": "id of the channel, in the order of the model",
+    "loading": "entry of the channel in the axis of each latent",
+    "loading_share": "fraction of each latent's squared loading that the channel has",
+    "decoder_share": "fraction of what each latent explains, through the decoder, that it explains of the channel",
     "bottleneck_r2": "R2 of the data rebuilt from the first K numbers, on held-out data where there are",
     "pca_r2": "the same for the first K principal components of the training data",
     "step": "optimiser step",
@@ -224,6 +230,8 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
             arrays[f"{TABLES[str(dims[0])]}/{RENAMED.get(name, name)}"] = values
         elif (dims and str(dims[0]) == "grid_1") or name.startswith("grid_"):
             arrays[f"{FIELD}/{name.removeprefix('field_')}"] = values
+        elif name == "decoder_share":
+            arrays[f"{CHANNEL_TABLE}/{name}"] = values
         elif name in ("loadings", "mean"):
             arrays[name] = values.reshape(-1, *values.shape[len(frame_dims) :])
         elif [name] == frame_dims:
@@ -235,6 +243,8 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
         else:
             raise StoreError(f"variable {name!r} with dims {dims} has no place in a stored fit", fix="drop it first")
     arrays.setdefault("channels", np.arange(len(arrays["mean"])))
+    if len(frame_dims) == 1:
+        arrays |= _tabulate_channels(arrays, result.dim)
     starts, counts = _count_frames(dataset["segment_index"].values, dataset.sizes["segment"])
     arrays |= {"segments/start_index": starts, "segments/count": counts}
     parts, architectures = split_weights(result.weights)
@@ -290,6 +300,8 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
             variables[head] = (("time", "latent"), values)
         elif head in dims_of and tail not in ("start_index", "count", "id"):
             variables[original.get(tail, tail)] = ((dims_of[head], *(["source"] if values.ndim > 1 else [])), values)
+        elif path == f"{CHANNEL_TABLE}/decoder_share":
+            variables[tail] = ((*frame_ids, "latent"), values)
         elif head == FIELD:
             variables |= _name_field(tail, values, arrays)
     counts = arrays["segments/count"]
@@ -315,6 +327,15 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     whole = arrays["weights"].tobytes() if "weights" in arrays else None
     weights = whole or join_weights({part: arrays[f"{part}/weights"].tobytes() for part in PARTS.values()})
     return DCFResult(dataset, texts["config"], texts["provenance"], weights, name)
+
+
+def _tabulate_channels(arrays: Mapping[str, np.ndarray], dim: int) -> dict[str, np.ndarray]:
+    """Columns of the table of channels that follow from others: for readers who know tables alone."""
+    loading = arrays["loadings"][:, :dim]
+    squared = np.square(loading, dtype=np.float64)
+    share = squared / np.maximum(squared.sum(axis=0), np.finfo(np.float64).tiny)
+    columns = {"channel": arrays["channels"], "loading": loading, "loading_share": share}
+    return {f"{CHANNEL_TABLE}/{name}": values for name, values in columns.items()}
 
 
 def read_clock(clock: Mapping[str, np.ndarray]) -> np.ndarray:

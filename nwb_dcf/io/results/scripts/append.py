@@ -178,6 +178,9 @@ def _build_optional(arrays: dict[str, np.ndarray], document: dict[str, Any]) -> 
     if field:
         gridded = {n: H5DataIO(v, compression="gzip", shuffle=True) if v.ndim > 1 else v for n, v in field.items()}
         built["velocity_field"] = VelocityField(name="velocity_field", history=document["history"], **gridded)
+    if _find_under("channel_table", arrays):
+        what = "Channels of the fit and what they have to do with each latent."
+        built["channel_table"] = _build_table(DynamicTable, "channel_table", what, arrays, docs)
     if _find_under("sources", arrays):
         built["sources"] = _build_table(DynamicTable, "sources", "Objects that were fitted.", arrays, docs)
     return built

@@ -1,0 +1,48 @@
+"""What each latent is made of, a line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LATENTS_SHOWN = 8
+
+
+def describe_channels(latents: Sequence[Mapping[str, Any]] | None, dim: str) -> list[str]:
+    """Name the channels that have most of each latent, and warn where one has more than half.
+
+    Parameters
+    ----------
+    latents : sequence of mapping, or None
+        ``scores["channels"]`` of a fit; None in fits made before it was measured.
+    dim : str
+        What a channel is called.
+    """
+    if not latents:
+        return []
+    lines = []
+    for latent in latents[:LATENTS_SHOWN]:
+        top = ", ".join(_show_channel(one) for one in latent["top"])
+        lines.append(f"latent {latent['latent']}: {dim} {top}; {latent['effective_channels']:.1f} effective {dim}s")
+    rest = len(latents) - LATENTS_SHOWN
+    if rest > 0:
+        lines.append(f"and {rest} more")
+    alone = [latent for latent in latents if latent["one_channel"]]
+    for latent in alone:
+        name = max(latent["top"], key=_find_share)["channel"]
+        lines.append(
+            f"warning: latent {latent['latent']} is {dim} {name} alone, more than half of it: leave that {dim} out, or "
+            "give all the same say with --scale zscore, and fit again"
+        )
+    return lines
+
+
+def _find_share(one: Mapping[str, Any]) -> float:
+    return float(max(one["loading_share"], one["decoder_share"] or 0.0))
+
+
+def _show_channel(one: Mapping[str, Any]) -> str:
+    share = f"{one['loading_share']:.0%}"
+    decoded = one["decoder_share"]
+    # the second number is what the decoder makes of it
+    return f"{one['channel']} ({share})" if decoded is None else f"{one['channel']} ({share}, {decoded:.0%} decoded)"
