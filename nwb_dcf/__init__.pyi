@@ -1,3 +1,9 @@
+from . import batch as batch
+from .cohort.cohort import Cohort as Cohort
+from .cohort.files import add_to_cohort as add_to_cohort
+from .cohort.files import fit_cohort as fit_cohort
+from .cohort.files import list_cohort as list_cohort
+from .cohort.files import summarise_cohort as summarise_cohort
 from .data.result import DCFResult as DCFResult
 from .errors import DCFError as DCFError
 from .estimator.dcf import DCF as DCF
@@ -6,6 +12,7 @@ from .io.export import export_result as export_result
 from .io.recordings import list_sources as list_sources
 from .io.recordings import read_recording as read_recording
 from .io.results import list_results as list_results
+from .io.results import read_cohort as read_cohort
 from .io.results import read_result as read_result
 from .io.results import remove_result as remove_result
 from .io.results import write_result as write_result

@@ -21,7 +21,7 @@ from pynwb.spec import (
 )
 
 NAME = "ndx-dcf"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 
 LATENT_SERIES = NWBGroupSpec(
     neurodata_type_def="LatentSeries",
@@ -339,7 +339,98 @@ DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
     ],
 )
 
-TYPES = [LATENT_SERIES, MODEL_PART, FLOW_FIELD, LATENT_COUPLING, VELOCITY_FIELD, DYNAMIC_COMPRESSION_FLOW]
+COHORT_SPACE = NWBGroupSpec(
+    neurodata_type_def="CohortSpace",
+    neurodata_type_inc="NWBDataInterface",
+    doc=(
+        "One latent space of many sessions: where each condition is in it in each bin, the field of velocity that the "
+        "sessions share, and what may be said of them. The latents of each session are in its own file."
+    ),
+    attributes=[
+        NWBAttributeSpec(name="schema_version", doc="Version of ndx-dcf that this was written with.", dtype="text"),
+        NWBAttributeSpec(name="package_version", doc="Version of nwb_dcf that wrote this.", dtype="text"),
+        NWBAttributeSpec(name="dim", doc="Number of latents.", dtype="int"),
+        NWBAttributeSpec(
+            name="sha256",
+            doc="Hash of anchors, field and settings, by which each session names its cohort.",
+            dtype="text",
+        ),
+    ],
+    groups=[
+        NWBGroupSpec(
+            name="conditions",
+            neurodata_type_inc="DynamicTable",
+            doc="The conditions, in the order of the anchors' first dimension.",
+            datasets=describe_columns(("label", "Value in the column of trials, as text.")),
+        ),
+        NWBGroupSpec(
+            name="sessions",
+            neurodata_type_inc="DynamicTable",
+            doc="A row for each session; further columns are figures of it.",
+            datasets=describe_columns(
+                ("session", "Its name in the cohort."),
+                ("animal", "The animal; sessions of one animal count once where groups are compared."),
+                ("group", "The group, empty for none."),
+                ("file", "Name of its NWB file, without its folder."),
+                ("identifier", "Identifier of that file."),
+                ("in_axes", "Whether the axes were found with it."),
+            ),
+        ),
+        NWBGroupSpec(
+            name="dynamical_flow",
+            neurodata_type_inc="FlowField",
+            doc="v(z): the field of velocity that the sessions share, latent units per bin.",
+        ),
+    ],
+    datasets=[
+        NWBDatasetSpec(
+            name="anchors",
+            doc="Where each condition is in the shared space in each bin, slowest axis first.",
+            dtype="numeric",
+            dims=("num_conditions", "num_bins", "num_latents"),
+            shape=(None, None, None),
+        ),
+        NWBDatasetSpec(
+            name="bins",
+            doc="Centre of each bin in seconds after the start of the trial's window.",
+            dtype="numeric",
+            dims=("num_bins",),
+            shape=(None,),
+            attributes=[NWBAttributeSpec(name="unit", doc="Seconds.", dtype="text", value="seconds")],
+        ),
+        NWBDatasetSpec(
+            name="variance",
+            doc="Fraction of the energy of the sessions' condition means in each axis.",
+            dtype="numeric",
+            dims=("num_latents",),
+            shape=(None,),
+        ),
+        NWBDatasetSpec(
+            name="persistence",
+            doc="Mean autocorrelation of each axis within conditions, by which axes are ordered.",
+            dtype="numeric",
+            dims=("num_latents",),
+            shape=(None,),
+        ),
+        NWBDatasetSpec(
+            name="means",
+            doc="Mean latents of each session, NaN where it has no trial.",
+            dtype="numeric",
+            dims=("num_sessions", "num_conditions", "num_bins", "num_latents"),
+            shape=(None, None, None, None),
+            quantity="?",
+        ),
+        NWBDatasetSpec(name="config", doc="Every setting, as JSON.", dtype="text"),
+        NWBDatasetSpec(
+            name="provenance", doc="How it came to be, as JSON: versions, seed, what was read.", dtype="text"
+        ),
+        NWBDatasetSpec(
+            name="statistics", doc="What may be said, as JSON: findings in sentences, and their figures.", dtype="text"
+        ),
+    ],
+)
+
+TYPES = [LATENT_SERIES, MODEL_PART, FLOW_FIELD, LATENT_COUPLING, VELOCITY_FIELD, DYNAMIC_COMPRESSION_FLOW, COHORT_SPACE]
 
 
 def create_extension_spec(folder: str | Path) -> None:

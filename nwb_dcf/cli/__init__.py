@@ -18,13 +18,15 @@ import click
 
 from ..errors import DCFError, Terminated
 from .apply import COMMANDS as USE
+from .batch import COMMANDS as BATCH
+from .cohort import COMMANDS as COHORT
 from .fit import cli
 from .fit_report import print_json
 from .results import COMMANDS as STORED
 from .scan import COMMANDS as SCAN
 from .view import COMMANDS as VIEW
 
-for command in (*SCAN, *STORED, *USE, *VIEW):
+for command in (*SCAN, *STORED, *USE, *VIEW, *BATCH, *COHORT):
     cli.add_command(command)
 
 BAD_INPUT, DEFECT, INTERRUPTED = 2, 1, 130

@@ -89,6 +89,11 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
         length = int.from_bytes(data[:8], "little")
         about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["nwb_dcf"])
         tensors = safetensors.torch.load(data)
+        if not isinstance(about["format"], int):
+            raise StoreError(
+                "this fit is a session of a cohort: a coupling and a field, and no model that stands alone",
+                fix="couple new sessions with nwb-dcf cohort add, or fit this one with nwb-dcf fit",
+            )
         if about["format"] > FORMAT:
             raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")
         config = FitConfig.from_dict(about["config"])

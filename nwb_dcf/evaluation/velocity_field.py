@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import xarray as xr
-
-from ..estimator.fitted import FittedModel
 
 POINTS = {1: 65, 2: 33, 3: 17}  # along each axis of a grid of so many
 VISITED = (0.5, 99.5)  # percentiles of the latents between which the grid lies
 HISTORY = "held: the state has stood still at the point for as many frames as v looks back"
 
 
-def sample_field(fitted: FittedModel, latents: np.ndarray, velocity: np.ndarray) -> xr.Dataset:
+class HasVelocity(Protocol):
+    """Whatever knows v at a point of the latent space, such as a `nwb_dcf.estimator.fitted.FittedModel`."""
+
+    def velocity_at(self, points: np.ndarray) -> np.ndarray:
+        """Velocity at each point, shape (point, latent), latent units per second."""
+        ...
+
+
+def sample_field(fitted: HasVelocity, latents: np.ndarray, velocity: np.ndarray) -> xr.Dataset:
     """Sample v at tau = 0 on a grid over the visited part of the first one, two or three latents.
 
     Parameters
     ----------
-    fitted : FittedModel
+    fitted : HasVelocity
     latents : array, shape (time, latent)
         Of the frames that say what was visited.
     velocity : array, shape (time, latent)

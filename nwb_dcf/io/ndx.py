@@ -33,6 +33,7 @@ load_namespaces(str(find_spec()))
 # validator, which runs after writing if at all, hence the checks below.
 FlowField: Any = get_class("FlowField", NAMESPACE)
 LatentCoupling: Any = get_class("LatentCoupling", NAMESPACE)
+CohortSpace: Any = get_class("CohortSpace", NAMESPACE)
 _VelocityField: Any = get_class("VelocityField", NAMESPACE)
 _LatentSeries: Any = get_class("LatentSeries", NAMESPACE)
 _DynamicCompressionFlow: Any = get_class("DynamicCompressionFlow", NAMESPACE)

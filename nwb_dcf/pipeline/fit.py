@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..config.presets import resolve_settings
+from ..config.request import hash_request
 from ..data.result import DCFResult
 from .checkpointing import CheckpointPlace, describe_plan, end_with_checkpoint
 from .destination import Destination
@@ -99,6 +100,9 @@ def fit_nwb(
         After SIGTERM or SIGHUP, with a checkpoint left.
     """
     started = time.perf_counter()
+    request = hash_request(
+        {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats, "warm_start": warm_start, **settings}
+    )
     Destination(path, output=output).clear()
     plan = plan_fit(
         path, dim, held_out=held_out, name=name, overwrite=overwrite, output=output, results_only=results_only,
@@ -112,6 +116,7 @@ def fit_nwb(
         resample(result, fitted, plan, progress=progress, keep_partial=keep_partial)
         checkpoints.write()  # until the fit is in its file this is all that there is of it
         result.provenance["arguments"] = {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats}
+        result.provenance["request"] = request
         result.provenance["seconds"] = time.perf_counter() - started
         if checkpoints.resumed:
             result.provenance["resumed"] = checkpoints.resumed

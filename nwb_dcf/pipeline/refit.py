@@ -109,6 +109,9 @@ def refit(
     if "model" in stored.provenance:
         of = stored.provenance["model"].get("name")
         raise StoreError(f"these are latents by another fit's model, {of}", where=where, fix="refit that one")
+    if "cohort" in stored.provenance:
+        what = "the fit is a session of a cohort, which is fitted as a whole"
+        raise StoreError(what, where=where, fix="run nwb-dcf cohort fit again")
     if stored.provenance.get("interrupted"):
         raise StoreError("the fit was interrupted and cannot be repeated", where=where, fix="fit again")
     file = _find_data(path, stored, data)

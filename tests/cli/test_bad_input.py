@@ -262,7 +262,7 @@ def test_an_existing_fit_and_a_fit_of_a_newer_schema(
     assert look_at(tmp_path) == before
     raise_schema_of_fits(path)
     before = look_at(tmp_path)
-    check_refusal(run_cli("fit", path, "--dim", 2, "--name", "third"), "s.nwb|9.0.0|1.0.0")
+    check_refusal(run_cli("fit", path, "--dim", 2, "--name", "third"), "s.nwb|9.0.0|1.1.0")
     assert look_at(tmp_path) == before
 
 

@@ -26,7 +26,7 @@ def test_a_fit_is_listed_shown_and_made_again_to_the_bit(stored: Path, run_cli: 
     assert listed.stdout.startswith("fit.nwb: 1 fit\n\nname        kind   dim  K eff  source  created")
     assert listed.stdout.rstrip().endswith("current")
     shown = json.loads(run_cli("show", "fit.nwb", "--json", cwd=stored.parent).stdout)
-    assert (shown["name"], shown["stale"], shown["dim"], shown["schema_version"]) == ("units_dim2", False, 2, "1.0.0")
+    assert (shown["name"], shown["stale"], shown["dim"], shown["schema_version"]) == ("units_dim2", False, 2, "1.1.0")
     assert shown["provenance"]["arguments"] == {"dim": 2, "held_out": 0.2, "null": 1, "repeats": 2}
     before = stored.read_bytes()
     done = run_cli("refit", "fit.nwb", "units_dim2", "--json", cwd=stored.parent)

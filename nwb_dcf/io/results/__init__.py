@@ -18,16 +18,19 @@ from .checkpoint_file import (
     remove_checkpoint,
     write_checkpoint,
 )
+from .cohort_file import check_cohort_output, read_cohort, write_cohort
 from .payload import have_equal_tensors
 from .read import find_changes, list_results, read_result, split_address
 from .remove import RemovedResult, remove_result
 from .rescue import rescue_result
+from .safetensors_bytes import read_tensors, write_tensors
 from .write import WrittenResult, check_derived, check_writable, write_derived, write_result
 
 __all__ = [
     "RemovedResult",
     "WrittenResult",
     "check_checkpoint_folder",
+    "check_cohort_output",
     "check_derived",
     "check_writable",
     "find_changes",
@@ -39,7 +42,9 @@ __all__ = [
     "list_results",
     "name_checkpoint",
     "read_checkpoint",
+    "read_cohort",
     "read_result",
+    "read_tensors",
     "remove_checkpoint",
     "remove_leftovers",
     "remove_result",
@@ -47,7 +52,9 @@ __all__ = [
     "restore_folder",
     "split_address",
     "write_checkpoint",
+    "write_cohort",
     "write_derived",
     "write_result",
     "write_session",
+    "write_tensors",
 ]

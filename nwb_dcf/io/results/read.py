@@ -25,7 +25,7 @@ from .staleness import SourceCheck
 MODULE = "processing/dcf"
 NAMESPACE = "ndx-dcf"
 TYPE = "DynamicCompressionFlow"
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION = "1.1.0"
 _MALFORMED = (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError)
 _SKIPPED = ("units", "source_units", "source_series", "sources")  # also said in the provenance
 _TEXTS = ("config", "provenance", "summary")

@@ -1,0 +1,470 @@
+"""Cohorts: pseudo-animals of reach_chewie.nwb (disjoint units and trials) beside peers, and simulations of known truth.
+
+``python benchmarks/cohort.py PART [--seeds FIRST STOP]``; PART is one of ``reach``, ``new``, ``drift``, ``truth``,
+``axes``, ``null``, ``groups``, ``labels``, ``worms``, ``scale``. Each prints one table; figures are in RESULTS.md. The
+folder of recordings is that of the environment variable NWB_DCF_TEST_DATA.
+
+Trials are dealt to the pseudo-animals, and held out, direction by direction: a quarter is held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from recordings import read_celegans, read_chewie
+from scipy.linalg import orthogonal_procrustes
+
+from nwb_dcf.cohort.alignment import align_sessions, compute_signature, whiten
+from nwb_dcf.cohort.anchors import (
+    AlignedFrames,
+    compute_condition_means,
+    compute_cross_trial_gram,
+    compute_gram,
+    scale_means,
+)
+from nwb_dcf.cohort.axes import GramSum, SharedAxes, compare_axes, fit_axes, list_lags
+from nwb_dcf.cohort.coupling import fit_coupling
+from nwb_dcf.cohort.decoding import DecodedSession, decode_across, decode_new_session
+from nwb_dcf.cohort.groups import compare_groups
+from nwb_dcf.cohort.labels import TrialClock, align_frames, fit_session_preprocessor
+from nwb_dcf.cohort.sharing import compute_sharing_test
+from nwb_dcf.cohort.stability import draw_trials
+from nwb_dcf.cohort.vector_field import compute_paths
+from nwb_dcf.config import PrepareConfig
+from nwb_dcf.data.preprocessing import fit_preprocessor
+from nwb_dcf.data.synthetic import CohortDesign, Simulation, simulate_cohort, simulate_lorenz
+
+FOLDER = Path(os.environ.get("NWB_DCF_TEST_DATA", "../shared/data"))
+N_BINS, N_DIRECTIONS = 9, 8  # of the reaches: every trial has nine bins of 100 ms
+SIMULATED_BINS = 24
+
+
+@dataclass(frozen=True)
+class Animal:
+    """One pseudo-animal: labelled frames, the hand's velocity, and the frames of trials that are not held out."""
+
+    frames: AlignedFrames
+    velocity: np.ndarray
+    training: np.ndarray
+
+    @property
+    def fitted(self) -> AlignedFrames:
+        return self.frames.select_trials(np.unique(self.frames.trial[self.training]))
+
+
+def draw_animals(seed: int, n: int) -> list[Animal]:
+    recording, velocity = read_chewie(FOLDER)
+    values = fit_preprocessor(recording, PrepareConfig(smooth=0.1, scale="global")).apply(recording)["data"].values
+    trial = recording["segment_index"].values.astype(np.int64)
+    direction = np.unique(recording["trial_direction"].values, return_inverse=True)[1]
+    within = np.arange(len(trial)) - np.searchsorted(trial, trial)
+    rng = np.random.default_rng(seed)
+    units = np.array_split(rng.permutation(np.flatnonzero(values.var(axis=0) > 0)), n)
+    order = rng.permutation(len(direction))
+    order = order[np.argsort(direction[order], kind="stable")]
+    animals = []
+    for i in range(n):
+        mine = rng.permutation(order[i::n])
+        mine = mine[np.argsort(direction[mine], kind="stable")]
+        held_out = mine[np.arange(len(mine)) % 4 == rng.integers(4)]
+        kept = np.isin(trial, mine) & (within < N_BINS)
+        x = values[kept][:, units[i]]
+        frames = AlignedFrames(
+            x / np.sqrt(x.var(axis=0).mean()), trial[kept], direction[trial[kept]], within[kept], N_DIRECTIONS, N_BINS
+        )
+        animals.append(Animal(frames, velocity[kept], ~np.isin(trial[kept], held_out)))
+    return animals
+
+
+def find_axes(frames: list[AlignedFrames], dim: int) -> SharedAxes:
+    grams = [compute_gram(scale_means(compute_condition_means(one))) for one in frames]
+    return fit_axes(GramSum(frames[0].n_conditions, frames[0].n_bins, grams), dim)
+
+
+def read_ours(animals: list[Animal]) -> list[np.ndarray]:
+    axes = find_axes([animal.fitted for animal in animals], 3)
+    couplings = [fit_coupling(animal.fitted, axes.anchors) for animal in animals]
+    return [c.transform(a.frames.values, a.frames.trial) for c, a in zip(couplings, animals, strict=True)]
+
+
+def read_pca(animals: list[Animal]) -> list[np.ndarray]:
+    """Own principal components of the frames that are fitted."""
+    latents = []
+    for animal in animals:
+        values = animal.frames.values.astype(np.float64)
+        centre = values[animal.training].mean(axis=0)
+        axes = np.linalg.svd(values[animal.training] - centre, full_matrices=False)[2][:3]
+        latents.append((values - centre) @ axes.T)
+    return latents
+
+
+def find_mean_paths(animals: list[Animal], latents: list[np.ndarray]) -> list[np.ndarray]:
+    """Condition means of latents over the trials that are fitted, (condition * bin, latent), centred."""
+    paths = []
+    for animal, z in zip(animals, latents, strict=True):
+        f = animal.frames
+        frames = AlignedFrames(z, f.trial, f.condition, f.bin, N_DIRECTIONS, N_BINS)
+        kept = frames.select_trials(np.unique(f.trial[animal.training]))
+        means = compute_condition_means(kept).means.reshape(-1, z.shape[1])
+        paths.append(means - means.mean(axis=0))
+    return paths
+
+
+def match_signs(animals: list[Animal]) -> list[np.ndarray]:
+    """PCA, each axis turned so that its mean path agrees in sign with the first animal's."""
+    latents = read_pca(animals)
+    paths = find_mean_paths(animals, latents)
+    return [z * np.sign(np.sum(p * paths[0], axis=0)) for z, p in zip(latents, paths, strict=True)]
+
+
+def match_procrustes(animals: list[Animal]) -> list[np.ndarray]:
+    latents = read_pca(animals)
+    paths = find_mean_paths(animals, latents)
+    return [z @ orthogonal_procrustes(p, paths[0])[0] for z, p in zip(latents, paths, strict=True)]
+
+
+def match_cca(animals: list[Animal]) -> list[np.ndarray]:
+    """PCA, then canonical correlation with the first animal's mean paths (Gallego 2020; Safaie 2023)."""
+    latents = read_pca(animals)
+    paths = find_mean_paths(animals, latents)
+    reference, r_first = np.linalg.qr(paths[0])
+    matched = []
+    for z, p in zip(latents, paths, strict=True):
+        q, r = np.linalg.qr(p)
+        left, _, right = np.linalg.svd(q.T @ reference)
+        matched.append(z @ np.linalg.inv(r) @ left @ right @ r_first)
+    return matched
+
+
+def match_pcr(animals: list[Animal]) -> list[np.ndarray]:
+    """Principal components regression on condition means, as LFADS stitches sessions: ridge .01, single frames read."""
+    scaled = [scale_means(compute_condition_means(animal.fitted)) for animal in animals]
+    side_by_side = np.concatenate([one.reshape(-1, one.shape[2]) for one in scaled], axis=1)
+    u, s, _ = np.linalg.svd(side_by_side, full_matrices=False)
+    target = u[:, :3] * s[:3]
+    latents = []
+    for animal in animals:
+        means = compute_condition_means(animal.fitted).means
+        flat = means.reshape(-1, means.shape[2])
+        centre = flat.mean(axis=0)
+        gram = (flat - centre).T @ (flat - centre)
+        penalty = 0.01 * np.trace(gram) / len(gram) * np.eye(len(gram))
+        latents.append((animal.frames.values - centre) @ np.linalg.solve(gram + penalty, (flat - centre).T @ target))
+    return latents
+
+
+METHODS: dict[str, Callable[[list[Animal]], list[np.ndarray]]] = {
+    "ours": read_ours,
+    "PCA, signs matched": match_signs,
+    "PCA + Procrustes": match_procrustes,
+    "PCA + pairwise CCA": match_cca,
+    "PCR on means (LFADS)": match_pcr,
+}
+
+
+def run_reach(seeds: range) -> None:
+    """R2 of the hand's velocity on held-out trials: by a decoder of the other animals, and by the animal's own."""
+    for n, name in ((2, "halves"), (3, "thirds")):
+        rows = []
+        for seed in seeds:
+            animals = draw_animals(seed, n)
+            row = []
+            for read in METHODS.values():
+                latents = read(animals)
+                sessions = [DecodedSession(z, a.velocity, a.training) for z, a in zip(latents, animals, strict=True)]
+                for method in ("ridge", "neighbours"):
+                    decoding = decode_across(sessions, method)
+                    row += [decoding.others.mean(), decoding.within.mean()]
+            rows.append(row)
+        table = np.array(rows).reshape(len(rows), len(METHODS), 2, 2)
+        ceiling = table[:, 1, :, 1].mean(axis=0)  # own PCA, own decoder
+        print(f"\n{name}, {len(rows)} seeds: R2 across, linear / 20 neighbours; over own latents; over own PCA")
+        for i, method in enumerate(METHODS):
+            mean, spread = table[:, i, :, 0].mean(axis=0), table[:, i, :, 0].std(axis=0)
+            own = table[:, i, :, 1].mean(axis=0)
+            print(
+                f"{method:22s} {mean[0]:.3f}+-{spread[0]:.3f} / {mean[1]:.3f}+-{spread[1]:.3f}   "
+                f"{mean[0] / own[0]:.2f} / {mean[1] / own[1]:.2f}   "
+                f"{mean[0] / ceiling[0]:.2f} / {mean[1] / ceiling[1]:.2f}",
+                flush=True,
+            )
+
+
+def run_new(seeds: range) -> None:
+    """A new animal by its coupling alone; axes and decoder are the others'."""
+    counts = (5, 10, 20, 40)
+    for n, name in ((2, "halves"), (3, "thirds")):
+        scores = []
+        for seed in seeds:
+            animals = draw_animals(seed, n)
+            others = animals[1:]
+            axes = find_axes([animal.fitted for animal in others], 3)
+            decoded = []
+            for animal in others:
+                coupling = fit_coupling(animal.fitted, axes.anchors)
+                z = coupling.transform(animal.frames.values, animal.frames.trial)
+                decoded.append(DecodedSession(z, animal.velocity, animal.training))
+            new, rng = animals[0], np.random.default_rng(seed)
+            scores.append(
+                decode_new_session(
+                    new.frames, new.velocity, new.training, axes.anchors, decoded, rng=rng, n_trials=counts
+                )
+            )
+        mean, spread = np.nanmean(scores, axis=0), np.nanstd(scores, axis=0)
+        cells = "  ".join(f"{c} trials {m:.3f}+-{s:.3f}" for c, m, s in zip(counts, mean, spread, strict=True))
+        print(f"new animal, {name}, linear: {cells}", flush=True)
+
+
+def align(simulations: list[Simulation], n_bins: int = SIMULATED_BINS) -> list[AlignedFrames]:
+    frames = []
+    for i, simulation in enumerate(simulations):
+        recording = simulation.recording
+        width = float(recording.attrs["bin_width_s"])
+        clock = TrialClock(width, n_bins, width)
+        labels = (
+            recording["trial_condition"].values.astype(np.str_)
+            if "trial_condition" in recording
+            else np.full(recording.sizes["segment"], "0")
+        )
+        conditions = sorted(set(labels.tolist()), key=int)
+        preprocessor = fit_session_preprocessor(recording, clock)
+        frames.append(align_frames(recording, labels, conditions, clock, preprocessor, name=str(i)))
+    return frames
+
+
+def read_linear(z: np.ndarray, y: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:
+    design = np.column_stack([z, np.ones(len(z))])
+    weights = np.linalg.lstsq(design, y, rcond=None)[0]
+    error = np.square(np.column_stack([test, np.ones(len(test))]) @ weights - truth).sum()
+    return float(1 - error / np.square(truth - truth.mean(axis=0)).sum())
+
+
+def run_truth(seeds: range) -> None:
+    """The true state by a linear readout of the others' latents, six animals; a new one with 20 trials."""
+    for dim in (3, 5):
+        found = []
+        for seed in seeds:
+            animals = simulate_cohort(6, dim, seed=seed)
+            frames = align(animals)
+            truth = [animal.truth["latents"].values for animal in animals]
+            rng = np.random.default_rng(seed)
+            axes = find_axes(frames[1:], dim)
+            z = [fit_coupling(one, axes.anchors).transform(one.values, one.trial) for one in frames]
+            few = frames[0].select_trials(rng.permutation(np.unique(frames[0].trial))[:20])
+            new = fit_coupling(few, axes.anchors).transform(frames[0].values, frames[0].trial)
+            rest, y = np.concatenate(z[2:]), np.concatenate(truth[2:])
+            across = [
+                read_linear(
+                    np.concatenate([z[j] for j in range(1, 6) if j != i]),
+                    np.concatenate([truth[j] for j in range(1, 6) if j != i]),
+                    z[i],
+                    truth[i],
+                )
+                for i in range(1, 6)
+            ]
+            own = [read_linear(z[i], truth[i], z[i], truth[i]) for i in range(1, 6)]
+            found.append([np.mean(across), np.mean(own), read_linear(rest, y, new, truth[0])])
+        mean, spread = np.mean(found, axis=0), np.std(found, axis=0)
+        print(
+            f"true state, {dim}-D: across {mean[0]:.3f}+-{spread[0]:.3f}, own {mean[1]:.3f}, new animal of 20 trials "
+            f"{mean[2]:.3f}+-{spread[2]:.3f}",
+            flush=True,
+        )
+
+
+def run_axes(seeds: range) -> None:
+    """Worst axis, absolute correlation: 80 % draws of the reaches' trials, disjoint 4 against 4 simulated animals."""
+    for n, name in ((2, "halves"), (3, "thirds")):
+        worst = []
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            frames = [animal.frames for animal in draw_animals(seed, n)]
+            pair = [find_axes([one.select_trials(draw_trials(one, 0.8, rng)) for one in frames], 3) for _ in range(2)]
+            worst.append(compare_axes(*pair).min())
+        print(f"axes, 80 % of trials, {name}: worst {np.mean(worst):.3f}, lowest {np.min(worst):.3f}", flush=True)
+    worst = []
+    for seed in seeds:
+        frames = align(simulate_cohort(8, 3, seed=seed))
+        worst.append(compare_axes(find_axes(frames[:4], 3), find_axes(frames[4:], 3)).min())
+    print(f"axes, 4 against 4 simulated: worst {np.mean(worst):.3f}, lowest {np.min(worst):.3f}", flush=True)
+
+
+def run_null(seeds: range) -> None:
+    """Level of the test of shared conditions where nothing is shared, and its power on thirds of the reaches."""
+    p, single = [], []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        design = CohortDesign(sharing="nothing", trial_factor=(1.0, 0.5, 0.7, 1.0))
+        parts = [compute_cross_trial_gram(one) for one in align(simulate_cohort(4, 3, seed=seed, design=design))]
+        test = compute_sharing_test(
+            [gram for gram, _ in parts], [usable for _, usable in parts], n_permutations=99, rng=rng
+        )
+        p.append(test.p)
+        single += test.p_session.tolist()
+    print(
+        f"null, {len(p)} cohorts of own dynamics and conditions: p <= .05 in {np.mean(np.array(p) <= 0.05):.3f}, "
+        f"p <= .10 in {np.mean(np.array(p) <= 0.1):.3f}; per session {np.mean(np.array(single) <= 0.05):.3f}",
+        flush=True,
+    )
+    found = []
+    for seed in seeds[:15]:
+        rng = np.random.default_rng(seed)
+        parts = [compute_cross_trial_gram(animal.frames) for animal in draw_animals(seed, 3)]
+        found.append(
+            compute_sharing_test([g for g, _ in parts], [u for _, u in parts], n_permutations=99, rng=rng).p <= 0.05
+        )
+    print(f"power on thirds of the reaches: {np.mean(found):.2f} of {len(found)}", flush=True)
+
+
+def run_groups(seeds: range) -> None:
+    """Four against four simulated animals."""
+    designs = {
+        "20 % slower": CohortDesign(speed=(1,) * 4 + (0.8,) * 4),
+        "10 % slower": CohortDesign(speed=(1,) * 4 + (0.9,) * 4),
+        "null, B noisier": CohortDesign(rate_factor=(1,) * 4 + (1 / 3,) * 4, trial_factor=(1,) * 4 + (0.5,) * 4),
+        "null": CohortDesign(),
+        "5 % slower": CohortDesign(speed=(1,) * 4 + (0.95,) * 4),
+        "turned by 30 degrees": CohortDesign(turn_deg=(0,) * 4 + (30,) * 4),
+    }
+    for name, design in designs.items():
+        speed, fields, ratio = [], [], []
+        for seed in seeds:
+            frames = align(simulate_cohort(8, 3, seed=seed, design=design))
+            axes = find_axes(frames, 3)
+            paths = [
+                compute_paths(fit_coupling(one, axes.anchors).transform(one.values, one.trial), one) for one in frames
+            ]
+            comparison = compare_groups(
+                paths, ["A"] * 4 + ["B"] * 4, list("abcdefgh"), axes.anchors, rng=np.random.default_rng(seed)
+            )
+            speed.append(comparison.p_speed <= 0.05)
+            fields.append(comparison.p_field <= 0.05)
+            ratio.append(comparison.ratio)
+        print(
+            f"groups, {name}, n {len(speed)}: p <= .05 by speed {np.mean(speed):.3f}, by fields {np.mean(fields):.3f}; "
+            f"speed B / A {np.mean(ratio):.3f}+-{np.std(ratio):.3f}",
+            flush=True,
+        )
+
+
+def run_drift(seeds: range) -> None:
+    """Two days of one pseudo-animal of which half of the units are replaced: decoder of day 1 on day 2."""
+    scores = {0.0: [], 0.5: []}
+    for seed in seeds:
+        for replaced in scores:
+            animals = draw_animals(seed, 2)
+            recording, _ = read_chewie(FOLDER)
+            values = (
+                fit_preprocessor(recording, PrepareConfig(smooth=0.1, scale="global")).apply(recording)["data"].values
+            )
+            units = np.random.default_rng(seed).permutation(np.flatnonzero(values.var(axis=0) > 0))
+            size = len(units) // 2
+            shift = round(replaced * size)
+            days = (units[:size], units[shift : shift + size])
+            trial = recording["segment_index"].values
+            redrawn = []
+            for animal, chosen in zip(animals, days, strict=True):
+                kept = np.isin(trial, np.unique(animal.frames.trial))
+                within = (np.arange(len(trial)) - np.searchsorted(trial, trial))[kept] < N_BINS
+                x = values[kept][within][:, chosen]
+                f = animal.frames
+                frames = AlignedFrames(
+                    x / np.sqrt(x.var(axis=0).mean()), f.trial, f.condition, f.bin, N_DIRECTIONS, N_BINS
+                )
+                redrawn.append(Animal(frames, animal.velocity, animal.training))
+            latents = read_ours(redrawn)
+            sessions = [DecodedSession(z, a.velocity, a.training) for z, a in zip(latents, redrawn, strict=True)]
+            scores[replaced].append(decode_across(sessions).others.mean())
+    none, half = (np.mean(scores[key]) for key in (0.0, 0.5))
+    print(f"units replaced: none {none:.3f}, half {half:.3f}, ratio {half / none:.2f}", flush=True)
+
+
+def run_labels(seeds: range) -> None:
+    """Without labels: how often it accepts, by what the animals share."""
+
+    def judge(frames: list[AlignedFrames], lags: list[int], seed: int) -> bool:
+        white = [whiten(one.values, 3)[0] for one in frames]
+        signatures = [compute_signature(z, one.trial, lags) for z, one in zip(white, frames, strict=True)]
+        return align_sessions(signatures, np.random.default_rng(seed)).accepted
+
+    for sharing in ("dynamics", "nothing"):
+        design = CohortDesign(sharing=sharing)
+        accepted = [
+            judge(align(simulate_cohort(5, 3, seed=seed, design=design)), list_lags(SIMULATED_BINS), seed)
+            for seed in seeds
+        ]
+        print(f"without labels, sharing {sharing}: accepts {sum(accepted)} of {len(accepted)}", flush=True)
+    accepted = []
+    for seed in seeds[:12]:
+        frames = align([simulate_lorenz(40, 60, 60, seed=100 * seed + i) for i in range(4)], 60)
+        accepted.append(judge(frames, [1, 6, 12], seed))
+    print(f"without labels, Lorenz (symmetric): accepts {sum(accepted)} of {len(accepted)}", flush=True)
+    accepted = [judge([a.frames for a in draw_animals(seed, 4)], list_lags(N_BINS), seed) for seed in seeds]
+    print(f"without labels, quarters of the reaches: accepts {sum(accepted)} of {len(accepted)}", flush=True)
+
+
+def run_worms(seeds: range) -> None:
+    """Two halves of one worm's recording as four sessions without labels: it must find nothing."""
+    recording, velocity = read_celegans(FOLDER)
+    values = (
+        fit_preprocessor(recording, PrepareConfig(smooth="standard", scale="global")).apply(recording)["data"].values
+    )
+    trial = recording["segment_index"].values.astype(np.int64)
+    for seed in seeds[:3]:
+        rng = np.random.default_rng(seed)
+        cells = np.array_split(rng.permutation(values.shape[1]), 4)
+        white = [whiten(values[:, chosen], 3)[0] for chosen in cells]
+        alignment = align_sessions([compute_signature(z, trial, [1, 5, 15]) for z in white], rng)
+        speed = np.linalg.norm(velocity, axis=1, keepdims=True)
+        half = len(speed) // 2
+        own = read_linear(white[0][:half], speed[:half], white[0][half:], speed[half:])
+        print(
+            f"worm, cells in four: ratio {alignment.ratio:.2f}, closure {alignment.closure:.2f}, accepted "
+            f"{alignment.accepted}; speed from own PCA {own:.2f}",
+            flush=True,
+        )
+
+
+def run_scale(seeds: range) -> None:
+    """Axes, couplings and the test of 500 sessions of 80 units."""
+    from nwb_dcf import Cohort
+
+    animals = simulate_cohort(10, 3, n_bins=20, n_units=(80, 80), trials_per_condition=(8, 8), seed=seeds[0])
+    recordings = {f"s{i}": animals[i % 10].recording for i in range(500)}
+    started = time.process_time()
+    Cohort(3, repeats=2, n_permutations=99).fit(recordings, "condition")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"500 sessions of 80 units: {time.process_time() - started:.0f} s CPU, {peak:.2f} GiB at most", flush=True)
+
+
+PARTS = {
+    "reach": run_reach,
+    "new": run_new,
+    "drift": run_drift,
+    "truth": run_truth,
+    "axes": run_axes,
+    "null": run_null,
+    "groups": run_groups,
+    "labels": run_labels,
+    "worms": run_worms,
+    "scale": run_scale,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--seeds", type=int, nargs=2, default=(100, 115), metavar=("FIRST", "STOP"))
+    arguments = parser.parse_args()
+    PARTS[arguments.part](range(*arguments.seeds))
+
+
+if __name__ == "__main__":
+    main()

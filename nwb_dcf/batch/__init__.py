@@ -1,0 +1,11 @@
+"""Many files, one fit each: engines of others, one table at the end, resuming by running again."""
+
+from __future__ import annotations
+
+from .engines import ENGINES
+from .job import JobOutcome
+from .report import BatchReport
+from .run import run
+from .settings import load_config, load_overrides, save_config
+
+__all__ = ["ENGINES", "BatchReport", "JobOutcome", "load_config", "load_overrides", "run", "save_config"]

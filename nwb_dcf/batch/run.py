@@ -1,0 +1,167 @@
+"""Fit many files: one job each, by an engine of the user's choice."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config.progress import Progress
+from ..errors import DCFError, ParameterError
+from ..io.recordings import is_remote
+from .engines import ENGINES, run_engine
+from .job import FitJob, JobOutcome
+from .report import BatchReport, check_report, sort_outcomes
+from .settings import load_overrides
+
+SUFFIXES = (".nwb", ".zarr")
+
+
+def run(
+    files: str | Path | Sequence[str | Path],
+    engine: str = "joblib",
+    engine_kwargs: Mapping[str, Any] | None = None,
+    *,
+    overrides: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
+    output_folder: str | Path | None = None,
+    report: str | Path | None = None,
+    threads: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> BatchReport:
+    """Fit each of many NWB files and write each result into its file.
+
+    A fit that is there, to the same request and to data that have not changed, is skipped: to resume is to run again. A
+    file that fails is a line in the report and stops nothing.
+
+    Parameters
+    ----------
+    files : path or sequence of paths
+        NWB files, addresses, or folders of NWB files.
+    engine : {"loop", "joblib", "processpoolexecutor", "dask", "slurm"}
+        Who runs the jobs.
+    engine_kwargs : mapping, optional
+        The engine's own arguments: ``n_jobs`` of joblib, ``max_workers``, ``client`` of Dask, ``folder`` and Slurm's
+        parameters of submitit.
+    overrides : path or mapping, optional
+        What is different for some files: a CSV (`load_overrides`), or settings by file name.
+    output_folder : str or Path, optional
+        Write copies with the fits there, under the files' own names, and leave the files alone.
+    report : str or Path, optional
+        Also write the table to this .csv or .json.
+    threads : int
+        Of the processor for each job. One is fastest for a session's fit, and gives every engine the same numbers.
+    progress : callable, optional
+        Called with a `nwb_dcf.config.progress.Progress` as each file is done.
+    **options
+        Arguments of `nwb_dcf.fit_nwb` for all files.
+
+    Returns
+    -------
+    BatchReport
+
+    Raises
+    ------
+    ParameterError
+        If there is no file, a file is listed twice, an engine or an override is unknown.
+
+    Examples
+    --------
+    >>> report = run("sessions/", engine="joblib", dim=3, seed=1)  # doctest: +SKIP
+    >>> report.counts  # doctest: +SKIP
+    {'fitted': 12, 'skipped': 0, 'failed': 1}
+    """
+    if engine not in ENGINES:
+        raise ParameterError(f"engine is {engine!r}", fix=f"choose one of {', '.join(ENGINES)}")
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ParameterError(f"threads is {threads!r}", fix="give a whole number, 1 or more")
+    if report is not None:
+        check_report(report)
+    if output_folder is not None and not Path(output_folder).is_dir():
+        raise ParameterError("no such folder", where=str(output_folder), fix="make it first")
+    jobs = make_jobs(list_sessions(files), options, overrides, output_folder, threads)
+    outcomes: list[JobOutcome] = []
+    for outcome in run_engine(engine, jobs, engine_kwargs):
+        outcomes.append(outcome)
+        if progress is not None:
+            progress(Progress("fitting files", len(outcomes), len(jobs), unit="file"))
+    result = BatchReport(sort_outcomes(outcomes, [job.file for job in jobs]), engine)
+    if report is not None:
+        result.write(report)
+    return result
+
+
+def make_jobs(
+    files: Sequence[str],
+    options: Mapping[str, Any],
+    overrides: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
+    output_folder: str | Path | None = None,
+    threads: int = 1,
+) -> list[FitJob]:
+    """Make the job of each file; what is known to be wrong with one beforehand is its refusal.
+
+    Raises
+    ------
+    ParameterError
+        If an override names a file that is not there.
+    """
+    changed = load_overrides(overrides) if isinstance(overrides, str | Path) else dict(overrides or {})
+    names = [Path(file).name for file in files]
+    for name in changed:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            fix = f"did you mean {near[0]}?" if near else "name the files as they are"
+            raise ParameterError(f"an override names {name}, which is none of the files", fix=fix)
+    jobs = []
+    for file, name in zip(files, names, strict=True):
+        own = {**options, **changed.get(name, {})}
+        if output_folder is not None:
+            own["output"] = str(Path(output_folder) / name)
+            if is_remote(file):
+                own["results_only"] = True
+        jobs.append(FitJob(file, own, threads, _find_refusal(file)))
+    return jobs
+
+
+def _find_refusal(file: str) -> str:
+    """Why a file cannot be fitted, as far as one look says it."""
+    try:
+        return "" if is_remote(file) or Path(file).exists() else f"{file}: no such file"
+    except (DCFError, OSError) as error:
+        return str(error)
+
+
+def list_sessions(files: str | Path | Sequence[str | Path]) -> list[str]:
+    """Files to fit: those given, and all NWB files in folders that were given.
+
+    Raises
+    ------
+    ParameterError
+        If there is none, or one is listed twice.
+    """
+    given = [files] if isinstance(files, str | Path) else list(files)
+    found: list[str] = []
+    for entry in given:
+        path = Path(entry)
+        if not is_remote(entry) and is_folder_of_sessions(path):
+            inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
+            if not inside:
+                raise ParameterError("holds no NWB file", where=str(path), fix="give a folder of .nwb or .zarr")
+            found += [str(p) for p in inside]
+        else:
+            found.append(str(entry))
+    if not found:
+        raise ParameterError("no file", fix="give NWB files or a folder of them")
+    keys = [file if is_remote(file) else str(Path(file).resolve()) for file in found]
+    twice = [file for file, key in zip(found, keys, strict=True) if keys.count(key) > 1]
+    if twice:
+        raise ParameterError(f"{twice[0]} is listed twice", fix="list each file once")
+    return found
+
+
+def is_folder_of_sessions(path: Path) -> bool:
+    """Whether `path` is a folder that is not itself a session in Zarr."""
+    return (
+        path.is_dir() and path.suffix not in SUFFIXES and not any((path / n).exists() for n in (".zgroup", ".zattrs"))
+    )

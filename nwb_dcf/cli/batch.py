@@ -1,0 +1,140 @@
+"""``batch``: one fit for each of many files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from .fit import _print, _with_output_options
+from .fit import fit as fit_command
+from .progress import TrainingBar
+from .text import format_number, label_lines, lay_out_table
+
+SOME_FAILED = 3
+OF_ONE_FILE = ("file", "files", "output", "dry_run", "as_json", "quiet", "keep_partial", "warm_start")
+"""Parameters of ``fit`` that have no meaning for many files."""
+
+
+def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE, numbers as numbers."""
+    pairs: dict[str, Any] = {}
+    for text in value:
+        name, mark, rest = text.partition("=")
+        if not mark or not name:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE.", ctx, param)
+        try:
+            pairs[name] = int(rest)
+        except ValueError:
+            pairs[name] = rest
+    return pairs
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER")
+@click.option(
+    "--engine",
+    type=click.Choice(["loop", "joblib", "processpoolexecutor", "dask", "slurm"]),
+    default="joblib",
+    show_default=True,
+    help="Who runs the fits.",
+)
+@click.option("--jobs", type=int, metavar="N", help="Files at a time, of joblib and processpoolexecutor.")
+@click.option(
+    "--engine-option",
+    "engine_kwargs",
+    multiple=True,
+    callback=_split_pairs,
+    metavar="NAME=VALUE",
+    help="The engine's own.",
+)
+@click.option("--threads", type=int, default=1, show_default=True, help="Of the processor, for each file.")
+@click.option("--config", metavar="TOML", help="Settings for all files; options given here come before them.")
+@click.option("--save-config", metavar="TOML", help="Write the settings there, to be used again.")
+@click.option("--overrides", metavar="CSV", help="Column file, and a column for each setting that differs.")
+@click.option("--output-folder", metavar="FOLDER", help="Write copies with the fits there; FILEs stay as they are.")
+@click.option("--report", metavar="CSV|JSON", help="Also write the table there.")
+@_with_output_options
+@click.pass_context
+def batch(
+    ctx: click.Context,
+    /,
+    files: tuple[str, ...],
+    engine: str,
+    jobs: int | None,
+    engine_kwargs: dict[str, Any],
+    threads: int,
+    config: str | None,
+    save_config: str | None,
+    overrides: str | None,
+    output_folder: str | None,
+    report: str | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Fit each of FILES, or each NWB file in FOLDER, and print a table.
+
+    A fit that is there is skipped: to resume is to run again. Ends with 3 where some files failed. All options of fit
+    are options here too.
+
+    Example: nwb-dcf batch sessions/ --dim 3 --trials trials --report table.csv
+    """
+    from nwb_dcf import batch as batches
+
+    said = {
+        name: value
+        for name, value in options.items()
+        if value is not None and ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+    }
+    settings = {**(batches.load_config(config) if config else {}), **said}
+    if save_config:
+        batches.save_config(settings, save_config)
+    if jobs is not None:
+        engine_kwargs = {**engine_kwargs, _name_jobs(engine): jobs}
+    with TrainingBar(hidden=quiet) as bar:
+        result = batches.run(
+            files,
+            engine,
+            engine_kwargs,
+            overrides=overrides,
+            output_folder=output_folder,
+            report=report,
+            threads=threads,
+            progress=bar,
+            **settings,
+        )
+    _print(result.to_dict(), describe_batch, as_json, quiet)
+    return SOME_FAILED if result.failed else 0
+
+
+def _name_jobs(engine: str) -> str:
+    """What an engine calls the number of jobs side by side."""
+    names = {"joblib": "n_jobs", "processpoolexecutor": "max_workers"}
+    if engine not in names:
+        raise click.UsageError(f"--jobs has no meaning for {engine}.")
+    return names[engine]
+
+
+def describe_batch(report: Mapping[str, Any]) -> str:
+    """Return the table as text."""
+    counts = report["counts"]
+    rows = [
+        {
+            **{key: row[key] for key in ("file", "state", "name", "dim")},
+            "R2": format_number(row["bottleneck_r2"]) if row["bottleneck_r2"] is not None else None,
+            "PCA R2": format_number(row["pca_r2"]) if row["pca_r2"] is not None else None,
+            "seconds": f"{row['seconds']:.1f}",
+            "message": row["message"],
+        }
+        for row in report["files"]
+    ]
+    total = label_lines("files", [", ".join(f"{n} {state}" for state, n in counts.items())])
+    return "\n".join([*lay_out_table(rows), "", *total])
+
+
+_own = {param.name for param in batch.params}
+batch.params += [param for param in fit_command.params if param.name not in {*_own, *OF_ONE_FILE}]
+
+COMMANDS = (batch,)

@@ -1,0 +1,180 @@
+"""Shared axes: the subspace that anchors of all sessions span, and inside it an order that repeats.
+
+Axes by shared variance do not repeat between two sets of sessions, since which plane carries more depends on which
+units were recorded. Inside the same subspace, axes by timescale do. So the variance finds the subspace, and the
+timescale the axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, ParameterError
+from .anchors import Floats
+
+FILL_ROUNDS = 30  # of filling the anchors of conditions that a session lacks
+
+
+@dataclass(frozen=True)
+class SharedAxes:
+    """Where each condition is in the shared space in each bin.
+
+    Attributes
+    ----------
+    anchors : array, shape (condition, bin, latent)
+        G. Its columns are orthogonal; the mean square of column i is ``variance[i]``.
+    variance : array, shape (latent,)
+        Fraction of the anchors' energy in an axis, averaged over sessions.
+    persistence : array, shape (latent,)
+        What the order is by: the mean autocorrelation of an axis at lags of 1, T/8 and T/4 bins within conditions.
+    """
+
+    anchors: Floats
+    variance: Floats
+    persistence: Floats
+
+    @property
+    def dim(self) -> int:
+        """Number of latents."""
+        return int(self.anchors.shape[2])
+
+
+class GramSum:
+    """Gram matrices of many sessions as one sum, so that memory does not grow with their number.
+
+    Those of sessions that lack a condition are kept one by one, since what is missing has to be filled first.
+
+    Parameters
+    ----------
+    n_conditions, n_bins : int
+    grams : iterable of array, shape (condition * bin, condition * bin)
+        As `nwb_dcf.cohort.anchors.compute_gram` gives them, NaN where a session lacks a condition.
+    """
+
+    def __init__(self, n_conditions: int, n_bins: int, grams: Iterable[NDArray[np.floating]] = ()) -> None:
+        self.n_conditions, self.n_bins = n_conditions, n_bins
+        self.total = np.zeros((n_conditions * n_bins, n_conditions * n_bins))
+        self.partial: list[NDArray[np.floating]] = []
+        self.count = 0
+        self.seen_by = np.zeros(n_conditions, np.int64)
+        for gram in grams:
+            self.add(gram)
+
+    def add(self, gram: NDArray[np.floating]) -> None:
+        """Add the Gram matrix of one session."""
+        known = np.isfinite(np.diag(gram))
+        self.count += 1
+        self.seen_by += known.reshape(self.n_conditions, self.n_bins).all(axis=1)
+        if known.all():
+            self.total += gram
+        else:
+            self.partial.append(gram)
+
+
+def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> SharedAxes:
+    """Find the shared axes from the Gram matrices of all sessions.
+
+    Parameters
+    ----------
+    grams : GramSum
+    dim : int
+        Number of latents.
+    fill_rounds : int
+        Rounds of filling what is missing.
+
+    Returns
+    -------
+    SharedAxes
+
+    Raises
+    ------
+    ParameterError
+        If `dim` is above what the anchors can hold.
+    DataError
+        If a condition is in no session.
+
+    Notes
+    -----
+    The leading eigenvectors of the mean Gram are those of an SVD of all sessions' units side by side. What a session
+    lacks is filled by a least-squares fit of its anchors on the shared axes; by linearity its Gram is enough for that.
+
+    References
+    ----------
+    Tong et al., "Indeterminacy and identifiability of blind identification" (AMUSE), IEEE Transactions on Circuits and
+    Systems 1991, for axes by lagged covariances.
+
+    Examples
+    --------
+    >>> anchors = np.random.default_rng(0).normal(size=(40, 6))
+    >>> axes = fit_axes(GramSum(4, 10, [anchors @ anchors.T]), 2)
+    >>> axes.anchors.shape
+    (4, 10, 2)
+    """
+    n_conditions, n_bins = grams.n_conditions, grams.n_bins
+    rows = n_conditions * n_bins
+    if not 1 <= dim < rows:
+        raise ParameterError(
+            f"dim is {dim}; {n_conditions} conditions of {n_bins} bins hold up to {rows - 1}", fix="give less"
+        )
+    basis, mean = _find_subspace(grams, dim, fill_rounds)
+    white = np.sqrt(rows) * basis
+    lagged = _sum_lagged(white, n_conditions, n_bins)
+    values, vectors = np.linalg.eigh(lagged + lagged.T)
+    order = np.argsort(values)[::-1]
+    columns = white @ vectors[:, order]
+    third = np.sum(columns**3, axis=0)
+    columns *= np.where(third < 0, -1.0, 1.0)
+    variance = np.einsum("ai,ab,bi->i", columns, mean, columns) / rows**2
+    anchors = (columns * np.sqrt(variance)).reshape(n_conditions, n_bins, dim)
+    return SharedAxes(anchors, variance, values[order] / (2 * len(list_lags(n_bins))))
+
+
+def list_lags(n_bins: int) -> list[int]:
+    """Lags by which axes are ordered: 1, T/8 and T/4 bins, each once."""
+    return sorted({max(1, round(lag)) for lag in (1, n_bins / 8, n_bins / 4)} & set(range(1, max(2, n_bins))))
+
+
+def _sum_lagged(white: Floats, n_conditions: int, n_bins: int) -> Floats:
+    """Lagged covariance of the white basis within conditions, summed over the lags."""
+    paths = white.reshape(n_conditions, n_bins, -1)
+    total = np.zeros((paths.shape[2], paths.shape[2]))
+    for lag in list_lags(n_bins):
+        early, late = paths[:, : n_bins - lag], paths[:, lag:]
+        total += np.einsum("cti,ctj->ij", early, late) / (n_conditions * (n_bins - lag))
+    return total
+
+
+def _find_subspace(grams: GramSum, dim: int, fill_rounds: int) -> tuple[Floats, Floats]:
+    """Leading eigenvectors of the mean Gram, and that Gram with what was missing filled in."""
+    if not (grams.seen_by > 0).all():
+        raise DataError("a condition is in no session", fix="leave that condition out")
+    seen = [np.isfinite(np.diag(gram)) for gram in grams.partial]
+    filled = [np.where(known[:, None] & known[None], gram, 0) for gram, known in zip(grams.partial, seen, strict=True)]
+    for _ in range(fill_rounds if filled else 0):
+        values, basis = _decompose(grams, filled, dim)[:2]
+        design = np.column_stack([basis * np.sqrt(np.maximum(values, 0)), np.ones(len(basis))])
+        for i, known in enumerate(seen):
+            extend = np.zeros((len(known), int(known.sum())))
+            extend[known] = np.eye(int(known.sum()))
+            extend[~known] = design[~known] @ np.linalg.pinv(design[known])
+            filled[i] = extend @ np.asarray(grams.partial[i])[np.ix_(known, known)] @ extend.T
+    _, basis, mean = _decompose(grams, filled, dim)
+    return basis, mean
+
+
+def _decompose(grams: GramSum, filled: Sequence[NDArray[np.floating]], dim: int) -> tuple[Floats, Floats, Floats]:
+    mean = (grams.total + sum(filled)) / grams.count
+    values, vectors = np.linalg.eigh(mean)
+    return values[::-1][:dim], vectors[:, ::-1][:, :dim], mean
+
+
+def compare_axes(one: SharedAxes, other: SharedAxes) -> Floats:
+    """Absolute correlation of each axis with the one of the same rank, shape (latent,)."""
+    pair = [axes.anchors.reshape(-1, axes.dim) for axes in (one, other)]
+    pair = [columns - columns.mean(axis=0) for columns in pair]
+    norms = [np.linalg.norm(columns, axis=0) for columns in pair]
+    return np.asarray(np.abs((pair[0] * pair[1]).sum(axis=0)) / (norms[0] * norms[1]))

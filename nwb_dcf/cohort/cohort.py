@@ -1,0 +1,463 @@
+"""`Cohort`: many sessions in one ordered space, with one field of velocity and a coupling for each session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ..data.preprocessing import Preprocessor
+from ..data.recording import median_step_s, name_source
+from ..errors import DataError, NotFittedError, ParameterError
+from .anchors import (
+    AlignedFrames,
+    Floats,
+    compute_condition_means,
+    compute_cross_trial_gram,
+    compute_gram,
+    scale_means,
+)
+from .axes import GramSum, SharedAxes, fit_axes
+from .coupling import WINDOW, Coupling, fit_coupling
+from .findings import (
+    Finding,
+    note_axes,
+    note_dynamics,
+    note_groups,
+    note_sharing,
+    note_trials,
+)
+from .groups import GroupComparison, compare_groups
+from .labels import (
+    STEP_TOLERANCE,
+    align_frames,
+    choose_clock,
+    fit_session_preprocessor,
+    order_conditions,
+    read_labels,
+)
+from .sharing import LEAST_CONDITIONS, LEVEL, SharingTest, compute_sharing_test
+from .stability import TrialResampling, resample_sessions
+from .vector_field import Paths, QuadraticField, SharedDynamics, compare_dynamics, compute_paths, fit_field
+
+LEAST_SEEN = 0.5  # of the conditions, with a trial at least
+Labels = str | Mapping[str, ArrayLike]
+
+
+@dataclass(frozen=True)
+class CoupledSession:
+    """A session that the cohort can read.
+
+    Attributes
+    ----------
+    preprocessor : Preprocessor
+        What is done with its values first.
+    coupling : Coupling
+    channels : array, shape (unit,)
+        Ids of its units, in their order.
+    n_trials : int
+        With a condition of the cohort.
+    seen : array of bool, shape (condition,)
+        Conditions that it has.
+    in_axes : bool
+        Whether the axes were found with it.
+    means : array, shape (condition, bin, latent)
+        Mean latents; NaN where it has no trial.
+    """
+
+    preprocessor: Preprocessor
+    coupling: Coupling
+    channels: NDArray[Any]
+    n_trials: int
+    seen: NDArray[np.bool_]
+    in_axes: bool
+    means: Floats
+
+
+@dataclass
+class _Gathered:
+    """What one pass over the sessions leaves behind."""
+
+    grams: list[NDArray[np.float32]] = field(default_factory=list)
+    cross: list[Floats] = field(default_factory=list)
+    usable: list[NDArray[np.bool_]] = field(default_factory=list)
+
+
+class Cohort:
+    """Fit one latent space to many sessions whose trials have the same conditions.
+
+    Parameters
+    ----------
+    dim : int
+        Number of latents. No rule for choosing it from the data has held: compare the axes over sessions.
+    window : int
+        Bins on either side that a latent is read from.
+    ridge : float, optional
+        Penalty of the couplings in units of the inputs' mean variance; 3, and 10 up to 20 trials, by default.
+    smooth_bins : float
+        Standard deviation of the Gaussian over the values, in bins.
+    n_permutations : int
+        Permutations of the conditions for the test whether sessions share how they differ.
+    repeats : int
+        Draws of trials and of sessions on which axes are compared.
+    force : bool
+        Fit sessions that do not share how conditions differ all the same; the result is marked.
+    seed : int
+        Of permutations and draws.
+
+    Attributes
+    ----------
+    axes_ : SharedAxes
+    conditions_ : list of str
+    clock_ : TrialClock
+    sessions_ : dict of str to CoupledSession
+    field_ : QuadraticField
+        The shared v, latent units per bin.
+    sharing_ : SharingTest or None
+        None with fewer than three conditions.
+    dynamics_ : SharedDynamics
+    groups_ : GroupComparison or None
+    findings_ : list of Finding
+        What may be said, in sentences.
+    unshared_ : bool
+        Whether it was fitted by force.
+
+    Examples
+    --------
+    >>> from nwb_dcf.data.synthetic import simulate_cohort
+    >>> animals = simulate_cohort(4, n_conditions=4, n_bins=12, trials_per_condition=(6, 8), seed=1)
+    >>> recordings = {f"animal{i}": animal.recording for i, animal in enumerate(animals)}
+    >>> cohort = Cohort(3, n_permutations=19, repeats=2).fit(recordings, "condition")
+    >>> cohort.anchors.sizes["latent"]
+    3
+    """
+
+    def __init__(
+        self,
+        dim: int = 3,
+        *,
+        window: int = WINDOW,
+        ridge: float | None = None,
+        smooth_bins: float = 1.0,
+        n_permutations: int = 199,
+        repeats: int = 10,
+        force: bool = False,
+        seed: int = 0,
+    ) -> None:
+        for name, value, low in (("dim", dim, 1), ("window", window, 0), ("n_permutations", n_permutations, 19)):
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
+                raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")
+        self.dim, self.window, self.ridge, self.smooth_bins = int(dim), int(window), ridge, smooth_bins
+        self.n_permutations, self.repeats, self.force, self.seed = int(n_permutations), repeats, force, seed
+
+    def fit(
+        self,
+        recordings: Mapping[str, xr.Dataset],
+        labels: Labels,
+        *,
+        groups: Mapping[str, str] | None = None,
+        animals: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Find the shared space, couple every session, and measure what may be said.
+
+        Parameters
+        ----------
+        recordings : mapping of str to xarray.Dataset
+            Sessions by name; segments are trials that begin with the event. They are asked for one at a time, so that a
+            mapping which reads them when asked keeps memory small.
+        labels : str or mapping of str to array
+            Column of trials that names the condition, or the labels of each session's segments.
+        groups : mapping of str to str, optional
+            Two groups, one for each session, to compare.
+        animals : mapping of str to str, optional
+            Animal of each session, where several sessions are of one; each session is one animal by default.
+
+        Returns
+        -------
+        Cohort
+
+        Raises
+        ------
+        DataError
+            If there is one session, no common condition, a session listed twice, bins differ, a session lacks most
+            conditions, or the sessions share nothing (unless forced).
+        """
+        names = list(recordings)
+        if len(names) < 2:
+            raise DataError(f"{len(names)} session makes no cohort", fix="give two or more")
+        _check_cover(names, groups, "group")
+        _check_cover(names, animals, "animal")
+        rng = np.random.default_rng(self.seed)
+        texts = self._read_labels(recordings, labels)
+        self.conditions_ = order_conditions(texts)
+        self.clock_ = choose_clock(recordings, self.smooth_bins)
+        n_conditions, n_bins = len(self.conditions_), self.clock_.n_bins
+
+        gathered = _Gathered()
+        resampling = TrialResampling(n_conditions, n_bins, rng=rng, n_repeats=self.repeats)
+        seen: dict[str, NDArray[np.bool_]] = {}
+        n_trials: dict[str, int] = {}
+        for name in names:
+            frames, _ = self._prepare(recordings[name], texts[name], name)
+            means = compute_condition_means(frames)
+            seen[name], n_trials[name] = means.seen, frames.n_trials
+            self._check_seen(means.seen, name)
+            gathered.grams.append(compute_gram(scale_means(means)).astype(np.float32))
+            cross, usable = compute_cross_trial_gram(frames)
+            gathered.cross.append(cross)
+            gathered.usable.append(usable)
+            resampling.add(frames)
+
+        self.findings_: list[Finding] = []
+        included = self._test_sharing(gathered, names, rng)
+        grams = [gram for gram, kept in zip(gathered.grams, included, strict=True) if kept]
+        self.axes_: SharedAxes = fit_axes(GramSum(n_conditions, n_bins, grams), self.dim)
+        over_sessions = resample_sessions(grams, n_conditions, n_bins, self.dim, rng=rng, n_repeats=self.repeats)
+        self.axes_over_trials_ = resampling.compare(self.dim)
+        self.axes_over_sessions_ = over_sessions
+        self.findings_ += note_axes(self.axes_over_trials_, over_sessions)
+        self.findings_ += note_trials(n_trials, seen, self.conditions_)
+
+        self.sessions_: dict[str, CoupledSession] = {}
+        paths: list[Paths] = []
+        halves: list[tuple[Paths, Paths]] = []
+        for name, in_axes in zip(names, included, strict=True):
+            frames, preprocessor = self._prepare(recordings[name], texts[name], name)
+            session, latents = self._couple(frames, preprocessor, recordings[name], in_axes=in_axes)
+            self.sessions_[name] = session
+            paths.append(compute_paths(latents, frames))
+            halves.append(_halve(latents, frames, rng))
+        self.field_: QuadraticField = fit_field([path for path, kept in zip(paths, included, strict=True) if kept])
+        self.dynamics_: SharedDynamics = compare_dynamics(halves)
+        self.findings_.append(note_dynamics(self.dynamics_))
+        self.groups_: GroupComparison | None = None
+        if groups is not None:
+            owner = [animals[name] if animals else name for name in names]
+            self.groups_ = compare_groups(paths, [groups[name] for name in names], owner, self.axes_.anchors, rng=rng)
+            self.findings_ += note_groups(self.groups_)
+        self.animals_ = {name: (animals[name] if animals else name) for name in names}
+        self.group_of_ = dict(groups) if groups else {}
+        return self
+
+    def couple(self, recording: xr.Dataset, labels: str | ArrayLike, name: str) -> CoupledSession:
+        """Couple a new session; axes and field stay as they are.
+
+        Parameters
+        ----------
+        recording : xarray.Dataset
+        labels : str or array, shape (segment,)
+        name : str
+            Under which `transform` knows it.
+
+        Raises
+        ------
+        DataError
+            If most conditions are missing, or the bins differ.
+        """
+        self._require_fit()
+        if name in self.sessions_:
+            raise ParameterError(f"session {name!r} is in the cohort", fix="give the new one another name")
+        texts = read_labels(recording, labels)
+        width = recording.attrs.get("bin_width_s") or median_step_s(recording)
+        if abs(width - self.clock_.bin_width_s) > STEP_TOLERANCE * self.clock_.bin_width_s:
+            raise DataError(
+                f"bins of {width:.4g} s, while the cohort has {self.clock_.bin_width_s:.4g} s",
+                where=name,
+                fix="read it with the cohort's bins",
+            )
+        if not set(texts.tolist()) & set(self.conditions_):
+            known, own = ", ".join(self.conditions_[:5]), ", ".join(sorted(set(texts.tolist()) - {""})[:5])
+            raise DataError(f"no condition of the cohort: it has {own or 'none'}, the cohort {known}", where=name)
+        frames, preprocessor = self._prepare(recording, texts, name)
+        session, _ = self._couple(frames, preprocessor, recording, in_axes=False)
+        self.sessions_[name] = session
+        self.findings_ += note_trials({name: session.n_trials}, {name: session.seen}, self.conditions_)
+        return session
+
+    def transform(self, recording: xr.Dataset, name: str) -> xr.Dataset:
+        """Read the latents of a coupled session, every frame of every segment.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``latents`` (time, latent), of variance ``axes_.variance`` over the anchors, and ``velocity`` (time,
+            latent), the shared v at each of them, per second; coordinates as in `recording`.
+
+        Raises
+        ------
+        ParameterError
+            If the session was never coupled.
+        DataError
+            If its units are others.
+        """
+        self._require_fit()
+        if name not in self.sessions_:
+            raise ParameterError(f"session {name!r} has no coupling", fix="couple it first")
+        session = self.sessions_[name]
+        values = session.preprocessor.apply(recording)["data"].values
+        latents = session.coupling.transform(values, recording["segment_index"].values)
+        velocity = self.field_(latents) / self.clock_.bin_width_s
+        dataset = recording.drop_vars("data").assign(
+            latents=(("time", "latent"), latents, {"units": "1"}),
+            velocity=(("time", "latent"), velocity, {"units": "1/s"}),
+        )
+        return dataset.assign_coords(latent=np.arange(1, self.dim + 1))
+
+    @property
+    def anchors(self) -> xr.DataArray:
+        """Where each condition is in the shared space in each bin, (condition, bin, latent); bins in seconds."""
+        self._require_fit()
+        return xr.DataArray(
+            self.axes_.anchors,
+            dims=("condition", "bin", "latent"),
+            coords={"condition": self.conditions_, "bin": self._bin_times(), "latent": np.arange(1, self.dim + 1)},
+            name="anchors",
+        )
+
+    @property
+    def means(self) -> xr.DataArray:
+        """Mean latents of each session, (session, condition, bin, latent); NaN where it has no trial."""
+        return xr.DataArray(
+            np.stack([session.means for session in self.sessions_.values()]),
+            dims=("session", "condition", "bin", "latent"),
+            coords={"session": list(self.sessions_), **self.anchors.coords},
+            name="means",
+        )
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each session: trials, conditions, units, p, R2 of its own v and of the others'."""
+        self._require_fit()
+        rows = []
+        for i, (name, session) in enumerate(self.sessions_.items()):
+            fitted = i < len(self.dynamics_.own)
+            rows.append(
+                {
+                    "session": name,
+                    "animal": self.animals_.get(name, name),
+                    "group": self.group_of_.get(name, ""),
+                    "units": len(session.channels),
+                    "trials": session.n_trials,
+                    "conditions": int(session.seen.sum()),
+                    "in_axes": session.in_axes,
+                    "p": float(self.sharing_.p_session[i]) if self.sharing_ and fitted else float("nan"),
+                    "own_r2": float(self.dynamics_.own[i]) if fitted else float("nan"),
+                    "shared_r2": float(self.dynamics_.shared[i]) if fitted else float("nan"),
+                }
+            )
+        return pd.DataFrame(rows).set_index("session")
+
+    def _bin_times(self) -> Floats:
+        return np.asarray((np.arange(self.clock_.n_bins) + 0.5) * self.clock_.bin_width_s)
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "field_"):
+            raise NotFittedError("this cohort is not fitted", fix="call fit first")
+
+    def _read_labels(self, recordings: Mapping[str, xr.Dataset], labels: Labels) -> dict[str, NDArray[np.str_]]:
+        texts, identifiers = {}, dict[str, str]()
+        for name, recording in recordings.items():
+            source = recording.attrs.get("source", {})
+            identifier = str(source.get("identifier") or "")
+            if identifier and identifier in identifiers:
+                raise DataError(
+                    f"{name} and {identifiers[identifier]} are one session, {identifier}", fix="list it once"
+                )
+            identifiers[identifier] = name
+            if not isinstance(labels, str) and name not in labels:
+                raise DataError("no labels for this session", where=name)
+            texts[name] = read_labels(recording, labels if isinstance(labels, str) else labels[name])
+        return texts
+
+    def _prepare(self, recording: xr.Dataset, texts: NDArray[np.str_], name: str) -> tuple[AlignedFrames, Preprocessor]:
+        preprocessor = fit_session_preprocessor(recording, self.clock_)
+        return align_frames(recording, texts, self.conditions_, self.clock_, preprocessor, name=name), preprocessor
+
+    def _check_seen(self, seen: NDArray[np.bool_], name: str) -> None:
+        if seen.mean() < LEAST_SEEN:
+            raise DataError(
+                f"it has {int(seen.sum())} of {len(seen)} conditions with every bin: fewer than half",
+                where=name,
+                fix="leave the session out",
+            )
+
+    def _test_sharing(self, gathered: _Gathered, names: list[str], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Say whether the sessions share how conditions differ; which sessions make the axes."""
+        self.sharing_: SharingTest | None = None
+        self.unshared_ = False
+        everyone = np.ones(len(names), bool)
+        if min(int(usable.sum()) for usable in gathered.usable) < LEAST_CONDITIONS:
+            self.findings_.append(
+                Finding(
+                    "sharing",
+                    "warning",
+                    f"whether sessions share how conditions differ: cannot tell, {LEAST_CONDITIONS} conditions with "
+                    "two trials are needed in each session",
+                )
+            )
+            return everyone
+        self.sharing_ = compute_sharing_test(
+            gathered.cross, gathered.usable, n_permutations=self.n_permutations, rng=rng
+        )
+        self.findings_ += note_sharing(self.sharing_, names)
+        if self.sharing_.p > LEVEL:
+            if not self.force:
+                raise DataError(
+                    f"these sessions do not share how conditions differ (p {self.sharing_.p:.3g}); "
+                    "no shared space was fitted",
+                    fix="look at labels and events; --force (force=True) writes it with the mark 'unshared'",
+                )
+            self.unshared_ = True
+            return everyone
+        included = (self.sharing_.p_session <= LEVEL) | (self.sharing_.floor_session > LEVEL)
+        return included if included.sum() >= 2 else everyone
+
+    def _couple(
+        self, frames: AlignedFrames, preprocessor: Preprocessor, recording: xr.Dataset, *, in_axes: bool
+    ) -> tuple[CoupledSession, Floats]:
+        means = compute_condition_means(frames)
+        self._check_seen(means.seen, frames.name or name_source(recording) or "the session")
+        coupling = fit_coupling(frames, self.axes_.anchors, window=self.window, ridge=self.ridge)
+        latents = coupling.transform(frames.values, frames.trial)
+        mean_latents = compute_condition_means(_replace_values(frames, latents)).means
+        channels = recording[str(recording["data"].dims[1])].values
+        session = CoupledSession(
+            preprocessor, coupling, channels, frames.n_trials, means.seen, bool(in_axes), mean_latents
+        )
+        return session, latents
+
+
+def _replace_values(frames: AlignedFrames, values: Floats) -> AlignedFrames:
+    return AlignedFrames(
+        values, frames.trial, frames.condition, frames.bin, frames.n_conditions, frames.n_bins, frames.name
+    )
+
+
+def _halve(latents: Floats, frames: AlignedFrames, rng: np.random.Generator) -> tuple[Paths, Paths]:
+    """Mean paths of two halves of the trials of each condition."""
+    read = _replace_values(frames, latents)
+    first: list[int] = []
+    for condition in range(frames.n_conditions):
+        trials = rng.permutation(np.unique(frames.trial[frames.condition == condition]))
+        first += trials[: (len(trials) + int(rng.integers(2))) // 2].tolist()
+    rest = np.setdiff1d(np.unique(frames.trial), first)
+    one, other = read.select_trials(np.array(first, np.int64)), read.select_trials(rest)
+    first_paths, other_paths = (compute_paths(np.asarray(part.values, np.float64), part) for part in (one, other))
+    return first_paths, other_paths
+
+
+def _check_cover(names: list[str], given: Mapping[str, str] | None, what: str) -> None:
+    """Refuse a mapping that leaves a session out."""
+    if given is None:
+        return
+    left_out = [name for name in names if not given.get(name)]
+    if left_out:
+        raise DataError(
+            f"{len(left_out)} of {len(names)} sessions have no {what}, the first {left_out[0]}",
+            fix=f"give each session its {what}",
+        )

@@ -1,0 +1,165 @@
+"""A session's coupling: how its own units are read out into the shared space, in closed form.
+
+What decides how well sessions meet is not how the shared axes are found but this readout: ridge regression from single
+frames (not from means), of all units in a short window, with a strong penalty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .anchors import AlignedFrames, Floats, Ints
+
+WINDOW = 2  # bins on either side
+RIDGE = 3.0  # in units of the mean eigenvalue of the inputs' covariance
+RIDGE_FEW_TRIALS = 10.0
+FEW_TRIALS = 20
+RIDGE_SINGLE_FRAME = 1.0
+LEAST_SLOPE = 0.05  # a readout with less than this slope is not blown up further
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """Linear readout of one session into the shared space.
+
+    Attributes
+    ----------
+    weights : array, shape (2 * window + 1, unit, latent)
+        From the earliest frame of the window to the latest.
+    centre : array, shape (2 * window + 1, unit)
+        Mean of the inputs over the frames fitted.
+    offset : array, shape (latent,)
+        Mean of the anchors over the same frames.
+    ridge : float
+        Penalty in units of the mean eigenvalue of the inputs' covariance.
+    slope : array, shape (latent,)
+        Slope of the penalised readout on the anchors, by which it was divided.
+    """
+
+    weights: Floats
+    centre: Floats
+    offset: Floats
+    ridge: float
+    slope: Floats
+
+    @property
+    def window(self) -> int:
+        """Bins on either side that a latent depends on."""
+        return len(self.weights) // 2
+
+    def transform(self, values: NDArray[np.floating], trial: Ints) -> Floats:
+        """Read latents, shape (frame, latent), out of prepared values (frame, unit).
+
+        At a trial's ends its first or last frame is repeated.
+
+        Raises
+        ------
+        DataError
+            If the number of units is another one.
+        """
+        if values.shape[1] != self.weights.shape[1]:
+            raise DataError(
+                f"the session has {values.shape[1]} units and its coupling {self.weights.shape[1]}",
+                fix="give the units that were coupled, in their order",
+            )
+        inputs = gather_window(values, trial, self.window) - self.centre.reshape(-1)
+        return np.asarray(inputs @ self.weights.reshape(-1, self.weights.shape[2]) + self.offset)
+
+
+def choose_ridge(n_trials: int, window: int = WINDOW) -> float:
+    """Penalty that was best for this many trials: more where they are few, less from single frames."""
+    if n_trials <= FEW_TRIALS:
+        return RIDGE_FEW_TRIALS
+    return RIDGE if window else RIDGE_SINGLE_FRAME
+
+
+def fit_coupling(
+    frames: AlignedFrames, anchors: Floats, *, window: int = WINDOW, ridge: float | None = None
+) -> Coupling:
+    """Fit a session's readout to anchors that stay as they are.
+
+    Parameters
+    ----------
+    frames : AlignedFrames
+    anchors : array, shape (condition, bin, latent)
+    window : int
+        Bins on either side whose units are inputs too.
+    ridge : float, optional
+        Penalty in units of the mean eigenvalue of the inputs' covariance; `choose_ridge` by default.
+
+    Returns
+    -------
+    Coupling
+
+    Raises
+    ------
+    DataError
+        If fewer than two frames belong to anchors, or the units do not vary.
+
+    Notes
+    -----
+    A strong penalty shrinks the readout, in each session by another factor. Dividing each column by its slope on the
+    anchors gives sessions one scale.
+    """
+    from sklearn.linear_model import Ridge
+
+    labelled = frames.is_anchor
+    if labelled.sum() < 2:
+        raise DataError("fewer than two frames have a condition", where=frames.name or None)
+    inputs = gather_window(frames.values, frames.trial, window)[labelled]
+    target = anchors[frames.condition[labelled], frames.bin[labelled]]
+    centre, offset = inputs.mean(axis=0), target.mean(axis=0)
+    mean_eigenvalue = inputs.var(axis=0).mean()
+    if not mean_eigenvalue > 0:
+        raise DataError("no unit varies over the frames that have a condition", where=frames.name or None)
+    ridge = choose_ridge(frames.n_trials, window) if ridge is None else ridge
+    inputs = inputs - centre
+    model = Ridge(alpha=ridge * mean_eigenvalue * len(inputs), fit_intercept=False).fit(inputs, target - offset)
+    weights = np.atleast_2d(model.coef_).T
+    slope = _compute_slope(inputs @ weights, target - offset)
+    weights = weights / np.maximum(slope, LEAST_SLOPE)
+    n_units = frames.values.shape[1]
+    return Coupling(weights.reshape(-1, n_units, weights.shape[1]), centre.reshape(-1, n_units), offset, ridge, slope)
+
+
+def _compute_slope(readout: Floats, target: Floats) -> Floats:
+    """Slope of each column of the readout on its target, 0 where the target does not vary."""
+    energy = np.square(target).sum(axis=0)
+    return np.asarray((readout * target).sum(axis=0) / np.where(energy > 0, energy, np.inf))
+
+
+def gather_window(values: NDArray[np.floating], trial: Ints, window: int) -> Floats:
+    """Put the units of neighbouring frames of the same trial side by side.
+
+    Parameters
+    ----------
+    values : array, shape (frame, unit)
+    trial : array of int, shape (frame,)
+        Contiguous.
+    window : int
+
+    Returns
+    -------
+    array, shape (frame, (2 * window + 1) * unit)
+        Earliest frame first.
+
+    Examples
+    --------
+    >>> gather_window(np.array([[1.0], [2.0], [5.0]]), np.array([0, 0, 1]), 1).tolist()
+    [[1.0, 1.0, 2.0], [1.0, 2.0, 2.0], [5.0, 5.0, 5.0]]
+    """
+    if window == 0:
+        return np.asarray(values, np.float64)
+    n = len(values)
+    edges = np.flatnonzero(np.diff(trial)) + 1
+    first = np.concatenate([[0], edges])
+    last = np.concatenate([edges, [n]]) - 1
+    which = np.searchsorted(first, np.arange(n), side="right") - 1
+    steps = np.arange(-window, window + 1)
+    at = np.clip(np.arange(n)[:, None] + steps, first[which][:, None], last[which][:, None])
+    inputs: Floats = np.asarray(values, np.float64)[at].reshape(n, -1)
+    return inputs

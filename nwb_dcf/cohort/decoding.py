@@ -1,0 +1,133 @@
+"""Behaviour decoded across animals: by a decoder of the others, beside the animal's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..metrics.decoding import decode_by_neighbours, decode_linearly
+from .anchors import AlignedFrames, Floats
+from .coupling import fit_coupling
+
+CURVE_TRIALS = (5, 10, 20, 40)
+Method = Literal["ridge", "neighbours"]
+
+
+@dataclass(frozen=True)
+class DecodedSession:
+    """What decoding needs of one session.
+
+    Attributes
+    ----------
+    latents, behavior : array, shapes (frame, latent), (frame, variable)
+    training : array of bool, shape (frame,)
+        Frames of the trials to which coupling and decoder were fitted; the others are tested.
+    """
+
+    latents: Floats
+    behavior: Floats
+    training: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CrossDecoding:
+    """R2 of behaviour on held-out trials, pooled over variables.
+
+    Attributes
+    ----------
+    pairs : array, shape (session, session)
+        Decoder of the first, tested on the second; within sessions on the diagonal.
+    others : array, shape (session,)
+        Decoder of all other sessions together.
+    """
+
+    pairs: Floats
+    others: Floats
+
+    @property
+    def within(self) -> Floats:
+        """Decoder of the session itself, shape (session,)."""
+        return np.diag(self.pairs).copy()
+
+    @property
+    def ratio(self) -> float:
+        """Mean across over mean within."""
+        return float(self.others.mean() / self.within.mean())
+
+
+def decode_across(sessions: Sequence[DecodedSession], method: Method = "ridge") -> CrossDecoding:
+    """Train a decoder on each session and on all others, and test it on held-out trials.
+
+    Parameters
+    ----------
+    sessions : sequence of DecodedSession
+    method : {"ridge", "neighbours"}
+        Linear, or the mean over the 20 nearest frames.
+
+    Raises
+    ------
+    DataError
+        If a session has no frame to train or to test on.
+    """
+    for session in sessions:
+        if session.training.all() or not session.training.any():
+            raise DataError("a session has no trial to train or to test on", fix="hold out some of its trials")
+    n = len(sessions)
+    pairs = np.array([[_score([one], other, method) for other in sessions] for one in sessions])
+    others = [_score([sessions[j] for j in range(n) if j != i], sessions[i], method) for i in range(n)]
+    return CrossDecoding(pairs, np.array(others))
+
+
+def decode_new_session(
+    frames: AlignedFrames,
+    behavior: Floats,
+    training: NDArray[np.bool_],
+    anchors: Floats,
+    others: Sequence[DecodedSession],
+    *,
+    rng: np.random.Generator,
+    n_trials: Sequence[int] = CURVE_TRIALS,
+    method: Method = "ridge",
+) -> Floats:
+    """Decode a session that is known by its coupling alone, fitted to few trials; axes and decoder are the others'.
+
+    Parameters
+    ----------
+    frames : AlignedFrames
+    behavior : array, shape (frame, variable)
+    training : array of bool, shape (frame,)
+        From which trials are drawn; the others are tested.
+    anchors : array, shape (condition, bin, latent)
+        Found without this session.
+    others : sequence of DecodedSession
+    n_trials : sequence of int
+        NaN where the session has fewer.
+
+    Returns
+    -------
+    array, shape (number of trials,)
+        R2 on the held-out trials.
+    """
+    trials = np.unique(frames.trial[training & frames.is_anchor])
+    scores = np.full(len(n_trials), np.nan)
+    for k, n in enumerate(n_trials):
+        if n <= len(trials):
+            drawn = rng.permutation(trials)[:n]
+            coupling = fit_coupling(frames.select_trials(drawn), anchors)
+            latents = coupling.transform(frames.values, frames.trial)
+            scores[k] = _score(others, DecodedSession(latents, behavior, training), method)
+    return scores
+
+
+def _score(training: Sequence[DecodedSession], test: DecodedSession, method: Method) -> float:
+    latents = np.concatenate([session.latents[session.training] for session in training])
+    target = np.concatenate([session.behavior[session.training] for session in training])
+    decode = decode_linearly if method == "ridge" else decode_by_neighbours
+    held_out = test.behavior[~test.training]
+    error = np.square(decode(latents, target, test.latents[~test.training]) - held_out).sum()
+    return float(1 - error / np.square(held_out - held_out.mean(axis=0)).sum())

@@ -1,0 +1,431 @@
+"""A cohort from files: read each session, fit, write a fit into each session's file, and the cohort's file last."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from ..config import ReadConfig
+from ..config.progress import Progress
+from ..data.cohort_record import CohortRecord
+from ..errors import DataError, DCFError, ParameterError, StoreError
+from ..io.recordings import describe_session, read_recording
+from ..io.results import (
+    check_cohort_output,
+    check_writable,
+    list_results,
+    read_cohort,
+    read_result,
+    write_cohort,
+    write_derived,
+    write_result,
+)
+from .cohort import Cohort
+from .findings import Finding
+from .labels import read_labels
+from .record import from_record, to_record
+from .session_fit import make_session_fit
+
+Listen = Callable[[Progress], None] | None
+SUFFIXES = (".nwb", ".zarr")
+NO_EVENT = (
+    "trials begin where the table says: no event to align on was named. Where starts differ from the event by 80 ms "
+    "between sessions, a simulated cohort lost .07 of .92"
+)
+
+
+@dataclass(frozen=True)
+class CohortResult:
+    """What `fit_cohort` did.
+
+    Attributes
+    ----------
+    cohort : Cohort
+    record : CohortRecord
+        As it was written.
+    output : str
+        The cohort's file.
+    files : dict of str to dict
+        Of each session ``file``, ``fit`` (name of the fit), and ``written``, or ``there`` where it was made before.
+    left_out : dict of str to str
+        Files that could not be used, and why.
+    """
+
+    cohort: Cohort
+    record: CohortRecord
+    output: str
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a JSON-able dict."""
+        return {
+            "output": self.output,
+            **summarise_cohort(self.record),
+            "files": self.files,
+            "left_out": self.left_out,
+        }
+
+
+def fit_cohort(
+    files: str | Path | Sequence[str | Path],
+    dim: int = 3,
+    *,
+    align_on: str,
+    output: str | Path,
+    name: str | None = None,
+    overwrite: bool = False,
+    groups: str | Path | Mapping[str, str] | None = None,
+    animal: str | None = None,
+    sessions_to: str | Path | None = None,
+    force: bool = False,
+    n_permutations: int = 199,
+    seed: int = 0,
+    progress: Listen = None,
+    **reading: Any,
+) -> CohortResult:
+    """Fit one latent space to many NWB files, write each session's latents into its file, and the cohort's file last.
+
+    Parameters
+    ----------
+    files : path or sequence of paths
+        NWB files, or a folder of them.
+    dim : int
+        Number of latents.
+    align_on : str
+        Column of trials that names the condition, as ``"trials.direction"``.
+    output : str or Path
+        The cohort's file: results only.
+    name : str, optional
+        Of the fit in each session's file; ``cohort_dimN`` by default.
+    overwrite : bool
+        Replace fits of that name and the cohort at `output`. A fit of the same cohort is kept as it is either way.
+    groups : path or mapping, optional
+        CSV with the columns ``file`` and ``group``, and perhaps ``animal``; or the group of each file name.
+    animal : str, optional
+        ``"subject_id"``: sessions of one subject are one animal where groups are compared.
+    sessions_to : str or Path, optional
+        Folder for small files of results, in place of writing into the sessions' own files.
+    force : bool
+        Write a space of sessions that share nothing, marked ``unshared``.
+    n_permutations, seed : int
+        See `nwb_dcf.Cohort`.
+    progress : callable, optional
+        Called with a `nwb_dcf.config.progress.Progress` for every session read and written.
+    **reading
+        What to read (``source``, ``bin_width_s``, ``align``, ``window``, ...), see `nwb_dcf.config.ReadConfig`.
+
+    Returns
+    -------
+    CohortResult
+
+    Raises
+    ------
+    DCFError
+        If fewer than two files can be read, or the sessions make no cohort; nothing is written then. A file that
+        cannot be read is left out and named.
+    """
+    paths = {name: path for name, path in list_files(files).items() if not _is_cohort(path)}
+    read = ReadConfig.make(**reading)
+    fit_name = name or f"cohort_dim{dim}"
+    check_cohort_output(output, overwrite=overwrite or _is_cohort(output))
+    group_of, animal_of = _read_groups(groups, paths)
+    recordings, left_out = _read_all(paths, read, align_on, progress)
+    if animal == "subject_id":
+        animal_of = {session: _find_subject(paths[session]) for session in recordings}
+    elif animal is not None:
+        raise ParameterError(f"animal is {animal!r}", fix="choose subject_id, or a column animal in the CSV of groups")
+    cohort = Cohort(dim, n_permutations=n_permutations, force=force, seed=seed)
+    kept_groups = {session: group_of[session] for session in recordings} if group_of else None
+    kept_animals = {session: animal_of[session] for session in recordings} if animal_of else None
+    cohort.fit(recordings, align_on, groups=kept_groups, animals=kept_animals)
+    if read.align is None:
+        cohort.findings_.append(Finding("trials", "warning", NO_EVENT))
+    sources = {session: recording.attrs["source"] for session, recording in recordings.items()}
+    record = to_record(
+        cohort,
+        config={"read": read.to_record(), "align_on": align_on, "fit_name": fit_name},
+        sources=sources,
+        left_out=left_out,
+    )
+    _refuse_other_cohort(output, record, overwrite)
+    about = {"file": Path(output).name, "name": "cohort", "sha256": record.sha256}
+    written: dict[str, dict[str, Any]] = {}
+    names = list(recordings)
+    if sessions_to is None:  # all are checked before the first is written
+        for session in names:
+            if not _is_there(paths[session], fit_name, record.sha256, sources[session]):
+                check_writable(paths[session], name=fit_name, kind="units", dim=dim, overwrite=overwrite)
+    for i, session in enumerate(names):
+        target = _find_target(paths[session], sessions_to)
+        if _is_there(target, fit_name, record.sha256, sources[session]):
+            written[session] = {"file": str(target), "fit": fit_name, "state": "there"}
+        else:
+            result = make_session_fit(cohort, recordings[session], session, cohort_about=about, read=read)
+            if sessions_to is None:
+                write_result(result, target, name=fit_name, overwrite=overwrite)
+            else:
+                session_about = describe_session(paths[session])
+                write_derived(result, session_about, target, name=fit_name, overwrite=overwrite or target.exists())
+            written[session] = {"file": str(target), "fit": fit_name, "state": "written"}
+        _tell(progress, "writing", i + 1, len(names))
+    if not (_is_cohort(output) and read_cohort(output).sha256 == record.sha256):
+        write_cohort(record, output, overwrite=overwrite)
+    return CohortResult(cohort, read_cohort(output), str(output), written, left_out)
+
+
+def add_to_cohort(
+    cohort_file: str | Path,
+    file: str | Path,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    output: str | Path | None = None,
+    **reading: Any,
+) -> dict[str, Any]:
+    """Couple a new session to a stored cohort and write its latents into its file; axes and field never move.
+
+    Parameters
+    ----------
+    cohort_file : str or Path
+    file : str or Path
+        NWB file of the new session.
+    name : str, optional
+        Of the fit in it; that of the cohort's sessions by default.
+    overwrite : bool
+        Replace a fit of that name.
+    output : str or Path, optional
+        Write a copy with the fit there.
+    **reading
+        What to read where it differs from the cohort's own (``source``, ``units``, ...).
+
+    Returns
+    -------
+    dict
+        ``file``, ``fit``, ``session``, ``trials``, ``conditions`` seen, ``units``, and ``findings``.
+
+    Raises
+    ------
+    DCFError
+        If the session is in the cohort, or lacks most of its conditions; nothing is written then.
+    """
+    record = read_cohort(cohort_file)
+    config = record.config
+    path = Path(file)
+    fit_name = name or str(config.get("fit_name") or f"cohort_dim{record.dim}")
+    read = ReadConfig.make(**{**{k: v for k, v in config["read"].items() if v is not None}, **reading})
+    check_writable(path, name=fit_name, kind="units", dim=record.dim, overwrite=overwrite, output=output)
+    recording = read_recording(path, **dataclasses.asdict(read))
+    identifier = str(recording.attrs["source"].get("identifier") or "")
+    known = {str(value) for value in record.dataset["identifier"].values} - {""}
+    if identifier in known:
+        raise DataError("this session is in the cohort", where=str(path), fix="its latents are in its own file")
+    cohort = from_record(record)
+    session = cohort.couple(recording, str(config["align_on"]), path.name)
+    about = {"file": Path(cohort_file).name, "name": record.name, "sha256": record.sha256}
+    result = make_session_fit(cohort, recording, path.name, cohort_about=about, read=read)
+    written = write_result(result, path, name=fit_name, overwrite=overwrite, output=output)
+    return {
+        "cohort": about,
+        "file": written.path,
+        "fit": written.name,
+        "session": path.name,
+        "units": len(session.channels),
+        "trials": session.n_trials,
+        "conditions": int(session.seen.sum()),
+        "of_conditions": len(session.seen),
+        "findings": [finding.to_dict() for finding in cohort.findings_],
+    }
+
+
+def list_cohort(cohort_file: str | Path) -> list[dict[str, Any]]:
+    """List the sessions of a stored cohort, and whether their files beside it still hold its latents.
+
+    Parameters
+    ----------
+    cohort_file : str or Path
+        Session files are looked for in its folder.
+
+    Returns
+    -------
+    list of dict
+        The row of the table of sessions, and ``state``: ``current``; or why not, in words.
+    """
+    record = read_cohort(cohort_file)
+    columns = [str(key) for key, variable in record.dataset.data_vars.items() if variable.dims == ("session",)]
+    fit_name = str(record.config.get("fit_name", ""))
+    rows = []
+    for i, session in enumerate(record.dataset["session"].values):
+        row: dict[str, Any] = {"session": str(session)}
+        row |= {column: record.dataset[column].values[i].item() for column in columns}
+        row["state"] = _describe_state(Path(cohort_file).parent / str(row["file"]), fit_name, record.sha256)
+        rows.append(row)
+    return rows
+
+
+def summarise_cohort(record: CohortRecord) -> dict[str, Any]:
+    """What a stored cohort is and says, JSON-able."""
+    dataset = record.dataset
+    columns = [key for key, variable in dataset.data_vars.items() if variable.dims == ("session",)]
+    return {
+        "name": record.name,
+        "sha256": record.sha256,
+        "dim": record.dim,
+        "conditions": [str(label) for label in dataset["condition"].values],
+        "bins": int(dataset.sizes["bin"]),
+        "bin_width_s": float(record.config["clock"]["bin_width_s"]),
+        "sessions": [
+            {"session": str(session), **{str(key): dataset[key].values[i].item() for key in columns}}
+            for i, session in enumerate(dataset["session"].values)
+        ],
+        "statistics": record.statistics,
+        "config": record.config,
+        "provenance": record.provenance,
+    }
+
+
+def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path]:
+    """Sessions by name, the file's own: of a folder all NWB files in it.
+
+    Raises
+    ------
+    ParameterError
+        If a file is listed twice, there is none, or two have one name.
+    """
+    given = [files] if isinstance(files, str | Path) else list(files)
+    paths: list[Path] = []
+    for entry in map(Path, given):
+        if entry.is_dir() and entry.suffix not in SUFFIXES:
+            paths += sorted(p for p in entry.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
+        else:
+            paths.append(entry)
+    named: dict[str, Path] = {}
+    for path in paths:
+        if path.name in named:
+            what = "is listed twice" if named[path.name] == path else "and another file have one name"
+            raise ParameterError(f"{path.name} {what}", fix="list each session once, and give each its name")
+        named[path.name] = path
+    if not named:
+        raise ParameterError("no NWB file", where=", ".join(map(str, given)), fix="give files or a folder of them")
+    return named
+
+
+def _read_all(
+    paths: Mapping[str, Path], read: ReadConfig, align_on: str, progress: Listen
+) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
+    """Read every session that can be read; the others with the reason."""
+    recordings: dict[str, xr.Dataset] = {}
+    left_out: dict[str, str] = {}
+    for i, (name, path) in enumerate(paths.items()):
+        try:
+            recording = read_recording(path, **dataclasses.asdict(read))
+            read_labels(recording, align_on)
+            recordings[name] = recording
+        except DCFError as error:
+            left_out[name] = f"{error.what}; {error.fix}" if error.fix else error.what
+        _tell(progress, "reading", i + 1, len(paths))
+    if len(recordings) < 2:
+        why = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:2])
+        raise DataError(
+            f"{len(recordings)} of {len(paths)} files can be used" + (f" ({why})" if why else ""),
+            fix="give two or more",
+        )
+    return recordings, left_out
+
+
+def _read_groups(
+    groups: str | Path | Mapping[str, str] | None, paths: Mapping[str, Path]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Group and animal of each file, by its name."""
+    if groups is None:
+        return {}, {}
+    animals: dict[str, str] = {}
+    if isinstance(groups, Mapping):
+        found = {Path(file).name: str(group) for file, group in groups.items()}
+    else:
+        found, animals = _read_csv(Path(groups))
+    missing = [name for name in paths if not found.get(name)]
+    if missing:
+        raise ParameterError(
+            f"{len(missing)} of {len(paths)} files have no group, the first {missing[0]}",
+            where=None if isinstance(groups, Mapping) else str(groups),
+            fix="give every file a row with its group",
+        )
+    return found, animals
+
+
+def _read_csv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"cannot be read: {error}", where=str(path), fix="give a CSV file") from error
+    if not rows or not {"file", "group"} <= set(rows[0]):
+        raise ParameterError("has no columns file and group", where=str(path), fix="name them in its first line")
+    found = {Path(row["file"].strip()).name: (row["group"] or "").strip() for row in rows}
+    if len(found) < len(rows):
+        raise ParameterError("a file has two rows", where=str(path), fix="give each file one row")
+    animals = {
+        Path(row["file"].strip()).name: row["animal"].strip() for row in rows if (row.get("animal") or "").strip()
+    }
+    return found, animals if len(animals) == len(found) else {}
+
+
+def _find_subject(path: Path) -> str:
+    subject = (describe_session(path).get("subject") or {}).get("subject_id")
+    if not subject:
+        raise DataError("the file names no subject", where=str(path), fix="name animals in the CSV of groups")
+    return str(subject)
+
+
+def _find_target(path: Path, sessions_to: str | Path | None) -> Path:
+    return path if sessions_to is None else Path(sessions_to) / path.with_suffix(".nwb").name
+
+
+def _is_cohort(path: str | Path) -> bool:
+    try:
+        read_cohort(path)
+    except (StoreError, OSError):
+        return False
+    return True
+
+
+def _refuse_other_cohort(output: str | Path, record: CohortRecord, overwrite: bool) -> None:
+    if _is_cohort(output) and read_cohort(output).sha256 != record.sha256 and not overwrite:
+        raise StoreError("holds another cohort", where=str(output), fix="replace it with --overwrite, or name another")
+
+
+def _is_there(path: Path, fit_name: str, sha256: str, source: Mapping[str, Any]) -> bool:
+    """Whether the file holds this cohort's fit of this very source already."""
+    try:
+        stored = read_result(path, fit_name)
+    except (DCFError, OSError):
+        return False
+    same = (stored.provenance.get("cohort") or {}).get("sha256") == sha256
+    return same and (stored.provenance.get("source") or {}).get("sha256") == source.get("sha256")
+
+
+def _describe_state(path: Path, fit_name: str, sha256: str) -> str:
+    if not path.exists():
+        return "its file is not beside the cohort's"
+    try:
+        fits = {fit["name"]: fit for fit in list_results(path)}
+        if fit_name not in fits:
+            return f"its file has no fit {fit_name}"
+        if fits[fit_name]["stale"]:
+            return f"changed since: {fits[fit_name]['stale_because']}"
+        of = (read_result(path, fit_name).provenance.get("cohort") or {}).get("sha256")
+    except DCFError as error:
+        return str(error)
+    return "current" if of == sha256 else f"its fit {fit_name} is of another cohort"
+
+
+def _tell(progress: Listen, stage: str, step: int, steps: int) -> None:
+    if progress is not None:
+        progress(Progress(stage, step, steps, unit="session"))

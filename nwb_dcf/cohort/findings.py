@@ -1,0 +1,165 @@
+"""What may be said of a cohort, and how it says no: sentences, each with its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment import LEAST_CLOSURE, LEAST_RATIO, LEAST_SESSIONS, Alignment
+from .anchors import Floats
+from .groups import GroupComparison
+from .sharing import LEVEL, SharingTest
+from .vector_field import DIFFERENT_RATIO, LEAST_OWN, SharedDynamics
+
+LEAST_TRIALS = 10  # below it a coupling's scores vary as much as they are large
+LEAST_AXIS = 0.9
+FEW_ANIMALS = 4
+
+Severity = Literal["good", "note", "warning", "refused"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence about a cohort.
+
+    Attributes
+    ----------
+    about : str
+        ``sharing``, ``session``, ``dynamics``, ``axes``, ``trials``, ``groups``, ``alignment``.
+    severity : {"good", "note", "warning", "refused"}
+    sentence : str
+    """
+
+    about: str
+    severity: Severity
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as a JSON-able dict."""
+        return asdict(self)
+
+
+def note_sharing(test: SharingTest, names: Sequence[str]) -> list[Finding]:
+    """Say whether the sessions share how conditions differ, and which do not."""
+    figures = f"p {test.p:.3g} of {test.n_permutations} permutations of conditions, floor {test.floor:.2g}"
+    if test.p > LEVEL:
+        return [Finding("sharing", "refused", f"these sessions do not share how conditions differ ({figures})")]
+    findings = [Finding("sharing", "good", f"the sessions share how conditions differ ({figures})")]
+    for name, p, floor in zip(names, test.p_session, test.floor_session, strict=True):
+        if p > LEVEL:
+            why = "its few conditions allow no less" if floor > LEVEL else "it is left out of the axes"
+            findings.append(
+                Finding("session", "warning", f"{name} does not share how conditions differ (p {p:.3g}); {why}")
+            )
+    return findings
+
+
+def note_dynamics(dynamics: SharedDynamics) -> Finding:
+    """Say whether one field of velocity serves all sessions; descriptive, no p."""
+    own, shared = float(np.median(dynamics.own)), float(np.median(dynamics.shared))
+    figures = f"R2 of velocities on held-out trials: the others' field {shared:.2f}, its own {own:.2f} (medians)"
+    if dynamics.verdict == "shared":
+        return Finding(
+            "dynamics", "good", f"one shared v describes the sessions, ratio {dynamics.ratio:.2f}; {figures}"
+        )
+    if dynamics.verdict == "different":
+        return Finding(
+            "dynamics",
+            "warning",
+            f"the sessions differ in dynamics: one shared v is not supported, ratio {dynamics.ratio:.2f} "
+            f"below {DIFFERENT_RATIO}; {figures}",
+        )
+    why = f"own v below {LEAST_OWN}" if own < LEAST_OWN else f"ratio {dynamics.ratio:.2f}"
+    return Finding("dynamics", "note", f"whether the dynamics are shared: cannot tell ({why}); {figures}")
+
+
+def note_axes(over_trials: Floats, over_sessions: Floats | None) -> list[Finding]:
+    """Say which axes repeat.
+
+    Parameters
+    ----------
+    over_trials, over_sessions : array, shape (repeat, latent)
+        As `nwb_dcf.cohort.stability` gives them.
+    """
+    found = []
+    for what, values in (("resampled trials", over_trials), ("disjoint sets of sessions", over_sessions)):
+        if values is None:
+            found.append(Finding("axes", "warning", "fewer than 4 sessions: axes may turn with other sessions"))
+            continue
+        mean = values.mean(axis=0)
+        weak = [str(i + 1) for i in np.flatnonzero(mean < LEAST_AXIS)]
+        listed = ", ".join(f"{value:.2f}" for value in mean)
+        if weak:
+            which = f"axes {', '.join(weak)} are" if len(weak) > 1 else f"axis {weak[0]} is"
+            sentence = f"{which} known as a plane only over {what} (correlations {listed})"
+            found.append(Finding("axes", "warning", sentence))
+        else:
+            found.append(Finding("axes", "good", f"axes repeat over {what} (correlations {listed})"))
+    return found
+
+
+def note_trials(
+    n_trials: Mapping[str, int], seen: Mapping[str, NDArray[np.bool_]], conditions: Sequence[str]
+) -> list[Finding]:
+    """Warn of sessions with few trials or without a condition."""
+    found = []
+    for name, n in n_trials.items():
+        if n < LEAST_TRIALS:
+            found.append(
+                Finding("trials", "warning", f"{name} has {n} trials; below {LEAST_TRIALS} a coupling is hardly known")
+            )
+        missing = [condition for condition, known in zip(conditions, seen[name], strict=True) if not known]
+        if missing:
+            listed = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            found.append(
+                Finding("trials", "warning", f"{name} lacks {len(missing)} of {len(conditions)} conditions ({listed})")
+            )
+    return found
+
+
+def note_groups(groups: GroupComparison) -> list[Finding]:
+    """Say whether two groups differ, where the number of animals allows it."""
+    first, second = groups.groups
+    floor = f"floor {groups.floor:.2g}"
+    if not groups.can_tell:
+        sentence = f"no verdict on groups: this number of animals cannot go below p = {groups.floor:.2f}"
+        return [Finding("groups", "refused", sentence)]
+    percent = 100 * (groups.ratio - 1)
+    speed = f"{second} runs at {groups.ratio:.3f} of the speed of {first}"
+    bound = f"{speed} ({percent:+.1f} %: a lower bound of the difference)"
+    found = [
+        Finding("groups", "good", f"groups differ in speed (p {groups.p_speed:.3g}, {floor}): {bound}")
+        if groups.p_speed <= LEVEL
+        else Finding(
+            "groups",
+            "note",
+            f"no difference in speed found (p {groups.p_speed:.3g}, {floor})",
+        ),
+        Finding("groups", "good", f"groups differ in their fields (p {groups.p_field:.3g}, {floor})")
+        if groups.p_field <= LEVEL
+        else Finding("groups", "note", f"no difference of the fields found (p {groups.p_field:.3g}, {floor})"),
+    ]
+    if min(np.count_nonzero(np.array(groups.is_second)), np.count_nonzero(~np.array(groups.is_second))) <= FEW_ANIMALS:
+        found.append(Finding("groups", "warning", f"{FEW_ANIMALS} animals or fewer in a group"))
+    return found
+
+
+def note_alignment(alignment: Alignment) -> Finding:
+    """Say whether sessions without labels are identified."""
+    figures = f"ratio {alignment.ratio:.2f}, closure {alignment.closure:.2f}"
+    if alignment.accepted:
+        return Finding("alignment", "good", f"sessions are aligned without labels ({figures})")
+    if len(alignment.rotations) < LEAST_SESSIONS:
+        return Finding(
+            "alignment", "refused", f"{len(alignment.rotations)} sessions without labels: {LEAST_SESSIONS} are needed"
+        )
+    return Finding(
+        "alignment",
+        "refused",
+        "not identified without labels (symmetry or nothing shared): name a column of trials "
+        f"({figures}; {LEAST_RATIO} and {LEAST_CLOSURE} are needed)",
+    )

@@ -1,0 +1,225 @@
+"""Two groups compared: speed along the field of the others, and the field as a whole; animals permuted, never frames.
+
+Speed is the more sensitive to dynamics that run faster or slower, and blind to a field that is turned; the second test,
+a permutational analysis of variance of the fields, sees that. Couplings absorb part of a difference in speed, so that
+the ratio is 20 to 30 % too close to 1: it is a lower bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .anchors import Floats
+from .sharing import LEVEL
+from .vector_field import Paths, fit_field
+
+EXACT_LIMIT = 20_000  # divisions of the animals that are tried one by one; beyond, as many at random
+
+
+@dataclass(frozen=True)
+class GroupComparison:
+    """Result of `compare_groups`.
+
+    Attributes
+    ----------
+    groups : tuple of two str
+    animals : tuple of str
+    is_second : tuple of bool
+        Whether an animal is of the second group.
+    speed : array, shape (animal,)
+        Of each animal along the field of the others; 1 is theirs.
+    ratio : float
+        Speed of the second group over that of the first: a lower bound of the difference.
+    p_speed, p_field : float
+    floor : float
+        The smallest p that this number of animals allows.
+    n_divisions : int
+        Ways to divide the animals that were compared.
+    exact : bool
+        Whether these are all there are.
+    difference : array, shape (condition, bin)
+        Distance between the mean fields of the groups at each anchor, latent units per bin.
+    threshold : float
+        What the largest distance anywhere exceeds in 5 % of the divisions; NaN where the floor is above that.
+    """
+
+    groups: tuple[str, str]
+    animals: tuple[str, ...]
+    is_second: tuple[bool, ...]
+    speed: Floats
+    ratio: float
+    p_speed: float
+    p_field: float
+    floor: float
+    n_divisions: int
+    exact: bool
+    difference: Floats
+    threshold: float
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether the design allows a verdict at 5 %."""
+        return self.floor <= LEVEL
+
+
+def compare_groups(
+    paths: Sequence[Paths],
+    group: Sequence[str],
+    animal: Sequence[str],
+    anchors: Floats,
+    *,
+    rng: np.random.Generator,
+    exact_limit: int = EXACT_LIMIT,
+) -> GroupComparison:
+    """Compare two groups of animals.
+
+    Parameters
+    ----------
+    paths : sequence of Paths
+        Of each session.
+    group, animal : sequence of str
+        Of each session. Several sessions of one animal count once.
+    anchors : array, shape (condition, bin, latent)
+        Where the fields are compared.
+    rng : numpy.random.Generator
+        Of the divisions, where there are too many to try all.
+
+    Returns
+    -------
+    GroupComparison
+
+    Raises
+    ------
+    DataError
+        If there are not two groups, an animal is in both, or a group has fewer than two animals.
+
+    References
+    ----------
+    Anderson, "A new method for non-parametric multivariate analysis of variance", Austral Ecology 2001.
+    """
+    names = sorted(set(group))
+    if len(names) != 2:
+        raise DataError(f"{len(names)} groups: {', '.join(names[:5])}", fix="compare two")
+    animals = sorted(set(animal))
+    member = {name: {g for a, g in zip(animal, group, strict=True) if a == name} for name in animals}
+    torn = [name for name, groups in member.items() if len(groups) > 1]
+    if torn:
+        raise DataError(f"animal {torn[0]} is in both groups", fix="give each animal one group")
+    is_second = np.array([member[name] == {names[1]} for name in animals])
+    if min(is_second.sum(), (~is_second).sum()) < 2:
+        raise DataError("a group has one animal", fix="give two or more animals to each group")
+
+    of = np.array([animals.index(name) for name in animal])
+    log_speed = _average(np.log(measure_speeds(paths, of)), of)
+    points = anchors.reshape(-1, anchors.shape[2])
+    fields = _average(np.stack([fit_field([path])(points) for path in paths]), of)
+    squared = np.square(fields[:, None] - fields[None]).sum(axis=(2, 3))
+
+    divisions, exact = list_divisions(is_second, exact_limit, rng)
+    counts = divisions.sum(axis=1)[:, None]
+    n = len(animals)
+    gaps = np.abs((divisions * log_speed).sum(1) / counts[:, 0] - (~divisions * log_speed).sum(1) / (n - counts[:, 0]))
+    within = _sum_within(squared, divisions) / counts[:, 0] + _sum_within(squared, ~divisions) / (n - counts[:, 0])
+    flat = fields.reshape(n, -1)
+    maps = np.stack([_compute_map(flat, division, points.shape) for division in divisions])
+    floor = _find_floor(is_second, exact, len(divisions))
+    largest = np.sort(maps.max(axis=1))
+    threshold = float(largest[math.ceil((1 - LEVEL) * len(largest)) - 1]) if floor <= LEVEL else float("nan")
+    gap = log_speed[is_second].mean() - log_speed[~is_second].mean()
+    return GroupComparison(
+        groups=(names[0], names[1]),
+        animals=tuple(animals),
+        is_second=tuple(is_second.tolist()),
+        speed=np.exp(log_speed),
+        ratio=float(np.exp(gap)),
+        p_speed=float(np.mean(gaps >= gaps[0] - _tie(gaps))),
+        p_field=float(np.mean(within <= within[0] + _tie(within))),
+        floor=floor,
+        n_divisions=len(divisions),
+        exact=exact,
+        difference=maps[0].reshape(anchors.shape[:2]),
+        threshold=threshold,
+    )
+
+
+def measure_speeds(paths: Sequence[Paths], animal: NDArray[np.integer]) -> Floats:
+    """Speed of each session along the field fitted to the sessions of all other animals, shape (session,).
+
+    The slope of the session's velocities on those that the field has at its states.
+    """
+    speeds = np.empty(len(paths))
+    for i, path in enumerate(paths):
+        field = fit_field([other for j, other in enumerate(paths) if animal[j] != animal[i]])
+        expected = field(path.state)
+        speeds[i] = (expected * path.velocity).sum() / np.square(expected).sum()
+    return np.maximum(speeds, 1e-3)  # a session that runs against the field has no logarithm
+
+
+def list_divisions(
+    is_second: NDArray[np.bool_], exact_limit: int, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], bool]:
+    """Ways to divide the animals into groups of these sizes, the true one first; whether these are all.
+
+    Returns
+    -------
+    divisions : array of bool, shape (division, animal)
+    exact : bool
+    """
+    n, k = len(is_second), int(is_second.sum())
+    if math.comb(n, k) <= exact_limit:
+        others = [row for row in _enumerate(n, k) if not np.array_equal(row, is_second)]
+        return np.array([is_second, *others]), True
+    drawn = np.array([rng.permutation(is_second) for _ in range(exact_limit - 1)])
+    return np.concatenate([is_second[None], drawn]), False
+
+
+def _enumerate(n: int, k: int) -> Iterator[NDArray[np.bool_]]:
+    for chosen in combinations(range(n), k):
+        row = np.zeros(n, bool)
+        row[list(chosen)] = True
+        yield row
+
+
+def _find_floor(is_second: NDArray[np.bool_], exact: bool, n_divisions: int) -> float:
+    """Smallest p: with groups of one size the exchange of both is as extreme as the division itself."""
+    twice = 2 if 2 * is_second.sum() == len(is_second) else 1
+    return (twice if exact else 1) / n_divisions
+
+
+def find_floor(n_first: int, n_second: int) -> float:
+    """Smallest p of an exact test of two groups of these sizes.
+
+    Examples
+    --------
+    >>> round(find_floor(3, 3), 3), round(find_floor(4, 4), 3)
+    (0.1, 0.029)
+    """
+    return (2 if n_first == n_second else 1) / math.comb(n_first + n_second, n_first)
+
+
+def _average(values: Floats, of: NDArray[np.integer]) -> Floats:
+    """Mean over the sessions of each animal."""
+    return np.stack([values[of == animal].mean(axis=0) for animal in range(of.max() + 1)])
+
+
+def _sum_within(squared: Floats, chosen: NDArray[np.bool_]) -> Floats:
+    """Sum over pairs inside the chosen animals, for each division."""
+    rows = chosen.astype(np.float64)
+    return np.asarray(np.einsum("di,ij,dj->d", rows, squared, rows, optimize=True) / 2)
+
+
+def _compute_map(fields: Floats, division: NDArray[np.bool_], shape: tuple[int, ...]) -> Floats:
+    gap = fields[division].mean(axis=0) - fields[~division].mean(axis=0)
+    return np.asarray(np.linalg.norm(gap.reshape(shape), axis=1))
+
+
+def _tie(values: Floats) -> float:
+    """Statistics closer than this differ by rounding alone."""
+    return float(1e-9 * max(1.0, np.abs(values).max()))

@@ -1,0 +1,201 @@
+"""From recordings whose segments are trials to labelled frames: which condition, which bin after the event."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ..config import PrepareConfig
+from ..data.preprocessing import Preprocessor, fit_preprocessor
+from ..data.recording import flatten_frames, median_step_s, name_source, segment_slices
+from ..errors import DataError, ParameterError
+from .anchors import AlignedFrames
+
+MOST_CONDITIONS = 100  # a column with more values is a measurement and not a condition
+MISSING = ("", "nan", "none", "<na>", "nat")
+REACHED_BY = 0.9  # a bin is used if this fraction of each session's trials reaches it
+LEAST_BINS = 4  # central differences need three, lags one more
+STEP_TOLERANCE = 0.02
+
+
+def read_labels(recording: xr.Dataset, labels: str | ArrayLike) -> NDArray[np.str_]:
+    """Label of each segment as text; empty where there is none.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+    labels : str or array, shape (segment,)
+        Name of a column of trials, with or without ``trials.`` before it, or the labels themselves.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such column; the nearest is named.
+    DataError
+        If the number of labels is not that of the segments.
+    """
+    if isinstance(labels, str):
+        wanted = labels.removeprefix("trials.")
+        name = f"trial_{wanted}"
+        if name not in recording.variables:
+            known = sorted(str(v).removeprefix("trial_") for v in recording.variables if str(v).startswith("trial_"))
+            near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+            fix = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}" if known else "name a table"
+            raise ParameterError(f"no column of trials {wanted!r}", where=name_source(recording), fix=fix)
+        values = recording[name].values
+    else:
+        values = np.asarray(labels)
+        if values.shape != (recording.sizes["segment"],):
+            raise DataError(
+                f"labels of shape {values.shape} for {recording.sizes['segment']} trials", where=name_source(recording)
+            )
+    return np.array(["" if _is_missing(value) else name_value(value) for value in values.tolist()], np.str_)
+
+
+def name_value(value: Any) -> str:
+    """A label as text; whole numbers have no point, so that 3 and 3.0 are one condition."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or str(value).strip().lower() in MISSING
+
+
+def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
+    """Conditions that two sessions or more have, in order.
+
+    Raises
+    ------
+    DataError
+        If labels are constant, are measurements, or no condition is in two sessions.
+    """
+    counts: dict[str, int] = {}
+    for values in labels.values():
+        for value in set(values.tolist()) - {""}:
+            counts[value] = counts.get(value, 0) + 1
+    for name, values in labels.items():
+        if not (values != "").any():
+            raise DataError("no trial has a label", where=name, fix="name another column of trials")
+    shared = [value for value, n in counts.items() if n > 1]
+    if not shared:
+        raise DataError(_explain_no_common(labels), fix="spell conditions alike, or name another column")
+    if len(counts) == 1:
+        raise DataError(f"every trial has the label {shared[0]!r}", fix="name a column with two conditions or more")
+    if len(shared) > MOST_CONDITIONS:
+        raise DataError(
+            f"the labels have {len(shared)} values: a measurement, not conditions", fix="name a column of conditions"
+        )
+    return sorted(shared, key=_sort_key)
+
+
+def _explain_no_common(labels: Mapping[str, NDArray[np.str_]]) -> str:
+    (first, one), (second, other) = list(labels.items())[:2]
+    a, b = sorted(set(one.tolist()) - {""}, key=_sort_key), sorted(set(other.tolist()) - {""}, key=_sort_key)
+    return f"no condition is in two sessions: {first} has {', '.join(a[:4])}, {second} has {', '.join(b[:4])}"
+
+
+def _sort_key(value: str) -> tuple[int, float, str]:
+    """Numbers by size, before text."""
+    try:
+        return (0, float(value), value)
+    except ValueError:
+        return (1, 0.0, value)
+
+
+@dataclass(frozen=True)
+class TrialClock:
+    """Bins of all sessions of a cohort, counted from the start of each trial.
+
+    Attributes
+    ----------
+    bin_width_s : float
+    n_bins : int
+    smooth_s : float
+        Of the Gaussian, in seconds.
+    """
+
+    bin_width_s: float
+    n_bins: int
+    smooth_s: float
+
+
+def choose_clock(recordings: Mapping[str, xr.Dataset], smooth_bins: float) -> TrialClock:
+    """Bins that nine tenths of the trials of every session reach.
+
+    Raises
+    ------
+    DataError
+        If bins have different widths, or fewer than four are left.
+    """
+    widths = {
+        name: recording.attrs.get("bin_width_s") or median_step_s(recording) for name, recording in recordings.items()
+    }
+    first, width = next(iter(widths.items()))
+    for name, other in widths.items():
+        if abs(other - width) > STEP_TOLERANCE * width:
+            raise DataError(
+                f"bins of {other:.4g} s, while {first} has {width:.4g} s", where=name, fix="read all with one bin width"
+            )
+    reach = {}
+    for name, recording in recordings.items():
+        lengths = np.sort([_count_bins(recording, part, width) for part in segment_slices(recording)])[::-1]
+        reach[name] = int(lengths[max(0, int(np.ceil(REACHED_BY * len(lengths))) - 1)])
+    shortest = min(reach, key=lambda name: reach[name])
+    if reach[shortest] < LEAST_BINS:
+        raise DataError(
+            f"its trials have {reach[shortest]} bins of {width:.4g} s",
+            where=shortest,
+            fix="choose narrower bins or a longer window",
+        )
+    return TrialClock(float(width), reach[shortest], smooth_bins * float(width))
+
+
+def _count_bins(recording: xr.Dataset, frames: slice, width: float) -> int:
+    start = recording["segment_start"].values[recording["segment_index"].values[frames.start]]
+    return int(np.floor((recording["time"].values[frames.stop - 1] - start) / width + 1e-6)) + 1
+
+
+def fit_session_preprocessor(recording: xr.Dataset, clock: TrialClock) -> Preprocessor:
+    """Square roots of counts, a Gaussian of the cohort's width, one scale for the session."""
+    return fit_preprocessor(recording, PrepareConfig(smooth=clock.smooth_s, scale="global"))
+
+
+def align_frames(
+    recording: xr.Dataset,
+    labels: NDArray[np.str_],
+    conditions: Sequence[str],
+    clock: TrialClock,
+    preprocessor: Preprocessor,
+    *,
+    name: str = "",
+) -> AlignedFrames:
+    """Prepare a session's frames and say to which anchor each belongs.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+        Its segments are trials that begin with the event.
+    labels : array of str, shape (segment,)
+    conditions : sequence of str
+        Of the cohort. A trial with another label belongs to none.
+    clock : TrialClock
+    preprocessor : Preprocessor
+    name : str
+        For messages.
+    """
+    number = {condition: i for i, condition in enumerate(conditions)}
+    of_segment = np.array([number.get(label, -1) for label in labels.tolist()], np.int64)
+    index = recording["segment_index"].values.astype(np.int64)
+    since = recording["time"].values - recording["segment_start"].values[index]
+    at = np.floor(since / clock.bin_width_s + 1e-6).astype(np.int64)
+    at[(at < 0) | (at >= clock.n_bins)] = -1
+    values = flatten_frames(preprocessor.apply(recording))
+    return AlignedFrames(values, index, of_segment[index], at, len(conditions), clock.n_bins, name)

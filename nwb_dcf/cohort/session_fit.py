@@ -1,0 +1,157 @@
+"""What a cohort leaves in a session's own file: a fit like any other, whose encoder is the coupling."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..config import ReadConfig
+from ..data.recording import frame_dims
+from ..data.result import DCFResult
+from ..evaluation.velocity_field import sample_field
+from ..io.results import write_tensors
+from .anchors import Floats
+from .cohort import Cohort, CoupledSession
+
+HISTORY = "none: v of a cohort depends on the state alone"
+ARCHITECTURE = {
+    "coupling": {
+        "class": "Coupling",
+        "formula": "z = (w - centre) weights + offset; w: prepared units of the frames t - n ... t + n, earliest first",
+    },
+    "u": {"class": "none", "formula": "no compressive flow is fitted in a cohort"},
+    "v": {
+        "class": "QuadraticField",
+        "formula": "v(z) = [1, s, s_i s_j for i <= j] weights, s = (z - centre) / scale; latent units per bin",
+    },
+}
+
+
+class _PerSecond:
+    """The shared field in latent units per second."""
+
+    def __init__(self, cohort: Cohort) -> None:
+        self.cohort = cohort
+
+    def velocity_at(self, points: np.ndarray) -> np.ndarray:
+        return np.asarray(self.cohort.field_(np.asarray(points, np.float64)) / self.cohort.clock_.bin_width_s)
+
+
+def make_session_fit(
+    cohort: Cohort, recording: xr.Dataset, name: str, *, cohort_about: dict[str, Any], read: ReadConfig
+) -> DCFResult:
+    """Describe a coupled session as a fit.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    recording : xarray.Dataset
+        As it was coupled.
+    name : str
+        Of the session in the cohort.
+    cohort_about : dict
+        ``file``, ``name`` and ``sha256`` of the cohort.
+    read : ReadConfig
+
+    Returns
+    -------
+    DCFResult
+        ``latents`` in the shared space; ``velocity``, the shared v there. ``loadings`` are the orthonormal axes nearest
+        to the regression of the units on the latents, ``spectrum`` the variance of each latent.
+    """
+    session = cohort.sessions_[name]
+    transformed = cohort.transform(recording, name)
+    latents, velocity = transformed["latents"].values, transformed["velocity"].values
+    values = session.preprocessor.apply(recording)["data"].values.astype(np.float64)
+    mean, loadings, curve, pca_curve = _rebuild(values, latents)
+    (dim_name,) = frame_dims(recording)
+    component = np.arange(1, cohort.dim + 1)
+    dataset = transformed.assign(
+        segment_held_out=("segment", np.zeros(recording.sizes["segment"], bool)),
+        spectrum=("component", latents.var(axis=0), {"units": "1"}),
+        bottleneck_r2=("component", curve),
+        pca_r2=("component", pca_curve),
+        loadings=((dim_name, "component"), loadings),
+        mean=((dim_name,), mean),
+        # the closed form has one step: its error is what L_align would be
+        loss_align=("step", np.array([(1 - curve[-1]) * values.var(axis=0).sum()])),
+    )
+    field = sample_field(_PerSecond(cohort), latents, velocity)
+    dataset = dataset.assign({str(key): variable for key, variable in field.variables.items()})
+    dataset["field_velocity"].attrs["history"] = HISTORY
+    dataset = dataset.assign_coords(component=component, step=np.zeros(1, np.int64))
+    dataset.attrs = {
+        "k_eff": cohort.dim,
+        "dim": cohort.dim,
+        "total_variance": float(values.var(axis=0).sum()),
+        "scores": {
+            "on": "trials that were coupled, none held out",
+            "frames": len(latents),
+            "bottleneck_r2": float(curve[-1]),
+            "pca_r2": float(pca_curve[-1]),
+            "difference_r2": float(curve[-1] - pca_curve[-1]),
+        },
+        "kind": recording.attrs["kind"],
+    }
+    config = {"read": read.to_record()}
+    provenance = {
+        "source": dict(recording.attrs.get("source", {})),
+        "kind": recording.attrs["kind"],
+        "channels": session.channels.tolist(),
+        "notes": [*recording.attrs.get("notes", []), _describe_coupling(cohort, session)],
+        "left_out": list(recording.attrs.get("left_out", [])),
+        "preparation": session.preprocessor.to_dict(),
+        "support": {
+            "frames_before": session.coupling.window,
+            "frames_after": session.coupling.window,
+            "seconds": session.coupling.window * cohort.clock_.bin_width_s,
+            "causal": False,
+            "edges": "a segment's ends repeat",
+            "smoothing": {"sigma_s": session.preprocessor.smooth_s},
+        },
+        "split": {"training": recording.sizes["segment"], "held_out": 0, "rule": "nothing held out"},
+        "cohort": {**cohort_about, "session": name, "in_axes": session.in_axes, "trials": session.n_trials},
+        "interrupted": False,
+    }
+    return DCFResult(dataset, json.loads(json.dumps(config)), provenance, _pack(cohort, session))
+
+
+def _describe_coupling(cohort: Cohort, session: CoupledSession) -> str:
+    role = "made the axes with others" if session.in_axes else "was coupled to axes that other sessions made"
+    return (
+        f"a session of a cohort of {len(cohort.sessions_)}: it {role}; ridge {session.coupling.ridge:g}, window of "
+        f"{session.coupling.window} bins to either side"
+    )
+
+
+def _rebuild(values: Floats, latents: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean, orthonormal axes nearest to the regression on the latents, and R2 from the first K latents and of PCA."""
+    mean = values.mean(axis=0)
+    centred, z = values - mean, latents - latents.mean(axis=0)
+    total = np.square(centred).sum()
+    regression = np.linalg.lstsq(z, centred, rcond=None)[0].T  # (unit, latent)
+    left, _, right = np.linalg.svd(regression, full_matrices=False)
+    curve = []
+    for k in range(1, z.shape[1] + 1):
+        weights = np.linalg.lstsq(z[:, :k], centred, rcond=None)[0]
+        curve.append(1 - np.square(centred - z[:, :k] @ weights).sum() / total)
+    variances = np.linalg.eigvalsh(centred.T @ centred)[::-1]
+    return mean, left @ right, np.array(curve), np.cumsum(variances[: z.shape[1]]) / total
+
+
+def _pack(cohort: Cohort, session: CoupledSession) -> bytes:
+    """Coupling and field as safetensors bytes, with what they compute as metadata."""
+    tensors = {
+        "coupling.weights": session.coupling.weights,
+        "coupling.centre": session.coupling.centre,
+        "coupling.offset": session.coupling.offset,
+        "coupling.slope": session.coupling.slope,
+        "v.weights": cohort.field_.weights,
+        "v.centre": cohort.field_.centre,
+        "v.scale": cohort.field_.scale,
+    }
+    about = {"format": "cohort 1", "ridge": session.coupling.ridge, "architecture": ARCHITECTURE}
+    return write_tensors({k: np.asarray(v, np.float64) for k, v in tensors.items()}, {"nwb_dcf": json.dumps(about)})

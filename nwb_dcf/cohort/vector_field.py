@@ -1,0 +1,151 @@
+"""Fields of velocity in the shared space, quadratic in the latents, and whether sessions move by the same one.
+
+The fields are fitted to means over trials of each condition, and scored on means of other trials. One-step predictions
+of single trials are the same whether anything is shared or not, since smoothing predicts itself: they are no evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .anchors import AlignedFrames, Floats, compute_condition_means
+
+RIDGE = 1e-2  # in units of the mean square of the features
+SHARED_RATIO = 0.9  # at least this much of a session's own field: the dynamics are shared
+DIFFERENT_RATIO = 0.7  # less than this: they differ
+LEAST_OWN = 0.3  # below this a session's own field is too noisy to say
+
+
+@dataclass(frozen=True)
+class Paths:
+    """States and their velocities on the mean path of each condition.
+
+    Attributes
+    ----------
+    state, velocity : array, shape (point, latent)
+        Velocity in latent units per bin.
+    where : array of int, shape (point,)
+        Anchor of each point: condition * n_bins + bin.
+    """
+
+    state: Floats
+    velocity: Floats
+    where: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class QuadraticField:
+    """v(z), a polynomial of second degree.
+
+    Attributes
+    ----------
+    weights : array, shape (feature, latent)
+    centre, scale : array, shape (latent,)
+        By which states are standardised first.
+    """
+
+    weights: Floats
+    centre: Floats
+    scale: Floats
+
+    def __call__(self, state: Floats) -> Floats:
+        """Velocity at each state, shape (point, latent), latent units per bin."""
+        return np.asarray(_expand((state - self.centre) / self.scale) @ self.weights)
+
+
+def compute_paths(latents: Floats, frames: AlignedFrames) -> Paths:
+    """Mean path of each condition and its velocity by central differences.
+
+    Parameters
+    ----------
+    latents : array, shape (frame, latent)
+    frames : AlignedFrames
+        Whose conditions and bins are those of the latents.
+    """
+    labelled = AlignedFrames(
+        latents, frames.trial, frames.condition, frames.bin, frames.n_conditions, frames.n_bins, frames.name
+    )
+    means = compute_condition_means(labelled).means
+    velocity = (means[:, 2:] - means[:, :-2]) / 2
+    state = means[:, 1:-1]
+    known = np.isfinite(velocity).all(axis=2) & np.isfinite(state).all(axis=2)
+    where = (np.arange(frames.n_conditions)[:, None] * frames.n_bins + np.arange(1, frames.n_bins - 1))[known]
+    return Paths(state[known], velocity[known], where)
+
+
+def fit_field(paths: Sequence[Paths], *, ridge: float = RIDGE) -> QuadraticField:
+    """Fit one field to the paths of one or more sessions by ridge regression."""
+    state = np.concatenate([path.state for path in paths])
+    velocity = np.concatenate([path.velocity for path in paths])
+    centre, scale = state.mean(axis=0), state.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    features = _expand((state - centre) / scale)
+    penalty = ridge * len(features) * np.eye(features.shape[1])
+    penalty[0, 0] = 0
+    return QuadraticField(np.linalg.solve(features.T @ features + penalty, features.T @ velocity), centre, scale)
+
+
+def score_field(field: QuadraticField, paths: Paths) -> float:
+    """R2 of the velocities on paths that the field has not seen, about a velocity of their mean."""
+    error = np.square(paths.velocity - field(paths.state)).sum()
+    total = np.square(paths.velocity - paths.velocity.mean(axis=0)).sum()
+    return float(1 - error / total) if total > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class SharedDynamics:
+    """How well the field of the other sessions does in a session, beside its own.
+
+    Attributes
+    ----------
+    own, shared : array, shape (session,)
+        R2 of velocities on mean paths of held-out trials.
+    """
+
+    own: Floats
+    shared: Floats
+
+    @property
+    def ratio(self) -> float:
+        """Median over sessions of shared over own R2; NaN where no session's own field can say."""
+        able = self.own >= LEAST_OWN
+        return float(np.median(self.shared[able] / self.own[able])) if able.any() else float("nan")
+
+    @property
+    def verdict(self) -> str:
+        """``"shared"``, ``"different"`` or ``"cannot tell"``."""
+        if not np.median(self.own) >= LEAST_OWN:
+            return "cannot tell"
+        if self.ratio >= SHARED_RATIO:
+            return "shared"
+        return "different" if self.ratio < DIFFERENT_RATIO else "cannot tell"
+
+
+def compare_dynamics(halves: Sequence[tuple[Paths, Paths]]) -> SharedDynamics:
+    """Score each session's own field and that of the others on half of its trials.
+
+    Parameters
+    ----------
+    halves : sequence of pairs of Paths
+        Of each session the paths of one half of its trials and of the other. Each half is tested once.
+
+    Returns
+    -------
+    SharedDynamics
+    """
+    own, shared = [], []
+    for i, pair in enumerate(halves):
+        others = fit_field([path for j, other in enumerate(halves) if j != i for path in other])
+        own.append(np.mean([score_field(fit_field([pair[1 - k]]), pair[k]) for k in (0, 1)]))
+        shared.append(np.mean([score_field(others, pair[k]) for k in (0, 1)]))
+    return SharedDynamics(np.array(own), np.array(shared))
+
+
+def _expand(state: Floats) -> Floats:
+    """1, each latent, and each product of two."""
+    first, second = np.triu_indices(state.shape[1])
+    return np.column_stack([np.ones(len(state)), state, state[:, first] * state[:, second]])

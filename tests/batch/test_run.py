@@ -1,0 +1,159 @@
+"""One batch of a few small files serves most tests; engines are compared to the bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nwb_dcf
+from nwb_dcf import batch
+from nwb_dcf.batch.engines import run_engine
+from nwb_dcf.batch.job import FitJob, JobOutcome
+from nwb_dcf.batch.run import list_sessions, make_jobs
+from nwb_dcf.cli import main
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.errors import ParameterError
+from nwb_dcf.io.results import write_session
+
+QUICK = {"dim": 2, "steps": 20, "bin_width_s": 0.05, "name": "quick"}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("original")
+    for i in range(2):
+        simulation = simulate_reach(n_trials=12, n_bins=20, n_units=8, bin_width_s=0.05, seed=i)
+        write_session(simulation.recording, folder / f"s{i}.nwb", seed=i)
+    (folder / "broken.nwb").write_bytes(b"no file of HDF5")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(original: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, batch.BatchReport]:
+    folder = tmp_path_factory.mktemp("batch") / "sessions"
+    shutil.copytree(original, folder)
+    return folder, batch.run(folder, "loop", report=folder.parent / "table.csv", **QUICK)
+
+
+def test_one_broken_file_is_a_line_and_stops_nothing(fitted: tuple[Path, batch.BatchReport]):
+    folder, report = fitted
+    assert report.counts == {"fitted": 2, "skipped": 0, "failed": 1}
+    assert [Path(row["file"]).name for row in report.rows] == ["broken.nwb", "s0.nwb", "s1.nwb"]
+    assert "HDF5" in report.rows[0]["message"]
+    assert nwb_dcf.read_result(folder / "s1.nwb", "quick").dim == 2
+    with (folder.parent / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["failed", "fitted", "fitted"]
+    assert float(rows[1]["bottleneck_r2"]) == report.rows[1]["bottleneck_r2"]
+
+
+def test_running_again_skips_what_is_there(fitted: tuple[Path, batch.BatchReport]):
+    folder, _ = fitted
+    states = [path.stat().st_mtime_ns for path in sorted(folder.glob("s*.nwb"))]
+    again = batch.run(folder, "loop", **QUICK)
+    assert again.counts == {"fitted": 0, "skipped": 2, "failed": 1}
+    assert [path.stat().st_mtime_ns for path in sorted(folder.glob("s*.nwb"))] == states
+
+
+def test_another_request_is_not_skipped_and_replaces_nothing_unasked(fitted: tuple[Path, batch.BatchReport]):
+    folder, _ = fitted
+    other = batch.run(folder / "s0.nwb", "loop", **{**QUICK, "steps": 25})
+    assert other.counts["failed"] == 1
+    assert "this fit exists" in other.rows[0]["message"]
+
+
+def test_processes_give_the_same_latents_to_the_bit(
+    fitted: tuple[Path, batch.BatchReport], original: Path, tmp_path: Path
+):
+    folder, _ = fitted
+    files = [original / "s0.nwb", original / "s1.nwb"]
+    report = batch.run(files, "joblib", {"n_jobs": 2}, output_folder=tmp_path, **QUICK)
+    assert report.counts["fitted"] == 2
+    for name in ("s0.nwb", "s1.nwb"):
+        one, other = (nwb_dcf.read_result(place / name, "quick").dataset["latents"] for place in (folder, tmp_path))
+        assert np.array_equal(one.values, other.values)
+    assert nwb_dcf.list_results(original / "s0.nwb") == []
+
+
+def test_the_command_ends_with_3_where_some_failed(
+    fitted: tuple[Path, batch.BatchReport], capsys: pytest.CaptureFixture[str]
+):
+    folder, _ = fitted
+    options = ["--dim", "2", "--steps", "20", "--bin", "0.05", "--name", "quick", "--engine", "loop"]
+    assert main(["batch", str(folder), *options, "--json"]) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["counts"] == {"fitted": 0, "skipped": 2, "failed": 1}
+    assert main(["batch", str(folder / "s0.nwb"), *options, "--quiet", "--save-config", str(folder / "c.toml")]) == 0
+    assert batch.load_config(folder / "c.toml") == QUICK
+
+
+def test_overrides_are_for_their_file_alone(tmp_path: Path):
+    jobs = make_jobs(["x/a.nwb", "x/b.nwb"], {"dim": 3}, {"b.nwb": {"dim": 2}}, None)
+    assert [job.options["dim"] for job in jobs] == [3, 2]
+    with pytest.raises(ParameterError, match=r"names c\.nwb, which is none of the files"):
+        make_jobs(["x/a.nwb"], {}, {"c.nwb": {}})
+
+
+def test_what_cannot_be_run_is_refused(tmp_path: Path):
+    with pytest.raises(ParameterError, match="engine is 'slrm'"):
+        batch.run(tmp_path, "slrm")
+    with pytest.raises(ParameterError, match="holds no NWB file"):
+        batch.run(tmp_path)
+    with pytest.raises(ParameterError, match="is listed twice"):
+        list_sessions([tmp_path / "a.nwb", tmp_path / "a.nwb"])
+    with pytest.raises(ParameterError, match=r"name a \.csv or \.json file"):
+        batch.run(tmp_path / "a.nwb", report="table.txt")
+    with pytest.raises(ParameterError, match="takes no n_jobs"):
+        batch.run(tmp_path / "a.nwb", "loop", {"n_jobs": 2})
+
+
+def test_slurm_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("submitit")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ParameterError, match="Slurm is not on this machine"):
+        list(run_engine("slurm", [FitJob("a.nwb", {})]))
+
+
+def test_dask_without_a_client_is_refused():
+    pytest.importorskip("distributed")
+    with pytest.raises(ParameterError, match="there is no Dask client"):
+        list(run_engine("dask", [FitJob("a.nwb", {})]))
+
+
+def test_a_file_that_is_not_there_is_a_line(tmp_path: Path):
+    (outcome,) = batch.run(tmp_path / "a.nwb", "loop").outcomes
+    assert isinstance(outcome, JobOutcome)
+    assert outcome.state == "failed"
+    assert outcome.message.endswith("no such file")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["processpoolexecutor", "dask", "slurm"])
+def test_every_engine_gives_the_same_latents(
+    engine: str, fitted: tuple[Path, batch.BatchReport], original: Path, tmp_path: Path
+):
+    folder, _ = fitted
+    files = [original / "s0.nwb", original / "s1.nwb"]
+    kwargs: dict[str, object] = {}
+    client = None
+    if engine == "dask":
+        distributed = pytest.importorskip("distributed")
+        client = distributed.Client(n_workers=1, threads_per_worker=1, dashboard_address=None)
+        kwargs = {"client": client}
+    elif engine == "slurm":
+        pytest.importorskip("submitit")
+        kwargs = {"cluster": "local", "folder": tmp_path / "logs"}
+    try:
+        report = batch.run(files, engine, kwargs, output_folder=tmp_path, **QUICK)
+    finally:
+        if client is not None:
+            client.close()
+    assert report.counts["fitted"] == 2, report.rows
+    for name in ("s0.nwb", "s1.nwb"):
+        one, other = (nwb_dcf.read_result(place / name, "quick").dataset["latents"] for place in (folder, tmp_path))
+        assert np.array_equal(one.values, other.values)
