@@ -82,6 +82,7 @@ class ModelConfig:
     closed_form: bool = True
     bridge_noise: NotNegative = 0.05
     noise_scale: Literal["relative", "absolute"] = "relative"
+    kept_noise: Fraction = 1.0  # fraction of it that u sees on the axes it keeps, whose numbers it decodes
     decoder: Literal["mean", "flow"] = "mean"
     solver: Literal["rk4", "midpoint", "dopri5"] = "rk4"
     solver_steps: Count = 4
@@ -129,6 +130,7 @@ class TrainConfig:
     prefix_p: Annotated[float, Field(gt=0, le=1)] = 0.125  # Geometric(p) of the prefix length K
     prefix_at_dim: Fraction = 0.5  # fraction of samples with K = dim
     prefix_ramp: Index = 0  # samples over which E[K] rises from 1 to 1/p
+    balance_prefixes: bool = False  # whether each prefix counts in L_cf by what it leaves unexplained
     prefix_per_sample: bool = True  # False: one K per step, as in the paper
     tau_in_angle: Fraction = 1.0  # fraction of u's taus drawn uniformly in arctan(tau / noise)
     tau_at_zero: Fraction = 0.1  # fraction of u's taus at 0, where the decoder reads it

@@ -88,12 +88,15 @@ _PERCEPTRON: dict[str, Any] = {
     "network": "mlp",
     "network_axes": 256,
     "train_encoder_with_flows": True,
+    "kept_noise": 0.2,
+    "balance_prefixes": True,
+    "prefix_at_dim": 0.8,
     "gamma": 1.0,
-    "tau_at_zero": 0.5,
+    "tau_at_zero": 0.8,
     "batch_size": 256,
-    "steps": 800,
-    "learning_rate": 3e-3,
-    "encoder_learning_rate": 3e-4,
+    "steps": 1000,
+    "learning_rate": 4e-3,
+    "encoder_learning_rate": 1e-3,
 }
 # A U-Net's steps are dear: few and small.
 _UNET: dict[str, Any] = {

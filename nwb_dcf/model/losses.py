@@ -9,9 +9,17 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-def compression_loss(u: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """L_cf = E || u(x^(tau), tau) - (x1 - x0) ||^2 / D; u, target (n, D), weight (n,), alike by default."""
-    return _average_square(u, target, weight)
+def compression_loss(
+    u: Tensor, target: Tensor, weight: Tensor | None = None, importance: Tensor | None = None
+) -> Tensor:
+    """L_cf = E || u(x^(tau), tau) - (x1 - x0) ||^2 / D; u, target (n, D), weight (n,), alike by default.
+
+    `importance` (n,) multiplies a sample's error beside its weight in the mean.
+    """
+    if importance is None:
+        return _average_square(u, target, weight)
+    errors = (u - target).square().mean(-1) * importance
+    return errors.mean() if weight is None else _weigh(errors, weight)
 
 
 def dynamics_loss(v: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -115,7 +115,7 @@ MUTATIONS = [
     Mutation(
         "u's bridge has no noise",
         "model/training/objective.py",
-        "interpolate_compression(x0, x1, tau) + noise, tau",
+        "interpolate_compression(x0, x1, tau) + blur, tau",
         "interpolate_compression(x0, x1, tau), tau",
         OBJECTIVE,
     ),

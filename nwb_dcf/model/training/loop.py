@@ -31,6 +31,7 @@ from .hardware import choose_products, choose_threads
 from .loss_curve import LossCurve
 from .objective import Losses, compute_losses
 from .optimizer import AdamW, ParameterGroup, WeightAverage, scale_rate
+from .prefix_balance import PrefixBalance
 
 
 class TrainingStep:
@@ -79,6 +80,7 @@ class TrainingStep:
         self.sampler = WindowSampler(table, model, learn)
         self.optimiser = _make_optimiser(model, parts, heads, config)
         self.average = WeightAverage(parts, config.ema_decay)
+        self.balance = PrefixBalance(model.k_max, table.device) if config.balance_prefixes else None
         self.taken = 0
         self.number = torch.zeros((), device=table.device)
         self.first_bad = torch.full((), math.inf, device=table.device)
@@ -100,7 +102,15 @@ class TrainingStep:
         model, config = self.model, self.config
         samples = self.sampler.draw(config.batch_size, self.generator)
         losses = compute_losses(
-            model, samples, config, self.generator, prefix_p=prefix_p, flows=flows, heads=self.heads, table=self.table
+            model,
+            samples,
+            config,
+            self.generator,
+            prefix_p=prefix_p,
+            flows=flows,
+            heads=self.heads,
+            table=self.table,
+            balance=self.balance,
         )
         total = losses.total(config)
         self.optimiser.zero_grad()

@@ -17,6 +17,7 @@ from ..losses import alignment_loss, compression_loss, dynamics_loss
 from ..nested_dropout import draw_prefix_lengths, mask_prefix
 from .batches import FrameTable, Samples, take_rows
 from .context_heads import ContextHeads
+from .prefix_balance import PrefixBalance
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ def compute_losses(
     flows: Collection[str] = ("u", "v"),
     heads: ContextHeads | None = None,
     table: FrameTable | None = None,
+    balance: PrefixBalance | None = None,
 ) -> Losses:
     """Draw tau, s, K and noise for every pair of `samples` and return the losses.
 
     Both frames of a pair share K. u sees one frame of each pair, either with equal chance, so that
     the last frame of a segment is seen as well. The loss of a flow that is not in `flows` is 0 and costs
-    nothing; what is drawn does not depend on it. L_context needs its `heads` and the `table` of all frames.
+    nothing; what is drawn does not depend on it. L_context needs its `heads` and the `table` of all frames. With a
+    `balance` each prefix counts in L_cf by what it leaves unexplained.
     """
     n, device = len(samples.now), samples.now.device
     settings = model.config
@@ -74,8 +77,13 @@ def compute_losses(
     if "u" in flows:
         rows = samples.now if samples.single else torch.where(uniform[0][:, 0] < 0.5, samples.now, samples.later)
         x1, x0 = samples.pick(samples.x, rows), endpoints.place(rows)
-        u = model.u(interpolate_compression(x0, x1, tau) + noise, tau, mask, flow_axes)
-        cf = compression_loss(u, target_compression(x0, x1), samples.weight)
+        blur = noise
+        if settings.kept_noise != 1:  # on kept axes, where u's target does not depend on it
+            blur = noise - (1 - settings.kept_noise) * axes.detach().project(noise, mask)
+        u = model.u(interpolate_compression(x0, x1, tau) + blur, tau, mask, flow_axes)
+        target = target_compression(x0, x1)
+        importance = balance.weigh((u - target).square().mean(-1), lengths) if balance else None
+        cf = compression_loss(u, target, samples.weight, importance)
 
     if "v" in flows:
         at_zero = uniform[0] < config.v_tau_at_zero  # where velocity and rollouts of latents read v
