@@ -167,7 +167,7 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 )
 @click.option("--held-out", type=float, default=0.2, show_default=True, help="Share of the segments kept for scoring.")
 @click.option("--preset", metavar="default|paper|authors", help="Settings of the model and training.")
-@click.option("--network", metavar="auto|mlp|unet", help="Of the flows; U-Net for images by default.")
+@click.option("--network", metavar="auto|mlp|unet", help="Of the flows; unet for images alone.")
 @click.option("--seed", type=int, help="Seed of all randomness; 0 by default.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train; auto by default.")
 @click.option("--steps", type=int, help="Optimiser steps at most.")

@@ -55,8 +55,9 @@ class ModelConfig:
     the gradients of the flow losses reach the encoder. ``closed_form`` gives u its Gaussian part. ``bridge_noise`` is
     the bridge's sigma, ``relative`` to each axis' standard deviation or ``absolute``. ``decoder`` reconstructs frames
     from K numbers by their conditional mean, one evaluation of u at tau = 0, or by integrating u from there, which
-    gives a typical frame. ``network`` is that of u, v and mu; ``auto`` takes the U-Net where frames have ``y`` and
-    ``x``. ``encoder_window`` frames before and after each one are seen by mu.
+    gives a typical frame. ``network`` is that of u, v and mu; presets of images name theirs, and ``auto``, in fits of
+    before they did, is the U-Net where frames have ``y`` and ``x``. ``encoder_window`` frames before and after each
+    one are seen by mu.
     """
 
     dim: Count = 3

@@ -170,7 +170,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         ``global`` is one number for all channels, ``soft`` divides each by its standard deviation + their median.
         ``auto`` lets counts choose between ``soft`` and ``zscore``, and is ``global`` for values.
     network : {"auto", "mlp", "unet"}, optional
-        ``auto`` takes the U-Net for images (time, y, x).
+        ``mlp`` by default, for images (time, y, x) on their principal axes; ``unet`` is for images alone.
     k_max, history, width, depth, bridge_noise, solver, solver_steps : optional
         See `nwb_dcf.config.ModelConfig`.
     steps, batch_size, learning_rate, held_out, early_stopping : optional
