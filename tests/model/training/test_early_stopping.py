@@ -55,7 +55,7 @@ def test_what_is_not_selected_is_never_seen_in_training(make_problem: Make, lear
         problem.model.eval()
         samples = WindowSampler(part, problem.model, learn).draw(64, torch.Generator().manual_seed(0))
         assert len(samples.now)
-        train_model(problem.model, part, TrainConfig(steps=3, batch_size=64, ema=0.0), learn=learn)
+        train_model(problem.model, part, TrainConfig(steps=3, batch_size=64, ema_decay=0.0), learn=learn)
         weights.append([p.detach().clone() for name in learn for p in getattr(problem.model, name).parameters()])
     for one, two in zip(*weights, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)
