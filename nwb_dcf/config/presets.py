@@ -91,12 +91,12 @@ _PERCEPTRON: dict[str, Any] = {
     "kept_noise": 0.2,
     "balance_prefixes": True,
     "prefix_at_dim": 0.8,
-    "gamma": 1.0,
+    "gamma": 0.1,
     "tau_at_zero": 0.8,
     "batch_size": 256,
-    "steps": 1000,
+    "steps": 1200,
     "learning_rate": 4e-3,
-    "encoder_learning_rate": 1e-3,
+    "encoder_learning_rate": 2e-3,
 }
 # A U-Net's steps are dear: few and small.
 _UNET: dict[str, Any] = {
