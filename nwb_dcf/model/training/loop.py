@@ -135,6 +135,7 @@ class TrainingStep:
             "first_bad": self.first_bad,
             "optimiser": self.optimiser.get_state(),
             "average": self.average.get_state(),
+            **({"balance": [self.balance.level, self.balance.seen]} if self.balance else {}),
             "heads": None if self.heads is None else self.heads.state_dict(),
         }
 
@@ -145,6 +146,8 @@ class TrainingStep:
         put_into([self.number, self.first_bad], [state["number"], state["first_bad"]])
         self.optimiser.set_state(state["optimiser"])
         self.average.set_state(state["average"])
+        if self.balance:
+            put_into([self.balance.level, self.balance.seen], state["balance"])
         if self.heads is not None:
             self.heads.load_state_dict(state["heads"])
 
