@@ -19,16 +19,16 @@ from sklearn.utils.validation import validate_data
 from ..config import FitConfig
 from ..config.presets import make_config
 from ..data.arrays import Input, InputAdapter, as_recording
-from ..data.preprocessing import check_size
 from ..data.recording import name_kind
 from ..data.result import DCFResult
 from ..errors import DataError, NotFittedError, ParameterError, StoreError
-from .dimensionality import DimensionChoice, choose_for_fit
+from .data_driven import settle_config
+from .dimensionality import DimensionChoice
 from .fit import WarmStart, fit
 from .fitted import FittedModel, PreparedFrames
 from .rollout import Plan, Starts, simulate, simulate_paths
 from .serialization import pack_weights, unpack_weights
-from .smoothing_and_scale import SmoothingChoice, resolve_smoothing
+from .smoothing_and_scale import SmoothingChoice
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -54,8 +54,6 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
         """
         every = self.get_params(deep=False)
         params = {k: v for k, v in every.items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
-        if params["dim"] == "auto":
-            params["dim"] = 1  # until the data have chosen
         return make_config(every["preset"], {**(every["settings"] or {}), **params}, kind=kind)
 
     @classmethod
@@ -271,18 +269,16 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         TrainingError
             If a loss is not finite.
         """
-        recording, warmth = as_recording(x).recording, self._read_warm_start()
+        recording, warm_start = as_recording(x).recording, self._read_warm_start()
         self.__dict__.pop("feature_names_in_", None)
-        config = self.make_config(kind=name_kind(recording))
-        check_size(recording, config.model.dim)
-        smoothing, config = resolve_smoothing(recording, config)
-        choice = None
-        if self.dim == "auto":
-            choice, config = choose_for_fit(recording, config)
-            if not choice.supported:
-                warnings.warn(choice.rule, UserWarning, stacklevel=2)
-        fitted = fit(recording, config, warmth=warmth, progress=self.progress, keep_partial=self.keep_partial)
-        self._adopt(fitted, choice, smoothing)
+        settled = settle_config(recording, self.make_config(kind=name_kind(recording)), self.dim)
+        choice = settled.dimension
+        if choice and not choice.supported:
+            warnings.warn(choice.rule, UserWarning, stacklevel=2)
+        fitted = fit(
+            recording, settled.config, warm_start=warm_start, progress=self.progress, keep_partial=self.keep_partial
+        )
+        self._adopt(fitted, choice, settled.smoothing)
         if hasattr(x, "columns"):
             validate_data(self, x, skip_check_array=True)  # keeps the names of its columns
         return self

@@ -39,7 +39,7 @@ def fit(
     recording: xr.Dataset,
     config: FitConfig,
     *,
-    warmth: WarmStart | None = None,
+    warm_start: WarmStart | None = None,
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
 ) -> FittedModel:
@@ -50,7 +50,7 @@ def fit(
     recording : xarray.Dataset
         All its segments are trained on; some are held out first to choose the steps. `check_size` accepts it.
     config : FitConfig
-    warmth : WarmStart, optional
+    warm_start : WarmStart, optional
         A fit to begin with.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
@@ -67,8 +67,8 @@ def fit(
         If a loss is not finite.
     """
     started = time.perf_counter()
-    if warmth is not None:
-        check_warmth(recording, config, warmth)
+    if warm_start is not None:
+        check_warm_start(recording, config, warm_start)
     images = frame_shape(recording) is not None
     if config.model.network == "unet" and not images:
         raise ParameterError(
@@ -79,7 +79,7 @@ def fit(
     notes: list[str] = []
     step_s = median_step_s(recording)
     gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.encoder_window + 1) * step_s
-    training = Training(config, device, step_s, progress, keep_partial, warmth.fitted.model if warmth else None)
+    training = Training(config, device, step_s, progress, keep_partial, warm_start.fitted.model if warm_start else None)
     start = training.start(preparation.apply(recording))
     split, division = _divide(recording, config.train, gap_s)
     if config.train.early_stopping and division is None:
@@ -124,7 +124,7 @@ def fit(
         chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if division and split else {},
         settled=trained.settled,
         finished=trained.finished,
-        init=warmth.about if warmth else {},
+        init=warm_start.about if warm_start else {},
         solver_error=measure_solver(model, start.prepared),
     )
 
@@ -203,7 +203,7 @@ def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def check_warmth(recording: xr.Dataset, config: FitConfig, warmth: WarmStart) -> None:
+def check_warm_start(recording: xr.Dataset, config: FitConfig, warm_start: WarmStart) -> None:
     """Refuse a fit to begin with that is of other channels or another dim; bins may be of another width.
 
     Raises
@@ -213,8 +213,8 @@ def check_warmth(recording: xr.Dataset, config: FitConfig, warmth: WarmStart) ->
     ParameterError
         If the dims differ.
     """
-    before = warmth.fitted
-    where = warmth.about.get("fit") or None
+    before = warm_start.fitted
+    where = warm_start.about.get("fit") or None
     try:
         check_channels(recording, dataclasses.replace(before, bin_width_s=None))
         before.preparation.check(recording)

@@ -23,14 +23,13 @@ from .reconstruction import (
     sum_energy_outside,
 )
 from .segment_sums import SegmentSums
-from .trajectories import RolloutScore, find_horizon, measure_smoothness, score_rollout
+from .trajectories import measure_smoothness
 
 __all__ = [
     "ENERGY_SHARE",
     "Consistency",
     "Interval",
     "RateModel",
-    "RolloutScore",
     "RoundTrip",
     "SegmentSums",
     "bits_per_spike",
@@ -42,7 +41,6 @@ __all__ = [
     "decode_linearly",
     "effective_dimension",
     "explained_deviance",
-    "find_horizon",
     "find_pca_axes",
     "fit_rates",
     "group_close_axes",
@@ -58,7 +56,6 @@ __all__ = [
     "score_decoding_on",
     "score_rates",
     "score_reconstruction",
-    "score_rollout",
     "score_round_trip",
     "shift_channels",
     "sum_energy_outside",

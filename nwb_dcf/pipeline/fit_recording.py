@@ -14,13 +14,13 @@ import xarray as xr
 
 from ..config import FitConfig, ReadConfig
 from ..config.presets import adapt_to_kind
-from ..data.preprocessing import check_size
 from ..data.recording import CHANNEL_SOURCE, frame_dims, median_step_s, name_kind
 from ..data.result import DCFResult
 from ..data.split import Split, split_recording
 from ..errors import ParameterError
-from ..estimator.dimensionality import DimensionChoice, choose_for_fit
-from ..estimator.smoothing_and_scale import SmoothingChoice, apply_choice, resolve_smoothing
+from ..estimator.data_driven import settle_config
+from ..estimator.dimensionality import DimensionChoice
+from ..estimator.smoothing_and_scale import SmoothingChoice, resolve_smoothing
 from ..io.recordings import read_recording
 from .destination import ReservedDestination
 
@@ -174,15 +174,8 @@ def plan_recording(
     """
     config = adapt_to_kind(config, name_kind(recording))
     split = _hold_out(recording, held_out, config)
-    training, choice = split.training if split else recording, None
-    check_size(training, config.model.dim)
-    if smoothing is None:
-        smoothing, config = resolve_smoothing(training, config)
-    else:
-        config = apply_choice(config, smoothing)
-    if dim == "auto":
-        choice, config = choose_for_fit(training, config)
-    return FitPlan(recording, split, held_out, read, config, choice, smoothing)
+    settled = settle_config(split.training if split else recording, config, dim, smoothing=smoothing)
+    return FitPlan(recording, split, held_out, read, settled.config, settled.dimension, settled.smoothing)
 
 
 def read_to_fit(
@@ -250,8 +243,8 @@ def fit_recording(
 
     if plan.dimension and not plan.dimension.supported:
         warnings.warn(plan.dimension.rule, UserWarning, stacklevel=3)
-    warmth = WarmStart.from_weights(plan.warm_start.weights, plan.warm_start.name) if plan.warm_start else None
-    fitted = fit(plan.training, plan.config, warmth=warmth, progress=progress, keep_partial=keep_partial)
+    first = WarmStart.from_weights(plan.warm_start.weights, plan.warm_start.name) if plan.warm_start else None
+    fitted = fit(plan.training, plan.config, warm_start=first, progress=progress, keep_partial=keep_partial)
     result = build_result(
         fitted, plan.recording, plan.split, read=plan.read, held_out=plan.held_out, dimension=plan.dimension
     )

@@ -9,12 +9,8 @@ from hypothesis import strategies as st
 
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.metrics import (
-    bootstrap_over_segments,
-    bootstrap_statistic,
-    find_horizon,
     find_pca_axes,
     measure_smoothness,
-    score_rollout,
 )
 
 from .conftest import Reach
@@ -67,92 +63,15 @@ def test_no_step_crosses_segments() -> None:
     np.testing.assert_array_equal(sums.part, np.ones(6))
 
 
-def test_rollouts_by_hand() -> None:
-    truth = np.array([[[1.0], [2.0]], [[-1.0], [-2.0]]])  # mean 0; squares 2 and 8
-    simulated = np.array([[[1.0], [0.0]], [[-2.0], [-2.0]]])  # errors 1 and 4
-    score = score_rollout(truth, simulated, np.array([[0.0], [0.0]]))
-    np.testing.assert_allclose(score.r2, [1 - 1 / 2, 1 - 4 / 8])
-    np.testing.assert_allclose(score.stay_r2, [0, 0])
-    assert score.horizon == 2
-    np.testing.assert_allclose(score.error, [[0, 4], [1, 0]])
-    assert score.take(np.array([0])).horizon == 1  # at the second frame it stayed as far away as "stay"
-
-
-def test_frames_after_the_end_are_left_out_and_a_lost_simulation_is_not() -> None:
-    rng = np.random.default_rng(0)
-    truth, start = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 2))
-    cut = truth.copy()
-    cut[2, 1:] = np.nan
-    cut[3, 2, 0] = np.nan
-    noisy = truth + 0.1
-    score = score_rollout(cut, np.where(np.isnan(cut), np.nan, noisy), start)
-    np.testing.assert_allclose(score.error, np.where(np.isnan(cut).any(2), 0, 0.02))
-    assert (score.r2 > 0.8).all()
-    lost = noisy.copy()
-    lost[0, 1] = np.nan
-    score = score_rollout(truth, lost, start)
-    assert score.r2[1] == -np.inf
-    assert score.horizon == 1
-
-
-@pytest.mark.parametrize(
-    ("r2", "stay", "horizon"),
-    [
-        ([0.9, 0.8, 0.7], [0.8, 0.7, 0.6], 3),
-        ([0.9, 0.6, 0.7], [0.8, 0.7, 0.6], 1),  # a later win does not count
-        ([0.8, 0.9], [0.8, 0.1], 0),  # equal is no win
-        ([np.nan, 0.9], [0.1, 0.1], 0),
-    ],
-)
-def test_the_horizon_ends_with_the_first_loss(r2: list[float], stay: list[float], horizon: int) -> None:
-    assert find_horizon(np.array(r2), np.array(stay)) == horizon
-
-
-def test_a_rotation_is_followed_by_its_own_map_and_not_by_stay() -> None:
-    rng = np.random.default_rng(0)
-    angle = 0.3
-    step = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    start = rng.normal(size=(50, 2))
-    powers = np.stack([np.linalg.matrix_power(step, k) for k in range(1, 11)])
-    truth = np.einsum("si,kij->skj", start, powers)
-    wrong = truth * np.linspace(1, -1, 10)[:, None]  # falls apart slowly
-    assert score_rollout(truth, truth, start).r2 == pytest.approx(np.ones(10))
-    score = score_rollout(truth, wrong, start)
-    stay = 4 * np.sin(angle * np.arange(1, 11) / 2) ** 2  # |R^k x - x|^2 / |x|^2
-    np.testing.assert_allclose(score.stay.sum(0) / np.square(start).sum(), stay)
-    by_hand = (1 - np.linspace(1, -1, 10)) ** 2 < stay
-    assert score.horizon == np.argmin(by_hand) if not by_hand.all() else 10
-
-
-def test_staying_on_real_reaches_gets_worse_and_has_intervals(reach: Reach) -> None:
+def test_real_reaches_are_smoother_than_the_same_with_noise(reach: Reach) -> None:
     mean, axes = find_pca_axes(reach.x, 3)
     z = (reach.x - mean) @ axes
-    same = reach.segment[:-4] == reach.segment[4:]
-    at = np.flatnonzero(same)
-    truth, start = z[at[:, None] + np.arange(1, 5)], z[at]
-    score = score_rollout(truth, 0.98 * np.repeat(start[:, None], 4, axis=1), start)
-    assert (np.diff(score.stay_r2) < 0).all()
-    assert score.horizon == 4  # shrinking to the mean beats staying
-    interval = bootstrap_over_segments(score.at(1, reach.segment[at]))
-    assert interval.value == pytest.approx(score.r2[0])
-    assert interval.n == 159
-    horizon = bootstrap_statistic(lambda s: score.take(s).horizon, reach.segment[at], n_draws=50)
-    assert horizon.value == 4
     smooth = measure_smoothness(z, reach.segment)
     rough = measure_smoothness(z + np.random.default_rng(0).normal(size=z.shape), reach.segment)
     assert 1 < smooth.value < rough.value
 
 
 def test_bad_input_is_refused() -> None:
-    truth = np.zeros((3, 2, 1))
-    with pytest.raises(DataError, match="have shapes"):
-        score_rollout(truth, truth[:2], np.zeros((3, 1)))
-    with pytest.raises(DataError, match="start holds NaN"):
-        score_rollout(truth, truth, np.full((3, 1), np.nan))
-    with pytest.raises(DataError, match="no frame"):
-        score_rollout(truth * np.nan, truth, np.zeros((3, 1)))
-    with pytest.raises(DataError, match="no frame 3"):
-        score_rollout(truth, truth, np.zeros((3, 1))).at(3, np.zeros(3))
     with pytest.raises(DataError, match="no path"):
         measure_smoothness(np.zeros((6, 1)), np.arange(6))
     with pytest.raises(ParameterError, match="span"):

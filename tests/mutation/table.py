@@ -19,6 +19,8 @@ UNET = ("model/test_unet.py",)
 WINDOWS = ("model/training/test_batches.py",)
 OPTIMISER = ("model/training/test_optimizer.py",)
 HORIZON = ("estimator/test_rollout.py",)
+RESULT = ("evaluation/test_result.py",)
+VELOCITY = ("evaluation/test_velocity_field.py",)
 
 
 @dataclass(frozen=True)
@@ -476,5 +478,20 @@ MUTATIONS = [
         'np.maximum(scores["stay"], 0)',
         '0.0 * scores["stay"]',
         HORIZON,
+    ),
+    # what a fitted model says of recordings
+    Mutation(
+        "scores of unseen segments are of those that were fitted",
+        "evaluation/encoded.py",
+        "np.flatnonzero(chosen[whole.frames.segment])",
+        "np.flatnonzero(~chosen[whole.frames.segment])",
+        RESULT,
+    ),
+    Mutation(
+        "velocities are per step",
+        "estimator/fitted.py",
+        "return np.asarray(found / self.step_s)",
+        "return np.asarray(found)",
+        VELOCITY,
     ),
 ]

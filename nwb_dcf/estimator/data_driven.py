@@ -1,0 +1,70 @@
+"""What the data settle of a configuration: latents, smoothing and scale, where they are ``auto``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import xarray as xr
+
+from ..config import FitConfig
+from ..data.preprocessing import check_size
+from .dimensionality import DimensionChoice, choose_for_fit
+from .smoothing_and_scale import SmoothingChoice, apply_choice, resolve_smoothing
+
+
+@dataclass(frozen=True)
+class SettledConfig:
+    """A finished configuration, and how it came to be.
+
+    Attributes
+    ----------
+    config : FitConfig
+        Without ``auto`` where the data choose.
+    dimension : DimensionChoice or None
+        How the number of latents was chosen; None where it was given.
+    smoothing : SmoothingChoice or None
+        How smoothing and scale were chosen; None where they were given, and for values that are no counts.
+    """
+
+    config: FitConfig
+    dimension: DimensionChoice | None
+    smoothing: SmoothingChoice | None
+
+
+def settle_config(
+    training: xr.Dataset,
+    config: FitConfig,
+    dim: int | Literal["auto"] | None,
+    *,
+    smoothing: SmoothingChoice | None = None,
+) -> SettledConfig:
+    """Let what is to be fitted settle what is ``auto``, and refuse it where it is too small.
+
+    Parameters
+    ----------
+    training : xarray.Dataset
+        Training segments alone.
+    config : FitConfig
+        Of the recording's kind; its number of latents is 1 where `dim` is ``auto``.
+    dim : int, "auto" or None
+        As it was asked for.
+    smoothing : SmoothingChoice, optional
+        What stands in place of ``auto``, where it has been chosen already.
+
+    Raises
+    ------
+    ParameterError
+        If there are more latents than channels that vary.
+    DataError
+        If there is a single channel, or no segment has two frames.
+    """
+    check_size(training, config.model.dim)
+    if smoothing is None:
+        smoothing, config = resolve_smoothing(training, config)
+    else:
+        config = apply_choice(config, smoothing)
+    choice = None
+    if dim == "auto":
+        choice, config = choose_for_fit(training, config)
+    return SettledConfig(config, choice, smoothing)
