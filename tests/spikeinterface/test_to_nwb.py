@@ -23,7 +23,7 @@ def session(tmp_path, sorting, recording):
 
 def test_analyzer_sorting_and_file_give_equal_latents(computed, sorting, recording, session):
     from_analyzer = np.concatenate(computed.get_extension("dcf_latents").get_data())
-    from_file = nwb_dcf.fit_nwb(session, 3, **QUICK).dataset
+    from_file = nwb_dcf.fit_nwb(session, 3, bin_width_s=0.02, **QUICK).dataset
     np.testing.assert_allclose(from_file["latents"], from_analyzer, rtol=0, atol=1e-6)
     np.testing.assert_allclose(
         from_file["time"], np.concatenate(computed.get_extension("dcf_latents").get_times()), rtol=0, atol=1e-9
@@ -40,7 +40,7 @@ def test_the_estimator_alone_does_what_is_done_with_nothing_held_out(sorting, re
     alone = nwb_dcf.DCF(3, settings=QUICK).fit(counts).transform(counts)["data"]
     extension = make_analyzer(sorting, recording).compute("dcf_latents", held_out=0, **QUICK)
     np.testing.assert_allclose(np.concatenate(extension.get_data()), alone, rtol=0, atol=1e-6)
-    from_file = nwb_dcf.fit_nwb(session, 3, held_out=0, **QUICK).dataset["latents"]
+    from_file = nwb_dcf.fit_nwb(session, 3, held_out=0, bin_width_s=0.02, **QUICK).dataset["latents"]
     np.testing.assert_allclose(from_file, alone, rtol=0, atol=1e-6)
 
 
