@@ -136,6 +136,7 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 )
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\" or 3,5,9.")
 @click.option("--rois", metavar="EXPRESSION|IDS|all", help="Which ROIs; by default those accepted in their table.")
+@click.option("--transpose", is_flag=True, default=None, help="The data are stored as (channel, time): read them so.")
 @click.option("--max-gap", "max_gap_s", type=float, metavar="SECONDS", help="Bridge NaN up to this; longer ones cut.")
 @click.option("--dff", is_flag=True, help="Turn fluorescence into dF/F; F0 is a running quantile.")
 @click.option("--dff-window", "dff_window_s", type=float, default=60.0, show_default=True, help="Its window, seconds.")

@@ -54,6 +54,9 @@ class ReadConfig:
     rois : str or tuple of int, optional
         Which ROIs: ids, a condition on columns of their PlaneSegmentation, or ``"all"``. By default those that its
         quality columns (``Accepted``, ``iscell``, ``Rejected``) call good.
+    transpose : bool
+        Whether the data of the series are stored as (channel, time), and are to be read so; of several sources, those
+        that are wider than long.
     max_gap_s : float, optional
         Missing samples (NaN) are interpolated where the values around them are at most so many seconds apart; longer
         stretches cut the segment. 0.5 for ROIs, families of series and pose; NaN in other series is refused unless
@@ -113,6 +116,7 @@ class ReadConfig:
     where: str | None = None
     units: str | tuple[int, ...] | None = None
     rois: str | tuple[int, ...] | None = None
+    transpose: bool = False
     max_gap_s: NotNegative | None = None
     dff: bool = False
     dff_window_s: Positive = 60.0

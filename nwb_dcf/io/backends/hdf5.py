@@ -13,6 +13,7 @@ from pynwb import NWBHDF5IO
 
 from ...errors import SourceError
 from ..special_files import name_special
+from .filters import load_filters
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def open_hdf5(path: Path) -> Iterator[Opened]:
         If there is no such file, or it is not HDF5, not NWB 2, damaged, or open for writing in another process.
     """
     version = check_file(path)
+    load_filters()
     with NWBHDF5IO(str(path), "r") as io:
         yield Opened(io, version)
 

@@ -21,7 +21,10 @@ from pynwb.misc import Units
 
 from ...config.time_scale import TimeScales
 from ...errors import DCFError, SourceError
+from .filters import MissingFilter, find_missing_filter
 from .hdf5 import Opened, name_target, open_hdf5
+from .layout import straighten, straighten_timestamps
+from .links import Places, find_places
 from .location import Location, locate
 from .remote import open_remote
 from .zarr import open_zarr
@@ -58,7 +61,9 @@ def explain_damage(error: BaseException, location: Location) -> SourceError | No
     for cause in _causes(error):
         if isinstance(cause, SourceError):  # as said by the connection, below h5py
             return cause
-    array = _find_array(error)
+    array, missing = _find_array(error)
+    if missing is not None and isinstance(error, OSError):
+        return SourceError(missing.what, where=f"{location}: {missing.array}", fix=missing.fix)
     where = f"{location}: {array}" if array else str(location)
     if isinstance(error, UnpicklingError):
         return SourceError(f"refused to read: {error}", where=where, fix="do not trust this file; ask who made it")
@@ -83,14 +88,15 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return [cause for cause in found if isinstance(cause, DCFError)]
 
 
-def _find_array(error: BaseException) -> str:
-    """Name the array that was read when `error` was raised: neither h5py nor zarr says it."""
-    name = ""
+def _find_array(error: BaseException) -> tuple[str, MissingFilter | None]:
+    """Name the array that was read when `error` was raised, and the filter it lacks: neither h5py nor zarr says it."""
+    name, missing = "", None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         owner: Any = frame.f_locals.get("self")
         if type(owner).__module__.partition(".")[0] in ("h5py", "zarr") and hasattr(owner, "dtype"):
             name = "/" + str(getattr(owner, "name", "")).lstrip("/")
-    return name
+            missing = find_missing_filter(owner)
+    return name, missing
 
 
 OWN_MODULE = "/processing/dcf"  # fits live here: results, never sources
@@ -123,6 +129,7 @@ class Session:
     nwb_version: str
     _io: Any = field(repr=False)
     _lost: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _places: Places = field(default_factory=lambda: Places({}, {}), repr=False)
     within: Segments | None = field(default=None, repr=False)
     time_scales: TimeScales = field(default_factory=TimeScales, repr=False)
     reading: tuple[str, ...] = ()
@@ -134,8 +141,18 @@ class Session:
         return self.path.absolute().parent if isinstance(self.path, Path) else None
 
     def path_of(self, obj: Any) -> str:
-        """Path of a container inside the file, as HDF5 has it: ``/processing/behavior/Position``."""
-        return "/" + str(self._io.manager.get_builder(obj).path).removeprefix("root").lstrip("/")
+        """Path of a container inside the file, as HDF5 has it: ``/processing/behavior/Position``.
+
+        What lies in another file goes by the path of the link that leads there, and what lies in this file by its own,
+        wherever else links lead to it.
+        """
+        builder = self._io.manager.get_builder(obj)
+        known = self._places.path_of.get(id(builder))
+        return known or "/" + str(builder.path).removeprefix("root").lstrip("/")
+
+    def resolve(self, path: str) -> str:
+        """Return the path of the object that `path` names, which may be that of a link; else `path` itself."""
+        return self._places.target_of.get("/" + path.lstrip("/"), path)
 
     def where(self, path: str) -> str:
         """Name the object at `path` for an error."""
@@ -151,6 +168,7 @@ class Session:
 
     def find_object(self, path: str) -> Any:
         """Return the object at `path`, which must exist."""
+        path = self.resolve(path)
         return next(obj for obj in self.nwbfile.objects.values() if self.path_of(obj) == path)
 
     def find_members(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
@@ -205,7 +223,9 @@ def open_session(path: str | Path) -> Iterator[Session]:
         try:
             opened = stack.enter_context(_open(location))
             nwbfile, lost = _read(opened, location)
-            yield Session(location, nwbfile, opened.nwb_version, opened.io, lost)
+            straighten(nwbfile)
+            places = find_places(opened.io.manager.get_builder(nwbfile))
+            yield Session(location, nwbfile, opened.nwb_version, opened.io, lost, places)
         except DCFError:
             raise
         except Exception as error:
@@ -227,6 +247,7 @@ def _read(opened: Opened, location: Location) -> tuple[NWBFile, dict[str, str]]:
         # pynwb remarks here on the age of the file and on its cached schema: nothing a reader can act upon.
         warnings.simplefilter("always")
         try:
+            straighten_timestamps(opened.io.read_builder())
             nwbfile = opened.io.read()
         except Exception as error:
             raise explain_damage(error, location) or _explain_unreadable(error, location) from error

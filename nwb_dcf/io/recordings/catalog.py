@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...config import ReadConfig
-from ...errors import DataError, SourceError
+from ...errors import DOUBT, DataError, SourceError
 from ..backends.session import OWN_MODULE, Session, open_session
 from .clock import glance_at_clock
 from .events import list_events
@@ -20,7 +20,7 @@ from .segments import Stretches, find_problem
 from .source import Source
 from .source_selection import choose_source, group_sources
 from .sources import describe_sources
-from .tables import TRIALS, IntervalTable, list_tables
+from .tables import TRIALS, IntervalTable, find_unreadable_tables, list_tables
 from .units import doubt_units
 
 
@@ -113,11 +113,16 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
         if chosen is not None and chosen.start_s is not None and chosen.duration_s is not None:
             ends = np.array([chosen.start_s]), np.array([chosen.start_s + chosen.duration_s])
             recorded = Stretches(*ends, exact=chosen.kind != "units")
-        intervals = list_tables(session)
+        lost = find_unreadable_tables(session)
+        intervals = list_tables(session, without=lost)
         tables = [_summarise(table, find_problem(table, recorded)) for table in intervals]
         tables += [
             _summarise(events, find_problem(events, recorded) if events.has_intervals else "events have no duration")
             for events in list_events(session)
+        ]
+        tables += [
+            TableSummary(path, len(session.find_object(path).id), (), (), f"{one.array} is {one.what}: {one.fix}")
+            for path, one in lost.items()
         ]
         doubts = [*_doubt_sources(session, sources), *_doubt_tables(session, chosen, intervals)]
         return Catalog(
@@ -144,6 +149,8 @@ def _doubt_sources(session: Session, sources: Sequence[Source]) -> list[str]:
     """Doubt the clocks of all sources that could be read, by a look at each."""
     notes = []
     for source in sources:
+        if source.doubt:
+            notes.append(f"{DOUBT}{source.path}: {source.doubt}")
         if source.problem or source.kind == "binned":
             continue
         obj = session.find_object(source.members[0] if source.members else source.path)

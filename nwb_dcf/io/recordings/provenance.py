@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from pynwb.misc import Units
 
+from ..backends.layout import as_stored
 from ..backends.session import Session, open_session
 from ..hashing import hash_series, hash_units, hash_video
 from .external import list_other_files
@@ -109,7 +110,7 @@ def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
     if isinstance(obj, Units):
         columns = [obj[name] for name in HASHED_COLUMNS if name in obj.colnames]
         return hash_units(
-            part.data
+            as_stored(part.data)
             for column in columns
             for part in ((column, column.target) if hasattr(column, "target") else (column,))
         )
@@ -119,7 +120,7 @@ def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
     names = list_names(obj) if hasattr(obj, "external_file") else []
     if names:
         return hash_video(files or [folder / name for name in names], **clock)
-    return hash_series(obj.data, **clock)
+    return hash_series(as_stored(obj.data), **clock)
 
 
 def _folder(session: Session) -> Path:

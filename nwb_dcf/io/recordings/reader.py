@@ -8,12 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from ...config import ReadConfig
 from ...config.progress import Listener
 from ...config.time_scale import TimeScales
 from ...errors import DOUBT, ParameterError, SourceError
+from ..backends.filters import find_unreadable
+from ..backends.layout import turn
 from ..backends.session import Session, open_session
 from ..backends.zarr import say_missing_chunks
 from .binned_spikes import read_binned
@@ -22,7 +25,7 @@ from .multi_source import choose_rules, join_sources, refuse_resampled_units
 from .pose import read_pose
 from .provenance import list_names
 from .resample import resample_recording
-from .source import FRAME_KINDS, ROI_KINDS, Source
+from .source import FRAME_KINDS, ROI_KINDS, SERIES_KINDS, Source
 from .source_selection import choose_source
 from .sources import describe_sources
 from .tables import check_scales
@@ -40,7 +43,8 @@ SETTINGS_OF = {
     "egocentric": (("pose",), "a PoseEstimation"),
     "bands": (("lfp",), "an ElectricalSeries"),
     "power_rate_hz": (("lfp",), "an ElectricalSeries"),
-    "max_gap_s": ((*ROI_KINDS, "family", "pose", "series"), "series of samples"),
+    "transpose": (SERIES_KINDS, "series of samples"),
+    "max_gap_s": ((*ROI_KINDS, "family", "pose", "series", "sweep"), "series of samples"),
     **dict.fromkeys(("size", "crop", "every", "mask", "frame_times", "keep_frames"), (FRAME_KINDS, "video")),
 }
 """Settings that only some kinds have a use for."""
@@ -93,6 +97,10 @@ def read_recording(
     with open_session(path) as opened:
         session = dataclasses.replace(opened, time_scales=TimeScales.parse(config.time_scale))
         sources = describe_sources(session, config.video_dir)
+        turned: tuple[str, ...] = ()
+        if config.transpose:
+            turned = turn_series(session, sources, config)
+            sources = describe_sources(session, config.video_dir)
         if isinstance(config.source, tuple):
             several = [choose_source(session, sources, name) for name in config.source]
             check_settings(config, several)
@@ -101,7 +109,7 @@ def read_recording(
         chosen = choose_source(session, sources, config.source)
         if config.resample_hz is not None:
             refuse_resampled_units(chosen, session)
-        notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}"]
+        notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}", *turned]
         session = _begin_reading(session, [chosen])
         recording = read_source(session, chosen, config, [*notes, *_note_scales(session)], progress)
         if config.resample_hz is not None:
@@ -153,8 +161,13 @@ def read_source(
     check_settings(config, (source,))
     for path, obj in session.find_members(source.members or (source.path,)):
         session.check_links(path)
+        missing = find_unreadable(obj)
+        if missing is not None:
+            raise SourceError(missing.what, where=session.where(missing.array), fix=missing.fix)
         notes = [*notes, *say_missing_chunks(path, obj), *describe_unwritten(obj, path)]
         notes += _note_other_files(session, path, obj, config)
+    if source.doubt:
+        notes = [*notes, f"{DOUBT}{source.path}: {source.doubt}"]
     match source.kind:
         case "binned":
             return read_binned(session, source.path, session.find_object(source.path), config, notes)
@@ -192,6 +205,39 @@ def _note_other_files(session: Session, path: str, obj: Any, config: ReadConfig)
             fix="leave --no-external out, or copy them into the file",
         )
     return [f"values of {path} lie in other files: {', '.join(other.describe() for other in others)}"] if others else []
+
+
+def turn_series(session: Session, sources: Sequence[Source], config: ReadConfig) -> tuple[str, ...]:
+    """Let the data of what is to be read be read as (channel, time), for as long as the session is open.
+
+    Returns
+    -------
+    tuple of str
+        A note for each series that is turned.
+
+    Raises
+    ------
+    ParameterError
+        If there is none that could be.
+    """
+    names = config.source if isinstance(config.source, tuple) else (config.source,)
+    chosen = [choose_source(session, sources, name) for name in names]
+    check_settings(config, chosen)
+    notes = []
+    for source in chosen:
+        members = session.find_members(source.members or (source.path,)) if source.kind in SERIES_KINDS else []
+        for path, series in members:
+            shape = np.shape(series.data)
+            several = len(chosen) > 1
+            if len(shape) == 2 and (not several or shape[0] < shape[1]) and turn(series):
+                sizes = f"{shape[1]} samples of {shape[0]} channels"
+                notes.append(f"data of {path} are read as (channel, time), as --transpose asks: {sizes}")
+    if not notes:
+        raise ParameterError(
+            f"transpose is given, and {', '.join(source.path for source in chosen)} has no two axes to exchange",
+            fix="leave --transpose out",
+        )
+    return tuple(notes)
 
 
 def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:

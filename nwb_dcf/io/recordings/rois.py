@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,8 @@ import pandas as pd
 
 from ...errors import DataError
 from .conditions import choose_rows
+from .roi_quality import is_quality, judge_rois
 from .tables import read_columns
-
-GOOD = ("accepted", "isaccepted", "iscell", "validroi")
-BAD = ("rejected", "isrejected")
-"""Columns of 0 and 1 that say how good a ROI is, in small letters and without underscores: as suite2p, CaImAn, EXTRACT
-and the Allen Institute write them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
         As many columns as ROIs.
     selection : str, tuple of int or None
         Ids, a condition on columns of its PlaneSegmentation, or ``"all"``. None: those that its quality columns
-        (`GOOD`, `BAD`) call good, all where it has none.
+        (`nwb_dcf.io.recordings.roi_quality`) do not call bad, all where it has none.
     where : str
         Names the series in errors.
 
@@ -78,39 +75,31 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
         column = choose_rows(selection, ids, columns, what="ROI", where=where)
         said = f" ({selection})" if isinstance(selection, str) else ""
         return Channels(column, ids[column].tolist(), notes=(f"{len(column)} of {len(row)} ROIs, as asked{said}",))
-    wanted = {name: _normalise(name) in GOOD for name in columns if _normalise(name) in GOOD + BAD}
-    wanted = {name: good for name, good in wanted.items() if np.isin(columns[name], (0, 1)).all()}
-    if not wanted:
-        return every
-    wrong = {name: columns[name].astype(bool) != good for name, good in wanted.items()}
-    bad = np.logical_or.reduce(list(wrong.values()))
-    rule = " and ".join(name if good else f"not {name}" for name, good in wanted.items())
+    quality = judge_rois(columns, len(row))
+    bad = quality.bad
+    if not bad.any():
+        return dataclasses.replace(every, notes=quality.notes)
     if bad.all():
         raise DataError(
-            f"none of {len(row)} ROIs is {rule} in {region.table.name}", where=where, fix="take every one: --rois all"
+            f"none of {len(row)} ROIs is {quality.rule} in {region.table.name}",
+            where=where,
+            fix="take every one: --rois all",
         )
-    if not bad.any():
-        return every
-    why = {
-        i: next(f"{name} is {int(columns[name][i])}" for name in wanted if wrong[name][i]) for i in np.flatnonzero(bad)
-    }
-    left_out: list[dict[str, object]] = [{"what": "roi", "id": int(ids[i]), "why": says} for i, says in why.items()]
-    note = f"{int((~bad).sum())} of {len(row)} ROIs: those that are {rule}; --rois all takes every one"
-    return Channels(np.flatnonzero(~bad), ids[~bad].tolist(), tuple(left_out), (note,))
+    left_out: list[dict[str, object]] = [
+        {"what": "roi", "id": int(ids[i]), "why": says} for i, says in sorted(quality.why.items())
+    ]
+    note = f"{int((~bad).sum())} of {len(row)} ROIs: those that are {quality.rule}; --rois all takes every one"
+    return Channels(np.flatnonzero(~bad), ids[~bad].tolist(), tuple(left_out), (note, *quality.notes))
 
 
 def _read_roi_columns(table: Any) -> dict[str, np.ndarray]:
     """Scalar columns, and the first of those of suite2p's ``iscell`` (flag, probability)."""
     columns = read_columns(table)
     for name in table.colnames:
-        data: Any = table[name].data if _normalise(name) in GOOD + BAD else None
+        data: Any = table[name].data if is_quality(name) else None
         if len(getattr(data, "shape", ())) == 2 and np.dtype(data.dtype).kind in "biuf":
             columns[name] = np.asarray(data[:, 0])
     return columns
-
-
-def _normalise(name: str) -> str:
-    return name.lower().replace("_", "").replace(" ", "")
 
 
 def compute_dff(values: np.ndarray, time: np.ndarray, window_s: float, quantile: float) -> np.ndarray:

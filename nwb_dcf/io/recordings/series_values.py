@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from pynwb.behavior import SpatialSeries
 
 from ...errors import DataError
+from ..backends.layout import is_turned
 from .clock import MIN_SAMPLES
+
+N_AXES = 3
+"""Coordinates of a position at most, by the schema."""
 
 KINDS_OF_DATA = {"c": "complex numbers", "O": "text or references", "S": "text", "U": "text", "V": "compound values"}
 
@@ -21,9 +26,31 @@ def check_data(series: Any) -> str:
         return f"data are {KINDS_OF_DATA.get(dtype.kind, f'of type {dtype}')}, not real numbers"
     if len(shape) not in (1, 2):
         return f"data have shape {shape}, neither (time,) nor (time, channel)"
-    if shape[0] < MIN_SAMPLES or 0 in shape:
+    if 0 in shape:
         return f"data have shape {shape}: too few samples"
-    return _check_rois(series, shape)
+    problem = _check_axes(series, shape)
+    if problem or shape[0] >= MIN_SAMPLES:
+        return problem
+    return f"data have shape {shape}: too few samples"
+
+
+def doubt_shape(series: Any) -> str:
+    """Say why the axes of data that can be fitted look exchanged; an empty string where they do not.
+
+    Data wider than long are rare, and nothing but a table of the channels, or a timestamp for each sample, shows that
+    they are right.
+    """
+    shape = tuple(int(n) for n in np.shape(series.data))
+    if len(shape) != 2 or shape[0] >= shape[1] or is_turned(series):
+        return ""
+    if series.timestamps is not None or _count_known(series)[0] == shape[1]:
+        return ""
+    return f"data of shape {shape} are {shape[0]} samples of {shape[1]} channels"
+
+
+def advise_turning() -> str:
+    """The way out, where data look like (channel, time)."""
+    return "read them so with --transpose, or store them as (time, channel)"
 
 
 def find_dtype(data: Any) -> np.dtype[Any]:
@@ -126,14 +153,29 @@ def name_unit(series: Any, values: np.ndarray) -> str:
     return unit
 
 
-def _check_rois(series: Any, shape: tuple[int, ...]) -> str:
-    """Say whether ROI responses differ in number from their ROIs, as transposed ones do."""
-    region = getattr(series, "rois", None)
-    if region is None:
+def _check_axes(series: Any, shape: tuple[int, ...]) -> str:
+    """Say whether the first axis is that of the channels, by what the file knows of their number."""
+    if is_turned(series):
         return ""
-    n_rois, n_columns = len(region.data), shape[1] if len(shape) == 2 else 1
-    if n_columns == n_rois:
-        return ""
-    if shape[0] == n_rois:
-        return f"data of shape {shape} for {n_rois} ROIs look like (roi, time): store them as (time, roi)"
-    return f"data have {n_columns} columns (shape {shape}) for {n_rois} ROIs"
+    n_rows, n_columns = shape[0], shape[1] if len(shape) == 2 else 1
+    n_known, what, dim = _count_known(series)
+    if n_known is not None and n_known != n_columns:
+        if n_rows == n_known and len(shape) == 2:
+            return f"data of shape {shape} for {n_known} {what} look like ({dim}, time): {advise_turning()}"
+        if what == "ROIs":
+            return f"data have {n_columns} columns (shape {shape}) for {n_known} ROIs"
+    stamps = series.timestamps
+    if len(shape) == 2 and stamps is not None and len(stamps) == n_columns != n_rows:
+        return f"data of shape {shape} for {n_columns} timestamps look like (channel, time): {advise_turning()}"
+    if isinstance(series, SpatialSeries) and n_columns > N_AXES >= n_rows:
+        return f"positions of shape {shape} look like (x and y, time): {advise_turning()}"
+    return ""
+
+
+def _count_known(series: Any) -> tuple[int | None, str, str]:
+    """Count the ROIs or electrodes that a series says it is of: their number, what they are, and the dim of one."""
+    for name, what, dim in (("rois", "ROIs", "roi"), ("electrodes", "electrodes", "channel")):
+        region = getattr(series, name, None)
+        if region is not None:
+            return len(region.data), what, dim
+    return None, "", ""

@@ -35,12 +35,18 @@ FRAME_KINDS = ("video", "imaging", "stimulus")
 """Images in time: what a camera or a microscope saw, and what was shown."""
 
 
-ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil")
+ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil", "baseline", "deconvolved")
 
 
 DEFAULT_KINDS = ("units", "binned", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging", "lfp")
-"""Kinds that are fitted without being named, the first of them that the file has; never neuropil, and behaviour only
-by name."""
+"""Kinds that are fitted without being named, the first of them that the file has; never neuropil, baseline, events or
+sweeps, and behaviour only by name."""
+
+NAMED_KINDS = ("neuropil", "baseline", "deconvolved", "series", "sweep", "stimulus")
+"""Kinds that are fitted only if they are named, in the order in which they are listed."""
+
+SERIES_KINDS = (*ROI_KINDS, "family", "pose", "lfp", "series", "sweep")
+"""Kinds whose data have samples along one axis and channels along the other."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class Source:
     Attributes
     ----------
     kind : str
-        One of `DEFAULT_KINDS`, ``neuropil``, ``series`` or ``stimulus`` (frames that were shown).
+        One of `DEFAULT_KINDS` or of `NAMED_KINDS`: ``sweep`` is a trial of patch clamp, ``stimulus`` frames that were
+        shown.
     path : str
         Path in the file; of several series that are read as one, with ``*`` in place of what differs.
     neurodata_type : str
@@ -71,6 +78,10 @@ class Source:
         Paths of the series that are read as one: a family, the planes of a session.
     plane : str
         Path of the imaging plane of ROI responses.
+    emission_nm : tuple of float
+        Wavelengths at which that plane was seen, nm; empty where the file does not tell.
+    doubt : str
+        What looks wrong about its data, and the way out, where it can be fitted all the same; empty if nothing does.
     """
 
     kind: str
@@ -86,6 +97,8 @@ class Source:
     why: str = ""
     members: tuple[str, ...] = ()
     plane: str = ""
+    emission_nm: tuple[float, ...] = ()
+    doubt: str = ""
 
     @property
     def name(self) -> str:
@@ -97,7 +110,7 @@ class Source:
         """``kind`` of a recording of it, which names its fits."""
         if self.kind in (*ROI_KINDS, "imaging"):
             return "ophys"
-        return {"family": "series", "binned": "units", "stimulus": "video"}.get(self.kind, self.kind)
+        return {"family": "series", "sweep": "series", "binned": "units", "stimulus": "video"}.get(self.kind, self.kind)
 
 
 def sort_key(source: Source) -> tuple[int, float, str]:
@@ -107,5 +120,4 @@ def sort_key(source: Source) -> tuple[int, float, str]:
 
 def rank(source: Source) -> int:
     """Place of a source's kind in the order in which they are listed and chosen."""
-    order = (*DEFAULT_KINDS, "neuropil", "series", "stimulus")
-    return order.index(source.kind)
+    return (*DEFAULT_KINDS, *NAMED_KINDS).index(source.kind)

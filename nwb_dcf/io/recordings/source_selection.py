@@ -7,10 +7,12 @@ import math
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from ...errors import SourceError
 from ..backends.session import Session
 from .shared_clock import SAME_STEP
-from .source import DEFAULT_KINDS, ROI_KINDS, Source, name_together, rank, sort_key
+from .source import DEFAULT_KINDS, ROI_KINDS, SERIES_KINDS, Source, name_together, rank, sort_key
 from .video.files import list_tracked
 
 FAMILY_SIZE = 4
@@ -50,10 +52,11 @@ def find_families(sources: Sequence[Source]) -> list[Source]:
 
 
 def find_planes(sources: Sequence[Source]) -> list[Source]:
-    """Find ROI responses of one kind and rate, each of another imaging plane."""
+    """Find ROI responses of one kind and rate, seen at one wavelength, each of another imaging plane."""
     found = []
-    for kind in ROI_KINDS:
-        usable = [source for source in sources if source.kind == kind and source.plane and not source.problem]
+    of_planes = [source for source in sources if source.kind in ROI_KINDS and source.plane and not source.problem]
+    for kind, emission in dict.fromkeys((source.kind, source.emission_nm) for source in of_planes):
+        usable = [source for source in of_planes if (source.kind, source.emission_nm) == (kind, emission)]
         # A plane that has several (raw, smoothed) is joined with those of its own name in other planes.
         names = {re.sub(r"\d+", "0", source.path) for source in usable}
         candidates = [usable] + [[s for s in usable if re.sub(r"\d+", "0", s.path) == name] for name in sorted(names)]
@@ -110,6 +113,20 @@ FIRST = {
 }
 
 
+NOT_BY_DEFAULT = {
+    "sweep": "sweeps of patch clamp are trials, not channels",
+    "neuropil": "neuropil is not the activity of cells",
+    "baseline": "a baseline is not the activity of cells",
+    "deconvolved": "deconvolved events are an estimate made from fluorescence",
+}
+
+LANDMARK = r"landmark|corner|arena|fiducial|calibration|apparatus"
+"""Names of tracked points that are no animal."""
+
+LOOK, LOOK_MEMBERS = 64, 4
+"""Samples looked at in three places, of so many members at most, to see whether a source varies."""
+
+
 def choose_source(session: Session, sources: Sequence[Source], name: str | None) -> Source:
     """Return the source called `name`, or the one that is fitted by default.
 
@@ -129,7 +146,8 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     """
     if name is None:
         return _choose_default(session, sources)
-    exact = [source for source in sources if source.path in (name, f"/{name}")]
+    resolved = session.resolve(name)
+    exact = [source for source in sources if source.path in (resolved, name, f"/{name}")]
     found = exact or [source for source in sources if source.name == name]
     if len(found) > 1:
         raise SourceError(
@@ -183,24 +201,69 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
     for kind in DEFAULT_KINDS:
         usable = [source for source in grouped if source.kind == kind and not source.problem]
         if usable:
-            others = [source.path for source in usable[1:]]
+            first, reason = break_tie(session, usable)
+            others = [source.path for source in usable if source is not first]
             why = f"no source was named, and this file has {FIRST[kind]}"
             if others:
-                why += f", this one first by name; --source chooses another: {', '.join(others)}"
-            before = [source for source in grouped if source.problem and rank(source) <= rank(usable[0])]
+                why += f", this one {reason}; --source chooses another: {', '.join(others)}"
+            wavelengths = [source.emission_nm for source in usable]
+            if first.emission_nm and len(set(wavelengths)) > 1:
+                seen = ", ".join("/".join(f"{value:g}" for value in one) for one in sorted(set(wavelengths)))
+                why += f"; these are of {len(set(wavelengths))} emission wavelengths ({seen} nm) and not read as one"
+            before = [source for source in grouped if source.problem and rank(source) <= rank(first)]
             passed = [f"{source.path} ({source.problem})" for source in before]
             if passed:
                 why += f"; passed over: {', '.join(passed)}"
-            return dataclasses.replace(usable[0], why=why)
+            return dataclasses.replace(first, why=why)
     blocked = next((s for s in sources if s.kind in ("video", "imaging") and s.problem), None)
     if blocked:
         raise SourceError(f"{blocked.path} would be fitted by default, but {blocked.problem}", where=str(session.path))
+    named = {source.kind for source in sources}
+    also = [reason for kind, reason in NOT_BY_DEFAULT.items() if kind in named]
     raise SourceError(
         "nothing here is fitted by default: no units with spikes, no ROI responses, no family of one-column series, "
-        "no video",
+        f"no video{''.join(f'; {reason}' for reason in also)}",
         where=str(session.path),
         fix=_list_names(sources),
     )
+
+
+def break_tie(session: Session, usable: Sequence[Source]) -> tuple[Source, str]:
+    """Choose among sources of one kind that can be read: the first, and what decided.
+
+    What the arena is made of, and what never changes in a look at it, comes last; then what has most samples comes
+    first, of voltages what has the lowest rate; then the order of their paths.
+    """
+    if len(usable) == 1:
+        return usable[0], ""
+
+    def key(source: Source) -> tuple[bool, bool, float]:
+        slow_or_long = (source.rate_hz or 0.0) if source.kind == "lfp" else -float(source.shape[0])
+        return _is_landmark(source), _is_constant(session, source), slow_or_long
+
+    keys = {source.path: key(source) for source in usable}
+    first, second = sorted(usable, key=lambda source: (keys[source.path], source.path))[:2]
+    won = next((i for i in range(3) if keys[first.path][i] != keys[second.path][i]), 3)
+    most = "of the lowest rate" if first.kind == "lfp" else "with most samples"
+    return first, ("which is no landmark", "which varies", most, "first by name")[won]
+
+
+def _is_landmark(source: Source) -> bool:
+    return source.kind == "pose" and re.search(LANDMARK, source.name.lower()) is not None
+
+
+def _is_constant(session: Session, source: Source) -> bool:
+    """Whether no value differs from the first in a look at the beginning, the middle and the end of a source."""
+    if source.kind not in SERIES_KINDS:
+        return False
+    for _, series in session.find_members((source.members or (source.path,))[:LOOK_MEMBERS]):
+        n = int(np.shape(series.data)[0])
+        for begin in {0, max(n // 2 - LOOK // 2, 0), max(n - LOOK, 0)}:
+            values = np.asarray(series.data[begin : begin + LOOK], np.float64)
+            values = values[np.isfinite(values).all(axis=tuple(range(1, values.ndim)))]
+            if len(values) and (values != values[0]).any():
+                return False
+    return True
 
 
 def _list_names(sources: Sequence[Source], limit: int = 8) -> str:

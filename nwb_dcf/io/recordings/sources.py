@@ -11,19 +11,34 @@ import numpy as np
 from pynwb import TimeSeries
 from pynwb.core import NWBContainer
 from pynwb.ecephys import ElectricalSeries
+from pynwb.icephys import PatchClampSeries
 from pynwb.image import ImageSeries
 from pynwb.misc import Units
-from pynwb.ophys import DfOverF, Fluorescence, OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
+from pynwb.ophys import OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
 
 from ...errors import DataError
+from ..backends.filters import MissingFilter, find_unreadable
 from ..backends.session import Session
 from .binned_spikes import TYPE as BINNED
 from .binned_spikes import describe_binned
 from .clock import Clock, peek_clock
 from .external import list_other_files
-from .series_values import check_data
+from .roi_kinds import find_emission, find_roi_kind
+from .series_values import advise_turning, check_data, doubt_shape
 from .source import DEFAULT_KINDS, Source, sort_key
+from .video.clock_evidence import list_clocks, weigh
 from .video.files import summarise_frames
+
+PLAYED_TOLERANCE = 1e-3
+"""Rates of a video's header and of the NWB file that differ by less are the same."""
+
+HOW_READ = {
+    "lfp": "power in frequency bands",
+    "sweep": "only by name: a sweep is a trial, not a channel",
+    "neuropil": "only by name: neuropil or background",
+    "baseline": "only by name: a baseline",
+    "deconvolved": "only by name: deconvolved events",
+}
 
 
 def describe_sources(session: Session, video_dir: str | None = None, *, spans: bool = False) -> list[Source]:
@@ -33,7 +48,10 @@ def describe_sources(session: Session, video_dir: str | None = None, *, spans: b
     """
     sources = []
     for path, obj in session.find_objects(Units, TimeSeries, NWBContainer):
-        if isinstance(obj, Units):
+        missing = find_unreadable(obj) if isinstance(obj, (Units, TimeSeries)) else None
+        if missing is not None:
+            sources.append(_describe_unreadable(path, obj, missing))
+        elif isinstance(obj, Units):
             sources.append(_describe_units(path, obj, spans))
         elif isinstance(obj, ImageSeries):
             sources.append(_describe_frames(session, path, obj, video_dir))
@@ -56,6 +74,18 @@ def _name_other_files(session: Session, source: Source) -> Source:
     if not others:
         return source
     return dataclasses.replace(source, why=f"{source.why}; values lie in {', '.join(dict.fromkeys(others))}")
+
+
+def _describe_unreadable(path: str, obj: Any, missing: MissingFilter) -> Source:
+    """Describe an object whose values cannot be decompressed, by what the file says of it without them."""
+    problem = f"{missing.array.rpartition('/')[2]} are {missing.what}: {missing.fix}"
+    if isinstance(obj, Units):
+        return Source("units", path, obj.neurodata_type, (len(obj.id),), "s", problem=problem)
+    if isinstance(obj, ImageSeries):
+        kind = "imaging" if isinstance(obj, (OnePhotonSeries, TwoPhotonSeries)) else "video"
+    else:
+        kind = _find_kind(path, obj)
+    return Source(kind, path, obj.neurodata_type, np.shape(obj.data), str(obj.unit), problem=problem)
 
 
 def _describe_units(path: str, units: Units, spans: bool) -> Source:
@@ -106,15 +136,17 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
         clock = peek_clock(series, shape[0], session.where(path), session.scale_of(path))
     except DataError as error:
         return dataclasses.replace(about, problem=error.what)
-    named = "ROI responses" if kind in DEFAULT_KINDS else "only by name"
     region = getattr(series, "rois", None)
     imaged = getattr(region.table, "imaging_plane", None) if region is not None else None
     plane = session.path_of(imaged) if imaged is not None else ""
+    doubt = doubt_shape(series)
     return dataclasses.replace(
         about,
         **_describe_clock(clock),
-        why="power in frequency bands" if kind == "lfp" else named,
+        why=HOW_READ.get(kind) or ("ROI responses" if kind in DEFAULT_KINDS else "only by name"),
         plane=plane,
+        emission_nm=find_emission(series),
+        doubt=f"{doubt}, the other way round than is usual: {advise_turning()}" if doubt else "",
     )
 
 
@@ -133,24 +165,38 @@ def _describe_frames(session: Session, path: str, series: ImageSeries, video_dir
         clock = peek_clock(series, n_frames, session.where(path), session.scale_of(path))
     except DataError as error:
         return dataclasses.replace(about, problem=str(error).removeprefix(f"{session.where(path)}: "))
+    if summary.n_hidden and n_frames > 0:
+        shown = n_frames - summary.n_hidden
+        about = dataclasses.replace(
+            about,
+            doubt=f"{summary.n_hidden} frames of its video are hidden by an edit list: "
+            f"players show {shown} of {n_frames}",
+        )
+    clock = _choose_frame_clock(session, series, clock, summary.played_hz, n_frames)
     return dataclasses.replace(about, **_describe_clock(clock))
+
+
+def _choose_frame_clock(session: Session, series: ImageSeries, clock: Clock, played_hz: float, n_frames: int) -> Clock:
+    """Choose the clock by which the frames would be read, as far as the headers of the files tell."""
+    if clock.rate_hz is None or played_hz <= 0 or n_frames < 2:
+        return clock
+    played_s = (n_frames - 1) / played_hz
+    if abs(played_hz / clock.rate_hz - 1) < PLAYED_TOLERANCE:
+        return clock
+    if weigh(list_clocks(session), clock.start_s, clock.stop_s - clock.start_s, played_s)[0] == "nwb":
+        return clock
+    return Clock(played_hz, 1 / played_hz, clock.start_s, clock.start_s + played_s)
 
 
 def _find_kind(path: str, series: TimeSeries) -> str:
     """Kind of a series, by type first and by name where the type leaves it open."""
     if isinstance(series, RoiResponseSeries):
-        words = path.lower().replace("_", "")
-        if "neuropil" in words:
-            return "neuropil"
-        if isinstance(series.parent, DfOverF) or "dff" in words or "dfoverf" in words or "deltaf" in words:
-            return "dff"
-        other = any(word in series.name.lower() for word in ("deconv", "spike", "event", "denois", "background"))
-        return "fluorescence" if isinstance(series.parent, Fluorescence) and not other else "roi"
+        return find_roi_kind(path, series)
     if series.neurodata_type == "MicroscopyResponseSeries":
         return "roi"
     if isinstance(series, ElectricalSeries):
         return "lfp"
-    return "series"
+    return "sweep" if isinstance(series, PatchClampSeries) else "series"
 
 
 def _describe_clock(clock: Clock) -> dict[str, Any]:

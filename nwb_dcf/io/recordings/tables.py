@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pynwb.misc import Units
 
 from ...config.time_scale import TimeScales
 from ...errors import DataError, ParameterError, SourceError
+from ..backends.filters import MissingFilter, find_unreadable
 from ..backends.session import Session, open_session
 
 MEANINGS = "MeaningsTable"
@@ -103,9 +104,16 @@ class IntervalTable:
         return bool(inside >= 0.9 and forward >= 0.9)
 
 
-def list_tables(session: Session) -> list[IntervalTable]:
-    """Read every table of intervals in the file, by path."""
-    return [_read_table(session, path, table) for path, table in session.find_objects(TimeIntervals)]
+def list_tables(session: Session, *, without: Collection[str] = ()) -> list[IntervalTable]:
+    """Read every table of intervals in the file, by path, those whose paths are in `without` aside."""
+    found = session.find_objects(TimeIntervals)
+    return [_read_table(session, path, table) for path, table in found if path not in without]
+
+
+def find_unreadable_tables(session: Session) -> dict[str, MissingFilter]:
+    """Return the tables of intervals that are compressed by a filter that is not installed, by path."""
+    found = {path: find_unreadable(table) for path, table in session.find_objects(TimeIntervals)}
+    return {path: missing for path, missing in found.items() if missing is not None}
 
 
 def read_tables(path: str | Path) -> list[IntervalTable]:

@@ -68,7 +68,7 @@ def test_real_quality_columns(real_data):
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        ((4, 300), r"\(4, 300\) for 4 ROIs look like \(roi, time\): store them as \(time, roi\)"),
+        ((4, 300), r"\(4, 300\) for 4 ROIs look like \(roi, time\): read them so with --transpose"),
         ((300, 3), r"3 columns \(shape \(300, 3\)\) for 4 ROIs"),
     ],
 )

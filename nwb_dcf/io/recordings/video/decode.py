@@ -31,7 +31,7 @@ class VideoFile:
     ----------
     path : Path
     width, height : int
-        Pixels.
+        Pixels, of the frames as players show them.
     deep : bool
         Whether a pixel has more than 8 bits.
     n_frames : int
@@ -42,6 +42,13 @@ class VideoFile:
         Presentation time of each frame, from the first one; None where the file has none.
     tick_s : float
         Resolution of those times.
+    n_hidden : int
+        Frames that are there and not shown, since an edit list leaves them out: those before a cut that was made
+        without encoding anew. In the summary of `peek_video` those at the beginning.
+    turned : int
+        By how many degrees, clockwise, players turn the frames: 0, 90, 180 or 270.
+    rate_hz : float
+        How many frames a second are played, by the header; 0 where it does not tell.
     """
 
     path: Path
@@ -52,6 +59,9 @@ class VideoFile:
     n_declared: int
     time_s: np.ndarray | None = None
     tick_s: float = 0.0
+    n_hidden: int = 0
+    turned: int = 0
+    rate_hz: float = 0.0
 
 
 def peek_video(path: Path) -> VideoFile:
@@ -62,8 +72,9 @@ def peek_video(path: Path) -> VideoFile:
     SourceError
         If it cannot be opened, or holds no video.
     """
-    with _open_stream(path) as (_, stream):
-        return _describe_stream(path, stream, n_frames=int(stream.frames))
+    with _open_stream(path) as (container, stream):
+        n_hidden = _count_hidden(container, stream)
+        return _describe_stream(path, stream, n_frames=max(int(stream.frames) - n_hidden, 0), n_hidden=n_hidden)
 
 
 def probe_video(path: Path) -> VideoFile:
@@ -75,7 +86,12 @@ def probe_video(path: Path) -> VideoFile:
         If it cannot be read, or holds no video or no frame.
     """
     with _open_stream(path) as (container, stream):
-        shown = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        shown, n_hidden = [], 0
+        for packet in container.demux(stream):
+            if packet.size and packet.is_discard:
+                n_hidden += 1
+            elif packet.size:
+                shown.append(packet.pts)
         if not shown:
             raise SourceError("this video has no frames", where=str(path), fix="copy it again or record it anew")
         time = None
@@ -83,7 +99,7 @@ def probe_video(path: Path) -> VideoFile:
             ticks = np.sort(np.array(shown, np.int64))
             if (np.diff(ticks) > 0).all():
                 time = (ticks - ticks[0]) * float(stream.time_base)
-        return _describe_stream(path, stream, n_frames=len(shown), time=time)
+        return _describe_stream(path, stream, n_frames=len(shown), time=time, n_hidden=n_hidden)
 
 
 def decode_frames(
@@ -257,6 +273,15 @@ def decode_image(path: Path) -> np.ndarray:
     raise SourceError("this image is empty", where=str(path), fix="save it again")
 
 
+TURNS: dict[int, tuple[tuple[str, ...], ...]] = {
+    0: (),
+    90: (("transpose", "clock"),),
+    180: (("hflip",), ("vflip",)),
+    270: (("transpose", "cclock"),),
+}
+"""Filters that turn a frame clockwise by so many degrees."""
+
+
 class _Shrinker:
     """Crops, shrinks and turns to gray by one filter graph, built for the format of the first frame."""
 
@@ -267,9 +292,10 @@ class _Shrinker:
 
     def __call__(self, frame: Any, number: int) -> np.ndarray:
         video = self.video
-        if (frame.width, frame.height) != (video.width, video.height):
+        size = (video.height, video.width) if video.turned in (90, 270) else (video.width, video.height)
+        if (frame.width, frame.height) != size:
             raise SourceError(
-                f"frame {number} has {frame.width} x {frame.height} pixels, the first {video.width} x {video.height}",
+                f"frame {number} has {frame.width} x {frame.height} pixels, the first {size[0]} x {size[1]}",
                 where=str(video.path),
                 fix="divide the video where its size changes",
             )
@@ -285,7 +311,9 @@ class _Shrinker:
 
         graph, video = Graph(), self.video
         x, y, width, height = self.crop
-        nodes = [graph.add_buffer(width=video.width, height=video.height, format=self.format, time_base=self.time_base)]
+        size = (video.height, video.width) if video.turned in (90, 270) else (video.width, video.height)
+        nodes = [graph.add_buffer(width=size[0], height=size[1], format=self.format, time_base=self.time_base)]
+        nodes += [graph.add(*step) for step in TURNS[video.turned]]
         if (width, height) != (video.width, video.height):
             nodes.append(graph.add("crop", f"{width}:{height}:{x}:{y}:exact=1"))
         nodes.append(graph.add("scale", f"{self.size[0]}:{self.size[1]}:flags=area"))
@@ -321,9 +349,46 @@ def _open_stream(path: Path) -> Iterator[tuple[Any, Any]]:
         raise SourceError(f"this video cannot be read: {error}", where=str(path), fix="check the file") from error
 
 
-def _describe_stream(path: Path, stream: Any, *, n_frames: int, time: np.ndarray | None = None) -> VideoFile:
+def _describe_stream(
+    path: Path, stream: Any, *, n_frames: int, time: np.ndarray | None = None, n_hidden: int = 0
+) -> VideoFile:
     codec = stream.codec_context
     if codec.width == 0 or codec.height == 0 or codec.format is None:
         raise SourceError("this video has no frames", where=str(path), fix="copy it again or record it anew")
     deep = not codec.format.has_palette and max(component.bits for component in codec.format.components) > 8
-    return VideoFile(path, codec.width, codec.height, deep, n_frames, int(stream.frames), time, float(stream.time_base))
+    turned = _find_turn(path)
+    width, height = (codec.height, codec.width) if turned in (90, 270) else (codec.width, codec.height)
+    return VideoFile(
+        path,
+        width,
+        height,
+        deep,
+        n_frames,
+        int(stream.frames),
+        time,
+        float(stream.time_base),
+        n_hidden=n_hidden,
+        turned=turned,
+        rate_hz=float(stream.average_rate or 0.0),
+    )
+
+
+def _count_hidden(container: Any, stream: Any) -> int:
+    """Count the frames at the beginning that an edit list hides."""
+    n_hidden = 0
+    for packet in container.demux(stream):
+        if packet.size and not packet.is_discard:
+            break
+        n_hidden += bool(packet.size)
+    return n_hidden
+
+
+def _find_turn(path: Path) -> int:
+    """By how many degrees, clockwise, players turn the frames: the first frame carries it, the header does not."""
+    with _open_stream(path) as (container, stream):
+        try:
+            frame = next(iter(container.decode(stream)), None)
+        except (OSError, ValueError):  # a damaged frame is reported where frames are read
+            return 0
+        turned = round(-(getattr(frame, "rotation", 0) or 0)) % 360  # PyAV of before 14 does not tell
+    return turned if turned in TURNS else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 
 from ....config import ReadConfig
 from ....errors import DataError
+from ...backends.session import Session
 from ...hashing import hash_video
 from ..clock import SampleClock, read_clock
+from .clock_evidence import list_clocks, weigh
 from .crop import GRAY, FrameCrop
 from .decode import decode_frames
 from .files import VideoFiles
@@ -23,6 +26,7 @@ RATE_TOLERANCE = 1e-4
 
 
 def read_frame_clock(
+    session: Session,
     series: Any,
     film: VideoFiles,
     choice: Literal["auto", "nwb", "file"],
@@ -30,7 +34,7 @@ def read_frame_clock(
     scale: float | None = None,
     name: str = "",
 ) -> SampleClock:
-    """Decide between the clock of the NWB file and that of the video files; see the table above.
+    """Decide between the clock of the NWB file and that of the video files, by what else is on the session clock.
 
     Raises
     ------
@@ -51,9 +55,19 @@ def read_frame_clock(
     contradiction = _compare(clock.time - start, played, max(file.tick_s for file in film.files))
     if not contradiction:
         return clock
+    start_s, by_rate_s = start, float(clock.time[-1]) - start
+    which, fits = weigh(list_clocks(session), start_s, by_rate_s, float(played[-1]))
+    rate = float(series.rate)
+    if which == "nwb":
+        note = (
+            f"frame times are by the NWB file's rate of {rate:g} Hz, which {fits} fits, though {contradiction} in "
+            f"{film.names} (--frame-times file takes the times of the video)"
+        )
+        return dataclasses.replace(clock, notes=(*clock.notes, note))
+    also = f", which {fits} fits" if which else ""
     note = (
         f"frame times are the presentation times in {film.names}: the NWB file has only a rate of "
-        f"{float(series.rate):g} Hz, and {contradiction} (--frame-times nwb keeps to the rate)"
+        f"{rate:g} Hz, and {contradiction}{also} (--frame-times nwb keeps to the rate)"
     )
     return SampleClock(start + played, (note,))
 
@@ -113,9 +127,23 @@ class ExternalFrames:
         """Of the frames as read."""
         return np.dtype(np.float32 if any(file.deep for file in self.film.files) else np.uint8)
 
-    def read_clock(self, config: ReadConfig, scale: float | None = None, name: str = "") -> SampleClock:
+    def read_clock(
+        self, session: Session, config: ReadConfig, scale: float | None = None, name: str = ""
+    ) -> SampleClock:
         """Time of every frame; `scale` and `name` as for `nwb_dcf.io.recordings.clock.read_clock`."""
-        return read_frame_clock(self.series, self.film, config.frame_times, self.where, scale, name)
+        clock = read_frame_clock(session, self.series, self.film, config.frame_times, self.where, scale, name)
+        film = self.film
+        notes = [
+            f"frames of {file.path.name} are turned by {file.turned} degrees clockwise, as players show them"
+            for file in film.files
+            if file.turned
+        ]
+        if film.n_hidden:
+            notes.append(
+                f"{film.n_hidden} of {film.n_frames + film.n_hidden} frames in {film.names} are hidden by an edit list "
+                "and not read, as players do not show them"
+            )
+        return dataclasses.replace(clock, notes=(*clock.notes, *notes))
 
     def read_blocks(self, view: FrameCrop, wanted: np.ndarray) -> Iterator[np.ndarray]:
         """Decode the frames whose numbers are `wanted`, each as a block (1, y, x)."""
@@ -127,4 +155,6 @@ class ExternalFrames:
     def name_cache(self, view: FrameCrop, every: int) -> Path:
         """Where frames are kept: beside the first video, under a name that any change of it or of `view` changes."""
         identity = [hash_video(self.files), view.crop, view.size, every]
+        turned = [file.turned for file in self.film.files]
+        identity += [turned] if any(turned) else []
         return name_cache(self.files[0], identity)

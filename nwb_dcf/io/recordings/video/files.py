@@ -26,10 +26,16 @@ class FramesSummary:
         (frame, y, x); empty where it is not known.
     problem : str
         Why it cannot be read; empty if it can, as far as this tells.
+    played_hz : float
+        How many frames a second external files play, by their headers; 0 where they differ or do not tell.
+    n_hidden : int
+        Frames of external files that an edit list hides.
     """
 
     shape: tuple[int, ...]
     problem: str = ""
+    played_hz: float = 0.0
+    n_hidden: int = 0
 
 
 def summarise_frames(session: Session, path: str, series: Any, video_dir: str | None = None) -> FramesSummary:
@@ -41,8 +47,11 @@ def summarise_frames(session: Session, path: str, series: Any, video_dir: str | 
         videos = [peek_video(file) for file in find_files(session, path, series, video_dir)]
     except DCFError as error:
         return FramesSummary((), str(error).removeprefix(f"{where}: "))
+    n_hidden = sum(video.n_hidden for video in videos)
     n_frames = count_expected(series) or sum(video.n_frames for video in videos)
-    return FramesSummary((n_frames, videos[0].height, videos[0].width))
+    rates = {video.rate_hz for video in videos}
+    played_hz = rates.pop() if len(rates) == 1 else 0.0
+    return FramesSummary((n_frames, videos[0].height, videos[0].width), played_hz=played_hz, n_hidden=n_hidden)
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,11 @@ class VideoFiles:
     def n_frames(self) -> int:
         """Frames of all files."""
         return sum(file.n_frames for file in self.files)
+
+    @property
+    def n_hidden(self) -> int:
+        """Frames of all files that an edit list hides."""
+        return sum(file.n_hidden for file in self.files)
 
     @property
     def names(self) -> str:
@@ -104,8 +118,10 @@ def list_tracked(session: Session, path: str) -> list[str]:
     return [] if videos is None else [name.decode() if isinstance(name, bytes) else str(name) for name in videos[:]]
 
 
-def open_film(session: Session, path: str, series: Any, video_dir: str | None) -> VideoFiles:
+def open_film(session: Session, path: str, series: Any, video_dir: str | None, *, by_file: bool = False) -> VideoFiles:
     """Count the frames of every file of an ImageSeries and check that they make one film.
+
+    `by_file`: their times are those of the files, so that frames which an edit list hides need no sample.
 
     Raises
     ------
@@ -120,7 +136,7 @@ def open_film(session: Session, path: str, series: Any, video_dir: str | None) -
     expected = count_expected(series)
     if expected != film.n_frames:
         for file in files:
-            if file.n_frames < file.n_declared:
+            if file.n_frames + file.n_hidden < file.n_declared:
                 raise SourceError(
                     f"this video is truncated: {file.n_frames} of {file.n_declared} frames are there",
                     where=str(file.path),
@@ -134,6 +150,17 @@ def open_film(session: Session, path: str, series: Any, video_dir: str | None) -
                 where=where,
                 fix="store them as two ImageSeries",
             )
+    if expected is not None and film.n_frames < expected <= film.n_frames + film.n_hidden:
+        if by_file and series.timestamps is None:
+            return film
+        what = "timestamps" if series.timestamps is not None else "samples (num_samples)"
+        raise DataError(
+            f"{expected} {what}, and {film.names} shows {film.n_frames} frames: {film.n_hidden} more are in it, hidden "
+            "by an edit list, as where a clip was cut without encoding it anew",
+            where=where,
+            fix=f"write the number and the clock of the {film.n_frames} frames that players show"
+            + (", or take the video's times with --frame-times file" if series.timestamps is None else ""),
+        )
     if expected is not None and expected != film.n_frames:
         clock = "timestamps" if series.timestamps is not None else "samples (num_samples)"
         raise DataError(

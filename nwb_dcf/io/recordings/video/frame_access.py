@@ -135,9 +135,9 @@ def open_frames(
             with suppress(SourceError):
                 if is_external(series):
                     film = open_film(session, source.path, series, config.video_dir)
-                    clock = ExternalFrames(series, film, session.where(source.path)).read_clock(config)
+                    clock = ExternalFrames(series, film, session.where(source.path)).read_clock(session, config)
                     return FilmAccess(source.path, clock.time, film, most), ""
                 frames = StoredFrames(series, session.where(source.path))
-                clock = frames.read_clock(ReadConfig())
+                clock = frames.read_clock(session, ReadConfig())
                 return StoredAccess(path, source.path, clock.time, frames.full, most), ""
     return None, why

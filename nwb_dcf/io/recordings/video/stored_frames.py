@@ -12,6 +12,7 @@ import numpy as np
 
 from ....config import ReadConfig
 from ....errors import DataError, ParameterError
+from ...backends.session import Session
 from ..clock import SampleClock, read_clock
 from .crop import GRAY, FrameCrop, shrink_frames
 
@@ -90,7 +91,9 @@ class StoredFrames:
         """Width and height: the third and the second axis of the data, whatever they are called there."""
         return int(self.series.data.shape[2]), int(self.series.data.shape[1])
 
-    def read_clock(self, config: ReadConfig, scale: float | None = None, name: str = "") -> SampleClock:
+    def read_clock(
+        self, session: Session, config: ReadConfig, scale: float | None = None, name: str = ""
+    ) -> SampleClock:
         """Time of every frame; `scale` and `name` as for `nwb_dcf.io.recordings.clock.read_clock`.
 
         Raises

@@ -75,10 +75,12 @@ def read_video(
         raise ParameterError("units selects from a units table; this is video", where=where, fix="leave --units out")
     frames: Frames
     if is_external(series):
-        frames = ExternalFrames(series, open_film(session, path, series, config.video_dir), where)
+        frames = ExternalFrames(
+            series, open_film(session, path, series, config.video_dir, by_file=config.frame_times == "file"), where
+        )
     else:
         frames = StoredFrames(series, where)
-    clock = frames.read_clock(config, session.scale_of(path), session.name_scale(path))
+    clock = frames.read_clock(session, config, session.scale_of(path), session.name_scale(path))
     numbers = np.arange(0, len(clock.time), config.every)
     if len(numbers) < MIN_SAMPLES:
         raise DataError(

@@ -102,7 +102,9 @@ def test_imaging_is_fitted_when_there_is_nothing_better(tmp_path, frames, kind):
             name="plane", optical_channel=channel, description="", device=device, excitation_lambda=480.0,
             indicator="GCaMP", location="V1", imaging_rate=25.0,
         )  # fmt: skip
-        nwbfile.add_acquisition(kind(name="movie", data=frames, imaging_plane=plane, unit="n.a.", rate=25.0))
+        nwbfile.add_acquisition(
+            kind(name="movie", data=frames.transpose(0, 2, 1), imaging_plane=plane, unit="n.a.", rate=25.0)
+        )
 
     session = make_spike_session(tmp_path / "s.nwb", n_units=3, change=add_plane)
     assert read_recording(session).attrs["kind"] == "units"

@@ -1,0 +1,70 @@
+"""What a RoiResponseSeries holds: dF/F, fluorescence, or what is derived from it and is no activity of the cell.
+
+NWB has one type for all of them. suite2p, CaImAn, minian, EXTRACT, the Allen Institute and NeuroConv say which it is by
+the name of the series or of its container, some by the description alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pynwb.ophys import DfOverF, Fluorescence
+
+# What a name says, the first that fits. A correction for the neuropil or the baseline is fluorescence all the same.
+CORRECTED = r"(corrected|subtracted|removed|decontaminated|free)"
+RULES = (
+    (rf"neuropil_?{CORRECTED}|{CORRECTED}.*neuropil|demix", "fluorescence"),
+    (r"neuropil|npil|fneu|surround|background|annulus", "neuropil"),
+    (r"deconv|spike|spks|event|oasis|cascade|firing", "deconvolved"),
+    (r"df_?f|df_?over_?f|delta_?f", "dff"),
+    (rf"baseline(?!_?{CORRECTED})|(^|_)f_?0(_|$)", "baseline"),
+    (r"denois|smooth|filtered|zscore|z_score", "roi"),
+    (r"(^|_)raw", "fluorescence"),
+)
+FIRST_WORDS = 6
+"""Of a description: later ones tell what is done with the traces, not what they are."""
+
+
+def find_roi_kind(path: str, series: Any) -> str:
+    """Return the kind of a RoiResponseSeries, one of `nwb_dcf.io.recordings.source.ROI_KINDS`.
+
+    Its own name decides, then that of what it is in, then its description, then the type of its container.
+
+    Parameters
+    ----------
+    path : str
+        Path in the file.
+    series : pynwb.ophys.RoiResponseSeries
+    """
+    *outer, name = [part for part in path.split("/") if part]
+    in_df = isinstance(series.parent, DfOverF)
+    found = _ask(name)
+    if found == "roi" and in_df:
+        return "dff"
+    for part in reversed(outer[1:]):
+        if found:
+            return found
+        found = _ask(part)
+    description = str(series.description or "")
+    found = found or _ask("_".join(re.findall(r"[\w/]+", description)[:FIRST_WORDS]).replace("/", "_"))
+    if found:
+        return found
+    if in_df:
+        return "dff"
+    return "fluorescence" if isinstance(series.parent, Fluorescence) else "roi"
+
+
+def find_emission(series: Any) -> tuple[float, ...]:
+    """Wavelengths, in nm, at which the plane of ROI responses was seen; empty where the file does not tell."""
+    region = getattr(series, "rois", None)
+    plane = getattr(getattr(region, "table", None), "imaging_plane", None)
+    channels = getattr(plane, "optical_channel", None) or ()
+    known = {float(one.emission_lambda) for one in channels if one.emission_lambda is not None}
+    return tuple(sorted(value for value in known if value == value))  # NaN is not equal to itself
+
+
+def _ask(name: str) -> str:
+    """Return the kind that a name tells, or an empty string."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace(" ", "_").replace("-", "_")
+    return next((kind for rule, kind in RULES if re.search(rule, words)), "")

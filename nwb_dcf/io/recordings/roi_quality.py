@@ -1,0 +1,120 @@
+"""How good each ROI is, as the columns of its table have it: by flags, by words, with NaN where nobody looked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+GOOD = ("accepted", "isaccepted", "iscell", "validroi", "isvalid", "isgood")
+BAD = ("rejected", "isrejected", "isbad")
+"""Columns that say how good a ROI is, in small letters and without underscores: as suite2p, CaImAn, EXTRACT, Inscopix
+and the Allen Institute write them."""
+
+YES = frozenset({"yes", "y", "true", "t", "1", "accepted", "accept", "good", "cell", "keep", "valid"})
+NO = frozenset(
+    {"no", "n", "false", "f", "0", "rejected", "reject", "bad", "not cell", "notcell", "not_cell", "discard", "invalid"}
+)
+OPEN = frozenset({"", "nan", "none", "na", "n/a", "unknown", "undecided", "unlabeled", "unlabelled", "unsorted"})
+DECIDED = frozenset({"accepted", "rejected"})
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the quality columns of a table say of its ROIs.
+
+    Attributes
+    ----------
+    bad : array of bool, shape (roi,)
+        ROIs that a column calls bad.
+    why : mapping of int to str
+        For each of those, which column says so.
+    rule : str
+        Names the columns that were used: ``Accepted and not Rejected``; empty where there is none.
+    notes : tuple of str
+        Columns that are not understood, with what to do about it, and how many ROIs nobody judged.
+    """
+
+    bad: np.ndarray
+    why: Mapping[int, str]
+    rule: str
+    notes: tuple[str, ...]
+
+
+def judge_rois(columns: Mapping[str, np.ndarray], n_rois: int) -> Quality:
+    """Ask the quality columns among `columns`, each of shape (roi,)."""
+    bad, why = np.zeros(n_rois, bool), dict[int, str]()
+    rules, notes = [], []
+    for name, values in columns.items():
+        wanted = _is_wanted(name, values)
+        if wanted is None:
+            continue
+        flags = _read_flags(values)
+        if flags is None:
+            notes.append(
+                f"column {name} is not understood ({_describe(values)}), and all ROIs are read as far as it goes: "
+                f'choose with --rois, as --rois "{_propose(name, values)}"'
+            )
+            continue
+        judged = np.isfinite(flags)
+        if not judged.any():
+            continue
+        wrong = judged & (flags != float(wanted))
+        for i in np.flatnonzero(wrong & ~bad):
+            why[int(i)] = f"{name} is {_show(values[i])}"
+        bad |= wrong
+        rules.append(name if wanted else f"not {name}")
+        if not judged.all():
+            notes.append(f"{int((~judged).sum())} ROIs stay that {name} does not judge")
+    return Quality(bad, why, " and ".join(rules), tuple(notes))
+
+
+def is_quality(name: str) -> bool:
+    """Whether a column is by its name one that says how good a ROI is."""
+    return normalise(name) in GOOD + BAD
+
+
+def normalise(name: str) -> str:
+    """Return a name in small letters, without what joins its words."""
+    return name.lower().replace("_", "").replace(" ", "").replace("-", "")
+
+
+def _is_wanted(name: str, values: np.ndarray) -> bool | None:
+    """Whether good ROIs have a true value in this column; None if it says nothing of quality."""
+    if normalise(name) in BAD:
+        return False
+    if normalise(name) in GOOD:
+        return True
+    words = {str(value).strip().lower() for value in values.tolist()} if values.dtype.kind == "U" else set()
+    return True if words & DECIDED and words <= YES | NO | OPEN else None
+
+
+def _read_flags(values: np.ndarray) -> np.ndarray | None:
+    """Return 1 (true), 0 (false) or NaN (open) for each value; None where they are something else."""
+    if values.dtype.kind == "U":
+        words = [str(value).strip().lower() for value in values.tolist()]
+        if not set(words) <= YES | NO | OPEN:
+            return None
+        return np.array([1.0 if word in YES else 0.0 if word in NO else np.nan for word in words])
+    flags = values.astype(np.float64)
+    known = flags[np.isfinite(flags)]
+    return np.where(np.isfinite(flags), flags, np.nan) if np.isin(known, (0, 1)).all() else None
+
+
+def _describe(values: np.ndarray) -> str:
+    if values.dtype.kind != "U" and len(np.unique(values)) > 4:
+        return f"numbers from {_show(np.nanmin(values))} to {_show(np.nanmax(values))}"
+    shown = [_show(value) for value in np.unique(values)[:4]]
+    return f"it holds {', '.join(shown)}"
+
+
+def _propose(name: str, values: np.ndarray) -> str:
+    if values.dtype.kind == "U":
+        return f"{name} == '{values[0]}'"
+    fractions = not np.array_equal(values, np.round(values))
+    return f"{name} > 0.5" if fractions else f"{name} == 1"
+
+
+def _show(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) else f"{float(value):g}"  # type: ignore[arg-type]
