@@ -138,6 +138,41 @@ class CheckpointPlace:
         return written
 
 
+@dataclass(frozen=True)
+class KeptTraining:
+    """A planned fit whose training is kept until its result is in its file."""
+
+    plan: FitPlan
+    place: CheckpointPlace
+    checkpoints: Checkpoints
+
+    def write(self, result: DCFResult) -> DCFResult:
+        """Write the result as `CheckpointPlace.write` does, and say where it went on from a checkpoint."""
+        self.checkpoints.write()  # until the fit is in its file this is all that there is of it
+        if self.checkpoints.resumed:
+            result.provenance["resumed"] = self.checkpoints.resumed
+        return self.place.write(self.plan, result)
+
+
+@contextmanager
+def keep_training(plan: FitPlan, folder: str | Path | None, *, resume: bool) -> Iterator[KeptTraining]:
+    """Keep checkpoints of a planned fit while it trains, and go on from those that are there where it is to.
+
+    Parameters
+    ----------
+    plan : FitPlan
+        With a destination.
+    folder : str, Path or None
+        Where the checkpoint is to lie; beside the file that the fit goes into by default.
+    resume : bool
+        Whether to go on from the checkpoint that is there.
+    """
+    place = CheckpointPlace.of(plan, folder, resume=resume)
+    checkpoints = place.open(describe_plan(plan))
+    with end_with_checkpoint(checkpoints):
+        yield KeptTraining(plan, place, checkpoints)
+
+
 def _require_destination(plan: FitPlan) -> ReservedDestination:
     if plan.destination is None:
         raise ParameterError("the fit goes into no file", fix="fit an NWB file with nwb_dcf.fit_nwb")

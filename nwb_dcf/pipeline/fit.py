@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..config.presets import resolve_settings
 from ..config.request import hash_request
 from ..data.result import DCFResult
-from .checkpointing import CheckpointPlace, describe_plan, end_with_checkpoint
+from .checkpointing import CheckpointPlace, keep_training
 from .destination import Destination
 from .fit_recording import FitPlan, Repeats, fit_recording, plan_recording, read_to_fit, resample
 from .source import read_warm_start
@@ -100,27 +100,19 @@ def fit_nwb(
         After SIGTERM or SIGHUP, with a checkpoint left.
     """
     started = time.perf_counter()
-    request = hash_request(
-        {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats, "warm_start": warm_start, **settings}
-    )
+    asked = {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats}
+    request = hash_request({**asked, "warm_start": warm_start, **settings})
     Destination(path, output=output).clear()
     plan = plan_fit(
         path, dim, held_out=held_out, name=name, overwrite=overwrite, output=output, results_only=results_only,
         null=null, repeats=repeats, warm_start=warm_start, resume=resume, checkpoint=checkpoint, progress=progress,
         **settings,
     )  # fmt: skip
-    place = CheckpointPlace.of(plan, checkpoint, resume=resume)
-    checkpoints = place.open(describe_plan(plan))
-    with end_with_checkpoint(checkpoints):
+    with keep_training(plan, checkpoint, resume=resume) as kept:
         fitted, result = fit_recording(plan, progress=progress, keep_partial=keep_partial)
         resample(result, fitted, plan, progress=progress, keep_partial=keep_partial)
-        checkpoints.write()  # until the fit is in its file this is all that there is of it
-        result.provenance["arguments"] = {"dim": dim, "held_out": held_out, "null": null, "repeats": repeats}
-        result.provenance["request"] = request
-        result.provenance["seconds"] = time.perf_counter() - started
-        if checkpoints.resumed:
-            result.provenance["resumed"] = checkpoints.resumed
-        return place.write(plan, result)
+        result.provenance.update(arguments=asked, request=request, seconds=time.perf_counter() - started)
+        return kept.write(result)
 
 
 def plan_fit(
@@ -151,10 +143,9 @@ def plan_fit(
     counts, destination = Repeats(null, repeats), Destination(path, name, overwrite, output, results_only)
     read, config, bins = resolve_settings(dim, settings)  # refuses what is invalid before any file is opened
     destination.check()
-    first = read_warm_start(warm_start) if warm_start is not None else None
+    first = read_warm_start(warm_start)
     recording, read, smoothing = read_to_fit(path, read, config, bins=bins, held_out=held_out, progress=progress)
     plan = plan_recording(recording, config, dim, held_out=held_out, read=read, smoothing=smoothing)
-    reserved = destination.reserve(plan.kind, plan.dim)
-    plan = replace(plan, repeats=counts, warm_start=first, destination=reserved)
+    plan = replace(plan, repeats=counts, warm_start=first, destination=destination.reserve(plan.kind, plan.dim))
     CheckpointPlace.of(plan, checkpoint, resume=resume).check()
     return plan

@@ -36,8 +36,10 @@ def read_model(model: str | Path) -> DCFResult:
     return read_result(*split_address(model))
 
 
-def read_warm_start(address: str | Path) -> DCFResult:
-    """Read the fit to begin with; its name is the address by which messages and provenance call it."""
+def read_warm_start(address: str | Path | None) -> DCFResult | None:
+    """Read the fit to begin with, if one is named; its name is that by which messages and provenance call it."""
+    if address is None:
+        return None
     stored = read_model(address)
     return dataclasses.replace(stored, name=f"{Path(split_address(address)[0]).name}#{stored.name}")
 
