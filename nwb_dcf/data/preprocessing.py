@@ -252,7 +252,8 @@ def fit_preprocessor(recording: xr.Dataset, config: PrepareConfig) -> Preprocess
     if not spread.any():
         raise DataError("every channel is constant", where=name_source(recording))
     # float32 keeps seven digits: of a channel that lies so far from 0, its mean is taken off before they are cut.
-    is_far = (spread > 0) & (np.abs(moments.mean) >= FAR * spread)
+    # A spread of rounding alone is that of a constant channel, which stays as it is.
+    is_far = (spread > 1e-12 * np.abs(moments.mean)) & (np.abs(moments.mean) >= FAR * spread)
     offset = np.where(is_far, moments.mean, 0.0)
     if config.scale in ("global", "auto"):
         factor = np.full_like(spread, 1 / np.sqrt(np.mean(np.square(spread))))

@@ -61,7 +61,7 @@ def find_clusters(latents: np.ndarray, n_clusters: int = N_BANDS, *, seed: int =
     Parameters
     ----------
     latents : array, shape (time, latent)
-    n_bands : int
+    n_clusters : int
         Four by default, as many as the paper finds in the video of a mouse (Figure 7).
     seed : int
 
@@ -80,7 +80,7 @@ def find_clusters(latents: np.ndarray, n_clusters: int = N_BANDS, *, seed: int =
     --------
     >>> import numpy as np
     >>> z = np.concatenate([np.linspace([0, 0], [0, 1], 50), np.linspace([5, 0], [5, 1], 50)])
-    >>> find_bands(z, 2).band[[0, 49, 50, 99]]
+    >>> find_clusters(z, 2).band[[0, 49, 50, 99]]
     array([0, 0, 1, 1])
     """
     z = np.asarray(latents, np.float64)

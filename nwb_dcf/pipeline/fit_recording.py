@@ -21,7 +21,6 @@ from ..errors import ParameterError
 from ..estimator.data_driven import settle_config
 from ..estimator.dimensionality import DimensionChoice
 from ..estimator.smoothing_and_scale import SmoothingChoice, resolve_smoothing
-from ..io.recordings import read_recording
 from .destination import ReservedDestination
 
 if TYPE_CHECKING:
@@ -197,6 +196,8 @@ def read_to_fit(
     smoothing : SmoothingChoice or None
         Chosen on what would be fitted of the first bins; None where nothing was to be chosen.
     """
+    from ..io.recordings import read_recording  # pynwb, which fits of analyzers do without
+
     recording = read_recording(path, **asdict(read), progress=progress)
     adapted = adapt_to_kind(config, name_kind(recording))
     # bins are ours to choose for spike times without another source beside them, and with a smoothing to be chosen

@@ -53,7 +53,7 @@ def fault(name: str) -> Callable[[Path], Path]:
 MADE = {
     # each in a process of its own: how the file is made, what is asked of it, words of the answer
     "not HDF5": (write_text, "", "s.nwb|hdf5"),
-    "dim 0": (make_spike_session, "--dim 0", "dim is 0|whole number, 1 or more"),
+    "dim 0": (make_spike_session, "--dim 0", "dim is 0|number 1 or more"),
     "unknown source": (make_spike_session, "--source unitz", "unitz|s.nwb|units"),
     "unknown table": (make_spike_session, "--trials trails", "trails|s.nwb|trials"),
     "unknown column to align": (make_spike_session, "--align goo --window 0 1", "goo|go_time"),
@@ -68,7 +68,7 @@ MADE = {
     ),
     "trials outside": (fault("trials outside the recording"), "--trials trials", "/intervals/trials|outside"),
     "intervals that overlap": (fault("overlapping trials"), "--trials trials", "/intervals/trials|overlap|0 and 1"),
-    "nan as bin": (make_spike_session, "--bin nan", "bin|nan|above 0"),
+    "nan as bin": (make_spike_session, "--bin nan", "bin|nan|finite number"),
 }
 
 MORE = {
@@ -87,7 +87,7 @@ MORE = {
     "timestamps that go back": (fault("timestamps that go back"), "--source signal", "/acquisition/signal|sort"),
     "unknown tag": (make_spike_session, "--tags rest", "s.nwb|no table of intervals has tags"),
     "no segment as long as asked": (make_spike_session, "--min-length 5", "s.nwb|as long as 5 s|--min-length"),
-    "nan as least length": (make_spike_session, "--min-length nan", "least length|nan"),
+    "nan as least length": (make_spike_session, "--min-length nan", "min_length_s|nan"),
     "auto beside a table": (make_spike_session, "--trials auto --trials trials", "auto|alone"),
     "windows that overlap": (make_spike_session, "--align go_time --window -1 1", "/intervals/trials|--overlap first"),
     "sources that do not overlap": (
@@ -104,12 +104,12 @@ MORE = {
     "no samples": (fault("no samples"), "--source signal", "/acquisition/signal|(0, 5)"),
     "one sample": (fault("one sample"), "--source signal", "/acquisition/signal|(1, 3)"),
     "text": (fault("text data"), "--source signal", "/acquisition/signal|text"),
-    "ROIs transposed": (fault("ROIs transposed"), "--source raw", "Fluorescence/raw|(roi, time)|(time, roi)"),
-    "transposed and not named": (fault("ROIs transposed"), "", "Fluorescence/raw|(roi, time)|(time, roi)"),
+    "ROIs transposed": (fault("ROIs transposed"), "--source raw", "Fluorescence/raw|(roi, time)"),
+    "transposed and not named": (fault("ROIs transposed"), "", "Fluorescence/raw|(roi, time)"),
     "ROIs without a value": (fault("ROIs without a value"), "", "Fluorescence/raw|every roi is NaN"),
     "a setting of another source": (make_spike_session, "--bands 4-8", "bands|ElectricalSeries|/units"),
     "rois of units": (make_spike_session, "--rois all", "rois|ROI responses|/units"),
-    "max gap below 0": (fault("NaN data"), "--source signal --max-gap -1", "max gap|-1"),
+    "max gap below 0": (fault("NaN data"), "--source signal --max-gap -1", "max_gap_s|-1"),
     "bin below 0": (make_spike_session, "--bin -0.02", "bin|-0.02"),
     "a bin longer than the recording": (make_spike_session, "--bin 1000", "bin"),
     "nan to smooth": (make_spike_session, "--smooth nan", "smooth|nan"),

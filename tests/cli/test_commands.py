@@ -88,7 +88,14 @@ def test_only_what_was_said_is_passed_on(calls: list[Any]) -> None:
     assert path == "s.nwb"
     shown = {name: options.pop(name) for name in ReadConfig.names() & options.keys()}
     assert shown == {name: getattr(ReadConfig(), name) for name in shown}  # --help shows the package's own defaults
-    assert options == {"dim": 3, "held_out": 0.2, "overwrite": False, "results_only": False, "keep_partial": False}
+    assert options == {
+        "dim": 3,
+        "held_out": 0.2,
+        "overwrite": False,
+        "results_only": False,
+        "keep_partial": False,
+        "resume": False,
+    }
 
 
 def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
@@ -123,6 +130,7 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "steps": 50,
         "null": 2,
         "repeats": 3,
+        "resume": False,
         "name": "mine",
         "overwrite": True,
         "output": "out.nwb",

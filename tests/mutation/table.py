@@ -110,8 +110,8 @@ MUTATIONS = [
     Mutation(
         "u sees one frame and is asked for the other",
         "model/training/objective.py",
-        "endpoints.place(rows)\n        u = ",
-        "endpoints.place(samples.now)\n        u = ",
+        "endpoints.place(rows)\n        blur = ",
+        "endpoints.place(samples.now)\n        blur = ",
         OBJECTIVE,
     ),
     Mutation(

@@ -127,7 +127,7 @@ def test_spectrum_and_curve_show_the_stored_numbers(result: DCFResult, figure: F
     spectrum, curve = upper.axes[0], lower.axes[0]
     np.testing.assert_array_equal(spectrum.lines[0].get_ydata(), result.dataset["spectrum"])
     held = result.dataset["spectrum"].values[:3].sum() / 12.5
-    assert spectrum.get_title() == f"3 axes hold {held:.0%} of the variance; 95% takes 4"
+    assert spectrum.get_title() == f"3 axes hold {held:.0%} of the variance; 95% takes 4, noise included"
     labels = {line.get_label(): line for line in curve.lines}
     np.testing.assert_array_equal(labels["DCF"].get_ydata(), result.dataset["bottleneck_r2"])
     np.testing.assert_array_equal(labels["PCA"].get_ydata(), result.dataset["pca_r2"])

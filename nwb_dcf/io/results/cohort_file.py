@@ -122,8 +122,8 @@ def read_cohort(path: str | Path, name: str | None = None) -> CohortRecord:
         If there is none, its schema is newer than this package, or it cannot be read.
     """
     with open_nwb(path) as file:
-        refuse_newer_schema(file, path)
         names = find_cohorts(file)
+        refuse_newer_schema(file, path, also=names)
         if name is None and len(names) == 1:
             name = names[0]
         if name is None or name not in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,15 +210,15 @@ def refuse_references(file: Any, path: str | Path, name: str, *, fix: str = "rem
         raise StoreError(what, where=f"{path}: /{MODULE}/{name}", fix=fix)
 
 
-def refuse_newer_schema(file: Any, path: str | Path) -> None:
-    """Raise if the file holds fits of a schema that this package does not know yet.
+def refuse_newer_schema(file: Any, path: str | Path, *, also: Sequence[str] = ()) -> None:
+    """Raise if the file holds fits, or containers named in `also`, of a schema that is not known yet.
 
     Raises
     ------
     StoreError
         If a fit or the cached specification is newer than `SCHEMA_VERSION`.
     """
-    versions = [str(read_attribute(file[f"{MODULE}/{name}"], "schema_version")) for name in find_fits(file)]
+    versions = [str(read_attribute(file[f"{MODULE}/{name}"], "schema_version")) for name in [*find_fits(file), *also]]
     versions += list(file.get(f"specifications/{NAMESPACE}", {}))
     newest = max(versions, key=_parse_version, default=SCHEMA_VERSION)
     if _parse_version(newest) > _parse_version(SCHEMA_VERSION):

@@ -36,7 +36,7 @@ def session(tmp_path: Path) -> Path:
 
 def test_samples_are_joined_by_lines_and_gaps_are_not(session: Path) -> None:
     found = read_behavior(session, "hand", np.array([99.0, 100.5, 103.0, 105.0, 109.25, 110.0, 111.0]))
-    assert found.attrs == {"units": "m", "path": "/processing/behavior/Position/hand"}
+    assert found.attrs == {"units": "m", "path": "/processing/behavior/Position/hand", "notes": []}
     assert found.dims == ("time", "variable")
     expected = np.array([np.nan, 0.5, 3.0, np.nan, 4.25, 5.0, np.nan])
     np.testing.assert_allclose(found[:, 0], 100 * expected + 1)

@@ -100,5 +100,5 @@ def test_named_series_want_to_be_asked(tmp_path):
     assert [s.stop - s.start for s in segment_slices(recording)] == [50, 30]
     expected = np.interp([20, 21], [19, 22], data[[19, 22], 1])
     np.testing.assert_allclose(recording["data"].values[20:22, 1], expected)
-    with pytest.raises(ParameterError, match="max gap is -1"):
+    with pytest.raises(ParameterError, match="max_gap_s is -1"):
         read_recording(path, "signal", max_gap_s=-1)

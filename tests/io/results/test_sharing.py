@@ -32,7 +32,9 @@ N_FITS = 100
 
 def test_of_an_odd_session_all_is_kept_and_no_extension_leaks_into_it(tmp_path: Path) -> None:
     # In a process of its own: what other tests have imported would be cached in the session from the start.
-    make = "import sys, pathlib, tests.store.odd_session as o; print(o.make_odd_session(pathlib.Path(sys.argv[1])))"
+    make = (
+        "import sys, pathlib, tests.io.results.odd_session as o; print(o.make_odd_session(pathlib.Path(sys.argv[1])))"
+    )
     root = str(Path(__file__).parents[3])
     made = subprocess.run(
         [sys.executable, "-c", make, str(tmp_path)],
@@ -86,7 +88,7 @@ def test_other_names_owner_mode_and_time(session: Path, tmp_path: Path) -> None:
 def test_without_the_locks_of_hdf5_a_fit_is_written_all_the_same(session: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from nwb_dcf.io.results import write_result\n"
-        "from tests.store.synthetic import result_for\n"
+        "from tests.io.results.synthetic import result_for\n"
         "path = Path(sys.argv[1]); print(write_result(result_for(path), path).name)\n"
     )
     root = str(Path(__file__).parents[3])

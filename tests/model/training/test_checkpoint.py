@@ -15,7 +15,7 @@ import torch
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.errors import StoreError, Terminated
 from nwb_dcf.model.principal_axes import find_principal_axes
-from nwb_dcf.model.training import ContextHeads, FrameTable, Progress, Trained, train_model
+from nwb_dcf.model.training import ContextHeads, FrameTable, Progress, TrainingResult, train_model
 from nwb_dcf.model.training.checkpoint import Checkpoints, pack, unpack
 
 from .conftest import Problem, draw_frames
@@ -43,7 +43,7 @@ def make_held_out(problem: Problem) -> FrameTable:
 
 def train(
     make_problem: Make, settings: dict[str, Any], plan: TrainConfig, *, judged: bool, with_heads: bool, **more: Any
-) -> tuple[Problem, Trained]:
+) -> tuple[Problem, TrainingResult]:
     problem = make_problem(**settings)
     heads = None
     if with_heads:
@@ -55,7 +55,7 @@ def train(
     return problem, trained
 
 
-def assert_same(one: tuple[Problem, Trained], other: tuple[Problem, Trained]) -> None:
+def assert_same(one: tuple[Problem, TrainingResult], other: tuple[Problem, TrainingResult]) -> None:
     for (name, a), b in zip(one[0].model.state_dict().items(), other[0].model.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert repr(one[1]) == repr(other[1])  # NaN as well
