@@ -9,7 +9,7 @@ from typing import Any
 
 from ..data.result import DCFResult
 from ..errors import ParameterError
-from ..io.recordings import describe_session, is_remote, locate
+from ..io.backends.location import is_remote, locate
 from ..io.results import check_derived, check_writable, remove_leftovers, restore_folder, write_derived, write_result
 
 
@@ -63,6 +63,7 @@ class Destination:
         """Remove what killed writes have left where the fit is to go: a fit writes there, a plan does not."""
         place = self.path if self.output is None else self.output
         if not is_remote(place):
+            restore_folder(Path(place))
             remove_leftovers(Path(place).resolve())
 
     def find_file(self) -> Path:
@@ -88,6 +89,8 @@ class Destination:
         else:
             name = check_writable(self.path, output=self.output, **about)
         # The session is read now, since the file or its server may be gone after the long work.
+        from ..io.recordings import describe_session  # pynwb
+
         return ReservedDestination(self, name, describe_session(self.path))
 
 

@@ -93,7 +93,7 @@ def test_without_the_source_there_is_no_pca_and_it_says_so(fitted: Path, monkeyp
     report = evaluate_nwb(fitted, against="rhythm")
     ridge = report.scores["ridge"]
     assert (ridge["latents"], ridge["pca"], ridge["difference"]) == (expected, None, None)
-    assert report.notes == ["PCA is not beside it: s.nwb: the source cannot be read here"]
+    assert report.notes == ["neither PCA nor all channels are beside it: s.nwb: the source cannot be read here"]
 
 
 def test_the_command_prints_both_decoders_with_pca(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:

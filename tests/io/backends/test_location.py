@@ -78,7 +78,7 @@ def test_a_plan_says_where_the_result_would_go(server: Served, tmp_path: Path) -
 
 def test_a_fit_brings_back_a_folder_that_a_killed_write_has_set_aside(tmp_path: Path) -> None:
     folder = convert_to_zarr(make_spike_session(tmp_path / "s.nwb"), tmp_path / "s.nwb.zarr")
-    folder.rename(tmp_path / ".s.nwb.zarr.nwb-dcf-0123.aside")
+    folder.rename(tmp_path / f".s.nwb.zarr.nwb-dcf-{'0123' * 8}.aside")
     quick = {"steps": 2, "width": 8, "early_stopping": False}
     assert fit_nwb(folder, 2, bin_width_s=0.1, **quick).name == "units_dim2"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.nwb", "s.nwb.zarr"]

@@ -114,7 +114,7 @@ def test_confidence_of_another_length(tmp_path):
 
 def test_real_pose_without_our_importing_its_extension(real_data):
     path = real_data("pose_bad_clock.nwb")
-    with pytest.warns(UserWarning, match="as frame numbers would be"):
+    with pytest.warns(UserWarning, match="likely frame numbers"):
         recording = read_recording(path, egocentric=("ind1_tailbase", "ind1_snout"))
     assert recording["channel"].values.tolist() == [
         "ind1_leftear_x",
