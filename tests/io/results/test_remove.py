@@ -72,8 +72,12 @@ def test_what_cannot_be_removed_is_said_and_changes_nothing(session: Path) -> No
     before = digest(session)
     with pytest.raises(StoreError, match="/processing/mine leads to the fit"):
         remove_result(session, "units_dim3")
+    assert digest(session) == before
+    with h5py.File(session, "r+") as file:
+        del file["processing/mine"]
+    before = digest(session)
     session.chmod(0o444)
-    with pytest.raises(StoreError, match=r"the file is read-only|leads to the fit"):
+    with pytest.raises(StoreError, match="the file is read-only"):
         remove_result(session, "units_dim3")
     assert digest(session) == before
     assert os.listdir(session.parent) == [session.name]
