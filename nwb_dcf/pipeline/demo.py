@@ -12,10 +12,10 @@ import numpy as np
 from ..data.preprocessing import Preprocessor
 from ..data.synthetic import simulate_lorenz
 from ..errors import StoreError
-from ..io.recordings import read_recording
 from ..io.results import write_session
 from ..metrics import decode_linearly, find_pca_axes, r2_score
 from .fit import fit_nwb
+from .source import read_fitted
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -95,7 +95,7 @@ def run_demo(
         return r2_score(truth[unseen], decode_linearly(latents[~unseen], truth[~unseen], latents[unseen]))
 
     preparation = Preprocessor.from_dict(result.provenance["preparation"])
-    x = preparation.apply(read_recording(path))["data"].values
+    x = preparation.apply(read_fitted(path, result))["data"].values
     mean, axes = find_pca_axes(x[~unseen], 3)
     scores, sizes = data.attrs["scores"], simulation.recording.sizes
     return DemoReport(
