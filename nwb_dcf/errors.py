@@ -32,7 +32,7 @@ class DCFError(Exception):
 
 
 class ParameterError(DCFError, ValueError):
-    """A parameter has a value that cannot be meant."""
+    """A parameter has an invalid value."""
 
 
 class SourceError(DCFError):
