@@ -23,6 +23,17 @@ MISSING_PACKAGE = re.compile(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shapes", action="store_true", help="check calls of nwb_dcf against the shapes it annotates")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--shapes"):
+        from tests.shapes import install
+
+        install()
+
+
 def _fail_if_package_is_missing(report: Any) -> None:
     if not (os.environ.get("NWB_DCF_CI") and report.outcome == "skipped") or hasattr(report, "wasxfail"):
         return
