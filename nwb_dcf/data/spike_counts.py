@@ -7,12 +7,12 @@ lying at it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import DataError
+from .frame_runs import find_runs
 
 MIN_SHARE = 0.5
 """A bin of which a unit was observed for less than this share is dropped; above, its count is corrected."""
@@ -79,14 +79,9 @@ class Bins:
         array of int, shape (time kept,)
             Which bins they hold.
         """
-        block = self.frame_block
-        breaks = np.flatnonzero(~good[1:] | ~good[:-1] | (block[1:] != block[:-1])) + 1
-        fewest = max(MIN_BINS, math.ceil(min_length_s / self.width_s - 1e-6))
-        runs = [run for run in np.split(np.arange(len(good)), breaks) if len(run) >= fewest and good[run[0]]]
-        kept = np.concatenate(runs) if runs else np.empty(0, np.int64)
-        first = np.array([run[0] for run in runs], dtype=np.int64)
-        n_bins = np.array([len(run) for run in runs], dtype=np.int64)
-        return Bins(self.left[first], n_bins, self.segment[block[first]], self.width_s), kept
+        left, block = self.left, self.frame_block
+        runs = find_runs(good, left, left + self.width_s, block, self.start, self.stop, min_length_s=min_length_s)
+        return Bins(left[runs.first], runs.lengths, self.segment[runs.segment], self.width_s), runs.frames
 
 
 def make_bins(start: np.ndarray, stop: np.ndarray, width_s: float, *, n_units: int, where: str) -> Bins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,7 +104,7 @@ def complete(
         )
     bad = after.any(axis=1)
     if bad.any():
-        cut, rows = cut_out(cut, bad, min_length_s)
+        cut, rows = cut.keep_frames(~bad, min_length_s)
         worst = ids[int(kept[after.sum(axis=0).argmax()])]
         if len(rows) == 0:
             raise DataError(
@@ -146,45 +145,3 @@ def bridge(values: np.ndarray, cut: CutClock, max_gap_s: float) -> np.ndarray:
             near = time[good[after]] - time[good[after - 1]] <= max_gap_s * (1 + 1e-6)
             trace[holes[near]] = np.interp(time[holes[near]], time[good], trace[good])
     return filled
-
-
-def cut_out(cut: CutClock, bad: np.ndarray, min_length_s: float = 0.0) -> tuple[CutClock, np.ndarray]:
-    """Cut the `bad` samples, shape (time,), out of a clock: runs end before them.
-
-    Returns
-    -------
-    CutClock
-        With runs of two samples or more, at least `min_length_s` long.
-    array of int, shape (time kept,)
-        Which samples are left.
-    """
-    runs, step_s = cut.runs, float(np.median(np.diff(cut.time)))
-    samples, ends = runs.samples, np.cumsum(runs.lengths)
-    found: list[tuple[int, int, int, float, float]] = []
-    rows: list[np.ndarray] = []
-    n_short = runs.n_short
-    for i, (first, stop) in enumerate(zip(np.append(0, ends[:-1]), ends, strict=True)):
-        good = first + np.flatnonzero(~bad[first:stop])
-        for part in np.split(good, np.flatnonzero(np.diff(good) > 1) + 1):
-            if len(part) == 0:
-                continue
-            start_s = runs.start_s[i] if part[0] == first else cut.time[part[0]]
-            stop_s = runs.stop_s[i] if part[-1] == stop - 1 else cut.time[part[-1]] + step_s
-            if len(part) < MIN_SAMPLES or stop_s - start_s < min_length_s - 1e-6 * step_s:
-                n_short += 1
-                continue
-            found.append((samples[part[0]], samples[part[-1]] + 1, runs.segment[i], start_s, stop_s))
-            rows.append(part)
-    kept = np.concatenate(rows) if rows else np.empty(0, np.int64)
-    columns = list(zip(*found, strict=True)) if found else [()] * 5
-    whole = [np.array(column, dtype=np.int64) for column in columns[:3]]
-    new = dataclasses.replace(
-        runs,
-        first=whole[0],
-        stop=whole[1],
-        segment=whole[2],
-        start_s=np.array(columns[3], float),
-        stop_s=np.array(columns[4], float),
-        n_short=n_short,
-    )
-    return dataclasses.replace(cut, time=cut.time[kept], runs=new), kept

@@ -11,7 +11,7 @@ import xarray as xr
 from ...config import ReadConfig
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
-from .missing import MAX_GAP_S, MAX_SHARE, complete, cut_out
+from .missing import MAX_GAP_S, MAX_SHARE, complete
 from .provenance import describe_members
 from .runs import CutClock, cut_clock
 from .series_values import check_data, convert_samples, count_channels
@@ -158,7 +158,7 @@ def _turn_to_animal(
     unknown = np.isnan(turned).any(axis=1)
     if not unknown.any():
         return turned, cut
-    cut, kept = cut_out(cut, unknown, min_length_s)
+    cut, kept = cut.keep_frames(~unknown, min_length_s)
     if len(kept) == 0:
         raise DataError(f"{parts[0]} and {parts[1]} always coincide", where=where, fix="choose other parts")
     return turned[kept], cut

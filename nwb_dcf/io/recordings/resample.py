@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from scipy.sparse import csr_array
 
+from ...data.frame_runs import find_runs
 from ...data.recording import flatten_frames, median_step_s, name_source, part_touching, segment_slices
 from ...data.spike_counts import MAX_VALUES, make_bins
 from ...errors import DataError
@@ -155,33 +156,23 @@ def keep_frames(recording: xr.Dataset, good: np.ndarray, min_length_s: float) ->
         If no run is left.
     """
     frames = divide_clock(recording)
-    breaks = np.flatnonzero(~good[1:] | ~good[:-1] | (np.diff(frames.segment) != 0)) + 1
-    runs = [
-        run
-        for run in np.split(np.arange(len(good)), breaks)
-        if len(run) >= 2 and good[run[0]] and frames.right[run[-1]] - frames.left[run[0]] >= min_length_s * (1 - 1e-6)
-    ]
-    if not runs:
+    start_s, stop_s = recording["segment_start"].values, recording["segment_stop"].values
+    runs = find_runs(good, frames.left, frames.right, frames.segment, start_s, stop_s, min_length_s=min_length_s)
+    if len(runs.first) == 0:
         raise DataError(
             "no two successive frames are covered by every source",
             where=name_source(recording),
             fix="read other trials, or leave a source out",
         )
-    if len(runs) == recording.sizes["segment"] and sum(map(len, runs)) == len(good):
+    if len(runs.first) == recording.sizes["segment"] and runs.lengths.sum() == len(good):
         return recording
-    first, last = np.array([run[0] for run in runs]), np.array([run[-1] for run in runs])
-    segment = frames.segment[first]
-    kept = recording.isel(time=np.concatenate(runs), segment=segment).assign_coords(
-        segment_index=("time", np.repeat(np.arange(len(runs)), [len(run) for run in runs])),
-        segment=("segment", np.arange(len(runs))),
+    kept = recording.isel(time=runs.frames, segment=runs.segment).assign_coords(
+        segment_index=("time", np.repeat(np.arange(len(runs.first)), runs.lengths)),
+        segment=("segment", np.arange(len(runs.first))),
     )
-    opens = np.append(True, np.diff(frames.segment) != 0)[first]
-    closes = np.append(np.diff(frames.segment) != 0, True)[last]
-    start = np.where(opens, kept["segment_start"], frames.left[first])
-    stop = np.where(closes, kept["segment_stop"], frames.right[last])
     return kept.assign(
-        segment_start=kept["segment_start"].copy(data=start),
-        segment_stop=kept["segment_stop"].copy(data=part_touching(start, stop)),
+        segment_start=kept["segment_start"].copy(data=runs.start_s),
+        segment_stop=kept["segment_stop"].copy(data=part_touching(runs.start_s, runs.stop_s)),
     )
 
 

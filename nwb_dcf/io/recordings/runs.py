@@ -9,17 +9,21 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...config import ReadConfig
+from ...data.frame_runs import find_runs
 from ...errors import DOUBT, DataError
 from ..backends.session import Session
 from .clock import GAP_FACTOR, MIN_SAMPLES, SampleClock, find_gaps
 from .clock_doubts import report_doubts
 from .segment_choice import choose_segments
 from .segments import Segments, Stretches
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,40 @@ class CutClock:
     runs: Runs
     segments: Segments
     notes: tuple[str, ...]
+
+    def keep_frames(
+        self, good: Bool[np.ndarray, " time"], min_length_s: float
+    ) -> tuple[CutClock, Int[np.ndarray, " kept"]]:
+        """Keep runs of two or more successive `good` samples, `min_length_s` or longer.
+
+        Parameters
+        ----------
+        good : array of bool, shape (time,)
+            In the order of ``time``.
+        min_length_s : float
+            Shorter runs are left out.
+
+        Returns
+        -------
+        CutClock
+            With those runs; none where nothing is left.
+        array of int, shape (kept,)
+            Which samples of ``time`` they are.
+        """
+        old, samples = self.runs, self.runs.samples
+        step_s = float(np.median(np.diff(self.time)))
+        run = np.repeat(np.arange(len(old.first)), old.lengths)
+        runs = find_runs(good, self.time, self.time + step_s, run, old.start_s, old.stop_s, min_length_s=min_length_s)
+        new = dataclasses.replace(
+            old,
+            first=samples[runs.first],
+            stop=samples[runs.last] + 1,
+            segment=old.segment[runs.segment],
+            start_s=runs.start_s,
+            stop_s=runs.stop_s,
+            n_short=old.n_short + runs.n_short,
+        )
+        return dataclasses.replace(self, time=self.time[runs.frames], runs=new), runs.frames
 
     def describe_segments(self) -> dict[str, Any]:
         """Arguments of `nwb_dcf.data.recording.make_recording` that say which segment each sample belongs to."""
@@ -178,21 +216,25 @@ def cut_runs(
         Those of two samples or more.
     """
     edge = 1e-6 * step_s + 4 * float(np.spacing(np.abs(time).max()))
-    found: list[tuple[int, int, int, float, float]] = []
-    n_short = 0
-    for i, (start, stop) in enumerate(zip(segments.start, segments.stop, strict=True)):
-        a, b = np.searchsorted(time, [start - edge, stop - edge])
-        cuts = gaps[(gaps > a) & (gaps < b)]
-        for first, last in zip([a, *cuts], [*cuts, b], strict=True):
-            run_start = start if first == a else time[min(first, len(time) - 1)]
-            run_stop = stop if last == b else time[last - 1] + step_s
-            if last - first < MIN_SAMPLES or run_stop - run_start < min_length_s - edge:
-                n_short += int(last > first)
-                continue
-            found.append((int(first), int(last), i, float(run_start), float(run_stop)))
-    columns = list(zip(*found, strict=True)) if found else [()] * 5
-    first, stop, segment = (np.array(column, dtype=np.int64) for column in columns[:3])
-    return Runs(first, stop, segment, np.array(columns[3], float), np.array(columns[4], float), n_short)
+    first, stop = np.searchsorted(time, [segments.start - edge, segments.stop - edge])
+    counts = np.maximum(stop - first, 0)
+    segment = np.repeat(np.arange(len(counts)), counts)
+    sample = np.arange(len(segment)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+    follows = np.zeros(len(time), bool)
+    follows[gaps] = True
+    runs = find_runs(
+        np.ones(len(sample), bool),
+        time[sample],
+        time[sample] + step_s,
+        segment,
+        segments.start,
+        segments.stop,
+        min_length_s=min_length_s,
+        after_gap=follows[sample],
+    )
+    return Runs(
+        sample[runs.first], sample[runs.last] + 1, runs.segment, runs.start_s, runs.stop_s, n_short=runs.n_short
+    )
 
 
 def _find_stretches(time: np.ndarray, gaps: np.ndarray, step_s: float) -> Stretches:
