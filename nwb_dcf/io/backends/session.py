@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -166,15 +167,9 @@ class Session:
         """What a time scale for the object at `path` is given for; empty where it is all that is read."""
         return "" if len(self.reading) <= 1 or path not in self.reading else path.rsplit("/", 1)[-1]
 
-    def find_object(self, path: str) -> Any:
-        """Return the object at `path`, which must exist."""
-        path = self.resolve(path)
-        return next(obj for obj in self.nwbfile.objects.values() if self.path_of(obj) == path)
-
     def find_members(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """Return (path, object) of each of `paths`, in their order; they must exist."""
-        wanted = set(paths)
-        found = {path: obj for path, obj in self.find_objects(Units, TimeSeries, NWBContainer) if path in wanted}
+        found = dict(self.find_objects(Units, TimeSeries, NWBContainer))
         return [(path, found[path]) for path in paths]
 
     def check_links(self, path: str) -> None:
@@ -196,7 +191,12 @@ class Session:
 
     def find_objects(self, *types: type) -> list[tuple[str, Any]]:
         """Return (path, object) of every object of `types`, by path, the fits of this package aside."""
-        found = [(self.path_of(obj), obj) for obj in self.nwbfile.objects.values() if isinstance(obj, types)]
+        return [(path, obj) for path, obj in self._objects if isinstance(obj, types)]
+
+    @cached_property
+    def _objects(self) -> list[tuple[str, Any]]:
+        """Every (path, object), by path; asked for once for each source, of which a file may have thousands."""
+        found = [(self.path_of(obj), obj) for obj in self.nwbfile.objects.values()]
         return sorted(
             ((path, obj) for path, obj in found if not f"{path}/".startswith(f"{OWN_MODULE}/")),
             key=lambda item: item[0],

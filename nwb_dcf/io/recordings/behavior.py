@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from pynwb import TimeSeries
 
 from ...config.time_scale import TimeScales
-from ...errors import DataError, SourceError
-from ..backends.session import Session, open_session
+from ...errors import DataError
+from ..backends.session import open_session
 from .clock import GAP_FACTOR, read_clock
 from .clock_doubts import Doubt, compare_spans, report_doubts
+from .find_object import find_object
 from .interpolation import Interpolation, choose_interpolation, describe_rules, from_circle, to_circle
 from .series_values import check_data, convert_samples, count_channels
 
@@ -56,7 +56,8 @@ def read_behavior(
     """
     scales = TimeScales.parse(time_scale)
     with open_session(path) as session:
-        where, series = _find_series(session, name)
+        otherwise = "the file holds no TimeSeries; name the one that does with --data"
+        where, series = find_object(session, name, (TimeSeries,), what="series", otherwise=otherwise, ignore_case=True)
         problem = check_data(series)
         if problem:
             raise DataError(
@@ -143,35 +144,3 @@ def take_between(
             apart = np.abs(clock[near] - time_s)
             taken[:, column] = np.where(apart <= np.median(np.diff(clock)) / 2, values[near, column], np.nan)
     return taken
-
-
-def _find_series(session: Session, name: str) -> tuple[str, Any]:
-    wanted = [part for part in name.lower().split("/") if part]
-    every = session.find_objects(TimeSeries)
-
-    def parts(path: str) -> list[str]:
-        return [part for part in path.lower().split("/") if part]
-
-    def ends(path: str) -> bool:
-        return parts(path)[-len(wanted) :] == wanted
-
-    def holds(path: str) -> bool:
-        tail = [i for i in range(len(parts(path))) if parts(path)[i : i + len(wanted)] == wanted]
-        return bool(tail)
-
-    exact = [(path, series) for path, series in every if parts(path) == wanted]
-    found = exact or [item for item in every if ends(item[0])] or [item for item in every if holds(item[0])]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise SourceError(
-            f"{len(found)} series are called {name!r}",
-            where=str(session.path),
-            fix=f"give the path of one of them: {', '.join(path for path, _ in found)}",
-        )
-    known = ", ".join(path for path, _ in every)
-    raise SourceError(
-        f"there is no series {name!r}",
-        where=str(session.path),
-        fix=f"series are: {known}" if known else "the file holds no TimeSeries; name the one that does with --data",
-    )

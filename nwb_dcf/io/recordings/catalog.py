@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
 from ...errors import DOUBT, DataError, SourceError
 from ..backends.session import OWN_MODULE, Session, open_session
 from .clock import glance_at_clock
 from .events import list_events
+from .find_object import find_object
 from .segment_choice import compare_clocks
 from .segments import Stretches, find_problem
 from .source import Source
@@ -121,7 +123,13 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
             for events in list_events(session)
         ]
         tables += [
-            TableSummary(path, len(session.find_object(path).id), (), (), f"{one.array} is {one.what}: {one.fix}")
+            TableSummary(
+                path,
+                len(find_object(session, path, (TimeIntervals,)).object.id),
+                (),
+                (),
+                f"{one.array} is {one.what}: {one.fix}",
+            )
             for path, one in lost.items()
         ]
         doubts = [*_doubt_sources(session, sources), *_doubt_tables(session, chosen, intervals)]
@@ -153,7 +161,7 @@ def _doubt_sources(session: Session, sources: Sequence[Source]) -> list[str]:
             notes.append(f"{DOUBT}{source.path}: {source.doubt}")
         if source.problem or source.kind == "binned":
             continue
-        obj = session.find_object(source.members[0] if source.members else source.path)
+        ((_, obj), *_) = session.find_members(source.members or (source.path,))
         where = session.where(source.path)
         try:
             if source.kind == "units":

@@ -26,6 +26,7 @@ from pynwb.core import DynamicTable, NWBContainer
 from pynwb.misc import AnnotationSeries, IntervalSeries
 
 from ..backends.session import Session
+from .find_object import match_objects
 from .tables import IntervalTable, read_columns, to_text_or_numbers
 
 TABLES = ("EventsTable", "AnnotatedEventsTable")
@@ -34,31 +35,24 @@ LISTS = ("Events", "LabeledEvents", "TTLs")
 
 def list_events(session: Session) -> list[IntervalTable]:
     """Read every table or list of events in the file, by path; a plain TimeSeries is one only where it is named."""
-    return [_read(session, path, obj) for path, obj in _find_all(session)]
+    every = session.find_objects(NWBContainer, DynamicTable)
+    return [_read(session, path, obj) for path, obj in every if _is_event_type(obj)]
 
 
 def find_events(session: Session, name: str) -> IntervalTable | None:
     """Read the events called `name`, by path or short name; None where nothing or more than one is called so."""
-    every = [*_find_all(session), *_find_series(session)]
-    exact = [(path, obj) for path, obj in every if path in (name, f"/{name}")]
-    found = exact or [(path, obj) for path, obj in every if path.rsplit("/", 1)[-1] == name]
-    return _read(session, *found[0]) if len(found) == 1 else None
+    found = match_objects(session, name, (NWBContainer, DynamicTable))
+    events = [one for one in found if _is_event_type(one.object) or _is_plain_series(one.object)]
+    return _read(session, *events[0]) if len(events) == 1 else None
 
 
-def _find_all(session: Session) -> list[tuple[str, Any]]:
-    return [
-        (path, obj)
-        for path, obj in session.find_objects(NWBContainer, DynamicTable)
-        if isinstance(obj, AnnotationSeries | IntervalSeries) or obj.neurodata_type in (*TABLES, *LISTS)
-    ]
+def _is_event_type(obj: Any) -> bool:
+    # Types of extensions have no class here: pynwb makes one from the specification that the file caches.
+    return isinstance(obj, AnnotationSeries | IntervalSeries) or obj.neurodata_type in (*TABLES, *LISTS)
 
 
-def _find_series(session: Session) -> list[tuple[str, Any]]:
-    return [
-        (path, series)
-        for path, series in session.find_objects(TimeSeries)
-        if series.timestamps is not None and not isinstance(series, AnnotationSeries | IntervalSeries)
-    ]
+def _is_plain_series(obj: Any) -> bool:
+    return isinstance(obj, TimeSeries) and obj.timestamps is not None
 
 
 def _read(session: Session, path: str, obj: Any) -> IntervalTable:

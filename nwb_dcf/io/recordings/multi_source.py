@@ -228,7 +228,8 @@ def _compare_sources(session: Session, leader: Source, source: Source) -> list[s
 def _find_span(session: Session, source: Source) -> tuple[float, float] | None:
     """First and last time of a source, whatever is read of it."""
     if source.kind == "units":
-        column = session.find_object(source.path)["spike_times"]
+        ((_, units),) = session.find_members((source.path,))
+        column = units["spike_times"]
         times = np.asarray(getattr(column, "target", column).data[:], np.float64)
         times = times[np.isfinite(times)] * (session.scale_of(source.path) or 1.0)
         return (float(times.min()), float(times.max())) if len(times) else None

@@ -159,7 +159,8 @@ def read_source(
 ) -> xr.Dataset:
     """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
     check_settings(config, (source,))
-    for path, obj in session.find_members(source.members or (source.path,)):
+    members = session.find_members(source.members or (source.path,))
+    for path, obj in members:
         session.check_links(path)
         missing = find_unreadable(obj)
         if missing is not None:
@@ -170,12 +171,11 @@ def read_source(
         notes = [*notes, f"{DOUBT}{source.path}: {source.doubt}"]
     match source.kind:
         case "binned":
-            return read_binned(session, source.path, session.find_object(source.path), config, notes)
+            return read_binned(session, *members[0], config, notes)
         case "units":
-            return read_units(session, source.path, session.find_object(source.path), config, notes)
+            return read_units(session, *members[0], config, notes)
         case "video" | "imaging" | "stimulus":
-            obj, kind = session.find_object(source.path), source.recording_kind
-            return read_video(session, source.path, obj, config, notes, kind=kind, progress=progress)
+            return read_video(session, *members[0], config, notes, kind=source.recording_kind, progress=progress)
         case "pose":
             return read_pose(session, source, config, notes)
         case "lfp" if config.bands != "none":

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import SourceError
 from ..backends.session import Session
+from .find_object import match_paths
 from .shared_clock import SAME_STEP
 from .source import DEFAULT_KINDS, ROI_KINDS, SERIES_KINDS, Source, name_together, rank, sort_key
 from .video.files import list_tracked
@@ -146,9 +147,8 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     """
     if name is None:
         return _choose_default(session, sources)
-    resolved = session.resolve(name)
-    exact = [source for source in sources if source.path in (resolved, name, f"/{name}")]
-    found = exact or [source for source in sources if source.name == name]
+    named = match_paths([source.path for source in sources], session.resolve(name))
+    found = [source for source in sources if source.path in named]
     if len(found) > 1:
         raise SourceError(
             f"{len(found)} objects are called {name!r}",

@@ -15,9 +15,10 @@ from pynwb.epoch import TimeIntervals
 from pynwb.misc import Units
 
 from ...config.time_scale import TimeScales
-from ...errors import DataError, ParameterError, SourceError
+from ...errors import DataError, ParameterError
 from ..backends.filters import MissingFilter, find_unreadable
 from ..backends.session import Session, open_session
+from .find_object import find_object
 
 MEANINGS = "MeaningsTable"
 MEANING = "_meaning"
@@ -130,23 +131,9 @@ def find_table(session: Session, name: str) -> IntervalTable:
     SourceError
         If there is none or more than one.
     """
-    tables = session.find_objects(TimeIntervals)
-    exact = [(path, table) for path, table in tables if path == name or path == f"/{name}"]
-    found = exact or [(path, table) for path, table in tables if path.rsplit("/", 1)[-1] == name]
-    if len(found) == 1:
-        return _read_table(session, *found[0])
-    if found:
-        raise SourceError(
-            f"{len(found)} interval tables are called {name!r}",
-            where=str(session.path),
-            fix=f"give the path of one of them: {', '.join(path for path, _ in found)}",
-        )
-    known = ", ".join(path for path, _ in tables)
-    raise SourceError(
-        f"there is no interval table {name!r}",
-        where=str(session.path),
-        fix=f"tables are: {known}" if known else "the file has no interval table: use --trials none",
-    )
+    otherwise = "the file has no interval table: use --trials none"
+    found = find_object(session, name, (TimeIntervals,), what="interval table", otherwise=otherwise)
+    return _read_table(session, *found)
 
 
 def join_tables(tables: Sequence[IntervalTable]) -> IntervalTable:

@@ -114,7 +114,8 @@ def find_files(session: Session, path: str, series: Any, video_dir: str | None) 
 
 def list_tracked(session: Session, path: str) -> list[str]:
     """Names of the videos that a PoseEstimation was tracked in; empty where `path` is none, or names none."""
-    videos = getattr(session.find_object(path), "original_videos", None)
+    ((_, pose),) = session.find_members((path,))
+    videos = getattr(pose, "original_videos", None)
     return [] if videos is None else [name.decode() if isinstance(name, bytes) else str(name) for name in videos[:]]
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pynwb.image import ImageSeries
 
 from ....config import ReadConfig
 from ....errors import SourceError
 from ...backends.session import open_session
+from ..find_object import find_object
 from ..source import FRAME_KINDS
 from ..sources import describe_sources
 from .crop import FrameCrop
@@ -89,7 +91,7 @@ class StoredAccess(FrameAccess):
             self._start = number - number % BLOCK_FRAMES
             wanted = np.arange(self._start, min(self._start + BLOCK_FRAMES, len(self.time)))
             with open_session(self._path) as session:
-                frames = StoredFrames(session.find_object(self.name), session.where(self.name))
+                frames = StoredFrames(find_object(session, self.name, (ImageSeries,)).object, session.where(self.name))
                 self._block = np.concatenate(list(frames.read_blocks(self._view, wanted)))
         if self._range is None:
             low, high = np.nanpercentile(self._block, CONTRAST)
@@ -131,7 +133,7 @@ def open_frames(
             why = why if source.problem == "" else f"{source.path}: {source.problem}"
             if source.problem:
                 continue
-            series = session.find_object(source.path)
+            series = find_object(session, source.path, (ImageSeries,)).object
             with suppress(SourceError):
                 if is_external(series):
                     film = open_film(session, source.path, series, config.video_dir)
