@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hdmf.backends.warnings import BrokenLinkWarning
 from pynwb import NWBFile, TimeSeries
@@ -29,9 +29,6 @@ from .links import Places, find_places
 from .location import Location, locate
 from .remote import open_remote
 from .zarr import open_zarr
-
-if TYPE_CHECKING:
-    from ..recordings.segments import Segments
 
 _SIGNS = (
     "synchronously read data",
@@ -115,14 +112,10 @@ class Session:
         Its contents; arrays stay where they are until they are sliced.
     nwb_version : str
         Version of the NWB schema that the file was written with.
-    within : Segments or None
-        Segments that have been chosen already, by the source whose clock others are to join.
     time_scales : TimeScales
         What stored times are multiplied by, as asked.
     reading : tuple of str
         Paths of the objects that are being read as one recording.
-    bridge_gaps : bool
-        Whether what is read holds its values from sample to sample, so that its clock has no gaps.
     """
 
     path: Location
@@ -131,10 +124,8 @@ class Session:
     _io: Any = field(repr=False)
     _lost: Mapping[str, str] = field(default_factory=dict, repr=False)
     _places: Places = field(default_factory=lambda: Places({}, {}), repr=False)
-    within: Segments | None = field(default=None, repr=False)
     time_scales: TimeScales = field(default_factory=TimeScales, repr=False)
     reading: tuple[str, ...] = ()
-    bridge_gaps: bool = False
 
     @property
     def folder(self) -> Path | None:

@@ -14,6 +14,7 @@ from ..backends.session import Session
 from .clock import MIN_SAMPLES, SampleClock
 from .provenance import describe_source
 from .runs import cut_clock
+from .segments import ChosenSegments
 from .source import Source
 
 TYPE = "BinnedSpikes"
@@ -45,7 +46,14 @@ def read_bins(obj: Any) -> tuple[float, float]:
     return float(obj.bin_width_in_ms) / 1e3, float(getattr(obj, "start_time_in_ms", None) or 0.0) / 1e3
 
 
-def read_binned(session: Session, path: str, obj: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+def read_binned(
+    session: Session,
+    path: str,
+    obj: Any,
+    config: ReadConfig,
+    notes: list[str],
+    chosen: ChosenSegments | None = None,
+) -> xr.Dataset:
     """Read BinnedSpikes as a recording of counts in their own bins.
 
     Raises
@@ -59,7 +67,7 @@ def read_binned(session: Session, path: str, obj: Any, config: ReadConfig, notes
     scale = session.scale_of(path) or 1.0
     width_s, start_s = width_s * scale, start_s * scale
     time = start_s + (np.arange(n_bins) + 0.5) * width_s
-    cut = cut_clock(session, config, SampleClock(time), where)
+    cut = cut_clock(session, config, SampleClock(time), where, chosen)
     counts = cut.runs.read(np.asarray(obj.data[:]).T)
     varies = counts.max(axis=0) != counts.min(axis=0)
     if not varies.any():

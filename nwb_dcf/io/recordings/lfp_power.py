@@ -21,6 +21,7 @@ from .filter_bank import BandFilters, design_filters
 from .missing import complete
 from .provenance import describe_source
 from .runs import CutClock, cut_clock
+from .segments import ChosenSegments
 from .series_values import channel_ids, check_data, count_channels, read_conversion
 from .source import Source
 from .timeseries import make_traces
@@ -139,7 +140,12 @@ def _doubt_sampling(series: Any, stretches: Sequence[Sampled], scale: float | No
 
 
 def read_band_power(
-    session: Session, source: Source, config: ReadConfig, notes: list[str], progress: Listener | None = None
+    session: Session,
+    source: Source,
+    config: ReadConfig,
+    notes: list[str],
+    chosen: ChosenSegments | None = None,
+    progress: Listener | None = None,
 ) -> xr.Dataset:
     """Read the power of each electrode in each band as a recording.
 
@@ -153,6 +159,8 @@ def read_band_power(
         Segments, ``bands`` and ``power_rate_hz``.
     notes : list of str
         What has been said so far; comes first among the recording's notes.
+    chosen : ChosenSegments, optional
+        Segments in place of those that `config` asks for.
     progress : callable, optional
         Told how far reading has come, in bins.
 
@@ -187,7 +195,7 @@ def read_band_power(
         )
     time = np.concatenate([part.centre_s for part in bins])
     doubts = _doubt_sampling(series, stretches, scale, session.name_scale(path))
-    cut = cut_clock(session, config, SampleClock(time, doubts=doubts), where)
+    cut = cut_clock(session, config, SampleClock(time, doubts=doubts), where, chosen)
     electrodes = channel_ids(series)
     ids = [f"{electrode}:{low:g}-{high:g}" for electrode in electrodes for low, high in filters.bands]
     if len(cut.time) * len(ids) > MAX_VALUES:

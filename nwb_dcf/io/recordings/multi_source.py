@@ -32,10 +32,10 @@ from .clock import list_sampling_rates
 from .clock_doubts import compare_spans, report_doubts
 from .interpolation import Interpolation, choose_interpolation, describe_rules
 from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording
-from .segments import Segments
+from .segments import ChosenSegments, Segments
 from .source import FRAME_KINDS, Source
 
-Reader = Callable[[Session, Source, ReadConfig, list[str]], xr.Dataset]
+Reader = Callable[[Session, Source, ReadConfig, list[str], ChosenSegments | None], xr.Dataset]
 
 MARGIN = 2  # steps of a source that are read before and after each segment, to have a sample on either side of its ends
 
@@ -52,7 +52,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
     config : ReadConfig
         Bin width or ``resample_hz``, segments, selection of units.
     read : callable
-        Reads one source: ``read(session, source, config, notes)``.
+        Reads one source: ``read(session, source, config, notes, chosen)``.
 
     Returns
     -------
@@ -83,16 +83,16 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
     labels = name_labels(paths)
     parts: dict[str, xr.Dataset] = {}
 
-    def read_part(source: Source, session: Session) -> xr.Dataset:
-        return read(session, source, dataclasses.replace(config, source=source.path, resample_hz=None), [])
+    def read_part(source: Source, chosen: ChosenSegments | None = None) -> xr.Dataset:
+        return read(session, source, dataclasses.replace(config, source=source.path, resample_hz=None), [], chosen)
 
     for source in sources:  # those whose step is not known before they are read
         if not units and math.isnan(_find_step(source, config)):
-            parts[source.path] = read_part(source, session)
+            parts[source.path] = read_part(source)
     step_s = {s.path: median_step_s(parts[s.path]) if s.path in parts else _find_step(s, config) for s in sources}
     # A series whose values hold has a sample where something changes, which is no clock for others.
     leader = units[0] if units else max(sources, key=lambda s: (not holds_values(session, s), step_s[s.path]))
-    clock = parts[leader.path] if leader.path in parts else read_part(leader, session)
+    clock = parts[leader.path] if leader.path in parts else read_part(leader)
     if config.resample_hz is not None:
         clock = resample_recording(clock, config.resample_hz, config.min_length_s)
     frames = divide_clock(clock)
@@ -109,7 +109,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         holds = holds_values(session, source)
         if source.path not in parts or holds:
             around = _before(source, frames) if holds else _widen(frames, MARGIN * step_s[source.path])
-            parts[source.path] = read_part(source, dataclasses.replace(session, within=around, bridge_gaps=holds))
+            parts[source.path] = read_part(source, ChosenSegments(around, bridge_gaps=holds))
         rules = choose_rules(session, source, parts[source.path])
         on = resample(parts[source.path], frames, rules)
         values[source.path] = on.values

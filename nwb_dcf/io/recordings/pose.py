@@ -14,13 +14,16 @@ from ..backends.session import Session
 from .missing import MAX_GAP_S, MAX_SHARE, complete
 from .provenance import describe_members
 from .runs import CutClock, cut_clock
+from .segments import ChosenSegments
 from .series_values import check_data, convert_samples, count_channels
 from .shared_clock import SharedClock, read_shared_clock
 from .source import Source, name_members
 from .timeseries import AXES, make_traces, read_rows
 
 
-def read_pose(session: Session, source: Source, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+def read_pose(
+    session: Session, source: Source, config: ReadConfig, notes: list[str], chosen: ChosenSegments | None = None
+) -> xr.Dataset:
     """Read the body parts of a PoseEstimation as a recording.
 
     Parameters
@@ -33,6 +36,8 @@ def read_pose(session: Session, source: Source, config: ReadConfig, notes: list[
         Segments, ``min_confidence``, ``max_gap_s`` and ``egocentric``.
     notes : list of str
         What has been said so far; comes first among the recording's notes.
+    chosen : ChosenSegments, optional
+        Segments in place of those that `config` asks for.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def read_pose(session: Session, source: Source, config: ReadConfig, notes: list[
     if config.egocentric is not None:
         _check_parts(config.egocentric, parts, where)
     clock = read_shared_clock(session, members, "pose")
-    cut = cut_clock(session, config, clock.samples, where)
+    cut = cut_clock(session, config, clock.samples, where, chosen)
     values = []
     for (path, series), row in zip(members, clock.row, strict=True):
         axes = np.arange(count_channels(series))

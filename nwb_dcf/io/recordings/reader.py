@@ -25,6 +25,7 @@ from .multi_source import choose_rules, join_sources, refuse_resampled_units
 from .pose import read_pose
 from .provenance import list_names
 from .resample import resample_recording
+from .segments import ChosenSegments
 from .source import FRAME_KINDS, ROI_KINDS, SERIES_KINDS, Source
 from .source_selection import choose_source
 from .sources import describe_sources
@@ -111,7 +112,7 @@ def read_recording(
             refuse_resampled_units(chosen, session)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}", *turned]
         session = _begin_reading(session, [chosen])
-        recording = read_source(session, chosen, config, [*notes, *_note_scales(session)], progress)
+        recording = read_source(session, chosen, config, [*notes, *_note_scales(session)], progress=progress)
         if config.resample_hz is not None:
             rules = choose_rules(session, chosen, recording)
             recording = resample_recording(recording, config.resample_hz, config.min_length_s, rules)
@@ -144,18 +145,29 @@ def _put_doubts_first(recording: xr.Dataset) -> xr.Dataset:
 
 
 def _read_part(
-    session: Session, source: Source, config: ReadConfig, notes: list[str], *, progress: Listener | None
+    session: Session,
+    source: Source,
+    config: ReadConfig,
+    notes: list[str],
+    chosen: ChosenSegments | None = None,
+    *,
+    progress: Listener | None,
 ) -> xr.Dataset:
     """Read a source that is to be joined, with those of the settings that its kind has a use for."""
     default = ReadConfig()
     foreign = [name for name, (known, _) in SETTINGS_OF.items() if source.kind not in known]
     foreign += ["dff_window_s", "dff_quantile"] if "dff" in foreign else []
     own = dataclasses.replace(config, **{name: getattr(default, name) for name in foreign})
-    return read_source(session, source, own, notes, progress)
+    return read_source(session, source, own, notes, chosen, progress)
 
 
 def read_source(
-    session: Session, source: Source, config: ReadConfig, notes: list[str], progress: Listener | None = None
+    session: Session,
+    source: Source,
+    config: ReadConfig,
+    notes: list[str],
+    chosen: ChosenSegments | None = None,
+    progress: Listener | None = None,
 ) -> xr.Dataset:
     """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
     check_settings(config, (source,))
@@ -171,19 +183,21 @@ def read_source(
         notes = [*notes, f"{DOUBT}{source.path}: {source.doubt}"]
     match source.kind:
         case "binned":
-            return read_binned(session, *members[0], config, notes)
+            return read_binned(session, *members[0], config, notes, chosen)
         case "units":
             return read_units(session, *members[0], config, notes)
         case "video" | "imaging" | "stimulus":
-            return read_video(session, *members[0], config, notes, kind=source.recording_kind, progress=progress)
+            return read_video(
+                session, *members[0], config, notes, kind=source.recording_kind, chosen=chosen, progress=progress
+            )
         case "pose":
-            return read_pose(session, source, config, notes)
+            return read_pose(session, source, config, notes, chosen)
         case "lfp" if config.bands != "none":
             from .lfp_power import read_band_power  # loads scipy.signal, which nothing else needs
 
-            return read_band_power(session, source, config, notes, progress)
+            return read_band_power(session, source, config, notes, chosen, progress)
         case _:
-            return read_traces(session, source, config, notes)
+            return read_traces(session, source, config, notes, chosen)
 
 
 def _note_other_files(session: Session, path: str, obj: Any, config: ReadConfig) -> list[str]:

@@ -20,7 +20,7 @@ from ..backends.session import Session
 from .clock import GAP_FACTOR, MIN_SAMPLES, SampleClock, find_gaps
 from .clock_doubts import report_doubts
 from .segment_choice import choose_segments
-from .segments import Segments, Stretches
+from .segments import ChosenSegments, Segments, Stretches
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
@@ -141,7 +141,9 @@ class CutClock:
         }
 
 
-def cut_clock(session: Session, config: ReadConfig, clock: SampleClock, where: str) -> CutClock:
+def cut_clock(
+    session: Session, config: ReadConfig, clock: SampleClock, where: str, chosen: ChosenSegments | None = None
+) -> CutClock:
     """Choose the segments that `config` asks for and cut a clock into their runs.
 
     Parameters
@@ -154,6 +156,8 @@ def cut_clock(session: Session, config: ReadConfig, clock: SampleClock, where: s
         As `read_clock` gives it. What it doubts is raised as a UserWarning and kept among the notes.
     where : str
         Names the source in errors.
+    chosen : ChosenSegments, optional
+        Segments in place of those that `config` asks for.
 
     Raises
     ------
@@ -169,9 +173,13 @@ def cut_clock(session: Session, config: ReadConfig, clock: SampleClock, where: s
         warnings.warn(f"{session.path}: {doubt.removeprefix(DOUBT)}", UserWarning, stacklevel=2)
     time = clock.time[usable]
     step_s = float(np.median(np.diff(time)))
-    gaps = np.empty(0, np.int64) if session.bridge_gaps else find_gaps(time)
-    doubtful = next((doubt for doubt in clock.doubts if doubt.of_scale), None)
-    segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s, doubtful)
+    if chosen is None:
+        gaps = find_gaps(time)
+        doubtful = next((doubt for doubt in clock.doubts if doubt.of_scale), None)
+        segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s, doubtful)
+    else:
+        gaps = np.empty(0, np.int64) if chosen.bridge_gaps else find_gaps(time)
+        segments = chosen.segments
     runs = cut_runs(time, gaps, segments, step_s, min_length_s=config.min_length_s)
     if len(runs.first) == 0:
         raise DataError(

@@ -54,8 +54,6 @@ def choose_segments(
         If a named table has no usable interval, intervals overlap, all are marked as invalid or too short, or the
         clocks of source and table cannot both be right.
     """
-    if session.within is not None:
-        return session.within
     table, is_asked = _choose_table(session, config)
     if isinstance(table, str):
         segments = whole_stretches(recorded, table)

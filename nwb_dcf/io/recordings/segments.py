@@ -259,6 +259,22 @@ class Segments:
         )
 
 
+@dataclass(frozen=True)
+class ChosenSegments:
+    """Segments that are chosen already, by the source whose clock others are to join.
+
+    Attributes
+    ----------
+    segments : Segments
+        What is read, whatever the configuration asks for.
+    bridge_gaps : bool
+        Whether values hold from sample to sample, so that the clock has no gaps.
+    """
+
+    segments: Segments
+    bridge_gaps: bool = False
+
+
 def whole_stretches(recorded: Stretches, why: str) -> Segments:
     """Make each stretch a segment, because of `why`."""
     n = len(recorded.start)

@@ -17,6 +17,7 @@ from .missing import MAX_GAP_S, complete
 from .provenance import describe_members, describe_source
 from .rois import Channels, compute_dff, select_rois
 from .runs import CutClock, cut_clock
+from .segments import ChosenSegments
 from .series_values import channel_ids, check_data, convert_samples, count_channels, name_unit
 from .shared_clock import SharedClock, read_shared_clock
 from .source import ROI_KINDS, Source, name_members
@@ -27,7 +28,9 @@ AXES = ("x", "y", "z")
 Members = Sequence[tuple[str, Any]]
 
 
-def read_traces(session: Session, source: Source, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+def read_traces(
+    session: Session, source: Source, config: ReadConfig, notes: list[str], chosen: ChosenSegments | None = None
+) -> xr.Dataset:
     """Read one TimeSeries, or several that belong together, as a recording: their own samples at their own times.
 
     Parameters
@@ -40,6 +43,8 @@ def read_traces(session: Session, source: Source, config: ReadConfig, notes: lis
         Segments, ROIs, missing samples, dF/F; bin width is not used.
     notes : list of str
         What has been said so far; comes first among the recording's notes.
+    chosen : ChosenSegments, optional
+        Segments in place of those that `config` asks for.
 
     Returns
     -------
@@ -65,7 +70,7 @@ def read_traces(session: Session, source: Source, config: ReadConfig, notes: lis
     notes = [*notes, *(note for chosen in channels for note in chosen.notes)]
 
     clock = read_shared_clock(session, members, source.kind)
-    cut = cut_clock(session, config, clock.samples, where)
+    cut = cut_clock(session, config, clock.samples, where, chosen)
     _check_size(len(cut.time), len(ids), where)
     unit = ""
     if config.dff:

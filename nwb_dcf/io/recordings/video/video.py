@@ -19,6 +19,7 @@ from ...backends.session import Session
 from ..clock import MIN_SAMPLES
 from ..provenance import describe_source
 from ..runs import cut_clock
+from ..segments import ChosenSegments
 from .crop import MASKED, FrameCrop, plan_view
 from .external_frames import ExternalFrames
 from .files import is_external, open_film
@@ -38,6 +39,7 @@ def read_video(
     notes: list[str],
     *,
     kind: str,
+    chosen: ChosenSegments | None = None,
     progress: Listener | None = None,
 ) -> xr.Dataset:
     """Read an ImageSeries as a recording of images.
@@ -56,6 +58,8 @@ def read_video(
         What has been said so far; comes first among the recording's notes.
     kind : str
         ``kind`` of the recording.
+    chosen : ChosenSegments, optional
+        Segments in place of those that `config` asks for.
     progress : callable, optional
         Told every 50 frames.
 
@@ -89,7 +93,7 @@ def read_video(
             fix="a fit needs two at least",
         )
     view = plan_view(config, frames.full, session, where)
-    cut = cut_clock(session, config, dataclasses.replace(clock, time=clock.time[numbers]), where)
+    cut = cut_clock(session, config, dataclasses.replace(clock, time=clock.time[numbers]), where, chosen)
     samples = cut.runs.samples
     if len(samples) * math.prod(view.size) > MAX_VALUES:
         raise DataError(
