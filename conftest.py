@@ -12,10 +12,13 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A core for each worker: threads of several workers on one core wait for each other, many times longer.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Libraries that a plugin of pytest has loaded before this file, as jaxtyping's loads numpy, read it too early.
+    threadpool_limits(1)
 
 MISSING_PACKAGE = re.compile(
     r"could not import|no module named|is not installed|not importable|missing (package|module|dependency)",

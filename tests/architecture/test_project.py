@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +57,15 @@ def test_the_project_names_no_machine() -> None:
     local = re.compile("|".join(["/" + "work/", "/" + "opt/", "/" + "root/", "file:" + "//"]))
     found = [path for path in files if path.is_file() and local.search(path.read_text(errors="ignore"))]
     assert found == []
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one worker alone may use every core")
+def test_each_worker_uses_one_core() -> None:
+    import torch
+
+    pools = {f"{pool['internal_api']} of {pool['filepath']}": pool["num_threads"] for pool in threadpool_info()}
+    assert {name: n for name, n in pools.items() if n != 1} == {}
+    assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize("in_ci", [False, True])
