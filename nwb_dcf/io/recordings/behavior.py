@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -19,11 +20,14 @@ from .find_object import find_object
 from .interpolation import Interpolation, choose_interpolation, describe_rules, from_circle, to_circle
 from .series_values import check_data, convert_samples, count_channels
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
+
 
 def read_behavior(
     path: str | Path,
     name: str,
-    time_s: np.ndarray,
+    time_s: Num[np.ndarray, " time"],
     *,
     time_scale: str | float | Sequence[str | float] | None = None,
 ) -> xr.DataArray:
@@ -39,12 +43,12 @@ def read_behavior(
     time_s : array, shape (time,)
         Seconds on the session clock.
     time_scale : optional
-        What the times of the series are multiplied by, as for `nwb_dcf.read_recording`.
+        Factor for the times of the series, as for `nwb_dcf.read_recording`.
 
     Returns
     -------
     xarray.DataArray, dims (time, variable)
-        In the unit of the series; ``attrs["notes"]`` has what is doubted of its clock. NaN where the series has no
+        In the unit of the series; ``attrs["notes"]`` has the doubts about its clock. NaN where the series has no
         sample within 2.5 of its median steps on both sides, or where the samples there are NaN.
 
     Raises
@@ -72,7 +76,7 @@ def read_behavior(
             [*clocked.doubts, *_compare(clocked.time, time_s, where, scale)], where, session.where(where)
         )
         clock = clocked.time
-        timed = np.isfinite(clock)  # samples without a usable time are no help
+        timed = np.isfinite(clock)  # read_clock marks samples without a usable time as NaN
         clock, values = clock[timed], values[timed]
         unit = str(series.unit)
     return xr.DataArray(
@@ -84,21 +88,28 @@ def read_behavior(
     )
 
 
-def _compare(clock: np.ndarray, time_s: np.ndarray, path: str, scale: float | None) -> list[Doubt]:
-    """Doubt the clock of behaviour beside the times of the frames; refuse where it would have to be in another unit."""
+def _compare(
+    clock: Float[np.ndarray, " sample"], time_s: Num[np.ndarray, " time"], path: str, scale: float | None
+) -> list[Doubt]:
+    """Compare the clock of behaviour with the times of the frames; a doubt about its unit is made a refusal."""
     known = clock[np.isfinite(clock)]
     if len(known) < 2 or len(time_s) < 2:
         return []
     doubt = compare_spans(
         (float(np.min(time_s)), float(np.max(time_s))), (float(known[0]), float(known[-1])), path=path, name=""
     )
+    # A scale of 1 vouches for the unit, see `nwb_dcf.config.time_scale`.
     if doubt is None or (doubt.of_scale and scale == 1):
         return []
     return [dataclasses.replace(doubt, refuses=doubt.of_scale)]
 
 
-def interpolate(clock: np.ndarray, values: np.ndarray, time_s: np.ndarray) -> np.ndarray:
-    """Interpolate `values`, shape (sample, variable), linearly at `time_s`; NaN in gaps and outside.
+def interpolate(
+    clock: Float[np.ndarray, " sample"],
+    values: Num[np.ndarray, "sample variable"],
+    time_s: Num[np.ndarray, " time"],
+) -> Float[np.ndarray, "time variable"]:
+    """Interpolate `values` linearly at `time_s`, seconds; NaN in gaps and outside.
 
     Examples
     --------
@@ -108,19 +119,22 @@ def interpolate(clock: np.ndarray, values: np.ndarray, time_s: np.ndarray) -> np
     """
     after = np.clip(np.searchsorted(clock, time_s), 1, len(clock) - 1)
     start, stop = clock[after - 1], clock[after]
-    share = ((time_s - start) / (stop - start))[:, None]
+    weight = ((time_s - start) / (stop - start))[:, None]
     low, high = values[after - 1], values[after]
-    # a sample that is hit exactly needs no neighbour
-    between = np.where(share == 0, low, np.where(share == 1, high, (1 - share) * low + share * high))
+    # At a sample itself its neighbour does not count: 0 times NaN is NaN.
+    between = np.where(weight == 0, low, np.where(weight == 1, high, (1 - weight) * low + weight * high))
     bridged = (stop - start <= GAP_FACTOR * np.median(np.diff(clock))) | np.isin(time_s, clock)
     inside = (time_s >= clock[0]) & (time_s <= clock[-1])
     return np.where((bridged & inside)[:, None], between, np.nan)
 
 
 def take_between(
-    clock: np.ndarray, values: np.ndarray, time_s: np.ndarray, rules: Sequence[Interpolation]
-) -> np.ndarray:
-    """Take each column of `values`, shape (sample, variable), at `time_s` by its rule; NaN where it is not known.
+    clock: Float[np.ndarray, " sample"],
+    values: Num[np.ndarray, "sample variable"],
+    time_s: Num[np.ndarray, " time"],
+    rules: Sequence[Interpolation],
+) -> Float[np.ndarray, "time variable"]:
+    """Interpolate each column of `values` at `time_s`, seconds, by its rule; NaN where it is not known.
 
     Examples
     --------

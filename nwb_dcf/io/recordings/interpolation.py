@@ -1,6 +1,6 @@
-"""What stands between the samples of a series: a line, the sample before, the nearest one, or a way round a circle.
+"""Values between the samples of a series: on a line, the sample before, the nearest one, or round a circle.
 
-``continuity`` of a TimeSeries says the first three. That an angle wraps is said nowhere: a channel is taken for a
+``continuity`` of a TimeSeries decides among the first three. No field states that an angle wraps: a channel counts as a
 direction where its unit is that of an angle, its values keep within one turn, and somewhere two samples in succession
 lie further apart than half a turn (a CompassDirection always is one). The values of a knee never do.
 """
@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb.behavior import CompassDirection
+
+if TYPE_CHECKING:
+    from jaxtyping import Complex, Float, Num
 
 TURNS = {
     **dict.fromkeys(("radians", "radian", "rad", "rads"), 2 * np.pi),
     **dict.fromkeys(("degrees", "degree", "deg", "degs", "°"), 360.0),
 }
-ROUNDING = 1e-3  # of a turn
+ROUNDING = 1e-3
+"""Fraction of a turn by which angles may leave their turn."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Interpolation:
     low: float = 0.0
 
     def describe(self) -> str:
-        """Say it in a note of a recording."""
+        """Return the sentence for the notes of a recording; empty for a line."""
         return {
             "hold": "each value holds until the next (continuity is step)",
             "nearest": "the nearest sample, if it is near (continuity is instantaneous)",
@@ -51,7 +55,7 @@ class Interpolation:
 LINE = Interpolation()
 
 
-def choose_interpolation(series: Any, values: np.ndarray) -> list[Interpolation]:
+def choose_interpolation(series: Any, values: Num[np.ndarray, "sample channel"]) -> list[Interpolation]:
     """Choose how each channel of a TimeSeries is taken between its samples.
 
     Parameters
@@ -59,7 +63,7 @@ def choose_interpolation(series: Any, values: np.ndarray) -> list[Interpolation]
     series : pynwb.TimeSeries
         Its continuity, unit and container are read.
     values : array, shape (sample, channel)
-        In its unit; NaN is left aside.
+        In its unit; NaN is ignored.
     """
     continuity = str(getattr(series, "continuity", None) or "").lower()
     if continuity == "step":
@@ -71,15 +75,16 @@ def choose_interpolation(series: Any, values: np.ndarray) -> list[Interpolation]
     return [_choose_for(values[:, i], turn, compass) for i in range(values.shape[1])]
 
 
-def _choose_for(values: np.ndarray, turn: float, compass: bool) -> Interpolation:
+def _choose_for(values: Num[np.ndarray, " sample"], turn: float, compass: bool) -> Interpolation:
     known = values[np.isfinite(values)].astype(np.float64)
     if len(known) < 2 or not (turn or compass):
         return LINE
     low, high = float(known.min()), float(known.max())
-    if not turn:  # a compass whose unit says nothing
+    if not turn:  # a CompassDirection whose unit names no angle
         turn = 360.0 if high - low > 2 * np.pi * (1 + ROUNDING) else 2 * np.pi
     if high - low > turn * (1 + ROUNDING):
-        return LINE  # unwrapped: turns are counted
+        return LINE  # an unwrapped angle, which counts its turns
+    # Only a jump of more than half a turn shows that an angle wraps: that of a joint has the same unit and does not.
     if not compass and not (np.abs(np.diff(known)) > turn / 2).any():
         return LINE
     # Whole turns begin at 0 or half a turn below it in nearly every file; else where the values do.
@@ -89,19 +94,18 @@ def _choose_for(values: np.ndarray, turn: float, compass: bool) -> Interpolation
     return Interpolation("circle", turn, start)
 
 
-def to_circle(values: np.ndarray, rule: Interpolation) -> np.ndarray:
-    """Turn angles into points of the unit circle, complex numbers."""
-    points: np.ndarray = np.exp(2j * np.pi * values.astype(np.float64) / rule.turn)
-    return points
+def to_circle(values: Num[np.ndarray, "*sample"], rule: Interpolation) -> Complex[np.ndarray, "*sample"]:
+    """Map angles to points of the unit circle, as complex numbers, whose mean is a mean direction."""
+    return np.asarray(np.exp(2j * np.pi * values.astype(np.float64) / rule.turn))
 
 
-def from_circle(points: np.ndarray, rule: Interpolation) -> np.ndarray:
-    """Turn points into angles within the turn of `rule`; what has no direction is NaN."""
+def from_circle(points: Complex[np.ndarray, "*sample"], rule: Interpolation) -> Float[np.ndarray, "*sample"]:
+    """Map points to angles within the turn of `rule`; NaN at 0, which has no direction."""
     angle = np.angle(points) / (2 * np.pi) * rule.turn
-    turned: np.ndarray = (angle - rule.low) % rule.turn + rule.low
+    turned = (angle - rule.low) % rule.turn + rule.low
     return np.where(np.abs(points) > 1e-9, turned, np.nan)
 
 
 def describe_rules(rules: Sequence[Interpolation]) -> list[str]:
-    """Say which channels are not taken on a line, in sentences without repetition."""
+    """Describe how channels are interpolated other than on a line, each way once."""
     return list(dict.fromkeys(rule.describe() for rule in rules if rule.rule != "line"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -26,21 +26,24 @@ from .series_values import channel_ids, check_data, count_channels, read_convers
 from .source import Source
 from .timeseries import make_traces
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 BLOCK = 2**22
-"""Timestamps that are read at once."""
+"""Timestamps that are read at once: a day at 30 kHz has 2.6e9 of them."""
 
 EVEN = 0.01
-"""Share by which the mean step of a stretch may differ from the median step of the signal."""
+"""Fraction by which the mean step of an interval may differ from the median step of the signal."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Samples that follow one another evenly.
+    """An interval of evenly spaced samples, without a gap.
 
     Attributes
     ----------
     first, n_samples : int
-        Where in the series they start, and how many they are.
+        First sample in the series, and their number.
     start_s : float
         Time of the first, seconds on the session clock.
     rate_hz : float
@@ -59,18 +62,18 @@ class Sampled:
 
 
 def find_sampled(series: Any, where: str, scale: float | None = None) -> list[Sampled]:
-    """Find the stretches of a TimeSeries between its gaps (steps above `GAP_FACTOR` median steps).
+    """Find the intervals of a TimeSeries between its gaps (steps above `GAP_FACTOR` median steps).
 
     Raises
     ------
     DataError
-        If it has no clock, timestamps are not finite or do not increase, or a stretch is not sampled evenly.
+        If it has no clock, timestamps are not finite or do not increase, or an interval is not sampled evenly.
     """
     n_samples = series.data.shape[0]
     clock = peek_clock(series, n_samples, where, scale)
     if clock.rate_hz is not None:
         return [Sampled(0, n_samples, clock.start_s, clock.rate_hz)]
-    ends: list[tuple[int, float]] = []  # of each stretch: its last sample and when that was
+    ends: list[tuple[int, float]] = []  # of each interval: its last sample and the time of that
     starts: list[tuple[int, float]] = []
     before = -np.inf
     for first in range(0, n_samples, BLOCK):
@@ -89,17 +92,18 @@ def find_sampled(series: Any, where: str, scale: float | None = None) -> list[Sa
             starts.append((first + int(i), float(times[i])))
         before = float(times[-1])
     ends.append((n_samples - 1, before))
-    stretches = []
+    intervals = []
     for (a, start_s), (b, stop_s) in zip(starts, ends, strict=True):
         step_s = (stop_s - start_s) / (b - a) if b > a else clock.median_step_s
+        # The filters count samples, not seconds: of a drifting clock they would measure other frequencies.
         if abs(step_s - clock.median_step_s) > EVEN * clock.median_step_s:
             raise DataError(
                 f"samples {a} to {b} follow every {step_s:.6g} s and others every {clock.median_step_s:.6g} s",
                 where=where,
                 fix="power needs even sampling: repair the timestamps, or fit the voltages with --bands none",
             )
-        stretches.append(Sampled(a, b - a + 1, start_s, 1 / step_s))
-    return stretches
+        intervals.append(Sampled(a, b - a + 1, start_s, 1 / step_s))
+    return intervals
 
 
 BANDS = ((1.0, 4.0), (4.0, 8.0), (8.0, 12.0), (12.0, 30.0), (30.0, 80.0))
@@ -112,12 +116,12 @@ while they are filtered."""
 
 @dataclass(frozen=True)
 class PowerBins:
-    """Bins of one stretch of a signal, in which its power is averaged.
+    """Bins of one interval of a signal, in which its power is averaged.
 
     Attributes
     ----------
     sampled : Sampled
-        The stretch.
+        The interval.
     edge : array of int, shape (bin + 1,)
         First sample of each bin at the lower rate, and the end of the last.
     centre_s : array of float64, shape (bin,)
@@ -125,15 +129,15 @@ class PowerBins:
     """
 
     sampled: Sampled
-    edge: np.ndarray
-    centre_s: np.ndarray
+    edge: Int[np.ndarray, " edge"]
+    centre_s: Float[np.ndarray, " bin"]
 
 
-def _doubt_sampling(series: Any, stretches: Sequence[Sampled], scale: float | None, name: str) -> tuple[Doubt, ...]:
-    """Doubt the samples by the first of each stretch: there may be hundreds of millions."""
-    rate, first = stretches[0].rate_hz, stretches[0].start_s
-    n_looked = min(sum(part.n_samples for part in stretches), PEEK)
-    time = np.append(first + np.arange(n_looked) / rate, stretches[-1].start_s + stretches[-1].duration_s)
+def _check_sampling(series: Any, intervals: Sequence[Sampled], scale: float | None, name: str) -> tuple[Doubt, ...]:
+    """Check the clock by a few samples of the first interval: there may be hundreds of millions."""
+    rate, first = intervals[0].rate_hz, intervals[0].start_s
+    n_looked = min(sum(part.n_samples for part in intervals), PEEK)
+    time = np.append(first + np.arange(n_looked) / rate, intervals[-1].start_s + intervals[-1].duration_s)
     stored = None if series.timestamps is None else np.asarray(series.timestamps[:1]).dtype
     given = rate if stored is None else None
     return tuple(doubt_samples(time, kind="lfp", dtype=stored, rate_hz=given, scale=scale, name=name))
@@ -158,11 +162,11 @@ def read_band_power(
     config : ReadConfig
         Segments, ``bands`` and ``power_rate_hz``.
     notes : list of str
-        What has been said so far; comes first among the recording's notes.
+        Notes made so far; they come first among the recording's notes.
     chosen : ChosenSegments, optional
         Segments in place of those that `config` asks for.
     progress : callable, optional
-        Told how far reading has come, in bins.
+        Called with the number of bins read so far.
 
     Returns
     -------
@@ -182,19 +186,19 @@ def read_band_power(
     if problem:
         raise DataError(problem, where=where, fix="choose another source with --source")
     scale = session.scale_of(path)
-    stretches = find_sampled(series, where, scale)
-    filters, unheard = choose_filters(config, stretches[0].rate_hz, where)
-    bins = [made for part in stretches if len((made := make_power_bins(part, filters, config.power_rate_hz)).centre_s)]
+    intervals = find_sampled(series, where, scale)
+    filters, unheard = choose_filters(config, intervals[0].rate_hz, where)
+    bins = [made for part in intervals if len((made := make_power_bins(part, filters, config.power_rate_hz)).centre_s)]
     reach_s = filters.reach / filters.rate_hz
     if not bins:
         raise DataError(
-            f"the signal is too short: the filters reach {reach_s:.3g} s to both sides, and its longest stretch is "
-            f"{max(part.duration_s for part in stretches):.4g} s",
+            f"the signal is too short: the filters reach {reach_s:.3g} s to both sides, and its longest interval "
+            f"without a gap is {max(part.duration_s for part in intervals):.4g} s",
             where=where,
             fix="choose bands of higher frequencies with --bands",
         )
     time = np.concatenate([part.centre_s for part in bins])
-    doubts = _doubt_sampling(series, stretches, scale, session.name_scale(path))
+    doubts = _check_sampling(series, intervals, scale, session.name_scale(path))
     cut = cut_clock(session, config, SampleClock(time, doubts=doubts), where, chosen)
     electrodes = channel_ids(series)
     ids = [f"{electrode}:{low:g}-{high:g}" for electrode in electrodes for low, high in filters.bands]
@@ -205,15 +209,15 @@ def read_band_power(
             fix="use a lower --power-rate, fewer --bands, or read less with --trials",
         )
     factor, _ = read_conversion(series, where)
-    power = _measure_runs(series, bins, filters, cut, _Teller(progress, path))
-    with np.errstate(divide="ignore"):  # no power at all is minus infinity, which counts as missing
+    power = _measure_runs(series, bins, filters, cut, _Counter(progress, path))
+    with np.errstate(divide="ignore"):  # the logarithm of no power is minus infinity, which counts as missing
         values = 10 * np.log10(power * (np.broadcast_to(factor, len(electrodes)) ** 2)[None, :, None])
     values = values.reshape(len(cut.time), -1).astype(np.float32)
     done = complete(values, cut, ids, "channel", 0.0, where, min_length_s=config.min_length_s)
-    said = ", ".join(f"{low:g}-{high:g}" for low, high in filters.bands)
+    named = ", ".join(f"{low:g}-{high:g}" for low, high in filters.bands)
     notes = [
         *notes,
-        f"power in {len(filters.bands)} bands ({said} Hz) of {len(electrodes)} electrodes in dB, averaged in bins of "
+        f"power in {len(filters.bands)} bands ({named} Hz) of {len(electrodes)} electrodes in dB, averaged in bins of "
         f"{1000 / config.power_rate_hz:g} ms; filters reach {reach_s:.3g} s to both sides",
         *unheard,
     ]
@@ -232,7 +236,7 @@ def read_band_power(
 
 
 def choose_filters(config: ReadConfig, rate_hz: float, where: str) -> tuple[BandFilters, list[str]]:
-    """Design the filters that `config` asks for; default bands that the sampling rate cannot hold are left out, said.
+    """Design the filters that `config` asks for; default bands too high for the sampling rate are left out with a note.
 
     Raises
     ------
@@ -290,31 +294,34 @@ def parse_bands(text: str) -> tuple[tuple[float, float], ...]:
 
 
 def make_power_bins(sampled: Sampled, filters: BandFilters, power_rate_hz: float) -> PowerBins:
-    """Make the bins of a stretch in which the power is known throughout: those that no filter reaches beyond."""
+    """Make the bins of an interval in which the power is known throughout: no filter reaches beyond its ends."""
     reach, factor = filters.reach, filters.factor
-    first = -(-reach // factor)
+    first = -(-reach // factor)  # rounded up
     last = (sampled.n_samples - 1 - reach) // factor  # of the lower rate
     per_bin = sampled.rate_hz / factor / power_rate_hz
-    # Bin i holds i <= k / per_bin < i + 1.
+    # Bin i holds i <= k / per_bin < i + 1, whole bins only: a mean of fewer samples has another variance.
     low, high = math.ceil(first / per_bin - 1e-9), math.floor((last + 1) / per_bin + 1e-9)
     number = np.arange(low, max(low, high) + 1)
     edge = np.ceil(number * per_bin - 1e-9).astype(np.int64)
-    # The mean time of the samples in a bin: they stand for half a step on either side.
+    # The mean time of the samples in a bin: each is the middle of one step of the lower rate.
     centre_s = sampled.start_s + (number[:-1] + 0.5) / power_rate_hz - 0.5 * factor / sampled.rate_hz
     return PowerBins(sampled, edge, centre_s)
 
 
-def measure_bins(series: Any, bins: PowerBins, filters: BandFilters, first: int, stop: int) -> np.ndarray:
-    """Mean power of stored values in bins `first` to `stop`, shape (bin, channel, band); NaN where samples are NaN."""
+def measure_bins(
+    series: Any, bins: PowerBins, filters: BandFilters, first: int, stop: int
+) -> Float[np.ndarray, "bin channel band"]:
+    """Mean power of stored values in bins `first` to `stop`, squared units; NaN where samples are NaN."""
     n_channels = count_channels(series)
     shift, missing = bins.sampled.first, []
 
-    def read(a: int, b: int) -> np.ndarray:
+    def read(a: int, b: int) -> Float[np.ndarray, "channel _sample"]:
         stored = np.asarray(series.data[shift + a : shift + b]).reshape(b - a, n_channels)
-        # Turned before it is widened: most voltages are stored in two bytes.
+        # Transposed before it is widened, which moves a quarter of the bytes: most voltages are stored in int16.
         values = np.ascontiguousarray(stored.T).astype(np.float64)
         if stored.dtype.kind == "f" and not np.isfinite(values).all():
             missing.append((a, ~np.isfinite(stored)))
+            # A convolution would carry NaN over the whole block; bins that a NaN reaches are set to NaN below.
             values[~np.isfinite(values)] = 0
         return values
 
@@ -331,22 +338,22 @@ def measure_bins(series: Any, bins: PowerBins, filters: BandFilters, first: int,
     return mean
 
 
-class _Teller:
-    """Tells a listener how many bins have been read."""
+class _Counter:
+    """Counts the bins that have been read, for a listener."""
 
     def __init__(self, listener: Listener | None, path: str) -> None:
         self.listener, self.path, self.done = listener, path, 0
 
-    def tell(self, n: int, planned: int) -> None:
+    def add(self, n: int, planned: int) -> None:
         self.done += n
         if self.listener is not None:
             self.listener(Progress(f"reading {self.path}", self.done, planned, unit="bin"))
 
 
 def _measure_runs(
-    series: Any, bins: list[PowerBins], filters: BandFilters, cut: CutClock, teller: _Teller
-) -> np.ndarray:
-    """Mean power in the bins of all runs, shape (time, channel, band), block by block."""
+    series: Any, bins: list[PowerBins], filters: BandFilters, cut: CutClock, counter: _Counter
+) -> Float[np.ndarray, "time channel band"]:
+    """Mean power in the bins of all runs, squared units, read block by block."""
     samples = cut.runs.samples
     power = np.empty((len(samples), count_channels(series), len(filters.bands)))
     offset = 0
@@ -357,15 +364,18 @@ def _measure_runs(
         for first, stop in _cut_blocks(wanted, part, filters, count_channels(series)):
             chosen = (wanted >= first) & (wanted < stop)
             power[inside[chosen]] = measure_bins(series, part, filters, first, stop)[wanted[chosen] - first]
-            teller.tell(int(chosen.sum()), len(samples))
+            counter.add(int(chosen.sum()), len(samples))
     return power
 
 
-def _cut_blocks(wanted: np.ndarray, bins: PowerBins, filters: BandFilters, n_channels: int) -> list[tuple[int, int]]:
-    """Blocks of bins that hold all of `wanted`; pieces that lie closer than the filters reach are read at once."""
+def _cut_blocks(
+    wanted: Int[np.ndarray, " wanted"], bins: PowerBins, filters: BandFilters, n_channels: int
+) -> list[tuple[int, int]]:
+    """Blocks of bins that hold all of `wanted`; pieces closer than the filters reach are read together."""
     if len(wanted) == 0:
         return []
     per_bin = (bins.edge[-1] - bins.edge[0]) / len(bins.centre_s)
+    # Each block reads what its filters reach on both sides; nearby pieces would read the same samples twice.
     apart = np.flatnonzero(np.diff(wanted) * per_bin * filters.factor > 2 * filters.reach) + 1
     longest = max(1, int(BLOCK_VALUES / n_channels / per_bin))
     blocks = []

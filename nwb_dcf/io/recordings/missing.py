@@ -1,9 +1,10 @@
-"""Samples without a value: short stretches are bridged, longer ones cut the segment."""
+"""Samples without a value: short gaps are interpolated, longer ones cut the segment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,40 +12,43 @@ from ...errors import DataError
 from .clock import MIN_SAMPLES
 from .runs import CutClock
 
-MAX_GAP_S = 0.5
-"""Longest stretch that is bridged in sources where missing samples are usual: ROIs, families, pose."""
+if TYPE_CHECKING:
+    from jaxtyping import Int, Num
 
-MAX_SHARE = 0.5
-"""A channel that misses more than this share of the samples is left out."""
+MAX_GAP_S = 0.5
+"""Longest gap, seconds, that is interpolated in sources where missing samples are usual: ROIs, families, pose."""
+
+MAX_MISSING = 0.5
+"""A channel without a value in more than this fraction of the samples is left out."""
 
 
 @dataclass(frozen=True)
 class Complete:
-    """Values without NaN.
+    """Finite values and their clock.
 
     Attributes
     ----------
-    values : array, shape (time, channel)
+    values : array of float, shape (time, kept)
         Finite.
     cut : CutClock
         Their clock.
-    kept : array of int, shape (channel,)
-        Channels that are left.
+    kept : array of int, shape (kept,)
+        Channels that are left, of those given.
     left_out : tuple of dict
         Those that are not.
     notes : tuple of str
-        What was bridged and cut.
+        What was interpolated and cut.
     """
 
-    values: np.ndarray
+    values: Num[np.ndarray, "time kept"]
     cut: CutClock
-    kept: np.ndarray
+    kept: Int[np.ndarray, " kept"]
     left_out: tuple[dict[str, object], ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def complete(
-    values: np.ndarray,
+    values: Num[np.ndarray, "time channel"],
     cut: CutClock,
     ids: Sequence[object],
     dim: str,
@@ -53,24 +57,24 @@ def complete(
     *,
     min_length_s: float = 0.0,
 ) -> Complete:
-    """Bridge what is missing (NaN or infinite) for up to `max_gap_s`, and cut out what is missing for longer.
+    """Interpolate what is missing (NaN or infinite) for up to `max_gap_s`, and cut out what is missing for longer.
 
     Parameters
     ----------
     values : array, shape (time, channel)
         In the order of ``cut.time``.
     cut : CutClock
-        Nothing is bridged across its runs, and nothing beyond their first and last value.
+        Nothing is interpolated across its runs, and nothing beyond their first and last value.
     ids : list
         Ids of the channels.
     dim : str
         What a channel is, in errors and notes.
     max_gap_s : float
-        Longest time between the values on both sides; 0 bridges nothing.
+        Longest time between the values on both sides, seconds; 0 interpolates nothing.
     where : str
         Names the source in errors.
     min_length_s : float
-        Pieces that are shorter are left out.
+        Shorter pieces, in seconds, are left out.
 
     Raises
     ------
@@ -80,26 +84,27 @@ def complete(
     missing = ~np.isfinite(values)
     if not missing.any():
         return Complete(values, cut, np.arange(values.shape[1]))
-    share = missing.mean(axis=0)
-    kept = np.flatnonzero(share <= MAX_SHARE)
+    fraction = missing.mean(axis=0)
+    # One channel that is mostly NaN would otherwise cut every sample out for all.
+    kept = np.flatnonzero(fraction <= MAX_MISSING)
     if len(kept) == 0:
         raise DataError(
-            f"every {dim} is NaN in more than {MAX_SHARE:.0%} of the samples read",
+            f"every {dim} is NaN in more than {MAX_MISSING:.0%} of the samples read",
             where=where,
             fix="choose another source, or other trials",
         )
-    how_often = ["every sample" if part == 1 else f"{part:.0%} of the samples" for part in share]
+    how_often = ["every sample" if part == 1 else f"{part:.0%} of the samples" for part in fraction]
     left_out: list[dict[str, object]] = [
         {"what": dim, "id": ids[int(i)], "why": f"NaN in {how_often[i]} read"}
-        for i in np.flatnonzero(share > MAX_SHARE)
+        for i in np.flatnonzero(fraction > MAX_MISSING)
     ]
     notes = [f"{len(left_out)} of {len(ids)} {dim}s left out as NaN"] if left_out else []
-    values, before = bridge(values[:, kept], cut, max_gap_s), missing[:, kept]
+    values, before = fill_gaps(values[:, kept], cut, max_gap_s), missing[:, kept]
     after = ~np.isfinite(values)
-    bridged = before & ~after
-    if bridged.any():
+    filled = before & ~after
+    if filled.any():
         notes.append(
-            f"{int(bridged.sum())} NaN in {int(bridged.any(axis=0).sum())} {dim}s interpolated, "
+            f"{int(filled.sum())} NaN in {int(filled.any(axis=0).sum())} {dim}s interpolated, "
             f"over {max_gap_s:g} s at most"
         )
     bad = after.any(axis=1)
@@ -110,7 +115,7 @@ def complete(
             raise DataError(
                 f"no two successive samples without NaN (most often missing: {dim} {worst})",
                 where=where,
-                fix="bridge longer stretches with --max-gap, or leave channels out",
+                fix="interpolate longer gaps with --max-gap, or leave channels out",
             )
         notes.append(
             f"{len(values) - len(rows)} of {len(values)} samples cut out, where a {dim} is NaN for longer than "
@@ -120,13 +125,15 @@ def complete(
     return Complete(values, cut, kept, tuple(left_out), tuple(notes))
 
 
-def bridge(values: np.ndarray, cut: CutClock, max_gap_s: float) -> np.ndarray:
+def fill_gaps(
+    values: Num[np.ndarray, "time channel"], cut: CutClock, max_gap_s: float
+) -> Num[np.ndarray, "time channel"]:
     """Interpolate linearly in time between values of one run that are at most `max_gap_s` apart.
 
     Returns
     -------
     array, shape (time, channel)
-        A copy; NaN where nothing was bridged.
+        A copy; NaN where nothing was interpolated.
     """
     filled = np.where(np.isfinite(values), values, np.nan)
     stop = np.cumsum(cut.runs.lengths)
@@ -141,7 +148,7 @@ def bridge(values: np.ndarray, cut: CutClock, max_gap_s: float) -> np.ndarray:
             after = np.searchsorted(good, holes)
             inside = (after > 0) & (after < len(good))
             holes, after = holes[inside], after[inside]
-            # A millionth of the gap is rounding: 0.3 s are three steps of 0.1 s.
+            # Rounding is allowed for: three steps of 0.1 s are more than 0.3 s in float64.
             near = time[good[after]] - time[good[after - 1]] <= max_gap_s * (1 + 1e-6)
             trace[holes[near]] = np.interp(time[holes[near]], time[good], trace[good])
     return filled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -11,7 +11,7 @@ import xarray as xr
 from ...config import ReadConfig
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
-from .missing import MAX_GAP_S, MAX_SHARE, complete
+from .missing import MAX_GAP_S, MAX_MISSING, complete
 from .provenance import describe_members
 from .runs import CutClock, cut_clock
 from .segments import ChosenSegments
@@ -19,6 +19,9 @@ from .series_values import check_data, convert_samples, count_channels
 from .shared_clock import SharedClock, read_shared_clock
 from .source import Source, name_members
 from .timeseries import AXES, make_traces, read_rows
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Num
 
 
 def read_pose(
@@ -35,7 +38,7 @@ def read_pose(
     config : ReadConfig
         Segments, ``min_confidence``, ``max_gap_s`` and ``egocentric``.
     notes : list of str
-        What has been said so far; comes first among the recording's notes.
+        Notes made so far; they come first among the recording's notes.
     chosen : ChosenSegments, optional
         Segments in place of those that `config` asks for.
 
@@ -65,24 +68,24 @@ def read_pose(
     for (path, series), row in zip(members, clock.row, strict=True):
         axes = np.arange(count_channels(series))
         values.append(convert_samples(series, read_rows(series.data, row, cut), axes, session.where(path)))
-    doubted = _find_doubted(members, clock, cut, config.min_confidence)
-    shares = np.array([mask.mean() for mask in doubted])
-    trusted = [i for i in range(len(parts)) if shares[i] <= MAX_SHARE]
+    uncertain = _find_uncertain(members, clock, cut, config.min_confidence)
+    fractions = np.array([mask.mean() for mask in uncertain])
+    trusted = [i for i in range(len(parts)) if fractions[i] <= MAX_MISSING]
     if not trusted:
         raise DataError(
-            f"every body part is below the confidence of {config.min_confidence:g} in more than {MAX_SHARE:.0%} of the "
-            "samples read",
+            f"every body part is below the confidence of {config.min_confidence:g} in more than {MAX_MISSING:.0%} of "
+            "the samples read",
             where=where,
             fix="lower it with --min-confidence",
         )
-    doubt = f"confidence below {config.min_confidence:g} in"
+    why = f"confidence below {config.min_confidence:g} in"
     left_out: list[dict[str, object]] = [
-        {"what": "body part", "id": parts[i], "why": f"{doubt} {shares[i]:.0%} of the samples read"}
+        {"what": "body part", "id": parts[i], "why": f"{why} {fractions[i]:.0%} of the samples read"}
         for i in range(len(parts))
         if i not in trusted
     ]
-    notes = [*notes, *_say_doubted([parts[i] for i in trusted], shares[trusted], config.min_confidence)]
-    values = [np.where(doubted[i][:, None], np.nan, values[i]) for i in trusted]
+    notes = [*notes, *_note_uncertain([parts[i] for i in trusted], fractions[trusted], config.min_confidence)]
+    values = [np.where(uncertain[i][:, None], np.nan, values[i]) for i in trusted]
     ids = [f"{parts[i]}_{axis}" for i, part in zip(trusted, values, strict=True) for axis in AXES[: part.shape[1]]]
     rows = [axis for part in values for axis in range(part.shape[1])]
 
@@ -110,13 +113,17 @@ def read_pose(
     )
 
 
-def turn_to_animal(positions: np.ndarray, centre: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-    """Move `centre` to the origin and turn each frame until `ahead` lies in the direction of x.
+def turn_to_animal(
+    positions: Num[np.ndarray, "time part axis"],
+    centre: Num[np.ndarray, "time axis"],
+    ahead: Num[np.ndarray, "time axis"],
+) -> Num[np.ndarray, "time part axis"]:
+    """Move `centre` to the origin and rotate each frame until `ahead` lies in the direction of x.
 
     Parameters
     ----------
     positions : array, shape (time, part, axis)
-        Two axes, or three; the turn is in the plane of the first two.
+        Two axes, or three; the rotation is in the plane of the first two.
     centre, ahead : array, shape (time, axis)
         Positions of two body parts.
 
@@ -135,15 +142,21 @@ def turn_to_animal(positions: np.ndarray, centre: np.ndarray, ahead: np.ndarray)
     length = np.linalg.norm(forward, axis=1, keepdims=True)
     cos, sin = np.divide(forward, length, out=np.full_like(forward, np.nan), where=length > 0).T[:, :, None]
     moved = positions - centre[:, None]
-    turned: np.ndarray = moved.copy()
+    turned = moved.copy()
     turned[:, :, 0] = cos * moved[:, :, 0] + sin * moved[:, :, 1]
     turned[:, :, 1] = cos * moved[:, :, 1] - sin * moved[:, :, 0]
-    return turned
+    return np.asarray(turned)
 
 
 def _turn_to_animal(
-    positions: np.ndarray, cut: CutClock, ids: Sequence[str], parts: tuple[str, str], min_length_s: float, where: str
-) -> tuple[np.ndarray, CutClock]:
+    positions: Float[np.ndarray, "time channel"],
+    cut: CutClock,
+    ids: Sequence[str],
+    parts: tuple[str, str],
+    min_length_s: float,
+    where: str,
+) -> tuple[Float[np.ndarray, "kept channel"], CutClock]:
+    """Give positions, in columns ``PART_x``, ``PART_y``, in the frame of the animal; its clock without the unknown."""
     n_axes = 3 if any(name.endswith("_z") for name in ids) else 2
     names = list(dict.fromkeys(name.rsplit("_", 1)[0] for name in ids))
     if len(ids) != n_axes * len(names) or not set(parts) <= set(names):
@@ -156,10 +169,11 @@ def _turn_to_animal(
     shaped = positions.reshape(len(positions), len(names), n_axes)
     centre, ahead = (shaped[:, names.index(part)] for part in parts)
     turned = turn_to_animal(shaped, centre, ahead)
-    # These are 0 but for rounding and its sign.
+    # Exactly 0, so that make_traces leaves these channels out as constant: rounding would keep them as noise.
     for part, axis in ((parts[0], 0), (parts[0], 1), (parts[1], 1)):
         turned[:, names.index(part), axis] = np.where(np.isnan(turned[:, 0, 1]), np.nan, 0.0)
     turned = turned.reshape(positions.shape)
+    # A direction is unknown where the two parts coincide; an interpolated one would be invented.
     unknown = np.isnan(turned).any(axis=1)
     if not unknown.any():
         return turned, cut
@@ -169,28 +183,29 @@ def _turn_to_animal(
     return turned[kept], cut
 
 
-def _find_doubted(
+def _find_uncertain(
     members: Sequence[tuple[str, Any]], clock: SharedClock, cut: CutClock, min_confidence: float
-) -> list[np.ndarray]:
-    """Find, for each part, the samples whose confidence is too low; an unknown confidence (NaN) is none."""
-    doubted = []
+) -> list[Bool[np.ndarray, " time"]]:
+    """Find, for each part, the samples whose confidence is too low; NaN, an unknown confidence, is not too low."""
+    uncertain = []
     for (_, series), row in zip(members, clock.row, strict=True):
         confidence = getattr(series, "confidence", None)
         if confidence is None or min_confidence == 0:
-            doubted.append(np.zeros(len(cut.time), dtype=bool))
+            uncertain.append(np.zeros(len(cut.time), dtype=bool))
         else:
-            doubted.append(np.asarray(read_rows(confidence, row, cut), np.float64) < min_confidence)
-    return doubted
+            uncertain.append(np.asarray(read_rows(confidence, row, cut), np.float64) < min_confidence)
+    return uncertain
 
 
-def _say_doubted(parts: Sequence[str], shares: np.ndarray, min_confidence: float) -> list[str]:
-    if not shares.any():
+def _note_uncertain(parts: Sequence[str], fractions: Float[np.ndarray, " part"], min_confidence: float) -> list[str]:
+    if not fractions.any():
         return []
-    each = ", ".join(f"{part} {share:.1%}" for part, share in zip(parts, shares, strict=True) if share > 0)
+    each = ", ".join(f"{part} {fraction:.1%}" for part, fraction in zip(parts, fractions, strict=True) if fraction > 0)
     return [f"positions below a confidence of {min_confidence:g} are missing (--min-confidence): {each}"]
 
 
 def _check_pose(series: Any) -> str:
+    """Explain why a series does not hold positions of one body part; an empty string where it does."""
     n_axes, confidence = count_channels(series), getattr(series, "confidence", None)
     if n_axes not in (2, 3):
         return f"positions have {n_axes} coordinates (shape {tuple(series.data.shape)}), neither 2 nor 3"

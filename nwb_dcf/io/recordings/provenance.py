@@ -1,4 +1,4 @@
-"""Where values came from: enough to find the object again and to see whether it has changed."""
+"""The provenance of values: enough to find the object again, and to see whether it has changed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import datetime
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 from pynwb.misc import Units
@@ -17,6 +17,72 @@ from ..backends.layout import as_stored
 from ..backends.session import Session, open_session
 from ..hashing import hash_series, hash_units, hash_video
 from .external import list_other_files
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+class ExternalFile(TypedDict):
+    """Another file that holds values of a source, and how it is reached."""
+
+    name: str
+    how: str
+
+
+class SourceFile(TypedDict):
+    """A video file that holds the frames of a source."""
+
+    name: str
+    size_bytes: int
+
+
+class MemberDescription(TypedDict):
+    """One of several objects that are read as one; see `SourceDescription`."""
+
+    file: str
+    path: str
+    type: str
+    object_id: str
+    sha256: str
+
+
+class SourceDescription(TypedDict):
+    """The source of a recording, ``recording.attrs["source"]``; JSON-able, and kept with every fit.
+
+    Attributes
+    ----------
+    file : str
+        Base name of the NWB file: archives publish what is written, and folders are private.
+    identifier, nwb_version : str
+        As the file has them.
+    path, type : str
+        Path of the object in the file, and its type in NWB.
+    object_id : str or None
+        Its id; None or empty where several objects are read as one.
+    sha256 : str
+        Hash of its values and its clock, see `hash_source`.
+    values : int
+        Number of stored values.
+    channel_rows : list of int
+        Rows of the units table, or columns of the series, that the recording holds.
+    members : list of dict
+        The objects that are read as one, or of joined sources the description of each.
+    external, files : list of dict
+        Other files that hold its values, and its video files.
+    """
+
+    file: str
+    identifier: str
+    path: str
+    type: str
+    object_id: str | None
+    nwb_version: str
+    sha256: str
+    values: NotRequired[int]
+    channel_rows: NotRequired[list[int]]
+    members: NotRequired[Sequence[Mapping[str, object]]]
+    external: NotRequired[list[ExternalFile]]
+    files: NotRequired[list[SourceFile]]
 
 
 def list_names(series: Any) -> list[str]:
@@ -29,14 +95,14 @@ HASHED_COLUMNS = ("spike_times", "obs_intervals")
 
 
 def describe_source(
-    session: Session, path: str, obj: Any, channel_rows: np.ndarray, files: Sequence[Path] = ()
-) -> dict[str, Any]:
-    """Describe the object at `path` for ``recording.attrs["source"]``; JSON-able.
+    session: Session, path: str, obj: Any, channel_rows: Int[np.ndarray, " channel"], files: Sequence[Path] = ()
+) -> SourceDescription:
+    """Describe the object at `path` for ``recording.attrs["source"]``.
 
     Parameters
     ----------
     session : Session
-        The open file. Only its base name is kept, since archives publish what is written.
+        The open file.
     path : str
         Path of the object in the file.
     obj : pynwb object
@@ -47,10 +113,7 @@ def describe_source(
         Video files that hold the values, if they lie outside, where they were found.
     """
     own = session.path if isinstance(session.path, Path) else None
-    others = [{"name": other.name, "how": other.how} for other in list_other_files(obj, own)]
-    outside: dict[str, Any] = {"external": others} if others else {}
-    outside |= {"files": [{"name": file.name, "size_bytes": file.stat().st_size} for file in files]} if files else {}
-    return {
+    described: SourceDescription = {
         "file": session.path.name,
         "identifier": str(session.nwbfile.identifier),
         "path": path,
@@ -60,25 +123,34 @@ def describe_source(
         "sha256": hash_source(obj, _folder(session), files),
         "values": _count_values(obj),
         "channel_rows": [int(row) for row in channel_rows],
-        **outside,
     }
+    others: list[ExternalFile] = [{"name": other.name, "how": other.how} for other in list_other_files(obj, own)]
+    if others:
+        described["external"] = others
+    if files:
+        described["files"] = [{"name": file.name, "size_bytes": file.stat().st_size} for file in files]
+    return described
 
 
 def _count_values(obj: Any) -> int:
-    """Spikes of a Units table, or numbers in a series: what a change of the hash can be told by, at times."""
+    """Count the spikes of a Units table, or the numbers in a series, which explain many a changed hash."""
     if not isinstance(obj, Units):
         return math.prod(np.shape(obj.data))
     return len(obj["spike_times"].target.data) if "spike_times" in obj.colnames else 0
 
 
 def describe_members(
-    session: Session, path: str, type_name: str, members: Sequence[tuple[str, Any]], channel_rows: np.ndarray
-) -> dict[str, Any]:
+    session: Session,
+    path: str,
+    type_name: str,
+    members: Sequence[tuple[str, Any]],
+    channel_rows: Int[np.ndarray, " channel"],
+) -> SourceDescription:
     """Describe several objects that are read as one, (path, object) each; see `describe_source`.
 
     The hash is that of the hashes of all, in their order; ``members`` describes each.
     """
-    listed = [
+    listed: list[MemberDescription] = [
         {
             "file": session.path.name,
             "path": at,
@@ -102,7 +174,7 @@ def describe_members(
 
 
 def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
-    """SHA-256 of a source as stored, so that re-sorting or a repaired clock shows.
+    """SHA-256 of a source as stored, which a new spike sorting or a repaired clock changes.
 
     For Units: spike times, their index and ``obs_intervals``. For a TimeSeries: data and its clock; for a video in
     files of its own, those (see `nwb_dcf.io.hashing.hash_video`): `files`, or what is named relative to `folder`.
@@ -114,7 +186,7 @@ def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
             for column in columns
             for part in ((column, column.target) if hasattr(column, "target") else (column,))
         )
-    if not hasattr(obj, "timestamps"):  # BinnedSpikes
+    if not hasattr(obj, "timestamps"):  # BinnedSpikes of ndx-binned-spikes, a container and no TimeSeries
         return hash_series(obj.data, timestamps=None, rate=1e3 / obj.bin_width_in_ms, starting_time=0.0)
     clock = {"timestamps": obj.timestamps, "rate": obj.rate, "starting_time": obj.starting_time}
     names = list_names(obj) if hasattr(obj, "external_file") else []
@@ -167,12 +239,13 @@ def describe_session(path: str | os.PathLike[str]) -> dict[str, Any]:
         }
 
 
-def _describe(obj: Any, fields: tuple[str, ...]) -> dict[str, Any]:
+def _describe(obj: Any, fields: tuple[str, ...]) -> dict[str, object]:
     values = {name: getattr(obj, name, None) for name in fields}
     return {name: _to_plain(value) for name, value in values.items() if value is not None}
 
 
-def _to_plain(value: Any) -> Any:
+def _to_plain(value: Any) -> object:
+    """Return text as it is, dates in ISO format and arrays as lists of text, which is what JSON can hold."""
     if isinstance(value, datetime.datetime | datetime.date):
         return value.isoformat()
     if isinstance(value, str):

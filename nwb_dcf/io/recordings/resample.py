@@ -1,15 +1,16 @@
-"""Values of one clock on the frames of another: the mean of a frame's samples, or the line between two of them.
+"""Resample values on the frames of another clock: the mean of a frame's samples, or the line between two of them.
 
 A frame takes the mean of its samples where it holds two or more (so that nothing faster than the frames is aliased by
 picking one of many), and otherwise the value on the line between the samples before and after its centre. Nothing is
-drawn across a gap; beyond the end of a run its last sample holds for half a step. Angles that wrap are averaged on
-their circle; channels whose continuity is step or instantaneous take one sample, never a mean (`interpolation`).
+interpolated across a gap; beyond the end of a run its last sample holds for half a step. Angles that wrap are averaged
+on their circle; channels whose continuity is step or instantaneous take one sample, never a mean (`interpolation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -20,6 +21,9 @@ from ...data.recording import flatten_frames, median_step_s, name_source, part_t
 from ...data.spike_counts import MAX_VALUES, make_bins
 from ...errors import DataError
 from .interpolation import Interpolation, describe_rules, from_circle, to_circle
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
 
 METHOD = "the mean of the samples in a frame that holds two or more, else the line between the two around its centre"
 
@@ -36,10 +40,10 @@ class Frames:
         Segment of each.
     """
 
-    left: np.ndarray
-    centre: np.ndarray
-    right: np.ndarray
-    segment: np.ndarray
+    left: Float[np.ndarray, " frame"]
+    centre: Float[np.ndarray, " frame"]
+    right: Float[np.ndarray, " frame"]
+    segment: Int[np.ndarray, " frame"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,12 @@ class Resampled:
     covered : array of bool, shape (frame,)
     """
 
-    values: np.ndarray
-    covered: np.ndarray
+    values: Float[np.ndarray, "frame channel"]
+    covered: Bool[np.ndarray, " frame"]
 
 
 def divide_clock(recording: xr.Dataset) -> Frames:
-    """The frames of a recording: its bins, or what lies nearer to each sample than to its neighbours in the segment."""
+    """Divide the time of a recording into frames: its bins, or for each sample the times nearest to it."""
     time, segment = recording["time"].values, recording["segment_index"].values
     width_s = recording.attrs.get("bin_width_s")
     if width_s:
@@ -73,29 +77,37 @@ def divide_clock(recording: xr.Dataset) -> Frames:
 
 
 def resample(recording: xr.Dataset, frames: Frames, rules: Sequence[Interpolation] = ()) -> Resampled:
-    """Take the values of `recording`, whose segments follow each other in time, on `frames`; images are flattened.
+    """Resample the values of a recording on the frames of another clock.
 
     Parameters
     ----------
     recording : xarray.Dataset
+        Its segments follow each other in time; the pixels of images are flattened, shape (time, channel).
     frames : Frames
+        Where values are wanted.
     rules : sequence of Interpolation
-        How each channel is taken between its samples; on a line where nothing is given.
+        How each channel is interpolated between its samples; on a line where nothing is given.
+
+    Raises
+    ------
+    DataError
+        If the values would not fit into memory.
     """
     time, segment = recording["time"].values, recording["segment_index"].values
     step_s, n = median_step_s(recording), len(time)
     latest = max(float(np.abs(time).max()), float(np.abs(frames.right).max()))
     edge = 1e-6 * min(step_s, float((frames.right - frames.left).min())) + 4 * float(np.spacing(latest))
     first, stop = np.searchsorted(time, frames.left - edge), np.searchsorted(time, frames.right - edge)
+    # The mean of two or more samples is a low-pass: one of many, picked, would alias what is faster than the frames.
     many = stop - first >= 2
 
     after = np.searchsorted(time, frames.centre - edge)  # the first sample that is not before the centre
     late = np.minimum(after, n - 1)
     early = np.maximum(after - 1, 0)
     between = (after > 0) & (after < n) & (segment[early] == segment[late])
-    # A line at the sample itself is the sample, whatever stands before it.
+    # A frame centred on a sample takes that sample, even where a gap is before it.
     at = (after < n) & (np.abs(time[late] - frames.centre) <= edge)
-    share = np.where(
+    late_weight = np.where(
         between & ~at, (frames.centre - time[early]) / np.where(late > early, time[late] - time[early], 1), 1.0
     )
     held_late = ~between & ~at & (after < n) & (time[late] - frames.centre <= step_s / 2 + edge)
@@ -107,8 +119,9 @@ def resample(recording: xr.Dataset, frames: Frames, rules: Sequence[Interpolatio
     rows = [np.repeat(np.arange(len(first)), n_many), np.flatnonzero(alone), np.flatnonzero(alone)]
     offset = np.arange(n_many.sum()) - np.repeat(np.cumsum(n_many) - n_many, n_many)
     columns = [np.repeat(first, n_many) + offset, late[alone], early[alone]]
-    late_share = np.where(held_early, 0.0, share)[alone]
-    weights = [np.repeat(1 / np.maximum(n_many, 1), n_many), late_share, 1 - late_share]
+    late_weight = np.where(held_early, 0.0, late_weight)[alone]
+    weights = [np.repeat(1 / np.maximum(n_many, 1), n_many), late_weight, 1 - late_weight]
+    # One sparse product serves every channel: a row has the weights of the samples of a frame.
     matrix = csr_array(
         (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(len(first), n)
     )
@@ -127,6 +140,7 @@ def resample(recording: xr.Dataset, frames: Frames, rules: Sequence[Interpolatio
     nearest = np.where(np.abs(time[early] - frames.centre) < np.abs(time[late] - frames.centre), early, late)
     for column, rule in enumerate(rules):
         if rule.rule == "circle":
+            # The mean of 359 and 1 degree is 0 on the circle, and 180 on a line.
             angle = from_circle(matrix @ to_circle(values[:, column], rule), rule)
             covers.append(np.isfinite(angle))
             taken[:, column] = np.nan_to_num(angle)
@@ -140,15 +154,17 @@ def resample(recording: xr.Dataset, frames: Frames, rules: Sequence[Interpolatio
     return Resampled(taken, np.logical_and.reduce(covers))
 
 
-def keep_frames(recording: xr.Dataset, good: np.ndarray, min_length_s: float) -> xr.Dataset:
+def keep_frames(recording: xr.Dataset, good: Bool[np.ndarray, " time"], min_length_s: float) -> xr.Dataset:
     """Keep runs of two or more successive `good` frames, each run as a segment with its own interval.
 
     Parameters
     ----------
     recording : xarray.Dataset
+        A recording, see `nwb_dcf.data.recording`.
     good : array of bool, shape (time,)
+        Which frames to keep.
     min_length_s : float
-        Shorter runs are left out.
+        Runs whose interval is shorter are left out.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""What a RoiResponseSeries holds: dF/F, fluorescence, or what is derived from it and is no activity of the cell.
+"""The kind of a RoiResponseSeries: dF/F, fluorescence, or what is derived from it and is no activity of the cell.
 
-NWB has one type for all of them. suite2p, CaImAn, minian, EXTRACT, the Allen Institute and NeuroConv say which it is by
+NWB has one type for all of them. suite2p, CaImAn, minian, EXTRACT, the Allen Institute and NeuroConv tell them apart by
 the name of the series or of its container, some by the description alone.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from pynwb.ophys import DfOverF, Fluorescence
 
-# What a name says, the first that fits. A correction for the neuropil or the baseline is fluorescence all the same.
+# Kinds by names, the first that fits. A correction for the neuropil or the baseline is fluorescence all the same.
 CORRECTED = r"(corrected|subtracted|removed|decontaminated|free)"
 RULES = (
     (rf"neuropil_?{CORRECTED}|{CORRECTED}.*neuropil|demix", "fluorescence"),
@@ -23,11 +23,11 @@ RULES = (
     (r"(^|_)raw", "fluorescence"),
 )
 FIRST_WORDS = 6
-"""Of a description: later ones tell what is done with the traces, not what they are."""
+"""Words of a description that count: later ones are about the use of the traces, not about their kind."""
 
 
-def find_roi_kind(path: str, series: Any) -> str:
-    """Return the kind of a RoiResponseSeries, one of `nwb_dcf.io.recordings.source.ROI_KINDS`.
+def infer_roi_kind(path: str, series: Any) -> str:
+    """Infer the kind of a RoiResponseSeries, one of `nwb_dcf.io.recordings.source.ROI_KINDS`.
 
     Its own name decides, then that of what it is in, then its description, then the type of its container.
 
@@ -39,15 +39,15 @@ def find_roi_kind(path: str, series: Any) -> str:
     """
     *outer, name = [part for part in path.split("/") if part]
     in_df = isinstance(series.parent, DfOverF)
-    found = _ask(name)
+    found = _match(name)
     if found == "roi" and in_df:
         return "dff"
     for part in reversed(outer[1:]):
         if found:
             return found
-        found = _ask(part)
+        found = _match(part)
     description = str(series.description or "")
-    found = found or _ask("_".join(re.findall(r"[\w/]+", description)[:FIRST_WORDS]).replace("/", "_"))
+    found = found or _match("_".join(re.findall(r"[\w/]+", description)[:FIRST_WORDS]).replace("/", "_"))
     if found:
         return found
     if in_df:
@@ -55,8 +55,8 @@ def find_roi_kind(path: str, series: Any) -> str:
     return "fluorescence" if isinstance(series.parent, Fluorescence) else "roi"
 
 
-def find_emission(series: Any) -> tuple[float, ...]:
-    """Wavelengths, in nm, at which the plane of ROI responses was seen; empty where the file does not tell."""
+def list_emissions(series: Any) -> tuple[float, ...]:
+    """List the wavelengths, nm, at which the plane of ROI responses was recorded; empty where they are unknown."""
     region = getattr(series, "rois", None)
     plane = getattr(getattr(region, "table", None), "imaging_plane", None)
     channels = getattr(plane, "optical_channel", None) or ()
@@ -64,7 +64,8 @@ def find_emission(series: Any) -> tuple[float, ...]:
     return tuple(sorted(value for value in known if value == value))  # NaN is not equal to itself
 
 
-def _ask(name: str) -> str:
-    """Return the kind that a name tells, or an empty string."""
+def _match(name: str) -> str:
+    """Return the kind that a name stands for, or an empty string."""
+    # Words of CamelCase are parted, so that "Raw" of RoiRawTraces and "raw" of roi_raw are one.
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace(" ", "_").replace("-", "_")
     return next((kind for rule, kind in RULES if re.search(rule, words)), "")

@@ -1,16 +1,20 @@
-"""How good each ROI is, as the columns of its table have it: by flags, by words, with NaN where nobody looked."""
+"""The quality of ROIs by the columns of their table: flags or words, with NaN where no one has judged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Shaped
+
 GOOD = ("accepted", "isaccepted", "iscell", "validroi", "isvalid", "isgood")
 BAD = ("rejected", "isrejected", "isbad")
-"""Columns that say how good a ROI is, in small letters and without underscores: as suite2p, CaImAn, EXTRACT, Inscopix
-and the Allen Institute write them."""
+"""Columns of quality, in small letters and without underscores: as suite2p, CaImAn, EXTRACT, Inscopix and the Allen
+Institute write them."""
 
 YES = frozenset({"yes", "y", "true", "t", "1", "accepted", "accept", "good", "cell", "keep", "valid"})
 NO = frozenset(
@@ -22,28 +26,28 @@ DECIDED = frozenset({"accepted", "rejected"})
 
 @dataclass(frozen=True)
 class Quality:
-    """What the quality columns of a table say of its ROIs.
+    """The quality of ROIs by the columns of their table.
 
     Attributes
     ----------
     bad : array of bool, shape (roi,)
-        ROIs that a column calls bad.
+        ROIs that a column marks as bad.
     why : mapping of int to str
-        For each of those, which column says so.
+        For each of those, the column and its value.
     rule : str
         Names the columns that were used: ``Accepted and not Rejected``; empty where there is none.
     notes : tuple of str
         Columns that are not understood, with what to do about it, and how many ROIs nobody judged.
     """
 
-    bad: np.ndarray
+    bad: Bool[np.ndarray, " roi"]
     why: Mapping[int, str]
     rule: str
     notes: tuple[str, ...]
 
 
-def judge_rois(columns: Mapping[str, np.ndarray], n_rois: int) -> Quality:
-    """Ask the quality columns among `columns`, each of shape (roi,)."""
+def judge_rois(columns: Mapping[str, Shaped[np.ndarray, " roi"]], n_rois: int) -> Quality:
+    """Judge ROIs by the quality columns among `columns`."""
     bad, why = np.zeros(n_rois, bool), dict[int, str]()
     rules, notes = [], []
     for name, values in columns.items():
@@ -71,26 +75,27 @@ def judge_rois(columns: Mapping[str, np.ndarray], n_rois: int) -> Quality:
 
 
 def is_quality(name: str) -> bool:
-    """Whether a column is by its name one that says how good a ROI is."""
+    """Return whether the name of a column is one of quality."""
     return normalise(name) in GOOD + BAD
 
 
 def normalise(name: str) -> str:
-    """Return a name in small letters, without what joins its words."""
+    """Return a name in small letters, without underscores, blanks and hyphens."""
     return name.lower().replace("_", "").replace(" ", "").replace("-", "")
 
 
-def _is_wanted(name: str, values: np.ndarray) -> bool | None:
-    """Whether good ROIs have a true value in this column; None if it says nothing of quality."""
+def _is_wanted(name: str, values: Shaped[np.ndarray, " roi"]) -> bool | None:
+    """Return whether good ROIs have a true value in this column; None if it is not about quality."""
     if normalise(name) in BAD:
         return False
     if normalise(name) in GOOD:
         return True
+    # A column of any name is about quality where its words are: Inscopix writes accepted, rejected, undecided.
     words = {str(value).strip().lower() for value in values.tolist()} if values.dtype.kind == "U" else set()
     return True if words & DECIDED and words <= YES | NO | OPEN else None
 
 
-def _read_flags(values: np.ndarray) -> np.ndarray | None:
+def _read_flags(values: Shaped[np.ndarray, " roi"]) -> Float[np.ndarray, " roi"] | None:
     """Return 1 (true), 0 (false) or NaN (open) for each value; None where they are something else."""
     if values.dtype.kind == "U":
         words = [str(value).strip().lower() for value in values.tolist()]
@@ -102,14 +107,15 @@ def _read_flags(values: np.ndarray) -> np.ndarray | None:
     return np.where(np.isfinite(flags), flags, np.nan) if np.isin(known, (0, 1)).all() else None
 
 
-def _describe(values: np.ndarray) -> str:
+def _describe(values: Shaped[np.ndarray, " roi"]) -> str:
     if values.dtype.kind != "U" and len(np.unique(values)) > 4:
         return f"numbers from {_show(np.nanmin(values))} to {_show(np.nanmax(values))}"
     shown = [_show(value) for value in np.unique(values)[:4]]
     return f"it holds {', '.join(shown)}"
 
 
-def _propose(name: str, values: np.ndarray) -> str:
+def _propose(name: str, values: Shaped[np.ndarray, " roi"]) -> str:
+    """Propose a condition on a column that is not understood, for the reader to correct."""
     if values.dtype.kind == "U":
         return f"{name} == '{values[0]}'"
     fractions = not np.array_equal(values, np.round(values))

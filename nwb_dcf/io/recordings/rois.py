@@ -1,10 +1,10 @@
-"""Which ROIs of a plane are read: those that were found good, or those that are asked for."""
+"""Select the ROIs of a plane that are read: those of good quality, or those that are asked for."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from ...errors import DataError
 from .conditions import choose_rows
 from .roi_quality import is_quality, judge_rois
 from .tables import read_columns
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,12 @@ class Channels:
     ids : list
         Their ids: numbers or text.
     left_out : tuple of dict
-        Those that are not, and why.
+        Columns that are not read, and why.
     notes : tuple of str
-        What decided.
+        How they were chosen.
     """
 
-    column: np.ndarray
+    column: Int[np.ndarray, " channel"]
     ids: list[Any]
     left_out: tuple[dict[str, object], ...] = ()
     notes: tuple[str, ...] = ()
@@ -46,7 +49,7 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
         As many columns as ROIs.
     selection : str, tuple of int or None
         Ids, a condition on columns of its PlaneSegmentation, or ``"all"``. None: those that its quality columns
-        (`nwb_dcf.io.recordings.roi_quality`) do not call bad, all where it has none.
+        (`nwb_dcf.io.recordings.roi_quality`) do not mark as bad, all where it has none.
     where : str
         Names the series in errors.
 
@@ -65,7 +68,7 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
             f"its ROIs are rows up to {row.max()} of a table of {len(table_ids)}", where=where, fix="repair the region"
         )
     ids = table_ids[row]
-    if len(np.unique(ids)) < len(ids):  # ids that name nothing
+    if len(np.unique(ids)) < len(ids):  # repeated ids name no ROI: some files have 0 for all
         ids = np.arange(len(row))
     every = Channels(np.arange(len(row)), ids.tolist())
     if selection == "all":
@@ -73,8 +76,8 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
     columns = {name: values[row] for name, values in _read_roi_columns(region.table).items()}
     if selection is not None:
         column = choose_rows(selection, ids, columns, what="ROI", where=where)
-        said = f" ({selection})" if isinstance(selection, str) else ""
-        return Channels(column, ids[column].tolist(), notes=(f"{len(column)} of {len(row)} ROIs, as asked{said}",))
+        condition = f" ({selection})" if isinstance(selection, str) else ""
+        return Channels(column, ids[column].tolist(), notes=(f"{len(column)} of {len(row)} ROIs, as asked{condition}",))
     quality = judge_rois(columns, len(row))
     bad = quality.bad
     if not bad.any():
@@ -86,14 +89,14 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
             fix="take every one: --rois all",
         )
     left_out: list[dict[str, object]] = [
-        {"what": "roi", "id": int(ids[i]), "why": says} for i, says in sorted(quality.why.items())
+        {"what": "roi", "id": int(ids[i]), "why": why} for i, why in sorted(quality.why.items())
     ]
     note = f"{int((~bad).sum())} of {len(row)} ROIs: those that are {quality.rule}; --rois all takes every one"
     return Channels(np.flatnonzero(~bad), ids[~bad].tolist(), tuple(left_out), (note, *quality.notes))
 
 
-def _read_roi_columns(table: Any) -> dict[str, np.ndarray]:
-    """Scalar columns, and the first of those of suite2p's ``iscell`` (flag, probability)."""
+def _read_roi_columns(table: Any) -> dict[str, Shaped[np.ndarray, " roi"]]:
+    """Read the scalar columns of a plane, and the first column of suite2p's ``iscell`` (flag, probability)."""
     columns = read_columns(table)
     for name in table.colnames:
         data: Any = table[name].data if is_quality(name) else None
@@ -102,13 +105,15 @@ def _read_roi_columns(table: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def compute_dff(values: np.ndarray, time: np.ndarray, window_s: float, quantile: float) -> np.ndarray:
+def compute_dff(
+    values: Float[np.ndarray, "time roi"], time: Float[np.ndarray, " time"], window_s: float, quantile: float
+) -> Float[np.ndarray, "time roi"]:
     """Compute (F - F0) / F0, F0 being a quantile of F in a window about each sample.
 
     Parameters
     ----------
     values : array, shape (time, roi)
-        Fluorescence; NaN is left aside.
+        Fluorescence; NaN is ignored.
     time : array of float64, shape (time,)
         Seconds, increasing; gaps and jitter are allowed, as the window is one of time.
     window_s : float
@@ -126,12 +131,12 @@ def compute_dff(values: np.ndarray, time: np.ndarray, window_s: float, quantile:
     >>> compute_dff(np.array([[2.0], [2.0], [3.0], [2.0]]), np.arange(4.0), 10.0, 0.5).ravel()
     array([0. , 0. , 0.5, 0. ])
     """
+    # pandas rolls over windows of time, not of samples, only on an index of times.
     since_start = pd.to_timedelta(np.asarray(time) - time[0], unit="s")
     frame = pd.DataFrame(np.asarray(values, dtype=np.float64), index=since_start)
     rolling = frame.rolling(pd.Timedelta(seconds=window_s), center=True, min_periods=1)
     baseline = rolling.quantile(quantile).to_numpy()
-    # A window without any value has no baseline, and that is no fault of the ROI.
+    # A window without any value has a baseline of NaN, which does not speak against the ROI.
     sound = (np.isnan(baseline) | (baseline > 0)).all(axis=0)
     baseline = np.where(sound, baseline, np.nan)
-    dff: np.ndarray = (values - baseline) / baseline
-    return dff
+    return np.asarray((values - baseline) / baseline)

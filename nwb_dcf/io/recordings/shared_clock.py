@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,24 +13,27 @@ from ...errors import DataError
 from ..backends.session import Session
 from .clock import SampleClock, read_clock
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 SAME_STEP = 0.01
-"""Steps that differ by a smaller share are of one rate."""
+"""Steps that differ by a smaller fraction are of one rate."""
 
 
 @dataclass(frozen=True)
 class SharedClock:
-    """The samples that all of several series have.
+    """The samples that several series have in common.
 
     Attributes
     ----------
     samples : SampleClock
         The clock of the first series; NaN for samples that not every series has.
     row : tuple of array of int, shape (sample,), or None
-        Of each series, the sample that belongs to each of those; None where it is the same one.
+        For each series, its sample at each of those times; None where the numbers of the samples are the same.
     """
 
     samples: SampleClock
-    row: tuple[np.ndarray | None, ...]
+    row: tuple[Int[np.ndarray, " sample"] | None, ...]
 
 
 def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]], kind: str = "series") -> SharedClock:
@@ -50,9 +53,9 @@ def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]], kind
     scale, name = session.scale_of(path), session.name_scale(path)
     clock = read_clock(first, first.data.shape[0], session.where(path), scale=scale, kind=kind, name=name)
     time = clock.time.copy()
-    timed = np.isfinite(time)
+    timed = np.isfinite(time)  # read_clock marks samples without a usable time as NaN
     step_s = float(np.median(np.diff(time[timed]))) if timed.sum() > 1 else 0.0
-    rows: list[np.ndarray | None] = [None]
+    rows: list[Int[np.ndarray, " sample"] | None] = [None]
     notes, apart_s = list(clock.notes), 0.0
     for other_path, series in members[1:]:
         if session.scale_of(other_path) == scale and _has_same_clock(first, series):
@@ -71,6 +74,7 @@ def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]], kind
                 fix="name one of them with --source",
             )
         row, off_s = _find_nearest(other, clock.time)
+        # Further away than half a step, a neighbour is nearer: the sample was dropped from one of the two.
         near = off_s <= step_s * (0.5 + SAME_STEP)
         time[~near] = np.nan
         apart_s = max(apart_s, float(off_s[near].max(initial=0.0)))
@@ -92,18 +96,21 @@ def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]], kind
 
 
 def _has_same_clock(first: Any, other: Any) -> bool:
-    """Whether two series plainly share a clock: one rate and start, or one array of timestamps by link."""
+    """Whether two series plainly have one clock: one rate and start, or one array of timestamps by link."""
     if first.data.shape[0] != other.data.shape[0]:
         return False
     if first.timestamps is None or other.timestamps is None:
         both_rates = first.timestamps is None and other.timestamps is None
         return both_rates and first.rate == other.rate and first.starting_time == other.starting_time
+    # h5py and zarr compare where an array lies in its file; numpy would compare, and read, every value.
     in_memory = isinstance(first.timestamps, np.ndarray) or isinstance(other.timestamps, np.ndarray)
     return not in_memory and bool(first.timestamps == other.timestamps)
 
 
-def _find_nearest(clock: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sample of `clock` nearest to each of `time`, and how far off it is in seconds; NaN is far from everything."""
+def _find_nearest(
+    clock: Float[np.ndarray, " own"], time: Float[np.ndarray, " sample"]
+) -> tuple[Int[np.ndarray, " sample"], Float[np.ndarray, " sample"]]:
+    """Return the sample of `clock` nearest to each of `time`, and its distance in seconds: infinite from NaN."""
     timed = np.flatnonzero(np.isfinite(clock))
     stamps = clock[timed]
     right = np.clip(np.searchsorted(stamps, time), 1, len(stamps) - 1)

@@ -23,7 +23,7 @@ from .binned_spikes import TYPE as BINNED
 from .binned_spikes import describe_binned
 from .clock import Clock, peek_clock
 from .external import list_other_files
-from .roi_kinds import find_emission, find_roi_kind
+from .roi_kinds import infer_roi_kind, list_emissions
 from .series_values import advise_turning, check_data, doubt_shape
 from .source import DEFAULT_KINDS, Source, sort_key
 from .video.clock_evidence import list_clocks, weigh
@@ -145,7 +145,7 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
         **_describe_clock(clock),
         why=HOW_READ.get(kind) or ("ROI responses" if kind in DEFAULT_KINDS else "only by name"),
         plane=plane,
-        emission_nm=find_emission(series),
+        emission_nm=list_emissions(series),
         doubt=f"{doubt}, the other way round than is usual: {advise_turning()}" if doubt else "",
     )
 
@@ -191,7 +191,7 @@ def _choose_frame_clock(session: Session, series: ImageSeries, clock: Clock, pla
 def _find_kind(path: str, series: TimeSeries) -> str:
     """Kind of a series, by type first and by name where the type leaves it open."""
     if isinstance(series, RoiResponseSeries):
-        return find_roi_kind(path, series)
+        return infer_roi_kind(path, series)
     if series.neurodata_type == "MicroscopyResponseSeries":
         return "roi"
     if isinstance(series, ElectricalSeries):

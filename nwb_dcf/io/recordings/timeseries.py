@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -14,7 +14,7 @@ from ...data.spike_counts import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
 from .missing import MAX_GAP_S, complete
-from .provenance import describe_members, describe_source
+from .provenance import SourceDescription, describe_members, describe_source
 from .rois import Channels, compute_dff, select_rois
 from .runs import CutClock, cut_clock
 from .segments import ChosenSegments
@@ -22,8 +22,11 @@ from .series_values import channel_ids, check_data, convert_samples, count_chann
 from .shared_clock import SharedClock, read_shared_clock
 from .source import ROI_KINDS, Source, name_members
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Num, Shaped
+
 AXES = ("x", "y", "z")
-"""Coordinates of a body part."""
+"""Names of the coordinates of a body part, in the order of its columns."""
 
 Members = Sequence[tuple[str, Any]]
 
@@ -31,7 +34,7 @@ Members = Sequence[tuple[str, Any]]
 def read_traces(
     session: Session, source: Source, config: ReadConfig, notes: list[str], chosen: ChosenSegments | None = None
 ) -> xr.Dataset:
-    """Read one TimeSeries, or several that belong together, as a recording: their own samples at their own times.
+    """Read one TimeSeries, or several that are read as one, as a recording of their samples at their own times.
 
     Parameters
     ----------
@@ -42,7 +45,7 @@ def read_traces(
     config : ReadConfig
         Segments, ROIs, missing samples, dF/F; bin width is not used.
     notes : list of str
-        What has been said so far; comes first among the recording's notes.
+        Notes made so far; they come first among the recording's notes.
     chosen : ChosenSegments, optional
         Segments in place of those that `config` asks for.
 
@@ -74,6 +77,7 @@ def read_traces(
     _check_size(len(cut.time), len(ids), where)
     unit = ""
     if config.dff:
+        # Before the cut: F0 of the first samples of a segment needs those before it.
         values = _read_dff(session, members, channels, clock, config)[cut.runs.samples]
         unit = "dF/F"
         notes.append(f"dF/F: F0 is the {config.dff_quantile:g} quantile of {config.dff_window_s:g} s about each sample")
@@ -101,14 +105,14 @@ def read_traces(
 
 
 def make_traces(
-    values: np.ndarray,
+    values: Num[np.ndarray, "time channel"],
     cut: CutClock,
     *,
     dim: str,
     ids: Sequence[Any],
     unit: str,
     kind: str,
-    about: dict[str, Any],
+    about: SourceDescription,
     left_out: Sequence[dict[str, object]],
     notes: Sequence[str],
     where: str,
@@ -119,8 +123,18 @@ def make_traces(
     ----------
     values : array, shape (time, channel)
         In the order of ``cut.time``.
-    about : dict
+    cut : CutClock
+        Their clock.
+    dim : str
+        ``channel`` or ``roi``.
+    ids : sequence of int or str, shape (channel,)
+        Ids of the channels.
+    unit, kind : str
+        Unit of the values, and kind of the recording.
+    about : SourceDescription
         The source, with one of ``channel_rows`` for each channel.
+    left_out, notes : sequence
+        What was left out and noted so far.
     where : str
         Names the source in errors.
 
@@ -129,7 +143,8 @@ def make_traces(
     DataError
         If every channel is constant, or values are NaN or infinite.
     """
-    varies = values.max(axis=0) != values.min(axis=0)  # NaN varies: validate_recording says where it is
+    # A constant has no variance to explain, and a prediction of it would always be right.
+    varies = values.max(axis=0) != values.min(axis=0)  # NaN varies: validate_recording reports where it is
     if not varies.any():
         raise DataError(f"every {dim} is constant in the samples read", where=where, fix="choose another source")
     constant: list[dict[str, object]] = [
@@ -160,7 +175,7 @@ def make_traces(
     except DataError as error:
         if "NaN" not in error.what:
             raise
-        fix = "bridge short stretches, and cut segments at longer ones, with --max-gap SECONDS"
+        fix = "interpolate short gaps, and cut segments at longer ones, with --max-gap SECONDS"
         raise DataError(error.what, where=where, fix=fix) from error
 
 
@@ -205,8 +220,8 @@ def _name_channels(paths: Sequence[str], channels: Sequence[Channels], *, family
 
 def _read_values(
     session: Session, members: Members, channels: Sequence[Channels], clock: SharedClock, cut: CutClock
-) -> np.ndarray:
-    """Read the samples of all runs of all members, shape (time, channel)."""
+) -> Num[np.ndarray, "time channel"]:
+    """Read the samples of all runs of all members, in their unit."""
     parts = []
     for (path, series), chosen, row in zip(members, channels, clock.row, strict=True):
         samples = read_rows(series.data, row, cut)
@@ -214,20 +229,20 @@ def _read_values(
     return np.concatenate(parts, axis=1)
 
 
-def read_rows(data: Any, row: np.ndarray | None, cut: CutClock) -> np.ndarray:
-    """Read the samples of all runs from the data of one series of a shared clock, shape (time, ...)."""
+def read_rows(data: Any, row: Int[np.ndarray, " sample"] | None, cut: CutClock) -> Shaped[np.ndarray, "time ..."]:
+    """Read the samples of all runs from the data of one series of a shared clock."""
     if row is None:
         return cut.runs.read(data)
     rows = row[cut.runs.samples]
+    # One slice and a selection in memory: h5py reads a list of rows one by one.
     first, stop = int(rows.min()), int(rows.max()) + 1
-    samples: np.ndarray = np.asarray(data[first:stop])[rows - first]
-    return samples
+    return np.asarray(np.asarray(data[first:stop])[rows - first])
 
 
 def _read_dff(
     session: Session, members: Members, channels: Sequence[Channels], clock: SharedClock, config: ReadConfig
-) -> np.ndarray:
-    """Read every sample as dF/F, shape (sample, roi): the baseline needs what lies around the segments."""
+) -> Float[np.ndarray, "sample roi"]:
+    """Read every sample of the series as dF/F."""
     parts = []
     for (path, series), chosen, row in zip(members, channels, clock.row, strict=True):
         n_samples, where = series.data.shape[0], session.where(path)
@@ -251,8 +266,8 @@ def _read_dff(
 
 
 def _describe(
-    session: Session, source: Source, members: Members, channels: Sequence[Channels], kept: np.ndarray
-) -> dict[str, Any]:
+    session: Session, source: Source, members: Members, channels: Sequence[Channels], kept: Int[np.ndarray, " kept"]
+) -> SourceDescription:
     """Describe the source for the recording, with the column in its own series that each channel is."""
     rows = np.concatenate([chosen.column for chosen in channels])[kept]
     if source.members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -26,11 +26,14 @@ from ..backends.session import Session, open_session
 from .clock import list_sampling_rates
 from .clock_doubts import Doubt, doubt_spikes, report_doubts
 from .conditions import select_rows
-from .provenance import describe_source
+from .provenance import SourceDescription, describe_source
 from .segment_choice import choose_segments
 from .segments import Stretches
 from .silence import find_silences
 from .tables import read_columns, read_electrode_columns, read_whole_numbers
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 
 def read_units(session: Session, path: str, units: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
@@ -360,7 +363,7 @@ SAME_S = 1e-3  # most that the time of a spike may differ: more than a sample, l
 
 def match_units(
     path: str | Path, unit_ids: Sequence[Any], spike_times: Sequence[np.ndarray]
-) -> tuple[dict[str, Any], np.ndarray]:
+) -> tuple[SourceDescription, Int[np.ndarray, " unit"]]:
     """Find the rows of units, and compare their spikes.
 
     Parameters
