@@ -1,4 +1,4 @@
-"""BinnedSpikes of ndx-binned-spikes: counts of units in bins that somebody else has made."""
+"""BinnedSpikes of ndx-binned-spikes: counts of units in bins that the file has."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def describe_binned(path: str, obj: Any) -> Source:
         start_s=start_s,
         duration_s=width_s * (shape[-1] if shape else 0),
         problem=problem,
-        why="counts in bins of its own",
+        why="counts in its own bins",
     )
 
 
 def read_bins(obj: Any) -> tuple[float, float]:
-    """Width of the bins and start of the first, in seconds."""
+    """Return the width of the bins and the start of the first, in seconds."""
     return float(obj.bin_width_in_ms) / 1e3, float(getattr(obj, "start_time_in_ms", None) or 0.0) / 1e3
 
 
@@ -56,6 +56,26 @@ def read_binned(
 ) -> xr.Dataset:
     """Read BinnedSpikes as a recording of counts in their own bins.
 
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    path : str
+        Path of the object.
+    obj : BinnedSpikes
+        Data of shape (unit, bin).
+    config : ReadConfig
+        Segments; the bin width is that of the file.
+    notes : list of str
+        Notes made so far; they come first among the recording's notes.
+    chosen : ChosenSegments, optional
+        Segments in place of those that `config` asks for.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``data`` (time, unit) of float32, in counts; ``time`` holds bin centres.
+
     Raises
     ------
     DataError, ParameterError, SourceError
@@ -65,7 +85,7 @@ def read_binned(
     width_s, start_s = read_bins(obj)
     n_units, n_bins = obj.data.shape
     scale = session.scale_of(path) or 1.0
-    width_s, start_s = width_s * scale, start_s * scale
+    width_s, start_s = width_s * scale, start_s * scale  # the scale is for times in seconds, here as everywhere
     time = start_s + (np.arange(n_bins) + 0.5) * width_s
     cut = cut_clock(session, config, SampleClock(time), where, chosen)
     counts = cut.runs.read(np.asarray(obj.data[:]).T)

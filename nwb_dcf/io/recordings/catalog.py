@@ -18,7 +18,7 @@ from .clock import glance_at_clock
 from .events import list_events
 from .find_object import find_object
 from .segment_choice import compare_clocks
-from .segments import Stretches, find_problem
+from .segments import RecordedIntervals, find_problem
 from .source import Source
 from .source_selection import choose_source, group_sources
 from .sources import describe_sources
@@ -114,7 +114,7 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
         recorded = None
         if chosen is not None and chosen.start_s is not None and chosen.duration_s is not None:
             ends = np.array([chosen.start_s]), np.array([chosen.start_s + chosen.duration_s])
-            recorded = Stretches(*ends, exact=chosen.kind != "units")
+            recorded = RecordedIntervals(*ends, exact=chosen.kind != "units")
         lost = find_unreadable_tables(session)
         intervals = list_tables(session, without=lost)
         tables = [_summarise(table, find_problem(table, recorded)) for table in intervals]

@@ -9,12 +9,15 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import ParameterError
 from .tables import MEANING
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int, Shaped
 
 MAX_LENGTH = 1000
 
@@ -28,7 +31,9 @@ COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
-def select_rows(condition: str, columns: Mapping[str, np.ndarray], where: str) -> np.ndarray:
+def select_rows(
+    condition: str, columns: Mapping[str, Shaped[np.ndarray, " row"]], where: str
+) -> Bool[np.ndarray, " row"]:
     """Return which rows fulfil `condition`.
 
     Parameters
@@ -59,8 +64,13 @@ def select_rows(condition: str, columns: Mapping[str, np.ndarray], where: str) -
 
 
 def choose_rows(
-    selection: str | tuple[int, ...], ids: np.ndarray, columns: Mapping[str, np.ndarray], *, what: str, where: str
-) -> np.ndarray:
+    selection: str | tuple[int, ...],
+    ids: Int[np.ndarray, " row"],
+    columns: Mapping[str, Shaped[np.ndarray, " row"]],
+    *,
+    what: str,
+    where: str,
+) -> Int[np.ndarray, " chosen"]:
     """Return the rows that `selection` asks for: by id, or by a condition on columns.
 
     Parameters
@@ -78,7 +88,7 @@ def choose_rows(
 
     Returns
     -------
-    array of int, shape (row chosen,)
+    array of int, shape (chosen,)
 
     Raises
     ------
@@ -110,16 +120,20 @@ def choose_rows(
 
 
 class _Condition:
-    def __init__(self, text: str, columns: Mapping[str, np.ndarray], where: str) -> None:
+    """A condition on the columns of one table."""
+
+    def __init__(self, text: str, columns: Mapping[str, Shaped[np.ndarray, " row"]], where: str) -> None:
         self.text = text
         self.columns = columns
         self.where = where
 
     def refuse(self, why: str, fix: str = "write it like: column == 'value' and other > 2") -> ParameterError:
+        """Make the error that refuses this condition."""
         return ParameterError(f"the condition {self.text!r} {why}", where=self.where, fix=fix)
 
-    def select(self) -> np.ndarray:
-        if len(self.text) > MAX_LENGTH:
+    def select(self) -> Bool[np.ndarray, " row"]:
+        """Return for each row whether it fulfils the condition."""
+        if len(self.text) > MAX_LENGTH:  # deep nesting exhausts the stack of the parser
             self.text = self.text[:40] + "..."
             raise self.refuse(f"is longer than {MAX_LENGTH} characters", "shorten it")
         try:
@@ -132,6 +146,8 @@ class _Condition:
         return mask
 
     def walk(self, node: ast.expr) -> Any:
+        """Return the value of a node: an array of shape (row,), a constant or a tuple of constants."""
+        # A list of what is allowed: every other node, calls and attributes among them, is refused.
         match node:
             case ast.BoolOp(op=op, values=values):
                 parts = [self.walk_mask(value) for value in values]
@@ -152,19 +168,22 @@ class _Condition:
                 return tuple(self.walk(item) for item in items)
         raise self.refuse(f"holds {ast.unparse(node)!r}, which is not allowed in a condition")
 
-    def walk_mask(self, node: ast.expr) -> np.ndarray:
+    def walk_mask(self, node: ast.expr) -> Bool[np.ndarray, " row"]:
+        """Return the value of a node that must be true or false for each row."""
         value = self.walk(node)
         if not isinstance(value, np.ndarray) or value.dtype != np.bool_:
             raise self.refuse(f"uses {ast.unparse(node)!r} as if it were true or false")
         return value
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> Shaped[np.ndarray, " row"]:
+        """Return a column by name."""
         if name not in self.columns:
             known = ", ".join(sorted(self.columns)) or "none"
             raise self.refuse(f"names a column {name!r} that does not exist", f"columns are: {known}")
         return self.columns[name]
 
-    def compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> np.ndarray:
+    def compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Bool[np.ndarray, " row"]:
+        """Return for each row whether a comparison holds."""
         a, b = self.walk(left), self.walk(right)
         a, b = self.use_words(left, a, b), self.use_words(right, b, a)
         if isinstance(op, ast.In | ast.NotIn):  # codespell:ignore notin
@@ -182,14 +201,15 @@ class _Condition:
         return np.asarray(COMPARE[type(op)](a, b), dtype=bool)
 
     def use_words(self, node: ast.expr, value: Any, other: Any) -> Any:
-        """What the numbers of a column mean, where it is compared with text and the file has words for them."""
+        """Return the meanings of a column of numbers where it is compared with text and the file has meanings."""
         words = self.columns.get(f"{node.id}{MEANING}") if isinstance(node, ast.Name) else None
         is_number = isinstance(value, np.ndarray) and value.dtype.kind != "U"
         items = other if isinstance(other, tuple) else (other,)
         return words if words is not None and is_number and all(isinstance(one, str) for one in items) else value
 
     def check_comparable(self, a: Any, b: Any) -> None:
-        # numpy answers False for every row here, which would look like an empty selection.
+        """Refuse to compare text with numbers."""
+        # numpy returns False for every row, which would look like an empty selection.
         if (np.asarray(a).dtype.kind == "U") != (np.asarray(b).dtype.kind == "U"):
             raise self.refuse(
                 "compares text with numbers", "quote the value where the column holds text, and only there"

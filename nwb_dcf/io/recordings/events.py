@@ -1,4 +1,4 @@
-"""Events of every kind that NWB knows, as tables of intervals: what ``--align`` and ``--trials`` can name.
+"""Events of every type in NWB, as tables of intervals that ``--align`` and ``--trials`` can name.
 
 ================================================ ============== ====================================================
 in the file                                      intervals      columns
@@ -18,7 +18,7 @@ any other TimeSeries with timestamps             a time each    ``value``
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb import TimeSeries
@@ -29,18 +29,21 @@ from ..backends.session import Session
 from .find_object import match_objects
 from .tables import IntervalTable, read_columns, to_text_or_numbers
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, Shaped
+
 TABLES = ("EventsTable", "AnnotatedEventsTable")
 LISTS = ("Events", "LabeledEvents", "TTLs")
 
 
 def list_events(session: Session) -> list[IntervalTable]:
-    """Read every table or list of events in the file, by path; a plain TimeSeries is one only where it is named."""
+    """Read every table or list of events in the file, by path; a plain TimeSeries counts as one only by name."""
     every = session.find_objects(NWBContainer, DynamicTable)
     return [_read(session, path, obj) for path, obj in every if _is_event_type(obj)]
 
 
 def find_events(session: Session, name: str) -> IntervalTable | None:
-    """Read the events called `name`, by path or short name; None where nothing or more than one is called so."""
+    """Read the events called `name`, a path or its end; None where there are none, or more than one."""
     found = match_objects(session, name, (NWBContainer, DynamicTable))
     events = [one for one in found if _is_event_type(one.object) or _is_plain_series(one.object)]
     return _read(session, *events[0]) if len(events) == 1 else None
@@ -74,16 +77,16 @@ def _read(session: Session, path: str, obj: Any) -> IntervalTable:
     return IntervalTable(path, session.where(path), ids, columns, is_events=True, has_intervals=lasts)
 
 
-def _read_table(table: Any) -> dict[str, np.ndarray]:
-    """Columns of an EventsTable; an event without a duration has no interval."""
+def _read_table(table: Any) -> dict[str, Shaped[np.ndarray, " event"]]:
+    """Read the columns of an EventsTable; the stop of an event without a duration is NaN."""
     columns = read_columns(table)
     start = np.asarray(columns.get("timestamp", np.full(len(table), np.nan)), np.float64)
     length = np.asarray(columns.get("duration", np.full(len(table), np.nan)), np.float64)
     return {**columns, "start_time": start, "stop_time": start + length}
 
 
-def _read_annotated(table: Any) -> dict[str, np.ndarray]:
-    """A row for each event of a table that has a row for each kind of event."""
+def _read_annotated(table: Any) -> dict[str, Shaped[np.ndarray, " event"]]:
+    """Read one row an event from a table that has one row a kind of event."""
     index = table["event_times"]
     times = np.asarray(index.target.data[:], np.float64)
     counts = np.diff(np.concatenate([[0], np.asarray(index.data[:], np.int64)]))
@@ -92,10 +95,10 @@ def _read_annotated(table: Any) -> dict[str, np.ndarray]:
     return {**columns, "start_time": times, "stop_time": times.copy()}
 
 
-def _read_list(events: Any) -> dict[str, np.ndarray]:
-    """Times of a series, or of Events, with a value each where there is one."""
+def _read_list(events: Any) -> dict[str, Shaped[np.ndarray, " event"]]:
+    """Read the times of a series, or of Events, and the value of each where there is one."""
     time = np.asarray(events.timestamps[:], np.float64)
-    columns: dict[str, np.ndarray] = {"start_time": time, "stop_time": time.copy()}
+    columns: dict[str, Shaped[np.ndarray, " event"]] = {"start_time": time, "stop_time": time.copy()}
     data = getattr(events, "data", None)
     if data is None or tuple(getattr(data, "shape", None) or np.shape(data)) != time.shape:
         return columns
@@ -105,7 +108,7 @@ def _read_list(events: Any) -> dict[str, np.ndarray]:
     columns["value"] = values
     if isinstance(events, AnnotationSeries):
         columns["annotation"] = values
-    # Named by the class of the extension, or by pynwb where it made the class of the cached specification.
+    # The class of ndx-events calls it labels; that which pynwb makes of the cached specification calls it data__labels.
     words = next(
         (found for name in ("labels", "data__labels") if (found := getattr(events, name, None)) is not None), None
     )
@@ -114,10 +117,12 @@ def _read_list(events: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def _pair_intervals(codes: np.ndarray, time: np.ndarray) -> dict[str, np.ndarray]:
-    """Intervals of an IntervalSeries: +k begins one of type k, the next -k ends it.
+def _pair_intervals(
+    codes: Num[np.ndarray, " sample"], time: Float[np.ndarray, " sample"]
+) -> dict[str, Num[np.ndarray, " interval"]]:
+    """Pair the samples of an IntervalSeries: +k begins an interval of type k, the next -k ends it.
 
-    One that has no end, or no beginning, has NaN there.
+    A missing start or stop is NaN.
 
     Examples
     --------

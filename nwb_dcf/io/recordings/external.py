@@ -1,7 +1,7 @@
 """Values that lie in other files, and values that were never written.
 
-HDF5 reads both as if nothing were amiss: an external link, raw storage outside and a virtual dataset lead into other
-files without a word, and what was never written reads as the fill value.
+HDF5 reads both without an error: external links, external raw storage and virtual datasets lead into other files, and
+values that were never written read as the fill value.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class OtherFile:
     missing: bool = False
 
     def describe(self) -> str:
-        """Name the file, and by what it is reached."""
+        """Name the file and how it is reached."""
         return f"{self.name} ({self.how}{', missing' if self.missing else ''})"
 
 
@@ -61,7 +61,7 @@ def list_arrays(obj: Any) -> list[tuple[str, Any]]:
 
 
 def describe_unwritten(obj: Any, path: str) -> list[str]:
-    """Say which arrays of an object in HDF5 lack values, since these read as a fill value and not as an error."""
+    """Note which arrays of an object in HDF5 lack values: these read as a fill value and not as an error."""
     notes = []
     for name, array in list_arrays(obj):
         if not isinstance(array, h5py.Dataset) or 0 in array.shape:
@@ -97,11 +97,11 @@ def _list_files_of(array: h5py.Dataset, path: Path) -> list[OtherFile]:
 
 
 def _list_parts(array: h5py.Dataset) -> list[OtherFile]:
-    """The files that a virtual dataset is made of, itself aside."""
+    """List the other files that a virtual dataset is made of."""
     folder = Path(os.path.realpath(array.file.filename)).parent
     found: dict[str, OtherFile] = {}
     for part in array.virtual_sources():
-        if part.file_name == ".":
+        if part.file_name == ".":  # the file that holds the virtual dataset itself
             continue
         there = folder / part.file_name
         missing = not there.exists() or not _holds(there, part.dset_name)
@@ -119,11 +119,11 @@ def _holds(file: Path, name: str) -> bool:
 
 
 def _describe_holes(array: h5py.Dataset, name: str) -> str:
-    """Say that a virtual dataset has places that no part was meant for."""
+    """Note that a virtual dataset has values that belong to no part."""
     covered = 0
     for part in array.virtual_sources():
         n = part.vspace.get_select_npoints()
-        if n < 0 or n >= 2**62:  # without an end: it grows with its parts
+        if n < 0 or n >= 2**62:  # an unlimited selection, which grows with its parts
             return ""
         covered += n
     total = int(np.prod(array.shape))

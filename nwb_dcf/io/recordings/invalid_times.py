@@ -1,13 +1,13 @@
-"""What the file marks as invalid, and for which sources it does.
+"""Intervals that the file marks as invalid, and the sources that they concern.
 
-A row of ``invalid_times`` may name the series that it is about (``timeseries``), and tags say why. What it names
-decides first; else a tag that is the name of a series, a device or a group of electrodes of the file; else the row is
-about all of the session.
+A row of ``invalid_times`` may name the series that it concerns (``timeseries``), and its tags are the reasons. The
+series decide first; else a tag that is the name of a series, a device or a group of electrodes of the file; else the
+row concerns all of the session.
 
 ========================================== =======================================================================
 a row names                                it concerns
 ========================================== =======================================================================
-the series itself, or data that it shares  that source
+the series itself, or shared data          that source
 a voltage (ElectricalSeries)               units and voltages too, unless their electrodes are others
 imaging or ROI responses                   ROI responses and imaging of the same plane, or where planes are unknown
 a video or a pose                          videos and poses
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb import TimeSeries
@@ -30,6 +30,9 @@ from pynwb.ophys import OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
 
 from ..backends.session import Session
 from .tables import INVALID, IntervalTable, list_tables
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,15 @@ class InvalidTimes:
     n_unknown : int
         Rows without a start before a stop.
     others : tuple of str
-        What rows that do not concern the source are about, each once.
+        What the rows that do not concern the source are about, each once.
     n_others : int
-        How many rows those are.
+        Number of those rows.
     where : str
         Names the table in errors.
     """
 
-    start: np.ndarray
-    stop: np.ndarray
+    start: Float[np.ndarray, " interval"]
+    stop: Float[np.ndarray, " interval"]
     reasons: tuple[str, ...] = ()
     n_unknown: int = 0
     others: tuple[str, ...] = ()
@@ -69,7 +72,7 @@ def find_invalid(session: Session, paths: Sequence[str]) -> InvalidTimes | None:
     session : Session
         The open file.
     paths : sequence of str
-        What is read: a units table, one series or several. None given stands for all of the session.
+        What is read: a units table, one series or several; empty for all of the session.
     """
     table = next((table for table in list_tables(session) if table.path == INVALID), None)
     if table is None or len(table.row_id) == 0:
@@ -78,7 +81,7 @@ def find_invalid(session: Session, paths: Sequence[str]) -> InvalidTimes | None:
     about = [_describe_row(session, table, row, named[row]) for row in range(len(table.row_id))]
     objects = [obj for _, obj in session.find_members(paths)] if paths else []
     concerns = np.array([not objects or _concerns(session, subjects, objects) for subjects, _ in about], bool)
-    known = table.start_s < table.stop_s  # NaN is not
+    known = table.start_s < table.stop_s  # false where either is NaN
     used = concerns & known
     return InvalidTimes(
         table.start_s[used],
@@ -92,7 +95,7 @@ def find_invalid(session: Session, paths: Sequence[str]) -> InvalidTimes | None:
 
 
 def _read_named(table: Any) -> list[list[Any]]:
-    """The series that each row names."""
+    """Read the series that each row names."""
     if "timeseries" not in table.colnames:
         return [[] for _ in range(len(table))]
     column = table["timeseries"]
@@ -104,7 +107,7 @@ def _read_named(table: Any) -> list[list[Any]]:
 
 
 def _find_series(reference: Any) -> Any:
-    """The TimeSeries of a reference, which is a row (idx_start, count, timeseries)."""
+    """Return the TimeSeries of a reference, which is a row (idx_start, count, timeseries)."""
     return getattr(reference, "timeseries", None) or reference[2]
 
 
@@ -113,7 +116,7 @@ def _tags(table: IntervalTable, row: int) -> frozenset[str]:
 
 
 def _describe_row(session: Session, table: IntervalTable, row: int, named: list[Any]) -> tuple[list[Any], str]:
-    """What a row is about: objects of the file, none for all of it; and that in words."""
+    """Return the objects that a row concerns, none for all of the file, and their names."""
     subjects = [series for series in named if series is not None]
     if subjects:
         return subjects, ", ".join(session.path_of(series) for series in subjects)
@@ -121,13 +124,13 @@ def _describe_row(session: Session, table: IntervalTable, row: int, named: list[
     found = [
         obj
         for path, obj in session.find_objects(TimeSeries)
-        if path.rsplit("/", 1)[-1].lower() in tags or {name.lower() for name in _list_makers(obj)} & tags
+        if path.rsplit("/", 1)[-1].lower() in tags or {name.lower() for name in _list_equipment(obj)} & tags
     ]
     return found, ", ".join(sorted(_tags(table, row)))
 
 
-def _list_makers(series: Any) -> list[str]:
-    """Names of the device, the group of electrodes or the plane of a series."""
+def _list_equipment(series: Any) -> list[str]:
+    """List the names of the device, the groups of electrodes and the plane of a series."""
     names = [getattr(getattr(series, "device", None), "name", None)]
     plane = getattr(series, "imaging_plane", None)
     names += [getattr(plane, "name", None), getattr(getattr(plane, "device", None), "name", None)]
@@ -143,9 +146,10 @@ def _concerns(session: Session, subjects: Sequence[Any], objects: Sequence[Any])
 
 
 def _is_about(session: Session, subject: Any, obj: Any) -> bool:
-    """Whether what is wrong with `subject` is wrong with `obj` as well, by the table of this module."""
+    """Return whether what is invalid for `subject` is invalid for `obj` as well, by the table of this module."""
     if subject is obj or session.path_of(subject) == session.path_of(obj):
         return True
+    # pynwb resolves a link to data of another series to one array.
     if isinstance(subject, TimeSeries) and isinstance(obj, TimeSeries) and subject.data is obj.data:
         return True
     modality = _find_modality(subject)
@@ -170,7 +174,7 @@ def _find_modality(obj: Any) -> str:
 
 
 def _list_electrodes(obj: Any) -> set[int] | None:
-    """Rows of the electrodes of a voltage or of units; None where nothing says which."""
+    """Return the rows of the electrodes of a voltage or of units; None where they are unknown."""
     if isinstance(obj, Units):
         if "electrodes" not in obj.colnames:
             return None

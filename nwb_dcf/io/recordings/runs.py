@@ -20,7 +20,7 @@ from ..backends.session import Session
 from .clock import GAP_FACTOR, MIN_SAMPLES, SampleClock, find_gaps
 from .clock_doubts import report_doubts
 from .segment_choice import choose_segments
-from .segments import ChosenSegments, Segments, Stretches
+from .segments import ChosenSegments, RecordedIntervals, Segments
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
@@ -176,7 +176,7 @@ def cut_clock(
     if chosen is None:
         gaps = find_gaps(time)
         doubtful = next((doubt for doubt in clock.doubts if doubt.of_scale), None)
-        segments = choose_segments(session, config, _find_stretches(time, gaps, step_s), step_s, doubtful)
+        segments = choose_segments(session, config, _find_recorded(time, gaps, step_s), step_s, doubtful)
     else:
         gaps = np.empty(0, np.int64) if chosen.bridge_gaps else find_gaps(time)
         segments = chosen.segments
@@ -245,9 +245,9 @@ def cut_runs(
     )
 
 
-def _find_stretches(time: np.ndarray, gaps: np.ndarray, step_s: float) -> Stretches:
+def _find_recorded(time: np.ndarray, gaps: np.ndarray, step_s: float) -> RecordedIntervals:
     first, last = np.append(0, gaps), np.append(gaps, len(time)) - 1
-    return Stretches(time[first], time[last] + step_s)
+    return RecordedIntervals(time[first], time[last] + step_s)
 
 
 def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs, min_length_s: float) -> list[str]:

@@ -18,12 +18,12 @@ from .clock import list_sampling_rates
 from .clock_doubts import Doubt, compare_spans, find_span
 from .events import find_events, list_events
 from .invalid_times import InvalidTimes, find_invalid
-from .segments import Segments, Stretches, cut_trials, drop_short, exclude_intervals, whole_stretches
+from .segments import RecordedIntervals, Segments, cut_trials, drop_short, exclude_intervals, whole_intervals
 from .tables import EPOCHS, INVALID, TRIALS, IntervalTable, find_table, join_tables, list_tables
 
 
 def choose_segments(
-    session: Session, config: ReadConfig, recorded: Stretches, step_s: float, doubt: Doubt | None = None
+    session: Session, config: ReadConfig, recorded: RecordedIntervals, step_s: float, doubt: Doubt | None = None
 ) -> Segments:
     """Choose the segments that `config` asks for.
 
@@ -33,7 +33,7 @@ def choose_segments(
         The open file.
     config : ReadConfig
         Its ``trials``, ``tags``, ``align``, ``window``, ``where``, ``overlap``, ``min_length_s`` and ``keep_invalid``.
-    recorded : Stretches
+    recorded : RecordedIntervals
         When the source was recorded.
     step_s : float
         Bin width, or median time between samples; a segment holds two at least.
@@ -56,7 +56,7 @@ def choose_segments(
     """
     table, is_asked = _choose_table(session, config)
     if isinstance(table, str):
-        segments = whole_stretches(recorded, table)
+        segments = whole_intervals(recorded, table)
     else:
         segments = _cut_table(session, config, recorded, step_s, table, is_asked, doubt)
     segments = _note_kept(session, segments) if config.keep_invalid else exclude_invalid(session, segments, step_s)
@@ -66,7 +66,7 @@ def choose_segments(
 def _cut_table(
     session: Session,
     config: ReadConfig,
-    recorded: Stretches,
+    recorded: RecordedIntervals,
     step_s: float,
     table: IntervalTable,
     is_asked: bool,
@@ -85,7 +85,7 @@ def _cut_table(
             raise DataError(f"{error.what}; likely {apart.cause}", where=error.where, fix=apart.fix) from error
         if is_asked:
             raise
-        segments = whole_stretches(recorded, f"the table 'trials' is not used: {error.what}")
+        segments = whole_intervals(recorded, f"the table 'trials' is not used: {error.what}")
     return dataclasses.replace(segments, notes=(*notes, *segments.notes))
 
 

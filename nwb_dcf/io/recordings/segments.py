@@ -18,7 +18,7 @@ TOUCH_S = 1e-6
 """Intervals that overlap by no more than this touch: trial times carry rounding errors."""
 
 
-def cut_trials(table: IntervalTable, config: ReadConfig, recorded: Stretches, step_s: float) -> Segments:
+def cut_trials(table: IntervalTable, config: ReadConfig, recorded: RecordedIntervals, step_s: float) -> Segments:
     """Make segments of the rows of `table`: their intervals, or a window around one of their times.
 
     Raises
@@ -75,12 +75,12 @@ def cut_trials(table: IntervalTable, config: ReadConfig, recorded: Stretches, st
     )
 
 
-def find_problem(table: IntervalTable, recorded: Stretches | None) -> str:
+def find_problem(table: IntervalTable, recorded: RecordedIntervals | None) -> str:
     """Say why the intervals of `table` cannot be segments, or return an empty string if they can."""
     if recorded is None:
         finite = np.isfinite(table.start_s) & np.isfinite(table.stop_s)
         low, high = (table.start_s[finite].min(), table.stop_s[finite].max()) if finite.any() else (0.0, 1.0)
-        recorded = Stretches(np.array([low]), np.array([high]))
+        recorded = RecordedIntervals(np.array([low]), np.array([high]))
     try:
         cut_trials(table, ReadConfig(), recorded, step_s=1e-9)
     except DataError as error:
@@ -193,7 +193,7 @@ def _count(reasons: np.ndarray) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Stretches:
+class RecordedIntervals:
     """When a source was recorded: disjoint intervals, in order.
 
     Attributes
@@ -275,7 +275,7 @@ class ChosenSegments:
     bridge_gaps: bool = False
 
 
-def whole_stretches(recorded: Stretches, why: str) -> Segments:
+def whole_intervals(recorded: RecordedIntervals, why: str) -> Segments:
     """Make each stretch a segment, because of `why`."""
     n = len(recorded.start)
     extent = "from the first spike to the last" if not recorded.exact else "without a gap"

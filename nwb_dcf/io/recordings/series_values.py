@@ -1,8 +1,8 @@
-"""The data of a TimeSeries, (time,) or (time, channel): whether they can be fitted, and their values in their unit."""
+"""Check the data of a TimeSeries, (time,) or (time, channel), and convert them to their unit."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb.behavior import SpatialSeries
@@ -11,14 +11,17 @@ from ...errors import DataError
 from ..backends.layout import is_turned
 from .clock import MIN_SAMPLES
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Num, Shaped
+
 N_AXES = 3
-"""Coordinates of a position at most, by the schema."""
+"""Most coordinates of a position, by the schema of SpatialSeries."""
 
 KINDS_OF_DATA = {"c": "complex numbers", "O": "text or references", "S": "text", "U": "text", "V": "compound values"}
 
 
 def check_data(series: Any) -> str:
-    """Say why the data of a TimeSeries cannot be fitted, or return an empty string if they can."""
+    """Explain why the data of a TimeSeries cannot be fitted; an empty string if they can."""
     data = series.data
     shape = tuple(getattr(data, "shape", None) or np.shape(data))
     dtype = find_dtype(data)
@@ -34,11 +37,11 @@ def check_data(series: Any) -> str:
     return f"data have shape {shape}: too few samples"
 
 
-def doubt_shape(series: Any) -> str:
-    """Say why the axes of data that can be fitted look exchanged; an empty string where they do not.
+def check_shape(series: Any) -> str:
+    """Explain why the axes of data that can be fitted look exchanged; an empty string where they do not.
 
-    Data wider than long are rare, and nothing but a table of the channels, or a timestamp for each sample, shows that
-    they are right.
+    Data wider than long are rare, and only a table of the channels, or a timestamp for each sample, shows that they are
+    right.
     """
     shape = tuple(int(n) for n in np.shape(series.data))
     if len(shape) != 2 or shape[0] >= shape[1] or is_turned(series):
@@ -49,13 +52,14 @@ def doubt_shape(series: Any) -> str:
 
 
 def advise_turning() -> str:
-    """The way out, where data look like (channel, time)."""
+    """Advise what to do about data that look like (channel, time)."""
     return "read them so with --transpose, or store them as (time, channel)"
 
 
 def find_dtype(data: Any) -> np.dtype[Any]:
-    """Type of stored values; hdmf describes compound ones in words of its own."""
+    """Return the type of stored values; that of compound values is ``V``."""
     dtype = getattr(data, "dtype", None)
+    # hdmf describes compound types by a list of dicts, which numpy refuses.
     try:
         return np.dtype(dtype or np.asarray(data[:1]).dtype)
     except TypeError:
@@ -63,13 +67,13 @@ def find_dtype(data: Any) -> np.dtype[Any]:
 
 
 def count_channels(series: Any) -> int:
-    """Columns of the data; data of shape (time,) have one."""
+    """Count the columns of the data; data of shape (time,) have one."""
     shape = series.data.shape
     return int(shape[1]) if len(shape) == 2 else 1
 
 
 def channel_ids(series: Any) -> list[int]:
-    """Return the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2."""
+    """Return the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2 and so on."""
     n_channels = count_channels(series)
     region = getattr(series, "rois" if hasattr(series, "rois") else "electrodes", None)
     if region is not None:
@@ -82,8 +86,10 @@ def channel_ids(series: Any) -> list[int]:
     return list(range(n_channels))
 
 
-def convert_samples(series: Any, samples: np.ndarray, columns: np.ndarray, where: str) -> np.ndarray:
-    """Turn stored samples of a TimeSeries into values in its unit.
+def convert_samples(
+    series: Any, samples: Shaped[np.ndarray, "time ..."], columns: Int[np.ndarray, " chosen"], where: str
+) -> Float[np.ndarray, "time chosen"]:
+    """Convert stored samples of a TimeSeries to values in its unit.
 
     Parameters
     ----------
@@ -91,14 +97,14 @@ def convert_samples(series: Any, samples: np.ndarray, columns: np.ndarray, where
         Its conversion is used.
     samples : array, shape (time,) or (time, channel)
         As stored.
-    columns : array of int, shape (channel chosen,)
+    columns : array of int, shape (chosen,)
         Which channels.
     where : str
         Names the series in errors.
 
     Returns
     -------
-    array, shape (time, channel chosen)
+    array, shape (time, chosen)
         Stored value times ``conversion`` (and ``channel_conversion``) plus ``offset``, in the smallest safe float
         type; NaN as stored.
 
@@ -111,15 +117,15 @@ def convert_samples(series: Any, samples: np.ndarray, columns: np.ndarray, where
     small = dtype.kind == "b" or dtype.itemsize <= 2 or dtype == np.float32
     factor, offset = read_conversion(series, where)
     factor = factor[columns] if factor.ndim else factor
-    # An offset can be as large as all digits of float32.
+    # float32 has 7 digits, all of which a large offset can take.
     values = samples.reshape(len(samples), -1)[:, columns].astype(np.float32 if small and not offset else np.float64)
     if np.all(factor == 1) and offset == 0:
         return values
     return np.asarray((values * factor + offset).astype(values.dtype))
 
 
-def read_conversion(series: Any, where: str) -> tuple[np.ndarray, float]:
-    """Return the factor, a scalar or shape (channel,), and the offset that turn stored values into their unit.
+def read_conversion(series: Any, where: str) -> tuple[Float[np.ndarray, "*channel"], float]:
+    """Read the factor, a scalar or shape (channel,), and the offset that convert stored values to their unit.
 
     Raises
     ------
@@ -144,7 +150,7 @@ def read_conversion(series: Any, where: str) -> tuple[np.ndarray, float]:
     return factor, offset
 
 
-def name_unit(series: Any, values: np.ndarray) -> str:
+def name_unit(series: Any, values: Num[np.ndarray, "time channel"]) -> str:
     """Return the unit of the values: ``count`` for whole numbers that are stored as counts, else as stored."""
     unit = str(series.unit).strip()
     is_count = unit.lower() in ("count", "counts", "spikes", "spike count", "spike counts")
@@ -154,7 +160,7 @@ def name_unit(series: Any, values: np.ndarray) -> str:
 
 
 def _check_axes(series: Any, shape: tuple[int, ...]) -> str:
-    """Say whether the first axis is that of the channels, by what the file knows of their number."""
+    """Explain why the first axis looks like that of the channels; an empty string where it does not."""
     if is_turned(series):
         return ""
     n_rows, n_columns = shape[0], shape[1] if len(shape) == 2 else 1
@@ -173,7 +179,7 @@ def _check_axes(series: Any, shape: tuple[int, ...]) -> str:
 
 
 def _count_known(series: Any) -> tuple[int | None, str, str]:
-    """Count the ROIs or electrodes that a series says it is of: their number, what they are, and the dim of one."""
+    """Return the number of ROIs or electrodes of a series, what they are, and the name of their dim."""
     for name, what, dim in (("rois", "ROIs", "roi"), ("electrodes", "electrodes", "channel")):
         region = getattr(series, name, None)
         if region is not None:

@@ -24,7 +24,7 @@ from .binned_spikes import describe_binned
 from .clock import Clock, peek_clock
 from .external import list_other_files
 from .roi_kinds import infer_roi_kind, list_emissions
-from .series_values import advise_turning, check_data, doubt_shape
+from .series_values import advise_turning, check_data, check_shape
 from .source import DEFAULT_KINDS, Source, sort_key
 from .video.clock_evidence import list_clocks, weigh
 from .video.files import summarise_frames
@@ -139,7 +139,7 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
     region = getattr(series, "rois", None)
     imaged = getattr(region.table, "imaging_plane", None) if region is not None else None
     plane = session.path_of(imaged) if imaged is not None else ""
-    doubt = doubt_shape(series)
+    doubt = check_shape(series)
     return dataclasses.replace(
         about,
         **_describe_clock(clock),

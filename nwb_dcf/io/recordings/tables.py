@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb import TimeSeries
@@ -20,9 +20,12 @@ from ..backends.filters import MissingFilter, find_unreadable
 from ..backends.session import Session, open_session
 from .find_object import find_object
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
+
 MEANINGS = "MeaningsTable"
 MEANING = "_meaning"
-"""What follows the name of a column in that of the column of what its values mean."""
+"""Suffix of the name of the column that has the meanings of another column."""
 
 TRIALS = "/intervals/trials"
 EPOCHS = "/intervals/epochs"
@@ -48,13 +51,13 @@ class IntervalTable:
     is_events : bool
         Whether its rows are events, at whose start windows can be cut.
     has_intervals : bool
-        Whether a row lasts.
+        Whether any row has a duration.
     """
 
     path: str
     where: str
-    row_id: np.ndarray
-    columns: Mapping[str, np.ndarray]
+    row_id: Int[np.ndarray, " row"]
+    columns: Mapping[str, Shaped[np.ndarray, " row"]]
     tags: tuple[frozenset[str], ...] = ()
     is_events: bool = False
     has_intervals: bool = True
@@ -65,13 +68,13 @@ class IntervalTable:
         return self.path.rsplit("/", 1)[-1]
 
     @property
-    def start_s(self) -> np.ndarray:
-        """Start of each interval, float64 seconds; NaN where unknown."""
+    def start_s(self) -> Float[np.ndarray, " row"]:
+        """Start of each interval, seconds; NaN where unknown."""
         return self.columns["start_time"].astype(np.float64)
 
     @property
-    def stop_s(self) -> np.ndarray:
-        """Stop of each interval, float64 seconds; NaN where unknown."""
+    def stop_s(self) -> Float[np.ndarray, " row"]:
+        """Stop of each interval, seconds; NaN where unknown."""
         return self.columns["stop_time"].astype(np.float64)
 
     def time_columns(self) -> list[str]:
@@ -79,11 +82,11 @@ class IntervalTable:
         return [name for name in self.columns if self.holds_times(name)]
 
     def holds_times(self, name: str) -> bool:
-        """Whether column `name` looks like times on the session clock.
+        """Return whether column `name` looks like times on the session clock.
 
         Notes
         -----
-        Nothing in NWB says so, and a reaction time or a laser's power is a float too. A column passes if
+        NWB does not mark such columns, and a reaction time or the power of a laser is a float too. A column passes if
         nine tenths of its finite values lie between the first start and the last stop, widened by the
         longest interval, and if nine tenths of its steps go forward when rows are in order of their start.
         """
@@ -106,7 +109,7 @@ class IntervalTable:
 
 
 def list_tables(session: Session, *, without: Collection[str] = ()) -> list[IntervalTable]:
-    """Read every table of intervals in the file, by path, those whose paths are in `without` aside."""
+    """Read every table of intervals in the file, by path, except those whose paths are in `without`."""
     found = session.find_objects(TimeIntervals)
     return [_read_table(session, path, table) for path, table in found if path not in without]
 
@@ -137,7 +140,7 @@ def find_table(session: Session, name: str) -> IntervalTable:
 
 
 def join_tables(tables: Sequence[IntervalTable]) -> IntervalTable:
-    """Put the rows of several tables into one, with the columns that all have and ``table``, the name of each row's.
+    """Join the rows of several tables, with the columns that all have and ``table``, the name of the table of each row.
 
     Columns of text in one table and numbers in another are left out.
     """
@@ -162,12 +165,12 @@ def join_tables(tables: Sequence[IntervalTable]) -> IntervalTable:
     )
 
 
-def read_columns(table: Any) -> dict[str, np.ndarray]:
+def read_columns(table: Any) -> dict[str, Shaped[np.ndarray, " row"]]:
     """Read the scalar columns of a DynamicTable: numbers, text and bools, one value a row.
 
     Ragged columns and object references are not read from disk.
     """
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, Shaped[np.ndarray, " row"]] = {}
     for name in table.colnames:
         column = table[name]
         data = getattr(column, "data", None)
@@ -188,8 +191,8 @@ def read_columns(table: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def _name_elements(column: Any, values: np.ndarray) -> np.ndarray:
-    """Turn the numbers of an EnumData into what they stand for."""
+def _name_elements(column: Any, values: Shaped[np.ndarray, " row"]) -> Shaped[np.ndarray, " row"]:
+    """Replace the numbers of an EnumData by the elements that they stand for."""
     elements = getattr(column, "elements", None)
     words = None if elements is None else to_text_or_numbers(getattr(elements, "data", elements)[:])
     if words is None or values.dtype.kind not in "iu" or (len(values) and values.max() >= len(words)):
@@ -197,25 +200,28 @@ def _name_elements(column: Any, values: np.ndarray) -> np.ndarray:
     return words[values.astype(np.int64)]
 
 
-def _read_meanings(table: Any, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the values of columns mean, by the MeaningsTables of a table; unknown values mean nothing ('')."""
+def _read_meanings(
+    table: Any, columns: Mapping[str, Shaped[np.ndarray, " row"]]
+) -> dict[str, Shaped[np.ndarray, " row"]]:
+    """Read the meanings of values from the MeaningsTables of a table; '' for values that none lists."""
     tables = getattr(table, "meanings_tables", None) or {}
     given = list(tables.values()) if hasattr(tables, "values") else list(tables)
+    # A pynwb that does not know the type keeps such tables among the children of the table.
     given += [obj for obj in getattr(table, "children", ()) if getattr(obj, "neurodata_type", "") == MEANINGS]
     found = {}
     for meanings in {id(one): one for one in given}.values():
         target = getattr(meanings, "target", None)
         name = getattr(target, "name", None) or str(meanings.name).removesuffix("_meanings")
-        stored, meant = (to_text_or_numbers(meanings[column].data[:]) for column in ("value", "meaning"))
-        if name not in columns or stored is None or meant is None:
+        stored, meanings_of = (to_text_or_numbers(meanings[column].data[:]) for column in ("value", "meaning"))
+        if name not in columns or stored is None or meanings_of is None:
             continue
-        words = {str(value): str(word) for value, word in zip(stored.tolist(), meant.tolist(), strict=True)}
+        words = {str(value): str(word) for value, word in zip(stored.tolist(), meanings_of.tolist(), strict=True)}
         found[name] = np.array([words.get(str(value), "") for value in columns[name].tolist()], dtype=np.str_)
     return found
 
 
-def read_whole_numbers(data: Any, what: str, where: str) -> np.ndarray:
-    """Read ids or indices as int64, whatever whole numbers they are stored as.
+def read_whole_numbers(data: Any, what: str, where: str) -> Int[np.ndarray, " row"]:
+    """Read ids or indices as int64, from any type that holds whole numbers.
 
     Raises
     ------
@@ -225,6 +231,7 @@ def read_whole_numbers(data: Any, what: str, where: str) -> np.ndarray:
     values = np.asarray(data[:])
     if values.dtype.kind in "iu" and (values.dtype.kind == "i" or values.max(initial=0) < 2**63):
         return values.astype(np.int64)
+    # MATLAB writes every number as a double
     if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
         return values.astype(np.int64)
     kinds = {"f": "fractions or NaN", "u": "too large", "S": "text", "U": "text", "O": "text"}
@@ -234,8 +241,8 @@ def read_whole_numbers(data: Any, what: str, where: str) -> np.ndarray:
     raise DataError(f"{what} are {found}, not whole numbers", where=where, fix="write the table again")
 
 
-def read_electrode_columns(units: Any) -> dict[str, np.ndarray]:
-    """Scalar columns of the electrodes of each unit.
+def read_electrode_columns(units: Any) -> dict[str, Shaped[np.ndarray, " unit"]]:
+    """Read the scalar columns of the electrodes of each unit.
 
     Where the electrodes of a unit differ, text is joined with ``+`` and numbers are NaN. Empty where units have no
     electrodes, or one of them has none.
@@ -261,8 +268,8 @@ def read_electrode_columns(units: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def to_text_or_numbers(values: Any) -> np.ndarray | None:
-    """Values as numbers or text of one kind; None where they are neither."""
+def to_text_or_numbers(values: Any) -> Shaped[np.ndarray, "*row"] | None:
+    """Return values as an array of numbers or of text; None where they are neither."""
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         return array
@@ -283,7 +290,7 @@ def _read_table(session: Session, path: str, table: Any) -> IntervalTable:
 
 
 def scale_table(table: IntervalTable, scales: TimeScales) -> IntervalTable:
-    """Multiply the times of a table by the scale that is given for it, and those of a column by that column's."""
+    """Multiply the times of a table, and of its columns, by the scale that is given for each."""
     own = scales.of(table.path, is_fitted=False)
     timed = [] if own is None else table.time_columns()
     columns = dict(table.columns)
@@ -296,12 +303,12 @@ def scale_table(table: IntervalTable, scales: TimeScales) -> IntervalTable:
 
 
 def check_scales(session: Session) -> None:
-    """Refuse a time scale that is given for nothing in the file.
+    """Refuse a time scale whose name stands for nothing in the file.
 
     Raises
     ------
     ParameterError
-        That names it.
+        If there is one.
     """
     if not session.time_scales.named:
         return
@@ -319,7 +326,7 @@ def check_scales(session: Session) -> None:
 
 
 def _read_tags(table: Any) -> tuple[frozenset[str], ...]:
-    """Tags of each row: a ragged column of text, or text with commas as older files have it."""
+    """Read the tags of each row: a ragged column of text, or text with commas as NWB 1 and older tools wrote it."""
     if "tags" not in table.colnames:
         return ()
     column = table["tags"]

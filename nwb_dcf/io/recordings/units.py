@@ -28,7 +28,7 @@ from .clock_doubts import Doubt, doubt_spikes, report_doubts
 from .conditions import select_rows
 from .provenance import SourceDescription, describe_source
 from .segment_choice import choose_segments
-from .segments import Stretches
+from .segments import RecordedIntervals
 from .silence import find_silences
 from .tables import read_columns, read_electrode_columns, read_whole_numbers
 
@@ -70,7 +70,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     notes = [*notes, *valid, *_note_repeated(trains.unit_id)]
     doubts = _doubt_trains(session, units, trains, config.bin_width_s, scale)
     notes = [*notes, *report_doubts(doubts, path, where)]
-    recorded, trains, left_out = find_stretches(trains, where)
+    recorded, trains, left_out = find_recorded(trains, where)
     if config.cut_gaps and trains.observed is None:
         recorded, pauses = cut_pauses(recorded, times)
         notes += pauses
@@ -192,7 +192,7 @@ def read_spike_trains(
     return SpikeTrains(unit_id[rows], rows, [times[row] for row in rows], observed)
 
 
-def cut_pauses(recorded: Stretches, times: Sequence[np.ndarray]) -> tuple[Stretches, list[str]]:
+def cut_pauses(recorded: RecordedIntervals, times: Sequence[np.ndarray]) -> tuple[RecordedIntervals, list[str]]:
     """Cut what was recorded where no unit of the table fires for far longer than their rates allow (`silence`)."""
     pauses = find_silences(times)
     pauses = pauses[(pauses[:, 0] >= recorded.start[0]) & (pauses[:, 1] <= recorded.stop[-1])]
@@ -272,12 +272,12 @@ def _scale_all(times: list[np.ndarray], scale: float | None) -> list[np.ndarray]
     return times if scale is None or scale == 1 else [one * scale for one in times]
 
 
-def find_stretches(trains: SpikeTrains, where: str) -> tuple[Stretches, SpikeTrains, list[dict[str, object]]]:
+def find_recorded(trains: SpikeTrains, where: str) -> tuple[RecordedIntervals, SpikeTrains, list[dict[str, object]]]:
     """Find when all units were recorded; units never observed are left out first.
 
     Returns
     -------
-    Stretches
+    RecordedIntervals
         What the ``obs_intervals`` of all units share; without them, from the first spike to the last.
     SpikeTrains
         The units that were observed at all.
@@ -299,7 +299,7 @@ def find_stretches(trains: SpikeTrains, where: str) -> tuple[Stretches, SpikeTra
             raise DataError(
                 "the units were never observed all at once (obs_intervals)", where=where, fix="select some with --units"
             )
-        return Stretches(shared[:, 0], shared[:, 1]), trains, left_out
+        return RecordedIntervals(shared[:, 0], shared[:, 1]), trains, left_out
     trains = SpikeTrains(trains.unit_id, trains.row, trains.times, None)
     ends = [(times[0], times[-1]) for times in trains.times if len(times)]
     if not ends:
@@ -307,7 +307,7 @@ def find_stretches(trains: SpikeTrains, where: str) -> tuple[Stretches, SpikeTra
             f"the {len(trains.times)} units have no spike", where=where, fix="select other units or another source"
         )
     first, last = min(start for start, _ in ends), max(stop for _, stop in ends)
-    return Stretches(np.array([first]), np.array([last]), exact=False), trains, left_out
+    return RecordedIntervals(np.array([first]), np.array([last]), exact=False), trains, left_out
 
 
 def _read_ragged(column: Any, n_rows: int, where: str) -> list[np.ndarray]:

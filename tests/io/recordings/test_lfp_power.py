@@ -164,7 +164,9 @@ def test_bands_that_do_not_fit(tmp_path):
         read_recording(path, bands="30-80")
     with pytest.raises(ParameterError, match=r"power 200 times a second.*--power-rate"):
         read_recording(path, bands="4-8", power_rate_hz=200)
-    with pytest.raises(DataError, match=r"too short: the filters reach .* its longest interval without a gap is 1 s.*--bands"):
+    with pytest.raises(
+        DataError, match=r"too short: the filters reach .* its longest interval without a gap is 1 s.*--bands"
+    ):
         read_recording(make_lfp(tmp_path / "t.nwb", make_tones(1)))
     uneven = np.cumsum(np.where(np.arange(2000) < 1000, 0.002, 0.004))
     with pytest.raises(DataError, match="power needs even sampling"):
