@@ -23,7 +23,7 @@ from .source import Source
 from .source_selection import choose_source, group_sources
 from .sources import describe_sources
 from .tables import TRIALS, IntervalTable, find_unreadable_tables, list_tables
-from .units import doubt_units
+from .units import check_units_clock
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _doubt_sources(session: Session, sources: Sequence[Source]) -> list[str]:
         where = session.where(source.path)
         try:
             if source.kind == "units":
-                doubts = doubt_units(session, obj, ReadConfig().bin_width_s, where)
+                doubts = check_units_clock(session, obj, ReadConfig().bin_width_s, where)
             else:
                 doubts = glance_at_clock(obj, source.shape[0], source.kind, source.name)
         except DataError:

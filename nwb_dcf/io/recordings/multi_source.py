@@ -8,9 +8,9 @@ no units, and ``resample_hz``   frames of that rate within the samples of the sl
 no units                        the samples of the slowest source, as they are
 =============================== ==========================================================
 
-The source that has the clock chooses the segments too. The others are read around them and taken on its frames
+The source that has the clock chooses the segments too. The others are read around them and resampled on its frames
 (`io.recordings.resample`); frames that one of them does not cover, as in its gaps, are left out, and no segment crosses
-them. Nothing is scaled here: that each source weighs the same is for `nwb_dcf.data.preprocessing` to see to.
+them. Nothing is scaled here: `nwb_dcf.data.preprocessing` gives each source the same weight.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -31,13 +31,18 @@ from ..backends.session import Session
 from .clock import list_sampling_rates
 from .clock_doubts import compare_spans, report_doubts
 from .interpolation import Interpolation, choose_interpolation, describe_rules
+from .provenance import SourceDescription
 from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording
 from .segments import ChosenSegments, Segments
 from .source import FRAME_KINDS, Source
 
+if TYPE_CHECKING:
+    from jaxtyping import Num, Shaped
+
 Reader = Callable[[Session, Source, ReadConfig, list[str], ChosenSegments | None], xr.Dataset]
 
-MARGIN = 2  # steps of a source that are read before and after each segment, to have a sample on either side of its ends
+MARGIN = 2
+"""Steps of a source that are read before and after each segment, so that its ends lie between two samples."""
 
 
 def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig, read: Reader) -> xr.Dataset:
@@ -86,18 +91,19 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
     def read_part(source: Source, chosen: ChosenSegments | None = None) -> xr.Dataset:
         return read(session, source, dataclasses.replace(config, source=source.path, resample_hz=None), [], chosen)
 
-    for source in sources:  # those whose step is not known before they are read
+    for source in sources:  # the step of some is known only once they are read
         if not units and math.isnan(_find_step(source, config)):
             parts[source.path] = read_part(source)
     step_s = {s.path: median_step_s(parts[s.path]) if s.path in parts else _find_step(s, config) for s in sources}
-    # A series whose values hold has a sample where something changes, which is no clock for others.
+    # The slowest has the clock: on a faster one its values would be repeated. A series whose values hold from sample to
+    # sample has one where something changes, which is no clock for others.
     leader = units[0] if units else max(sources, key=lambda s: (not holds_values(session, s), step_s[s.path]))
     clock = parts[leader.path] if leader.path in parts else read_part(leader)
     if config.resample_hz is not None:
         clock = resample_recording(clock, config.resample_hz, config.min_length_s)
     frames = divide_clock(clock)
 
-    values: dict[str, np.ndarray] = {}
+    values: dict[str, Num[np.ndarray, "time channel"]] = {}
     good = np.ones(len(frames.centre), bool)
     notes = [f"the clock is that of {leader.path}: {_describe_clock(clock, config)}", *clock.attrs["notes"]]
     for source in sources:
@@ -108,13 +114,13 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         notes += _compare_sources(session, leader, source)
         holds = holds_values(session, source)
         if source.path not in parts or holds:
-            around = _before(source, frames) if holds else _widen(frames, MARGIN * step_s[source.path])
+            around = _choose_before(source, frames) if holds else _widen(frames, MARGIN * step_s[source.path])
             parts[source.path] = read_part(source, ChosenSegments(around, bridge_gaps=holds))
         rules = choose_rules(session, source, parts[source.path])
         on = resample(parts[source.path], frames, rules)
         values[source.path] = on.values
         good &= on.covered
-        notes.append(f"{source.path} is taken on that clock: {', '.join(describe_rules(rules)) or METHOD}")
+        notes.append(f"{source.path} is resampled on that clock: {', '.join(describe_rules(rules)) or METHOD}")
         notes += [
             note if note.startswith(DOUBT) else f"{labels[source.path]}: {note}"
             for note in parts[source.path].attrs["notes"]
@@ -125,7 +131,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
 
 
 def name_labels(paths: Sequence[str]) -> dict[str, str]:
-    """A short label for each path: its last part, or all of it where that is not unique.
+    """Return a short label for each path: its last part, or all of it where that is not unique.
 
     Examples
     --------
@@ -137,7 +143,7 @@ def name_labels(paths: Sequence[str]) -> dict[str, str]:
 
 
 def refuse_resampled_units(source: Source, session: Session) -> None:
-    """Units have bins: a second setting for their clock could contradict the first.
+    """Refuse to resample units, whose clock is set by their bins.
 
     Raises
     ------
@@ -153,7 +159,7 @@ def refuse_resampled_units(source: Source, session: Session) -> None:
 
 
 def _find_step(source: Source, config: ReadConfig) -> float:
-    """Seconds between the frames that a source is read at, as far as can be said without reading it; else NaN."""
+    """Return the seconds between the frames of a source, as far as they are known before it is read; else NaN."""
     if source.kind == "units":
         return 0.0
     if source.kind == "lfp" and config.bands != "none":
@@ -184,7 +190,7 @@ def _check_overlap(leader: Source, source: Source, frames: Frames, where: str) -
 
 
 def holds_values(session: Session, source: Source) -> bool:
-    """Whether a value of a source holds until the next (its continuity is step)."""
+    """Return whether a value of a source holds until the next one (its continuity is step)."""
     if source.kind not in ("series", "family"):
         return False
     members = session.find_members(source.members or (source.path,))
@@ -192,21 +198,21 @@ def holds_values(session: Session, source: Source) -> bool:
 
 
 def choose_rules(session: Session, source: Source, recording: xr.Dataset) -> list[Interpolation]:
-    """How the channels of a source are taken between their samples; none for those of no plain series."""
+    """Choose how the channels of a source are interpolated; none for sources that are not plain series."""
     if source.kind not in ("series", "family"):
         return []
     ((_, series), *_) = session.find_members(source.members or (source.path,))
     return choose_interpolation(series, flatten_frames(recording))
 
 
-def _before(source: Source, frames: Frames) -> Segments:
-    """All of a source up to the end of the frames: what holds there may have begun long before."""
+def _choose_before(source: Source, frames: Frames) -> Segments:
+    """Choose all of a source up to the end of the frames: a value that holds there may have begun long before."""
     start = min(float(frames.left[0]), float(frames.left[0]) if source.start_s is None else source.start_s) - 1.0
     return Segments(np.array([start]), np.array([float(frames.right[-1])]), np.array([-1]), {})
 
 
 def _compare_sources(session: Session, leader: Source, source: Source) -> list[str]:
-    """Doubt the clocks of two sources beside each other; refuse where one would have to be in another unit."""
+    """Compare the clocks of two sources; refuse where one would have to be in another unit."""
     ours, theirs = _find_span(session, leader), _find_span(session, source)
     if ours is None or theirs is None:
         return []
@@ -226,7 +232,7 @@ def _compare_sources(session: Session, leader: Source, source: Source) -> list[s
 
 
 def _find_span(session: Session, source: Source) -> tuple[float, float] | None:
-    """First and last time of a source, whatever is read of it."""
+    """Return the first and last time of a source, whatever is read of it."""
     if source.kind == "units":
         ((_, units),) = session.find_members((source.path,))
         column = units["spike_times"]
@@ -239,7 +245,7 @@ def _find_span(session: Session, source: Source) -> tuple[float, float] | None:
 
 
 def _widen(frames: Frames, margin_s: float) -> Segments:
-    """The stretches of the frames with `margin_s` on either side, those that then overlap as one."""
+    """Return the intervals of the frames with `margin_s` on either side; those that then overlap become one."""
     edges = np.flatnonzero(np.diff(frames.segment) != 0)
     start = frames.left[np.append(0, edges + 1)] - margin_s
     stop = frames.right[np.append(edges, len(frames.left) - 1)] + margin_s
@@ -251,11 +257,11 @@ def _widen(frames: Frames, margin_s: float) -> Segments:
 def _put_together(
     clock: xr.Dataset,
     parts: dict[str, xr.Dataset],
-    values: dict[str, np.ndarray],
+    values: dict[str, Num[np.ndarray, "time channel"]],
     labels: dict[str, str],
     notes: Sequence[str],
 ) -> xr.Dataset:
-    """One recording of the values of all sources, in the order of `values`."""
+    """Make one recording of the values of all sources, in the order of `values`."""
     recordings = [parts[path] for path in values]
     names = [labels[path] for path in values]
     members = [
@@ -292,16 +298,16 @@ def _put_together(
     )
 
 
-def _list_ids(label: str, recording: xr.Dataset) -> np.ndarray:
-    """Ids of the channels with the label of their source: ``units/7``, ``video/3,5``."""
+def _list_ids(label: str, recording: xr.Dataset) -> Shaped[np.ndarray, " channel"]:
+    """Name the channels with the label of their source: ``units/7``, of pixels ``video/3,5`` (y, x)."""
     ids = [recording[dim].values.tolist() for dim in frame_dims(recording)]
     if len(ids) == 2:
         return np.array([f"{label}/{y},{x}" for y in ids[0] for x in ids[1]])
     return np.array([f"{label}/{one}" for one in ids[0]])
 
 
-def _describe_members(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What all members share, and one hash of theirs."""
+def _describe_members(members: Sequence[Mapping[str, Any]]) -> SourceDescription:
+    """Describe joined sources as one, with a hash of the hashes of all."""
     digest = hashlib.sha256("".join(str(member.get("sha256") or "") for member in members).encode())
     return {
         "file": members[0]["file"],

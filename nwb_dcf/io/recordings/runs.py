@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from .segment_choice import choose_segments
 from .segments import ChosenSegments, RecordedIntervals, Segments
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Int
+    from jaxtyping import Bool, Float, Int, Shaped
 
 
 @dataclass(frozen=True)
@@ -37,35 +38,35 @@ class Runs:
     segment : array of int, shape (run,)
         The segment that each is cut from.
     start_s, stop_s : array of float64, shape (run,)
-        The interval of each: its segment's, but where a gap cuts it the run's own.
+        The interval of each, seconds: that of its segment, up to a gap that cuts it.
     n_short : int
-        Runs of a single sample, or shorter than was asked for, that are not among them.
-    unusable : array of int
+        Number of runs of a single sample, or shorter than was asked for, that were dropped.
+    unusable : array of int, shape (unusable,)
         Samples without a usable time, in order: within a slice, but not in its run.
     """
 
-    first: np.ndarray
-    stop: np.ndarray
-    segment: np.ndarray
-    start_s: np.ndarray
-    stop_s: np.ndarray
+    first: Int[np.ndarray, " run"]
+    stop: Int[np.ndarray, " run"]
+    segment: Int[np.ndarray, " run"]
+    start_s: Float[np.ndarray, " run"]
+    stop_s: Float[np.ndarray, " run"]
     n_short: int
-    unusable: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    unusable: Int[np.ndarray, " unusable"] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
-    def samples(self) -> np.ndarray:
-        """Every sample in order, shape (time,)."""
+    def samples(self) -> Int[np.ndarray, " time"]:
+        """Every sample of the runs, in order."""
         return self.read(np.arange(self.stop.max(initial=0)))
 
     @property
-    def lengths(self) -> np.ndarray:
-        """Samples of each run, shape (run,)."""
+    def lengths(self) -> Int[np.ndarray, " run"]:
+        """Number of samples of each run."""
         first, stop = np.searchsorted(self.unusable, [self.first, self.stop])
-        lengths: np.ndarray = self.stop - self.first - (stop - first)
-        return lengths
+        return np.asarray(self.stop - self.first - (stop - first))
 
-    def read(self, data: Any) -> np.ndarray:
-        """Read the samples of all runs along the first axis of `data`, one slice a run, shape (time, ...)."""
+    def read(self, data: Any) -> Shaped[np.ndarray, "time ..."]:
+        """Read the samples of all runs along the first axis of `data`."""
+        # Slices are read at the speed of the disk; h5py reads a list of samples one by one.
         parts = []
         for a, b in zip(self.first, self.stop, strict=True):
             inside = self.unusable[np.searchsorted(self.unusable, a) : np.searchsorted(self.unusable, b)]
@@ -74,23 +75,33 @@ class Runs:
         return np.concatenate(parts)
 
 
+class SegmentArguments(TypedDict):
+    """Arguments of `nwb_dcf.data.recording.make_recording` for the segments of samples."""
+
+    segment_index: Int[np.ndarray, " time"]
+    segment_start: Float[np.ndarray, " run"]
+    segment_stop: Float[np.ndarray, " run"]
+    segment_row: Int[np.ndarray, " run"]
+    trial_columns: Mapping[str, Shaped[np.ndarray, " run"]]
+
+
 @dataclass(frozen=True)
 class CutClock:
     """A clock cut into runs.
 
     Attributes
     ----------
-    time : array of float64, shape (sample,)
+    time : array of float64, shape (time,)
         Every sample of the runs, in order, seconds.
     runs : Runs
         Which samples they are, as slices of the whole clock.
     segments : Segments
         The intervals that were asked for.
     notes : tuple of str
-        What was doubted and chosen: of the clock, of segments, of gaps.
+        Doubts and choices about the clock, segments and gaps.
     """
 
-    time: np.ndarray
+    time: Float[np.ndarray, " time"]
     runs: Runs
     segments: Segments
     notes: tuple[str, ...]
@@ -129,8 +140,8 @@ class CutClock:
         )
         return dataclasses.replace(self, time=self.time[runs.frames], runs=new), runs.frames
 
-    def describe_segments(self) -> dict[str, Any]:
-        """Arguments of `nwb_dcf.data.recording.make_recording` that say which segment each sample belongs to."""
+    def describe_segments(self) -> SegmentArguments:
+        """Return the arguments of `nwb_dcf.data.recording.make_recording` for the segments of the samples."""
         runs, segments = self.runs, self.segments
         return {
             "segment_index": np.repeat(np.arange(len(runs.first)), runs.lengths),
@@ -153,7 +164,7 @@ def cut_clock(
     config : ReadConfig
         Its segments.
     clock : SampleClock
-        As `read_clock` gives it. What it doubts is raised as a UserWarning and kept among the notes.
+        As `read_clock` returns it. Its doubts are raised as UserWarnings and kept among the notes.
     where : str
         Names the source in errors.
     chosen : ChosenSegments, optional
@@ -189,7 +200,7 @@ def cut_clock(
         *doubts,
         *segments.notes,
         *clock.notes,
-        *_say_gaps(gaps, step_s, runs, config.min_length_s),
+        *_note_gaps(gaps, step_s, runs, config.min_length_s),
     )
     runs = dataclasses.replace(
         runs,
@@ -201,7 +212,12 @@ def cut_clock(
 
 
 def cut_runs(
-    time: np.ndarray, gaps: np.ndarray, segments: Segments, step_s: float, *, min_length_s: float = 0.0
+    time: Float[np.ndarray, " sample"],
+    gaps: Int[np.ndarray, " gap"],
+    segments: Segments,
+    step_s: float,
+    *,
+    min_length_s: float = 0.0,
 ) -> Runs:
     """Cut samples into runs: a segment holds ``start <= t < stop``, and no run crosses a gap.
 
@@ -209,7 +225,7 @@ def cut_runs(
     ----------
     time : array of float64, shape (sample,)
         Seconds, increasing.
-    gaps : array of int
+    gaps : array of int, shape (gap,)
         Samples that follow a gap.
     segments : Segments
         Intervals to read.
@@ -223,6 +239,7 @@ def cut_runs(
     Runs
         Those of two samples or more.
     """
+    # Starts of trials are computed, and fall on either side of a sample by rounding.
     edge = 1e-6 * step_s + 4 * float(np.spacing(np.abs(time).max()))
     first, stop = np.searchsorted(time, [segments.start - edge, segments.stop - edge])
     counts = np.maximum(stop - first, 0)
@@ -245,12 +262,15 @@ def cut_runs(
     )
 
 
-def _find_recorded(time: np.ndarray, gaps: np.ndarray, step_s: float) -> RecordedIntervals:
+def _find_recorded(
+    time: Float[np.ndarray, " sample"], gaps: Int[np.ndarray, " gap"], step_s: float
+) -> RecordedIntervals:
+    """Return the intervals between gaps, each to one step after its last sample."""
     first, last = np.append(0, gaps), np.append(gaps, len(time)) - 1
     return RecordedIntervals(time[first], time[last] + step_s)
 
 
-def _say_gaps(gaps: np.ndarray, step_s: float, runs: Runs, min_length_s: float) -> list[str]:
+def _note_gaps(gaps: Int[np.ndarray, " gap"], step_s: float, runs: Runs, min_length_s: float) -> list[str]:
     notes = []
     if len(gaps):
         notes.append(

@@ -33,7 +33,7 @@ from .silence import find_silences
 from .tables import read_columns, read_electrode_columns, read_whole_numbers
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Float, Int, Num, Shaped
 
 
 def read_units(session: Session, path: str, units: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
@@ -50,7 +50,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     config : ReadConfig
         Bin width, segments, selection of units.
     notes : list of str
-        What has been said so far; comes first among the recording's notes.
+        Notes made so far; they come first among the recording's notes.
 
     Returns
     -------
@@ -68,9 +68,10 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     trains = read_spike_trains(units, rows, where, scale, times)
     trains, valid = limit_to_valid(session, path, trains)
     notes = [*notes, *valid, *_note_repeated(trains.unit_id)]
-    doubts = _doubt_trains(session, units, trains, config.bin_width_s, scale)
+    doubts = _check_trains(session, units, trains, config.bin_width_s, scale)
     notes = [*notes, *report_doubts(doubts, path, where)]
     recorded, trains, left_out = find_recorded(trains, where)
+    # obs_intervals state the pauses of the recording; without them they are inferred.
     if config.cut_gaps and trains.observed is None:
         recorded, pauses = cut_pauses(recorded, times)
         notes += pauses
@@ -110,7 +111,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     )
 
 
-def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str) -> np.ndarray:
+def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str) -> Int[np.ndarray, " selected"]:
     """Return the rows of the units table that `selection` asks for.
 
     Parameters
@@ -150,8 +151,8 @@ def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str
     return rows
 
 
-def read_all_times(units: Any, where: str, scale: float | None = None) -> list[np.ndarray]:
-    """Read the spike times of every unit by one read of the whole column, times `scale`; nothing of them is checked.
+def read_all_times(units: Any, where: str, scale: float | None = None) -> list[Float[np.ndarray, " _spike"]]:
+    """Read the spike times of every unit, multiplied by `scale`, without checking their order.
 
     Raises
     ------
@@ -165,14 +166,14 @@ def read_all_times(units: Any, where: str, scale: float | None = None) -> list[n
 
 def read_spike_trains(
     units: Any,
-    rows: np.ndarray,
+    rows: Int[np.ndarray, " selected"],
     where: str,
     scale: float | None = None,
-    times: list[np.ndarray] | None = None,
+    times: list[Float[np.ndarray, " _spike"]] | None = None,
 ) -> SpikeTrains:
-    """Read spike times and ``obs_intervals`` of `rows`, each by one read of the whole column, times `scale`.
+    """Read the spike times and ``obs_intervals`` of the units in `rows`, multiplied by `scale`.
 
-    `times` are those of every unit, where they have been read already.
+    `times` are those of every unit of the table, where they have been read already.
 
     Raises
     ------
@@ -192,8 +193,10 @@ def read_spike_trains(
     return SpikeTrains(unit_id[rows], rows, [times[row] for row in rows], observed)
 
 
-def cut_pauses(recorded: RecordedIntervals, times: Sequence[np.ndarray]) -> tuple[RecordedIntervals, list[str]]:
-    """Cut what was recorded where no unit of the table fires for far longer than their rates allow (`silence`)."""
+def cut_pauses(
+    recorded: RecordedIntervals, times: Sequence[Float[np.ndarray, " _spike"]]
+) -> tuple[RecordedIntervals, list[str]]:
+    """Cut recorded intervals where no unit fires for far longer than the rates of all allow (`silence`)."""
     pauses = find_silences(times)
     pauses = pauses[(pauses[:, 0] >= recorded.start[0]) & (pauses[:, 1] <= recorded.stop[-1])]
     if len(pauses) == 0:
@@ -205,14 +208,14 @@ def cut_pauses(recorded: RecordedIntervals, times: Sequence[np.ndarray]) -> tupl
     )
     start = np.concatenate([recorded.start[:1], pauses[:, 1]])
     stop = np.concatenate([pauses[:, 0], recorded.stop[-1:]])
-    # The last spike of an epoch lies within it, not at its end, where intervals are open.
+    # Intervals are open at their stop, and the last spike of an epoch must lie within it.
     return dataclasses.replace(recorded, start=start, stop=np.append(np.nextafter(stop[:-1], np.inf), stop[-1])), [note]
 
 
 def limit_to_valid(session: Session, path: str, trains: SpikeTrains) -> tuple[SpikeTrains, list[str]]:
-    """Take each unit as observed in its ValidUnitPeriods (ndx-spikesorting) alone, where the file has them.
+    """Count each unit as observed in its ValidUnitPeriods (ndx-spikesorting) alone, where the file has them.
 
-    An empty table says nothing; in any other, a unit without a period was never valid.
+    An empty table is ignored; in any other, a unit without a period was never valid.
     """
     notes: list[str] = []
     scale = session.scale_of(path) or 1.0
@@ -235,16 +238,18 @@ def limit_to_valid(session: Session, path: str, trains: SpikeTrains) -> tuple[Sp
     return trains, notes
 
 
-def _note_repeated(unit_id: np.ndarray) -> list[str]:
+def _note_repeated(unit_id: Shaped[np.ndarray, " unit"]) -> list[str]:
     ids, counts = np.unique(unit_id, return_counts=True)
     if not (counts > 1).any():
         return []
     shown = ", ".join(map(str, ids[counts > 1][:8].tolist()))
-    return [f"ids of units are repeated ({shown}): --units takes every row of an id, and channels cannot be told by it"]
+    return [
+        f"ids of units are repeated ({shown}): --units takes every row of an id, and ids do not name single channels"
+    ]
 
 
-def doubt_units(session: Session, units: Any, bin_width_s: float, where: str) -> list[Doubt]:
-    """Doubt the clock of a units table, without reading anything else.
+def check_units_clock(session: Session, units: Any, bin_width_s: float, where: str) -> list[Doubt]:
+    """Check the clock of a units table by its spike times alone.
 
     Raises
     ------
@@ -252,10 +257,10 @@ def doubt_units(session: Session, units: Any, bin_width_s: float, where: str) ->
         If its spike times cannot be read.
     """
     every = np.arange(len(units.id))
-    return _doubt_trains(session, units, read_spike_trains(units, every, where), bin_width_s, None)
+    return _check_trains(session, units, read_spike_trains(units, every, where), bin_width_s, None)
 
 
-def _doubt_trains(
+def _check_trains(
     session: Session, units: Any, trains: SpikeTrains, bin_width_s: float, scale: float | None
 ) -> list[Doubt]:
     dtype, rates = _find_stored_type(units), list_sampling_rates(session)
@@ -268,17 +273,17 @@ def _find_stored_type(units: Any) -> np.dtype[Any] | None:
     return None if dtype is None else np.dtype(dtype)
 
 
-def _scale_all(times: list[np.ndarray], scale: float | None) -> list[np.ndarray]:
+def _scale_all(times: list[Float[np.ndarray, " _value"]], scale: float | None) -> list[Float[np.ndarray, " _value"]]:
     return times if scale is None or scale == 1 else [one * scale for one in times]
 
 
 def find_recorded(trains: SpikeTrains, where: str) -> tuple[RecordedIntervals, SpikeTrains, list[dict[str, object]]]:
-    """Find when all units were recorded; units never observed are left out first.
+    """Find when all units were recorded, without those that were never observed.
 
     Returns
     -------
     RecordedIntervals
-        What the ``obs_intervals`` of all units share; without them, from the first spike to the last.
+        The intersection of the ``obs_intervals`` of all units; without them, from the first spike to the last.
     SpikeTrains
         The units that were observed at all.
     list of dict
@@ -310,11 +315,13 @@ def find_recorded(trains: SpikeTrains, where: str) -> tuple[RecordedIntervals, S
     return RecordedIntervals(np.array([first]), np.array([last]), exact=False), trains, left_out
 
 
-def _read_ragged(column: Any, n_rows: int, where: str) -> list[np.ndarray]:
+def _read_ragged(column: Any, n_rows: int, where: str) -> list[Float[np.ndarray, " _value"]]:
+    """Read a ragged column of numbers, each row as one array; `obs_intervals` are flattened."""
     if not hasattr(column, "target"):
         raise SourceError(
             f"column {column.name!r} has no index", where=where, fix="write the units table again with pynwb"
         )
+    # One read of the whole column: a read a unit takes minutes over a network.
     stored = np.asarray(column.target.data[:])
     if stored.dtype.kind not in "iuf":
         kind = "text" if stored.dtype.kind in "SUO" else f"of type {stored.dtype}"
@@ -329,7 +336,7 @@ def _read_ragged(column: Any, n_rows: int, where: str) -> list[np.ndarray]:
     return [values[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
-def _check_spike_times(times: np.ndarray, unit_id: int, where: str) -> None:
+def _check_spike_times(times: Float[np.ndarray, " spike"], unit_id: int, where: str) -> None:
     if not np.isfinite(times).all():
         raise DataError(
             f"{int((~np.isfinite(times)).sum())} spike times of unit {unit_id} are NaN or infinite",
@@ -346,7 +353,10 @@ def _check_spike_times(times: np.ndarray, unit_id: int, where: str) -> None:
         )
 
 
-def _check_observed(intervals: np.ndarray, unit_id: int, where: str) -> np.ndarray:
+def _check_observed(
+    intervals: Float[np.ndarray, "interval 2"], unit_id: int, where: str
+) -> Float[np.ndarray, "kept 2"]:
+    """Refuse intervals that are not in order; drop empty ones."""
     flat = intervals.ravel()
     if not np.isfinite(flat).all() or (np.diff(flat) < 0).any():
         raise DataError(
@@ -357,14 +367,17 @@ def _check_observed(intervals: np.ndarray, unit_id: int, where: str) -> np.ndarr
     return intervals[intervals[:, 1] > intervals[:, 0]]
 
 
-NAMES = "unit_name"  # SpikeInterface and NeuroConv keep their ids here
-SAME_S = 1e-3  # most that the time of a spike may differ: more than a sample, less than another spike
+NAMES = "unit_name"
+"""Column in which SpikeInterface and NeuroConv keep their ids."""
+
+SAME_S = 1e-3
+"""Most that the times of one spike may differ, seconds: more than a sample, less than a refractory period."""
 
 
 def match_units(
-    path: str | Path, unit_ids: Sequence[Any], spike_times: Sequence[np.ndarray]
+    path: str | Path, unit_ids: Sequence[Any], spike_times: Sequence[Num[np.ndarray, " _spike"]]
 ) -> tuple[SourceDescription, Int[np.ndarray, " unit"]]:
-    """Find the rows of units, and compare their spikes.
+    """Find the rows of units by their ids, and compare their spikes with those given.
 
     Parameters
     ----------
@@ -378,7 +391,7 @@ def match_units(
 
     Returns
     -------
-    dict
+    SourceDescription
         The units table, as ``recording.attrs["source"]``.
     array of int, shape (unit,)
         Ids of the units in the file.
@@ -403,7 +416,7 @@ def match_units(
         return describe_source(session, "/units", units, rows), trains.unit_id
 
 
-def _find_rows(stored: list[str], wanted: list[str], where: str) -> np.ndarray:
+def _find_rows(stored: list[str], wanted: list[str], where: str) -> Int[np.ndarray, " unit"]:
     row_of = {name: row for row, name in enumerate(stored)}
     if len(row_of) < len(stored):
         raise DataError("unit ids are not unique", where=where, fix="repair them in the file")
@@ -417,7 +430,10 @@ def _find_rows(stored: list[str], wanted: list[str], where: str) -> np.ndarray:
     return np.array([row_of[name] for name in wanted])
 
 
-def _compare_spikes(unit: Any, ours: np.ndarray, theirs: np.ndarray, where: str) -> None:
+def _compare_spikes(
+    unit: Any, ours: Num[np.ndarray, " _spike"], theirs: Float[np.ndarray, " _spike"], where: str
+) -> None:
+    """Refuse a unit whose spikes in the file are others than those in memory; a shift of all is named as that."""
     if len(ours) != len(theirs):
         raise DataError(
             f"unit {unit} has {len(ours)} spikes in the sorting and {len(theirs)} in the file",

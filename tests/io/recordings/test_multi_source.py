@@ -46,7 +46,7 @@ def test_units_keep_their_bins_and_others_join_them(tmp_path):
         "mixed",
     )
     assert "the clock is that of /units: bins of 0.02 s" in notes_of(joined)
-    assert "/acquisition/hand is taken on that clock: the mean of the samples" in notes_of(joined)
+    assert "/acquisition/hand is resampled on that clock: the mean of the samples" in notes_of(joined)
 
 
 def test_the_order_of_channels_is_that_of_the_sources(tmp_path):

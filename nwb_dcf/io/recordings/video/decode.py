@@ -1,4 +1,4 @@
-"""Video files by PyAV: what one holds, and its frames straight at the size they are wanted.
+"""Video files by PyAV: their headers, their packets, and their frames at the size that is wanted.
 
 A filter graph crops, shrinks and turns to gray within ffmpeg, so that a full frame never becomes an array.
 """
@@ -9,23 +9,26 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....errors import SourceError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Real, UInt8
+
 WHITE = 255.0
 DEEP_WHITE = 65535.0
-"""White in 8 and in 16 bits: deeper videos are read in 16, and given on the scale of 8."""
+"""White in 8 and in 16 bits: videos with more than 8 bits are read in 16, and scaled to the range of 8."""
 
 SEEK_BEYOND = 60
-"""Frames: what lies nearer ahead is decoded up to, which is faster than to seek it."""
+"""Frames: up to a frame less far ahead all frames are decoded, which is faster than to seek it."""
 
 
 @dataclass(frozen=True)
 class VideoFile:
-    """What a video file holds.
+    """A video file: its frames, their size and times.
 
     Attributes
     ----------
@@ -35,20 +38,20 @@ class VideoFile:
     deep : bool
         Whether a pixel has more than 8 bits.
     n_frames : int
-        Frames found; 0 in the summary of `peek_video` where the header does not tell.
+        Frames found; 0 in the summary of `peek_video` where the header has no number.
     n_declared : int
-        Frames that the file's header promises; 0 where it does not tell.
-    time_s : array of float64, shape (n_frames,), or None
+        Frames that the header of the file promises; 0 where it has no number.
+    time_s : array of float64, shape (frame,), or None
         Presentation time of each frame, from the first one; None where the file has none.
     tick_s : float
         Resolution of those times.
     n_hidden : int
-        Frames that are there and not shown, since an edit list leaves them out: those before a cut that was made
-        without encoding anew. In the summary of `peek_video` those at the beginning.
+        Frames that an edit list hides from players: those before a cut that was made without encoding anew. In the
+        summary of `peek_video` those at the beginning.
     turned : int
-        By how many degrees, clockwise, players turn the frames: 0, 90, 180 or 270.
+        Degrees, clockwise, by which players turn the frames: 0, 90, 180 or 270.
     rate_hz : float
-        How many frames a second are played, by the header; 0 where it does not tell.
+        Frames a second, by the header; 0 where it has no rate.
     """
 
     path: Path
@@ -57,7 +60,7 @@ class VideoFile:
     deep: bool
     n_frames: int
     n_declared: int
-    time_s: np.ndarray | None = None
+    time_s: Float[np.ndarray, " frame"] | None = None
     tick_s: float = 0.0
     n_hidden: int = 0
     turned: int = 0
@@ -88,7 +91,7 @@ def probe_video(path: Path) -> VideoFile:
     with _open_stream(path) as (container, stream):
         shown, n_hidden = [], 0
         for packet in container.demux(stream):
-            if packet.size and packet.is_discard:
+            if packet.size and packet.is_discard:  # ffmpeg marks what an edit list hides
                 n_hidden += 1
             elif packet.size:
                 shown.append(packet.pts)
@@ -96,26 +99,26 @@ def probe_video(path: Path) -> VideoFile:
             raise SourceError("this video has no frames", where=str(path), fix="copy it again or record it anew")
         time = None
         if all(pts is not None for pts in shown):
-            ticks = np.sort(np.array(shown, np.int64))
+            ticks = np.sort(np.array(shown, np.int64))  # packets come in the order of decoding, B-frames late
             if (np.diff(ticks) > 0).all():
                 time = (ticks - ticks[0]) * float(stream.time_base)
         return _describe_stream(path, stream, n_frames=len(shown), time=time, n_hidden=n_hidden)
 
 
 def decode_frames(
-    video: VideoFile, crop: tuple[int, int, int, int], size: tuple[int, int], wanted: np.ndarray
-) -> Iterator[np.ndarray]:
+    video: VideoFile, crop: tuple[int, int, int, int], size: tuple[int, int], wanted: Int[np.ndarray, " wanted"]
+) -> Iterator[Real[np.ndarray, "y x"]]:
     """Decode the frames whose numbers are `wanted`, in gray.
 
     Parameters
     ----------
     video : VideoFile
-        As `probe_video` gives it.
+        As `probe_video` returns it.
     crop : (int, int, int, int)
         x, y, width and height of the part that is wanted.
     size : (int, int)
         Width and height to shrink it to.
-    wanted : array of int, shape (frame,)
+    wanted : array of int, shape (wanted,)
         Numbers of frames in the file, increasing.
 
     Yields
@@ -130,8 +133,8 @@ def decode_frames(
 
     Notes
     -----
-    The frames before a wanted one are decoded too, in as many threads as there are cores: seeking would rest on
-    indexes that many cameras write wrongly.
+    The frames before a wanted one are decoded too, in as many threads as there are cores: seeking would need
+    the index of the file, which many cameras write wrongly.
     """
     numbers = iter(wanted.tolist())
     next_wanted = next(numbers, None)
@@ -156,16 +159,16 @@ def decode_frames(
 
 
 class FrameSeeker:
-    """Frames of one video by number, in any order, in colour: for looking, not for fitting.
+    """Frames of one video by number, in any order, in colour: for figures, not for fitting.
 
-    The next frames are decoded one after the other; a far one is sought. What the file's index says of its place is
-    not believed: a frame is known by its presentation time, and where that fits none, or the one wanted has been
-    passed, the file is decoded from its start.
+    Frames that follow are decoded one after the other; a far one is sought. The index of the file is not trusted: a
+    frame is identified by its presentation time, and where that fits none, or the wanted frame has been passed, the
+    file is decoded from its start.
 
     Parameters
     ----------
     video : VideoFile
-        As `probe_video` gives it.
+        As `probe_video` returns it.
     most : int
         Frames are shrunk until no side has more pixels.
     """
@@ -181,7 +184,7 @@ class FrameSeeker:
         self._next = 0
         self._first: int | None = None
 
-    def read(self, number: int) -> np.ndarray:
+    def read(self, number: int) -> UInt8[np.ndarray, "y x 3"]:
         """Decode frame `number`.
 
         Returns
@@ -210,8 +213,7 @@ class FrameSeeker:
                 fix="copy it again",
             )
         width, height = self.size
-        picture: np.ndarray = found.reformat(width=width, height=height, format="rgb24").to_ndarray()
-        return picture
+        return np.asarray(found.reformat(width=width, height=height, format="rgb24").to_ndarray())
 
     def close(self) -> None:
         """Close the file."""
@@ -232,11 +234,11 @@ class FrameSeeker:
             self._next += 1
             if self._next == number + 1:
                 return frame
-        self._container = None  # at its end: what comes next starts anew
+        self._container = None  # a decoder at its end gives no more frames, even after a seek
         return None
 
     def _seek(self, number: int) -> Any:
-        """Seek frame `number`; None where the times of the frames that come do not lead to it."""
+        """Seek frame `number`; None where the times of the frames after the seek do not lead to it."""
         if self._first is None or self._container is None:
             self._restart()
             self._decode_to(0)
@@ -258,18 +260,17 @@ class FrameSeeker:
         return None
 
 
-def decode_image(path: Path) -> np.ndarray:
-    """Read a picture in gray, array of uint8, shape (y, x).
+def decode_image(path: Path) -> UInt8[np.ndarray, "y x"]:
+    """Read a picture in gray, 0 (black) to 255 (white).
 
     Raises
     ------
     SourceError
-        If it is none.
+        If the file is no picture.
     """
     with _open_stream(path) as (container, stream):
         for frame in container.decode(stream):
-            gray: np.ndarray = frame.to_ndarray(format="gray")
-            return gray
+            return np.asarray(frame.to_ndarray(format="gray"))
     raise SourceError("this image is empty", where=str(path), fix="save it again")
 
 
@@ -290,7 +291,7 @@ class _Shrinker:
         self.graph: Any = None
         self.format: Any = None
 
-    def __call__(self, frame: Any, number: int) -> np.ndarray:
+    def __call__(self, frame: Any, number: int) -> Real[np.ndarray, "y x"]:
         video = self.video
         size = (video.height, video.width) if video.turned in (90, 270) else (video.width, video.height)
         if (frame.width, frame.height) != size:
@@ -303,7 +304,7 @@ class _Shrinker:
             self.format = frame.format
             self.graph = self._build_graph()
         self.graph.vpush(frame)
-        values: np.ndarray = self.graph.vpull().to_ndarray()
+        values = np.asarray(self.graph.vpull().to_ndarray())
         return values.astype(np.float32) * np.float32(WHITE / DEEP_WHITE) if video.deep else values
 
     def _build_graph(self) -> Any:
@@ -313,6 +314,7 @@ class _Shrinker:
         x, y, width, height = self.crop
         size = (video.height, video.width) if video.turned in (90, 270) else (video.width, video.height)
         nodes = [graph.add_buffer(width=size[0], height=size[1], format=self.format, time_base=self.time_base)]
+        # Crops are given in pixels of the frames that players show, so that frames are turned first.
         nodes += [graph.add(*step) for step in TURNS[video.turned]]
         if (width, height) != (video.width, video.height):
             nodes.append(graph.add("crop", f"{width}:{height}:{x}:{y}:exact=1"))
@@ -327,7 +329,7 @@ class _Shrinker:
 
 @contextmanager
 def _open_stream(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a file and its first video stream; what ffmpeg says against it becomes an error for people."""
+    """Open a file and its first video stream; errors of ffmpeg become errors for people."""
     try:
         import av
     except ImportError as error:
@@ -350,7 +352,12 @@ def _open_stream(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _describe_stream(
-    path: Path, stream: Any, *, n_frames: int, time: np.ndarray | None = None, n_hidden: int = 0
+    path: Path,
+    stream: Any,
+    *,
+    n_frames: int,
+    time: Float[np.ndarray, " frame"] | None = None,
+    n_hidden: int = 0,
 ) -> VideoFile:
     codec = stream.codec_context
     if codec.width == 0 or codec.height == 0 or codec.format is None:
@@ -384,11 +391,11 @@ def _count_hidden(container: Any, stream: Any) -> int:
 
 
 def _find_turn(path: Path) -> int:
-    """By how many degrees, clockwise, players turn the frames: the first frame carries it, the header does not."""
+    """Find by how many degrees, clockwise, players turn the frames: the first frame has it, the header has not."""
     with _open_stream(path) as (container, stream):
         try:
             frame = next(iter(container.decode(stream)), None)
         except (OSError, ValueError):  # a damaged frame is reported where frames are read
             return 0
-        turned = round(-(getattr(frame, "rotation", 0) or 0)) % 360  # PyAV of before 14 does not tell
+        turned = round(-(getattr(frame, "rotation", 0) or 0)) % 360  # PyAV before 14 has no such attribute
     return turned if turned in TURNS else 0

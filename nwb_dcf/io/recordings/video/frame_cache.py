@@ -8,11 +8,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....errors import SourceError
+
+if TYPE_CHECKING:
+    from jaxtyping import Real
 
 SUFFIX = ".dcf-frames.npy"
 
@@ -24,16 +27,17 @@ def name_cache(video: Path, identity: Any) -> Path:
     ----------
     video : Path
     identity : JSON-able
-        All that decides what the frames are: hashes of the videos, part and size.
+        All that the frames depend on: hashes of the videos, crop and size.
     """
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return video.with_name(f"{video.stem}.{key}{SUFFIX}")
 
 
-def open_cache(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Map the frames kept at `path`, shape (frame, y, x); None where there are none of that shape."""
+def open_cache(path: Path, shape: tuple[int, ...]) -> Real[np.ndarray, "frame y x"] | None:
+    """Map the frames kept at `path`; None where there are none of that shape."""
     if not path.is_file():
         return None
+    # A cache may be damaged: then frames are decoded again, and it is replaced.
     with contextlib.suppress(OSError, ValueError, EOFError):
         frames = np.load(path, mmap_mode="r", allow_pickle=False)
         if frames.shape == shape:
@@ -42,8 +46,8 @@ def open_cache(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def write_cache(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], fill: Callable[[np.ndarray], None]
-) -> np.ndarray:
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], fill: Callable[[Real[np.ndarray, "frame y x"]], None]
+) -> Real[np.ndarray, "frame y x"]:
     """Let `fill` write frames of `shape` to `path` and map them; an unfinished file is removed.
 
     Raises
