@@ -1,7 +1,7 @@
-"""Whose clock of a video is right, where the NWB file has one rate and the video plays at another.
+"""Decide whose clock of a video is right, where the NWB file has one rate and the video plays at another.
 
 A camera of 250 Hz writes a video that plays at 30, and a file may have the rate of another camera: both are common, and
-neither the rate nor the video says which it is. What else lies on the clock of the session does: trials, spikes and
+neither the rate nor the video shows which it is. Other objects on the clock of the session do: trials, spikes and
 series that end where the video ends by one of the two rates are evidence for that rate.
 
 =============================== ===================================== ==================
@@ -9,7 +9,7 @@ spans of the other clocks agree with the NWB file's rate              the clock 
 =============================== ===================================== ==================
 with the span by one rate       yes                                   the NWB file's
 with the span by one rate       no                                    the video's
-with both, neither, or divided  any                                   the video's, said
+with both, neither, or divided  any                                   the video's, noted
 =============================== ===================================== ==================
 """
 
@@ -31,21 +31,21 @@ from ...backends.session import Session
 from ..clock import peek_clock
 
 AGREES, DIFFERS = 0.5, 0.5
-"""A span agrees with another if they share this fraction of their union, and with one rather than the other if it
-shares less than `DIFFERS` times as much with that."""
+"""A span agrees with another if this fraction of their union is common to both, and with one rather than the other if
+its common fraction with that is less than `DIFFERS` times as much."""
 
 N_UNITS = 50
-"""Units whose last spikes are looked at."""
+"""Units whose first and last spikes are read: each is a request over a network."""
 
 
 @dataclass(frozen=True)
 class OtherClock:
-    """A span of the session that something beside the video covers.
+    """The span on the session clock of an object other than the video.
 
     Attributes
     ----------
     path : str
-        Where it is.
+        Path of the object.
     start_s, stop_s : float
         On the session clock.
     """
@@ -54,20 +54,21 @@ class OtherClock:
     start_s: float
     stop_s: float
 
-    def share(self, start_s: float, stop_s: float) -> float:
-        """Fraction of the union of this span and another that they share, 0 to 1."""
-        shared = min(self.stop_s, stop_s) - max(self.start_s, start_s)
+    def compute_overlap(self, start_s: float, stop_s: float) -> float:
+        """Return the fraction of the union of this span and another that is common to both, 0 to 1."""
+        common = min(self.stop_s, stop_s) - max(self.start_s, start_s)
         union = max(self.stop_s, stop_s) - min(self.start_s, start_s)
-        return max(shared, 0.0) / union if union > 0 else 0.0
+        return max(common, 0.0) / union if union > 0 else 0.0
 
 
 def list_clocks(session: Session) -> list[OtherClock]:
-    """List what else of a session lies on its clock: tables of intervals, spikes, series that are no images."""
+    """List the spans of all other objects with a clock: tables of intervals, spikes, series that are no images."""
     found = []
     for path, obj in session.find_objects(TimeIntervals, Units, TimeSeries):
+        # Another camera may have the same fault.
         if isinstance(obj, ImageSeries) or path.startswith("/stimulus/") or find_unreadable(obj) is not None:
             continue
-        times = np.array([time for time in _find_ends(session, path, obj) if np.isfinite(time)])
+        times = np.array([time for time in _read_ends(session, path, obj) if np.isfinite(time)])
         if len(times) > 1 and times.max() > times.min():
             found.append(OtherClock(path, float(times.min()), float(times.max())))
     return found
@@ -79,34 +80,34 @@ def weigh(clocks: list[OtherClock], start_s: float, by_rate_s: float, played_s: 
     Parameters
     ----------
     clocks : list of OtherClock
-        What else is on the session clock.
+        Spans of other objects.
     start_s : float
-        First frame.
+        Time of the first frame.
     by_rate_s, played_s : float
-        How long the video is by the rate of the NWB file, and as it plays.
+        Duration of the video by the rate of the NWB file, and as it plays.
 
     Returns
     -------
     which : {"nwb", "file", ""}
-        Whose rate the other clocks fit; empty where they tell nothing, or not the same.
+        Whose rate the other clocks fit; empty where they fit neither, or disagree.
     why : str
-        Names what fits.
+        Paths of the objects that fit.
     """
-    for_rate, for_film = [], []
+    for_rate, for_video = [], []
     for clock in clocks:
-        shares = clock.share(start_s, start_s + by_rate_s), clock.share(start_s, start_s + played_s)
-        if shares[0] >= AGREES and shares[1] < DIFFERS * shares[0]:
+        by_rate, by_video = (clock.compute_overlap(start_s, start_s + span_s) for span_s in (by_rate_s, played_s))
+        if by_rate >= AGREES and by_video < DIFFERS * by_rate:
             for_rate.append(clock.path)
-        elif shares[1] >= AGREES and shares[0] < DIFFERS * shares[1]:
-            for_film.append(clock.path)
-    if bool(for_rate) == bool(for_film):
+        elif by_video >= AGREES and by_rate < DIFFERS * by_video:
+            for_video.append(clock.path)
+    if bool(for_rate) == bool(for_video):
         return "", ""
-    named = for_rate or for_film
+    named = for_rate or for_video
     return "nwb" if for_rate else "file", ", ".join(named[:3]) + (" and others" if len(named) > 3 else "")
 
 
-def _find_ends(session: Session, path: str, obj: Any) -> Iterator[float]:
-    """First and last times of an object; none where it has no clock."""
+def _read_ends(session: Session, path: str, obj: Any) -> Iterator[float]:
+    """Read the first and last times of an object; none where it has no clock."""
     if isinstance(obj, TimeIntervals):
         for name in ("start_time", "stop_time"):
             times = np.asarray(obj[name].data[:]) if name in obj.colnames else np.zeros(0)

@@ -1,10 +1,11 @@
-"""Which part of each frame is read, and at what size."""
+"""Plan which part of each frame is read, and at what size."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,37 +14,41 @@ from ....errors import ParameterError
 from ...backends.session import Session
 from .decode import decode_image
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float32, Real
+
 GRAY = "gray level (0 to 255)"
 """Unit of frames of 8 bits as stored; deeper video files are given on the same scale."""
 
 MASKED = 0
-"""What masked pixels are set to in every frame: they hold no variance then, so that no axis sees them."""
+"""Value of masked pixels in every frame: a constant has no variance, so that no latent axis depends on it."""
 
 WHOLE = 1 - 1e-6
+"""Fraction of a pixel as read that must not be masked; rounding is allowed for."""
 
 
 @dataclass(frozen=True)
 class FrameCrop:
-    """A part of the frames and the size at which it is read.
+    """The part of the frames that is read, and its size as read.
 
     Attributes
     ----------
     full : (int, int)
         Width and height of the whole frames, pixels.
     crop : (int, int, int, int)
-        x and y of the upper left corner of the part, its width and height.
+        x and y of the upper left corner of the part, its width and height, pixels.
     size : (int, int)
-        Width and height that it is read at; no more than it has.
+        Width and height of the part as read; no more than it has.
     masked : array of bool, shape (y, x), or None
         Pixels, of those read, that are set to `MASKED`.
     mask_sha256 : str
-        Of the mask's file; empty without one.
+        Hash of the file of the mask; empty without one.
     """
 
     full: tuple[int, int]
     crop: tuple[int, int, int, int]
     size: tuple[int, int]
-    masked: np.ndarray | None = None
+    masked: Bool[np.ndarray, "y x"] | None = None
     mask_sha256: str = ""
 
     @property
@@ -51,14 +56,14 @@ class FrameCrop:
         """Rows and columns of a frame as read."""
         return self.size[1], self.size[0]
 
-    def apply_mask(self, frames: np.ndarray) -> np.ndarray:
-        """Set the masked pixels of `frames`, shape (time, y, x), in place; return them."""
+    def apply_mask(self, frames: Real[np.ndarray, "time y x"]) -> Real[np.ndarray, "time y x"]:
+        """Set the masked pixels of `frames` in place; return them."""
         if self.masked is not None:
             frames[:, self.masked] = MASKED
         return frames
 
     def describe(self) -> str:
-        """Say what is read of a frame."""
+        """Describe what is read of a frame, for the notes."""
         x, y, width, height = self.crop
         part = "" if (width, height) == self.full else f" from the {width} x {height} pixels at x {x}, y {y}"
         size = f"frames of {self.full[0]} x {self.full[1]} pixels read at {self.size[0]} x {self.size[1]}{part}"
@@ -67,7 +72,7 @@ class FrameCrop:
         return f"{size}, {int(self.masked.sum())} of {self.masked.size} pixels masked (set to {MASKED})"
 
 
-def plan_view(config: ReadConfig, full: tuple[int, int], session: Session, where: str) -> FrameCrop:
+def plan_crop(config: ReadConfig, full: tuple[int, int], session: Session, where: str) -> FrameCrop:
     """Plan how frames of `full` (width, height) pixels are read.
 
     Raises
@@ -100,12 +105,13 @@ def plan_view(config: ReadConfig, full: tuple[int, int], session: Session, where
 
 
 def _find_mask(name: str, session: Session) -> Path:
+    """Return the path of a mask: as given, else beside the NWB file."""
     beside = session.path.parent / name if isinstance(session.path, Path) else Path(name)
     return beside if beside.is_file() and not Path(name).is_file() else Path(name)
 
 
-def read_mask(path: Path, full: tuple[int, int]) -> np.ndarray:
-    """Read which pixels of the whole frames are kept: those that are not black.
+def read_mask(path: Path, full: tuple[int, int]) -> Bool[np.ndarray, "y x"]:
+    """Read the pixels of the whole frames that are kept: those that are not black in the mask.
 
     Returns
     -------
@@ -136,8 +142,10 @@ def read_mask(path: Path, full: tuple[int, int]) -> np.ndarray:
     return np.asarray(mask != 0)
 
 
-def shrink_frames(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Shrink frames to `size` (width, height): each pixel is the mean of the area that it stands for.
+def shrink_frames(
+    frames: Float32[np.ndarray, "time y x"], size: tuple[int, int]
+) -> Float32[np.ndarray, "time height width"]:
+    """Shrink frames to `size` (width, height): each pixel is the mean of the area that it covers.
 
     Parameters
     ----------
@@ -156,14 +164,14 @@ def shrink_frames(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     if frames.shape[1:] == (size[1], size[0]):
         return frames
+    # Rows and columns are separable: two small products in place of one sum over all pixels of an area.
     down, across = _area_weights(frames.shape[1], size[1]), _area_weights(frames.shape[2], size[0])
     return np.asarray(down @ frames @ across.T, np.float32)
 
 
-def _area_weights(n_in: int, n_out: int) -> np.ndarray:
-    """Share of each of `n_in` pixels in the mean of each of `n_out`, shape (n_out, n_in)."""
+def _area_weights(n_in: int, n_out: int) -> Float32[np.ndarray, "pixel_out pixel_in"]:
+    """Compute the weight of each of `n_in` pixels in the mean of each of `n_out`."""
     left = np.arange(n_out)[:, None] * (n_in / n_out)
     pixel = np.arange(n_in)[None]
     overlap = np.minimum(left + n_in / n_out, pixel + 1) - np.maximum(left, pixel)
-    weights: np.ndarray = np.maximum(overlap, 0) * (n_out / n_in)
-    return weights.astype(np.float32)
+    return np.asarray(np.maximum(overlap, 0) * (n_out / n_in), np.float32)

@@ -1,11 +1,11 @@
-"""The video files of an external ImageSeries: where they are, and whether they fit together."""
+"""The video files of an external ImageSeries: find them, and check that they fit together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,19 +15,22 @@ from ..provenance import list_names
 from .decode import VideoFile, peek_video, probe_video
 from .stored_frames import check_stored
 
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
 
 @dataclass(frozen=True)
 class FramesSummary:
-    """What can be told of an ImageSeries without reading its frames.
+    """An ImageSeries as far as it is known without reading its frames.
 
     Attributes
     ----------
     shape : tuple of int
-        (frame, y, x); empty where it is not known.
+        (frame, y, x); empty where it is unknown.
     problem : str
-        Why it cannot be read; empty if it can, as far as this tells.
+        Why it cannot be read; empty if it can, as far as headers show.
     played_hz : float
-        How many frames a second external files play, by their headers; 0 where they differ or do not tell.
+        Frames a second of external files, by their headers; 0 where they differ or have no rate.
     n_hidden : int
         Frames of external files that an edit list hides.
     """
@@ -63,20 +66,20 @@ class VideoFiles:
     files : tuple of VideoFile
         In order, of one size.
     first : array of int, shape (file,)
-        Number in the series of the first frame of each.
+        Number in the series of the first frame of each file.
     """
 
     files: tuple[VideoFile, ...]
-    first: np.ndarray
+    first: Int[np.ndarray, " file"]
 
     @property
     def n_frames(self) -> int:
-        """Frames of all files."""
+        """Number of frames of all files."""
         return sum(file.n_frames for file in self.files)
 
     @property
     def n_hidden(self) -> int:
-        """Frames of all files that an edit list hides."""
+        """Number of frames of all files that an edit list hides."""
         return sum(file.n_hidden for file in self.files)
 
     @property
@@ -87,7 +90,7 @@ class VideoFiles:
 
 
 def is_external(series: Any) -> bool:
-    """Whether the frames of an ImageSeries lie in files of their own."""
+    """Return whether the frames of an ImageSeries lie in files of their own."""
     return series.external_file is not None and len(series.external_file) > 0
 
 
@@ -113,16 +116,18 @@ def find_files(session: Session, path: str, series: Any, video_dir: str | None) 
 
 
 def list_tracked(session: Session, path: str) -> list[str]:
-    """Names of the videos that a PoseEstimation was tracked in; empty where `path` is none, or names none."""
+    """List the names of the videos that a PoseEstimation was tracked in; empty where it names none."""
     ((_, pose),) = session.find_members((path,))
     videos = getattr(pose, "original_videos", None)
     return [] if videos is None else [name.decode() if isinstance(name, bytes) else str(name) for name in videos[:]]
 
 
-def open_film(session: Session, path: str, series: Any, video_dir: str | None, *, by_file: bool = False) -> VideoFiles:
-    """Count the frames of every file of an ImageSeries and check that they make one film.
+def open_videos(
+    session: Session, path: str, series: Any, video_dir: str | None, *, by_file: bool = False
+) -> VideoFiles:
+    """Count the frames of every file of an ImageSeries, and check that together they are its frames.
 
-    `by_file`: their times are those of the files, so that frames which an edit list hides need no sample.
+    With `by_file` their times are those of the files, so that frames which an edit list hides need no sample.
 
     Raises
     ------
@@ -133,9 +138,9 @@ def open_film(session: Session, path: str, series: Any, video_dir: str | None, *
     """
     where = session.where(path)
     files = tuple(probe_video(file) for file in find_files(session, path, series, video_dir))
-    film = VideoFiles(files, np.cumsum([0, *(file.n_frames for file in files[:-1])]))
+    videos = VideoFiles(files, np.cumsum([0, *(file.n_frames for file in files[:-1])]))
     expected = count_expected(series)
-    if expected != film.n_frames:
+    if expected != videos.n_frames:
         for file in files:
             if file.n_frames + file.n_hidden < file.n_declared:
                 raise SourceError(
@@ -151,44 +156,45 @@ def open_film(session: Session, path: str, series: Any, video_dir: str | None, *
                 where=where,
                 fix="store them as two ImageSeries",
             )
-    if expected is not None and film.n_frames < expected <= film.n_frames + film.n_hidden:
+    if expected is not None and videos.n_frames < expected <= videos.n_frames + videos.n_hidden:
         if by_file and series.timestamps is None:
-            return film
+            return videos
         what = "timestamps" if series.timestamps is not None else "samples (num_samples)"
         raise DataError(
-            f"{expected} {what}, and {film.names} shows {film.n_frames} frames: {film.n_hidden} more are in it, hidden "
-            "by an edit list, as where a clip was cut without encoding it anew",
+            f"{expected} {what}, and {videos.names} shows {videos.n_frames} frames: {videos.n_hidden} more are in it, "
+            "hidden by an edit list, as where a clip was cut without encoding it anew",
             where=where,
-            fix=f"write the number and the clock of the {film.n_frames} frames that players show"
+            fix=f"write the number and the clock of the {videos.n_frames} frames that players show"
             + (", or take the video's times with --frame-times file" if series.timestamps is None else ""),
         )
-    if expected is not None and expected != film.n_frames:
+    if expected is not None and expected != videos.n_frames:
         clock = "timestamps" if series.timestamps is not None else "samples (num_samples)"
         raise DataError(
-            f"{expected} {clock} for {film.n_frames} frames in {film.names}",
+            f"{expected} {clock} for {videos.n_frames} frames in {videos.names}",
             where=where,
             fix="count both at the origin: is this the right video, and is it whole?",
         )
-    _check_starting_frames(series, film, where)
-    return film
+    _check_starting_frames(series, videos, where)
+    return videos
 
 
 def count_expected(series: Any) -> int | None:
-    """Number of frames that the NWB file promises; None where it does not tell."""
+    """Return the number of frames that the NWB file promises; None where it has none."""
     if series.timestamps is not None:
         return len(series.timestamps)
     promised = getattr(series, "num_samples", None)
     return int(promised) if promised else None
 
 
-def _check_starting_frames(series: Any, film: VideoFiles, where: str) -> None:
+def _check_starting_frames(series: Any, videos: VideoFiles, where: str) -> None:
+    """Refuse files whose frames contradict ``starting_frame``: one is missing, or they are out of order."""
     stored = series.starting_frame
     stated = [] if stored is None else [int(n) for n in np.atleast_1d(np.asarray(stored[:]))]
-    if stated == film.first.tolist() or (len(film.files) == 1 and not stated):
+    if stated == videos.first.tolist() or (len(videos.files) == 1 and not stated):
         return
-    counted = _shorten(film.first.tolist())
+    counted = _shorten(videos.first.tolist())
     raise DataError(
-        f"starting_frame is {_shorten(stated)}, but by the frames in {film.names} it is {counted}",
+        f"starting_frame is {_shorten(stated)}, but by the frames in {videos.names} it is {counted}",
         where=where,
         fix="are the files in order, and all there? If so write the true starting_frame into the NWB file",
     )
@@ -200,6 +206,7 @@ def _shorten(numbers: Sequence[int]) -> str:
 
 
 def _find_file(session: Session, path: str, name: str, video_dir: str | None) -> Path:
+    """Find one video file by the name that the NWB file has for it."""
     where, beside = session.where(path), session.path
     if "://" in name or (video_dir is None and not isinstance(beside, Path)):
         raise SourceError(
@@ -207,6 +214,7 @@ def _find_file(session: Session, path: str, name: str, video_dir: str | None) ->
             where=where,
             fix="download it and name its folder with --video-dir",
         )
+    # The file may have been written on another system.
     stored = PureWindowsPath(name) if "\\" in name or name[1:2] == ":" else PurePosixPath(name)
     parts = stored.relative_to(stored.anchor).parts
     if video_dir is not None:

@@ -1,4 +1,4 @@
-"""Single frames of a video by number, as pictures to look at: a file's own, at their own size and in colour."""
+"""Single frames of a video by number, as pictures for figures: whole, and in colour where the video is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb.image import ImageSeries
@@ -20,12 +20,16 @@ from ..sources import describe_sources
 from .crop import FrameCrop
 from .decode import FrameSeeker
 from .external_frames import ExternalFrames
-from .files import VideoFiles, is_external, open_film
+from .files import VideoFiles, is_external, open_videos
 from .stored_frames import StoredFrames
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
 
 NO_VIDEO = "the file has no video"
 BLOCK_FRAMES = 32
-CONTRAST = (0.5, 99.5)  # percentiles of stored values that become black and white
+CONTRAST = (0.5, 99.5)
+"""Percentiles of stored values that become black and white."""
 
 
 class FrameAccess(ABC):
@@ -42,29 +46,29 @@ class FrameAccess(ABC):
     """
 
     name: str
-    time: np.ndarray
+    time: Float[np.ndarray, " frame"]
     size: tuple[int, int]
 
     @abstractmethod
-    def read(self, number: int) -> np.ndarray:
-        """Return frame `number`, array of uint8, shape (y, x, 3) or, in gray, (y, x)."""
+    def read(self, number: int) -> UInt8[np.ndarray, "y x *color"]:
+        """Return frame `number`, in gray or with three colours (RGB)."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Close what is open."""
 
 
-class FilmAccess(FrameAccess):
+class VideoAccess(FrameAccess):
     """Frames that lie in video files."""
 
-    def __init__(self, name: str, time: np.ndarray, film: VideoFiles, most: int) -> None:
-        self.name, self.time, self._film = name, time, film
-        self._seekers = [FrameSeeker(file, most) for file in film.files]
+    def __init__(self, name: str, time: Float[np.ndarray, " frame"], videos: VideoFiles, most: int) -> None:
+        self.name, self.time, self._videos = name, time, videos
+        self._seekers = [FrameSeeker(file, most) for file in videos.files]
         self.size = self._seekers[0].size
 
-    def read(self, number: int) -> np.ndarray:
+    def read(self, number: int) -> UInt8[np.ndarray, "y x *color"]:
         """Decode frame `number` of the series."""
-        file = int(np.searchsorted(self._film.first, number, side="right")) - 1
-        return self._seekers[file].read(number - int(self._film.first[file]))
+        file = int(np.searchsorted(self._videos.first, number, side="right")) - 1
+        return self._seekers[file].read(number - int(self._videos.first[file]))
 
     def close(self) -> None:
         """Close the video files."""
@@ -73,9 +77,11 @@ class FilmAccess(FrameAccess):
 
 
 class StoredAccess(FrameAccess):
-    """Frames that lie in the NWB file, which is opened for a block of them at a time and never kept open."""
+    """Frames that lie in the NWB file, which is opened for a block of them at a time, so that others may write it."""
 
-    def __init__(self, path: str | Path, name: str, time: np.ndarray, full: tuple[int, int], most: int) -> None:
+    def __init__(
+        self, path: str | Path, name: str, time: Float[np.ndarray, " frame"], full: tuple[int, int], most: int
+    ) -> None:
         self.name, self.time, self._path = name, time, path
         factor = min(1.0, most / max(full))
         self.size = max(1, round(full[0] * factor)), max(1, round(full[1] * factor))
@@ -83,7 +89,7 @@ class StoredAccess(FrameAccess):
         self._start, self._block = 0, np.empty((0, *self._view.shape), np.float32)
         self._range: tuple[float, float] | None = None
 
-    def read(self, number: int) -> np.ndarray:
+    def read(self, number: int) -> UInt8[np.ndarray, "y x *color"]:
         """Read frame `number`; black and white are percentiles of the first block that was read."""
         if not 0 <= number < len(self.time):
             raise SourceError(f"there is no frame {number} of {len(self.time)}", where=f"{self._path}: {self.name}")
@@ -122,7 +128,7 @@ def open_frames(
     frames : FrameAccess or None
         None where there is none.
     why : str
-        Why there is none, or is none that can be read; empty otherwise.
+        Why there is none that can be read; empty otherwise.
     """
     config = ReadConfig.make(**settings)
     why = NO_VIDEO
@@ -136,9 +142,9 @@ def open_frames(
             series = find_object(session, source.path, (ImageSeries,)).object
             with suppress(SourceError):
                 if is_external(series):
-                    film = open_film(session, source.path, series, config.video_dir)
-                    clock = ExternalFrames(series, film, session.where(source.path)).read_clock(session, config)
-                    return FilmAccess(source.path, clock.time, film, most), ""
+                    videos = open_videos(session, source.path, series, config.video_dir)
+                    clock = ExternalFrames(series, videos, session.where(source.path)).read_clock(session, config)
+                    return VideoAccess(source.path, clock.time, videos, most), ""
                 frames = StoredFrames(series, session.where(source.path))
                 clock = frames.read_clock(session, ReadConfig())
                 return StoredAccess(path, source.path, clock.time, frames.full, most), ""

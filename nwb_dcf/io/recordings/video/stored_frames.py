@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +16,16 @@ from ...backends.session import Session
 from ..clock import SampleClock, read_clock
 from .crop import GRAY, FrameCrop, shrink_frames
 
+if TYPE_CHECKING:
+    from jaxtyping import Float32, Int
+
 BLOCK_BYTES = 64 * 2**20
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as ffmpeg has it
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in gray by Rec. 601, which ffmpeg uses."""
 
 
 def check_stored(series: Any) -> str:
-    """Say why frames stored in an ImageSeries cannot be fitted, or return an empty string if they can."""
+    """Explain why frames stored in an ImageSeries cannot be fitted; an empty string if they can."""
     data = series.data
     shape = tuple(getattr(data, "shape", None) or np.shape(data))
     dtype = np.dtype(getattr(data, "dtype", None) or np.asarray(data[:1]).dtype)
@@ -42,12 +46,12 @@ def check_stored(series: Any) -> str:
 
 @dataclass(frozen=True)
 class StoredFrames:
-    """The frames of an ImageSeries with data of shape (time, y, x), or with 1, 3 (RGB) or 4 (RGBA) colours behind.
+    """The frames of an ImageSeries with data of shape (time, y, x), or (time, y, x, colour) of 1, 3 (RGB) or 4 (RGBA).
 
     Raises
     ------
     DataError
-        If they are no frames.
+        If the data are not frames.
     """
 
     series: Any
@@ -75,7 +79,7 @@ class StoredFrames:
 
     @property
     def offset(self) -> float:
-        """What is added to it."""
+        """Unit that is added to each."""
         return float(getattr(self.series, "offset", None) or 0.0)
 
     @property
@@ -94,7 +98,7 @@ class StoredFrames:
     def read_clock(
         self, session: Session, config: ReadConfig, scale: float | None = None, name: str = ""
     ) -> SampleClock:
-        """Time of every frame; `scale` and `name` as for `nwb_dcf.io.recordings.clock.read_clock`.
+        """Read the time of every frame; `scale` and `name` as for `nwb_dcf.io.recordings.clock.read_clock`.
 
         Raises
         ------
@@ -105,8 +109,10 @@ class StoredFrames:
             raise ParameterError("these frames have no video file", where=self.where, fix="leave --frame-times out")
         return read_clock(self.series, len(self.series.data), self.where, scale=scale, kind="imaging", name=name)
 
-    def read_blocks(self, view: FrameCrop, wanted: np.ndarray) -> Iterator[np.ndarray]:
-        """Read the frames whose numbers are `wanted` a block (frame, y, x) at a time: gray, in `units`."""
+    def read_blocks(
+        self, view: FrameCrop, wanted: Int[np.ndarray, " wanted"]
+    ) -> Iterator[Float32[np.ndarray, "frame y x"]]:
+        """Read the frames whose numbers are `wanted` a block at a time: gray, in `units`."""
         data, (x, y, width, height) = self.series.data, view.crop
         n_bytes = data.dtype.itemsize * math.prod(data.shape[1:])
         for block in _cut_blocks(wanted, max(1, BLOCK_BYTES // n_bytes)):
@@ -118,17 +124,19 @@ class StoredFrames:
             yield small if plain else small * np.float32(self.factor) + np.float32(self.offset)
 
     def name_cache(self, view: FrameCrop, every: int) -> Path:
-        """Refuse: there is nothing to decode.
+        """Refuse to keep frames that need no decoding.
 
         Raises
         ------
         ParameterError
+            Always.
         """
         raise ParameterError("these frames need no decoding", where=self.where, fix="leave --keep-frames out")
 
 
-def _cut_blocks(wanted: np.ndarray, most: int) -> Iterator[slice]:
+def _cut_blocks(wanted: Int[np.ndarray, " wanted"], most: int) -> Iterator[slice]:
     """Cut increasing numbers into slices of constant step that span at most `most` frames of the file."""
+    # h5py reads a slice with a step at once, and a list of numbers one by one.
     first = 0
     while first < len(wanted):
         step = int(wanted[first + 1] - wanted[first]) if first + 1 < len(wanted) else 1

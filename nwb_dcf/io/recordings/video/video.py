@@ -1,11 +1,11 @@
-"""ImageSeries and its kin to images (time, y, x): frames in files of their own, or in the NWB file."""
+"""Read an ImageSeries as images (time, y, x): frames in files of their own, or in the NWB file."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -20,11 +20,14 @@ from ..clock import MIN_SAMPLES
 from ..provenance import describe_source
 from ..runs import cut_clock
 from ..segments import ChosenSegments
-from .crop import MASKED, FrameCrop, plan_view
+from .crop import MASKED, FrameCrop, plan_crop
 from .external_frames import ExternalFrames
-from .files import is_external, open_film
+from .files import is_external, open_videos
 from .frame_cache import open_cache, write_cache
 from .stored_frames import StoredFrames
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Real
 
 Frames = ExternalFrames | StoredFrames
 
@@ -51,17 +54,17 @@ def read_video(
     path : str
         Path of the series.
     series : pynwb.image.ImageSeries
-        Frames in external files or in the NWB file; gray or colour, which becomes gray (Rec. 601).
+        Frames in external files or in the NWB file, in gray or in colour, which is converted to gray (Rec. 601).
     config : ReadConfig
-        Segments, part and size of the frames, every how many, mask, folder of the videos, clock.
+        Segments, ``crop``, ``size``, ``every``, ``mask``, ``video_dir`` and ``frame_times``.
     notes : list of str
-        What has been said so far; comes first among the recording's notes.
+        Notes made so far; they come first among the recording's notes.
     kind : str
-        ``kind`` of the recording.
+        Kind of the recording.
     chosen : ChosenSegments, optional
         Segments in place of those that `config` asks for.
     progress : callable, optional
-        Told every 50 frames.
+        Called every 50 frames.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def read_video(
     frames: Frames
     if is_external(series):
         frames = ExternalFrames(
-            series, open_film(session, path, series, config.video_dir, by_file=config.frame_times == "file"), where
+            series, open_videos(session, path, series, config.video_dir, by_file=config.frame_times == "file"), where
         )
     else:
         frames = StoredFrames(series, where)
@@ -92,7 +95,8 @@ def read_video(
             where=where,
             fix="a fit needs two at least",
         )
-    view = plan_view(config, frames.full, session, where)
+    view = plan_crop(config, frames.full, session, where)
+    # The clock is cut before frames are decoded, which takes minutes: only frames of segments are.
     cut = cut_clock(session, config, dataclasses.replace(clock, time=clock.time[numbers]), where, chosen)
     samples = cut.runs.samples
     if len(samples) * math.prod(view.size) > MAX_VALUES:
@@ -103,7 +107,7 @@ def read_video(
         )
     data = _read_frames(frames, view, numbers, samples, config, progress)
     view.apply_mask(data)
-    if not any((frame != data[0]).any() for frame in data[1:]):  # most often the second frame tells
+    if not any((frame != data[0]).any() for frame in data[1:]):  # lazy: as a rule the second frame differs
         raise DataError(
             "no pixel changes in the frames read",
             where=where,
@@ -118,28 +122,44 @@ def read_video(
         **cut.describe_segments(),
         units=frames.units,
         kind=kind,
-        source={**source, "frames": _describe_frames(view, config)},
+        source={**source, "frames": _describe_frames(view)},
         left_out=cut.segments.left_out,
         notes=notes,
     )
 
 
-def _describe_frames(view: FrameCrop, config: ReadConfig) -> dict[str, Any]:
-    mask = {"sha256": view.mask_sha256, "set_to": MASKED} if view.mask_sha256 else None
+class MaskDescription(TypedDict):
+    """The mask of a recording of images, and the value of masked pixels."""
+
+    sha256: str
+    set_to: int
+
+
+class FramesDescription(TypedDict):
+    """Which part of the frames a recording holds, pixels; `full` and `size` are width and height."""
+
+    full: list[int]
+    crop: list[int]
+    size: list[int]
+    mask: MaskDescription | None
+
+
+def _describe_frames(view: FrameCrop) -> FramesDescription:
+    mask: MaskDescription | None = {"sha256": view.mask_sha256, "set_to": MASKED} if view.mask_sha256 else None
     return {"full": list(view.full), "crop": list(view.crop), "size": list(view.size), "mask": mask}
 
 
 def _read_frames(
     frames: Frames,
     view: FrameCrop,
-    numbers: np.ndarray,
-    samples: np.ndarray,
+    numbers: Int[np.ndarray, " number"],
+    samples: Int[np.ndarray, " time"],
     config: ReadConfig,
     progress: Listener | None,
-) -> np.ndarray:
-    """Read the `samples` among the frames `numbers` of the whole series, shape (time, y, x).
+) -> Real[np.ndarray, "time y x"]:
+    """Read the `samples` among the frames `numbers` of the whole series.
 
-    Those kept beside a video are all of `numbers`, so that other trials find theirs too.
+    All of `numbers` are kept beside a video where that is asked for, so that a fit of other trials finds its own.
     """
     if not config.keep_frames:
         data = np.empty((len(samples), *view.shape), frames.dtype)
@@ -150,20 +170,24 @@ def _read_frames(
     kept = open_cache(cache, shape)
     if kept is None:
 
-        def fill(data: np.ndarray) -> None:
+        def fill(data: Real[np.ndarray, "number y x"]) -> None:
             _fill(data, frames.read_blocks(view, numbers), f"reading {frames.name}", progress)
 
         kept = write_cache(cache, shape, frames.dtype, fill)
-    chosen: np.ndarray = kept[samples]
-    return chosen
+    return np.asarray(kept[samples])
 
 
-def _fill(data: np.ndarray, blocks: Iterator[np.ndarray], stage: str, progress: Listener | None) -> None:
-    """Stream blocks of frames, shape (frame, y, x), into `data`."""
-    done = told = 0
+def _fill(
+    data: Real[np.ndarray, "time y x"],
+    blocks: Iterator[Real[np.ndarray, "_frame y x"]],
+    stage: str,
+    progress: Listener | None,
+) -> None:
+    """Stream blocks of frames into `data`."""
+    done = reported = 0
     for block in blocks:
         data[done : done + len(block)] = block
         done += len(block)
-        if progress is not None and (done - told >= REPORT_EVERY or done == len(data)):
-            told = done
+        if progress is not None and (done - reported >= REPORT_EVERY or done == len(data)):
+            reported = done
             progress(Progress(stage, done, len(data), unit="frame"))
