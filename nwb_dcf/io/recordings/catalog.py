@@ -1,4 +1,4 @@
-"""What a file holds: sources, tables of intervals, fits; and which source is fitted unless another is named."""
+"""List the contents of a file: sources, tables of intervals, fits, and the source that is fitted by default."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .clock import glance_at_clock
 from .events import list_events
 from .find_object import find_object
 from .segment_choice import compare_clocks
-from .segments import RecordedIntervals, find_problem
+from .segments import RecordedIntervals, explain_unusable
 from .source import Source
 from .source_selection import choose_source, group_sources
 from .sources import describe_sources
@@ -28,7 +28,7 @@ from .units import check_units_clock
 
 @dataclass(frozen=True)
 class TableSummary:
-    """A table of intervals: what ``--trials`` and ``--align`` can name.
+    """A table of intervals, which ``--trials`` or ``--align`` can name.
 
     Attributes
     ----------
@@ -54,12 +54,12 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes
     ----------
     file, identifier, nwb_version : str
-        The file's base name, and what it says of itself.
+        Base name of the file, and its own identifier and version.
     sources : tuple of Source
         By rank, then path; families of one-column series as one.
     tables : tuple of TableSummary
@@ -71,7 +71,7 @@ class Catalog:
     why : str
         Why that one, or why none.
     doubts : tuple of str
-        What looks wrong about the clocks, and the way out.
+        What looks wrong about clocks, and what to do about it.
     """
 
     file: str
@@ -117,9 +117,11 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
             recorded = RecordedIntervals(*ends, exact=chosen.kind != "units")
         lost = find_unreadable_tables(session)
         intervals = list_tables(session, without=lost)
-        tables = [_summarise(table, find_problem(table, recorded)) for table in intervals]
+        tables = [_summarise(table, explain_unusable(table, recorded)) for table in intervals]
         tables += [
-            _summarise(events, find_problem(events, recorded) if events.has_intervals else "events have no duration")
+            _summarise(
+                events, explain_unusable(events, recorded) if events.has_intervals else "events have no duration"
+            )
             for events in list_events(session)
         ]
         tables += [
@@ -132,7 +134,7 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
             )
             for path, one in lost.items()
         ]
-        doubts = [*_doubt_sources(session, sources), *_doubt_tables(session, chosen, intervals)]
+        doubts = [*_find_source_doubts(session, sources), *_find_table_doubts(session, chosen, intervals)]
         return Catalog(
             file=session.path.name,
             identifier=str(session.nwbfile.identifier),
@@ -153,8 +155,8 @@ def _summarise(table: IntervalTable, problem: str) -> TableSummary:
     )
 
 
-def _doubt_sources(session: Session, sources: Sequence[Source]) -> list[str]:
-    """Doubt the clocks of all sources that could be read, by a look at each."""
+def _find_source_doubts(session: Session, sources: Sequence[Source]) -> list[str]:
+    """Check the clocks of all sources that can be read, by the first and last samples of each."""
     notes = []
     for source in sources:
         if source.doubt:
@@ -169,13 +171,13 @@ def _doubt_sources(session: Session, sources: Sequence[Source]) -> list[str]:
             else:
                 doubts = glance_at_clock(obj, source.shape[0], source.kind, source.name)
         except DataError:
-            continue  # the reader says it, with what to do
+            continue  # its reader reports it, with advice
         notes += [doubt.describe(source.path) for doubt in doubts]
     return notes
 
 
-def _doubt_tables(session: Session, chosen: Source | None, tables: Sequence[IntervalTable]) -> list[str]:
-    """Doubt the clock of the trials beside that of what is fitted by default."""
+def _find_table_doubts(session: Session, chosen: Source | None, tables: Sequence[IntervalTable]) -> list[str]:
+    """Compare the clock of the trials with that of the source that is fitted by default."""
     if chosen is None or chosen.start_s is None or chosen.duration_s is None:
         return []
     span = chosen.start_s, chosen.start_s + chosen.duration_s
@@ -184,7 +186,7 @@ def _doubt_tables(session: Session, chosen: Source | None, tables: Sequence[Inte
 
 
 def list_fits(session: Session) -> tuple[str, ...]:
-    """Names of the fits in ``processing/dcf``, in order."""
+    """List the names of the fits in ``processing/dcf``, in order."""
     name = OWN_MODULE.rsplit("/", 1)[-1]
     processing = session.nwbfile.processing
     return tuple(sorted(processing[name].data_interfaces)) if name in processing else ()

@@ -1,11 +1,11 @@
-"""The channels of a source as the file describes them: ids, and whatever columns name or place them."""
+"""The channels of a source as the file describes them: ids, and the columns of their table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb.misc import Units
@@ -15,6 +15,9 @@ from .source_selection import choose_source
 from .sources import describe_sources
 from .tables import read_columns
 from .timeseries import name_channels
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,18 @@ class ChannelTable:
         As a recording of the source has them.
     columns : mapping of str to array, shape (channel,)
         Scalar columns of the table that describes them: of units, and of the electrode of each where it has one;
-        of ROIs; of electrodes. Empty where nothing does.
+        of ROIs; of electrodes. Empty where there is none.
     """
 
     where: str
     path: str
     dim: str
     ids: list[Any]
-    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    columns: Mapping[str, Shaped[np.ndarray, " channel"]] = field(default_factory=dict)
 
 
 def read_channels(path: str | Path, source: str | None = None) -> ChannelTable:
-    """Read what a file says of the channels of a source, without their values.
+    """Read the ids and columns of the channels of a source, without their values.
 
     Parameters
     ----------
@@ -73,8 +76,8 @@ def read_channels(path: str | Path, source: str | None = None) -> ChannelTable:
         return ChannelTable(where, chosen.path, dim, ids, _read_region(obj, dim, len(ids)))
 
 
-def _read_region(series: Any, dim: str, n_channels: int) -> dict[str, np.ndarray]:
-    """Columns of the rows that the ROIs or electrodes of a series stand for."""
+def _read_region(series: Any, dim: str, n_channels: int) -> dict[str, Shaped[np.ndarray, " channel"]]:
+    """Read the columns of the ROIs or electrodes of a series, in its order."""
     region = getattr(series, "rois" if dim == "roi" else "electrodes", None)
     if region is None:
         return {}
@@ -83,8 +86,8 @@ def _read_region(series: Any, dim: str, n_channels: int) -> dict[str, np.ndarray
     return {name: values[rows] for name, values in columns.items()} if len(rows) == n_channels else {}
 
 
-def _read_electrodes_of_units(units: Units) -> dict[str, np.ndarray]:
-    """Columns of the electrode of each unit, where every unit has exactly one."""
+def _read_electrodes_of_units(units: Units) -> dict[str, Shaped[np.ndarray, " unit"]]:
+    """Read the columns of the electrode of each unit, where every unit has exactly one."""
     if "electrodes" not in units.colnames:
         return {}
     index = units["electrodes"]

@@ -48,10 +48,10 @@ SETTINGS_OF = {
     "max_gap_s": ((*ROI_KINDS, "family", "pose", "series", "sweep"), "series of samples"),
     **dict.fromkeys(("size", "crop", "every", "mask", "frame_times", "keep_frames"), (FRAME_KINDS, "video")),
 }
-"""Settings that only some kinds have a use for."""
+"""Settings that apply to some kinds of sources alone: those kinds, and their name in errors."""
 
 OPTIONS = {"bin_width_s": "--bin", "power_rate_hz": "--power-rate", "max_gap_s": "--max-gap", "cut_gaps": "--no-gaps"}
-"""Options of settings that have another name on the command line."""
+"""Options of settings whose names on the command line differ."""
 
 
 def read_recording(
@@ -70,14 +70,14 @@ def read_recording(
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` while long sources are read.
     **settings
-        By name, each a field of `nwb_dcf.config.ReadConfig`, which says what it does: ``bin_width_s``, ``trials``,
+        Fields of `nwb_dcf.config.ReadConfig` by name, which describes them: ``bin_width_s``, ``trials``,
         ``align``, ``window``, ``where``, ``units``, ...
 
     Returns
     -------
     xarray.Dataset
-        A recording, see `data.recording`. ``attrs["notes"]`` says which choices were made, ``attrs["left_out"]``
-        which units, channels and trials are not in it and why.
+        A recording, see `data.recording`. ``attrs["notes"]`` has the choices that were made, ``attrs["left_out"]`` the
+        units, channels and trials that are not in it, and why.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def read_recording(
     DataError
         If the values cannot be used: not finite, unsorted spike times, overlapping trials.
     ParameterError
-        If a setting is unknown or cannot be meant.
+        If a setting is unknown or invalid.
 
     Examples
     --------
@@ -100,6 +100,7 @@ def read_recording(
         sources = describe_sources(session, config.video_dir)
         turned: tuple[str, ...] = ()
         if config.transpose:
+            # Sources are described again: with other axes their shapes, problems and kinds differ.
             turned = turn_series(session, sources, config)
             sources = describe_sources(session, config.video_dir)
         if isinstance(config.source, tuple):
@@ -120,13 +121,13 @@ def read_recording(
 
 
 def _begin_reading(session: Session, sources: Sequence[Source]) -> Session:
-    """Say to the session what is read of it, and refuse time scales that are for nothing there."""
+    """Note in the session which objects are read, and refuse time scales that apply to none."""
     scales = session.time_scales
     if scales.own is not None and len(sources) > 1:
         raise ParameterError(
             f"one time scale is given for {len(sources)} sources",
             where=str(session.path),
-            fix=f"say which is meant, as --time-scale {sources[0].name}=...",
+            fix=f"name the source of each, as --time-scale {sources[0].name}=...",
         )
     check_scales(session)
     paths = {path for source in sources for path in (source.path, *source.members)}
@@ -135,7 +136,7 @@ def _begin_reading(session: Session, sources: Sequence[Source]) -> Session:
 
 def _note_scales(session: Session) -> list[str]:
     scales = session.time_scales
-    own = [] if scales.own is None else [f"times of what is fitted are multiplied by {scales.own:.9g}, as asked"]
+    own = [] if scales.own is None else [f"times of the source are multiplied by {scales.own:.9g}, as asked"]
     return own + [f"times of {name} are multiplied by {factor:.9g}, as asked" for name, factor in scales.named.items()]
 
 
@@ -153,7 +154,7 @@ def _read_part(
     *,
     progress: Listener | None,
 ) -> xr.Dataset:
-    """Read a source that is to be joined, with those of the settings that its kind has a use for."""
+    """Read a source that is to be joined, with the settings that apply to its kind."""
     default = ReadConfig()
     foreign = [name for name, (known, _) in SETTINGS_OF.items() if source.kind not in known]
     foreign += ["dff_window_s", "dff_quantile"] if "dff" in foreign else []
@@ -169,9 +170,31 @@ def read_source(
     chosen: ChosenSegments | None = None,
     progress: Listener | None = None,
 ) -> xr.Dataset:
-    """Read `source` of an open session by the reader of its kind; `notes` come first among the recording's notes."""
+    """Read a source of an open session by the reader of its kind.
+
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    source : Source
+        What to read.
+    config : ReadConfig
+        Settings, all of which must apply to its kind.
+    notes : list of str
+        Notes made so far; they come first among the recording's notes.
+    chosen : ChosenSegments, optional
+        Segments in place of those that `config` asks for.
+    progress : callable, optional
+        Called while long sources are read.
+
+    Raises
+    ------
+    DataError, ParameterError, SourceError
+        If a link leads nowhere, a filter is missing, or as the reader of its kind.
+    """
     check_settings(config, (source,))
     members = session.find_members(source.members or (source.path,))
+    # pynwb leaves out objects behind broken links, and HDF5 fills chunks that were never written: neither is an error.
     for path, obj in members:
         session.check_links(path)
         missing = find_unreadable(obj)
@@ -222,7 +245,7 @@ def _note_other_files(session: Session, path: str, obj: Any, config: ReadConfig)
 
 
 def turn_series(session: Session, sources: Sequence[Source], config: ReadConfig) -> tuple[str, ...]:
-    """Let the data of what is to be read be read as (channel, time), for as long as the session is open.
+    """Exchange the axes of the data of the chosen sources, for as long as the session is open.
 
     Returns
     -------
@@ -255,12 +278,12 @@ def turn_series(session: Session, sources: Sequence[Source], config: ReadConfig)
 
 
 def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:
-    """Refuse settings that none of `sources` has a use for.
+    """Refuse settings that apply to none of `sources`.
 
     Raises
     ------
     ParameterError
-        If one is given all the same.
+        If one is given.
     """
     default, kinds = ReadConfig(), {source.kind for source in sources}
     for name, (known, what) in SETTINGS_OF.items():

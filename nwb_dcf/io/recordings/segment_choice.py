@@ -1,7 +1,7 @@
-"""Which segments are read: trials, windows around events, epochs by tag, or all that was recorded.
+"""Choose the segments that are read: trials, windows around events, epochs by tag, or all that was recorded.
 
-What is chosen is compared with when the source was recorded, and what the file marks as invalid for the source is cut
-out of it.
+They are compared with the intervals in which the source was recorded, and intervals that the file marks as invalid for
+the source are cut out of them.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def choose_segments(
     config : ReadConfig
         Its ``trials``, ``tags``, ``align``, ``window``, ``where``, ``overlap``, ``min_length_s`` and ``keep_invalid``.
     recorded : RecordedIntervals
-        When the source was recorded.
+        Intervals in which the source was recorded.
     step_s : float
-        Bin width, or median time between samples; a segment holds two at least.
+        Bin width, or median time between samples, seconds; a segment holds two at least.
     doubt : Doubt, optional
-        What is doubted of the source's own clock: trials that say the same turn it into a refusal.
+        A doubt about the clock of the source: trials that confirm it turn it into a refusal.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def _cut_table(
     is_asked: bool,
     doubt: Doubt | None,
 ) -> Segments:
-    """Cut the rows of a table that was chosen; where nobody asked for it and none is usable, read all of the source."""
+    """Make segments of the rows of a table; where it was not asked for and no row is usable, read all of the source."""
     span = float(recorded.start[0]), float(recorded.stop[-1])
     apart = compare_clocks(session, span, table, has_window=config.window is not None)
     if apart is not None and doubt is not None and apart.of_scale:
@@ -92,18 +92,19 @@ def _cut_table(
 def compare_clocks(
     session: Session, span: tuple[float, float], table: IntervalTable, *, has_window: bool = False
 ) -> Doubt | None:
-    """Doubt the clock of a table beside that of a source, which goes from and to the seconds of `span`."""
+    """Compare the clock of a table with that of a source, whose first and last time are `span`, seconds."""
     theirs = find_span(table.start_s, table.start_s if has_window else table.stop_s)
     if theirs is None:
         return None
     rates = list_sampling_rates(session)
     found = compare_spans(span, theirs, path=table.path, name=table.name, sampling_hz=rates)
+    # A scale of 1 vouches for the unit; whether the two overlap is still checked.
     vouched = session.time_scales.of(table.path, is_fitted=False) == 1 or session.time_scales.own == 1
     return None if found is not None and found.of_scale and vouched else found
 
 
 def exclude_invalid(session: Session, segments: Segments, step_s: float) -> Segments:
-    """Cut what the file marks as invalid for the source (``/intervals/invalid_times``) out of `segments`.
+    """Cut intervals that the file marks as invalid for the source (``/intervals/invalid_times``) out of `segments`.
 
     Raises
     ------
@@ -206,7 +207,7 @@ def find_intervals(session: Session, name: str) -> IntervalTable:
 
 
 def _find_tagged(session: Session, tables: Sequence[IntervalTable]) -> IntervalTable:
-    """Return the table whose tags are meant: ``epochs``, or the only one that has any."""
+    """Return the table with tags: ``epochs``, or the only one that has any."""
     tagged = [table for table in tables if any(table.tags)]
     chosen = [table for table in tagged if table.path == EPOCHS] or tagged
     if len(chosen) == 1:

@@ -1,10 +1,11 @@
-"""Segments: the intervals that are read, and that no pair of frames and no smoother crosses."""
+"""Segments: the intervals that are read, whose ends no pair of frames and no smoother crosses."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ...errors import DataError, ParameterError
 from .clock_doubts import guess_column_scale, scale_option
 from .conditions import select_rows
 from .tables import IntervalTable
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, Shaped
 
 TOUCH_S = 1e-6
 """Intervals that overlap by no more than this touch: trial times carry rounding errors."""
@@ -43,7 +47,9 @@ def cut_trials(table: IntervalTable, config: ReadConfig, recorded: RecordedInter
     length = np.subtract(stop, start, out=np.zeros(len(rows)), where=finite)
     short = finite & (length / step_s < 2 - 1e-6)
     reasons[short] = f"shorter than two bins of {step_s:.4g} s"
-    observed = np.where(finite, recorded.observed_s(np.where(finite, start, 0.0), np.where(finite, stop, 0.0)), 0.0)
+    observed = np.where(
+        finite, recorded.compute_observed_s(np.where(finite, start, 0.0), np.where(finite, stop, 0.0)), 0.0
+    )
     outside = finite & ~short & (observed <= 0 if recorded.exact else observed < length / 2)
     reasons[outside] = f"outside the recording ({recorded.span})"
 
@@ -75,8 +81,8 @@ def cut_trials(table: IntervalTable, config: ReadConfig, recorded: RecordedInter
     )
 
 
-def find_problem(table: IntervalTable, recorded: RecordedIntervals | None) -> str:
-    """Say why the intervals of `table` cannot be segments, or return an empty string if they can."""
+def explain_unusable(table: IntervalTable, recorded: RecordedIntervals | None) -> str:
+    """Explain why the intervals of `table` cannot be segments; an empty string if they can."""
     if recorded is None:
         finite = np.isfinite(table.start_s) & np.isfinite(table.stop_s)
         low, high = (table.start_s[finite].min(), table.stop_s[finite].max()) if finite.any() else (0.0, 1.0)
@@ -88,8 +94,8 @@ def find_problem(table: IntervalTable, recorded: RecordedIntervals | None) -> st
     return ""
 
 
-def _select_rows(table: IntervalTable, config: ReadConfig) -> np.ndarray:
-    """Rows with one of the tags that fulfil the condition."""
+def _select_rows(table: IntervalTable, config: ReadConfig) -> Int[np.ndarray, " selected"]:
+    """Select the rows that have one of the tags and fulfil the condition."""
     chosen = np.ones(len(table.row_id), bool)
     if config.tags:
         wanted = {config.tags} if isinstance(config.tags, str) else set(config.tags)
@@ -121,8 +127,10 @@ def _describe_choice(table: IntervalTable, config: ReadConfig) -> str:
     return f"segments are {what} of {table.path}{chosen}{window}"
 
 
-def _take_first(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """Which intervals, in order of their start, begin after the last one taken has ended."""
+def _take_first(
+    start: Float[np.ndarray, " interval"], stop: Float[np.ndarray, " interval"]
+) -> Bool[np.ndarray, " interval"]:
+    """Take intervals, in order of their start, that begin after the last one taken has ended."""
     taken, until = np.zeros(len(start), bool), -np.inf
     for i, (a, b) in enumerate(zip(start, stop, strict=True)):
         if a >= until - TOUCH_S:
@@ -130,7 +138,8 @@ def _take_first(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
     return taken
 
 
-def _read_alignment(table: IntervalTable, name: str) -> np.ndarray:
+def _read_alignment(table: IntervalTable, name: str) -> Float[np.ndarray, " row"]:
+    """Return the times, seconds, to which the rows of a table are aligned."""
     if table.is_events:
         return table.start_s
     known = ", ".join(table.time_columns()) or "none"
@@ -143,16 +152,16 @@ def _read_alignment(table: IntervalTable, name: str) -> np.ndarray:
         ends = table.start_s[np.isfinite(table.start_s)], table.stop_s[np.isfinite(table.stop_s)]
         numbers = values.astype(np.float64) if values.dtype.kind in "iuf" else np.empty(0)
         unit = guess_column_scale(numbers, ends[0].min(), ends[1].max()) if all(map(len, ends)) else None
-        meant = f"; in {unit.words} they would: give {scale_option(name, unit.scale)}" if unit else ""
+        advice = f"; in {unit.words} they would: give {scale_option(name, unit.scale)}" if unit else ""
         raise ParameterError(
-            f"column {name!r} does not hold times on the session clock{meant}",
+            f"column {name!r} does not hold times on the session clock{advice}",
             where=table.where,
             fix=f"columns with times are: {known}",
         )
     return values.astype(np.float64)
 
 
-def _refuse_all(table: IntervalTable, reasons: np.ndarray) -> DataError:
+def _refuse_all(table: IntervalTable, reasons: Shaped[np.ndarray, " row"]) -> DataError:
     counts = _count(reasons)
     each = ", ".join(f"{count} {why}" for why, count in counts.items())
     if not counts:
@@ -168,7 +177,12 @@ def _refuse_all(table: IntervalTable, reasons: np.ndarray) -> DataError:
 
 
 def _check_overlap(
-    table: IntervalTable, row_id: np.ndarray, start: np.ndarray, stop: np.ndarray, *, aligned: bool
+    table: IntervalTable,
+    row_id: Int[np.ndarray, " interval"],
+    start: Float[np.ndarray, " interval"],
+    stop: Float[np.ndarray, " interval"],
+    *,
+    aligned: bool,
 ) -> None:
     overlaps = np.flatnonzero(start[1:] < stop[:-1] - TOUCH_S)
     if len(overlaps) == 0:
@@ -185,7 +199,7 @@ def _check_overlap(
     )
 
 
-def _count(reasons: np.ndarray) -> dict[str, int]:
+def _count(reasons: Shaped[np.ndarray, " row"]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for why in reasons[reasons != ""]:
         counts[why] = counts.get(why, 0) + 1
@@ -194,33 +208,35 @@ def _count(reasons: np.ndarray) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class RecordedIntervals:
-    """When a source was recorded: disjoint intervals, in order.
+    """The intervals in which a source was recorded: disjoint, in order.
 
     Attributes
     ----------
-    start, stop : array of float64, shape (stretch,)
+    start, stop : array of float64, shape (interval,)
         Seconds.
     exact : bool
-        False if the ends are merely the first and the last spike: then nothing says that the recording
-        did not go on, and trials may reach beyond them by up to half their length.
+        False if the ends are merely the first and the last spike: the recording may have gone on, and trials may
+        reach beyond them by up to half their length.
     """
 
-    start: np.ndarray
-    stop: np.ndarray
+    start: Float[np.ndarray, " interval"]
+    stop: Float[np.ndarray, " interval"]
     exact: bool = True
 
     @property
     def span(self) -> str:
-        """The whole of it in words, for errors and notes."""
+        """First start and last stop in words, for errors and notes."""
         return f"{self.start[0]:.6g} to {self.stop[-1]:.6g} s"
 
-    def observed_s(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        """Seconds of each interval that were recorded."""
+    def compute_observed_s(
+        self, start: Float[np.ndarray, " segment"], stop: Float[np.ndarray, " segment"]
+    ) -> Float[np.ndarray, " segment"]:
+        """Compute the seconds of each segment that were recorded."""
+        # The recorded time up to t is piecewise linear in t: constant in gaps, of slope 1 elsewhere.
         knots = np.column_stack([self.start, self.stop]).ravel()
         lengths = np.cumsum(self.stop - self.start)
         before = np.column_stack([lengths - (self.stop - self.start), lengths]).ravel()
-        observed: np.ndarray = np.interp(stop, knots, before) - np.interp(start, knots, before)
-        return observed
+        return np.asarray(np.interp(stop, knots, before) - np.interp(start, knots, before))
 
 
 @dataclass(frozen=True)
@@ -241,15 +257,15 @@ class Segments:
         Which choice was made.
     """
 
-    start: np.ndarray
-    stop: np.ndarray
-    row: np.ndarray
-    columns: Mapping[str, np.ndarray]
+    start: Float[np.ndarray, " segment"]
+    stop: Float[np.ndarray, " segment"]
+    row: Int[np.ndarray, " segment"]
+    columns: Mapping[str, Shaped[np.ndarray, " segment"]]
     left_out: tuple[dict[str, object], ...] = ()
     notes: tuple[str, ...] = ()
 
-    def take(self, which: np.ndarray) -> Segments:
-        """Return the segments at places `which`, each as often as it is named."""
+    def take(self, which: Int[np.ndarray, " taken"]) -> Segments:
+        """Return the segments of the numbers in `which`, which may repeat one."""
         return dataclasses.replace(
             self,
             start=self.start[which],
@@ -276,15 +292,20 @@ class ChosenSegments:
 
 
 def whole_intervals(recorded: RecordedIntervals, why: str) -> Segments:
-    """Make each stretch a segment, because of `why`."""
+    """Make each recorded interval a segment; `why` is for the note."""
     n = len(recorded.start)
     extent = "from the first spike to the last" if not recorded.exact else "without a gap"
     count = "one segment" if n == 1 else f"{n} segments, each"
     return Segments(recorded.start, recorded.stop, np.full(n, -1), {}, notes=(f"{count} {extent}: {why}",))
 
 
-def exclude_intervals(segments: Segments, start: np.ndarray, stop: np.ndarray, step_s: float) -> tuple[Segments, int]:
-    """Cut intervals out of segments; what is left of one may be several pieces, each with its row and columns.
+def exclude_intervals(
+    segments: Segments,
+    start: Float[np.ndarray, " interval"],
+    stop: Float[np.ndarray, " interval"],
+    step_s: float,
+) -> tuple[Segments, int]:
+    """Cut intervals out of segments, of which several pieces may be left, each with the row and columns of its own.
 
     Parameters
     ----------
@@ -300,7 +321,7 @@ def exclude_intervals(segments: Segments, start: np.ndarray, stop: np.ndarray, s
     Segments
         The pieces.
     int
-        How many segments were cut or left out.
+        Number of segments that were cut or left out.
 
     Examples
     --------
@@ -309,6 +330,7 @@ def exclude_intervals(segments: Segments, start: np.ndarray, stop: np.ndarray, s
     array([3., 9.])
     """
     order = np.argsort(start, kind="stable")
+    # Of overlapping intervals the longest decides where the piece after them begins.
     start, stop = start[order], np.maximum.accumulate(stop[order]) if len(stop) else stop
     pieces: list[tuple[float, float, int]] = []
     cut = 0

@@ -1,4 +1,4 @@
-"""One object that can be fitted: its kind, its rank among others, the members of a family."""
+"""A source: an object that can be fitted, its kind, its rank among others and its members."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 def name_together(paths: Sequence[str]) -> str:
-    """Write what several paths have in common, with ``*`` for the rest.
+    """Return what several paths have in common, with ``*`` in place of the rest.
 
     Examples
     --------
@@ -23,7 +23,7 @@ def name_together(paths: Sequence[str]) -> str:
 
 
 def name_members(paths: Sequence[str]) -> list[str]:
-    """Short names of the members: the last part of their paths where those differ, else what does differ."""
+    """Return short names of members: the last part of their paths where those differ, else the part that differs."""
     names = [path.rsplit("/", 1)[-1] for path in paths]
     if len(set(names)) == len(names):
         return names
@@ -32,10 +32,11 @@ def name_members(paths: Sequence[str]) -> list[str]:
 
 
 FRAME_KINDS = ("video", "imaging", "stimulus")
-"""Images in time: what a camera or a microscope saw, and what was shown."""
+"""Images in time: of a camera or a microscope, or those that were shown."""
 
 
 ROI_KINDS = ("dff", "fluorescence", "roi", "neuropil", "baseline", "deconvolved")
+"""Kinds of RoiResponseSeries."""
 
 
 DEFAULT_KINDS = ("units", "binned", "dff", "fluorescence", "roi", "family", "pose", "video", "imaging", "lfp")
@@ -43,7 +44,7 @@ DEFAULT_KINDS = ("units", "binned", "dff", "fluorescence", "roi", "family", "pos
 sweeps, and behaviour only by name."""
 
 NAMED_KINDS = ("neuropil", "baseline", "deconvolved", "series", "sweep", "stimulus")
-"""Kinds that are fitted only if they are named, in the order in which they are listed."""
+"""Kinds that are fitted only by name, in the order in which they are listed."""
 
 SERIES_KINDS = (*ROI_KINDS, "family", "pose", "lfp", "series", "sweep")
 """Kinds whose data have samples along one axis and channels along the other."""
@@ -73,15 +74,15 @@ class Source:
     problem : str
         Why it cannot be fitted; empty if it can.
     why : str
-        What decides whether it is fitted: its rank, or that it must be named.
+        How it is read, or why it was chosen.
     members : tuple of str
         Paths of the series that are read as one: a family, the planes of a session.
     plane : str
         Path of the imaging plane of ROI responses.
     emission_nm : tuple of float
-        Wavelengths at which that plane was seen, nm; empty where the file does not tell.
+        Emission wavelengths of that plane, nm; empty where they are unknown.
     doubt : str
-        What looks wrong about its data, and the way out, where it can be fitted all the same; empty if nothing does.
+        What looks wrong about data that can be fitted, and what to do about it; empty if nothing does.
     """
 
     kind: str
@@ -107,17 +108,17 @@ class Source:
 
     @property
     def recording_kind(self) -> str:
-        """``kind`` of a recording of it, which names its fits."""
+        """Kind of a recording of it, from which its fits are named."""
         if self.kind in (*ROI_KINDS, "imaging"):
             return "ophys"
         return {"family": "series", "sweep": "series", "binned": "units", "stimulus": "video"}.get(self.kind, self.kind)
 
 
 def sort_key(source: Source) -> tuple[int, float, str]:
-    """Sort by rank; of voltages, slow ones first, which LFP is beside the raw signal; then by path."""
+    """Return a key that sorts by rank, then voltages by rate, LFP before the raw signal, then by path."""
     return rank(source), (source.rate_hz or 0.0) if source.kind == "lfp" else 0.0, source.path
 
 
 def rank(source: Source) -> int:
-    """Place of a source's kind in the order in which they are listed and chosen."""
+    """Return the place of the kind of a source in the order in which kinds are listed and chosen."""
     return (*DEFAULT_KINDS, *NAMED_KINDS).index(source.kind)

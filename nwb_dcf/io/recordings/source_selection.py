@@ -1,4 +1,4 @@
-"""Which source of a file is meant: the one that is named, or the first by rank."""
+"""Choose the source of a file: the one that is named, or the first by rank."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FAMILY_SIZE = 4
 
 
 def group_sources(sources: Sequence[Source]) -> list[Source]:
-    """Put series that belong together into one source each, in place of its members; in the order of choice."""
+    """Join series that belong together to one source each, in place of its members; in the order of choice."""
     together = [*sources, *find_families(sources), *find_planes(sources)]
     members = {path for source in together for path in source.members}
     return sorted((source for source in together if source.path not in members), key=sort_key)
 
 
 def find_families(sources: Sequence[Source]) -> list[Source]:
-    """Find one-column series whose paths differ in one number, and that share type, unit and clock.
+    """Find one-column series of one type, unit and clock whose paths differ in one number alone.
 
     Notes
     -----
@@ -53,7 +53,7 @@ def find_families(sources: Sequence[Source]) -> list[Source]:
 
 
 def find_planes(sources: Sequence[Source]) -> list[Source]:
-    """Find ROI responses of one kind and rate, seen at one wavelength, each of another imaging plane."""
+    """Find ROI responses of one kind, rate and emission wavelength, each of another imaging plane."""
     found = []
     of_planes = [source for source in sources if source.kind in ROI_KINDS and source.plane and not source.problem]
     for kind, emission in dict.fromkeys((source.kind, source.emission_nm) for source in of_planes):
@@ -122,10 +122,10 @@ NOT_BY_DEFAULT = {
 }
 
 LANDMARK = r"landmark|corner|arena|fiducial|calibration|apparatus"
-"""Names of tracked points that are no animal."""
+"""Names of tracked points that belong to the arena and not to an animal."""
 
 LOOK, LOOK_MEMBERS = 64, 4
-"""Samples looked at in three places, of so many members at most, to see whether a source varies."""
+"""Samples that are read in three places, of so many members at most, to find out whether a source varies."""
 
 
 def choose_source(session: Session, sources: Sequence[Source], name: str | None) -> Source:
@@ -136,7 +136,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     session : Session
         The open file, for errors.
     sources : sequence of Source
-        As `describe_sources` gives them.
+        As `describe_sources` returns them.
     name : str or None
         ``"units"``, a path, a name that is unique in the file, ``"video"`` where there is one, or None.
 
@@ -161,7 +161,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
     if not found:
         session.check_links(session.find_lost(name) or name)
         raise SourceError(f"there is no source {name!r}", where=str(session.path), fix=_list_names(sources))
-    return dataclasses.replace(found[0], why="as named")  # a problem is told by the reader, with what to do about it
+    return dataclasses.replace(found[0], why="as named")  # its reader reports a problem, with advice
 
 
 def _find_kind(session: Session, sources: Sequence[Source], name: str) -> list[Source]:
@@ -189,7 +189,7 @@ def _find_kind(session: Session, sources: Sequence[Source], name: str) -> list[S
     if not videos and tracked:
         path, files = tracked[0]
         raise SourceError(
-            f"the file holds no video: it merely says that this pose was tracked in {', '.join(files)}",
+            f"the file holds no video: it merely names {', '.join(files)}, in which this pose was tracked",
             where=session.where(path),
             fix=f"write that video into it as an ImageSeries with an external_file; {_list_names(sources)}",
         )
@@ -197,6 +197,7 @@ def _find_kind(session: Session, sources: Sequence[Source], name: str) -> list[S
 
 
 def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
+    # Nothing in NWB marks the main data of a file: the order of kinds is a convention, and the note names the others.
     grouped = group_sources(sources)
     for kind in DEFAULT_KINDS:
         usable = [source for source in grouped if source.kind == kind and not source.problem]
@@ -229,10 +230,17 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
 
 
 def break_tie(session: Session, usable: Sequence[Source]) -> tuple[Source, str]:
-    """Choose among sources of one kind that can be read: the first, and what decided.
+    """Choose among sources of one kind that can be read.
 
-    What the arena is made of, and what never changes in a look at it, comes last; then what has most samples comes
-    first, of voltages what has the lowest rate; then the order of their paths.
+    Landmarks and sources that do not vary come last; then that with most samples comes first, of voltages that with the
+    lowest rate; then the order of their paths decides.
+
+    Returns
+    -------
+    Source
+        The first.
+    str
+        What decided, for its notes; empty where there is one source.
     """
     if len(usable) == 1:
         return usable[0], ""
@@ -253,7 +261,7 @@ def _is_landmark(source: Source) -> bool:
 
 
 def _is_constant(session: Session, source: Source) -> bool:
-    """Whether no value differs from the first in a look at the beginning, the middle and the end of a source."""
+    """Return whether all values at the beginning, the middle and the end of a source are equal."""
     if source.kind not in SERIES_KINDS:
         return False
     for _, series in session.find_members((source.members or (source.path,))[:LOOK_MEMBERS]):
@@ -267,11 +275,11 @@ def _is_constant(session: Session, source: Source) -> bool:
 
 
 def _list_names(sources: Sequence[Source], limit: int = 8) -> str:
-    """Say what the file holds and how to name it."""
+    """List the sources of the file and how to name them, for the advice of an error."""
     grouped = group_sources(sources)
     usable = [source for source in grouped if not source.problem]
     others = [source for source in grouped if source.problem]
-    says = []
+    parts = []
     if usable:
         short = [source.name if sum(s.name == source.name for s in sources) == 1 else source.path for source in usable]
         listed = [
@@ -279,11 +287,11 @@ def _list_names(sources: Sequence[Source], limit: int = 8) -> str:
             for name, source in zip(short[:limit], usable, strict=False)
         ]
         more = f" and {len(usable) - limit} more (nwb-dcf info lists them)" if len(usable) > limit else ""
-        says.append(f"name one with --source: {', '.join(listed)}{more}")
+        parts.append(f"name one with --source: {', '.join(listed)}{more}")
     if others:
         listed = [f"{source.path} ({source.kind}: {source.problem})" for source in others[:limit]]
-        says.append(f"also here: {', '.join(listed)}")
-    return "; ".join(says) or "the file holds no other units or TimeSeries: give another file"
+        parts.append(f"also here: {', '.join(listed)}")
+    return "; ".join(parts) or "the file holds no other units or TimeSeries: give another file"
 
 
 def _quote(name: str) -> str:

@@ -1,11 +1,11 @@
-"""The objects of a file that could be fitted: their kinds, and which one is meant."""
+"""Describe the objects of a file that could be fitted: their kinds, shapes, clocks and problems."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from pynwb import TimeSeries
@@ -42,9 +42,16 @@ HOW_READ = {
 
 
 def describe_sources(session: Session, video_dir: str | None = None, *, spans: bool = False) -> list[Source]:
-    """Describe every units table and TimeSeries in the file, by rank, then path; videos may lie in `video_dir`.
+    """Describe every units table and TimeSeries in the file, by rank, then path.
 
-    The span of units is described only where `spans` are asked for: it takes every spike time.
+    Parameters
+    ----------
+    session : Session
+        The open file.
+    video_dir : str, optional
+        Folder of its video files, where they are not where the file names them.
+    spans : bool
+        Whether the span of units is described too, for which every spike time is read.
     """
     sources = []
     for path, obj in session.find_objects(Units, TimeSeries, NWBContainer):
@@ -67,7 +74,7 @@ def describe_sources(session: Session, video_dir: str | None = None, *, spans: b
 
 
 def _name_other_files(session: Session, source: Source) -> Source:
-    """Say in a source's description which other files hold its values."""
+    """Add to the description of a source the other files that hold its values."""
     objects = [obj for _, obj in session.find_members(source.members or (source.path,))]
     path = session.path if isinstance(session.path, Path) else None
     others = [other.describe() for obj in objects for other in list_other_files(obj, path)]
@@ -77,7 +84,7 @@ def _name_other_files(session: Session, source: Source) -> Source:
 
 
 def _describe_unreadable(path: str, obj: Any, missing: MissingFilter) -> Source:
-    """Describe an object whose values cannot be decompressed, by what the file says of it without them."""
+    """Describe an object whose values cannot be decompressed, without reading them."""
     problem = f"{missing.array.rpartition('/')[2]} are {missing.what}: {missing.fix}"
     if isinstance(obj, Units):
         return Source("units", path, obj.neurodata_type, (len(obj.id),), "s", problem=problem)
@@ -107,7 +114,7 @@ def _describe_units(path: str, units: Units, spans: bool) -> Source:
 
 
 def _describe_pose(session: Session, path: str, pose: Any) -> Source:
-    """Describe a PoseEstimation, of whichever version of ndx-pose the file has in its cache."""
+    """Describe a PoseEstimation of any version of ndx-pose: its class is made from the specification in the file."""
     members = [(session.path_of(obj), obj) for obj in getattr(pose, "pose_estimation_series", {}).values()]
     if not members:
         return Source("pose", path, pose.neurodata_type, (0,), problem="it has no body parts")
@@ -153,7 +160,7 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
 def _describe_frames(session: Session, path: str, series: ImageSeries, video_dir: str | None) -> Source:
     summary = summarise_frames(session, path, series, video_dir)
     kind, why = "video", "frames"
-    if path.startswith("/stimulus/"):  # what was shown is no recording
+    if path.startswith("/stimulus/"):  # images that were shown, and not recorded
         kind, why = "stimulus", "only by name"
     elif isinstance(series, (OnePhotonSeries, TwoPhotonSeries)):
         kind = "imaging"
@@ -177,7 +184,7 @@ def _describe_frames(session: Session, path: str, series: ImageSeries, video_dir
 
 
 def _choose_frame_clock(session: Session, series: ImageSeries, clock: Clock, played_hz: float, n_frames: int) -> Clock:
-    """Choose the clock by which the frames would be read, as far as the headers of the files tell."""
+    """Choose the clock by which the frames would be read, as far as the headers of the files have it."""
     if clock.rate_hz is None or played_hz <= 0 or n_frames < 2:
         return clock
     played_s = (n_frames - 1) / played_hz
@@ -189,7 +196,7 @@ def _choose_frame_clock(session: Session, series: ImageSeries, clock: Clock, pla
 
 
 def _find_kind(path: str, series: TimeSeries) -> str:
-    """Kind of a series, by type first and by name where the type leaves it open."""
+    """Return the kind of a series, by its type, or by its name where the type leaves it open."""
     if isinstance(series, RoiResponseSeries):
         return infer_roi_kind(path, series)
     if series.neurodata_type == "MicroscopyResponseSeries":
@@ -199,7 +206,16 @@ def _find_kind(path: str, series: TimeSeries) -> str:
     return "sweep" if isinstance(series, PatchClampSeries) else "series"
 
 
-def _describe_clock(clock: Clock) -> dict[str, Any]:
+class ClockDescription(TypedDict):
+    """The fields of a `Source` that its clock decides, seconds and Hz; None where they are not finite."""
+
+    rate_hz: float | None
+    median_step_s: float | None
+    start_s: float | None
+    duration_s: float | None
+
+
+def _describe_clock(clock: Clock) -> ClockDescription:
     return {
         "rate_hz": clock.rate_hz,
         "median_step_s": _finite(clock.median_step_s),
