@@ -65,7 +65,7 @@ CLEAN = {
     #
     "io/backends": False,
     #
-    "io/recordings": False,
+    "io/recordings": True,
     #
     "io/results": False,
     #

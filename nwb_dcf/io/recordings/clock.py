@@ -1,29 +1,29 @@
-"""When each sample was taken: float64 seconds on the session clock, and where the clock has gaps.
+"""The time of each sample, float64 seconds on the session clock, and the gaps of the clock.
 
-What is done with every clock that files were seen to have. No time is guessed: a sample without one is left
-out, a clock that could mean two things is refused, and one that looks wrong is read as stored, with a doubt. Times are
-multiplied by the time scale that was asked for, if any, before all else.
+The table has every clock that was found in files. No time is guessed: a sample without one is left out, an ambiguous
+clock is refused, and one that looks wrong is read as stored, with a doubt. Times are first multiplied by the time scale
+that was asked for, if any.
 
 ============================================== ================================================================
 the file has                                   decision
 ============================================== ================================================================
 timestamps                                     those are the times, float64
 a rate above 0                                 (starting_time or 0) + sample / rate
-timestamps and a rate                          the timestamps; said, and whether the two disagree
+timestamps and a rate                          the timestamps; noted, with whether the two disagree
 neither                                        refused
 a rate of 0, below 0, NaN or infinite;         refused
 a starting_time that is not finite
 more or fewer timestamps than samples          refused, with both numbers; (channel, time) data are recognised
-steps that vary by more than 1 %               every sample keeps its own time, every pair its own dt; said
-a step above 2.5 median steps                  a gap: no segment crosses it; said
-NaN or infinite timestamps                     samples dropped and said, if they are at most 1 %; else refused
+steps that vary by more than 1 %               every sample keeps its own time, every pair its own dt; noted
+a step above 2.5 median steps                  a gap: no segment crosses it; noted
+NaN or infinite timestamps                     samples dropped with a note, if at most 1 %; else refused
 equal timestamps                               the first sample of each is kept, as above; else refused
 timestamps that go back, but for the last      refused
-last timestamps that go back (at most 1 %, or  samples dropped, said
+last timestamps that go back (at most 1 %, or  samples dropped with a note
 one)
-a first or last sample far from all others     said; as a single sample beside a gap it is in no segment
-times that can hardly be seconds               read as stored, with a doubt that names the way out; some are refused
-                                               (`clock_doubts` has their table)
+a first or last sample far from all others     noted; as a single sample beside a gap it is in no segment
+times that can hardly be seconds               read as stored, with a doubt and advice; some are refused, see the
+                                               table in `clock_doubts`
 ============================================== ================================================================
 """
 
@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pynwb.ecephys import ElectricalSeries
@@ -39,21 +39,26 @@ from pynwb.misc import Units
 
 from ...errors import DataError
 from ..backends.session import Session
-from .clock_doubts import Doubt, doubt_resolution, doubt_samples, report_doubts
+from .clock_doubts import Doubt, find_resolution_doubts, find_sample_doubts, report_doubts
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Num
 
 GAP_FACTOR = 2.5
-"""A step longer than this many median steps is a gap: one missing sample is bridged, two are not."""
+"""A step longer than this many median steps is a gap: one missing sample is no gap, two are."""
 
 REGULAR = 0.01
-"""Steps that vary by no more than this share of the median are those of a regular clock."""
+"""Steps that vary by no more than this fraction of the median are those of a regular clock."""
 
-FEWEST_HZ = 5000.0  # of voltages in which spikes can be seen
+MIN_SPIKE_BAND_HZ = 5000.0
+"""Lowest sampling rate of voltages from which spikes are sorted."""
 
-FEW = 10  # samples, below which a lone one is no fault
+FEW = 10
+"""Samples, of which fewer have no usual span from which a lone one could lie far."""
 
 
-def say_rate(series: Any, time: np.ndarray, scale: float = 1.0) -> list[str]:
-    """Say that a rate beside timestamps is not used, and whether it disagrees with them."""
+def note_rate(series: Any, time: Float[np.ndarray, " sample"], scale: float = 1.0) -> list[str]:
+    """Note that a rate beside timestamps is not used, and whether it disagrees with them."""
     if series.rate is None:
         return []
     note = f"the timestamps are the clock; the rate of {float(series.rate):g} Hz beside them is not used"
@@ -63,8 +68,8 @@ def say_rate(series: Any, time: np.ndarray, scale: float = 1.0) -> list[str]:
     return [note]
 
 
-def say_irregular(time: np.ndarray) -> list[str]:
-    """Say between which steps an irregular clock goes, its gaps aside."""
+def note_irregular(time: Float[np.ndarray, " sample"]) -> list[str]:
+    """Note the range of the steps of an irregular clock, without its gaps."""
     steps = np.diff(time)
     steps = steps[steps <= GAP_FACTOR * np.median(steps)] if len(steps) else steps
     if len(steps) < 2:
@@ -78,8 +83,8 @@ def say_irregular(time: np.ndarray) -> list[str]:
     ]
 
 
-def say_far(time: np.ndarray) -> list[str]:
-    """A lone sample that is further from the others than they span is a fault of its clock, not a session's start."""
+def note_far(time: Float[np.ndarray, " sample"]) -> list[str]:
+    """Note a first or last sample that is further from the others than their span: its time is wrong."""
     if len(time) < FEW:
         return []
     ends = (
@@ -94,31 +99,32 @@ def say_far(time: np.ndarray) -> list[str]:
 
 
 MIN_SAMPLES = 2
-
+"""Samples of a run at least: flows are between successive samples."""
 
 __all__ = ["GAP_FACTOR", "Clock", "SampleClock", "find_gaps", "peek_clock", "read_clock"]
 
 MOST_BAD = 0.01
-"""Largest share of the samples that may be left out for want of a usable time."""
+"""Largest fraction of the samples that may be left out as they have no usable time."""
 
 PEEK = 2048
+"""Timestamps that are read to describe a clock: reading all takes minutes over a network."""
 
 
 @dataclass(frozen=True)
 class SampleClock:
-    """When each sample of a series was taken.
+    """The time of each sample of a series.
 
     Attributes
     ----------
     time : array of float64, shape (sample,)
         Seconds on the session clock, increasing; NaN for samples that have no usable time.
     notes : tuple of str
-        What was found and decided.
+        Findings and decisions.
     doubts : tuple of Doubt
-        What looks wrong, and is taken as stored all the same (`clock_doubts`).
+        What looks wrong and is read as stored (`clock_doubts`).
     """
 
-    time: np.ndarray
+    time: Float[np.ndarray, " sample"]
     notes: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
 
@@ -157,11 +163,11 @@ def read_clock(
     where : str
         Names the series in errors.
     scale : float, optional
-        What its times are multiplied by, as asked.
+        Factor for its times, as asked.
     kind : str
-        Kind of the source, by which its steps are doubted.
+        Kind of the source, on which usual steps depend.
     name : str
-        What a time scale would be given for; empty for what is fitted.
+        Name for which a time scale would be given; empty for the source.
 
     Raises
     ------
@@ -172,7 +178,7 @@ def read_clock(
     if series.timestamps is None:
         rate, start = _check_rate(series, where, scale)
         time = start + np.arange(n_samples, dtype=np.float64) / rate
-        return SampleClock(time, (), tuple(doubt_samples(time, kind=kind, rate_hz=rate, scale=scale, name=name)))
+        return SampleClock(time, (), tuple(find_sample_doubts(time, kind=kind, rate_hz=rate, scale=scale, name=name)))
     _check_number(series, n_samples, where)
     stored = np.asarray(series.timestamps[:])
     if stored.dtype.kind not in "iuf":
@@ -181,27 +187,29 @@ def read_clock(
     _refuse_coarse(given, stored.dtype, where, scale)
     time, notes = _drop_unusable(given, where)
     usable = time[np.isfinite(time)]
-    notes += [*say_rate(series, usable, scale or 1.0), *say_irregular(usable), *say_far(usable)]
-    doubts = doubt_samples(usable, kind=kind, dtype=stored.dtype, scale=scale, name=name)
+    notes += [*note_rate(series, usable, scale or 1.0), *note_irregular(usable), *note_far(usable)]
+    doubts = find_sample_doubts(usable, kind=kind, dtype=stored.dtype, scale=scale, name=name)
     return SampleClock(time, tuple(notes), tuple(doubts))
 
 
 def _find_device(series: Any, kind: str) -> str:
-    """The kind of a series by its type, where it is read as a mere series: cameras keep their rates."""
+    """Return the kind of device of a series of no special kind, by its type: steps of cameras are known."""
     if kind != "series":
         return kind
     is_pose = "Pose" in str(getattr(series, "neurodata_type", ""))
     return "video" if hasattr(series, "external_file") else "pose" if is_pose else kind
 
 
-def _refuse_coarse(time: np.ndarray, dtype: np.dtype[Any], where: str, scale: float | None) -> None:
-    """Refuse timestamps in a type that cannot tell them apart: they are equal then, and the cause is to be named."""
+def _refuse_coarse(time: Float[np.ndarray, " sample"], dtype: np.dtype[Any], where: str, scale: float | None) -> None:
+    """Refuse timestamps of a type coarser than their steps: many would be equal, which is not the cause."""
     known = time[np.isfinite(time)]
     if len(known) < FEW or dtype.kind != "f":
         return
     step = float(np.ptp(known)) / (len(known) - 1)
     report_doubts(
-        [one for one in doubt_resolution(known, dtype, step, "steps", step, scale or 1.0) if one.refuses], "", where
+        [one for one in find_resolution_doubts(known, dtype, step, "steps", step, scale or 1.0) if one.refuses],
+        "",
+        where,
     )
 
 
@@ -211,7 +219,7 @@ def peek_clock(series: Any, n_samples: int, where: str, scale: float | None = No
     Raises
     ------
     DataError
-        As `read_clock`, as far as can be seen without reading every timestamp.
+        As `read_clock`, as far as it shows without reading every timestamp.
     """
     if series.timestamps is None:
         rate, start = _check_rate(series, where, scale)
@@ -226,7 +234,7 @@ def peek_clock(series: Any, n_samples: int, where: str, scale: float | None = No
 
 
 def glance_at_clock(series: Any, n_samples: int, kind: str, name: str) -> list[Doubt]:
-    """Doubt the clock of a TimeSeries by its first samples and its last.
+    """Check the clock of a TimeSeries by its first samples and its last.
 
     Raises
     ------
@@ -236,25 +244,25 @@ def glance_at_clock(series: Any, n_samples: int, kind: str, name: str) -> list[D
     clock = peek_clock(series, n_samples, name)
     if clock.rate_hz is not None:
         time = clock.start_s + np.arange(min(n_samples, PEEK)) / clock.rate_hz
-        return doubt_samples(time, kind=kind, rate_hz=clock.rate_hz, name=name)
+        return find_sample_doubts(time, kind=kind, rate_hz=clock.rate_hz, name=name)
     head = np.asarray(series.timestamps[: min(n_samples, PEEK)])
     time = head.astype(np.float64)
     time = np.unique(time[np.isfinite(time)])
     if n_samples > PEEK and len(time) and clock.stop_s > time[-1]:
         time = np.append(time, clock.stop_s)
-    return doubt_samples(time, kind=kind, dtype=head.dtype, name=name)
+    return find_sample_doubts(time, kind=kind, dtype=head.dtype, name=name)
 
 
 def list_sampling_rates(session: Session) -> list[float]:
-    """Rates at which the file says that voltages were sampled, each once: sample numbers count in one of them."""
+    """List the sampling rates of voltages in the file, each once: times may be sample numbers at one of them."""
     rates = [float(series.rate) for _, series in session.find_objects(ElectricalSeries) if series.rate]
     for _, units in session.find_objects(Units):
         resolution = getattr(units, "resolution", None)
         rates += [1 / float(resolution)] if resolution and 0 < float(resolution) < 1 else []
-    return list(dict.fromkeys(rate for rate in rates if rate > FEWEST_HZ))
+    return list(dict.fromkeys(rate for rate in rates if rate > MIN_SPIKE_BAND_HZ))
 
 
-def find_gaps(time: np.ndarray) -> np.ndarray:
+def find_gaps(time: Num[np.ndarray, " sample"]) -> Int[np.ndarray, " gap"]:
     """Return the samples that follow a gap: those more than `GAP_FACTOR` median steps after the one before.
 
     Examples
@@ -268,12 +276,13 @@ def find_gaps(time: np.ndarray) -> np.ndarray:
     return np.flatnonzero(steps > GAP_FACTOR * np.median(steps)) + 1
 
 
-def _drop_unusable(time: np.ndarray, where: str) -> tuple[np.ndarray, list[str]]:
-    """Set to NaN the times that cannot be used, and say which; refuse a clock of which that is more than a few."""
+def _drop_unusable(time: Float[np.ndarray, " sample"], where: str) -> tuple[Float[np.ndarray, " sample"], list[str]]:
+    """Set times that cannot be used to NaN, with notes; refuse a clock with more than a few of them."""
     n, few = len(time), int(MOST_BAD * len(time))
     known = np.flatnonzero(np.isfinite(time))
     n_unknown = n - len(known)
     back = np.flatnonzero(np.diff(time[known]) < 0)
+    # A few at the end can be left out; a jump back in the middle leaves the order of all samples open.
     tail = np.empty(0, np.int64)
     if len(back) and len(known) - back[0] - 1 <= max(1, few):
         tail, known = known[back[0] + 1 :], known[: back[0] + 1]
@@ -310,6 +319,7 @@ def _drop_unusable(time: np.ndarray, where: str) -> tuple[np.ndarray, list[str]]
 
 
 def _check_rate(series: Any, where: str, scale: float | None = None) -> tuple[float, float]:
+    """Return the rate, Hz, and the starting time, seconds, of a series without timestamps."""
     if series.rate is None:
         raise DataError(
             "the series has neither timestamps nor a rate", where=where, fix="write one of the two into the file"

@@ -1,12 +1,12 @@
-"""What looks wrong about times, why, and the way out: one table for every kind of source.
+"""Doubts about times: what looks wrong, its likely cause and what to do about it, in one table for every source.
 
-Times in NWB are seconds on the clock of the session. Files hold others, and such a file is valid: its fit would be of
-the wrong thing, and nothing would say so. Each row is a doubt: it is reported before all else, with its likely cause
-and the ``--time-scale`` that mends it, and refuses where hardly anything would be fitted. A time scale that is given
-for an object, 1 too, says that its times are right then: only what is still wrong afterwards is doubted.
+Times in NWB are seconds on the clock of the session. Some files hold other units, and are valid all the same: a fit of
+them would be wrong without a warning. Each row is a doubt: it is reported before all other notes, with its likely cause
+and the ``--time-scale`` that corrects it, and it refuses where hardly anything would be fitted. A time scale that is
+given for an object, 1 included, vouches for its unit: only what is still wrong afterwards is reported.
 
 =================================================== ============================= ====================================
-what is seen                                        likely cause                  refuses
+observation                                         likely cause                  refuses
 =================================================== ============================= ====================================
 spike times that are all whole numbers              sample numbers, nano-, micro- where 99.99 % of bins would be empty
                                                     or milliseconds
@@ -25,7 +25,7 @@ a rate of them that no such device has              the rate of another device  
 1 Hz of a video or a pose                           no rate was known             no
 two spans of which one, times 1e3, 1e6, 1e9 or a    the one is in ms, us, ns or   joined sources; behaviour that is
 sampling rate, would be the other                   sample numbers                decoded; trials, beside another doubt
-two spans that share less than a tenth              clocks that begin apart       no overlap at all
+two spans with less than a tenth in common          clocks that begin apart       no overlap at all
 =================================================== ============================= ====================================
 """
 
@@ -35,48 +35,54 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import DOUBT, DataError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
+
 EPOCH_S = 1e8
 """Times above this (three years) count from 1970, not from the start of a session."""
 
-FEW = 10  # times, below which whole numbers are no sign of anything
+FEW = 10
+"""Times, of which fewer may be whole numbers by chance."""
+
 FEW_SPIKES = 50
+"""Spikes, of which fewer have no rate to judge by."""
 
 WEEK_S = 7 * 86400.0
-SLOWEST_HZ = 0.03  # of a median unit; real ones of a whole session lie above 0.1
+SLOWEST_HZ = 0.03  # of a median unit; in real sessions above 0.1
 SLOW_SPAN_S = 6 * 3600.0
-FASTEST_HZ = 300.0  # of a median unit; whole populations lie below 100
-REFRACTORY_HZ = 3000.0  # no cell fires so, not for an instant
-EMPTY = 1e-4  # spikes of all units in a bin, below which nothing is left to fit
+FASTEST_HZ = 300.0  # of a median unit; in real sessions below 100
+REFRACTORY_HZ = 3000.0  # above the inverse of any refractory period
+EMPTY = 1e-4  # mean spikes of all units in a bin, below which nothing is left to fit
 COARSE = 0.1  # of a step
 USUAL_HZ = 5.0
 USUAL_STEP_S = 1 / 30
 LONGEST_STEP_S = 5.0
 FASTEST_OF = {"lfp": 2e5, "video": 1e5, "imaging": 1e5, "dff": 1e4, "fluorescence": 1e4, "roi": 1e4, "pose": 5e3}
-"""Samples a second above which a kind of source is not recorded, and for kinds that are here, steps are short."""
+"""Highest sampling rate of kinds of sources; only kinds in it are checked for long steps."""
 
-LITTLE = 0.1  # of the shorter of two spans
-SAME = 0.5  # of the union of two spans that are one, but for their unit
-APART = 0.05  # of that union, where they differ in their unit
+LITTLE = 0.1  # fraction of the shorter of two spans
+SAME = 0.5  # fraction of the union of two spans that differ in their unit alone
+APART = 0.05  # fraction of that union as stored
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit in which times are found.
+    """A unit of time in which files hold times.
 
     Attributes
     ----------
     words : str
         As in "the times are in ...".
     scale : str
-        What ``--time-scale`` takes.
+        The argument of ``--time-scale`` for it.
     seconds : float
-        How long one of it is.
+        Its length.
     """
 
     words: str
@@ -100,20 +106,20 @@ SAMPLES_HZ = (30000.0, 24414.0625, 20000.0)  # Neuropixels and Intan, TDT, older
 
 @dataclass(frozen=True)
 class Doubt:
-    """What looks wrong about the times of an object.
+    """A doubt about the times of an object.
 
     Attributes
     ----------
     what : str
-        What is seen, with the numbers that show it.
+        What looks wrong, with the numbers that show it.
     cause : str
-        What it likely comes from, as a clause.
+        Its likely cause, as a clause.
     fix : str
-        The way out, as an imperative.
+        What to do about it, as an imperative.
     refuses : bool
-        Whether hardly anything would be fitted, so that nothing is.
+        Whether it is an error, since hardly anything would be fitted.
     of_scale : bool
-        Whether it doubts the unit of the times, and a time scale answers it.
+        Whether it is about the unit of the times, so that a time scale settles it.
     """
 
     what: str
@@ -144,32 +150,32 @@ def report_doubts(doubts: Iterable[Doubt], path: str, where: str) -> list[str]:
 
 
 def scale_option(name: str, scale: str) -> str:
-    """Return the option that mends the times of `name`, or of what is fitted where that is empty."""
+    """Return the option that corrects the times of `name`, or of the source where that is empty."""
     return f"--time-scale {name}={scale}" if name else f"--time-scale {scale}"
 
 
-def doubt_spikes(
-    times: Sequence[np.ndarray],
+def find_spike_doubts(
+    times: Sequence[Float[np.ndarray, " _spike"]],
     *,
     bin_width_s: float,
     dtype: np.dtype[Any] | None = None,
     scale: float | None = None,
     sampling_hz: Sequence[float] = (),
 ) -> list[Doubt]:
-    """Doubt the spike times of units, in what is taken for seconds.
+    """Check the spike times of units, which should be seconds.
 
     Parameters
     ----------
     times : sequence of array of float64, shape (spike,)
         Spike times of each unit, in order.
     bin_width_s : float
-        Of the bins that they are counted in.
+        Width of the bins in which they are counted, seconds.
     dtype : numpy.dtype, optional
         Type in which they are stored.
     scale : float, optional
-        What they have been multiplied by, as asked.
+        Factor by which they have been multiplied, as asked.
     sampling_hz : sequence of float
-        Rates of sampling that the file knows.
+        Sampling rates of voltages in the file, Hz.
     """
     pooled = np.concatenate(times) if len(times) else np.empty(0)
     if len(pooled) < FEW_SPIKES:
@@ -179,24 +185,25 @@ def doubt_spikes(
     if span <= 0:
         return []
     rate = float(np.median([len(train) for train in times if len(train)])) / span
-    doubts = _doubt_spike_scale(pooled, span, rate, len(pooled) * bin_width_s / span, sampling_hz)
+    doubts = _find_spike_scale_doubts(pooled, span, rate, len(pooled) * bin_width_s / span, sampling_hz)
     intervals = np.concatenate([np.diff(train) for train in times])
     worst = max(bin_width_s, float(np.median(intervals)) if len(intervals) else 0.0)
-    coarse = doubt_resolution(pooled, dtype, bin_width_s, "bins", worst, scale or 1.0)
+    coarse = find_resolution_doubts(pooled, dtype, bin_width_s, "bins", worst, scale or 1.0)
     return [*([] if scale == 1 else doubts), *coarse]
 
 
-def _doubt_spike_scale(
-    pooled: np.ndarray, span: float, rate: float, filled: float, sampling_hz: Sequence[float]
+def _find_spike_scale_doubts(
+    pooled: Float[np.ndarray, " spike"], span: float, rate: float, filled: float, sampling_hz: Sequence[float]
 ) -> list[Doubt]:
-    """Doubt the unit of spike times: one doubt at most, the one that says most."""
+    """Check the unit of spike times: one doubt at most, the most specific."""
     empty = filled < EMPTY
     since = _find_epoch(pooled)
     if since is not None and since[0].seconds != 1:
-        return [_doubt_epoch(since, refuses=True)]
+        return [_describe_epoch(since, refuses=True)]
     whole = _are_whole(pooled)
     if whole or (rate < SLOWEST_HZ and span > SLOW_SPAN_S):
         units = [*FINER, *(_samples(sampling_hz) if whole else ())]
+        # The unit that would make the rate of a median unit most usual.
         unit = min(units, key=lambda one: abs(math.log(rate / one.seconds / USUAL_HZ)))
         what = (
             f"all {len(pooled)} spike times are whole numbers, over {span:.3g} s"
@@ -208,7 +215,7 @@ def _doubt_spike_scale(
         fix = (
             f"give {scale_option('', unit.scale)}"
             + (", or 1 / the sampling rate" if "sample" in unit.words else "")
-            + (" if they are meant so" if unit.seconds == 1 else "; --time-scale 1 takes them for seconds")
+            + (" if they are right" if unit.seconds == 1 else "; --time-scale 1 takes them for seconds")
         )
         return [Doubt(what, unit.words, fix, refuses=empty and span > 2 * 86400)]
     if rate > FASTEST_HZ:
@@ -221,11 +228,11 @@ def _doubt_spike_scale(
                 refuses=rate > REFRACTORY_HZ,
             )
         ]
-    return [] if since is None else [_doubt_epoch(since)]
+    return [] if since is None else [_describe_epoch(since)]
 
 
-def doubt_samples(
-    time: np.ndarray,
+def find_sample_doubts(
+    time: Float[np.ndarray, " sample"],
     *,
     kind: str = "series",
     dtype: np.dtype[Any] | None = None,
@@ -233,37 +240,38 @@ def doubt_samples(
     scale: float | None = None,
     name: str = "",
 ) -> list[Doubt]:
-    """Doubt the times of the samples of a series, in what is taken for seconds.
+    """Check the times of the samples of a series, which should be seconds.
 
     Parameters
     ----------
     time : array of float64, shape (sample,)
         Finite, increasing.
     kind : str
-        Kind of the source, which says what steps it can have.
+        Kind of the source, on which usual steps depend.
     dtype : numpy.dtype, optional
         Type in which timestamps are stored; None where there are none.
     rate_hz : float, optional
-        The rate, where it makes the clock.
+        The rate, where the clock is a rate.
     scale : float, optional
-        What the times have been multiplied by, as asked.
+        Factor by which the times have been multiplied, as asked.
     name : str
-        What a time scale would be given for; empty for what is fitted.
+        Name for which a time scale would be given; empty for the source.
     """
     if len(time) < 2:
         return []
     step, span = float(np.median(np.diff(time))), float(time[-1] - time[0])
-    coarse = [] if dtype is None else doubt_resolution(time, dtype, step, "steps", step, scale or 1.0)
-    doubts = [] if scale == 1 else _doubt_sample_scale(time, step, span, kind, rate_hz, name)
+    coarse = [] if dtype is None else find_resolution_doubts(time, dtype, step, "steps", step, scale or 1.0)
+    doubts = [] if scale == 1 else _find_sample_scale_doubts(time, step, span, kind, rate_hz, name)
     return [*doubts, *coarse]
 
 
-def _doubt_sample_scale(
-    time: np.ndarray, step: float, span: float, kind: str, rate_hz: float | None, name: str
+def _find_sample_scale_doubts(
+    time: Float[np.ndarray, " sample"], step: float, span: float, kind: str, rate_hz: float | None, name: str
 ) -> list[Doubt]:
+    """Check the unit of the times of samples: one doubt at most."""
     since = _find_epoch(time)
     if since is not None:
-        return [_doubt_epoch(since, name=name)]
+        return [_describe_epoch(since, name=name)]
     if rate_hz is None and len(time) >= FEW and (np.diff(time) == 1).all() and time[0] == round(time[0]):
         return [
             Doubt(
@@ -275,7 +283,7 @@ def _doubt_sample_scale(
         ]
     fastest = FASTEST_OF.get(kind)
     if rate_hz is None and len(time) >= FEW and span > WEEK_S and _are_whole(time):
-        return [_doubt_long_step(f"all {len(time)} timestamps are whole numbers, over {span:.3g} s", step, name)]
+        return [_describe_long_step(f"all {len(time)} timestamps are whole numbers, over {span:.3g} s", step, name)]
     if fastest is None:
         return []
     if rate_hz == 1 and kind in ("video", "pose"):
@@ -287,16 +295,16 @@ def _doubt_sample_scale(
             )
         ]
     if step > LONGEST_STEP_S and rate_hz is not None and rate_hz >= 1e-3:
-        meant = 1 / rate_hz
+        likely_hz = 1 / rate_hz
         return [
             Doubt(
                 f"the rate is {rate_hz:.3g} Hz, a sample every {step:.4g} s",
-                f"the step in place of the rate, {meant:.4g} Hz",
-                f"give {scale_option(name, f'1/{meant * meant:.6g}')}",
+                f"the step in place of the rate, {likely_hz:.4g} Hz",
+                f"give {scale_option(name, f'1/{likely_hz * likely_hz:.6g}')}",
             )
         ]
     if step > LONGEST_STEP_S:
-        return [_doubt_long_step(f"samples are {step:.4g} s apart, over {span:.3g} s", step, name)]
+        return [_describe_long_step(f"samples are {step:.4g} s apart, over {span:.3g} s", step, name)]
     if 1 / step > fastest:
         return [
             Doubt(
@@ -308,7 +316,8 @@ def _doubt_sample_scale(
     return []
 
 
-def _doubt_long_step(what: str, step: float, name: str) -> Doubt:
+def _describe_long_step(what: str, step: float, name: str) -> Doubt:
+    """Make the doubt about steps that are too long: their unit would make them most usual."""
     unit = min([*FINER, *_samples(())], key=lambda one: abs(math.log(step * one.seconds / USUAL_STEP_S)))
     return Doubt(
         what, unit.words, f"give {scale_option(name, unit.scale)}; {scale_option(name, '1')} takes them for seconds"
@@ -324,26 +333,26 @@ def compare_spans(
     own_name: str = "",
     sampling_hz: Sequence[float] = (),
 ) -> Doubt | None:
-    """Doubt two spans of one session that should overlap.
+    """Compare two spans of one session, which should overlap.
 
     Parameters
     ----------
     ours : (float, float)
-        First and last time of what is fitted, seconds.
+        First and last time of the source, seconds.
     theirs : (float, float)
         Those of the object at `path`: a table of intervals, another source, behaviour.
     path, name : str
-        Path of that object, and what a time scale would be given for.
+        Path of that object, and the name for which a time scale would be given.
     own_name : str
-        What a time scale would be given for to mend `ours`.
+        Name for which a time scale would be given to correct `ours`.
     sampling_hz : sequence of float
-        Rates of sampling that the file knows.
+        Sampling rates of voltages in the file, Hz.
     """
     own, other = ours[1] - ours[0], theirs[1] - theirs[0]
     if not (own > 0 and other > 0):
         return None
-    said = f"what is fitted goes from {ours[0]:.6g} to {ours[1]:.6g} s, "
-    said += f"and {path} from {theirs[0]:.6g} to {theirs[1]:.6g} s"
+    both = f"what is fitted goes from {ours[0]:.6g} to {ours[1]:.6g} s, "
+    both += f"and {path} from {theirs[0]:.6g} to {theirs[1]:.6g} s"
     if _jaccard(ours, theirs) < APART:
         for small, large, key in ((ours, theirs, name), (theirs, ours, own_name)):
             units = [*FINER, *_samples(sampling_hz)]
@@ -353,7 +362,7 @@ def compare_spans(
                 unit = units[best]
                 which = path if key == name else "what is fitted"
                 return Doubt(
-                    f"{said}: {large[1] / small[1]:.4g} times as far",
+                    f"{both}: {large[1] / small[1]:.4g} times as far",
                     f"{which} is in {unit.words}",
                     f"give {scale_option(key, unit.scale)}"
                     + (", or 1 / the sampling rate" if "sample" in unit.words else ""),
@@ -362,18 +371,20 @@ def compare_spans(
     if overlap < LITTLE:
         since = max(abs(ours[0]), abs(theirs[0])) > EPOCH_S
         return Doubt(
-            f"{said}: they share {100 * overlap:.3g} % of the shorter",
+            f"{both}: they have {100 * overlap:.3g} % of the shorter in common",
             "times since 1970 on one side"
             if since
-            else "clocks that begin apart, as of a sorting that knows nothing of its recording's",
+            else "clocks that begin apart, as of a spike sorting without the clock of its recording",
             "compare the two clocks, and write one of them on that of the other",
             of_scale=False,
         )
     return None
 
 
-def find_span(start: np.ndarray, stop: np.ndarray) -> tuple[float, float] | None:
-    """Return the span of intervals, a few that lie far from all others aside; None where there are not enough."""
+def find_span(
+    start: Float[np.ndarray, " interval"], stop: Float[np.ndarray, " interval"]
+) -> tuple[float, float] | None:
+    """Return the span of all intervals but the outermost 2 %, seconds; None for fewer than three."""
     known = np.isfinite(start) & np.isfinite(stop)
     if known.sum() < 3:
         return None
@@ -382,7 +393,7 @@ def find_span(start: np.ndarray, stop: np.ndarray) -> tuple[float, float] | None
     return float(low), float(np.quantile(ends, 0.98, method="inverted_cdf")) if len(ends) else float(high)
 
 
-def guess_column_scale(values: np.ndarray, low: float, high: float) -> Unit | None:
+def guess_column_scale(values: Num[np.ndarray, " row"], low: float, high: float) -> Unit | None:
     """Return the unit in which the times of a column would lie between `low` and `high`, if there is one."""
     known = values[np.isfinite(values)]
     if len(known) < 3:
@@ -398,22 +409,24 @@ def guess_column_scale(values: np.ndarray, low: float, high: float) -> Unit | No
 
 
 def _samples(sampling_hz: Sequence[float]) -> list[Unit]:
+    """Return the units of times that are sample numbers."""
     return [Unit(f"sample numbers at {hz:.9g} Hz", f"1/{hz:.9g}", 1 / hz) for hz in (*sampling_hz, *SAMPLES_HZ[:1])]
 
 
 def _jaccard(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Intersection of two spans over their union."""
-    shared = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
-    return shared / max(max(a[1], b[1]) - min(a[0], b[0]), 1e-300)
+    """Return the intersection of two spans over their union, 0 to 1."""
+    common = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    return common / max(max(a[1], b[1]) - min(a[0], b[0]), 1e-300)
 
 
-def _are_whole(times: np.ndarray) -> bool:
-    # A look at a few is enough for nearly every file, and the whole is looked at where it is not.
+def _are_whole(times: Float[np.ndarray, " time"]) -> bool:
+    """Return whether all times are whole numbers."""
+    # In nearly every file one of the first few is not, and the millions after them need not be rounded.
     return bool((times[:FEW] == np.round(times[:FEW])).all() and (times == np.round(times)).all())
 
 
-def _find_epoch(times: np.ndarray) -> tuple[Unit, str] | None:
-    """Return the unit in which `times` would count from 1970, and the day."""
+def _find_epoch(times: Float[np.ndarray, " time"]) -> tuple[Unit, str] | None:
+    """Return the unit in which `times` would count from 1970, and the day; None where they would in none."""
     middle = float(np.median(times)) if len(times) else 0.0
     for unit in (Unit("seconds", "1", 1.0), *FINER):
         if EPOCH_S < middle * unit.seconds < 50 * EPOCH_S:
@@ -421,7 +434,8 @@ def _find_epoch(times: np.ndarray) -> tuple[Unit, str] | None:
     return None
 
 
-def _doubt_epoch(since: tuple[Unit, str], *, name: str = "", refuses: bool = False) -> Doubt:
+def _describe_epoch(since: tuple[Unit, str], *, name: str = "", refuses: bool = False) -> Doubt:
+    """Make the doubt about times since 1970."""
     unit, day = since
     return Doubt(
         f"times look like {unit.words} since 1970 ({day})",
@@ -429,17 +443,17 @@ def _doubt_epoch(since: tuple[Unit, str], *, name: str = "", refuses: bool = Fal
         f"give {scale_option(name, unit.scale)}"
         if unit.seconds != 1
         else "write them as seconds of the session; they are kept as stored "
-        f"({scale_option(name, '1')} says that is right)",
+        f"({scale_option(name, '1')} vouches for that)",
         refuses=refuses,
     )
 
 
-def doubt_resolution(
-    times: np.ndarray, dtype: np.dtype[Any] | None, step: float, of: str, worst: float, scale: float
+def find_resolution_doubts(
+    times: Float[np.ndarray, " time"], dtype: np.dtype[Any] | None, step: float, of: str, worst: float, scale: float
 ) -> list[Doubt]:
-    """Doubt a float type that is coarse beside `step`; it refuses where it is coarser than `worst`.
+    """Check a float type for a resolution that is coarse beside `step`, seconds; coarser than `worst` refuses.
 
-    `times` have been multiplied by `scale` since they were stored.
+    `times` are seconds, and have been multiplied by `scale` since they were stored.
     """
     stored = np.dtype(np.float64) if dtype is None else np.dtype(dtype)
     if stored.kind != "f" or len(times) == 0:
@@ -447,9 +461,9 @@ def doubt_resolution(
     largest = float(np.abs(times).max()) / scale
     before = ""
     kept = times if scale == 1 else times / scale
-    could_be = not _are_whole(kept) or largest > 2**24  # below, single precision holds every whole number
+    could_be = not _are_whole(kept) or largest > 2**24  # float32 holds every whole number up to 2**24
     if stored.itemsize > 4 and could_be and bool((kept == kept.astype(np.float32)).all()):
-        # Numbers that single precision holds exactly have passed through it, whatever holds them now.
+        # Times that float32 holds to the last have passed through it: of other float64 hardly one is such a number.
         stored, before = np.dtype(np.float32), " before they were written"
     resolution = float(np.spacing(stored.type(largest))) * scale
     if resolution <= COARSE * step:

@@ -16,7 +16,7 @@ from ...data.spike_counts import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
 from .clock import GAP_FACTOR, PEEK, SampleClock, peek_clock
-from .clock_doubts import Doubt, doubt_samples
+from .clock_doubts import Doubt, find_sample_doubts
 from .filter_bank import BandFilters, design_filters
 from .missing import complete
 from .provenance import describe_source
@@ -140,7 +140,7 @@ def _check_sampling(series: Any, intervals: Sequence[Sampled], scale: float | No
     time = np.append(first + np.arange(n_looked) / rate, intervals[-1].start_s + intervals[-1].duration_s)
     stored = None if series.timestamps is None else np.asarray(series.timestamps[:1]).dtype
     given = rate if stored is None else None
-    return tuple(doubt_samples(time, kind="lfp", dtype=stored, rate_hz=given, scale=scale, name=name))
+    return tuple(find_sample_doubts(time, kind="lfp", dtype=stored, rate_hz=given, scale=scale, name=name))
 
 
 def read_band_power(

@@ -24,7 +24,7 @@ from ...data.spike_counts import (
 from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session, open_session
 from .clock import list_sampling_rates
-from .clock_doubts import Doubt, doubt_spikes, report_doubts
+from .clock_doubts import Doubt, find_spike_doubts, report_doubts
 from .conditions import select_rows
 from .provenance import SourceDescription, describe_source
 from .segment_choice import choose_segments
@@ -264,7 +264,7 @@ def _check_trains(
     session: Session, units: Any, trains: SpikeTrains, bin_width_s: float, scale: float | None
 ) -> list[Doubt]:
     dtype, rates = _find_stored_type(units), list_sampling_rates(session)
-    return doubt_spikes(trains.times, bin_width_s=bin_width_s, dtype=dtype, scale=scale, sampling_hz=rates)
+    return find_spike_doubts(trains.times, bin_width_s=bin_width_s, dtype=dtype, scale=scale, sampling_hz=rates)
 
 
 def _find_stored_type(units: Any) -> np.dtype[Any] | None:

@@ -10,9 +10,9 @@ import pytest
 from nwb_dcf.io.recordings.clock_doubts import (
     Doubt,
     compare_spans,
-    doubt_samples,
-    doubt_spikes,
+    find_sample_doubts,
     find_span,
+    find_spike_doubts,
     guess_column_scale,
 )
 
@@ -23,7 +23,7 @@ SINCE = 1.7e9
 
 
 def _spikes(change: Any, **settings: Any) -> list[Doubt]:
-    return doubt_spikes([change(t) for t in simulate_trains()], **{"bin_width_s": 0.02, **settings})
+    return find_spike_doubts([change(t) for t in simulate_trains()], **{"bin_width_s": 0.02, **settings})
 
 
 ROWS: dict[str, tuple[Any, bool, tuple[str, ...]]] = {
@@ -51,27 +51,27 @@ ROWS: dict[str, tuple[Any, bool, tuple[str, ...]]] = {
     "slow for hours": (lambda: _spikes(lambda t: t * 1e3), False, ("milliseconds", "0.008 spikes")),
     "minutes": (lambda: _spikes(lambda t: t / 60), False, ("minutes", "--time-scale 60")),
     "thousands of seconds": (lambda: _spikes(lambda t: t / 1e3), True, ("spikes/s", "1000")),
-    "frame numbers": (lambda: doubt_samples(np.arange(500.0)), False, ("frame numbers", "1/RATE")),
+    "frame numbers": (lambda: find_sample_doubts(np.arange(500.0)), False, ("frame numbers", "1/RATE")),
     "whole nanoseconds of samples": (
-        lambda: doubt_samples(np.round(np.arange(5000) * 1e9 / 30)),
+        lambda: find_sample_doubts(np.round(np.arange(5000) * 1e9 / 30)),
         False,
         ("nanoseconds", "1e-9"),
     ),
-    "samples since 1970": (lambda: doubt_samples(SINCE + np.arange(500) / 30), False, ("1970",)),
-    "ROIs in ms": (lambda: doubt_samples(np.arange(500) * 100.0, kind="roi"), False, ("milliseconds", "0.001")),
+    "samples since 1970": (lambda: find_sample_doubts(SINCE + np.arange(500) / 30), False, ("1970",)),
+    "ROIs in ms": (lambda: find_sample_doubts(np.arange(500) * 100.0, kind="roi"), False, ("milliseconds", "0.001")),
     "the step in place of the rate": (
-        lambda: doubt_samples(np.arange(500) * 30.0, kind="dff", rate_hz=1 / 30),
+        lambda: find_sample_doubts(np.arange(500) * 30.0, kind="dff", rate_hz=1 / 30),
         False,
         ("30 Hz", "1/900"),
     ),
     "the rate of another device": (
-        lambda: doubt_samples(np.arange(500) / 3e4, kind="fluorescence", rate_hz=3e4),
+        lambda: find_sample_doubts(np.arange(500) / 3e4, kind="fluorescence", rate_hz=3e4),
         False,
         ("30000 Hz",),
     ),
-    "no rate known": (lambda: doubt_samples(np.arange(500.0), kind="video", rate_hz=1.0), False, ("1 Hz",)),
+    "no rate known": (lambda: find_sample_doubts(np.arange(500.0), kind="video", rate_hz=1.0), False, ("1 Hz",)),
     "float32 late": (
-        lambda: doubt_samples((1e5 + np.arange(500) / 30).astype("f4").astype("f8"), dtype=F4),
+        lambda: find_sample_doubts((1e5 + np.arange(500) / 30).astype("f4").astype("f8"), dtype=F4),
         False,
         ("float32", "7.81 ms"),
     ),
@@ -133,7 +133,7 @@ def test_ordinary_spikes_are_not_doubted(seed: int) -> None:
     if duration > 3000:
         trains = [start + (t - start) * 1.0 for t in trains]
     stored = [np.round(t * 3e4) / 3e4 for t in trains]
-    assert doubt_spikes(stored, bin_width_s=0.02, dtype=F8) == []
+    assert find_spike_doubts(stored, bin_width_s=0.02, dtype=F8) == []
 
 
 @pytest.mark.parametrize("kind", ["lfp", "video", "imaging", "dff", "fluorescence", "roi", "pose", "series"])
@@ -145,8 +145,8 @@ def test_ordinary_samples_are_not_doubted(kind: str, seed: int) -> None:
     rate = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     time = rng.choice([0.0, 12.5, 2000.0]) + np.arange(2000) / rate
     jittered = time + rng.uniform(0, 0.2 / rate, len(time))
-    assert doubt_samples(time, kind=kind, rate_hz=rate) == []
-    assert doubt_samples(jittered, kind=kind, dtype=F8) == []
+    assert find_sample_doubts(time, kind=kind, rate_hz=rate) == []
+    assert find_sample_doubts(jittered, kind=kind, dtype=F8) == []
 
 
 def test_a_time_scale_of_one_vouches_for_the_unit_and_not_for_the_type() -> None:
