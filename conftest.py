@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,11 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shapes", action="store_true", help="check calls of nwb_dcf against the shapes it annotates")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--shapes"):
-        from tests.shapes import install
+# Folders' own conftest files import the package before any hook runs; workers of xdist inherit the environment.
+if "--shapes" in sys.argv:
+    os.environ["NWB_DCF_SHAPES"] = "1"
+if os.environ.get("NWB_DCF_SHAPES") and (Path(__file__).parent / "tests" / "shapes.py").exists():
+    from tests.shapes import install
 
-        install()
+    install()
 
 
 def _fail_if_package_is_missing(report: Any) -> None:

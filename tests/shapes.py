@@ -47,8 +47,9 @@ class ShapeFinder(PathFinder):
 
 
 def install(package: str = "nwb_dcf") -> ShapeFinder:
-    """Check the calls of a package from now on; none of its modules may have been imported."""
-    assert package not in sys.modules, f"{package} was imported before its calls could be checked"
+    """Check the calls of a package from now on; none of its modules may have been imported, but for its own face."""
+    early = [name for name in sys.modules if name.startswith(f"{package}.")]
+    assert not early, f"{early} were imported before their calls could be checked"
     sys.meta_path.insert(0, finder := ShapeFinder(package))
     return finder
 
