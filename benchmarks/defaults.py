@@ -38,7 +38,7 @@ from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_navigation, simulate_reach
 from nwb_dcf.estimator.smoothing_and_scale import choose_smoothing_and_scale, suggest_bin_width
 from nwb_dcf.io.recordings.behavior import read_behavior
-from nwb_dcf.metrics import find_pca_axes, score_cosmoothing, score_decoding_on
+from nwb_dcf.metrics import compute_pca_axes, score_cosmoothing, score_decoding_on
 
 ROWS = Path(__file__).with_name("rows")
 SIGMAS_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -122,7 +122,7 @@ def decode_pca(data: Set, smooth_s: float, scale: str) -> list[float]:
     assert target is not None
     config = PrepareConfig(smooth=smooth_s, scale=scale)  # type: ignore[arg-type]
     x = flatten_frames(fit_preprocessor(recording, config).apply(recording))
-    mean, axes = find_pca_axes(x, 3)
+    mean, axes = compute_pca_axes(x, 3)
     some = np.arange(0, len(x), max(1, len(x) // MOST_FRAMES))
     known = some[np.isfinite(target[some]).all(axis=1)]
     z, y, segment = (x[known] - mean) @ axes, target[known], recording["segment_index"].values[known]
@@ -217,7 +217,7 @@ def fit_split(data: Set, which: str, seed: int) -> dict[str, Any]:
     model = DCF(dim=3, seed=seed, settings=settings).fit(seen[0])
     codes = [model.transform(part)["data"].values for part in seen]
     x = [model.prepare(part) for part in seen]
-    mean, axes = find_pca_axes(x[0], 3)
+    mean, axes = compute_pca_axes(x[0], 3)
     pca = [(part - mean) @ axes for part in x]
     pca = [part / pca[0].std(axis=0) for part in pca]
     every = max(1, round(FRAME_S / float(parts[0].attrs["bin_width_s"])))

@@ -25,7 +25,7 @@ from nwb_dcf.data.recording import is_count
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_calcium, simulate_dimensions
 from nwb_dcf.estimator.dimensionality import LEVEL, MOST, DimensionChoice, choose_dimension
-from nwb_dcf.metrics import find_pca_axes
+from nwb_dcf.metrics import compute_pca_axes
 
 TRUE = (1, 2, 3, 5, 8)
 SHARE = 0.95
@@ -75,7 +75,7 @@ def choose_by_thinning(recording: xr.Dataset, seed: int) -> int:
         assert splits[0] is not None
         assert splits[1] is not None
         training, x, y = (part["data"].values for part in (splits[0].training, splits[0].held_out, splits[1].held_out))
-        mean, axes = find_pca_axes(training, MOST)
+        mean, axes = compute_pca_axes(training, MOST)
         total = np.square(y - mean).sum()
         rebuilt = [mean + (x - mean) @ axes[:, :k] @ axes[:, :k].T for k in range(1, MOST + 1)]
         curves.append([1 - np.square(y - estimate).sum() / total for estimate in rebuilt])

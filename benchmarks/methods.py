@@ -90,7 +90,7 @@ def fit_dcf(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: 
     fitted, more = model.fitted_, min(dim + MORE, model.k_max_)
     fit = Fit(
         encode=lambda r: np.asarray(model.transform(r)["data"].values),
-        rebuild=model.rebuild,
+        rebuild=model.reconstruct,
         preparation=fitted.preparation,
         ordered=True,
         spectrum=model.spectrum_[:dim],

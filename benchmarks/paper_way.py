@@ -28,7 +28,7 @@ from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.estimator.initialization import start_model
-from nwb_dcf.metrics import r2_score, rebuild_by_pca
+from nwb_dcf.metrics import r2_score, reconstruct_by_pca
 from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.nested_dropout import ramp_prefix_p
 from nwb_dcf.model.training import FrameTable, train_model
@@ -137,7 +137,7 @@ def measure_quality(recording: Any, n_samples: int) -> dict[str, float]:
     averaged: DCFModel = paper.average.module.eval()
     with torch.no_grad():
         codes = averaged.encode(torch.as_tensor(x), 3)
-        reached = r2_score(x, averaged.rebuild(codes, "flow").numpy())
+        reached = r2_score(x, averaged.reconstruct(codes, "flow").numpy())
     # Ours: from few steps up, until the fit is as good; the schedule is set before, so each try is a whole fit.
     for steps in (1, 10, 25, 50, 100, 200, 400):
         start = time.process_time()
@@ -153,7 +153,7 @@ def measure_quality(recording: Any, n_samples: int) -> dict[str, float]:
         "R2": score,
         "seconds": own,
         "steps": steps,
-        "PCA's R2": r2_score(x, rebuild_by_pca(seen, x, 3)),
+        "PCA's R2": r2_score(x, reconstruct_by_pca(seen, x, 3)),
         "ratio": spent / own,
     }
 

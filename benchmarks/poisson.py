@@ -29,7 +29,7 @@ from nwb_dcf import DCF, read_recording
 from nwb_dcf.data.preprocessing import SPIKE_SMOOTH_S, Preprocessor, invert_mean_root
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_reach
-from nwb_dcf.metrics import SegmentSums, compare_paired, find_pca_axes, fit_rates, score_rates
+from nwb_dcf.metrics import SegmentSums, compare_paired, compute_pca_axes, fit_rates, score_rates
 
 SHARE = 0.8  # of the spikes that the code is fitted to
 DIM = 3
@@ -82,9 +82,9 @@ def measure(recording: xr.Dataset, expected: np.ndarray | None, seed: int) -> di
     ):
         model = DCF(DIM, seed=seed, steps=STEPS, settings={**FIT, **settings}).fit(split.training)
         x, x_test = model.prepare(split.training), model.prepare(split.held_out)
-        mean, axes = find_pca_axes(x, DIM)
+        mean, axes = compute_pca_axes(x, DIM)
         z, z_test = (model.transform(part)["data"].values for part in (split.training, split.held_out))
-        codes = {f"DCF, {name}": (z, z_test, model.rebuild(z), model.rebuild(z_test))}
+        codes = {f"DCF, {name}": (z, z_test, model.reconstruct(z), model.reconstruct(z_test))}
         if name != "encoder_window":
             scores, scores_test = (x - mean) @ axes, (x_test - mean) @ axes
             codes[f"PCA, {name}"] = scores, scores_test, mean + scores @ axes.T, mean + scores_test @ axes.T

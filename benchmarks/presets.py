@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from nwb_dcf import DCF
 from nwb_dcf.metrics import (
+    compute_pca_axes,
+    count_variance_axes,
     decode_linearly,
-    effective_dimension,
-    find_pca_axes,
     measure_consistency,
     measure_energy_outside,
     r2_score,
@@ -51,7 +51,7 @@ def measure(benchmark: Benchmark, preset: str, settings: dict[str, Any]) -> dict
     seconds = time.perf_counter() - started
     timing, dim = model.fitted_.timing, benchmark.dim
     seen, x = model.prepare(benchmark.training), model.prepare(benchmark.held_out)
-    mean, axes = find_pca_axes(seen, min(seen.shape))
+    mean, axes = compute_pca_axes(seen, min(seen.shape))
     spectrum = np.square((seen - mean) @ axes).mean(axis=0)
     codes = np.asarray(model.transform(benchmark.held_out)["data"].values)
     flowed, flowed_seen = (np.asarray(model.flow(r)["data"].values) for r in (benchmark.held_out, benchmark.training))
@@ -65,11 +65,11 @@ def measure(benchmark: Benchmark, preset: str, settings: dict[str, Any]) -> dict
         "d falls": bool((np.diff(model.spectrum_[:dim]) <= 0).all()),
         "target from flowed, 2 axes": _decode(benchmark, flowed_seen[:, :2], flowed[:, :2]),
         "3 axes": _decode(benchmark, flowed_seen, flowed),
-        "rebuilt from 3": r2_score(x, model.rebuild(codes)),
+        "rebuilt from 3": r2_score(x, model.reconstruct(codes)),
         "PCA": r2_score(x, mean + (x - mean) @ axes[:, :dim] @ axes[:, :dim].T),
         "energy outside": measure_energy_outside(model.compress(benchmark.held_out), model.mean_, model.loadings_, dim),
         "K_eff": model.k_eff_,
-        "PCA's 95 %": effective_dimension(spectrum),
+        "PCA's 95 %": count_variance_axes(spectrum),
         "samples": f"{timing['seconds'] * timing['samples_per_s']:,.0f}",
         "rate": model.config_.train.learning_rate,
         "seconds": seconds,

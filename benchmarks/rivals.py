@@ -17,7 +17,7 @@ import torch
 from autoencoder import Plan, train_autoencoder
 from torch import Tensor
 
-from nwb_dcf.metrics import find_pca_axes
+from nwb_dcf.metrics import compute_pca_axes
 
 DROPOUT = 0.2  # share of channels that a network does not see in training; none of images
 CEBRA_RATE = 3e-4
@@ -99,7 +99,7 @@ def stack_window(x: np.ndarray, segment: np.ndarray, reach: int) -> np.ndarray:
 
 
 def _fit_pca(x: np.ndarray, segment: np.ndarray, dim: int, seed: int, steps: int) -> Code:
-    mean, axes = find_pca_axes(x, dim)
+    mean, axes = compute_pca_axes(x, dim)
     return Code(lambda y, _: (y - mean) @ axes, lambda z: mean + z @ axes.T, ordered=True)
 
 
@@ -107,7 +107,7 @@ def _fit_window_pca(x: np.ndarray, segment: np.ndarray, dim: int, seed: int, ste
     """Principal axes of the window; the frame in its middle is rebuilt by least squares."""
     basis = _find_basis(x)
     windows = stack_window(basis.read(x), segment, WINDOW)
-    mean, axes = find_pca_axes(windows, dim)
+    mean, axes = compute_pca_axes(windows, dim)
     z = np.column_stack([np.ones(len(x)), (windows - mean) @ axes])
     back = np.linalg.lstsq(z, x.astype(np.float64), rcond=None)[0]
     return Code(
@@ -177,7 +177,7 @@ class _Basis:
 def _find_basis(x: np.ndarray) -> _Basis:
     if x.shape[1] <= MOST_INPUTS:
         return _Basis(x.mean(axis=0), None)
-    return _Basis(*find_pca_axes(x, min(MOST_INPUTS, len(x) - 1)))
+    return _Basis(*compute_pca_axes(x, min(MOST_INPUTS, len(x) - 1)))
 
 
 # -- contrastive -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from nwb_dcf import DCF
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.estimator.initialization import start_model, tabulate_frames
-from nwb_dcf.metrics import r2_score, rebuild_by_pca
+from nwb_dcf.metrics import r2_score, reconstruct_by_pca
 from nwb_dcf.model.training import train_model
 from nwb_dcf.model.training.early_stopping import evaluate_losses
 
@@ -74,8 +74,8 @@ def main() -> None:
         "steps u / v": f"{fitted.steps['u']} / {fitted.steps['v']}",
         "samples/s": n_steps * config.train.batch_size / training,
         "rate / products alone": products / training,
-        "bottleneck R2": r2_score(x, model.rebuild(model.transform(split.held_out)["data"].values)),
-        "PCA R2": r2_score(x, rebuild_by_pca(seen, x, 3)),
+        "bottleneck R2": r2_score(x, model.reconstruct(model.transform(split.held_out)["data"].values)),
+        "PCA R2": r2_score(x, reconstruct_by_pca(seen, x, 3)),
         "held-out L_cf": measure_loss(model),
     }
     if not arguments.no_reference:

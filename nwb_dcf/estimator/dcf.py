@@ -1,4 +1,4 @@
-"""DCF: fit, transform, inverse_transform and the rest; where xarray meets torch."""
+"""DCF: the estimator of scikit-learn's kind, a thin face of `FittedModel` that answers in the kind of its input."""
 
 from __future__ import annotations
 
@@ -7,141 +7,27 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import xarray as xr
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from ..config import FitConfig
-from ..config.presets import make_config
 from ..data.arrays import Input, InputAdapter, as_recording
 from ..data.recording import name_kind
 from ..data.result import DCFResult
-from ..errors import DataError, NotFittedError, ParameterError, StoreError
+from ..errors import DataError, ParameterError
 from .data_driven import settle_config
-from .dimensionality import DimensionChoice
-from .fit import WarmStart, fit
+from .fit import fit
 from .fitted import FittedModel, PreparedFrames
+from .persistent import Persistent
 from .rollout import Plan, Starts, simulate, simulate_paths
-from .serialization import pack_weights, unpack_weights
-from .smoothing_and_scale import SmoothingChoice
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Real
+
     from ..config.progress import Progress
-
-NOT_SETTINGS = ("preset", "settings", "warm_start", "progress", "keep_partial")
-
-
-class NotFittedDCFError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]  # untyped
-    """Ours, and scikit-learn's: its tools wait for theirs."""
-
-
-@dataclass(eq=False, repr=False)
-class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
-    """An estimator whose settings make a `FitConfig`, and whose fitted model can be saved and loaded."""
-
-    def make_config(self, *, kind: str = "values") -> FitConfig:
-        """Resolve the parameters and the preset to a full configuration for a `kind` of recording.
-
-        Raises
-        ------
-        ParameterError
-            If a value cannot be meant.
-        """
-        every = self.get_params(deep=False)
-        params = {k: v for k, v in every.items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
-        return make_config(every["preset"], {**(every["settings"] or {}), **params}, kind=kind)
-
-    @classmethod
-    def from_config(cls, config: FitConfig, *, progress: Callable[[Progress], None] | None = None) -> Self:
-        """Make an estimator that is to fit with exactly the settings of `config`."""
-        model = cls()
-        model.set_params(
-            dim=config.model.dim,
-            preset=config.preset,
-            seed=config.train.seed,
-            device=config.train.device,
-            settings=config.to_settings(),
-            progress=progress,
-        )
-        return model
-
-    def _read_warm_start(self) -> WarmStart | None:
-        """The fit to begin with, None where none was given."""
-        first = self.get_params(deep=False)["warm_start"]
-        if first is True:  # scikit-learn's meaning: go on from the last fit of this very object
-            first = self if "_fitted" in self.__dict__ else None
-        if first is None or first is False:
-            return None
-        if isinstance(first, Persistent):
-            return WarmStart.from_weights(first.to_bytes(), None)
-        if not isinstance(first, DCFResult):
-            raise ParameterError(f"warm_start is {first!r}", fix="give a fitted DCF, a DCFResult, True or None")
-        return WarmStart.from_weights(first.weights, first.name)
-
-    @property
-    def fitted_(self) -> FittedModel:
-        """The trained model with all that belongs to it.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        """
-        if "_fitted" not in self.__dict__:
-            raise NotFittedDCFError("this DCF is not fitted yet", fix="call fit first")
-        return self._fitted
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "_fitted" in self.__dict__
-
-    def _adopt(
-        self, fitted: FittedModel, dimension: DimensionChoice | None = None, smoothing: SmoothingChoice | None = None
-    ) -> None:
-        self._fitted = fitted
-        self.config_, self.preparation_, self.steps_ = fitted.config, fitted.preparation, fitted.steps
-        self.dim_, self.k_max_, self.k_eff_ = fitted.dim, fitted.k_max, fitted.k_eff
-        self.dimension_, self.smoothing_, self._n_features_out = dimension, smoothing, self.dim_
-        self.n_features_in_ = fitted.model.n_channels
-        self.spectrum_, self.loadings_, self.mean_ = fitted.spectrum, fitted.loadings, fitted.mean
-
-    def to_bytes(self) -> bytes:
-        """Return the fitted model as safetensors bytes: weights, settings and statistics."""
-        return pack_weights(self.fitted_)
-
-    @classmethod
-    def from_bytes(cls, data: bytes, device: str = "auto") -> Self:
-        """Rebuild a fitted model from `to_bytes`; nothing is unpickled."""
-        fitted = unpack_weights(data, device)
-        model = cls.from_config(fitted.config)
-        model.set_params(device=device)
-        model._adopt(fitted)
-        return model
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to a safetensors file."""
-        try:
-            Path(path).write_bytes(self.to_bytes())
-        except OSError as error:
-            raise StoreError(f"cannot be written: {error.strerror}", where=str(path), fix="choose another") from error
-
-    @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Self:
-        """Read a fitted model from `save`'s file."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise StoreError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
-        return cls.from_bytes(data, device)
-
-    @classmethod
-    def from_result(cls, result: DCFResult, device: str = "auto") -> Self:
-        """Rebuild the fitted model of a stored result."""
-        return cls.from_bytes(result.weights, device)
 
 
 @dataclass(eq=False, repr=False)
@@ -176,13 +62,13 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
     settings : mapping, optional
         Any other setting of the three configurations, by name.
     warm_start : DCF, DCFResult or bool, optional
-        A fit of the same channels and dim to begin with, or True for the last one of this object. Training takes its
-        networks over and ends as soon as
-        held-out losses fall no more. scikit-learn's ``clone`` empties a DCF; a result stays.
+        A fit of the same channels and dim to start from, or True for the last one of this object. Training starts at
+        its networks and ends as soon as held-out losses stop falling. scikit-learn's ``clone`` empties a DCF; a
+        result stays.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
     keep_partial : bool
-        Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+        Whether Ctrl-C keeps the partly trained model instead of raising KeyboardInterrupt.
 
     Attributes
     ----------
@@ -197,9 +83,9 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
     loadings_, mean_ : array, shapes (channel, k_max_), (channel,)
         L and b; the pixels of images row by row.
     steps_ : dict
-        Steps chosen on held-out segments for ``u`` and ``v``; 0 means that the closed-form start was best.
+        Steps chosen on held-out segments for ``u`` and ``v``; 0 means that the closed-form initial model was best.
     config_, preparation_
-        Settings and statistics that repeat the fit on new data.
+        Settings and statistics with which new data are prepared.
 
     Notes
     -----
@@ -258,12 +144,12 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         """Fit to `x`: a recording, a DataArray or array (time, channel), images (time, y, x), or a list of them.
 
         Segments of `x` are held out only to choose the number of steps; then all are used. With ``dim="auto"``
-        a UserWarning says where the data support no dimension, or cannot choose one.
+        a UserWarning is issued where the data support no dimension, or cannot choose one.
 
         Raises
         ------
         ParameterError
-            If `dim` exceeds the usable channels, or a parameter cannot be meant.
+            If `dim` exceeds the usable channels, or a parameter is invalid.
         DataError
             If values are not finite, all constant, or too few.
         TrainingError
@@ -286,7 +172,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
     # -- using -----------------------------------------------------------------------------------
 
     def transform(self, x: Input, dim: int | None = None) -> Any:
-        """Encode frames: latents (time, dim) in the kind that came in.
+        """Encode frames: latents (time, dim) in the kind of the input.
 
         Parameters
         ----------
@@ -298,44 +184,44 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         return self._answer(given, self.fitted_.encode(frames, k))
 
     def flow(self, x: Input) -> Any:
-        """Flowed latents (time, dim): each frame integrated by u to tau = 0 and read on the axes (section 4)."""
+        """Compute flowed latents (time, dim): frames integrated by u to tau = 0, read on the axes (section 4)."""
         given, frames = self._prepare(x)
         return self._answer(given, self.fitted_.flow(frames))
 
     def velocity(self, x: Input) -> Any:
-        """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
+        """Compute velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point."""
         given, frames = self._prepare(x)
         return self._answer(given, self.fitted_.velocity(frames), units="1/s")
 
-    def velocity_at(self, z: np.ndarray) -> np.ndarray:
-        """Latent velocity (n, dim) in latent units per second at points (n, dim) where the state has stood still."""
+    def velocity_at(self, z: Real[np.ndarray, "point latent"]) -> Float[np.ndarray, "point latent"]:
+        """Compute latent velocity in latent units per second at points, with a constant history."""
         points = np.asarray(z, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != self.dim_:
             raise DataError(f"points have shape {points.shape}", fix=f"give (n, {self.dim_})")
         return self.fitted_.velocity_at(points)
 
-    def compress(self, x: Input) -> np.ndarray:
-        """States at tau = 0, shape (time, channel), in prepared units: frames integrated by u."""
+    def compress(self, x: Input) -> Float[np.ndarray, "time channel"]:
+        """Compute states at tau = 0 in prepared units: frames integrated by u (section 2.3)."""
         return self.fitted_.compress(self._prepare(x)[1])
 
-    def expand(self, states: np.ndarray) -> np.ndarray:
-        """Frames at tau = 1, shape (time, channel), in prepared units: the way back from `compress`."""
+    def expand(self, states: Real[np.ndarray, "time channel"]) -> Float[np.ndarray, "time channel"]:
+        """Compute frames at tau = 1 in prepared units: the inverse of `compress`."""
         n_channels = self.fitted_.model.n_channels
         if np.shape(states)[1:] != (n_channels,):
             raise DataError(f"states have shape {np.shape(states)}", fix=f"give (time, {n_channels})")
         return self.fitted_.expand(states)
 
-    def prepare(self, x: Input) -> np.ndarray:
-        """Return `x` as the model sees it: transformed, smoothed, scaled, (time, channel); pixels row by row."""
+    def prepare(self, x: Input) -> Float[np.ndarray, "time channel"]:
+        """Return `x` as the model sees it: transformed, smoothed, scaled; pixels row by row."""
         return self._prepare(x)[1].values
 
     def inverse_transform(self, z: Any) -> Any:
-        """Rebuild frames from the first K numbers of each, in the data's own unit.
+        """Reconstruct frames from the first K latents of each, in the data's own unit.
 
-        Gives the mean of the data given those numbers: they are placed on the axes, everything else is set
-        to zero, and u at tau = 0 adds what the data have there on average (presets ``paper`` and ``authors``
-        integrate u to tau = 1 instead, which gives a typical frame). Scale and square root are undone;
-        smoothing cannot be. The square of a mean root is below the mean: `rates` gives expected counts.
+        Gives the mean of the data given those latents: they are placed on the axes, all other coordinates are 0,
+        and u at tau = 0 adds the conditional mean of the rest (presets ``paper`` and ``authors`` integrate u to
+        tau = 1 instead, which gives a typical frame). Scale and square root are undone; smoothing cannot be. The
+        square of a mean root is below the mean: `rates` gives expected counts.
 
         Parameters
         ----------
@@ -344,45 +230,47 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 
         Returns
         -------
-        (time, channel), or (time, y, x) where images were fitted, in the kind that came in.
+        (time, channel), or (time, y, x) where images were fitted, in the kind of the input.
 
         Raises
         ------
         DataError
-            If there are more than ``k_max_`` numbers a frame.
+            If there are more than ``k_max_`` latents a frame.
         """
-        return self._rebuild_frames(z, self.fitted_.reconstruct)
+        return self._answer_frames(z, self.fitted_.reconstruct_data)
 
     def rates(self, z: Any) -> Any:
-        """Expected counts of each bin from the first K numbers, as `inverse_transform` takes and answers them.
+        """Compute the expected counts of each bin from the first K latents of each frame.
 
-        Where square roots were fitted, it is the rate whose Poisson counts have the rebuilt root as their mean root.
-        Scored by deviance on unsmoothed counts this was better than the square on every set tried.
+        A Poisson regression calibrates each unit: on the training frames the mean rate from ``dim_`` latents equals
+        the mean count. Fits of images and fits stored before calibration give the rate whose Poisson counts have the
+        reconstructed root as their mean root, which is too low where counts vary more than Poisson's
+        (``fitted_.calibration`` is None).
 
         Returns
         -------
-        (time, channel), counts of a bin, 0 or more, in the kind that came in.
+        (time, channel), counts of a bin, 0 or more, in the kind of the input.
 
         Raises
         ------
         DataError
-            If what was fitted were no counts, or there are more than ``k_max_`` numbers a frame.
+            If what was fitted were no counts, or there are more than ``k_max_`` latents a frame.
         """
-        return self._rebuild_frames(z, self.fitted_.rates)
+        return self._answer_frames(z, self.fitted_.rates)
 
-    def _rebuild_frames(self, z: Any, rebuild: Callable[[np.ndarray], np.ndarray]) -> Any:
+    def _answer_frames(self, z: Any, reconstruct: Callable[[np.ndarray], np.ndarray]) -> Any:
         fitted, given = self.fitted_, as_recording(z)
-        rebuilt = rebuild(given.recording["data"].values)
+        frames = reconstruct(given.recording["data"].values)
         ids = {dim: np.asarray(values) for dim, values in fitted.frame_ids.items()}
-        return given.answer_frames(rebuilt, ids, fitted.units)
+        return given.answer_frames(frames, ids, fitted.units)
 
-    def rebuild(self, z: np.ndarray, decoder: str = "") -> np.ndarray:
-        """As `inverse_transform`, from any prefix (time, k) to (time, channel) in prepared units.
+    def reconstruct(self, z: Real[np.ndarray, "time k"], decoder: str = "") -> Float[np.ndarray, "time channel"]:
+        """Reconstruct frames as `inverse_transform` does, in prepared units, from latents (time, k) of any prefix.
 
         `decoder` is ``"mean"``, ``"flow"`` (u integrated from tau = 0 to 1), or by default the configured one.
         """
         self._check_dim(z.shape[1])
-        return self.fitted_.rebuild(z, decoder)
+        return self.fitted_.reconstruct(z, decoder)
 
     def simulate(
         self,
@@ -394,18 +282,18 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         n_paths: int | None = None,
         seed: int = 0,
     ) -> Any:
-        """Continue `x` by its own dynamics: v integrated from a start with its history (paper, section 4).
+        """Continue `x` by the dynamics of the model: v integrated from a start with its history (paper, section 4).
 
         Each start is prepared from the frames up to it alone, as it would be online.
 
         Parameters
         ----------
         x : recording, DataArray, array, images or list
-            What happened until then; h + 1 frames are used where a segment has as many.
+            The past; h + 1 frames of it are used where a segment has as many.
         n_frames : int
             Frames to simulate, of the step of the fitted recording.
         tau : float
-            Where: 0 simulates latents, 1 the data themselves, between them states in prepared units.
+            Compression level: 0 simulates latents, 1 the data themselves, between them states in prepared units.
         starts : {"last", "first"} or frames
             The last frame of each segment, the first that has its history, or places of frames in `x`.
         n_paths : int, optional
@@ -415,7 +303,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 
         Returns
         -------
-        In the kind that came in
+        In the kind of the input
             An array gives (n_frames, dim), or (n_frames, channel) where `tau` is above 0; frames as `starts` put
             an axis of starts before it, and `n_paths` one of paths before n_frames. A recording gives one whose
             segments are the paths, with ``trial_start_s`` and ``trial_path``; a DataArray holds the paths one
@@ -424,14 +312,14 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         Raises
         ------
         ParameterError
-            If an argument cannot be meant.
+            If an argument is invalid.
         DataError
             If a path leaves all bounds.
         """
         return _answer_paths(self.fitted_, as_recording(x), Plan(n_frames, tau, starts, n_paths, seed))
 
     def score(self, x: Input, y: None = None) -> float:
-        """R2 of prepared `x` rebuilt from `dim` numbers a frame (the bottleneck reconstruction)."""
+        """Compute R2 of prepared `x` reconstructed from ``dim_`` latents a frame (the bottleneck reconstruction)."""
         return self.fitted_.score(self._prepare(x)[1])
 
     def __sklearn_tags__(self) -> Any:
@@ -459,7 +347,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 
 
 def _answer_paths(fitted: FittedModel, given: InputAdapter, plan: Plan) -> Any:
-    """Simulate, and answer in the kind that came in; see `DCF.simulate`."""
+    """Simulate, and answer in the kind of the input; see `DCF.simulate`."""
     if given.kind == "list":
         seeds = np.random.SeedSequence(plan.seed).generate_state(len(given.original))
         plans = [replace(plan, seed=int(seed)) for seed in seeds]

@@ -1,4 +1,4 @@
-"""From a recording and a configuration to a trained model: preparation, start, search, refit."""
+"""From a recording and a configuration to a trained model: preparation, initial model, choice of steps, refit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,22 +17,24 @@ import xarray as xr
 from ..config import FitConfig, TrainConfig
 from ..config.progress import Progress
 from ..data.preprocessing import fit_preprocessor
-from ..data.recording import frame_dims, frame_shape, median_step_s
+from ..data.recording import flatten_frames, frame_dims, frame_shape, median_step_s
 from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
-from ..metrics import effective_dimension
+from ..metrics import count_variance_axes
+from ..metrics.rate_calibration import RateCalibration, calibrate_rates
 from ..model.dcf_model import DCFModel
 from ..model.parallel import use_threads
 from ..model.precision import multiply_in
 from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
-from .fitted import FittedModel, check_channels
-from .initialization import choose_device, say_where_frames_lay
+from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, SolverError, check_channels
+from .initialization import choose_device, note_frame_storage
 from .serialization import unpack_weights
 from .stages import PART_NAMES, FrameGroups, Training
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
+MOST_CALIBRATED = 2**25  # rates that a calibration is fitted to, of evenly spaced frames where there are more
 
 
 def fit(
@@ -51,11 +53,15 @@ def fit(
         All its segments are trained on; some are held out first to choose the steps. `check_size` accepts it.
     config : FitConfig
     warm_start : WarmStart, optional
-        A fit to begin with.
+        A fit whose networks training starts from.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
     keep_partial : bool
-        Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+        Whether Ctrl-C keeps the partly trained model instead of raising KeyboardInterrupt.
+
+    Returns
+    -------
+    FittedModel
 
     Raises
     ------
@@ -81,22 +87,22 @@ def fit(
     gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.encoder_window + 1) * step_s
     training = Training(config, device, step_s, progress, keep_partial, warm_start.fitted.model if warm_start else None)
     start = training.start(preparation.apply(recording))
-    split, division = _divide(recording, config.train, gap_s)
-    if config.train.early_stopping and division is None:
+    split, groups = _divide(recording, config.train, gap_s)
+    if config.train.early_stopping and groups is None:
         notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
-    trained = training.learn(start, division)
+    trained = training.learn(start, groups)
     model, principal = start.model, start.principal
     if trained.settled:
         notes.append(_describe_settled(trained.settled, config.train))
     if trained.interrupted:
-        stage = "in training" if division is None or trained.finished else "while steps were chosen"
+        stage = "in training" if groups is None or trained.finished else "while steps were chosen"
         notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch_size} steps: a partial fit")
     if config.model.k_max == 0 and model.k_max < model.n_channels:
         notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
-    spectrum = model.spectrum if model.learns_axes else principal.variance  # not cut off at k_max
+    spectrum = model.spectrum if model.learns_axes else principal.variance  # not truncated at k_max
     seconds = time.perf_counter() - started
     ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
-    return FittedModel(
+    fitted = FittedModel(
         config=config,
         preparation=preparation,
         model=model,
@@ -107,9 +113,9 @@ def fit(
         kind=str(recording.attrs.get("kind", "array")),
         step_s=step_s,
         total_variance=principal.total,
-        k_eff=effective_dimension(spectrum.detach().cpu().numpy(), principal.total),
+        k_eff=count_variance_axes(spectrum.detach().cpu().numpy(), principal.total),
         steps=trained.best_step,
-        search=trained.curve if division else LossCurve(),
+        search=trained.curve if groups else LossCurve(),
         curve=trained.curve,
         notes=notes,
         timing={"seconds": seconds, "samples_per_s": trained.samples / seconds},
@@ -118,26 +124,45 @@ def fit(
             "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
             "products": choose_products(model, config.train.precision),
-            "frames": say_where_frames_lay(recording, device, start.table.x.device),
+            "frames": note_frame_storage(recording, device, start.table.x.device),
         },
         bin_width_s=recording.attrs.get("bin_width_s"),
-        chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if division and split else {},
+        chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if groups and split else {},
         settled=trained.settled,
         finished=trained.finished,
         init=warm_start.about if warm_start else {},
         solver_error=measure_solver(model, start.prepared),
     )
+    return dataclasses.replace(fitted, calibration=calibrate(fitted, recording, start.prepared))
+
+
+def calibrate(fitted: FittedModel, recording: xr.Dataset, prepared: xr.Dataset) -> RateCalibration | None:
+    """Calibrate the rates of each unit on its training frames; None for images and for values that are no counts.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+        Without a calibration.
+    recording, prepared : xarray.Dataset
+        The training frames, as they were read and as the model sees them.
+    """
+    if fitted.units not in COUNT_UNITS or fitted.pixels:
+        return None
+    n_frames, n_units = recording.sizes["time"], fitted.model.n_channels
+    some = np.linspace(0, n_frames - 1, min(n_frames, max(1, MOST_CALIBRATED // n_units))).round().astype(int)
+    latents = fitted.encode(PreparedFrames.of(prepared))[some]
+    return calibrate_rates(fitted.rates(latents), flatten_frames(recording)[some])
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A fit to begin with.
+    """A fit whose networks training starts from.
 
     Attributes
     ----------
     fitted : FittedModel
     about : dict of str to str
-        What the new fit is to say of it, see `FittedModel.init`.
+        What the new fit reports of it, see `FittedModel.init`.
     """
 
     fitted: FittedModel
@@ -145,13 +170,13 @@ class WarmStart:
 
     @classmethod
     def from_weights(cls, weights: bytes, name: str | None) -> Self:
-        """Begin with a model that `pack_weights` has packed, under the name by which messages call it."""
+        """Start from the bytes of `pack_weights`; messages call the fit by `name`."""
         about = {"fit": name or "", "sha256": hashlib.sha256(weights).hexdigest()}
         return cls(unpack_weights(weights, "cpu"), about)
 
 
 def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[Split | None, FrameGroups | None]:
-    """Hold frames out to choose the steps; None where that is not asked for, or the recording is too short."""
+    """Hold frames out to choose the steps; None where early stopping is off, or the recording is too short."""
     if not config.early_stopping:
         return None, None
     marked = recording.assign(frame_number=("time", np.arange(recording.sizes["time"])))
@@ -173,16 +198,8 @@ def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
 
 @torch.no_grad()
 @multiply_in("float32")
-def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
-    """Compare the quick solver of u with dopri5 on some of the frames, evenly spaced.
-
-    Returns
-    -------
-    dict
-        ``solver`` and its ``steps``, the ``frames`` compared, and two root mean squares: ``compress``, of what differs
-        at tau = 0 beside that of the frames about their mean, and ``latents``, of what differs in the flowed latents,
-        whose own is about 1. Empty where the solver is dopri5.
-    """
+def measure_solver(model: DCFModel, prepared: xr.Dataset) -> SolverError:
+    """Compare the quick solver of u with dopri5 on some of the frames, evenly spaced; empty where it is dopri5."""
     settings = model.config
     if settings.solver == "dopri5":
         return {}
@@ -204,7 +221,7 @@ def measure_solver(model: DCFModel, prepared: xr.Dataset) -> dict[str, Any]:
 
 
 def check_warm_start(recording: xr.Dataset, config: FitConfig, warm_start: WarmStart) -> None:
-    """Refuse a fit to begin with that is of other channels or another dim; bins may be of another width.
+    """Refuse to start from a fit of other channels or another dim; bins may be of another width.
 
     Raises
     ------
@@ -220,7 +237,7 @@ def check_warm_start(recording: xr.Dataset, config: FitConfig, warm_start: WarmS
         before.preparation.check(recording)
     except DataError as error:
         raise DataError(
-            f"cannot start there: {error.what}", where=where, fix="start from a fit of the same ones"
+            f"cannot start from that fit: {error.what}", where=where, fix="start from a fit of the same ones"
         ) from None
     if before.config.model.dim != config.model.dim:
         raise ParameterError(

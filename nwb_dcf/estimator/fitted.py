@@ -1,10 +1,10 @@
-"""A fitted model: recordings are prepared once, and all questions are asked of the prepared frames."""
+"""A fitted model: recordings are prepared once, and everything else is computed from the prepared frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from ..data.preprocessing import Preprocessor
 from ..data.recording import flatten_frames, frame_dims
 from ..errors import DataError, ParameterError
 from ..metrics import r2_score
+from ..metrics.rate_calibration import RateCalibration
 from ..model.dcf_model import DCFModel
 from ..model.parallel import split_frames, spread
 from ..model.precision import multiply_in
@@ -24,8 +25,15 @@ from ..model.rollout import compute_velocity, draw_start_noise, place_states, ro
 from ..model.training import LossCurve
 from ..model.training.batches import FrameTable
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float32, Int, Real, Shaped
+
+    Frames = Real[np.ndarray, "time channel"]
+    Latents = Real[np.ndarray, "time latent"]
+
 PATHS_AT_ONCE = 512
 NUMBERS_AT_ONCE = 2**24  # of paths in whole states
+COUNT_UNITS = ("count", "counts")
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,13 @@ class PreparedFrames:
         Seconds on the session clock.
     """
 
-    values: np.ndarray
-    segment: np.ndarray
-    time: np.ndarray
+    values: Float32[np.ndarray, "time channel"]
+    segment: Int[np.ndarray, " time"]
+    time: Float[np.ndarray, " time"]
 
     @classmethod
     def of(cls, prepared: xr.Dataset) -> Self:
-        """Take them out of a prepared recording."""
+        """Take the arrays out of a prepared recording."""
         return cls(flatten_frames(prepared), prepared["segment_index"].values, prepared["time"].values)
 
     def __len__(self) -> int:
@@ -63,13 +71,37 @@ class PreparedFrames:
             yield wide, slice(start - wide.start, stop - wide.start)
 
 
+class SolverError(TypedDict, total=False):
+    """Difference between the quick solver of u and dopri5.
+
+    Attributes
+    ----------
+    solver, against : str
+    steps : int
+        Of the quick solver.
+    frames : int
+        Frames compared.
+    compress : float
+        Root mean square of the difference at tau = 0, relative to that of the frames about their mean.
+    latents : float
+        Root mean square of the difference in the flowed latents, whose own is about 1.
+    """
+
+    solver: str
+    steps: int
+    against: str
+    frames: int
+    compress: float
+    latents: float
+
+
 @dataclass(frozen=True)
 class FittedModel:
     """A trained model with everything needed to use it on new data.
 
     `prepare` takes a recording; everything else works on prepared frames (time, channel), on latents (time, k), the
-    first k coordinates of mu(x), or on states (time, channel), frames at tau = 0. Answers are arrays on the host,
-    computed in parts on whatever device the model lives.
+    first k coordinates of mu(x), or on states (time, channel), frames at tau = 0. Results are arrays on the host,
+    computed in parts on the device of the model.
 
     Attributes
     ----------
@@ -87,6 +119,7 @@ class FittedModel:
     total_variance : float
         Of the prepared training frames, summed over channels.
     k_eff : int
+        Axes for 95 % of that variance, noise included (paper 3.1).
     steps : dict of str to int
         Chosen for u and v.
     search, curve : LossCurve
@@ -100,15 +133,18 @@ class FittedModel:
     bin_width_s : float or None
         Of the recording that was fitted, where it was binned.
     chosen_on : dict
-        What was held out to choose the steps: ``rule``, ``intervals_s``; empty where nothing was.
+        Held-out data on which the steps were chosen: ``rule``, ``intervals_s``; empty where nothing was held out.
     settled : dict of str to int
-        Step of the search at which u and v ended by themselves; without those that took the whole schedule.
+        Step at which u and v were stopped early; without those that took the whole schedule.
     finished : dict of str to int
         Steps on all frames that followed the chosen one, of u and v; without those that took none.
     init : dict of str to str
-        Fit whose networks training began with: ``fit``, its name, and the ``sha256`` of its weights; empty for none.
+        Fit whose networks training started from: ``fit``, its name, and the ``sha256`` of its weights; empty for none.
     solver_error : dict
         Of the quick solver against dopri5, see `measure_solver`; empty where that is the solver.
+    calibration : RateCalibration or None
+        Of the rates that `dim` latents give, on the training frames; None for images, values that are no counts, and
+        fits stored without it.
     """
 
     config: FitConfig
@@ -133,7 +169,8 @@ class FittedModel:
     settled: dict[str, int] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
     init: dict[str, str] = field(default_factory=dict)
-    solver_error: dict[str, Any] = field(default_factory=dict)
+    solver_error: SolverError = field(default_factory=SolverError)
+    calibration: RateCalibration | None = None
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -151,18 +188,18 @@ class FittedModel:
         return self.model.k_max
 
     @property
-    def spectrum(self) -> np.ndarray:
-        """d, the variance of each axis in prepared units squared, shape (k_max,)."""
+    def spectrum(self) -> Float[np.ndarray, " k_max"]:
+        """d, the variance of each axis in prepared units squared."""
         return np.asarray(self.model.spectrum.detach().cpu().numpy())
 
     @property
-    def loadings(self) -> np.ndarray:
-        """L, orthonormal axes, shape (channel, k_max)."""
+    def loadings(self) -> Float[np.ndarray, "channel k_max"]:
+        """L, the orthonormal axes."""
         return np.asarray(self.model.loadings.detach().cpu().numpy())
 
     @property
-    def mean(self) -> np.ndarray:
-        """b, the mean of the prepared training frames, shape (channel,)."""
+    def mean(self) -> Float[np.ndarray, " channel"]:
+        """b, the mean of the prepared training frames."""
         return np.asarray(self.model.mean.detach().cpu().numpy())
 
     @property
@@ -196,39 +233,39 @@ class FittedModel:
 
     # -- prepared frames to numbers --------------------------------------------------------------
 
-    def encode(self, frames: PreparedFrames, k: int | None = None) -> np.ndarray:
-        """mu(x): the first `k` latents of each frame, `dim` by default; shape (time, k)."""
+    def encode(self, frames: PreparedFrames, k: int | None = None) -> Float[np.ndarray, "time k"]:
+        """Compute mu(x), the first `k` latents of each frame, `dim` by default."""
         k, found = self.dim if k is None else k, []
         for wide, inside in frames.blocks(self.config.model.encoder_window):
-            codes = self._encode(frames.values[wide], frames.segment[wide])
-            found.append(codes[inside, :k].cpu().numpy())
+            latents = self._encode(frames.values[wide], frames.segment[wide])
+            found.append(latents[inside, :k].cpu().numpy())
         return np.concatenate(found)
 
-    def flow(self, frames: PreparedFrames) -> np.ndarray:
-        """Flowed latents (time, dim): frames integrated by u to tau = 0 and read on the axes."""
+    def flow(self, frames: PreparedFrames) -> Float[np.ndarray, "time latent"]:
+        """Compute flowed latents: frames integrated by u to tau = 0 and read on the axes (paper, section 4)."""
         model, k = self.model, self.dim
         return self._run(lambda part: model.read(model.compress(part, k))[:, :k], frames.values)
 
-    def compress(self, frames: PreparedFrames) -> np.ndarray:
-        """States (time, channel): frames integrated by u from tau = 1 to 0."""
+    def compress(self, frames: PreparedFrames) -> Float[np.ndarray, "time channel"]:
+        """Compute states: frames integrated by u from tau = 1 to 0 (paper 2.3)."""
         return self._run(lambda part: self.model.compress(part, self.dim), frames.values)
 
-    def velocity(self, frames: PreparedFrames, latents: np.ndarray | None = None) -> np.ndarray:
-        """Latent velocity (time, dim) in latent units per second: v at tau = 0, s = 0 at the encoder's point.
+    def velocity(self, frames: PreparedFrames, latents: Latents | None = None) -> Float[np.ndarray, "time dim"]:
+        """Compute latent velocity in latent units per second: v at tau = 0, s = 0 at the encoder's point (paper 4).
 
         Parameters
         ----------
         frames : PreparedFrames
         latents : array, shape (time, k_max), optional
-            As `encode` gives them for all axes, where they are known already.
+            Of all axes, where `encode` has computed them already.
         """
         table, codes = self._tabulate(frames, latents)
         rows = torch.arange(len(codes), device=codes.device)
         found = self._run(lambda part: compute_velocity(self.model, codes[table.window(part)], self.dim), rows)
         return np.asarray(found / self.step_s)
 
-    def velocity_at(self, points: np.ndarray) -> np.ndarray:
-        """Latent velocity (n, dim) in latent units per second at points (n, dim) where the state has stood still."""
+    def velocity_at(self, points: Real[np.ndarray, "point latent"]) -> Float[np.ndarray, "point latent"]:
+        """Compute latent velocity in latent units per second at points, with a constant history."""
         lags, k = self.model.config.history + 1, points.shape[1]
         spare = self.k_max - k
 
@@ -239,24 +276,24 @@ class FittedModel:
         return np.asarray(self._run(compute, points) / self.step_s)
 
     def score(self, frames: PreparedFrames) -> float:
-        """R2 of frames rebuilt from `dim` numbers each (the bottleneck reconstruction)."""
-        return r2_score(frames.values, self.rebuild(self.encode(frames)))
+        """Compute R2 of frames reconstructed from `dim` latents each (the bottleneck reconstruction)."""
+        return r2_score(frames.values, self.reconstruct(self.encode(frames)))
 
     # -- numbers to frames -----------------------------------------------------------------------
 
-    def expand(self, states: np.ndarray) -> np.ndarray:
-        """Frames (time, channel) in prepared units: states integrated by u from tau = 0 to 1, back from `compress`."""
+    def expand(self, states: Frames) -> Float[np.ndarray, "time channel"]:
+        """Compute frames in prepared units: states integrated by u from tau = 0 to 1, the inverse of `compress`."""
         return self._run(lambda part: self.model.expand(part, self.dim), states)
 
-    def rebuild(self, latents: np.ndarray, decoder: str = "") -> np.ndarray:
-        """Reconstruct frames (time, channel) in prepared units from latents (time, k), any k up to `k_max`.
+    def reconstruct(self, latents: Latents, decoder: str = "") -> Float[np.ndarray, "time channel"]:
+        """Reconstruct frames in prepared units from latents (time, k), any k up to `k_max`.
 
         `decoder` is ``"mean"``, ``"flow"`` (u integrated from tau = 0 to 1), or by default the configured one.
 
         Raises
         ------
         DataError
-            If there are more than `k_max` numbers a frame.
+            If there are more than `k_max` latents a frame.
         ParameterError
             If `decoder` is another word.
         """
@@ -266,23 +303,26 @@ class FittedModel:
             )
         if decoder not in ("", "mean", "flow"):
             raise ParameterError(f"decoder is {decoder!r}", fix="choose mean or flow")
-        return self._run(lambda part: self.model.rebuild(part, decoder), latents)
+        return self._run(lambda part: self.model.reconstruct(part, decoder), latents)
 
-    def reconstruct(self, latents: np.ndarray) -> np.ndarray:
-        """As `rebuild`, in the data's own unit and shape: (time, channel) or (time, y, x)."""
-        return self.preparation.undo(self._shape(self.rebuild(latents)))
+    def reconstruct_data(self, latents: Latents) -> Float[np.ndarray, " time *frame"]:
+        """Reconstruct frames in the data's own unit and shape: (time, channel) or (time, y, x)."""
+        return self.preparation.undo(self._shape(self.reconstruct(latents)))
 
-    def rates(self, latents: np.ndarray) -> np.ndarray:
-        """Expected counts (time, channel) of each bin from latents (time, k).
+    def rates(self, latents: Latents) -> Float[np.ndarray, " time *frame"]:
+        """Compute the expected counts of each bin from latents (time, k), calibrated where `calibration` is there.
+
+        The calibration is that of `dim` latents, for which mean rates of the training frames equal mean counts.
 
         Raises
         ------
         DataError
-            If what was fitted were no counts, or there are more than `k_max` numbers a frame.
+            If the fitted values are no counts, or there are more than `k_max` latents a frame.
         """
-        if self.units not in ("count", "counts"):
+        if self.units not in COUNT_UNITS:
             raise DataError(f"rates are of counts, and the fitted values are {self.units}", fix="fit counts")
-        return self.preparation.expect_counts(self._shape(self.rebuild(latents)))
+        rates = self.preparation.expect_counts(self._shape(self.reconstruct(latents)))
+        return rates if self.calibration is None else self.calibration.apply(rates)
 
     @torch.no_grad()
     @multiply_in("float32")
@@ -294,18 +334,18 @@ class FittedModel:
         tau: float = 0.0,
         n_paths: int | None = None,
         seed: int = 0,
-        latents: np.ndarray | None = None,
-    ) -> np.ndarray:
+        latents: Latents | None = None,
+    ) -> Float[np.ndarray, "segment path frame *state"]:
         """Integrate v at `tau` from the last frame of each segment (paper, section 4).
 
         Parameters
         ----------
         frames : PreparedFrames
-            What was known at each start: a segment for each.
+            The known past of each start: a segment for each.
         n_frames, tau, n_paths, seed
             See `nwb_dcf.DCF.simulate`.
         latents : array, shape (time, k_max), optional
-            As `encode` gives them for all axes, where they are known already.
+            Of all axes, where `encode` has computed them already.
 
         Returns
         -------
@@ -329,7 +369,7 @@ class FittedModel:
             past = place_states(model, codes[part], seen, tau, k)
             noise = draw_start_noise(model, len(part), tau, k, self.total_variance, generator) if n_paths else None
 
-            def run(some: slice, past: Tensor = past, noise: Tensor | None = noise) -> np.ndarray:
+            def run(some: slice, past: Tensor = past, noise: Tensor | None = noise) -> Float[np.ndarray, "p f s"]:
                 path = roll_out(model, past[some], tau, k, n_frames, noise=None if noise is None else noise[some])
                 return (model.coupling.read(path)[..., :k] if tau == 0 else model.show(path)).cpu().numpy()
 
@@ -350,12 +390,12 @@ class FittedModel:
     def _beside(self) -> bool:
         return self.model.image_shape is None  # of images every operation keeps many threads busy
 
-    def _shape(self, values: np.ndarray) -> np.ndarray:
-        """Give values (..., channel) the shape of a frame."""
+    def _shape(self, values: Float[np.ndarray, "*any channel"]) -> Float[np.ndarray, "*any_frame"]:
+        """Give values (..., channel) the shape of a frame: (..., channel) or (..., y, x)."""
         return values.reshape(*values.shape[:-1], *self.preparation.factor.shape)
 
-    def _tabulate(self, frames: PreparedFrames, latents: np.ndarray | None) -> tuple[FrameTable, Tensor]:
-        """Index the histories of all frames, and give the latents of all axes on the device."""
+    def _tabulate(self, frames: PreparedFrames, latents: Latents | None) -> tuple[FrameTable, Tensor]:
+        """Index the histories of all frames, and return the latents of all axes on the device."""
         codes = self._tensor(self.encode(frames, self.k_max) if latents is None else latents)
         table = FrameTable.build(
             codes,
@@ -368,26 +408,28 @@ class FittedModel:
 
     @torch.no_grad()
     @multiply_in("float32")
-    def _encode(self, x: np.ndarray, segment: np.ndarray) -> Tensor:
+    def _encode(self, x: Frames, segment: Int[np.ndarray, " time"]) -> Float[Tensor, "time k_max"]:
         table = FrameTable.build(
             self.model.view(self._tensor(x)), torch.tensor(segment), torch.arange(len(x)), history=0, drop_start=False
         )
         return table.encode(self.model.coupling)
 
-    def _view(self, x: np.ndarray) -> Tensor:
-        """Frames (..., channel) as the networks know them."""
+    def _view(self, x: Float[np.ndarray, "*any channel"]) -> Float[Tensor, "*any input"]:
+        """Frames as the networks see them: their channels, or their coordinates on principal axes."""
         return self.model.view(self._tensor(x.reshape(-1, x.shape[-1]))).reshape(*x.shape[:-1], -1)
 
-    def _tensor(self, values: np.ndarray) -> Tensor:
+    def _tensor(self, values: Real[np.ndarray, "*any"]) -> Float[Tensor, "*any"]:
         return torch.tensor(values, dtype=torch.float32, device=self.model.coupling.mean.device)
 
     @torch.no_grad()
     @multiply_in("float32")
-    def _run(self, function: Callable[[Tensor], Tensor], rows: np.ndarray | Tensor) -> np.ndarray:
-        """Call `function` on parts of the rows, which go to the device part by part, and join the answers."""
+    def _run(
+        self, function: Callable[[Tensor], Tensor], rows: Real[np.ndarray, "row value"] | Shaped[Tensor, " row"]
+    ) -> Float[np.ndarray, " row *result"]:
+        """Call `function` on parts of the rows, which go to the device part by part, and join the results."""
         device = self.model.coupling.mean.device
 
-        def run(part: slice) -> np.ndarray:
+        def run(part: slice) -> Float[np.ndarray, " part *result"]:
             some = rows[part]
             return function(some if isinstance(some, Tensor) else self._tensor(some)).cpu().numpy()
 
@@ -418,7 +460,7 @@ def check_channels(recording: xr.Dataset, fitted: FittedModel) -> None:
                 f"a frame has {given} numbers, and those fitted {expected_size}",
                 fix=f"give images of {expected_size} pixels, (time, y, x)" if fitted.pixels else "give (time, channel)",
             )
-        return  # where a pixel lies on the image is what names it
+        return  # pixels have no ids: their place on the image identifies them
     ids, expected = recording[dim].values.tolist(), fitted.channels
     pairs = ((recording.attrs["kind"], ids), (fitted.kind, expected))
     nameless = any(kind == "array" and names == list(range(len(names))) for kind, names in pairs)

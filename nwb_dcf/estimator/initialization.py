@@ -207,7 +207,7 @@ def fits_on(device: torch.device, n_bytes: int) -> bool:
     return n_bytes <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
 
 
-def say_where_frames_lay(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
+def note_frame_storage(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
     """Say in words where frames whose tensor is at `home` lay during a fit on `device`."""
     host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
     if device.type == "cpu":

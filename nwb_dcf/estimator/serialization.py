@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from ..config import FitConfig
 from ..data.preprocessing import Preprocessor
 from ..errors import DCFError, StoreError
+from ..metrics.rate_calibration import RateCalibration
 from ..model.dcf_model import DCFModel
 from ..model.training import LossCurve
 from .fitted import FittedModel
@@ -40,7 +41,8 @@ _SETTINGS = {
     "u": (*_NETWORKS, "solver", "solver_steps", "decoder"),
     "v": (*_NETWORKS, "history", "masked_endpoints"),
 }
-_PLAIN = tuple(f.name for f in fields(FittedModel) if f.name not in ("config", "preparation", "model", *_CURVES))
+_OBJECTS = ("config", "preparation", "model", "calibration", *_CURVES)
+_PLAIN = tuple(f.name for f in fields(FittedModel) if f.name not in _OBJECTS)
 
 
 def pack_weights(fitted: FittedModel) -> bytes:
@@ -54,6 +56,7 @@ def pack_weights(fitted: FittedModel) -> bytes:
         "n_axes": fitted.model.n_inputs if fitted.model.basis is not None else 0,
         "config": fitted.config.to_dict(),
         "preparation": fitted.preparation.to_dict(),
+        "calibration": fitted.calibration.to_dict() if fitted.calibration else None,
         **{name: getattr(fitted, name) for name in _PLAIN},
         **{name: asdict(getattr(fitted, name)) for name in _CURVES},
     }
@@ -62,7 +65,7 @@ def pack_weights(fitted: FittedModel) -> bytes:
 
 
 def describe_architecture(model: DCFModel) -> dict[str, Any]:
-    """Say what the coupling and both flows compute, by their symbols in the paper: JSON-able, for readers."""
+    """Describe what the coupling and both flows compute, by their symbols in the paper: JSON-able, for readers."""
     settings = asdict(model.config)
     shape = {"n_channels": model.n_channels, "k_max": model.k_max, "frame_shape": model.frame_shape}
     parts = {"coupling": model.coupling, "u": model.u, "v": model.v}
@@ -78,7 +81,7 @@ def describe_architecture(model: DCFModel) -> dict[str, Any]:
 
 
 def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
-    """Rebuild what `pack_weights` packed, on `device` whatever device it was fitted on.
+    """Load a model from the bytes of `pack_weights`, onto `device` whatever device it was fitted on.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
         if about["format"] > FORMAT:
             raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")
         config = FitConfig.from_dict(about["config"])
-        with torch.random.fork_rng(devices=[]):  # weights drawn here are replaced; nobody's randomness moves on
+        with torch.random.fork_rng(devices=[]):  # the drawn weights are replaced; the caller's generator stays
             shape = about.get("frame_shape")
             model = DCFModel(
                 about["n_channels"],
@@ -114,12 +117,18 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
             "finished": {},
             "init": {},
             "solver_error": {},
-        }  # what earlier fits did not tell
+            "calibration": None,
+        }  # fields that earlier fits were stored without
         about = {**older, **about}
         parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
         parts |= {name: LossCurve(**about[name]) for name in _CURVES}
+        calibration = RateCalibration.from_dict(about["calibration"]) if about["calibration"] else None
         return FittedModel(
-            config=config, preparation=Preprocessor.from_dict(about["preparation"]), model=model, **parts
+            config=config,
+            preparation=Preprocessor.from_dict(about["preparation"]),
+            model=model,
+            calibration=calibration,
+            **parts,
         )
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, DCFError):

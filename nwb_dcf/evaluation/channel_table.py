@@ -1,37 +1,68 @@
-"""What each latent is made of: the channels that have most of its loading, and of what it explains."""
+"""What each latent is made of: the channels with most of its loading, and of the variance that it explains."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..data.recording import CHANNEL_DIMS
 from ..data.result import DCFResult
 from ..errors import DataError
-from ..metrics.channel_shares import (
+from ..metrics.channel_fractions import (
     MOST_OF_ONE,
+    compute_effect_fractions,
+    compute_loading_fractions,
     count_effective_channels,
     list_top_channels,
-    share_effects,
-    share_loadings,
 )
 
 MOST_FRAMES = 1_000  # that effects are measured on, evenly spaced
 N_TOP = 3
 
-Rebuild = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+if TYPE_CHECKING:
+    from jaxtyping import Float, Real, Shaped
+
+    Reconstruct = Callable[[Float[np.ndarray, "time latent"]], Float[np.ndarray, "time channel"]]
 
 
-def measure_decoder_shares(rebuild: Rebuild, latents: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Fraction of what each latent explains, through the decoder, that it explains of each channel.
+class TopChannelRecord(TypedDict):
+    """A channel with a large fraction of a latent, as it is stored in the summary of a fit."""
+
+    channel: object
+    loading_share: float
+    decoder_share: float | None
+
+
+class LatentRecord(TypedDict):
+    """What a latent is made of, as it is stored in the summary of a fit.
+
+    Attributes
+    ----------
+    latent : int
+        From 1.
+    effective_channels : float
+    one_channel : bool
+        Whether a single channel has more than half of the loading, or of the explained variance.
+    top : list of TopChannelRecord
+    """
+
+    latent: int
+    effective_channels: float
+    one_channel: bool
+    top: list[TopChannelRecord]
+
+
+def measure_decoder_fractions(
+    reconstruct: Reconstruct, latents: Real[np.ndarray, "time latent"]
+) -> Float[np.ndarray, "channel latent"]:
+    """Compute each channel's fraction of the variance that each latent explains through the decoder.
 
     Parameters
     ----------
-    rebuild : callable
+    reconstruct : callable
         Maps latents (time, dim) to prepared frames (time, channel).
     latents : array, shape (time, dim)
 
@@ -43,49 +74,45 @@ def measure_decoder_shares(rebuild: Rebuild, latents: NDArray[np.floating]) -> N
 
     Notes
     -----
-    Loadings alone do not say it: the decoder bends, and adds on every channel what goes with the latents.
+    Loadings alone are not enough: the decoder is nonlinear, and adds to every channel its conditional mean given the
+    latents.
     """
     frames = np.unique(np.linspace(0, len(latents) - 1, MOST_FRAMES).round().astype(int))
-    codes = np.asarray(latents)[frames]
-    whole = np.asarray(rebuild(codes), np.float64)
+    some = np.asarray(latents)[frames]
+    whole = np.asarray(reconstruct(some), np.float64)
     effects = []
-    for k in range(codes.shape[1]):
-        without = codes.copy()
+    for k in range(some.shape[1]):
+        without = some.copy()
         without[:, k] = 0
-        effects.append(np.square(whole - rebuild(without)).mean(axis=0))
-    return share_effects(np.stack(effects, axis=1))
+        effects.append(np.square(whole - reconstruct(without)).mean(axis=0))
+    return compute_effect_fractions(np.stack(effects, axis=1))
 
 
 def summarise_channels(
-    ids: NDArray[Any], loadings: NDArray[np.floating], decoder_shares: NDArray[np.floating]
-) -> list[dict[str, Any]]:
-    """List for each latent its effective number of channels and those with the largest fractions; JSON-able.
-
-    Returns
-    -------
-    list of dict
-        ``latent`` from 1, ``effective_channels``, ``one_channel``, whether a single one has more than half of the
-        loading or of what is explained, and ``top``: ``channel``, ``loading_share`` and ``decoder_share``.
-    """
-    shares = share_loadings(loadings)
-    effective = count_effective_channels(shares)
-    found = []
-    for k, top in enumerate(list_top_channels(shares, decoder_shares, n=N_TOP)):
-        rows = [
+    ids: Shaped[np.ndarray, " channel"],
+    loadings: Float[np.ndarray, "channel latent"],
+    decoder_fractions: Float[np.ndarray, "channel latent"],
+) -> list[LatentRecord]:
+    """List for each latent its effective number of channels and those with the largest fractions; JSON-able."""
+    fractions = compute_loading_fractions(loadings)
+    effective = count_effective_channels(fractions)
+    found: list[LatentRecord] = []
+    for k, top in enumerate(list_top_channels(fractions, decoder_fractions, n=N_TOP)):
+        rows: list[TopChannelRecord] = [
             {
                 "channel": np.asarray(ids)[one.channel].item(),
-                "loading_share": one.share,
-                "decoder_share": one.effect_share if np.isfinite(one.effect_share) else None,
+                "loading_share": one.loading_fraction,
+                "decoder_share": one.effect_fraction if np.isfinite(one.effect_fraction) else None,
             }
             for one in top
         ]
-        alone = bool(max(shares[:, k].max(), np.nan_to_num(decoder_shares[:, k]).max()) > MOST_OF_ONE)
+        alone = bool(max(fractions[:, k].max(), np.nan_to_num(decoder_fractions[:, k]).max()) > MOST_OF_ONE)
         found.append({"latent": k + 1, "effective_channels": float(effective[k]), "one_channel": alone, "top": rows})
     return found
 
 
 def tabulate_channels(result: DCFResult) -> pd.DataFrame:
-    """Tabulate what each channel has to do with the latents.
+    """Tabulate how much each channel contributes to the latents.
 
     Parameters
     ----------
@@ -102,9 +129,9 @@ def tabulate_channels(result: DCFResult) -> pd.DataFrame:
         ==================== ===============================================================================
         ``loading_K``        the channel's entry in axis K, -1 to 1; the squares of an axis sum to 1
         ``share_K``          that square: the channel's fraction of latent K
-        ``decoder_share_K``  fraction of what latent K explains through the decoder that it explains of the
-                             channel; NaN in fits made before it was measured
-        ``axis``             axis that moves the channel most: the largest loading times its standard deviation
+        ``decoder_share_K``  the channel's fraction of the variance that latent K explains through the decoder; NaN
+                             in fits stored without it
+        ``axis``             axis with the largest effect on the channel: loading times its standard deviation
         ==================== ===============================================================================
 
     Raises
@@ -121,11 +148,11 @@ def tabulate_channels(result: DCFResult) -> pd.DataFrame:
     if len(dims) != 1 or dims[0] not in CHANNEL_DIMS:
         raise DataError("the fit is one of images, whose pixels are no channels", fix="look at its examples")
     loadings = data["loadings"].values[:, :dim].astype(np.float64)
-    shares = share_loadings(loadings)
-    by_decoder = data["decoder_share"].values if "decoder_share" in data else np.full_like(shares, np.nan)
+    fractions = compute_loading_fractions(loadings)
+    by_decoder = data["decoder_share"].values if "decoder_share" in data else np.full_like(fractions, np.nan)
     moved = np.abs(loadings) * np.sqrt(data["spectrum"].values[:dim])
-    columns: dict[str, Any] = {}
-    for name, values in (("loading", loadings), ("share", shares), ("decoder_share", by_decoder)):
+    columns: dict[str, Float[np.ndarray, " channel"]] = {}
+    for name, values in (("loading", loadings), ("share", fractions), ("decoder_share", by_decoder)):
         columns |= {f"{name}_{k + 1}": values[:, k] for k in range(dim)}
     table = pd.DataFrame({**columns, "axis": moved.argmax(axis=1) + 1}, index=data[dims[0]].values)
     return table.rename_axis(dims[0])

@@ -1,25 +1,70 @@
-"""What a decoding score means: beside chance, beside what all channels give, and in one sentence."""
+"""A verdict on a decoding score: beside chance, beside the score of all channels, and in one sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..metrics.null_distribution import rank_in_null
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 N_SHIFTS = 19
-FIRST_SHIFT = 0.1  # of the frames: nearer than that, slow behaviour still knows itself
+FIRST_SHIFT = 0.1  # of the frames: at smaller shifts slow behaviour is still correlated with itself
 LEVEL = 0.05
 FEW_BLOCKS = 10  # scores that rest on fewer held-out segments or blocks are doubtful
 
 
+class Chance(TypedDict):
+    """Scores of labels rotated in time.
+
+    Attributes
+    ----------
+    shifts : int
+        Number of rotations.
+    median, highest : float
+    p : float or None
+        See `rank_in_null`; None where a score is NaN.
+    """
+
+    shifts: int
+    median: float
+    highest: float
+    p: float | None
+
+
+class ScoreRecord(TypedDict):
+    """An interval as JSON, see `nwb_dcf.metrics.Interval`."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+    n: int
+    over: str
+
+
+class MethodScores(TypedDict):
+    """Scores of one decoder: of the latents, of PCA, their difference, of all channels, and of rotated labels."""
+
+    latents: ScoreRecord
+    pca: ScoreRecord | None
+    difference: ScoreRecord | None
+    ceiling: ScoreRecord | None
+    chance: Chance
+
+
 def measure_chance(
-    decode: Callable[[NDArray[np.float64]], float], target: NDArray[np.float64], value: float, *, seed: int = 0
-) -> dict[str, Any]:
-    """Score a decoder on labels that were moved round in time, which keeps how slow they are and breaks what they say.
+    decode: Callable[[Float[np.ndarray, "frame variable"]], float],
+    target: Float[np.ndarray, "frame variable"],
+    value: float,
+    *,
+    seed: int = 0,
+) -> Chance:
+    """Score a decoder on labels rotated in time: their autocorrelation stays, their relation to the latents is broken.
 
     Parameters
     ----------
@@ -28,14 +73,13 @@ def measure_chance(
     target : array, shape (frame, variable)
         Known labels, frame after frame.
     value : float
-        The score of the target as it is.
+        The score of the target itself.
     seed : int
         Of the shifts, which lie between a tenth and nine tenths of the frames.
 
     Returns
     -------
-    dict
-        ``shifts``, how many; ``median`` and ``highest`` score among them; ``p``, see `rank_in_null`.
+    Chance
     """
     n = len(target)
     first, last = int(FIRST_SHIFT * n), max(int((1 - FIRST_SHIFT) * n), int(FIRST_SHIFT * n) + 1)
@@ -50,14 +94,13 @@ def measure_chance(
     }
 
 
-def judge_decoding(scores: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say in one sentence what the scores of `nwb_dcf.evaluate_nwb` amount to.
+def judge_decoding(scores: Mapping[str, MethodScores]) -> str:
+    """Summarise the scores of `nwb_dcf.evaluate_nwb` in one sentence.
 
     Parameters
     ----------
     scores : mapping
-        By method: ``latents``, ``pca``, ``difference`` and ``ceiling`` (``value``, ``low``, ``high``, ``n``; all but
-        the first may be None) and ``chance``.
+        By method, ``ridge`` and ``neighbours``.
     """
     above = [name for name, one in scores.items() if _is_above_chance(one)]
     if not above:
@@ -73,10 +116,10 @@ def judge_decoding(scores: Mapping[str, Mapping[str, Any]]) -> str:
             parts.append("worse than from PCA's axes")
         else:
             parts.append("no better and no worse than from PCA's axes")
-    ceiling = scores.get("ridge", {}).get("ceiling")
+    ceiling = scores["ridge"]["ceiling"] if "ridge" in scores else None
     if ceiling and ceiling["value"] > 0:
-        share = scores["ridge"]["latents"]["value"] / ceiling["value"]
-        parts.append(f"linearly {max(0.0, share):.0%} of what all channels give")
+        fraction = scores["ridge"]["latents"]["value"] / ceiling["value"]
+        parts.append(f"linearly {max(0.0, fraction):.0%} of what all channels give")
     if one["latents"]["n"] < FEW_BLOCKS:
         parts.append(f"doubtful, since it rests on {one['latents']['n']} {one['latents']['over']}")
     return "; ".join(parts)
@@ -85,7 +128,7 @@ def judge_decoding(scores: Mapping[str, Mapping[str, Any]]) -> str:
 NAMES = {"ridge": "linearly", "neighbours": "by nearest neighbours"}
 
 
-def _is_above_chance(one: Mapping[str, Any]) -> bool:
+def _is_above_chance(one: MethodScores) -> bool:
     """Whether the score is above all but a twentieth of the shifted ones, and above 0."""
     p = one["chance"]["p"]
     return p is not None and p <= LEVEL and one["latents"]["value"] > 0

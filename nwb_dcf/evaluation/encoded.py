@@ -1,14 +1,18 @@
-"""Recordings beside what a fit makes of their frames: prepared once and encoded once, for all that is measured."""
+"""Recordings with their prepared frames and latents: prepared once and encoded once for every measure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from ..data.split import Split
 from ..estimator.fitted import FittedModel, PreparedFrames
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 MOST_SELECTED = 2**28  # bytes of prepared frames that may be in memory twice
 
@@ -28,12 +32,12 @@ class EncodedRecording:
 
     recording: xr.Dataset
     frames: PreparedFrames
-    latents: np.ndarray
+    latents: Float[np.ndarray, "time k_max"]
 
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """A whole recording, the part that was fitted, and the part that was not; all one where nothing is held out."""
+    """A whole recording, its training part and its held-out part; all the same where nothing is held out."""
 
     whole: EncodedRecording
     training: EncodedRecording
@@ -62,7 +66,7 @@ def encode_split(fitted: FittedModel, recording: xr.Dataset, split: Split | None
     return EncodedSplit(whole, *(_select(whole, part, chosen) for part, chosen in parts))
 
 
-def _select(whole: EncodedRecording, part: xr.Dataset, chosen: np.ndarray) -> EncodedRecording:
+def _select(whole: EncodedRecording, part: xr.Dataset, chosen: Bool[np.ndarray, " segment"]) -> EncodedRecording:
     rows = np.flatnonzero(chosen[whole.frames.segment])
     frames = PreparedFrames(whole.frames.values[rows], part["segment_index"].values, part["time"].values)
     return EncodedRecording(part, frames, whole.latents[rows])

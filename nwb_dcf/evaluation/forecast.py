@@ -1,8 +1,8 @@
-"""How far rollouts reach: simulations beside "stay" and a ridge autoregression, on frames not fitted to."""
+"""How far rollouts reach: simulations beside persistence and a ridge autoregression, on held-out frames."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -14,6 +14,9 @@ from ..estimator.rollout import cut_histories, find_starts
 from ..metrics.forecast import FEWEST_STARTS, ORDER, Autoregression, score_forecasts
 from .encoded import EncodedRecording, encode_recording
 
+if TYPE_CHECKING:
+    from jaxtyping import Real
+
 LEADS = 50  # frames ahead that are scored
 MOST_STARTS = 256
 MOST_NUMBERS = 2**19  # numbers in the frames of all starts: fewer starts where frames are large
@@ -24,10 +27,10 @@ def measure_horizon(
 ) -> xr.Dataset:
     """Score rollouts of latents on `unseen`, from every frame that has its history (evenly thinned where many).
 
-    A start is prepared from the frames up to it alone, as it would be online (see `cut_histories`). What it is to
-    foretell are the latents of the whole recording's own preparation, as a fit reports them: where that smooths, or
-    the code has a window, a latent holds some of the frames before it, so that the first few leads are easier than
-    raw data would be. "Stay" and the autoregression gain by it as well: only their difference says what v knows.
+    A start is prepared from the frames up to it alone, as it would be online (see `cut_histories`). The targets are
+    the latents of the whole recording's own preparation, as a fit reports them. Where that smooths, or the encoder has
+    a window, a latent overlaps the frames before it, so that the first few leads are easier than raw data would be.
+    Persistence and the autoregression gain by it as well: only the difference from them is evidence of dynamics in v.
 
     Parameters
     ----------
@@ -35,14 +38,14 @@ def measure_horizon(
     training : EncodedRecording
         Recording whose latents the autoregression is fitted to.
     unseen : EncodedRecording
-        Recording to be foretold.
+        Recording to be predicted.
     n_leads : int
         Frames ahead, at most as many as the segments have.
 
     Returns
     -------
     xarray.Dataset
-        As `score_forecasts` gives it, of ``rollout``, ``ar3`` and ``stay``, with ``attrs["step_s"]``.
+        See `score_forecasts`; of ``rollout``, ``ar3`` and ``stay``, which is persistence, with ``attrs["step_s"]``.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def measure_horizon(
 
 
 def describe_horizon(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> dict[str, Any]:
-    """What a fit keeps of `measure_horizon`: JSON-able, None for what was not scored, or why nothing was."""
+    """Summarise `measure_horizon` for storage: JSON-able, None where a lead was not scored, or why none was."""
     try:
         scored = measure_horizon(fitted, training, unseen)
     except DataError as error:
@@ -87,5 +90,5 @@ def describe_horizon(fitted: FittedModel, training: EncodedRecording, unseen: En
     return {**scored.attrs, "leads": scored.sizes["lead"], **curves}
 
 
-def _to_plain(values: np.ndarray) -> list[float | None]:
+def _to_plain(values: Real[np.ndarray, " lead"]) -> list[float | None]:
     return [value if np.isfinite(value) else None for value in values.tolist()]

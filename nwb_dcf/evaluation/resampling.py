@@ -1,14 +1,14 @@
-"""A fit made again: to channels shifted apart in time, and to resampled segments.
+"""Repeated fits: to channels shifted against each other in time, and to resampled segments.
 
-The first says what the method finds where channels no longer move together, the second whether it finds the same axes
-in other segments of the same session.
+The first gives the scores of a recording whose channels are no longer coordinated, the second the agreement of axes
+between fits to other segments of the same session.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -18,29 +18,92 @@ from ..data.split import cut_pieces
 from ..errors import DCFError
 from ..estimator.fit import fit
 from ..estimator.fitted import FittedModel
-from ..metrics import compare_runs, find_pca_axes, r2_score, rank_in_null, rebuild_by_pca, shift_channels
+from ..metrics import compare_runs, compute_pca_axes, r2_score, rank_in_null, reconstruct_by_pca, shift_channels
 from ..metrics.null_distribution import LEAST_NULLS
 from ..metrics.segment_sums import divide_frames
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from ..config.progress import Progress
 
-SURVIVES = "each segment keeps every channel's mean, so that what channels share from trial to trial survives the shift"
+    LatentPair = tuple[Float[np.ndarray, "time latent"], Float[np.ndarray, "time latent"]]
+
+SURVIVES = "each segment keeps every channel's mean, so that variance shared from trial to trial survives the shift"
 
 Listener = Callable[["Progress"], None]
 T = TypeVar("T")
+
+
+class NullScores(TypedDict):
+    """Scores of fits to shifted channels.
+
+    Attributes
+    ----------
+    fits : int
+    bottleneck_r2, pca_r2 : list of float
+        One for each fit.
+    p, pca_p : float or None
+        Fraction of nulls at or above the fit's own score (see `nwb_dcf.metrics.rank_in_null`); None where a score is
+        NaN or there are fewer than 19 nulls.
+    p_floor : float
+        Smallest p that so many nulls can give.
+    survives : str
+        Which structure is in the null too.
+    stopped : str
+        Why there are fewer fits than requested, where there are.
+    """
+
+    fits: int
+    bottleneck_r2: list[float]
+    pca_r2: list[float]
+    p: float | None
+    pca_p: float | None
+    p_floor: float
+    survives: str
+    stopped: NotRequired[str]
+
+
+class Agreement(TypedDict, total=False):
+    """Agreement of fits to resampled segments.
+
+    Attributes
+    ----------
+    fits : int
+    over : {"segments", "blocks"}
+        What was resampled.
+    groups : list of list of int
+        Latents from 1 whose variances are close.
+    axes : list of float
+        Absolute correlation of each latent between two fits, the mean over all pairs.
+    planes : list of float
+        The same for the span of each group.
+    pca_axes, pca_planes : list of float
+        Of PCA on the same segments.
+    stopped : str
+        Why there are fewer fits than requested, where there are. With a single fit nothing else is there.
+    """
+
+    fits: int
+    over: Literal["segments", "blocks"]
+    groups: list[list[int]]
+    axes: list[float]
+    planes: list[float]
+    pca_axes: list[float]
+    pca_planes: list[float]
+    stopped: str
 
 
 def measure_null(
     fitted: FittedModel,
     training: xr.Dataset,
     unseen: xr.Dataset,
-    scores: dict[str, Any],
+    scores: Mapping[str, float],
     n: int,
     *,
     progress: Listener | None = None,
     keep_partial: bool = False,
-) -> dict[str, Any]:
+) -> NullScores:
     """Fit `n` times to data whose channels were shifted in time, and score each fit on shifted held-out data.
 
     Parameters
@@ -49,26 +112,22 @@ def measure_null(
         Of `training`; the null fits have its settings, its number of latents and its seed.
     training, unseen : xarray.Dataset
         Recordings as they were read: values are shifted before they are smoothed.
-    scores : dict
+    scores : mapping
         The fit's own ``bottleneck_r2`` and ``pca_r2`` on `unseen`.
     n : int
     progress : callable, optional
         Called as by the fit, with ``"null 1 of n: "`` before the stage.
     keep_partial : bool
-        Whether Ctrl-C keeps the fits that are done instead of raising KeyboardInterrupt.
+        Whether Ctrl-C keeps the finished fits instead of raising KeyboardInterrupt.
 
     Returns
     -------
-    dict
-        ``fits``, how many; ``bottleneck_r2`` and ``pca_r2``, a list each; ``p`` and ``pca_p``, the share of nulls at
-        or above the fit's own score (see `nwb_dcf.metrics.rank_in_null`), None where that is not a number
-        or there are fewer than 19 nulls; ``p_floor``, the least p that so many can show; ``survives``, what is in the
-        null too; ``stopped``, why there are fewer than `n`, where there are.
+    NullScores
 
     Notes
     -----
-    What is compared are R2 of unlike data: shifted channels have less to compress. A fit above its null says that
-    channels are coordinated from moment to moment, not that latents are the right ones.
+    R2 of different data are compared: shifted channels have less shared variance to compress. A fit above its null is
+    evidence that channels are coordinated from moment to moment, not that the latents are correct.
     """
     config = fitted.config
     seeds = np.random.SeedSequence([config.train.seed, 1]).generate_state(2 * n).reshape(n, 2)
@@ -78,11 +137,11 @@ def measure_null(
         tried = shifted if unseen is training else _shift(unseen, int(seeds[i, 1]))
         null = fit(shifted, config, progress=_label(progress, f"null {i + 1} of {n}"))
         seen, x = null.prepare(shifted).values, null.prepare(tried)
-        return null.score(x), r2_score(x.values, rebuild_by_pca(seen, x.values, null.dim))
+        return null.score(x), r2_score(x.values, reconstruct_by_pca(seen, x.values, null.dim))
 
     found, stopped = _repeat(fit_null, n, keep_partial)
     ours, pca = ([pair[i] for pair in found] for i in (0, 1))
-    return {
+    outcome: NullScores = {
         "fits": len(found),
         "bottleneck_r2": ours,
         "pca_r2": pca,
@@ -90,8 +149,10 @@ def measure_null(
         "pca_p": _rank(scores["pca_r2"], pca),
         "p_floor": 1 / (len(found) + 1),
         "survives": SURVIVES,
-        **({"stopped": stopped} if stopped else {}),
     }
+    if stopped:
+        outcome["stopped"] = stopped
+    return outcome
 
 
 def measure_agreement(
@@ -102,7 +163,7 @@ def measure_agreement(
     *,
     progress: Listener | None = None,
     keep_partial: bool = False,
-) -> dict[str, Any]:
+) -> Agreement:
     """Fit `n` - 1 times more, with other seeds and to resampled training segments, and compare axis by axis.
 
     Parameters
@@ -110,17 +171,13 @@ def measure_agreement(
     fitted, training, progress, keep_partial
         As in `measure_null`.
     unseen : xarray.Dataset
-        Recording that all fits, the first included, are read on.
+        Recording whose latents all fits, the first included, are compared on.
     n : int
         Fits in all.
 
     Returns
     -------
-    dict
-        ``fits``; ``over``, whether segments or blocks were resampled; ``axes`` (latent,), absolute correlation of
-        each latent between two fits, the mean over all pairs; ``groups``, latents from 1 whose variances are close;
-        ``planes``, the same for the span of each group; ``pca_axes`` and ``pca_planes`` of PCA on the same segments;
-        ``stopped``, why there are fewer than `n`, where there are. With a single fit ``stopped`` alone says why.
+    Agreement
 
     Notes
     -----
@@ -130,18 +187,20 @@ def measure_agreement(
     config = fitted.config
     over = divide_frames(training["segment_index"].values).over
 
-    def fit_resampled(i: int) -> tuple[np.ndarray, np.ndarray]:
+    def fit_resampled(i: int) -> LatentPair:
         seed = config.train.seed + 1 + i
         drawn = resample_segments(training, seed=seed)
         settings = replace(config, train=replace(config.train, seed=seed))
         again = fit(drawn, settings, progress=_label(progress, f"fit {i + 2} of {n}"))
-        return _read_latents(again, drawn, unseen)
+        return _compute_latents(again, drawn, unseen)
 
     found, stopped = _repeat(fit_resampled, n - 1, keep_partial)
-    outcome: dict[str, Any] = {"fits": len(found) + 1, **({"stopped": stopped} if stopped else {})}
+    outcome: Agreement = {"fits": len(found) + 1}
+    if stopped:
+        outcome["stopped"] = stopped
     if not found:
         return outcome
-    runs = [_read_latents(fitted, training, unseen), *found]
+    runs = [_compute_latents(fitted, training, unseen), *found]
     spectrum = fitted.spectrum[: fitted.dim]
     ours, pca = (compare_runs([run[i] for run in runs], spectrum) for i in (0, 1))
     return {
@@ -166,13 +225,13 @@ def resample_segments(recording: xr.Dataset, *, seed: int) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        With ``segment_origin`` (segment,), which says what was drawn: a segment that is there twice stays on one side
+        With ``segment_origin`` (segment,), the segment that was drawn: one that was drawn twice stays on one side
         where the recording is split (`nwb_dcf.data.split.split_recording`).
     """
-    division = divide_frames(recording["segment_index"].values)
+    groups = divide_frames(recording["segment_index"].values)
     pieces = recording
-    if division.over == "blocks":
-        blocks = cut_pieces(recording, division.index, np.ones(len(division.index), bool))
+    if groups.over == "blocks":
+        blocks = cut_pieces(recording, groups.index, np.ones(len(groups.index), bool))
         pieces = recording if blocks is None else blocks  # None where no block has two frames
     n = pieces.sizes["segment"]
     drawn = np.random.default_rng(seed).integers(n, size=n)
@@ -185,15 +244,15 @@ def _shift(recording: xr.Dataset, seed: int) -> xr.Dataset:
     return recording.assign(data=(values.dims, shifted.reshape(values.shape), values.attrs))
 
 
-def _read_latents(fitted: FittedModel, training: xr.Dataset, unseen: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+def _compute_latents(fitted: FittedModel, training: xr.Dataset, unseen: xr.Dataset) -> LatentPair:
     """Latents of `unseen` by a fit, and by PCA of the same training frames, each with that fit's preparation."""
-    mean, axes = find_pca_axes(fitted.prepare(training).values, fitted.dim)
+    mean, axes = compute_pca_axes(fitted.prepare(training).values, fitted.dim)
     frames = fitted.prepare(unseen)
     return fitted.encode(frames), (frames.values - mean) @ axes
 
 
 def _repeat(one: Callable[[int], T], n: int, keep_partial: bool) -> tuple[list[T], str]:
-    """Outcomes of ``one(0)``, ``one(1)``, ..., and why they stopped before `n`: the first fit is not to be lost."""
+    """Results of ``one(0)``, ``one(1)``, ..., and why they stopped before `n`: the first fit must not be lost."""
     done: list[T] = []
     for i in range(n):
         try:
@@ -208,13 +267,13 @@ def _repeat(one: Callable[[int], T], n: int, keep_partial: bool) -> tuple[list[T
 
 
 def _rank(value: float, nulls: list[float]) -> float | None:
-    """p value among nulls; None where there are too few to say one, or a score is not a number."""
+    """p value among nulls; None where there are too few, or a score is NaN."""
     enough = len(nulls) >= LEAST_NULLS and np.isfinite([value, *nulls]).all()
     return rank_in_null(value, nulls) if enough else None
 
 
 def _label(progress: Listener | None, label: str) -> Listener | None:
-    """Put `label` before every stage that `progress` is told."""
+    """Put `label` before every stage that `progress` receives."""
     if progress is None:
         return None
     return lambda event: progress(replace(event, stage=f"{label}: {event.stage}"))

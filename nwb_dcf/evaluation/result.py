@@ -7,7 +7,7 @@ import json
 import math
 import platform
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -20,11 +20,16 @@ from ..data.split import Split
 from ..estimator.dimensionality import DimensionChoice
 from ..estimator.fitted import FittedModel
 from ..estimator.serialization import pack_weights
-from .channel_table import measure_decoder_shares, summarise_channels
+from .channel_table import measure_decoder_fractions, summarise_channels
 from .encoded import encode_split
 from .forecast import describe_horizon
 from .scores import score_fit
 from .velocity_field import sample_field
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from ..model.training import LossCurve
 
 PACKAGES = ("nwb_dcf", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "pynwb", "hdmf", "h5py", "safetensors")
 
@@ -38,7 +43,7 @@ def build_result(
     held_out: float,
     dimension: DimensionChoice | None = None,
 ) -> DCFResult:
-    """Describe a fit: what it says of every frame, how well it does on frames it has not seen, how it came to be.
+    """Describe a fit: its latents of every frame, its scores on held-out frames, its provenance.
 
     Parameters
     ----------
@@ -50,7 +55,7 @@ def build_result(
     read : ReadConfig
         How the recording was read.
     held_out : float
-        Fraction of the frames that was asked to be held out.
+        Fraction of the frames that was requested to be held out.
     dimension : DimensionChoice, optional
         How the number of latents was chosen; None where it was given.
 
@@ -93,12 +98,12 @@ def build_result(
         }
     )
     if CHANNEL_SOURCE in recording.coords:
-        dataset = dataset.assign(share_axes(dataset))
+        dataset = dataset.assign(compute_source_fractions(dataset))
     if len(dims) == 1:  # pixels are too many to be named
-        shares = measure_decoder_shares(fitted.rebuild, latents)
-        dataset = dataset.assign(decoder_share=((*dims, "latent"), shares))
+        fractions = measure_decoder_fractions(fitted.reconstruct, latents)
+        dataset = dataset.assign(decoder_share=((*dims, "latent"), fractions))
         loadings = fitted.loadings[:, : fitted.dim]
-        scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, shares)
+        scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, fractions)
     dataset.attrs = {
         "k_eff": fitted.k_eff,
         "dim": fitted.dim,
@@ -114,8 +119,8 @@ def build_result(
     return DCFResult(dataset, config, provenance, pack_weights(fitted))
 
 
-def share_axes(dataset: xr.Dataset) -> xr.Dataset:
-    """Share of each axis that each source has: the sum of its squared loadings, which over all sources is 1.
+def compute_source_fractions(dataset: xr.Dataset) -> xr.Dataset:
+    """Compute each source's fraction of each axis: the sum of its squared loadings, 1 over all sources.
 
     Parameters
     ----------
@@ -130,14 +135,13 @@ def share_axes(dataset: xr.Dataset) -> xr.Dataset:
     label = dataset[CHANNEL_SOURCE].values
     names = list(dict.fromkeys(label.tolist()))
     squared = np.square(dataset["loadings"].values.astype(np.float64))
-    share = np.stack([squared[label == name].sum(axis=0) for name in names], axis=1)
-    return xr.Dataset(
-        {"source_share": (("component", "source"), share / share.sum(axis=1, keepdims=True))}, coords={"source": names}
-    )
+    energy = np.stack([squared[label == name].sum(axis=0) for name in names], axis=1)
+    fractions = energy / energy.sum(axis=1, keepdims=True)
+    return xr.Dataset({"source_share": (("component", "source"), fractions)}, coords={"source": names})
 
 
-def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:
-    """Held-out losses of the search at the first noted step of the refit that is not before them, else NaN."""
+def _align_search(search: LossCurve, steps: list[int]) -> dict[str, Float[np.ndarray, " step"]]:
+    """Held-out losses at the first recorded step of the final training that is not before theirs, else NaN."""
     columns = {name: np.full(len(steps), np.nan) for name in ("held_out_cf", "held_out_df")}
     for step, cf, df in zip(search.held_out_step, search.held_out_cf, search.held_out_df, strict=True):
         at = np.searchsorted(steps, step)
@@ -147,11 +151,11 @@ def _align_search(search: Any, steps: list[int]) -> dict[str, np.ndarray]:
 
 
 def _trace(fitted: FittedModel, recording: xr.Dataset, split: Split | None, held_out: float) -> dict[str, Any]:
-    """Everything needed to say how the result came to be: no user, host or absolute path, since archives publish it."""
+    """Provenance of the result: no user, host or absolute path, since archives publish it."""
     model = fitted.model
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **_find_versions()},
+        "versions": {"python": platform.python_version(), **_list_versions()},
         "machine": fitted.machine,
         "seed": fitted.config.train.seed,
         "source": dict(recording.attrs.get("source", {})),
@@ -190,15 +194,53 @@ def _without_nan(values: list[float]) -> list[float | None]:
     return [None if math.isnan(value) else value for value in values]
 
 
-def describe_support(fitted: FittedModel) -> dict[str, Any]:
-    """Say which frames a latent depends on: the code's window, the smoother's Gaussian, and what is done at ends.
+class FrameSupport(TypedDict):
+    """Frames around the current one."""
 
-    Returns
-    -------
-    dict
-        ``frames_before`` and ``frames_after`` that mu sees around each frame, in ``seconds``; those of ``flowed`` (a
-        frame alone) and of ``velocity`` (with its history); ``causal``, whether nothing later than the frame counts;
-        ``edges`` and ``smoothing`` (``sigma_s``, its ``reach_s`` to either side, and its ``edges``).
+    frames_before: int
+    frames_after: int
+
+
+class SmoothingSupport(TypedDict):
+    """Standard deviation of the smoother, its reach to either side, and its treatment of ends."""
+
+    sigma_s: float
+    reach_s: float
+    edges: str
+
+
+class Support(TypedDict):
+    """Frames that a latent depends on.
+
+    Attributes
+    ----------
+    frames_before, frames_after : int
+        Of mu around each frame.
+    seconds : float
+        The same in seconds.
+    flowed, velocity : FrameSupport
+        Of flowed latents, a frame alone, and of v, with its history.
+    causal : bool
+        Whether no later frame counts.
+    edges : str
+    smoothing : SmoothingSupport
+    """
+
+    frames_before: int
+    frames_after: int
+    seconds: float
+    flowed: FrameSupport
+    velocity: FrameSupport
+    causal: bool
+    edges: str
+    smoothing: SmoothingSupport
+
+
+def describe_support(fitted: FittedModel) -> Support:
+    """Describe the frames that a latent depends on: the encoder's window, the smoother's Gaussian, the ends.
+
+    A window makes the encoder depend on more than x_t: equation 1 and the argument for identifiability (paper 3.1)
+    then hold for the windowed frames alone, and latencies below the reach cannot be read from latents.
     """
     window, sigma_s = fitted.config.model.encoder_window, fitted.preparation.smooth_s
     return {
@@ -213,7 +255,7 @@ def describe_support(fitted: FittedModel) -> dict[str, Any]:
     }
 
 
-def _find_versions() -> dict[str, str]:
+def _list_versions() -> dict[str, str]:
     versions = {}
     for package in PACKAGES:
         try:

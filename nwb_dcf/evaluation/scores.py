@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,21 +14,25 @@ from ..metrics import (
     SegmentSums,
     bootstrap_over_segments,
     compare_paired,
-    find_pca_axes,
+    compute_pca_axes,
     measure_energy_outside,
     measure_smoothness,
     r2_score,
     score_rates,
     score_reconstruction,
 )
+from ..metrics.rate_calibration import calibrate_rates
 from .encoded import EncodedRecording
 
-CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: integrating takes its time
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: "flow" integrates each of them
 
 
 def score_fit(
     fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, " component"]]]:
     """Score a fit on `unseen`.
 
     Parameters
@@ -47,40 +51,45 @@ def score_fit(
 
     Notes
     -----
-    Co-smoothing is not among the scores: it asks for latents that have not seen the units they are to predict, which
-    is another fit (`nwb_dcf.metrics.score_cosmoothing`).
+    Co-smoothing is not among the scores: it needs latents of a fit without the units that are to be predicted
+    (`nwb_dcf.metrics.score_cosmoothing`). Expected counts of both methods are calibrated on the training frames,
+    unit by unit, so that neither gains by the bias of the square root.
     """
     x, seen, segment = unseen.frames.values, training.frames.values, unseen.frames.segment
-    states, codes, dim = fitted.compress(unseen.frames), unseen.latents, fitted.dim
+    states, every, dim = fitted.compress(unseen.frames), unseen.latents, fitted.dim
     some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
     lengths = range(1, fitted.k_max + 1)
-    mean, axes = find_pca_axes(seen, fitted.k_max)
+    mean, axes = compute_pca_axes(seen, fitted.k_max)
 
-    def project(frames: np.ndarray, k: int) -> np.ndarray:
+    def project(frames: Float[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time channel"]:
         return np.asarray(mean + (frames - mean) @ axes[:, :k] @ axes[:, :k].T)
 
     curve = {
-        "bottleneck_r2": np.array([r2_score(x[some], fitted.rebuild(codes[some, :k])) for k in lengths]),
+        "bottleneck_r2": np.array([r2_score(x[some], fitted.reconstruct(every[some, :k])) for k in lengths]),
         "pca_r2": np.array([r2_score(x[some], project(x[some], k)) for k in lengths]),
     }
-    latents, rebuilt, by_pca = codes[:, :dim], fitted.rebuild(codes[:, :dim]), project(x, dim)
+    latents, by_dcf, by_pca = every[:, :dim], fitted.reconstruct(every[:, :dim]), project(x, dim)
     scores: dict[str, Any] = {
         "on": "held-out data" if unseen is not training else "training data (nothing was held out)",
         "frames": len(x),
-        "bottleneck_r2": r2_score(x, rebuilt),
-        "flow_r2": r2_score(x, fitted.rebuild(latents, decoder="flow")),
+        "bottleneck_r2": r2_score(x, by_dcf),
+        "flow_r2": r2_score(x, fitted.reconstruct(latents, decoder="flow")),
         "pca_r2": r2_score(x, by_pca),
         "round_trip_r2": r2_score(x, fitted.expand(states)),
         "energy_outside": measure_energy_outside(states, fitted.mean, fitted.loadings, dim),
         "intervals": {},
     }
-    if np.isfinite(rebuilt).all():  # else the R2 is not a number, and there is nothing to resample
-        pair = score_reconstruction(x, rebuilt, segment), score_reconstruction(x, by_pca, segment)
+    if np.isfinite(by_dcf).all():  # else R2 is NaN, and there is nothing to resample
+        pair = score_reconstruction(x, by_dcf, segment), score_reconstruction(x, by_pca, segment)
         _add_pair(scores, "bottleneck_r2", "pca_r2", "difference_r2", *pair)
     scores |= _compare_paths(latents, (x - mean) @ axes[:, :dim], ((seen - mean) @ axes[:, :dim]).std(axis=0), segment)
     if name_kind(unseen.recording) == "counts":
-        counts = flatten_frames(unseen.recording)
-        rates = fitted.rates(latents), fitted.preparation.expect_counts(by_pca)
+        counts, expect = flatten_frames(unseen.recording), fitted.preparation.expect_counts
+        pca_rates = expect(by_pca)
+        if fitted.calibration is not None:
+            known = calibrate_rates(expect(project(seen, dim)), flatten_frames(training.recording))
+            pca_rates = known.apply(pca_rates)
+        rates = fitted.rates(latents), pca_rates
         deviance = [score_rates(counts, rate, segment) for rate in rates]
         _add_pair(scores, "deviance_explained", "pca_deviance_explained", "difference_deviance", *deviance)
     return scores, curve
@@ -102,10 +111,13 @@ def _add_pair(
 
 
 def _compare_paths(
-    latents: np.ndarray, pca_scores: np.ndarray, pca_spread: np.ndarray, segment: np.ndarray
+    latents: Float[np.ndarray, "time latent"],
+    pca_scores: Float[np.ndarray, "time latent"],
+    pca_deviation: Float[np.ndarray, " latent"],
+    segment: Int[np.ndarray, " time"],
 ) -> dict[str, float]:
     """Path length over displacement of latents and of PCA's scores, both of unit variance in training."""
-    scaled = pca_scores / np.where(pca_spread > 0, pca_spread, 1)
+    scaled = pca_scores / np.where(pca_deviation > 0, pca_deviation, 1)
     try:
         return {
             "smoothness": measure_smoothness(latents, segment).value,

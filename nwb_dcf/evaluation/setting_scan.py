@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..config import PrepareConfig
 from ..data.preprocessing import fit_preprocessor
 from ..data.recording import flatten_frames
 from ..errors import DataError
 from ..metrics.decoding import decode_by_neighbours, decode_linearly
-from ..metrics.pca import find_pca_axes
+from ..metrics.pca import compute_pca_axes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 N_AXES = 3
 N_FOLDS, N_BLOCKS, N_NEIGHBOURS = 5, 20, 30
@@ -20,7 +24,7 @@ FEWEST_FRAMES = 100
 
 
 def decode_setting(
-    recording: xr.Dataset, behavior: NDArray[np.float64], config: PrepareConfig, *, n_axes: int = N_AXES
+    recording: xr.Dataset, behavior: Float[np.ndarray, "time variable"], config: PrepareConfig, *, n_axes: int = N_AXES
 ) -> dict[str, float]:
     """Decode behaviour from principal axes of a recording prepared with one smoothing and scale.
 
@@ -28,7 +32,7 @@ def decode_setting(
     ----------
     recording : xarray.Dataset
     behavior : array, shape (time, variable)
-        On the frames of the recording; frames at which it is not finite are left out.
+        On the frames of the recording; frames without finite behaviour are left out.
     config : PrepareConfig
         Without ``auto``.
     n_axes : int
@@ -37,8 +41,8 @@ def decode_setting(
     Returns
     -------
     dict of str to float
-        ``ridge`` and ``neighbours``: R2 pooled over variables, cross-validated over trials or twentieths of the time;
-        0 where it is below.
+        ``ridge`` and ``neighbours``: R2 pooled over variables, cross-validated over trials or twentieths of the time,
+        clipped at 0.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def decode_setting(
     if known.sum() < FEWEST_FRAMES:
         raise DataError(f"behaviour is known at {known.sum()} frames", fix="name a series recorded at the same time")
     x = flatten_frames(fit_preprocessor(recording, config).apply(recording))
-    mean, axes = find_pca_axes(x, min(n_axes, x.shape[1]))
+    mean, axes = compute_pca_axes(x, min(n_axes, x.shape[1]))
     frames = np.flatnonzero(known)
     frames = frames[:: max(1, len(frames) // MOST_FRAMES)]
     z, y = (x[frames] - mean) @ axes, behavior[frames]
@@ -68,7 +72,7 @@ def decode_setting(
     return {name: max(0.0, float(1 - np.square(y - guess).sum() / total)) for name, guess in guesses.items()}
 
 
-def _deal_folds(recording: xr.Dataset, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+def _deal_folds(recording: xr.Dataset, frames: Int[np.ndarray, " frame"]) -> Int[np.ndarray, " frame"]:
     """Fold of each frame: trials in turn, or twentieths of the time."""
     if recording.sizes["segment"] >= N_BLOCKS:
         return np.asarray(recording["segment_index"].values[frames] % N_FOLDS)

@@ -1,11 +1,14 @@
-"""The dynamical flow sampled on a grid, so that it can be read and drawn without the model."""
+"""The dynamical flow sampled on a grid, to be read and drawn without the model."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import xarray as xr
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Real
 
 POINTS = {1: 65, 2: 33, 3: 17}  # along each axis of a grid of so many
 VISITED = (0.5, 99.5)  # percentiles of the latents between which the grid lies
@@ -13,37 +16,39 @@ HISTORY = "held: the state has stood still at the point for as many frames as v 
 
 
 class HasVelocity(Protocol):
-    """Whatever knows v at a point of the latent space, such as a `nwb_dcf.estimator.fitted.FittedModel`."""
+    """An object with v at points of the latent space, such as a `nwb_dcf.estimator.fitted.FittedModel`."""
 
-    def velocity_at(self, points: np.ndarray) -> np.ndarray:
-        """Velocity at each point, shape (point, latent), latent units per second."""
+    def velocity_at(self, points: Real[np.ndarray, "point latent"]) -> Float[np.ndarray, "point latent"]:
+        """Compute the velocity at each point in latent units per second."""
         ...
 
 
-def sample_field(fitted: HasVelocity, latents: np.ndarray, velocity: np.ndarray) -> xr.Dataset:
-    """Sample v at tau = 0 on a grid over the visited part of the first one, two or three latents.
+def sample_field(
+    fitted: HasVelocity, latents: Float[np.ndarray, "time latent"], velocity: Float[np.ndarray, "time latent"]
+) -> xr.Dataset:
+    """Sample v at tau = 0 (paper 2.4) on a grid over the visited part of the first one, two or three latents.
 
     Parameters
     ----------
     fitted : HasVelocity
     latents : array, shape (time, latent)
-        Of the frames that say what was visited.
+        Of the frames that define the visited part.
     velocity : array, shape (time, latent)
-        v at those frames with the history each of them had, latent units per second.
+        v at those frames with their own history, latent units per second.
 
     Returns
     -------
     xarray.Dataset
-        ``field_velocity`` (grid_1, ..., latent), v where the state has stood still, with ``attrs["history"]``;
+        ``field_velocity`` (grid_1, ..., latent), v with a constant history, with ``attrs["history"]``;
         ``field_mean_velocity``, of the same shape, the mean of `velocity` over the frames in the cell around each
-        point, NaN where none was; ``field_frames`` (grid_1, ...), how many those were; coordinates ``grid_1`` ... of
+        point, NaN where there are none; ``field_frames`` (grid_1, ...), their number; coordinates ``grid_1`` ... of
         the points. Velocities are in latent units per second.
 
     Notes
     -----
     The grid lies between the 0.5th and the 99.5th percentile of each latent, and latents beyond the third are 0,
-    their mean. v depends on the history: a state that has stood still shows where the system is drawn to, the mean
-    over frames how it went through. They differ most where the dynamics turn.
+    their mean. v depends on the history: with a constant one it shows the attractors of the system, the mean over
+    frames the observed passage. They differ most where the dynamics turn.
     """
     n_axes = min(latents.shape[1], max(POINTS))
     grid = [_space_points(latents[:, axis], POINTS[n_axes]) for axis in range(n_axes)]
@@ -52,11 +57,11 @@ def sample_field(fitted: HasVelocity, latents: np.ndarray, velocity: np.ndarray)
     points = np.zeros((int(np.prod(shape)), latents.shape[1]))
     points[:, :n_axes] = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(-1, n_axes)
     held = fitted.velocity_at(points).reshape(*shape, -1)
-    edges = [_find_edges(axis) for axis in grid]
+    edges = [_compute_edges(axis) for axis in grid]
     places = latents[:, :n_axes].astype(np.float64)
     frames = np.histogramdd(places, edges)[0]
     sums = [np.histogramdd(places, edges, weights=part)[0] for part in velocity.T.astype(np.float64)]
-    with np.errstate(invalid="ignore"):  # 0 / 0 where no frame was
+    with np.errstate(invalid="ignore"):  # 0 / 0 in cells without a frame
         mean = np.stack(sums, axis=-1) / frames[..., None]
     return xr.Dataset(
         {
@@ -68,14 +73,14 @@ def sample_field(fitted: HasVelocity, latents: np.ndarray, velocity: np.ndarray)
     )
 
 
-def _space_points(values: np.ndarray, n: int) -> np.ndarray:
+def _space_points(values: Real[np.ndarray, " time"], n: int) -> Float[np.ndarray, " point"]:
     low, high = np.percentile(values, VISITED)
     if not high > low:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, n)
 
 
-def _find_edges(points: np.ndarray) -> np.ndarray:
+def _compute_edges(points: Float[np.ndarray, " point"]) -> Float[np.ndarray, " edge"]:
     """Edges of the cells around evenly spaced points."""
     half = (points[1] - points[0]) / 2
     return np.append(points - half, points[-1] + half)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DataError, ParameterError
-from .segment_sums import SegmentSums, divide_frames, divide_sums, require_count
+from .segment_sums import Over, SegmentSums, divide_sums, require_count
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 BATCH = 100  # draws at once, so that a long table of segments fits in memory
 
@@ -33,7 +36,7 @@ class Interval:
     high: float
     level: float
     n: int
-    over: str
+    over: Over
 
     def is_below(self, value: float = 0.0) -> bool:
         """Whether the whole interval lies below `value`: significantly below."""
@@ -48,12 +51,12 @@ class Interval:
 
 
 def bootstrap_over_segments(sums: SegmentSums, *, n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> Interval:
-    """Find the percentile interval of a pooled score by drawing whole segments with replacement.
+    """Compute the percentile interval of a pooled score by drawing whole segments with replacement.
 
     Parameters
     ----------
     sums : SegmentSums
-        What any of the ``sum_``, ``score_`` and ``measure_`` functions of this room returns.
+        As returned by the ``score_`` and ``measure_`` functions of `nwb_dcf.metrics`.
     n_draws : int
     level : float
         Between 0 and 1.
@@ -67,13 +70,13 @@ def bootstrap_over_segments(sums: SegmentSums, *, n_draws: int = 1000, level: fl
     Raises
     ------
     ParameterError
-        If `n_draws` or `level` cannot be meant.
+        If `n_draws` or `level` is invalid.
 
     Notes
     -----
-    The fit is taken as given: the interval says what other segments of the same session would give, not what
-    another fit would. The totals of R2 are about the mean of all frames in every draw. With fewer than about
-    ten segments a percentile interval is too narrow.
+    The fit is taken as given: the interval describes other segments of the same session, not other fits. The totals
+    of R2 are about the mean of all frames in every draw. With fewer than about ten segments a percentile interval is
+    too narrow.
 
     References
     ----------
@@ -86,19 +89,19 @@ def bootstrap_over_segments(sums: SegmentSums, *, n_draws: int = 1000, level: fl
     >>> interval.low, interval.value, interval.high
     (0.75, 0.75, 0.75)
     """
-    return _make_interval(sums.value, _draw_scores([sums], n_draws, seed)[0], level, len(sums.part), sums.over)
+    return _make_interval(sums.value, _draw_differences([sums], n_draws, seed), level, len(sums.part), sums.over)
 
 
 def compare_paired(
     a: SegmentSums, b: SegmentSums, *, n_draws: int = 1000, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Find the interval of the difference of two scores, a - b, on the same segments.
+    """Compute the interval of the difference of two scores, a - b, on the same segments.
 
     Parameters
     ----------
     a, b : SegmentSums
-        Two methods on the same segments in the same order: each draw takes the same ones for both, so that what
-        makes a segment hard for either does not count.
+        Two methods on the same segments in the same order. Each draw takes the same segments for both: what makes a
+        segment hard for either cancels.
     n_draws, level, seed
         As in `bootstrap_over_segments`.
 
@@ -117,63 +120,40 @@ def compare_paired(
             f"the two scores are over {len(a.part)} {a.over} and {len(b.part)} {b.over}",
             fix="score both methods on the same frames",
         )
-    first, second = _draw_scores([a, b], n_draws, seed)
-    return _make_interval(a.value - b.value, first - second, level, len(a.part), a.over)
+    return _make_interval(a.value - b.value, _draw_differences([a, b], n_draws, seed), level, len(a.part), a.over)
 
 
-def bootstrap_statistic(
-    statistic: Callable[[np.ndarray], float],
-    segment: np.ndarray,
-    *,
-    n_draws: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Find the percentile interval of any statistic of frames by drawing whole segments with replacement.
+def _draw_differences(scores: list[SegmentSums], n_draws: int, seed: int) -> Float[np.ndarray, " draw"]:
+    """Draw the score of `n_draws` resampled sets of segments; of two scores the difference on the same sets."""
+    from scipy.stats import bootstrap  # half a second that few need
 
-    Parameters
-    ----------
-    statistic : callable
-        From positions of frames, an array of int in which a segment drawn twice is there twice, to a number.
-    segment : array, shape (time,)
-        Label of each frame's segment.
-    n_draws, level, seed
-        As in `bootstrap_over_segments`; every draw calls `statistic` once.
+    def measure(*sums: np.ndarray, axis: int) -> np.ndarray:
+        pooled = [one.sum(axis=axis) for one in sums]
+        values = [divide_sums(part, whole) for part, whole in zip(pooled[::2], pooled[1::2], strict=True)]
+        return np.asarray(values[0] - values[1] if len(values) == 2 else values[0])
 
-    Returns
-    -------
-    Interval
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.arange(40.0)
-    >>> bootstrap_statistic(lambda frames: x[frames].mean(), np.repeat(np.arange(10), 4)).value
-    19.5
-    """
     require_count("n_draws", n_draws, 2)
-    division = divide_frames(segment)
-    parts, rng = division.list_frames(), np.random.default_rng(seed)
-    drawn = (np.concatenate([parts[i] for i in rng.integers(division.n, size=division.n)]) for _ in range(n_draws))
-    values = np.array([statistic(frames) for frames in drawn])
-    return _make_interval(float(statistic(np.arange(len(segment)))), values, level, division.n, division.over)
+    sums = [part for score in scores for part in (score.part, score.whole)]
+    if len(sums[0]) < 2:  # SciPy resamples two observations or more; of one there is a single draw
+        return np.repeat(measure(*(one[None] for one in sums), axis=1), n_draws)
+    with np.errstate(invalid="ignore"):
+        drawn = bootstrap(
+            sums,
+            measure,
+            paired=True,
+            vectorized=True,
+            n_resamples=n_draws,
+            batch=BATCH,
+            method="percentile",
+            random_state=np.random.default_rng(seed),
+        )
+    return np.asarray(drawn.bootstrap_distribution)
 
 
-def _draw_scores(several: list[SegmentSums], n_draws: int, seed: int) -> list[np.ndarray]:
-    """Scores of `n_draws` resampled sets of segments, the same sets for each of `several`."""
-    require_count("n_draws", n_draws, 2)
-    n, rng = len(several[0].part), np.random.default_rng(seed)
-    scores: list[list[np.ndarray]] = [[] for _ in several]
-    for start in range(0, n_draws, BATCH):
-        times = rng.multinomial(n, np.full(n, 1 / n), size=min(BATCH, n_draws - start))
-        for found, sums in zip(scores, several, strict=True):
-            found.append(divide_sums(times @ sums.part, times @ sums.whole))
-    return [np.concatenate(found) for found in scores]
-
-
-def _make_interval(value: float, drawn: np.ndarray, level: float, n: int, over: str) -> Interval:
+def _make_interval(value: float, drawn: Float[np.ndarray, " draw"], level: float, n: int, over: Over) -> Interval:
+    # SciPy's own interval is NaN where a single draw is, as where it holds no spike.
     if not 0 < level < 1:
         raise ParameterError(f"level is {level!r}", fix="give a number between 0 and 1, such as 0.95")
-    defined = drawn[~np.isnan(drawn)]  # a draw may hold no spike
+    defined = drawn[~np.isnan(drawn)]
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]) if len(defined) else (np.nan, np.nan)
     return Interval(value, float(low), float(high), level, n, over)

@@ -1,20 +1,24 @@
-"""What a latent is made of: the fraction of it that each channel has, and how many channels that comes to."""
+"""What a latent is made of: the fraction of it from each channel, and its effective number of channels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import DataError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 MOST_OF_ONE = 0.5
-"""A latent of which one channel has more is that channel's, not the population's."""
+"""A latent with a larger fraction from one channel follows that channel, not the population."""
 
 
-def share_loadings(loadings: ArrayLike) -> NDArray[np.float64]:
-    """Fraction of the squared loading of each latent that each channel has.
+def compute_loading_fractions(loadings: ArrayLike) -> Float[np.ndarray, "channel latent"]:
+    """Compute each channel's fraction of the squared loading of each latent.
 
     Parameters
     ----------
@@ -33,19 +37,19 @@ def share_loadings(loadings: ArrayLike) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> share_loadings([[0.6], [0.8]]).round(2).tolist()
+    >>> compute_loading_fractions([[0.6], [0.8]]).round(2).tolist()
     [[0.36], [0.64]]
     """
     return _normalise(np.square(_require_matrix(loadings)))
 
 
-def share_effects(effects: ArrayLike) -> NDArray[np.float64]:
-    """Fraction of what each latent explains that it explains of each channel.
+def compute_effect_fractions(effects: ArrayLike) -> Float[np.ndarray, "channel latent"]:
+    """Compute each channel's fraction of the variance that each latent explains.
 
     Parameters
     ----------
     effects : array, shape (channel, latent)
-        Mean square by which a channel's reconstruction changes where the latent is taken out, 0 or more.
+        Mean square by which a channel's reconstruction changes where the latent is set to its mean, 0 or more.
 
     Returns
     -------
@@ -63,18 +67,18 @@ def share_effects(effects: ArrayLike) -> NDArray[np.float64]:
     return _normalise(values)
 
 
-def count_effective_channels(shares: ArrayLike) -> NDArray[np.float64]:
-    """Number of channels that each latent comes to, were they equal: 1 / sum of squared fractions.
+def count_effective_channels(fractions: ArrayLike) -> Float[np.ndarray, " latent"]:
+    """Compute the effective number of channels of each latent: 1 / sum of squared fractions.
 
     Parameters
     ----------
-    shares : array, shape (channel, latent)
+    fractions : array, shape (channel, latent)
         Fractions, whose columns sum to 1.
 
     Returns
     -------
     array, shape (latent,)
-        1 where one channel has everything, the number of channels where all have the same.
+        1 where one channel has everything, the number of channels where all are equal.
 
     Examples
     --------
@@ -82,37 +86,37 @@ def count_effective_channels(shares: ArrayLike) -> NDArray[np.float64]:
     [2.0, 1.0]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 / np.square(_require_matrix(shares, finite=False)).sum(axis=0))
+        return np.asarray(1 / np.square(_require_matrix(fractions, finite=False)).sum(axis=0))
 
 
 @dataclass(frozen=True)
 class TopChannel:
-    """A channel that has much of a latent.
+    """A channel with a large fraction of a latent.
 
     Attributes
     ----------
     channel : int
         Position of the channel.
-    share : float
+    loading_fraction : float
         Its fraction of the squared loading.
-    effect_share : float
-        Its fraction of what the latent explains through the decoder; NaN where that was not measured.
+    effect_fraction : float
+        Its fraction of the variance that the latent explains through the decoder; NaN where that was not measured.
     """
 
     channel: int
-    share: float
-    effect_share: float
+    loading_fraction: float
+    effect_fraction: float
 
 
 def list_top_channels(
-    shares: ArrayLike, effect_shares: ArrayLike | None = None, *, n: int = 3
+    loading_fractions: ArrayLike, effect_fractions: ArrayLike | None = None, *, n: int = 3
 ) -> list[list[TopChannel]]:
-    """For each latent the `n` channels with the largest fraction, by loading or by effect whichever is larger.
+    """List for each latent the `n` channels with the largest fraction, by loading or by effect, whichever is larger.
 
     Parameters
     ----------
-    shares, effect_shares : array, shape (channel, latent)
-        As `share_loadings` and `share_effects` give them.
+    loading_fractions, effect_fractions : array, shape (channel, latent)
+        See `compute_loading_fractions` and `compute_effect_fractions`.
     n : int
         Channels of each latent at most.
 
@@ -126,8 +130,8 @@ def list_top_channels(
     >>> list_top_channels([[0.1], [0.7], [0.2]], n=1)[0][0].channel
     1
     """
-    by_loading = _require_matrix(shares, finite=False)
-    by_effect = np.full_like(by_loading, np.nan) if effect_shares is None else np.asarray(effect_shares, np.float64)
+    by_loading = _require_matrix(loading_fractions, finite=False)
+    by_effect = np.full_like(by_loading, np.nan) if effect_fractions is None else np.asarray(effect_fractions, float)
     if by_effect.shape != by_loading.shape:
         raise DataError(
             f"effects have shape {by_effect.shape} and loadings {by_loading.shape}", fix="give those of the same fit"
@@ -140,7 +144,7 @@ def list_top_channels(
     ]
 
 
-def _require_matrix(values: ArrayLike, *, finite: bool = True) -> NDArray[np.float64]:
+def _require_matrix(values: ArrayLike, *, finite: bool = True) -> Float[np.ndarray, "channel latent"]:
     matrix = np.asarray(values, np.float64)
     if matrix.ndim != 2:
         raise DataError(f"loadings have shape {matrix.shape}", fix="give (channel, latent)")
@@ -149,6 +153,6 @@ def _require_matrix(values: ArrayLike, *, finite: bool = True) -> NDArray[np.flo
     return matrix
 
 
-def _normalise(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normalise(values: Float[np.ndarray, "channel latent"]) -> Float[np.ndarray, "channel latent"]:
     total = values.sum(axis=0)
     return np.asarray(np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0))

@@ -1,45 +1,49 @@
-"""Bands of latents and what lies outside them: where a recording dwells, and the frames that stand out."""
+"""Clusters of latents and their outliers: where a recording dwells, and the frames that stand out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
 from ..errors import DataError, ParameterError
 
-N_BANDS = 4
-MOST_FRAMES = 20_000  # that bands are found on; all frames are then assigned
-RESTARTS = 8
-RIDGE = 1e-6  # of a band's mean variance: a flat band has a covariance too
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Real
+
+N_BANDS = 4  # as many as the paper shows in the video of a mouse (Figure 7)
+MOST_FRAMES = 20_000  # given to k-means; all frames are then assigned
+RESTARTS = 8  # k-means ends in local minima
+RIDGE = 1e-6  # of a cluster's mean variance: a flat cluster has a singular covariance
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Latents sorted into bands.
+    """Latents sorted into clusters, the bands of the paper's Figure 7.
 
     Attributes
     ----------
     band : array of int, shape (time,)
-        Band of each frame, numbered by where they lie on the first latent.
+        Cluster of each frame, numbered in the order of their centres on the first latent.
     centre : array, shape (band, latent)
     axis : array, shape (band, latent)
         Unit vector along which each is longest.
     distance : array, shape (time,)
-        Mahalanobis distance of each frame from the centre of its band: 1 is the spread of the band in any direction.
+        Mahalanobis distance of each frame from the centre of its cluster, per latent: 1 is the standard deviation of
+        the cluster in any direction.
     """
 
-    band: np.ndarray
-    centre: np.ndarray
-    axis: np.ndarray
-    distance: np.ndarray
+    band: Int[np.ndarray, " time"]
+    centre: Float[np.ndarray, "band latent"]
+    axis: Float[np.ndarray, "band latent"]
+    distance: Float[np.ndarray, " time"]
 
-    def pick_along(self, latents: np.ndarray, band: int, n: int) -> np.ndarray:
-        """Return `n` frames that lie evenly along a band, from its 5th to its 95th percentile.
+    def pick_along(self, latents: Real[np.ndarray, "time latent"], band: int, n: int) -> Int[np.ndarray, " frame"]:
+        """Return `n` frames that lie evenly along a cluster, from its 5th to its 95th percentile.
 
-        Of the frames at each place the one nearest to the middle of the band is taken.
+        Of the frames at each place the one nearest to the middle of the cluster is taken.
         """
         frames = np.flatnonzero(self.band == band)
         off = latents[frames] - self.centre[band]
@@ -49,28 +53,33 @@ class Clusters:
         picked = []
         for low, high in zip(edges[:-1], edges[1:], strict=True):
             inside = np.flatnonzero((place >= low) & ((place < high) | (high == edges[-1])))
-            if len(inside) == 0:  # a band of few frames
+            if len(inside) == 0:  # a cluster of few frames
                 inside = np.array([np.argmin(np.abs(place - (low + high) / 2))])
             picked.append(frames[inside[np.argmin(aside[inside])]])
         return np.array(picked)
 
 
-def find_clusters(latents: np.ndarray, n_clusters: int = N_BANDS, *, seed: int = 0) -> Clusters:
-    """Sort latents into bands by k-means.
+def find_clusters(latents: Real[np.ndarray, "time latent"], n_clusters: int = N_BANDS, *, seed: int = 0) -> Clusters:
+    """Sort latents into clusters by k-means.
 
     Parameters
     ----------
     latents : array, shape (time, latent)
     n_clusters : int
-        Four by default, as many as the paper finds in the video of a mouse (Figure 7).
+        Four by default, as many as the paper shows in the video of a mouse (Figure 7).
     seed : int
+        Of the starts of k-means.
+
+    Returns
+    -------
+    Clusters
 
     Raises
     ------
     ParameterError
         If `n_clusters` is below 1.
     DataError
-        If there are fewer than ten frames for each band.
+        If there are fewer than ten frames for each cluster.
 
     References
     ----------
@@ -83,15 +92,15 @@ def find_clusters(latents: np.ndarray, n_clusters: int = N_BANDS, *, seed: int =
     >>> find_clusters(z, 2).band[[0, 49, 50, 99]]
     array([0, 0, 1, 1])
     """
+    from sklearn.cluster import KMeans  # half a second that the command line need not wait for
+
     z = np.asarray(latents, np.float64)
     if n_clusters < 1:
-        raise ParameterError(f"there are to be {n_clusters} bands", fix="give 1 or more")
+        raise ParameterError(f"there are to be {n_clusters} clusters", fix="give 1 or more")
     if len(z) < 10 * n_clusters:
-        raise DataError(f"{len(z)} frames are too few for {n_clusters} bands", fix="ask for fewer bands")
+        raise DataError(f"{len(z)} frames are too few for {n_clusters} clusters", fix="ask for fewer clusters")
     some = z[np.linspace(0, len(z) - 1, min(len(z), MOST_FRAMES)).round().astype(int)]
-    rng = np.random.default_rng(seed)
-    tries = [kmeans2(some, n_clusters, minit="++", rng=rng) for _ in range(RESTARTS)]
-    centre = min(tries, key=lambda found: float(np.square(some - found[0][found[1]]).sum()))[0]
+    centre = KMeans(n_clusters, n_init=RESTARTS, random_state=seed).fit(some).cluster_centers_
     centre = centre[np.argsort(centre[:, 0])]
     band = np.argmin(np.square(z[:, None] - centre).sum(axis=-1), axis=1)
     axis, distance = np.zeros_like(centre), np.zeros(len(z))
@@ -108,7 +117,9 @@ def find_clusters(latents: np.ndarray, n_clusters: int = N_BANDS, *, seed: int =
     return Clusters(band, centre, axis, distance)
 
 
-def pick_outliers(values: np.ndarray, time_s: Sequence[float] | np.ndarray, n: int, *, apart_s: float) -> np.ndarray:
+def pick_outliers(
+    values: Real[np.ndarray, " time"], time_s: Sequence[float] | Real[np.ndarray, " time"], n: int, *, apart_s: float
+) -> Int[np.ndarray, " outlier"]:
     """Return the frames with the `n` largest `values` that are at least `apart_s` apart, largest first.
 
     Examples

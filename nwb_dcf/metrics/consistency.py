@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import subspace_angles
 
 from ..errors import DataError, ParameterError
 from .segment_sums import require_same_shape
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Real
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,12 @@ class Consistency:
         Latents whose variances are close, counted from 0; most are alone.
     planes : array, shape (group,)
         Smallest cosine between the spans of each group's latents: for a latent that is alone its value in `axes`,
-        for others what their plane shares in its worst direction.
+        for others the cosine in the worst direction of their plane.
     """
 
-    axes: np.ndarray
+    axes: Float[np.ndarray, " latent"]
     groups: tuple[tuple[int, ...], ...]
-    planes: np.ndarray
+    planes: Float[np.ndarray, " group"]
 
     @property
     def worst(self) -> float:
@@ -38,7 +42,11 @@ class Consistency:
         return float(self.planes.min())
 
 
-def measure_consistency(a: np.ndarray, b: np.ndarray, spectrum: np.ndarray | None = None) -> Consistency:
+def measure_consistency(
+    a: Real[np.ndarray, "time latent"],
+    b: Real[np.ndarray, "time latent"],
+    spectrum: Real[np.ndarray, " latent"] | None = None,
+) -> Consistency:
     """Compare the latents of two runs axis by axis: signs are fixed, but nothing is mapped or permuted.
 
     Parameters
@@ -61,9 +69,9 @@ def measure_consistency(a: np.ndarray, b: np.ndarray, spectrum: np.ndarray | Non
 
     Notes
     -----
-    Stricter than the linear map or the permutation that is usual in comparisons of embeddings: only what the
-    model leaves open, the sign of each axis (paper 3.1), is forgiven. With the same deterministic start two
-    runs agree by construction, which is no evidence.
+    Stricter than the linear map or the permutation that is usual in comparisons of embeddings: only the sign of each
+    axis, which the model leaves open (paper 3.1), is disregarded. Two runs from the same deterministic start agree by
+    construction, which is no evidence.
 
     References
     ----------
@@ -90,14 +98,16 @@ def measure_consistency(a: np.ndarray, b: np.ndarray, spectrum: np.ndarray | Non
     return Consistency(axes, groups, np.array(planes))
 
 
-def compare_runs(runs: Sequence[np.ndarray], spectrum: np.ndarray | None = None) -> list[Consistency]:
+def compare_runs(
+    runs: Sequence[Real[np.ndarray, "time latent"]], spectrum: Real[np.ndarray, " latent"] | None = None
+) -> list[Consistency]:
     """Compare every pair of runs by `measure_consistency`: (0, 1), (0, 2), ..., (1, 2), ..."""
     if len(runs) < 2:
         raise DataError(f"there are {len(runs)} runs", fix="give the latents of two or more")
     return [measure_consistency(a, b, spectrum) for a, b in combinations(runs, 2)]
 
 
-def group_close_axes(spectrum: np.ndarray, tolerance: float = 0.1) -> tuple[tuple[int, ...], ...]:
+def group_close_axes(spectrum: Real[np.ndarray, " latent"], tolerance: float = 0.1) -> tuple[tuple[int, ...], ...]:
     """Group neighbouring axes whose variances lie so close that only their common span is determined.
 
     Parameters
@@ -105,7 +115,7 @@ def group_close_axes(spectrum: np.ndarray, tolerance: float = 0.1) -> tuple[tupl
     spectrum : array, shape (latent,)
         Variances, largest first.
     tolerance : float
-        An axis joins the group of the one before it where its variance is less by under this share.
+        An axis joins the group of the one before it where its variance is less by under this fraction.
 
     Returns
     -------
@@ -129,13 +139,13 @@ def group_close_axes(spectrum: np.ndarray, tolerance: float = 0.1) -> tuple[tupl
     if spectrum.ndim != 1 or len(spectrum) == 0 or not np.isfinite(spectrum).all() or spectrum.min() < 0:
         raise DataError(f"the spectrum is {spectrum}", fix="give variances, one a latent")
     if not 0 <= tolerance < 1:
-        raise ParameterError(f"tolerance is {tolerance!r}", fix="give a share, such as 0.1")
+        raise ParameterError(f"tolerance is {tolerance!r}", fix="give a fraction, such as 0.1")
     larger = np.maximum(spectrum[:-1], spectrum[1:])
     apart = np.abs(np.diff(spectrum)) > tolerance * (1 - 1e-9) * larger  # 1 - 0.9 is a little under 0.1
     return tuple(tuple(g.tolist()) for g in np.split(np.arange(len(spectrum)), np.flatnonzero(apart) + 1))
 
 
-def _compare_spans(a: np.ndarray, b: np.ndarray) -> float:
+def _compare_spans(a: Float[np.ndarray, "time latent"], b: Float[np.ndarray, "time latent"]) -> float:
     """Cosine of the largest principal angle between column spans; 0 where one has fewer dimensions than columns."""
     if min(np.linalg.matrix_rank(a), np.linalg.matrix_rank(b)) < a.shape[1]:
         return 0.0

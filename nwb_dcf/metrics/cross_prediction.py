@@ -1,21 +1,24 @@
 """How well each smoothing and scale lets one half of the channels predict the other half, now and later.
 
-No behaviour is asked for. Principal axes of one half of the channels are made from smoothed and scaled values; what
-they are worth is how well they predict the *unsmoothed* values of channels in the other half, at once and some time
-later. Targets stay unsmoothed, since smooth ones are predicted the better the smoother they are. Other channels are
-predicted, so that what one channel does by itself explains nothing. Each channel is measured against its own best,
-so that a fast one has one vote. Later values count, since latents are to be states, which last; with those of the
-same moment alone, events that the whole network shares for a moment would win.
+No behaviour is needed. Principal axes of one half of the channels are computed from smoothed and scaled values. Their
+score is how well they predict the *unsmoothed* values of the other half's channels, at once and some time later.
+Targets stay unsmoothed, since smooth targets are predicted the better the smoother they are. Other channels are
+predicted, so that private modulation of one channel explains nothing. Each channel is compared with its own best
+score, so that a fast unit has one vote. Later values count, since latents are to be states, which last: with values of
+the same moment alone, brief events of the whole network would win.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, set_workers
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Complex64, Float, Float32, Int, Real
 
 SIGMAS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 SCALES = ("soft", "zscore")
@@ -27,20 +30,17 @@ TEST_FRACTION = 0.4
 N_AXES = 3
 N_BUMPS = 48
 MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more
-MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 know the axes of thousands
+MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 suffice for the axes of thousands
 LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is left out
 LEAST_R2 = 1e-3  # a channel that no setting predicts better has no vote
-LEAST_OF_MEDIAN = 0.1  # nor has one that is predicted so much worse than most
+LEAST_OF_MEDIAN = 0.1  # of the median channel's best score: nor has one that is predicted worse than this
 TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
 SHORT = 600  # frames: segments up to here are smoothed by a matrix, longer ones by Fourier transform
-
-Float = NDArray[np.float64]
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class SettingScores:
-    """Smoothing and scale, point by point, and how well each predicts channels it has not seen.
+    """Smoothing and scale, point by point, and how well each predicts channels that it was not computed from.
 
     Attributes
     ----------
@@ -62,31 +62,31 @@ class SettingScores:
         Blocks or groups of trials that time was cut in.
     """
 
-    sigma_s: Float
+    sigma_s: Float[np.ndarray, " point"]
     scale: tuple[str, ...]
-    score: Float
-    r2: Float
-    kept: NDArray[np.bool_]
+    score: Float[np.ndarray, " point"]
+    r2: Float[np.ndarray, "point channel"]
+    kept: Bool[np.ndarray, " channel"]
     lags_s: tuple[float, ...]
     n_blocks: int
 
     @property
-    def median_r2(self) -> Float:
-        """Median over all channels that took part of the variance explained, shape (point,); NaN where none did."""
+    def median_r2(self) -> Float[np.ndarray, " point"]:
+        """Median over all channels that took part of the variance explained; NaN where none did."""
         took_part = np.isfinite(self.r2[0]) if len(self.r2) else self.kept
         if not took_part.any():
             return np.full(len(self.score), np.nan)
         return np.asarray(np.median(self.r2[:, took_part], axis=1))
 
     @property
-    def relative(self) -> Float:
-        """Variance explained over each kept channel's own best, shape (point, channel): what `score` averages."""
+    def relative(self) -> Float[np.ndarray, "point kept"]:
+        """Variance explained over each kept channel's own best: the terms whose mean is `score`."""
         r2 = self.r2[:, self.kept]
         return np.asarray(np.maximum(r2 / r2.max(axis=0, initial=LEAST_R2), -1.0))
 
 
 def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[float, ...]:
-    """Standard deviations to try for frames `step_s` seconds apart: 0 in place of those that smooth nothing.
+    """List standard deviations to try for frames `step_s` seconds apart: 0 in place of those that smooth nothing.
 
     Examples
     --------
@@ -97,8 +97,8 @@ def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[fl
 
 
 def score_settings(
-    values: NDArray[np.floating | np.integer],
-    segment: NDArray[np.integer],
+    values: Real[np.ndarray, "time channel"],
+    segment: Int[np.ndarray, " time"],
     step_s: float,
     *,
     root: bool = True,
@@ -107,7 +107,7 @@ def score_settings(
     scales: Sequence[str] = SCALES,
     seed: int = 0,
 ) -> SettingScores:
-    """Score every smoothing with every scale by what they tell of other channels.
+    """Score every smoothing with every scale by the prediction of other channels.
 
     Parameters
     ----------
@@ -170,8 +170,13 @@ def score_settings(
     return _vote(points, r2, tuple(lags), n_blocks)
 
 
-def _vote(points: list[tuple[float, str]], r2: Float, lags_s: tuple[float, ...], n_blocks: int) -> SettingScores:
-    """Keep the channels that some setting predicts, and let each judge by its own best."""
+def _vote(
+    points: list[tuple[float, str]],
+    r2: Float[np.ndarray, "penalty point channel"],
+    lags_s: tuple[float, ...],
+    n_blocks: int,
+) -> SettingScores:
+    """Keep the channels that some setting predicts, and average their scores over each one's own best."""
     took_part = np.isfinite(r2[0, 0])
     most = np.where(took_part, np.nan_to_num(r2, nan=-np.inf).max(axis=(0, 1)), -np.inf)
     least = max(LEAST_R2, LEAST_OF_MEDIAN * float(np.median(most[took_part])) if took_part.any() else 0.0)
@@ -189,20 +194,20 @@ def _vote(points: list[tuple[float, str]], r2: Float, lags_s: tuple[float, ...],
 # -- frames ------------------------------------------------------------------------------------------
 
 
-def _cut_blocks(segment: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Block of each frame: trials dealt out at random to as many groups, or equal pieces of time."""
+def _cut_blocks(segment: Int[np.ndarray, " time"], rng: np.random.Generator) -> Int[np.ndarray, " time"]:
+    """Block of each frame: twenty groups of trials drawn at random, or twenty equal intervals of time."""
     n_segments = int(segment[-1]) + 1 if len(segment) else 0
     if n_segments >= N_BLOCKS:
         return np.asarray((rng.permutation(n_segments) % N_BLOCKS)[segment])
     return np.arange(len(segment)) * N_BLOCKS // max(len(segment), 1)
 
 
-def _find_usable(values: NDArray[np.floating | np.integer], least_total: float | None) -> NDArray[np.int64]:
+def _find_usable(values: Real[np.ndarray, "time channel"], least_total: float | None) -> Int[np.ndarray, " usable"]:
     varies = np.ptp(values, axis=0) > 0 if len(values) else np.zeros(values.shape[1], bool)
     return np.flatnonzero(varies if least_total is None else varies & (values.sum(axis=0) >= least_total))
 
 
-def _is_long_enough(segment: NDArray[np.int64], block: NDArray[np.int64], lag: int) -> bool:
+def _is_long_enough(segment: Int[np.ndarray, " time"], block: Int[np.ndarray, " time"], lag: int) -> bool:
     """Whether enough pairs of frames `lag` apart lie in one segment and one block to be split."""
     if len(segment) <= lag:
         return False
@@ -212,8 +217,11 @@ def _is_long_enough(segment: NDArray[np.int64], block: NDArray[np.int64], lag: i
 
 
 def _smooth_rows(
-    values: Float32, segment: NDArray[np.int64], sigmas: list[float], rows: NDArray[np.int64]
-) -> Iterator[Float32]:
+    values: Float32[np.ndarray, "time channel"],
+    segment: Int[np.ndarray, " time"],
+    sigmas: list[float],
+    rows: Int[np.ndarray, " row"],
+) -> Iterator[Float32[np.ndarray, "row channel"]]:
     """Smooth (time, channel) within segments and yield the `rows` of it for each width in frames.
 
     Weights sum to 1 at every frame, as in `nwb_dcf.data.preprocessing`.
@@ -228,7 +236,7 @@ def _smooth_rows(
             yield values[rows]
             continue
         smoothed = np.empty_like(values)
-        kernels: dict[int, Float32] = {}
+        kernels: dict[int, Float32[np.ndarray, "frame frame"]] = {}
         for start, stop in spans:
             n = stop - start
             if start in spectra:
@@ -240,24 +248,28 @@ def _smooth_rows(
         yield smoothed[rows]
 
 
-def _gauss(offset: Float, sigma: float) -> Float:
-    """Gaussian weights, cut off where SciPy's filter cuts it off."""
+def _gauss(offset: Float[np.ndarray, "*any"], sigma: float) -> Float[np.ndarray, "*any"]:
+    """Gaussian weights, truncated as in SciPy's filter."""
     reach = int(TRUNCATE * sigma + 0.5)
     return np.asarray(np.where(np.abs(offset) <= reach, np.exp(-0.5 * np.square(offset / sigma)), 0.0))
 
 
-def _make_smoother(n: int, sigma: float) -> Float32:
+def _make_smoother(n: int, sigma: float) -> Float32[np.ndarray, "frame frame"]:
     weights = _gauss(np.subtract.outer(np.arange(n), np.arange(n)).astype(np.float64), sigma)
     return np.asarray((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
-def _transform_long(values: Float32, size: int) -> NDArray[np.complex64]:
-    """Spectrum (frequency, channel) of a segment with zeros behind it, so that nothing wraps around."""
+def _transform_long(
+    values: Float32[np.ndarray, "frame channel"], size: int
+) -> Complex64[np.ndarray, "frequency channel"]:
+    """Spectrum of a segment padded with zeros, so that the convolution does not wrap around."""
     with set_workers(2):
         return np.asarray(rfft(values, size, axis=0))
 
 
-def _convolve_long(spectrum: NDArray[np.complex64], n: int, size: int, sigma: float) -> Float32:
+def _convolve_long(
+    spectrum: Complex64[np.ndarray, "frequency channel"], n: int, size: int, sigma: float
+) -> Float32[np.ndarray, "frame channel"]:
     place = np.arange(size)
     kernel = rfft(_gauss(np.minimum(place, size - place).astype(np.float64), sigma)).real
     weight = irfft(rfft(np.where(place < n, 1.0, 0.0)) * kernel, size)[:n]
@@ -279,7 +291,7 @@ class _Part:
     frames : slice
         Among the rows of the split.
     targets : (array, array)
-        For each half of the channels what they did at every lag, less the mean of training, shape
+        For each half of the channels their values at every lag, minus the mean of training, shape
         (frame, lag x channel); 0 where the lag leads out of the segment or the part.
     lost : list of array of int
         For each lag, those frames.
@@ -290,10 +302,10 @@ class _Part:
     """
 
     frames: slice
-    targets: tuple[Float32, Float32]
-    lost: list[NDArray[np.int64]]
-    square: tuple[Float, Float]
-    total: tuple[Float, Float]
+    targets: tuple[Float32[np.ndarray, "frame _target"], Float32[np.ndarray, "frame _target"]]
+    lost: list[Int[np.ndarray, " _lost"]]
+    square: tuple[Float[np.ndarray, "lag _channel"], Float[np.ndarray, "lag _channel"]]
+    total: tuple[Float[np.ndarray, "lag _channel"], Float[np.ndarray, "lag _channel"]]
 
 
 @dataclass(frozen=True)
@@ -309,8 +321,8 @@ class _Split:
     n_lags : int
     """
 
-    halves: tuple[NDArray[np.int64], NDArray[np.int64]]
-    rows: NDArray[np.int64]
+    halves: tuple[Int[np.ndarray, " _channel"], Int[np.ndarray, " _channel"]]
+    rows: Int[np.ndarray, " row"]
     training: _Part
     test: _Part
     n_lags: int
@@ -318,10 +330,10 @@ class _Split:
     @classmethod
     def draw(
         cls,
-        raw: Float32,
-        segment: NDArray[np.int64],
-        block: NDArray[np.int64],
-        rows: NDArray[np.int64],
+        raw: Float32[np.ndarray, "time channel"],
+        segment: Int[np.ndarray, " time"],
+        block: Int[np.ndarray, " time"],
+        rows: Int[np.ndarray, " row"],
         lags: list[int],
         rng: np.random.Generator,
     ) -> _Split:
@@ -349,9 +361,13 @@ class _Split:
         return cls((first, second), rows, training, test, len(lags))
 
     def score(
-        self, smoothed: list[Float32], position: NDArray[np.int64], scales: Sequence[str], rng: np.random.Generator
-    ) -> Float:
-        """Variance explained of each channel from the other half, shape (penalty, point, channel), mean over lags."""
+        self,
+        smoothed: list[Float32[np.ndarray, "row channel"]],
+        position: Int[np.ndarray, " time"],
+        scales: Sequence[str],
+        rng: np.random.Generator,
+    ) -> Float[np.ndarray, "penalty point channel"]:
+        """Compute the variance explained of each channel from the other half, mean over lags."""
         r2 = np.zeros((len(PENALTIES), len(smoothed) * len(scales), smoothed[0].shape[1]))
         at = position[self.rows]
         centres = rng.permutation(self.training.frames.stop)[:N_BUMPS]
@@ -363,24 +379,28 @@ class _Split:
             covariance = (seen.T @ seen).astype(np.float64) / len(seen)
             deviation = np.sqrt(covariance.diagonal())
             for scale in scales:
-                factor = _find_factor(deviation, scale)
+                factor = _compute_factor(deviation, scale)
                 for half, other, which in (*self.halves, 1), (*self.halves[::-1], 0):
-                    z = _find_latents(x[:, half], factor[half], covariance[np.ix_(half, half)])
+                    z = _compute_latents(x[:, half], factor[half], covariance[np.ix_(half, half)])
                     features = _expand(z, self.training.frames, centres)
                     r2[:, point, other] = self._explain(features, which)
                 point += 1
         return r2
 
-    def _explain(self, features: Float32, which: int) -> Float:
-        """Variance explained of one half's channels on test rows by ridge regression, shape (penalty, channel)."""
+    def _explain(self, features: Float32[np.ndarray, "row feature"], which: int) -> Float[np.ndarray, "penalty half"]:
+        """Variance explained of one half's channels on test rows by ridge regression.
+
+        Not `predict_by_ridge`: sums of products are shared between lags and penalties, and no prediction is formed.
+        With it a scan of 24 points takes seconds.
+        """
         learned, tested = (_Products.of(features, part, which, self.n_lags) for part in (self.training, self.test))
-        explained: list[Float] = []
+        explained: list[Float[np.ndarray, "penalty half"]] = []
         for i in range(self.n_lags):
             n = learned.gram[i][0, 0]
             mean = learned.gram[i][0, 1:] / n
             gram = learned.gram[i][1:, 1:] / n - np.outer(mean, mean)
             deviation = np.sqrt(np.maximum(gram.diagonal(), np.finfo(float).tiny))
-            # one feature at a time has variance 1, so that the penalty means the same for all
+            # features of unit variance: one penalty then suits all of them
             size, axes = np.linalg.eigh(gram / np.outer(deviation, deviation))
             projected = axes.T @ (learned.cross[i][1:] / n / deviation[:, None])
             weights = np.stack([axes @ (projected / (np.maximum(size, 0) + lam)[:, None]) for lam in PENALTIES])
@@ -390,12 +410,14 @@ class _Split:
             shared = tested.cross[i][1:] - np.outer(mean, self.test.total[which][i])
             gain = 2 * (weights * shared).sum(axis=1) - (weights * (about @ weights)).sum(axis=1)
             explained.append(gain / np.maximum(self.test.square[which][i], np.finfo(float).tiny))
-        # a lag that few frames of short trials reach has so much less to say
+        # weighted by pairs: in short trials few frames have a partner at a long lag
         pairs = [len(features) - self.training.frames.stop - len(lost) for lost in self.test.lost]
         return np.asarray(np.average(explained, axis=0, weights=pairs))
 
 
-def _gather_part(frames: slice, values: list[Float32], inside: list[NDArray[np.bool_]]) -> _Part:
+def _gather_part(
+    frames: slice, values: list[Float32[np.ndarray, "row lag _channel"]], inside: list[Bool[np.ndarray, " row"]]
+) -> _Part:
     halves = [half[frames] for half in values]
     first, second = (half.reshape(len(half), -1) for half in halves)
     square = [np.einsum("tlc,tlc->lc", half, half, dtype=np.float64) for half in halves]
@@ -408,29 +430,34 @@ def _gather_part(frames: slice, values: list[Float32], inside: list[NDArray[np.b
 class _Products:
     """Sums over frames of one part, lag by lag: features with features, features with targets."""
 
-    gram: list[Float]
-    cross: list[Float]
+    gram: list[Float[np.ndarray, "feature feature"]]
+    cross: list[Float[np.ndarray, "feature channel"]]
 
     @classmethod
-    def of(cls, features: Float32, part: _Part, which: int, n_lags: int) -> _Products:
+    def of(cls, features: Float32[np.ndarray, "row feature"], part: _Part, which: int, n_lags: int) -> _Products:
         f = features[part.frames]
         whole = (f.T @ f).astype(np.float64)
         cross = (f.T @ part.targets[which]).astype(np.float64).reshape(len(whole), n_lags, -1)
-        # frames that a lag leads out of are taken out again: few, where segments are long
+        # subtracting the few frames without a partner at this lag is cheaper than one product of all frames a lag
         gram = [whole - (f[lost].T @ f[lost]).astype(np.float64) for lost in part.lost]
         return cls(gram, [cross[:, i] for i in range(n_lags)])
 
 
-def _find_factor(deviation: Float, scale: str) -> Float:
-    """What smoothed values are multiplied by, for each channel."""
+def _compute_factor(deviation: Float[np.ndarray, " channel"], scale: str) -> Float[np.ndarray, " channel"]:
+    """Factor of each channel's smoothed values."""
     known = np.where(deviation > 0, deviation, 1.0)
     if scale == "soft":
         return np.asarray(1 / (known + np.median(known)))
     return np.ones_like(known) if scale == "global" else np.asarray(1 / known)
 
 
-def _find_latents(x: Float32, factor: Float, covariance: Float) -> Float32:
-    """Scores on the first principal axes of scaled values, about unit variance each, shape (row, axis)."""
+def _compute_latents(
+    x: Float32[np.ndarray, "row half"], factor: Float[np.ndarray, " half"], covariance: Float[np.ndarray, "half half"]
+) -> Float32[np.ndarray, "row axis"]:
+    """Scores on the first principal axes of scaled values, about unit variance each.
+
+    Not `compute_pca_axes`: the covariance of the unscaled values serves every scale, and both halves.
+    """
     size, axes = np.linalg.eigh(covariance * np.outer(factor, factor))
     n = min(N_AXES, len(size))
     size, axes = size[: -n - 1 : -1], axes[:, : -n - 1 : -1]
@@ -439,8 +466,10 @@ def _find_latents(x: Float32, factor: Float, covariance: Float) -> Float32:
     return np.asarray(z - z.mean(axis=0, dtype=np.float64).astype(np.float32))
 
 
-def _expand(z: Float32, training: slice, centres: NDArray[np.int64]) -> Float32:
-    """One, latents, and Gaussian bumps about some of them, shape (row, feature): place fields are no planes."""
+def _expand(
+    z: Float32[np.ndarray, "row axis"], training: slice, centres: Int[np.ndarray, " centre"]
+) -> Float32[np.ndarray, "row feature"]:
+    """A constant, latents, and Gaussian bumps about some of them: a place field is no linear function of latents."""
     middle = z[centres]
     some = z[training][:: max(1, training.stop // 4_000)]
     distance = np.square(some).sum(axis=1)[:, None] + np.square(middle).sum(axis=1) - 2 * (some @ middle.T)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from ..errors import DataError, ParameterError
 from .reconstruction import score_reconstruction
+from .ridge import predict_by_ridge
 from .segment_sums import FrameGroups, SegmentSums, divide_frames, require_count, require_frames, require_labels
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, Real, Shaped
 
 RIDGES = tuple(10.0 ** np.arange(-6, 3))  # in units of a latent's mean square
 NEIGHBOURS = (5, 10, 20, 40, 80)
@@ -18,7 +21,13 @@ NEIGHBOURS = (5, 10, 20, 40, 80)
 Method = Literal["ridge", "neighbours"]
 
 
-def decode_linearly(training: np.ndarray, target: np.ndarray, test: np.ndarray, *, ridge: float = 1e-3) -> np.ndarray:
+def decode_linearly(
+    training: Real[np.ndarray, "frame latent"],
+    target: Real[np.ndarray, "frame variable"],
+    test: Real[np.ndarray, "time latent"],
+    *,
+    ridge: float = 1e-3,
+) -> Float[np.ndarray, "time variable"]:
     """Predict `target` from latents by ridge regression.
 
     Parameters
@@ -32,12 +41,16 @@ def decode_linearly(training: np.ndarray, target: np.ndarray, test: np.ndarray, 
     -------
     array, shape (time, variable)
     """
-    return _decode_by_ridges(training, target, test, (ridge,))[0]
+    return predict_by_ridge(training, target, test, (ridge,))[0]
 
 
 def decode_by_neighbours(
-    training: np.ndarray, target: np.ndarray, test: np.ndarray, *, n_neighbours: int = 20
-) -> np.ndarray:
+    training: Real[np.ndarray, "frame latent"],
+    target: Real[np.ndarray, "frame variable"],
+    test: Real[np.ndarray, "time latent"],
+    *,
+    n_neighbours: int = 20,
+) -> Float[np.ndarray, "time variable"]:
     """Predict `target` as its mean over the nearest training frames.
 
     Parameters
@@ -54,7 +67,7 @@ def decode_by_neighbours(
     Notes
     -----
     Distances are Euclidean in the latents as given, so their scale matters: DCF's latents have unit variance each,
-    PCA's scores have not. Compare methods on one scaling, and name it.
+    PCA's scores have not. Compare methods on one scaling, and report it.
 
     Examples
     --------
@@ -68,9 +81,9 @@ def decode_by_neighbours(
 
 
 def score_decoding(
-    latents: np.ndarray,
-    target: np.ndarray,
-    segment: np.ndarray,
+    latents: Real[np.ndarray, "time latent"],
+    target: Real[np.ndarray, "time variable"],
+    segment: Shaped[np.ndarray, " time"],
     *,
     method: Method = "ridge",
     n_folds: int = 5,
@@ -86,8 +99,8 @@ def score_decoding(
         Label of each frame's segment. Whole segments are held out, or blocks of them where there are fewer than
         five (see `divide_frames`).
     method : {"ridge", "neighbours"}
-        Its penalty or number of neighbours is chosen inside each fold, again by segment, so that no held-out
-        segment has a say in how it is decoded.
+        Its penalty or number of neighbours is chosen inside each fold, again by segment: no held-out segment
+        contributes to that choice.
     n_folds : int
         Outer and inner; fewer where there are fewer segments.
     gap : int
@@ -106,7 +119,7 @@ def score_decoding(
     DataError
         If shapes differ, values are not finite, or there are too few frames to hold any out.
     ParameterError
-        If `method` is unknown or a number cannot be meant.
+        If `method` is unknown or a number is invalid.
 
     References
     ----------
@@ -131,12 +144,12 @@ def score_decoding(
 
 
 def score_decoding_on(
-    latents: np.ndarray,
-    target: np.ndarray,
-    segment: np.ndarray,
-    test: np.ndarray,
-    test_target: np.ndarray,
-    test_segment: np.ndarray,
+    latents: Real[np.ndarray, "frame latent"],
+    target: Real[np.ndarray, "frame variable"],
+    segment: Shaped[np.ndarray, " frame"],
+    test: Real[np.ndarray, "time latent"],
+    test_target: Real[np.ndarray, "time variable"],
+    test_segment: Shaped[np.ndarray, " time"],
     *,
     method: Method = "ridge",
     n_folds: int = 5,
@@ -175,25 +188,29 @@ def score_decoding_on(
 class _Folds:
     """Folds of whole segments, or of blocks with gaps."""
 
-    def __init__(self, segment: np.ndarray, n_folds: int, gap: int) -> None:
-        self.division: FrameGroups = divide_frames(segment)
+    def __init__(self, segment: Shaped[np.ndarray, " time"], n_folds: int, gap: int) -> None:
+        self.groups: FrameGroups = divide_frames(segment)
         self.segment, self.n_folds, self.gap = np.asarray(segment), n_folds, gap
 
-    def draw(self, frames: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def draw(
+        self, frames: Int[np.ndarray, " frame"], rng: np.random.Generator
+    ) -> Iterator[tuple[Int[np.ndarray, " training"], Int[np.ndarray, " test"]]]:
         """Yield training and test frames of each fold of `frames`, positions in order."""
-        part = self.division.index[frames]
+        part = self.groups.index[frames]
         parts = rng.permutation(np.unique(part))
         n_folds = min(self.n_folds, len(parts))
         if n_folds < 2:
             raise DataError("there is one segment too short to cut", fix="give more frames or more segments")
-        fold = np.empty(self.division.n, np.int64)
+        fold = np.empty(self.groups.n, np.int64)
         fold[parts] = np.arange(len(parts)) % n_folds
         for k in range(n_folds):
             held_out = fold[part] == k
             test, training = frames[held_out], frames[~held_out]
             yield training[~self._is_near(training, test)], test
 
-    def _is_near(self, frames: np.ndarray, test: np.ndarray) -> np.ndarray:
+    def _is_near(
+        self, frames: Int[np.ndarray, " training"], test: Int[np.ndarray, " test"]
+    ) -> Bool[np.ndarray, " training"]:
         """Whether each of `frames` lies within the gap of a test frame of its own segment."""
         after = np.searchsorted(test, frames)
         near = np.zeros(len(frames), bool)
@@ -204,16 +221,17 @@ class _Folds:
 
 
 def _decode_nested(
-    latents: np.ndarray,
-    target: np.ndarray,
-    training: np.ndarray,
-    test: np.ndarray,
+    latents: Real[np.ndarray, "frame latent"],
+    target: Real[np.ndarray, "frame variable"],
+    training: Int[np.ndarray, " training"],
+    test: Real[np.ndarray, "time latent"],
     method: Method,
     folds: _Folds,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> Float[np.ndarray, "time variable"]:
     """Choose the decoder's setting on folds of the training frames, then decode `test` from all of them."""
-    decode, choices = (_decode_by_ridges, RIDGES) if method == "ridge" else (_decode_by_neighbours, NEIGHBOURS)
+    decode = predict_by_ridge if method == "ridge" else _decode_by_neighbours
+    choices: tuple[float, ...] | tuple[int, ...] = RIDGES if method == "ridge" else NEIGHBOURS
     error = np.zeros(len(choices))
     for inner, held_out in folds.draw(training, rng):
         estimates = decode(latents[inner], target[inner], latents[held_out], choices)
@@ -222,29 +240,19 @@ def _decode_nested(
     return next(iter(decode(latents[training], target[training], test, (best,))))
 
 
-def _decode_by_ridges(
-    training: np.ndarray, target: np.ndarray, test: np.ndarray, ridges: tuple[float, ...]
-) -> list[np.ndarray]:
-    """Ridge regression for each penalty, by one eigendecomposition of the Gram matrix."""
-    centre, level = training.mean(axis=0), target.mean(axis=0)
-    z = np.asarray(training, np.float64) - centre
-    values, axes = np.linalg.eigh(z.T @ z)
-    size = values.mean()
-    # directions that training frames do not span get no weight, even where nothing is penalised
-    spanned = values > values[-1] * len(values) * np.finfo(np.float64).eps
-    values, axes = values[spanned], axes[:, spanned]
-    projected, rotated = axes.T @ (z.T @ (target - level)), (test - centre) @ axes
-    return [np.asarray(level + rotated @ (projected / (values + ridge * size)[:, None])) for ridge in ridges]
-
-
 def _decode_by_neighbours(
-    training: np.ndarray, target: np.ndarray, test: np.ndarray, numbers: tuple[int, ...]
-) -> list[np.ndarray]:
+    training: Real[np.ndarray, "frame latent"],
+    target: Real[np.ndarray, "frame variable"],
+    test: Real[np.ndarray, "time latent"],
+    numbers: Sequence[float],
+) -> list[Float[np.ndarray, "time variable"]]:
     """Mean over the nearest frames for each number of them, by one search for the largest."""
-    most = min(max(numbers), len(training))
-    nearest = cKDTree(training).query(test, k=np.arange(1, most + 1))[1]
+    from sklearn.neighbors import NearestNeighbors  # half a second that the command line need not wait for
+
+    counts = [min(int(n), len(training)) for n in numbers]
+    nearest = NearestNeighbors(n_neighbors=max(counts)).fit(training).kneighbors(test, return_distance=False)
     running = np.cumsum(np.asarray(target, np.float64)[nearest], axis=1)
-    return [running[:, min(n, most) - 1] / min(n, most) for n in numbers]
+    return [running[:, n - 1] / n for n in counts]
 
 
 def _check_request(method: str, n_folds: int, gap: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -10,24 +11,25 @@ import xarray as xr
 from ..errors import DataError
 from . import r2_score
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Real
+
 FEWEST_STARTS = 8  # at a lead, below which it is not scored
-
-
-ORDER = 3
-
-
+ORDER = 3  # as many frames as v sees by default, h = 3
 PENALTIES = np.logspace(-7, 1, 9)  # times the mean variance of what is regressed on
 
 
-def score_forecasts(truth: np.ndarray, forecasts: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """Score forecasts lead by lead, and say how far each beats "stay".
+def score_forecasts(
+    truth: Float[np.ndarray, "start lead latent"], forecasts: Mapping[str, Float[np.ndarray, "start lead latent"]]
+) -> xr.Dataset:
+    """Score forecasts lead by lead, and count the leads at which each beats persistence.
 
     Parameters
     ----------
     truth : array, shape (start, lead, latent)
         NaN where a segment ends before.
     forecasts : mapping of str to array of that shape
-        ``stay``, the last value known, and any others, of any method. NaN or infinite counts as wrong.
+        ``stay``, persistence of the last known value, and those of any method. NaN or infinite counts as wrong.
 
     Returns
     -------
@@ -65,8 +67,8 @@ def score_forecasts(truth: np.ndarray, forecasts: Mapping[str, np.ndarray]) -> x
 class Autoregression:
     """The next frame as a ridge regression on the last `order` frames.
 
-    The penalty is that of the least generalised cross-validation error on one frame ahead (Golub, Heath and Wahba
-    1979), so that the rival of a smooth recording is not held back by one that suits a noisy one.
+    The penalty has the least leave-one-out error one frame ahead (scikit-learn's `RidgeCV`): a fixed one that suits a
+    noisy recording would handicap this rival on a smooth one.
 
     Parameters
     ----------
@@ -81,7 +83,9 @@ class Autoregression:
         If no segment is longer than `order`.
     """
 
-    def __init__(self, segments: Sequence[np.ndarray], order: int = ORDER) -> None:
+    def __init__(self, segments: Sequence[Real[np.ndarray, "_time latent"]], order: int = ORDER) -> None:
+        from sklearn.linear_model import RidgeCV  # a third of a second that the command line need not wait for
+
         segments = [np.asarray(z, np.float64) for z in segments if len(z) > order]
         if not segments:
             raise DataError(f"no segment is longer than {order} frames", fix="give longer segments")
@@ -92,17 +96,13 @@ class Autoregression:
         )
         moved = np.concatenate([np.diff(z, axis=0)[order - 1 :] for z in segments])
         x = (past - self.mean).reshape(len(past), -1)
-        left, scale, right = np.linalg.svd(x, full_matrices=False)
-        aim = left.T @ moved
-        unexplained, best = np.square(moved).sum() - np.square(aim).sum(), np.inf
-        for penalty in PENALTIES * np.square(scale).mean():
-            kept = np.square(scale) / (np.square(scale) + penalty)
-            error = unexplained + np.square((1 - kept)[:, None] * aim).sum()
-            score = error / (len(x) - kept.sum()) ** 2 if len(x) > kept.sum() else np.inf
-            if score < best:
-                best, self.weights = score, right.T @ ((kept / scale)[:, None] * aim)
+        size = max(np.square(x).mean(), np.finfo(np.float64).tiny)
+        found = RidgeCV(PENALTIES * len(x) * size, fit_intercept=False).fit(x, moved)
+        self.weights = np.asarray(found.coef_).reshape(moved.shape[1], -1).T
 
-    def extrapolate(self, past: np.ndarray, n_frames: int) -> np.ndarray:
+    def extrapolate(
+        self, past: Real[np.ndarray, "start order latent"], n_frames: int
+    ) -> Float[np.ndarray, "start frame latent"]:
         """Continue `past`, shape (start, order, latent), newest first, to (start, n_frames, latent)."""
         window, path = past - self.mean, []
         for _ in range(n_frames):
@@ -112,5 +112,6 @@ class Autoregression:
         return np.stack(path, axis=1)
 
 
-def _count_first(values: np.ndarray) -> int:
+def _count_first(values: Bool[np.ndarray, " lead"]) -> int:
+    """Count the leads before the first False."""
     return int(np.argmin(np.append(values, False)))

@@ -1,23 +1,32 @@
-"""What a method finds where there is nothing to find: data whose channels no longer move together."""
+"""Null distribution of a score: data whose channels are no longer coordinated in time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DataError
 from .segment_sums import require_frames, require_labels, split_by_label
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Real, Shaped
 
-def shift_channels(values: np.ndarray, segment: np.ndarray, *, seed: int) -> np.ndarray:
-    """Shift each channel in time, round each segment and by an amount of its own: data for a null distribution.
+LEAST_NULLS = 19
+"""With fewer null sets even the best rank gives p > 0.05."""
+
+
+def shift_channels(
+    values: Real[np.ndarray, "time channel"], segment: Shaped[np.ndarray, " time"], *, seed: int
+) -> Real[np.ndarray, "time channel"]:
+    """Rotate each channel in time within each segment by a random amount: data for a null distribution.
 
     Parameters
     ----------
     values : array, shape (time, channel)
-        Raw counts or samples. Shift before smoothing: a shift of smoothed values moves the seam where a segment's
-        end meets its start into the middle, and smoothing mends it.
+        Raw counts or samples. Shift before smoothing: rotated values jump where a segment's end meets its start,
+        and smoothing afterwards hides the jump.
     segment : array, shape (time,)
         Label of each frame's segment.
     seed : int
@@ -34,11 +43,10 @@ def shift_channels(values: np.ndarray, segment: np.ndarray, *, seed: int) -> np.
 
     Notes
     -----
-    What survives: a rate that differs from segment to segment (each segment keeps every channel's mean), so that
-    between-trial signal shared by channels, such as slow drift or a different mean rate for each condition, is in
-    the null too. The time course that all trials share is broken, since each trial has shifts of its own; what is
-    left of it is its mean over the trial. A score above the null therefore speaks of
-    moment-to-moment coordination, not of trial means.
+    Each segment keeps every channel's mean. Signal that channels share between trials, such as slow drift or a mean
+    rate that depends on the condition, is therefore in the null too. The time course common to all trials is not,
+    but for its mean over the trial, since each trial has its own shifts. A score above the null is evidence of
+    coordination from moment to moment, not of trial means.
 
     Shifts are uniform over the whole segment, 0 included. Refit to each shifted set, score it in the same way and
     compare with `rank_in_null`.
@@ -62,11 +70,7 @@ def shift_channels(values: np.ndarray, segment: np.ndarray, *, seed: int) -> np.
     return shifted
 
 
-LEAST_NULLS = 19
-"""Fewer null sets cannot reach p = 0.05, and a p of theirs says nothing."""
-
-
-def rank_in_null(value: float, nulls: Sequence[float] | np.ndarray) -> float:
+def rank_in_null(value: float, nulls: Sequence[float] | Float[np.ndarray, " null"]) -> float:
     """Return the p value of `value` among `nulls`: (1 + number of nulls at or above it) / (N + 1).
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import xlogy
@@ -10,8 +11,12 @@ from scipy.special import xlogy
 from ..errors import DataError, ParameterError
 from .segment_sums import FrameGroups, SegmentSums, divide_frames, require_frames, require_labels, require_same_shape
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Real, Shaped
+
 PRIOR = 1.0  # precision of a weight's prior: log rates that change by about 1 for a latent's standard deviation
 MAX_ITERATIONS = 500
+TOLERANCE = 1e-10  # of the gradient of the mean log-likelihood, which is small where spikes are rare
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,13 @@ class RateModel:
         Range of log rates on training frames. Predictions stay in it: an exponential must not be carried further.
     """
 
-    mean: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    mean: Float[np.ndarray, " latent"]
+    weight: Float[np.ndarray, "latent unit"]
+    bias: Float[np.ndarray, " unit"]
+    low: Float[np.ndarray, " unit"]
+    high: Float[np.ndarray, " unit"]
 
-    def predict(self, latents: np.ndarray) -> np.ndarray:
+    def predict(self, latents: Real[np.ndarray, "time latent"]) -> Float[np.ndarray, "time unit"]:
         """Return expected counts (time, unit) of latents (time, latent)."""
         require_frames(latents=latents)
         if latents.shape[1] != len(self.mean):
@@ -40,18 +45,20 @@ class RateModel:
         return np.asarray(np.exp(np.clip((latents - self.mean) @ self.weight + self.bias, self.low, self.high)))
 
 
-def fit_rates(latents: np.ndarray, counts: np.ndarray, *, prior: float = PRIOR) -> RateModel:
+def fit_rates(
+    latents: Real[np.ndarray, "frame latent"], counts: Real[np.ndarray, "frame unit"], *, prior: float = PRIOR
+) -> RateModel:
     """Fit counts by a Poisson regression from latents, with a log link and a small ridge.
 
     Parameters
     ----------
     latents : array, shape (frame, latent)
-        Any features: a latent that does not vary is left without weight.
+        Any features; a latent that does not vary gets no weight.
     counts : array, shape (frame, unit)
         Unsmoothed. A unit without a spike has rate 0 everywhere.
     prior : float
         Precision of the Gaussian prior of each weight, on latents scaled to unit variance: units with few spikes
-        are drawn to their mean rate, others hardly.
+        keep near their mean rate.
 
     Returns
     -------
@@ -79,9 +86,9 @@ def fit_rates(latents: np.ndarray, counts: np.ndarray, *, prior: float = PRIOR) 
         raise DataError(f"the smallest count is {counts.min():g}", fix="give counts of 0 or more")
     if not (np.isfinite(prior) and prior > 0):
         raise ParameterError(f"prior is {prior!r}", fix="give a number above 0")
-    centre, spread = latents.mean(axis=0), latents.std(axis=0)
-    varies = spread > 1e-12 * np.abs(centre).max(initial=1e-300)
-    scale = np.where(varies, spread, 1)
+    centre, deviation = latents.mean(axis=0), latents.std(axis=0)
+    varies = deviation > 1e-12 * np.abs(centre).max(initial=1e-300)
+    scale = np.where(varies, deviation, 1)
     z = (latents - centre) / scale * varies
     spikes = counts.sum(axis=0)
     active = spikes > 0
@@ -92,53 +99,47 @@ def fit_rates(latents: np.ndarray, counts: np.ndarray, *, prior: float = PRIOR) 
     return RateModel(centre, weight / scale[:, None], bias, log_rates.min(axis=0), log_rates.max(axis=0))
 
 
-def _maximise_posterior(z: np.ndarray, counts: np.ndarray, prior: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and biases of all units at once; each unit's loss is per spike, so that none rules the step."""
-    from scipy.optimize import minimize  # a fifth of a second that few need
+def _maximise_posterior(
+    z: Float[np.ndarray, "frame latent"], counts: Float[np.ndarray, "frame unit"], prior: float
+) -> tuple[Float[np.ndarray, "latent unit"], Float[np.ndarray, " unit"]]:
+    from sklearn.linear_model import PoissonRegressor  # a third of a second that the command line need not wait for
 
-    shape, spikes = (z.shape[1] + 1, counts.shape[1]), counts.sum(axis=0)
-    design = np.hstack([z, np.ones((len(z), 1))])
-    target = design.T @ counts
-
-    def lose(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        parameters = flat.reshape(shape)
-        rates = np.exp(np.minimum(design @ parameters, 30))  # a trial step of the line search may be wild
-        penalised = parameters * np.append(np.full(shape[0] - 1, prior), 0)[:, None]
-        loss = rates.sum(axis=0) - (target * parameters).sum(axis=0) + 0.5 * (penalised * parameters).sum(axis=0)
-        slope = design.T @ rates - target + penalised
-        return float((loss / spikes).sum()), (slope / spikes).ravel()
-
-    start = np.zeros(shape)
-    start[-1] = np.log(spikes / len(z))
-    found = minimize(
-        lose,
-        start.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": MAX_ITERATIONS, "gtol": 1e-6, "ftol": 1e-12},
-    )
-    best = found.x.reshape(shape)
-    return best[:-1], best[-1]
+    # scikit-learn's loss is the mean over frames, so that the precision of the prior is divided by their number
+    weight, bias = np.empty((z.shape[1], counts.shape[1])), np.empty(counts.shape[1])
+    settings = {"solver": "newton-cholesky", "max_iter": MAX_ITERATIONS, "tol": TOLERANCE}
+    for unit, spikes in enumerate(counts.T):
+        fitted = PoissonRegressor(alpha=prior / len(z), **settings).fit(z, spikes)
+        weight[:, unit], bias[unit] = fitted.coef_, fitted.intercept_
+    return weight, bias
 
 
 RATE_FLOOR = 0.01  # of a unit's mean count: a rate of 0 makes one spike infinitely unlikely
 
 
-def explained_deviance(counts: np.ndarray, rates: np.ndarray, *, floor: float = RATE_FLOOR) -> float:
-    """Share of the Poisson deviance of `counts` that `rates` explain, pooled over units.
+def score_rates(
+    counts: Real[np.ndarray, "time unit"],
+    rates: Real[np.ndarray, "time unit"],
+    segment: Shaped[np.ndarray, " time"],
+    *,
+    floor: float = RATE_FLOOR,
+) -> SegmentSums:
+    """Compute the fraction of the Poisson deviance of `counts` that `rates` explain, pooled over units.
 
     Parameters
     ----------
     counts, rates : array, shape (time, unit)
-        Unsmoothed counts, and the counts that are expected in each bin.
+        Unsmoothed counts, and the expected count of each bin.
+    segment : array, shape (time,)
+        Label of each frame's segment.
     floor : float
-        Rates below this share of a unit's mean count are raised to it.
+        Rates below this fraction of a unit's mean count are raised to it.
 
     Returns
     -------
-    float
-        1 - deviance / deviance of each unit's mean count; 1 is perfect and out of reach of any rates, 0 is the
-        mean. NaN where no unit varies.
+    SegmentSums
+        Deviance explained, and that of each unit's mean count over all frames given, the held-out ones themselves.
+        Their ratio is 1 - deviance / deviance of the mean: 1 is perfect and out of reach of any rates, 0 is the mean.
+        NaN where no unit varies.
 
     Raises
     ------
@@ -153,39 +154,33 @@ def explained_deviance(counts: np.ndarray, rates: np.ndarray, *, floor: float = 
     --------
     >>> import numpy as np
     >>> counts = np.array([[0.0], [2.0]])
-    >>> explained_deviance(counts, np.ones((2, 1)))
+    >>> score_rates(counts, np.ones((2, 1)), np.zeros(2)).value
     0.0
     """
-    return score_rates(counts, rates, np.zeros(len(counts)), floor=floor).value
-
-
-def score_rates(
-    counts: np.ndarray, rates: np.ndarray, segment: np.ndarray, *, floor: float = RATE_FLOOR
-) -> SegmentSums:
-    """`explained_deviance` in sums over segments: deviance explained, and that of the mean-rate model.
-
-    The mean is each unit's over all frames given, that is of the held-out counts themselves.
-    """
-    counts, rates, division = _check(counts, rates, segment, floor)
+    counts, rates, groups = _check(counts, rates, segment, floor)
     mean = counts.mean(axis=0)
     by_mean = xlogy(counts, np.broadcast_to(mean, counts.shape)) - mean
     by_rates = xlogy(counts, rates) - rates
     best = xlogy(counts, counts) - counts
-    explained = division.add_up(2 * (by_rates - by_mean).sum(axis=1))
-    return SegmentSums(explained, division.add_up(2 * (best - by_mean).sum(axis=1)), division.over)
+    explained = groups.add_up(2 * (by_rates - by_mean).sum(axis=1))
+    return SegmentSums(explained, groups.add_up(2 * (best - by_mean).sum(axis=1)), groups.over)
 
 
 def bits_per_spike(
-    counts: np.ndarray, rates: np.ndarray, segment: np.ndarray, *, floor: float = RATE_FLOOR
+    counts: Real[np.ndarray, "time unit"],
+    rates: Real[np.ndarray, "time unit"],
+    segment: Shaped[np.ndarray, " time"],
+    *,
+    floor: float = RATE_FLOOR,
 ) -> SegmentSums:
-    """Information that `rates` give about each spike beyond the mean rate, in bits.
+    """Compute the information that `rates` give about each spike beyond the mean rate, in bits.
 
     Parameters
     ----------
     counts, rates : array, shape (time, unit)
     segment : array, shape (time,)
     floor : float
-        As in `explained_deviance`.
+        As in `score_rates`.
 
     Returns
     -------
@@ -195,7 +190,7 @@ def bits_per_spike(
     Raises
     ------
     DataError
-        As `explained_deviance`.
+        As `score_rates`.
 
     References
     ----------
@@ -214,11 +209,11 @@ def bits_per_spike(
 
 
 def score_cosmoothing(
-    training: np.ndarray,
-    training_counts: np.ndarray,
-    test: np.ndarray,
-    test_counts: np.ndarray,
-    segment: np.ndarray,
+    training: Real[np.ndarray, "frame latent"],
+    training_counts: Real[np.ndarray, "frame unit"],
+    test: Real[np.ndarray, "time latent"],
+    test_counts: Real[np.ndarray, "time unit"],
+    segment: Shaped[np.ndarray, " time"],
     *,
     prior: float = PRIOR,
 ) -> SegmentSums:
@@ -251,8 +246,11 @@ def score_cosmoothing(
 
 
 def _check(
-    counts: np.ndarray, rates: np.ndarray, segment: np.ndarray, floor: float
-) -> tuple[np.ndarray, np.ndarray, FrameGroups]:
+    counts: Real[np.ndarray, "time unit"],
+    rates: Real[np.ndarray, "time unit"],
+    segment: Shaped[np.ndarray, " time"],
+    floor: float,
+) -> tuple[Float[np.ndarray, "time unit"], Float[np.ndarray, "time unit"], FrameGroups]:
     require_same_shape(counts=counts, rates=rates)
     require_labels(segment, len(counts))
     counts, rates = np.asarray(counts, np.float64), np.asarray(rates, np.float64)
@@ -260,5 +258,5 @@ def _check(
         if values.min() < 0:
             raise DataError(f"the smallest of the {name} is {values.min():g}", fix="give values of 0 or more")
     if not (np.isfinite(floor) and floor >= 0):
-        raise ParameterError(f"floor is {floor!r}", fix="give a share of the mean count, 0 or more")
+        raise ParameterError(f"floor is {floor!r}", fix="give a fraction of the mean count, 0 or more")
     return counts, np.maximum(rates, floor * counts.mean(axis=0)), divide_frames(segment)

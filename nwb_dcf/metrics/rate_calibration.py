@@ -1,31 +1,40 @@
-"""Predicted counts made honest: a Poisson regression for each unit, so that mean rate equals mean count.
+"""Calibration of predicted counts: a Poisson regression for each unit, after which mean rate equals mean count.
 
-Rates from rebuilt square roots are too low where counts vary more than Poisson's: with a Fano factor of 2.6 they are
-0.68 to 0.93 of the mean count. At the maximum of the likelihood of a log-linear Poisson model with a constant, the
+Rates from reconstructed square roots are too low where counts vary more than Poisson's: with a Fano factor of 2.6 they
+are 0.68 to 0.93 of the mean count. At the maximum of the likelihood of a log-linear Poisson model with a constant, the
 predicted counts of the frames that it was fitted to sum to the counts that were observed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypedDict
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import DataError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 FLOOR = 1e-4  # expected counts below this are raised to it before the logarithm
 MAX_ITERATIONS = 50
 TOLERANCE = 1e-9
 SLOPE_PRIOR = 1.0  # precision of the slope's prior about 1: units with few spikes keep the decoder's shape
-LOWEST_SLOPE, HIGHEST_SLOPE = 0.0, 3.0
+LOWEST_SLOPE, HIGHEST_SLOPE = 0.0, 3.0  # beyond it an exponential extrapolates wildly on unseen frames
+
+
+class StoredCalibration(TypedDict):
+    """A `RateCalibration` as JSON: a bias of None is that of a unit without a spike."""
+
+    slope: list[float]
+    bias: list[float | None]
 
 
 @dataclass(frozen=True)
 class RateCalibration:
-    """A line for each unit on the logarithm of its expected counts.
+    """A log-linear map of each unit's expected counts.
 
     Attributes
     ----------
@@ -33,10 +42,10 @@ class RateCalibration:
         Calibrated count = exp(slope * log(expected count) + bias); a unit without a spike has bias -inf.
     """
 
-    slope: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    slope: Float[np.ndarray, " unit"]
+    bias: Float[np.ndarray, " unit"]
 
-    def apply(self, expected: ArrayLike) -> NDArray[np.float64]:
+    def apply(self, expected: ArrayLike) -> Float[np.ndarray, "time unit"]:
         """Calibrate expected counts, shape (time, unit).
 
         Raises
@@ -49,7 +58,7 @@ class RateCalibration:
             raise DataError(f"rates have shape {values.shape}", fix=f"give (time, {len(self.slope)})")
         return np.asarray(np.exp(self.slope * np.log(np.maximum(values, FLOOR)) + self.bias))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> StoredCalibration:
         """Return it as JSON-able values; the bias of a unit without a spike is None."""
         return {
             "slope": self.slope.tolist(),
@@ -57,14 +66,14 @@ class RateCalibration:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: StoredCalibration) -> Self:
         """Make a calibration from `to_dict`'s output."""
         bias = [-np.inf if value is None else value for value in values["bias"]]
         return cls(np.asarray(values["slope"], np.float64), np.asarray(bias, np.float64))
 
 
 def calibrate_rates(expected: ArrayLike, counts: ArrayLike) -> RateCalibration:
-    """Fit a Poisson regression of each unit's counts on the logarithm of what is expected of it.
+    """Fit a Poisson regression of each unit's counts on the logarithm of its expected counts.
 
     Parameters
     ----------
@@ -106,8 +115,14 @@ def calibrate_rates(expected: ArrayLike, counts: ArrayLike) -> RateCalibration:
     return RateCalibration(slope, bias)
 
 
-def _fit_lines(x: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Newton's method on the slopes of all units at once; the bias that makes the means equal is known for each."""
+def _fit_lines(
+    x: Float[np.ndarray, "time unit"], counts: Float[np.ndarray, "time unit"]
+) -> tuple[Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]]:
+    """Newton's method on the slopes of all units at once; for each slope the bias that makes the means equal is known.
+
+    Not scikit-learn's `PoissonRegressor`: its penalty draws the slope to 0, where a silent unit would lose the shape
+    of the decoder, and not to 1.
+    """
     centre = x.mean(axis=0)
     x = x - centre
     spikes, target = counts.sum(axis=0), (x * counts).sum(axis=0)

@@ -1,16 +1,22 @@
-"""Scores as sums over segments: what a pooled score and its confidence interval are both made of."""
+"""Scores as sums over segments, from which a pooled score and its confidence interval are computed alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..errors import DataError, ParameterError
 
-MIN_SEGMENTS = 5  # fewer are cut in blocks, as when a recording is split
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Real, Shaped
+
+MIN_SEGMENTS = 5  # a bootstrap over fewer gives no interval: they are cut in blocks, as when a recording is split
 N_BLOCKS = 20
 MIN_BLOCK = 8  # frames
+
+Over = Literal["segments", "blocks"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,9 @@ class SegmentSums:
     0.5
     """
 
-    part: np.ndarray
-    whole: np.ndarray
-    over: str = "segments"
+    part: Float[np.ndarray, " segment"]
+    whole: Float[np.ndarray, " segment"]
+    over: Over = "segments"
 
     def __post_init__(self) -> None:
         if np.ndim(self.part) != 1 or np.shape(self.part) != np.shape(self.whole):
@@ -44,35 +50,35 @@ class SegmentSums:
     @property
     def value(self) -> float:
         """The pooled score; NaN where the whole is 0."""
-        return float(divide_sums(self.part.sum(), self.whole.sum()))
+        return float(divide_sums(self.part.sum(keepdims=True), self.whole.sum(keepdims=True))[0])
 
 
 @dataclass(frozen=True)
 class FrameGroups:
-    """Frames divided into parts that are resampled or held out whole.
+    """Frames divided into groups that are resampled or held out whole.
 
     Attributes
     ----------
     index : array of int, shape (time,)
-        Part of each frame, 0 to n - 1.
+        Group of each frame, 0 to n - 1.
     n : int
     over : {"segments", "blocks"}
     """
 
-    index: np.ndarray
+    index: Int[np.ndarray, " time"]
     n: int
-    over: str
+    over: Over
 
-    def list_frames(self) -> list[np.ndarray]:
-        """Frames of each part, in the order of time."""
+    def list_frames(self) -> list[Int[np.ndarray, " _frame"]]:
+        """Return the frames of each group, in the order of time."""
         return split_by_label(self.index, self.n)
 
-    def add_up(self, values: np.ndarray) -> np.ndarray:
-        """Sum `values`, shape (time,), over each part."""
+    def add_up(self, values: Real[np.ndarray, " time"]) -> Float[np.ndarray, " group"]:
+        """Sum `values`, shape (time,), over each group."""
         return np.asarray(np.bincount(self.index, values, minlength=self.n))
 
 
-def divide_frames(segment: np.ndarray) -> FrameGroups:
+def divide_frames(segment: Shaped[np.ndarray, " time"]) -> FrameGroups:
     """Divide frames by segment, or in blocks where there are fewer than five segments.
 
     Parameters
@@ -82,7 +88,7 @@ def divide_frames(segment: np.ndarray) -> FrameGroups:
 
     Returns
     -------
-    Division
+    FrameGroups
         With blocks, about twenty of equal length in all and none across segments. They stand for
         independent samples only as far as they are longer than the data's autocorrelation: intervals over
         blocks of a slow signal are too narrow.
@@ -97,8 +103,8 @@ def divide_frames(segment: np.ndarray) -> FrameGroups:
     >>> import numpy as np
     >>> divide_frames(np.repeat([4, 7, 9, 11, 12], 3)).over
     'segments'
-    >>> division = divide_frames(np.zeros(200))
-    >>> division.n, division.over
+    >>> groups = divide_frames(np.zeros(200))
+    >>> groups.n, groups.over
     (20, 'blocks')
     """
     segment = np.asarray(segment)
@@ -117,18 +123,18 @@ def divide_frames(segment: np.ndarray) -> FrameGroups:
     return FrameGroups(blocks, n, "blocks")
 
 
-def split_by_label(index: np.ndarray, n: int) -> list[np.ndarray]:
-    """Positions of each of the labels 0 to n - 1 in `index`, in order."""
+def split_by_label(index: Int[np.ndarray, " time"], n: int) -> list[Int[np.ndarray, " _frame"]]:
+    """Return the positions of each of the labels 0 to n - 1 in `index`, in order."""
     return np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index, minlength=n))[:-1])
 
 
-def divide_sums(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def divide_sums(part: Real[np.ndarray, "*any"], whole: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     """Divide `part` by `whole`, NaN where `whole` is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.asarray(np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole != 0))
 
 
-def require_frames(**arrays: np.ndarray) -> None:
+def require_frames(**arrays: Shaped[np.ndarray, " ..."]) -> None:
     """Refuse arrays that are not (time, channel) of the same frames, or hold NaN.
 
     Raises
@@ -147,7 +153,7 @@ def require_frames(**arrays: np.ndarray) -> None:
             raise DataError(f"{name} has {len(values)} frames, not {length}", fix="give arrays of the same frames")
 
 
-def require_same_shape(**arrays: np.ndarray) -> None:
+def require_same_shape(**arrays: Shaped[np.ndarray, " ..."]) -> None:
     """Refuse arrays (time, channel) that differ in shape or hold NaN, as `require_frames` does."""
     require_frames(**arrays)
     shapes = {name: np.shape(values) for name, values in arrays.items()}
@@ -157,13 +163,13 @@ def require_same_shape(**arrays: np.ndarray) -> None:
         )
 
 
-def require_labels(segment: np.ndarray, n_frames: int) -> None:
+def require_labels(segment: Shaped[np.ndarray, " time"], n_frames: int) -> None:
     """Refuse segment labels that are not one a frame."""
     if np.shape(segment) != (n_frames,):
         raise DataError(f"segment has shape {np.shape(segment)}", fix=f"give one label a frame, ({n_frames},)")
 
 
 def require_count(name: str, value: int, low: int) -> None:
-    """Refuse what is no whole number of at least `low`."""
+    """Refuse a value that is no whole number of at least `low`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
         raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")

@@ -1,25 +1,29 @@
-"""What one half of the channels shares with the other half, direction by direction, on held-out blocks.
+"""Variance shared between two halves of the channels, direction by direction, on held-out blocks.
 
-Noise and signals of a single channel are in one half alone, so the covariance between the halves holds what
-channels share and nothing else. Its singular vectors on training blocks are directions; the covariance along
-them on held-out blocks is what they share (shared variance component analysis: Stringer et al. 2019, Science
-364, eaav7893).
+Noise and signals of a single channel are in one half alone, so that the covariance between the halves holds only
+shared variance. Its singular vectors on training blocks are directions; the covariance along them on held-out blocks
+is the shared variance of each (shared variance component analysis: Stringer et al. 2019, Science 364, eaav7893).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.special import ndtr
+
+from .ridge import predict_by_ridge
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Real
 
 N_HALVINGS = 5
 N_FOLDS = 5
 N_FLIPS = 999
 N_SHIFTS = 24
-FIRST_SHIFT = 0.1  # of the recording: nearer than that, slow signals still know each other
+FIRST_SHIFT = 0.1  # of the recording: at smaller shifts slow signals are still correlated
 AXES = 48  # principal axes of each half, so that a thousand channels cost no more than a hundred
 FUNCTION_FRAMES = 4_000
 FUNCTION_FOLDS = 2
@@ -38,20 +42,20 @@ class _Halving:
         Sums of products between the halves over the frames of each block.
     """
 
-    first: np.ndarray
-    second: np.ndarray
-    shared: np.ndarray
+    first: Float[np.ndarray, "frame _first"]
+    second: Float[np.ndarray, "frame _second"]
+    shared: Float[np.ndarray, "block _first _second"]
 
 
 @dataclass(frozen=True)
 class HalvedRecording:
-    """Frames of a recording in blocks, divided several times in random halves of the channels.
+    """Frames of a recording in blocks, with several random divisions of the channels in halves.
 
     Attributes
     ----------
     halvings : list of _Halving
     block : array of int, shape (frame,)
-        Block of each frame: the trials, or equal pieces of a long recording.
+        Block of each frame: the trials, or equal intervals of a long recording.
     fold : array of int, shape (block,)
         Fold of each block; folds are contiguous, so that slow changes are not in training and test alike.
     directions : list of list of (array, array)
@@ -59,6 +63,8 @@ class HalvedRecording:
     gain : array, shape (block, component)
         Covariance between the halves along each pair of directions on the blocks that were held out, summed
         over the frames of a block and averaged over halvings.
+    seed : int
+        Of halves and of sign flips.
 
     References
     ----------
@@ -66,14 +72,16 @@ class HalvedRecording:
     """
 
     halvings: list[_Halving]
-    block: np.ndarray
-    fold: np.ndarray
-    directions: list[list[tuple[np.ndarray, np.ndarray]]]
-    gain: np.ndarray
+    block: Int[np.ndarray, " frame"]
+    fold: Int[np.ndarray, " block"]
+    directions: list[list[tuple[Float[np.ndarray, "_axis component"], Float[np.ndarray, "_axis component"]]]]
+    gain: Float[np.ndarray, "block component"]
     seed: int
 
     @classmethod
-    def divide(cls, x: np.ndarray, block: np.ndarray, *, most: int, seed: int) -> Self:
+    def divide(
+        cls, x: Real[np.ndarray, "frame channel"], block: Int[np.ndarray, " frame"], *, most: int, seed: int
+    ) -> Self:
         """Divide frames `x` (frame, channel), whose `block` is 0, 1, 2, ..., and measure `most` components.
 
         Examples
@@ -93,9 +101,9 @@ class HalvedRecording:
         halvings, directions, gain = [], [], np.zeros((n_blocks, most))
         for _ in range(N_HALVINGS):
             order = rng.permutation(n_channels)
-            first, second = (_find_scores(centred[:, half]) for half in np.array_split(order, 2))
+            first, second = (_compute_scores(centred[:, half]) for half in np.array_split(order, 2))
             halving = _Halving(first, second, _sum_products(first, second, block))
-            found = [_find_directions(halving.shared[fold != f].sum(axis=0), most) for f in range(N_FOLDS)]
+            found = [_compute_directions(halving.shared[fold != f].sum(axis=0), most) for f in range(N_FOLDS)]
             for f, (left, right) in enumerate(found):
                 gain[fold == f] += _measure_gain(halving.shared[fold == f], left, right) / N_HALVINGS
             halvings.append(halving)
@@ -103,20 +111,20 @@ class HalvedRecording:
         return cls(halvings, np.asarray(block), fold, directions, gain, seed)
 
     def flip_signs(self, component: int) -> float:
-        """Probability of so large a gain if its sign were random in every block (one-sided).
+        """Compute the probability of a gain this large if its sign were random in every block (one-sided).
 
-        For blocks that are trials: under no shared dimension the gain of a trial is as often below zero.
+        For blocks that are trials: without a shared dimension the gain of a trial is as often below zero.
         """
         gain = self.gain[:, component]
         signs = np.random.default_rng([self.seed, component]).choice([-1.0, 1.0], (N_FLIPS, len(gain)))
         return float((1 + (signs @ gain >= gain.sum()).sum()) / (N_FLIPS + 1))
 
     def shift_halves(self, component: int) -> float:
-        """Probability of so large a gain between halves shifted in time against each other (one-sided).
+        """Compute the probability of a gain this large between halves shifted against each other (one-sided).
 
-        For equal blocks of a long recording, whose gains are not independent where signals are slow. The
-        components before are taken out of both halves first; then the second half is moved round by so many
-        blocks, and the best direction found anew. The gains of all shifts give a normal distribution.
+        For equal blocks of a long recording, whose gains are not independent where signals are slow. The earlier
+        components are removed from both halves; then the second half is rotated in time by whole blocks, and the best
+        direction is computed anew. The gains of all shifts give a normal distribution.
         """
         null = np.zeros(len(self._shifted[0]))
         for moved, found in zip(self._shifted, self.directions, strict=True):
@@ -125,13 +133,13 @@ class HalvedRecording:
                 held_out = rest[:, f]
                 top = np.linalg.svd(rest.sum(axis=1) - held_out)
                 null += np.einsum("sd,sde,se->s", top.U[:, :, 0], held_out, top.Vh[:, 0]) / len(self.halvings)
-        spread = null.std(ddof=1)
+        deviation = null.std(ddof=1)
         excess = self.gain[:, component].sum() - null.mean()
-        return float(ndtr(-excess / spread)) if spread > 0 else 1.0
+        return float(ndtr(-excess / deviation)) if deviation > 0 else 1.0
 
     @cached_property
-    def _shifted(self) -> list[np.ndarray]:
-        """Products between the halves in each fold, one of them moved round: (shift, fold, axis, axis)."""
+    def _shifted(self) -> list[Float[np.ndarray, "shift fold _first _second"]]:
+        """Products between the halves in each fold, the second half rotated in time, for each halving."""
         n_blocks, length = len(self.gain), len(self.block) // len(self.gain)
         least = max(1, round(FIRST_SHIFT * n_blocks))
         shifts = np.unique(np.linspace(least, n_blocks - least, N_SHIFTS).round().astype(int))
@@ -142,13 +150,13 @@ class HalvedRecording:
         ]
 
     def measure_dependence(self, component: int) -> float:
-        """Share of what a component has in common that is a quadratic function of the components before it.
+        """Compute the fraction of a component's shared variance that is a quadratic function of earlier components.
 
         Each half's coordinate is predicted on held-out blocks from the *other* half's earlier coordinates,
-        their squares and products. 0: a direction of its own; near 1: a curve of the earlier ones, as the
-        exponential of a rate adds, not a dimension. Earlier curves are among them, so that a ring's harmonics,
-        each a product of lower ones, are all known. Noise in the coordinates makes the share too small, by
-        about half where they are as reliable as 0.7.
+        their squares and products. 0: an independent direction; near 1: a curve of the earlier ones, as the
+        exponential of a rate adds, not a dimension. Earlier curves are among the predictors: a ring's harmonics are
+        products of lower ones, so that all are predicted. Noise in the coordinates biases the fraction down, by
+        about half at a reliability of 0.7.
         """
         if component == 0:
             return 0.0
@@ -161,48 +169,64 @@ class HalvedRecording:
                 ends = halving.first[some] @ left[:, columns], halving.second[some] @ right[:, columns]
                 for source, target in (ends, ends[::-1]):
                     features, y = _expand_quadratic(source[:, :-1]), target[:, -1]
-                    predicted = _predict_by_ridge(features[~test], y[~test], features[test])
+                    predicted = _predict(features[~test], y[~test], features[test])
                     explained += float(np.sum((predicted - predicted.mean()) * y[test])) / 2
                 a, b = (end[test, -1] for end in ends)
                 shared += float(np.sum((a - a.mean()) * b))
         return explained / shared if shared > 0 else 0.0
 
 
-def _find_scores(half: np.ndarray) -> np.ndarray:
-    """Coordinates of centred frames (frame, channel) on their leading principal axes, at most `AXES`."""
+def _compute_scores(half: Float[np.ndarray, "frame channel"]) -> Float[np.ndarray, "frame axis"]:
+    """Coordinates of centred frames on their leading principal axes, at most `AXES`."""
     if half.shape[1] <= AXES:
         return np.ascontiguousarray(half)
     axes = np.linalg.eigh(half.T @ half)[1][:, : -AXES - 1 : -1]
     return np.asarray(half @ axes)
 
 
-def _sum_products(first: np.ndarray, second: np.ndarray, block: np.ndarray) -> np.ndarray:
+def _sum_products(
+    first: Float[np.ndarray, "frame first"], second: Float[np.ndarray, "frame second"], block: Int[np.ndarray, " frame"]
+) -> Float[np.ndarray, "block first second"]:
     edges = np.searchsorted(block, np.arange(block[-1] + 2))
     return np.stack([first[a:b].T @ second[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)])
 
 
-def _find_directions(covariance: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+def _compute_directions(
+    covariance: Float[np.ndarray, "first second"], most: int
+) -> tuple[Float[np.ndarray, "first component"], Float[np.ndarray, "second component"]]:
     left, _, right = np.linalg.svd(covariance, full_matrices=False)
     return left[:, :most], right[:most].T
 
 
-def _measure_gain(shared: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Covariance along pairs of directions: (block, axis, axis) to (block, component)."""
+def _measure_gain(
+    shared: Float[np.ndarray, "block first second"],
+    left: Float[np.ndarray, "first component"],
+    right: Float[np.ndarray, "second component"],
+) -> Float[np.ndarray, "block component"]:
+    """Covariance along pairs of directions."""
     return np.asarray(np.sum((shared @ right) * left, axis=1))
 
 
-def _remove(shared: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _remove(
+    shared: Float[np.ndarray, "*any first second"],
+    left: Float[np.ndarray, "first component"],
+    right: Float[np.ndarray, "second component"],
+) -> Float[np.ndarray, "*any first second"]:
+    """Project directions out of sums of products."""
     rest = shared - left @ (left.T @ shared)
     return np.asarray(rest - (rest @ right) @ right.T)
 
 
-def _expand_quadratic(z: np.ndarray) -> np.ndarray:
+def _expand_quadratic(z: Float[np.ndarray, "frame component"]) -> Float[np.ndarray, "frame feature"]:
     i, j = np.triu_indices(z.shape[1])
     return np.hstack([z, z[:, i] * z[:, j]])
 
 
-def _predict_by_ridge(features: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
-    mean, spread, level = features.mean(axis=0), features.std(axis=0), y.mean()
-    z = (features - mean) / spread
-    weight = np.linalg.solve(z.T @ z + RIDGE * len(z) * np.eye(z.shape[1]), z.T @ (y - level))
-    return np.asarray(level + (test - mean) / spread @ weight)
+def _predict(
+    features: Float[np.ndarray, "frame feature"],
+    y: Float[np.ndarray, " frame"],
+    test: Float[np.ndarray, "test feature"],
+) -> Float[np.ndarray, " test"]:
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    scaled = [(x - mean) / deviation for x in (features, test)]
+    return predict_by_ridge(scaled[0], y[:, None], scaled[1], (RIDGE,))[0][:, 0]

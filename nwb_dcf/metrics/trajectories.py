@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..errors import DataError
 from .segment_sums import SegmentSums, divide_frames, require_count, require_frames, require_labels
 
+if TYPE_CHECKING:
+    from jaxtyping import Real, Shaped
 
-def measure_smoothness(latents: np.ndarray, segment: np.ndarray, *, span: int | None = None) -> SegmentSums:
-    """Measure the length of paths over the displacement they make: 1 is straight, more is rougher or bent.
+
+def measure_smoothness(
+    latents: Real[np.ndarray, "time latent"], segment: Shaped[np.ndarray, " time"], *, span: int | None = None
+) -> SegmentSums:
+    """Measure the length of paths over their displacement: 1 is straight, more is rougher or bent.
 
     Parameters
     ----------
@@ -18,13 +25,13 @@ def measure_smoothness(latents: np.ndarray, segment: np.ndarray, *, span: int | 
         Label of each frame's segment; no step crosses two.
     span : int, optional
         Steps over which the displacement is taken; by default whole segments, or blocks where there are fewer than
-        five. Name it for closed loops and long recordings, where a whole segment ends near its start.
+        five. Set it for closed loops and long recordings, where a whole segment ends near its start.
 
     Returns
     -------
     SegmentSums
-        Path lengths and displacements: their ratio is pooled, since a mean of ratios is ruled by the segments
-        that happen to end where they began.
+        Path lengths and displacements. Their ratio is pooled, since segments that end where they began would dominate
+        a mean of ratios.
 
     Raises
     ------
@@ -46,9 +53,9 @@ def measure_smoothness(latents: np.ndarray, segment: np.ndarray, *, span: int | 
     require_labels(segment, len(latents))
     if span is not None:
         require_count("span", span, 1)
-    latents, division = np.asarray(latents, np.float64), divide_frames(segment)
-    path, displacement = np.zeros(division.n), np.zeros(division.n)
-    for i, frames in enumerate(division.list_frames()):
+    latents, groups = np.asarray(latents, np.float64), divide_frames(segment)
+    path, displacement = np.zeros(groups.n), np.zeros(groups.n)
+    for i, frames in enumerate(groups.list_frames()):
         n_steps = span or len(frames) - 1
         for start in range(0, len(frames) - n_steps, max(n_steps, 1)):
             points = latents[frames[start : start + n_steps + 1]]
@@ -56,4 +63,4 @@ def measure_smoothness(latents: np.ndarray, segment: np.ndarray, *, span: int | 
             displacement[i] += np.linalg.norm(points[-1] - points[0])
     if not path.any():
         raise DataError("no path has two different points", fix="give longer segments or a shorter span")
-    return SegmentSums(path, displacement, division.over)
+    return SegmentSums(path, displacement, groups.over)

@@ -150,33 +150,33 @@ class DCFModel(nn.Module):
         """Integrate u from tau = 0 to 1 with prefix `k`: states (n, D) to frames (n, D)."""
         return self._carry(x0, 0.0, 1.0, k, solver, steps)
 
-    def rebuild(self, code: Tensor, decoder: str = "") -> Tensor:
-        """Decode K numbers a frame: place them on the axes, all else zero, and let u add the rest.
+    def reconstruct(self, latents: Tensor, decoder: str = "") -> Tensor:
+        """Decode K latents a frame: place them on the axes, all else zero, and let u add the rest.
 
         Parameters
         ----------
-        code : Tensor, shape (n, K)
+        latents : Tensor, shape (n, K)
         decoder : {"mean", "flow"}, optional
             ``mean``: x0 + u(x0, tau = 0), which as the noise goes to 0 is the mean of the data given the K
-            numbers. ``flow``: integrate u to tau = 1, a typical frame; the two differ where the data are not
+            latents. ``flow``: integrate u to tau = 1, a typical frame; the two differ where the data are not
             Gaussian, as for sparse spikes. The configured one by default.
 
         Returns
         -------
         Tensor, shape (n, D)
         """
-        x0, k = self._place(code), code.shape[1]
+        x0, k = self._place(latents), latents.shape[1]
         if (decoder or self.config.decoder) == "flow":
             return self.show(self._integrate(x0, 0.0, 1.0, k))
         added: Tensor = self.u(x0, x0.new_zeros(1, 1), self.mask(k, x0[:1]), self.coupling.make_axes())
         return self.show(x0 + added)
 
-    def place(self, code: Tensor) -> Tensor:
-        """State b + L D^(1/2) code for the first K coordinates, (n, K) to (n, D)."""
-        return self.show(self._place(code))
+    def place(self, latents: Tensor) -> Tensor:
+        """Return the state b + L D^(1/2) z of the first K latents z (equation 1), (n, K) to (n, D)."""
+        return self.show(self._place(latents))
 
-    def _place(self, code: Tensor) -> Tensor:
-        return self.coupling.place(nn.functional.pad(code, (0, self.k_max - code.shape[1])))
+    def _place(self, latents: Tensor) -> Tensor:
+        return self.coupling.place(nn.functional.pad(latents, (0, self.k_max - latents.shape[1])))
 
     def _carry(self, x: Tensor, tau_from: float, tau_to: float, k: int, solver: str, steps: int) -> Tensor:
         if self.basis is None:

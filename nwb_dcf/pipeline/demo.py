@@ -13,7 +13,7 @@ from ..data.preprocessing import Preprocessor
 from ..data.synthetic import simulate_lorenz
 from ..errors import StoreError
 from ..io.results import write_session
-from ..metrics import decode_linearly, find_pca_axes, r2_score
+from ..metrics import compute_pca_axes, decode_linearly, r2_score
 from .fit import fit_nwb
 from .source import read_fitted
 
@@ -96,7 +96,7 @@ def run_demo(
 
     preparation = Preprocessor.from_dict(result.provenance["preparation"])
     x = preparation.apply(read_fitted(path, result))["data"].values
-    mean, axes = find_pca_axes(x[~unseen], 3)
+    mean, axes = compute_pca_axes(x[~unseen], 3)
     scores, sizes = data.attrs["scores"], simulation.recording.sizes
     return DemoReport(
         file=str(path),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,7 @@ from ..data.preprocessing import TRUNCATE, Preprocessor
 from ..data.recording import flatten_frames, median_step_s
 from ..data.result import DCFResult
 from ..errors import DataError, DCFError
-from ..evaluation.decoding_verdict import judge_decoding, measure_chance
+from ..evaluation.decoding_verdict import Chance, MethodScores, judge_decoding, measure_chance
 from ..io.recordings.behavior import read_behavior
 from ..io.results import read_result
 from ..metrics import (
@@ -23,7 +23,7 @@ from ..metrics import (
     SegmentSums,
     bootstrap_over_segments,
     compare_paired,
-    find_pca_axes,
+    compute_pca_axes,
     score_decoding,
     score_decoding_on,
 )
@@ -73,7 +73,7 @@ class DecodingReport:
     frames: int
     left_out: int
     rule: str
-    scores: dict[str, dict[str, Any]]
+    scores: dict[str, MethodScores]
     blocks: int
     verdict: str
     notes: list[str]
@@ -150,7 +150,7 @@ def evaluate_nwb(
             codes["ceiling"] = _standardise(prepared, task)
     except DCFError as error:
         notes.append(f"neither PCA nor all channels are beside it: {error}")
-    scores = {method: _compare(task, codes, method) for method in get_args(Method)}
+    scores: dict[str, MethodScores] = {method: _compare(task, codes, method) for method in get_args(Method)}
     return DecodingReport(
         file=Path(path).name,
         name=stored.name,
@@ -241,7 +241,7 @@ def _read_prepared(path: str | Path, stored: DCFResult, data: str | Path | None)
 
 def _find_pca_scores(frames: np.ndarray, dim: int, task: _Task) -> np.ndarray:
     """Scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
-    mean, axes = find_pca_axes(frames[task.learn], dim)
+    mean, axes = compute_pca_axes(frames[task.learn], dim)
     return _standardise((frames - mean) @ axes, task)
 
 
@@ -251,7 +251,7 @@ def _standardise(values: np.ndarray, task: _Task) -> np.ndarray:
     return np.asarray(values / np.where(deviation > 0, deviation, 1))
 
 
-def _compare(task: _Task, codes: dict[str, np.ndarray], method: Method) -> dict[str, Any]:
+def _compare(task: _Task, codes: dict[str, np.ndarray], method: Method) -> MethodScores:
     wanted = {name: values for name, values in codes.items() if name != "ceiling" or method == "ridge"}
     sums = {name: task.decode(values, method) for name, values in wanted.items()}
     found: dict[str, Interval | None] = {
@@ -260,13 +260,12 @@ def _compare(task: _Task, codes: dict[str, np.ndarray], method: Method) -> dict[
         "difference": compare_paired(sums["latents"], sums["pca"], seed=task.seed) if "pca" in sums else None,
         "ceiling": bootstrap_over_segments(sums["ceiling"], seed=task.seed) if "ceiling" in sums else None,
     }
-    return {
-        **{name: asdict(interval) if interval else None for name, interval in found.items()},
-        "chance": _find_chance(task, codes["latents"], method, sums["latents"].value),
-    }
+    records = {name: asdict(interval) if interval else None for name, interval in found.items()}
+    chance = _find_chance(task, codes["latents"], method, sums["latents"].value)
+    return cast(MethodScores, {**records, "chance": chance})
 
 
-def _find_chance(task: _Task, latents: np.ndarray, method: Method, value: float) -> dict[str, Any]:
+def _find_chance(task: _Task, latents: np.ndarray, method: Method, value: float) -> Chance:
     """Decode labels that were shifted in time; long recordings on some of their frames, evenly spaced."""
     known = np.flatnonzero(task.learn | task.score)
     some = known[:: max(1, len(known) // CHANCE_FRAMES)]

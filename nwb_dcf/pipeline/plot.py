@@ -116,5 +116,5 @@ def gather_material(
     if not rebuild:
         return PlotInputs(result, recording, None, None)
     prepared = Preprocessor.from_dict(result.provenance["preparation"]).apply(recording)
-    rebuilt = load_fitted(result, "cpu").rebuild(result.dataset["latents"].values)  # which loads torch
+    rebuilt = load_fitted(result, "cpu").reconstruct(result.dataset["latents"].values)  # which loads torch
     return PlotInputs(result, recording, prepared, rebuilt)

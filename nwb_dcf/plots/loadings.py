@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data.result import DCFResult
 from ..errors import DataError
-from ..metrics.channel_shares import count_effective_channels, share_loadings
+from ..metrics.channel_fractions import compute_loading_fractions, count_effective_channels
 from .color import PALETTE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def draw_loadings(figure: FigureBase, result: DCFResult) -> None:
     if len(dims) != 1:
         raise DataError("loadings of images are pictures themselves", fix="look at the bottleneck examples")
     loadings, ids = data["loadings"].values[:, : result.dim].astype(np.float64), data[dims[0]].values
-    shares = share_loadings(loadings)
+    shares = compute_loading_fractions(loadings)
     effective = count_effective_channels(shares)
     panels = figure.subplots(result.dim, 1, sharex=True, squeeze=False)[:, 0]
     place = np.arange(len(ids))

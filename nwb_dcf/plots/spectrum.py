@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data.result import DCFResult
-from ..metrics import ENERGY_SHARE
+from ..metrics import VARIANCE_FRACTION
 from .color import PALETTE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def draw_spectrum(figure: FigureBase, result: DCFResult) -> None:
     axes.set(xlabel="component", ylabel="variance d (prepared units²)", xlim=(0.5, component[-1] + 0.5))
     total, k_eff = data.attrs.get("total_variance"), data.attrs.get("k_eff")
     held = f"{result.dim} axes hold {variance[: result.dim].sum() / total:.0%} of the variance; " if total else ""
-    axes.set_title(f"{held}{ENERGY_SHARE:.0%} takes {k_eff}, noise included")
+    axes.set_title(f"{held}{VARIANCE_FRACTION:.0%} takes {k_eff}, noise included")
     axes.legend(frameon=False)
     _use_whole_ticks(axes)
 

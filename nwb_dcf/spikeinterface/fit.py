@@ -93,7 +93,7 @@ def score_units(fitted: FittedModel, plan: FitPlan) -> np.ndarray:
     the unit's mean, NaN where a unit does not vary there.
     """
     frames = fitted.prepare(plan.unseen)
-    x, rebuilt = frames.values, fitted.rebuild(fitted.encode(frames))
+    x, rebuilt = frames.values, fitted.reconstruct(fitted.encode(frames))
     total = np.square(x - x.mean(axis=0), dtype=np.float64).sum(axis=0)
     rest = np.square(x - rebuilt, dtype=np.float64).sum(axis=0)
     return np.asarray(np.where(total > 0, 1 - rest / np.where(total > 0, total, 1), np.nan))

@@ -216,7 +216,7 @@ def test_every_prefix_rebuilds_and_no_further_number_is_made_up(fitted: DCF) -> 
     rebuilt = [fitted.inverse_transform(fitted.transform(x, dim=k)) for k in range(1, fitted.k_max_ + 1)]
     assert all(frames.shape == x.shape for frames in rebuilt)
     for k, frames in enumerate(rebuilt, start=1):
-        direct = fitted.preparation_.undo(fitted.rebuild(fitted.transform(x, dim=k)))
+        direct = fitted.preparation_.undo(fitted.reconstruct(fitted.transform(x, dim=k)))
         np.testing.assert_array_equal(frames, direct)
     errors = [np.square(frames - x).sum() for frames in rebuilt]
     assert errors[-1] < errors[1] < errors[0]
@@ -355,7 +355,7 @@ def test_the_same_seed_gives_the_same_latents_to_the_bit() -> None:
     np.testing.assert_array_equal(one.transform(x), again.transform(x))
     np.testing.assert_array_equal(one.velocity(x), again.velocity(x))
     assert one.to_bytes()[-1000:] == again.to_bytes()[-1000:]
-    assert not np.array_equal(one.rebuild(one.transform(x)), other.rebuild(other.transform(x)))
+    assert not np.array_equal(one.reconstruct(one.transform(x)), other.reconstruct(other.transform(x)))
 
 
 def test_global_randomness_is_neither_used_nor_changed(tmp_path: Path) -> None:
@@ -366,7 +366,7 @@ def test_global_randomness_is_neither_used_nor_changed(tmp_path: Path) -> None:
         np.random.seed(seed)  # noqa: NPY002 - the global state is what is watched
         before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
         dcf = DCF(2, **TRAINED).fit(x)
-        bits.append(dcf.rebuild(dcf.transform(x)))
+        bits.append(dcf.reconstruct(dcf.transform(x)))
         dcf.save(tmp_path / "m.safetensors")
         DCF.load(tmp_path / "m.safetensors")
         assert torch.equal(torch.random.get_rng_state(), before[0])
@@ -408,7 +408,7 @@ def test_there_and_back_through_tau(fitted: DCF) -> None:
 
 def test_score_is_the_r2_of_the_bottleneck(fitted: DCF) -> None:
     x = draw_data()
-    prepared, rebuilt = fitted.prepare(x), fitted.rebuild(fitted.transform(x))
+    prepared, rebuilt = fitted.prepare(x), fitted.reconstruct(fitted.transform(x))
     expected = 1 - np.square(prepared - rebuilt).sum() / np.square(prepared - prepared.mean(0)).sum()
     assert fitted.score(x) == pytest.approx(expected, rel=1e-6)
     assert 0.8 < fitted.score(x) < 1
@@ -417,7 +417,7 @@ def test_score_is_the_r2_of_the_bottleneck(fitted: DCF) -> None:
 def test_more_numbers_rebuild_better(fitted: DCF) -> None:
     x = draw_data()
     codes, prepared = fitted.transform(x, dim=6), fitted.prepare(x)
-    errors = [np.square(fitted.rebuild(codes[:, :k]) - prepared).sum() for k in range(1, 7)]
+    errors = [np.square(fitted.reconstruct(codes[:, :k]) - prepared).sum() for k in range(1, 7)]
     assert (np.diff(errors) < 0).all()
     assert errors[-1] < 1e-3 * errors[0]
 

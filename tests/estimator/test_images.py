@@ -218,7 +218,7 @@ def test_by_default_images_are_fitted_in_the_coordinates_of_their_axes() -> None
     assert latents.shape == (60, 2)
     np.testing.assert_allclose(model.expand(model.compress(images)), x, atol=2e-3)
     assert model.inverse_transform(latents).shape == images.shape
-    assert r2_score(x, model.rebuild(latents)) > 0.5
+    assert r2_score(x, model.reconstruct(latents)) > 0.5
     assert model.simulate(images, 3, tau=1.0).shape == (3, Y, X)
     assert model.simulate(images, 3).shape == model.velocity(images[:3]).shape == model.flow(images[:3]).shape
     again = DCF.from_bytes(model.to_bytes())

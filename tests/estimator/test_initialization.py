@@ -7,7 +7,7 @@ import torch
 
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.estimator import initialization as start
-from nwb_dcf.estimator.initialization import fits_on, say_where_frames_lay
+from nwb_dcf.estimator.initialization import fits_on, note_frame_storage
 
 GPU, CPU = torch.device("cuda:1"), torch.device("cpu")
 
@@ -37,4 +37,4 @@ def test_a_gpu_takes_frames_up_to_a_share_of_its_free_memory(monkeypatch: pytest
 )
 def test_a_fit_says_where_they_lay(device: str, home: str, said: str) -> None:
     recording = simulate_reach(n_trials=2).recording
-    assert say_where_frames_lay(recording, torch.device(device), torch.device(home)) == said
+    assert note_frame_storage(recording, torch.device(device), torch.device(home)) == said

@@ -18,7 +18,7 @@ from nwb_dcf.config import PrepareConfig
 from nwb_dcf.data.preprocessing import Preprocessor, fit_preprocessor
 from nwb_dcf.data.recording import make_recording, split_sources
 from nwb_dcf.errors import DataError
-from nwb_dcf.evaluation.result import share_axes
+from nwb_dcf.evaluation.result import compute_source_fractions
 
 from ..io.recordings.test_multi_source import make_session
 
@@ -101,7 +101,7 @@ def test_shares_are_sums_of_squared_loadings() -> None:
     dataset = xr.Dataset({"loadings": (("channel", "component"), loadings)}).assign_coords(
         channel_source=("channel", ["units", "hand", "hand"])
     )
-    shared = share_axes(dataset)
+    shared = compute_source_fractions(dataset)
     np.testing.assert_allclose(shared["source_share"], [[0.36, 0.64], [0.0, 1.0]])
     assert shared["source"].values.tolist() == ["units", "hand"]
 

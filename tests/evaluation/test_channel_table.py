@@ -10,7 +10,7 @@ import pytest
 from nwb_dcf import tabulate_channels
 from nwb_dcf.cli.channel_report import describe_channels
 from nwb_dcf.errors import DataError
-from nwb_dcf.evaluation.channel_table import measure_decoder_shares, summarise_channels
+from nwb_dcf.evaluation.channel_table import measure_decoder_fractions, summarise_channels
 from nwb_dcf.io.results.payload import to_payload, to_result
 from tests.io.results.synthetic import make_result
 
@@ -21,7 +21,7 @@ def rotate(n=10):
 
 def test_a_linear_decoder_has_the_shares_of_the_loadings():
     loadings, z = rotate(), np.random.default_rng(1).normal(size=(3_000, 2))
-    shares = measure_decoder_shares(lambda codes: codes @ loadings.T, z)
+    shares = measure_decoder_fractions(lambda codes: codes @ loadings.T, z)
     np.testing.assert_allclose(shares, loadings**2, atol=1e-6)
 
 
@@ -33,7 +33,7 @@ def test_what_the_decoder_adds_is_seen_where_loadings_show_nothing():
         frames[:, 7] += 5 * np.abs(codes[:, 0])
         return frames
 
-    shares = measure_decoder_shares(rebuild, z)
+    shares = measure_decoder_fractions(rebuild, z)
     assert shares[7, 0] > 0.9
     first, second = summarise_channels(np.arange(100, 110), loadings, shares)
     assert first["one_channel"]
@@ -42,7 +42,7 @@ def test_what_the_decoder_adds_is_seen_where_loadings_show_nothing():
 
 
 def test_a_latent_that_does_nothing_has_no_shares():
-    shares = measure_decoder_shares(lambda codes: codes[:, :1] * np.ones(4), np.ones((50, 2)))
+    shares = measure_decoder_fractions(lambda codes: codes[:, :1] * np.ones(4), np.ones((50, 2)))
     assert np.isnan(shares[:, 1]).all()
     assert summarise_channels(np.arange(4), np.full((4, 2), 0.5), shares)[1]["top"][0]["decoder_share"] is None
 

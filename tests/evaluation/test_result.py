@@ -16,11 +16,11 @@ from nwb_dcf.evaluation.result import build_result
 from nwb_dcf.metrics import (
     bootstrap_over_segments,
     compare_paired,
-    explained_deviance,
     measure_energy_outside,
     measure_smoothness,
     r2_score,
-    rebuild_by_pca,
+    reconstruct_by_pca,
+    score_rates,
     score_reconstruction,
 )
 
@@ -74,8 +74,8 @@ def test_figures_are_those_of_unseen_frames(made: Made) -> None:
     expected = {
         "frames": 60,
         "bottleneck_r2": dcf.score(split.held_out),
-        "flow_r2": r2_score(x, dcf.rebuild(dcf.transform(split.held_out)["data"].values, decoder="flow")),
-        "pca_r2": r2_score(x, rebuild_by_pca(dcf.prepare(split.training), x, 2)),
+        "flow_r2": r2_score(x, dcf.reconstruct(dcf.transform(split.held_out)["data"].values, decoder="flow")),
+        "pca_r2": r2_score(x, reconstruct_by_pca(dcf.prepare(split.training), x, 2)),
         "round_trip_r2": r2_score(x, dcf.expand(states)),
         "energy_outside": measure_energy_outside(states, dcf.mean_, dcf.loadings_, 2),
     }
@@ -90,8 +90,8 @@ def test_scores_come_with_intervals_over_segments_pca_beside_them(made: Made) ->
     assert split is not None
     x, segment = dcf.prepare(split.held_out), split.held_out["segment_index"].values
     latents = dcf.transform(split.held_out)["data"].values
-    by_pca = rebuild_by_pca(dcf.prepare(split.training), x, 2)
-    ours, pca = (score_reconstruction(x, estimate, segment) for estimate in (dcf.rebuild(latents), by_pca))
+    by_pca = reconstruct_by_pca(dcf.prepare(split.training), x, 2)
+    ours, pca = (score_reconstruction(x, estimate, segment) for estimate in (dcf.reconstruct(latents), by_pca))
     found = {
         "bottleneck_r2": bootstrap_over_segments(ours),
         "pca_r2": bootstrap_over_segments(pca),
@@ -110,11 +110,14 @@ def test_counts_are_scored_without_smoothing(made: Made) -> None:
     dcf, split, scores = made.estimator, made.split, made.result.dataset.attrs["scores"]
     assert split is not None
     counts = split.held_out["data"].values
+    frame = np.arange(len(counts))
     rates = dcf.rates(dcf.transform(split.held_out))["data"].values
-    assert scores["deviance_explained"] == pytest.approx(explained_deviance(counts, rates), rel=1e-5)
+    assert scores["deviance_explained"] == pytest.approx(score_rates(counts, rates, frame).value, rel=1e-5)
     assert scores["deviance_explained"] > 0.1
-    pca = dcf.preparation_.expect_counts(rebuild_by_pca(dcf.prepare(split.training), dcf.prepare(split.held_out), 2))
-    assert scores["pca_deviance_explained"] == pytest.approx(explained_deviance(counts, pca), rel=1e-5)
+    pca = dcf.preparation_.expect_counts(
+        reconstruct_by_pca(dcf.prepare(split.training), dcf.prepare(split.held_out), 2)
+    )
+    assert scores["pca_deviance_explained"] == pytest.approx(score_rates(counts, pca, frame).value, rel=1e-5)
     low, high = scores["intervals"]["deviance_explained"]
     assert low < scores["deviance_explained"] < high
 
@@ -159,8 +162,8 @@ def test_the_curve_is_that_of_each_number_of_latents(made: Made) -> None:
     x, codes = dcf.prepare(split.held_out), dcf.transform(split.held_out, dim=6)["data"].values
     for k in (1, 2, 6):
         of_k = curve.sel(component=k)
-        assert float(of_k["bottleneck_r2"]) == pytest.approx(r2_score(x, dcf.rebuild(codes[:, :k])), rel=1e-5)
-        pca = rebuild_by_pca(dcf.prepare(split.training), x, k)
+        assert float(of_k["bottleneck_r2"]) == pytest.approx(r2_score(x, dcf.reconstruct(codes[:, :k])), rel=1e-5)
+        pca = reconstruct_by_pca(dcf.prepare(split.training), x, k)
         assert float(of_k["pca_r2"]) == pytest.approx(r2_score(x, pca), rel=1e-5)
     assert curve["pca_r2"].values[-1] == pytest.approx(1)
     assert (np.diff(curve["pca_r2"]) > 0).all()

@@ -11,9 +11,8 @@ from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.metrics import (
     SegmentSums,
     bootstrap_over_segments,
-    bootstrap_statistic,
     compare_paired,
-    rebuild_by_pca,
+    reconstruct_by_pca,
     score_reconstruction,
 )
 
@@ -40,6 +39,16 @@ def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
         interval = bootstrap_over_segments(SegmentSums(whole * rng.uniform(0, 1, 60), whole), n_draws=200, seed=seed)
         held += interval.low <= 0.5 <= interval.high
     assert 0.87 <= held / 100 <= 0.99
+
+
+def test_intervals_are_those_of_drawing_numbers_of_segments() -> None:
+    """Segments drawn by SciPy, and by how often each is drawn: the ends differ by less than their Monte Carlo error."""
+    rng = np.random.default_rng(2)
+    part, whole = rng.normal(1, 1, 60), rng.uniform(1, 2, 60)
+    interval = bootstrap_over_segments(SegmentSums(part, whole), n_draws=20_000)
+    times = rng.multinomial(60, np.full(60, 1 / 60), size=20_000)
+    low, high = np.quantile(times @ part / (times @ whole), [0.025, 0.975])
+    assert [interval.low, interval.high] == pytest.approx([low, high], abs=0.02 * (high - low))
 
 
 def test_pairing_takes_out_what_makes_a_segment_hard() -> None:
@@ -72,34 +81,10 @@ def test_a_seed_gives_one_interval_whatever_the_batch() -> None:
     assert bootstrap_over_segments(sums, seed=3) != bootstrap_over_segments(sums, seed=4)
 
 
-def test_a_statistic_of_frames_has_the_interval_of_its_sums() -> None:
-    rng = np.random.default_rng(0)
-    segment = np.repeat(np.arange(40), 7)
-    x = rng.normal(size=280) + rng.normal(size=40)[segment]
-    by_call = bootstrap_statistic(lambda frames: float(x[frames].mean()), segment, n_draws=3000)
-    sums = SegmentSums(np.bincount(segment, x), np.bincount(segment).astype(float))
-    by_sums = bootstrap_over_segments(sums, n_draws=3000)
-    assert by_call.value == pytest.approx(by_sums.value)
-    assert by_call.low == pytest.approx(by_sums.low, abs=0.02)
-    assert by_call.high == pytest.approx(by_sums.high, abs=0.02)
-
-
-def test_a_segment_is_drawn_whole_and_with_all_its_repeats() -> None:
-    segment = np.repeat(np.arange(6), [1, 2, 3, 4, 5, 6])
-    drawn: list[np.ndarray] = []
-    bootstrap_statistic(lambda frames: float(drawn.append(frames) or len(frames)), segment, n_draws=50)
-    for frames in drawn[:50]:
-        times = np.bincount(frames, minlength=21)
-        for i in range(6):
-            assert len(set(times[segment == i])) == 1
-        assert sum(times[np.searchsorted(segment, i)] for i in range(6)) == 6
-
-
 def test_a_single_segment_says_that_blocks_were_drawn() -> None:
     x = np.random.default_rng(0).normal(size=(500, 2))
     interval = bootstrap_over_segments(score_reconstruction(x, 0.5 * x, np.zeros(500)))
     assert (interval.over, interval.n) == ("blocks", 20)
-    assert bootstrap_statistic(lambda f: float(f.mean()), np.zeros(500)).over == "blocks"
 
 
 @settings(max_examples=15, deadline=None)
@@ -122,7 +107,7 @@ def test_segments_without_a_whole_do_not_spoil_the_others() -> None:
 
 
 def test_a_third_axis_of_real_reaches_is_a_significant_gain(reach: Reach) -> None:
-    two, three = (score_reconstruction(reach.x, rebuild_by_pca(reach.x, reach.x, k), reach.segment) for k in (2, 3))
+    two, three = (score_reconstruction(reach.x, reconstruct_by_pca(reach.x, reach.x, k), reach.segment) for k in (2, 3))
     difference = compare_paired(three, two)
     assert difference.is_above()
     assert difference.n == 159

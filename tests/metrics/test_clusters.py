@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.cluster.vq import kmeans2
 
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.metrics.clusters import find_clusters, pick_outliers
@@ -51,6 +52,15 @@ def test_a_band_of_two_frames_has_snapshots_too() -> None:
     assert set(bands.pick_along(z, 2, 6)) == {200, 201}
 
 
+def test_clusters_are_as_tight_as_those_of_scipy() -> None:
+    z = np.random.default_rng(5).normal(size=(900, 3)) * [3, 1, 1]
+    found = find_clusters(z, 4)
+    rng = np.random.default_rng(0)
+    tries = [kmeans2(z, 4, minit="++", rng=rng, iter=50) for _ in range(8)]
+    best = min(np.square(z - centre[label]).sum() for centre, label in tries)
+    assert np.square(z - found.centre[found.band]).sum() <= best * 1.001
+
+
 def test_the_same_seed_finds_the_same_bands() -> None:
     z = np.random.default_rng(1).normal(size=(500, 3))
     np.testing.assert_array_equal(find_clusters(z, 4, seed=3).band, find_clusters(z, 4, seed=3).band)
@@ -62,9 +72,9 @@ def test_a_flat_band_has_distances_too() -> None:
 
 
 def test_too_many_bands_are_refused() -> None:
-    with pytest.raises(ParameterError, match="there are to be 0 bands"):
+    with pytest.raises(ParameterError, match="there are to be 0 clusters"):
         find_clusters(np.zeros((20, 2)), 0)
-    with pytest.raises(DataError, match="39 frames are too few for 4 bands"):
+    with pytest.raises(DataError, match="39 frames are too few for 4 clusters"):
         find_clusters(np.zeros((39, 2)), 4)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from nwb_dcf.errors import DataError, ParameterError
-from nwb_dcf.metrics import bootstrap_statistic, compare_runs, find_pca_axes, group_close_axes, measure_consistency
+from nwb_dcf.metrics import compare_runs, compute_pca_axes, group_close_axes, measure_consistency
 
 from .conftest import Reach
 
@@ -97,12 +97,10 @@ def test_every_pair_of_runs_is_compared() -> None:
 
 def test_pca_of_real_reaches_repeats_on_other_trials(reach: Reach) -> None:
     odd = reach.segment % 2 == 1
-    runs = [(reach.x - m) @ a for m, a in (find_pca_axes(reach.x[part], 3) for part in (odd, ~odd))]
+    runs = [(reach.x - m) @ a for m, a in (compute_pca_axes(reach.x[part], 3) for part in (odd, ~odd))]
     found = measure_consistency(*runs)
     assert found.axes[0] > found.axes[1] > 0.9  # halves with no trial in common
     assert found.axes[2] > 0.7
-    interval = bootstrap_statistic(lambda f: measure_consistency(runs[0][f], runs[1][f]).worst, reach.segment)
-    assert 0.6 < interval.low < found.worst < interval.high
     shuffled = np.random.default_rng(0).permutation(runs[1])
     assert measure_consistency(runs[0], shuffled).axes.max() < 0.2
 

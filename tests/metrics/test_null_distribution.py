@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_dcf.errors import DataError
-from nwb_dcf.metrics import find_pca_axes, r2_score, rank_in_null, rebuild_by_pca, shift_channels
+from nwb_dcf.metrics import compute_pca_axes, r2_score, rank_in_null, reconstruct_by_pca, shift_channels
 
 from .conftest import Reach
 
@@ -45,12 +45,12 @@ def test_means_of_segments_survive_and_what_channels_share_in_time_does_not(reac
     def explain_change(values: np.ndarray) -> float:
         means = np.array([np.bincount(reach.segment, x) / np.bincount(reach.segment) for x in values.T]).T
         change = np.sqrt(values) - np.sqrt(means)[reach.segment]
-        return r2_score(change, rebuild_by_pca(change, change, 3))
+        return r2_score(change, reconstruct_by_pca(change, change, 3))
 
     nulls = [explain_change(shift_channels(reach.counts, reach.segment, seed=seed)) for seed in range(9)]
     assert rank_in_null(explain_change(reach.counts), nulls) == 0.1
     assert explain_change(reach.counts) > 1.5 * max(nulls)
-    assert len(find_pca_axes(shifted, 3)[1]) == 163
+    assert len(compute_pca_axes(shifted, 3)[1]) == 163
 
 
 def test_ranks_by_hand() -> None:

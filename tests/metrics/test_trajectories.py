@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.metrics import (
-    find_pca_axes,
+    compute_pca_axes,
     measure_smoothness,
 )
 
@@ -64,7 +64,7 @@ def test_no_step_crosses_segments() -> None:
 
 
 def test_real_reaches_are_smoother_than_the_same_with_noise(reach: Reach) -> None:
-    mean, axes = find_pca_axes(reach.x, 3)
+    mean, axes = compute_pca_axes(reach.x, 3)
     z = (reach.x - mean) @ axes
     smooth = measure_smoothness(z, reach.segment)
     rough = measure_smoothness(z + np.random.default_rng(0).normal(size=z.shape), reach.segment)

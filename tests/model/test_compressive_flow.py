@@ -131,16 +131,16 @@ def test_two_ways_to_rebuild(make_model: Make) -> None:
     codes = model.encode(x, 2)
     x0 = model.place(codes)
     for decoder in ("mean", "flow"):
-        np.testing.assert_allclose(to_numpy(model.rebuild(codes, decoder)), to_numpy(x0), atol=1e-4)
+        np.testing.assert_allclose(to_numpy(model.reconstruct(codes, decoder)), to_numpy(x0), atol=1e-4)
     fill_randomly(model.u, 0.3)
     at_zero = model.u(x0, torch.zeros(20, 1), model.mask(2, x0), model.coupling.make_axes())
-    np.testing.assert_allclose(to_numpy(model.rebuild(codes, "mean")), to_numpy(x0 + at_zero), atol=1e-6)
-    np.testing.assert_allclose(to_numpy(model.rebuild(codes, "flow")), to_numpy(model.expand(x0, 2)), atol=1e-6)
-    np.testing.assert_array_equal(to_numpy(model.rebuild(codes)), to_numpy(model.rebuild(codes, "mean")))
+    np.testing.assert_allclose(to_numpy(model.reconstruct(codes, "mean")), to_numpy(x0 + at_zero), atol=1e-6)
+    np.testing.assert_allclose(to_numpy(model.reconstruct(codes, "flow")), to_numpy(model.expand(x0, 2)), atol=1e-6)
+    np.testing.assert_array_equal(to_numpy(model.reconstruct(codes)), to_numpy(model.reconstruct(codes, "mean")))
     flow = make_model(draw_gaussian(), k_max=4, decoder="flow")
     fill_randomly(flow.u, 0.3)
-    np.testing.assert_array_equal(to_numpy(flow.rebuild(codes)), to_numpy(model.rebuild(codes, "flow")))
-    assert np.abs(to_numpy(model.rebuild(codes, "flow") - model.rebuild(codes, "mean"))).max() > 0.05
+    np.testing.assert_array_equal(to_numpy(flow.reconstruct(codes)), to_numpy(model.reconstruct(codes, "flow")))
+    assert np.abs(to_numpy(model.reconstruct(codes, "flow") - model.reconstruct(codes, "mean"))).max() > 0.05
 
 
 def test_nothing_beyond_the_prefix_reaches_what_is_rebuilt(make_model: Make) -> None:
@@ -150,10 +150,10 @@ def test_nothing_beyond_the_prefix_reaches_what_is_rebuilt(make_model: Make) -> 
     codes = model.encode(x[:20], 4)
     other = codes.clone()
     other[:, 2:] += 5
-    np.testing.assert_array_equal(to_numpy(model.rebuild(codes[:, :2])), to_numpy(model.rebuild(other[:, :2])))
+    np.testing.assert_array_equal(to_numpy(model.reconstruct(codes[:, :2])), to_numpy(model.reconstruct(other[:, :2])))
     placed = to_numpy(model.place(codes[:, :2]) - model.coupling.mean)
     np.testing.assert_allclose(placed @ to_numpy(model.coupling.axes)[:, 2:], 0, atol=1e-5)
-    assert np.abs(to_numpy(model.rebuild(codes) - model.rebuild(other))).max() > 0.1
+    assert np.abs(to_numpy(model.reconstruct(codes) - model.reconstruct(other))).max() > 0.1
 
 
 def test_u_sees_how_many_axes_are_kept_only_where_conditioned(make_model: Make) -> None:

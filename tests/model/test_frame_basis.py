@@ -61,7 +61,7 @@ def test_all_axes_change_nothing_of_the_model_at_its_start() -> None:
         torch.testing.assert_close(few.encode(frames, 3), plain.encode(frames, 3), rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(few.read(frames), plain.read(frames), rtol=1e-3, atol=1e-3)
         code = plain.encode(frames, 2)
-        torch.testing.assert_close(few.rebuild(code), plain.rebuild(code), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(few.reconstruct(code), plain.reconstruct(code), rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(few.place(code), plain.place(code), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(few.mean, plain.mean)
     torch.testing.assert_close(few.loadings, plain.loadings, rtol=1e-3, atol=1e-4)
@@ -97,5 +97,5 @@ def test_an_integration_asks_the_network_as_often_as_said_and_makes_its_conditio
         model.compress(frames, 2)
         assert seen == [1] * 4 * model.config.solver_steps  # four evaluations a step of RK4
         seen.clear()
-        model.rebuild(model.encode(frames, 2))
+        model.reconstruct(model.encode(frames, 2))
         assert seen == [1]

@@ -83,6 +83,6 @@ def test_latents_are_the_same_to_the_bit_whatever_the_threads(monkeypatch: pytes
                 fit.velocity(recording),
                 fit.simulate(recording, n_frames=5, n_paths=4),
             ]
-            found[threads] = [*(part["data"].values for part in parts), fit.rebuild(latents["data"].values)]
+            found[threads] = [*(part["data"].values for part in parts), fit.reconstruct(latents["data"].values)]
     for one, other in zip(*found.values(), strict=True):
         np.testing.assert_array_equal(one, other)

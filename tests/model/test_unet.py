@@ -160,7 +160,7 @@ def test_closed_form_and_whitening_stand_until_the_network_has_learned() -> None
         scores = (frames - principal.mean) @ principal.axes[:, :3] / principal.variance[:3].sqrt()
         np.testing.assert_allclose(codes, scores, atol=1e-4)
         rebuilt = principal.mean + (scores * principal.variance[:3].sqrt()) @ principal.axes[:, :3].T
-        np.testing.assert_allclose(model.rebuild(codes), rebuilt, atol=1e-5)
+        np.testing.assert_allclose(model.reconstruct(codes), rebuilt, atol=1e-5)
 
 
 @pytest.mark.parametrize("closed_form", [True, False])

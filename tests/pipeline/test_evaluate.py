@@ -14,7 +14,7 @@ from nwb_dcf.cli import main
 from nwb_dcf.data.preprocessing import Preprocessor
 from nwb_dcf.errors import DataError, SourceError
 from nwb_dcf.io.recordings import read_recording
-from nwb_dcf.metrics import find_pca_axes, score_decoding_on
+from nwb_dcf.metrics import compute_pca_axes, score_decoding_on
 from nwb_dcf.pipeline import evaluate as decoding
 from nwb_dcf.pipeline.evaluate import evaluate_nwb, find_held_out_frames
 
@@ -69,7 +69,7 @@ def test_pca_is_that_of_the_frames_learned_from(fitted: Path) -> None:
     target, known = np.column_stack([np.cos(phase), np.sin(phase)]), data["time"].values < 24.9
     x = Preprocessor.from_dict(stored.provenance["preparation"]).apply(read_recording(fitted, bin_width_s=0.05))
     learn, score = known & ~unseen, known & unseen
-    mean, axes = find_pca_axes(x["data"].values[learn], 2)
+    mean, axes = compute_pca_axes(x["data"].values[learn], 2)
     z = (x["data"].values - mean) @ axes
     z /= z[learn].std(axis=0)
     segment = data["segment_index"].values

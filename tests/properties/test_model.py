@@ -172,7 +172,7 @@ def test_nothing_beyond_a_prefix_is_seen(shape: dict[str, Any], closed_form: boo
         path = roll_out_latents(model, past[..., :k], 3)
         assert path.shape == (len(x), 3, k)
         torch.testing.assert_close(roll_out_latents(model, past[:2, ..., :k], 3), path[:2], rtol=1e-4, atol=1e-4)
-        rebuilt = model.rebuild(codes[:, :k])
+        rebuilt = model.reconstruct(codes[:, :k])
         assert rebuilt.shape == x.shape
         placed = model.coupling.place(codes * model.mask(k, codes))
         torch.testing.assert_close(model.place(codes[:, :k]), placed)

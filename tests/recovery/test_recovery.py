@@ -10,7 +10,7 @@ import pytest
 from nwb_dcf import DCF
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import Simulation, simulate_ball, simulate_lorenz, simulate_reach
-from nwb_dcf.metrics import decode_linearly, find_pca_axes, measure_energy_outside, r2_score, rebuild_by_pca
+from nwb_dcf.metrics import compute_pca_axes, decode_linearly, measure_energy_outside, r2_score, reconstruct_by_pca
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def test_three_numbers_rebuild_unseen_videos_of_a_ball(ball: Ball) -> None:
 
 def test_three_axes_of_pca_do_not(ball: Ball) -> None:
     x = np.concatenate(ball.unseen)
-    assert 0.48 < r2_score(x, rebuild_by_pca(np.concatenate(ball.training), x, 3)) < 0.56
+    assert 0.48 < r2_score(x, reconstruct_by_pca(np.concatenate(ball.training), x, 3)) < 0.56
 
 
 def test_the_three_latents_of_the_ball_are_a_ring(ball: Ball) -> None:
@@ -88,7 +88,7 @@ def test_latents_decode_the_truth_as_well_as_those_of_pca(simulation: object) ->
     assert split is not None
     dcf = DCF(3, seed=0, settings={"smooth": 0.06}).fit(split.training)
     truth = [made.truth["latents"].sel(time=part["time"]).values for part in (split.training, split.held_out)]
-    mean, axes = find_pca_axes(dcf.prepare(split.training), 3)
+    mean, axes = compute_pca_axes(dcf.prepare(split.training), 3)
 
     def decode(latents: list[np.ndarray]) -> float:
         return r2_score(truth[1], decode_linearly(latents[0], truth[0], latents[1]))
@@ -99,4 +99,4 @@ def test_latents_decode_the_truth_as_well_as_those_of_pca(simulation: object) ->
     assert found >= pca - 0.02
     assert found > 0.6
     x = dcf.prepare(split.held_out)
-    assert dcf.score(split.held_out) >= r2_score(x, rebuild_by_pca(dcf.prepare(split.training), x, 3)) - 0.005
+    assert dcf.score(split.held_out) >= r2_score(x, reconstruct_by_pca(dcf.prepare(split.training), x, 3)) - 0.005

@@ -37,7 +37,7 @@ def test_share_of_variance_by_hand():
     model = nwb_dcf.DCF.from_result(analyzer.get_extension("dcf_latents").get_data(outputs="result"))
     counts = nwb_dcf.spikeinterface.from_analyzer(analyzer)
     x = model.prepare(counts).astype(float)
-    rebuilt = model.rebuild(model.transform(counts)["data"].values)
+    rebuilt = model.reconstruct(model.transform(counts)["data"].values)
     expected = 1 - ((x - rebuilt) ** 2).mean(axis=0) / x.var(axis=0)
     np.testing.assert_allclose(tabulate_units(analyzer)["dcf_r2"], expected, atol=1e-4)
 
