@@ -1,12 +1,13 @@
 """The command line: parse, call the public API, print.
 
-Exit codes: 0; 2 for bad input or bad usage, said in one line; 130 for Ctrl-C, 143 and 129 for SIGTERM and SIGHUP during
-a fit; 1 for a defect of this package. With ``--json`` exactly one JSON document is written to stdout, errors included,
-and all text for people goes to stderr.
+Exit codes: 0; 2 for bad input or bad usage, reported in one line; 74 where standard output cannot be written; 130 for
+Ctrl-C, 143 and 129 for SIGTERM and SIGHUP during a fit; 1 for a defect of this package. With ``--json`` exactly one
+JSON document is written to stdout, errors included, and all text for people goes to stderr.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -16,12 +17,12 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import DCFError, Terminated
+from ..errors import DCFError, Terminated, clean_text
 from .apply import COMMANDS as USE
 from .batch import COMMANDS as BATCH
 from .cohort import COMMANDS as COHORT
 from .fit import cli
-from .fit_report import print_json
+from .output import OutputError, abandon_stdout, flush, print_json, write_text
 from .results import COMMANDS as STORED
 from .scan import COMMANDS as SCAN
 from .view import COMMANDS as VIEW
@@ -29,7 +30,7 @@ from .view import COMMANDS as VIEW
 for command in (*SCAN, *STORED, *USE, *VIEW, *BATCH, *COHORT):
     cli.add_command(command)
 
-BAD_INPUT, DEFECT, INTERRUPTED = 2, 1, 130
+BAD_INPUT, DEFECT, NO_OUTPUT, INTERRUPTED = 2, 1, 74, 130  # 74 is EX_IOERR of sysexits.h
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Warnings of the libraries below mean nothing to people who did not call them.
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        code = _run(arguments, debug)
+        flush()
+    except OutputError as error:
+        if not error.is_closed:  # who closes a pipe knows it, as head does
+            write_text(f"nwb-dcf: error: {error}; free space there, or write elsewhere", to_stderr=True)
+        abandon_stdout()
+        return NO_OUTPUT
+    return code
+
+
+def _run(arguments: Sequence[str], debug: bool) -> int:
+    """Run a command; every error but that of the output becomes a line and a code."""
     empty = _find_empty(arguments)
     if empty:
         fix = "leave it out, or look at the variable of the shell that should fill it"
@@ -53,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(arguments, f"error: {what}; {fix}", BAD_INPUT, "UsageError", what=what, where=None, fix=fix)
     try:
         return int(cli.main(arguments, prog_name="nwb-dcf", standalone_mode=False) or 0)
+    except OutputError:
+        raise
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):  # of click's own help
+            raise OutputError(error) from error
+        return _fail_defect(arguments, error, debug)
     except DCFError as error:
         details = {"what": error.what, "where": error.where, "fix": error.fix}
         return _fail(arguments, f"error: {error}", BAD_INPUT, type(error).__name__, **details)
@@ -68,11 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line = f"ended by signal {error.signal}; the same command with --resume goes on from the checkpoint"
         return _fail(arguments, line, 128 + error.signal, "Terminated")
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        fix = "this is a defect of nwb_dcf, please report it with what the same command prints under NWB_DCF_DEBUG=1"
-        return _fail(arguments, f"error: {what}; {fix}", DEFECT, "Defect", what=what, where=None, fix=fix)
+        return _fail_defect(arguments, error, debug)
+
+
+def _fail_defect(arguments: Sequence[str], error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    fix = "this is a defect of nwb_dcf, please report it with what the same command prints under NWB_DCF_DEBUG=1"
+    return _fail(arguments, f"error: {what}; {fix}", DEFECT, "Defect", what=what, where=None, fix=fix)
 
 
 def _find_empty(arguments: Sequence[str]) -> str:
@@ -87,9 +111,9 @@ def _find_empty(arguments: Sequence[str]) -> str:
 
 
 def _fail(arguments: Sequence[str], line: str, code: int, kind: str, **details: str | None) -> int:
-    """Say in one line on stderr, and under ``--json`` in one document too, what went wrong."""
-    line = " ".join(line.split())
-    click.echo(f"nwb-dcf: {line}", err=True)
+    """Report in one line on stderr, and under ``--json`` in one document too, what went wrong."""
+    line = clean_text(line)
+    write_text(f"nwb-dcf: {line}", to_stderr=True)
     if "--json" in arguments:
         message = line.removeprefix("error: ")
         print_json({"error": {"type": kind, "message": message, "exit_code": code, **details}})

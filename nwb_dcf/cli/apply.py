@@ -39,6 +39,7 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 @click.option("--where", metavar="EXPRESSION", help='Which trials, as "direction == 3".')
 @click.option("--time-scale", multiple=True, callback=_join_names, metavar="[NAME=]FACTOR", help="As for fit.")
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@click.option("--mask", metavar="IMAGE", help="As for fit; no stored fit chooses it.")
 @click.option(
     "--match",
     default="id",
@@ -83,6 +84,7 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
 )
 @click.option("--paths", "n_paths", type=int, metavar="N", help="Paths from each start, with noise; one without.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that noise.")
+@click.option("--mask", metavar="IMAGE", help="The image that hid parts of the frames, if there was one.")
 @click.option("-o", "--output", metavar="OUT.csv|npz|nc|parquet", help="Write the paths there.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")

@@ -9,7 +9,8 @@ import click
 
 import nwb_dcf
 
-from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, print_json, summarise_fit
+from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, summarise_fit
+from .output import clean_report, print_json, write_text
 from .progress import TrainingBar
 
 
@@ -53,7 +54,7 @@ def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _print(report: Mapping[str, Any], describe: Callable[[Mapping[str, Any]], str], as_json: bool, quiet: bool) -> None:
     if not quiet:
-        click.echo(describe(report), err=as_json)
+        write_text(describe(clean_report(report)), to_stderr=as_json)
     if as_json:
         print_json(report)
 

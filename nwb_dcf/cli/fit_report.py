@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from ..errors import DOUBT
 from .channel_report import describe_channels
@@ -172,11 +168,6 @@ IDS_SHOWN = 24
 CURVE_TOLERANCE = 5e-4  # of R2, by which PCA has to be better to be called so
 LEAST_NULLS = 19  # fewer cannot reach p = 0.05
 CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is shown as 0
-
-
-def print_json(report: Mapping[str, Any]) -> None:
-    """Print `report` as the one JSON document on stdout; NaN and infinity become null."""
-    click.echo(json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
@@ -380,18 +371,3 @@ def _list_shares(dataset: Any) -> dict[str, list[float]]:
         return {}
     shares = dataset["source_share"].values[: dataset.sizes["latent"]]
     return {str(name): shares[:, i].tolist() for i, name in enumerate(dataset["source"].values)}
-
-
-def _to_plain(value: Any) -> Any:
-    """Turn arrays and their scalars, paths and tuples into what JSON knows."""
-    if isinstance(value, Mapping):
-        return {str(key): _to_plain(item) for key, item in value.items()}
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "tolist"):  # numpy, which is not imported here
-        return _to_plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_to_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

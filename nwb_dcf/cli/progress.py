@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ..errors import clean_text
+
 if TYPE_CHECKING:
     from ..config.progress import Progress
 
@@ -33,7 +35,7 @@ class TrainingBar:
             # disable=None: only where stderr is a terminal
             self._bar = tqdm(
                 total=progress.steps,
-                desc=progress.stage,
+                desc=clean_text(progress.stage),  # it names files
                 unit=progress.unit,
                 disable=self.hidden or None,
                 dynamic_ncols=True,

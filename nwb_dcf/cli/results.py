@@ -14,12 +14,14 @@ from .fit_report import describe_fit, summarise_fit
 from .progress import TrainingBar
 from .text import format_number, label_lines, lay_out_table
 
+STATE = ("created", "stale", "stale_because", "altered")
+
 
 @click.command("list")
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def list_(file: str, as_json: bool) -> None:
-    """List the fits in FILE; 'stale' marks one whose source has changed since.
+    """List the fits in FILE; 'stale' marks one whose source has changed since, 'altered' one that has itself.
 
     Example: nwb-dcf list session.nwb
     """
@@ -37,7 +39,7 @@ def show(file: str, name: str | None, as_json: bool) -> None:
     """
     result = nwb_dcf.read_result(file, name)
     listed = next(fit for fit in nwb_dcf.list_results(file) if fit["name"] == result.name)
-    report = {**summarise_fit(result, file), **{key: listed[key] for key in ("created", "stale", "stale_because")}}
+    report = {**summarise_fit(result, file), **{key: listed[key] for key in STATE}}
     report |= {"schema_version": listed["schema_version"], "config": result.config, "provenance": result.provenance}
     _print(report, describe_shown, as_json, quiet=False)
 
@@ -88,8 +90,9 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 @click.argument("name", required=False)
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@click.option("--mask", metavar="IMAGE", help="The image that hid parts of their frames, if there was one.")
 @_with_output_options
-def refit(file: str, name: str | None, data: str | None, video_dir: str | None, as_json: bool, quiet: bool) -> int:
+def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> int:
     """Make the fit NAME in FILE again from what is stored of it, and compare; nothing is written.
 
     Ends with 2 where the data have changed since, or the fit does not come back.
@@ -97,7 +100,7 @@ def refit(file: str, name: str | None, data: str | None, video_dir: str | None, 
     Example: nwb-dcf refit session.nwb units_dim3
     """
     with TrainingBar(hidden=quiet) as bar:
-        compared = nwb_dcf.refit(file, name, data=data, video_dir=video_dir, progress=bar)
+        compared = nwb_dcf.refit(file, name, progress=bar, **options)
     _print(compared.to_dict(), describe_refit, as_json, quiet)
     return 0 if compared.repeated else 2
 
@@ -124,8 +127,12 @@ def describe_fits(report: Mapping[str, Any]) -> str:
 
 def _describe_state(fit: Mapping[str, Any]) -> str:
     if fit["stale"] is None:
-        return f"unknown: {fit['stale_because']}"
-    return f"stale: {fit['stale_because']}" if fit["stale"] else "current"
+        state = f"unknown: {fit['stale_because']}"
+    else:
+        state = f"stale: {fit['stale_because']}" if fit["stale"] else "current"
+    if fit["altered"]:
+        return f"altered: {', '.join(fit['altered'])} of the fit are not what was written; {state}"
+    return state
 
 
 def describe_shown(fit: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ import click
 
 import nwb_dcf
 
+from .output import write_text
+
 
 @click.command()
 @click.argument("file")
@@ -26,7 +28,7 @@ def view(file: str, name: str | None, no_browser: bool, **options: Any) -> None:
     """
 
     def announce(address: str) -> None:
-        click.echo(f"{address}\nCtrl-C ends")
+        write_text(f"{address}\nCtrl-C ends")
 
     nwb_dcf.view_nwb(file, name, browser=not no_browser, announce=announce, **options)
 

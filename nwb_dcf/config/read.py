@@ -15,6 +15,9 @@ MIN_SIDE = 4
 """Least side of a frame in pixels."""
 Side = Annotated[int, Field(ge=MIN_SIDE)]
 
+PLACES = ("mask", "video_dir", "keep_frames")
+"""Settings that name or make files of this machine: given by whoever asks, never obeyed from a file."""
+
 
 @settings
 class ReadConfig:
@@ -195,6 +198,10 @@ class ReadConfig:
         """Return the settings for a result, JSON-able, without folders of this machine: archives publish them."""
         mask = Path(self.mask).name if self.mask else None
         return {**dataclasses.asdict(self), "mask": mask, "video_dir": None}
+
+    def without_places(self) -> Self:
+        """Return the settings that shape the data, for what a stored fit says: it opens and writes no other files."""
+        return dataclasses.replace(self, **{name: getattr(type(self)(), name) for name in PLACES})
 
     @classmethod
     def names(cls) -> frozenset[str]:

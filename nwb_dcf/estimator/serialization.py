@@ -13,9 +13,13 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..config import FitConfig
+from ..data.fit_schema import read_document
 from ..data.preprocessing import Preprocessor
+from ..data.safetensors_header import read_header, refuse_not_finite
+from ..data.stored_json import parse_json
 from ..errors import DCFError, StoreError
 from ..metrics.rate_calibration import RateCalibration
 from ..model.dcf_model import DCFModel
@@ -24,6 +28,9 @@ from .fitted import FittedModel
 from .initialization import choose_device
 
 FORMAT = 1
+LONGEST_REASON = 300
+MOST_TIMES = 8  # bytes that building may take at once for each that is stored
+SPARE_BYTES = 2**26
 _CURVES = ("search", "curve")
 _NETWORKS = (
     "network",
@@ -80,6 +87,32 @@ def describe_architecture(model: DCFModel) -> dict[str, Any]:
     }
 
 
+class AllocationBound(TorchDispatchMode):  # type: ignore[misc]
+    """Raise within its block when a single tensor is larger than the bytes that are stored can account for.
+
+    What is merely allocated takes no memory yet, so that it is soon enough to ask once it is there.
+
+    Parameters
+    ----------
+    most : int
+        Bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(tensor, torch.Tensor) and tensor.numel() * tensor.element_size() > self.most:
+                raise StoreError(
+                    f"its settings ask for a tensor of {tuple(tensor.shape)}, and its weights are of other sizes",
+                    fix="the file may be damaged; fit again",
+                )
+        return made
+
+
 def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
     """Load a model from the bytes of `pack_weights`, onto `device` whatever device it was fitted on.
 
@@ -89,18 +122,22 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
         If the bytes are not a model of this package, or of a newer one.
     """
     try:
-        length = int.from_bytes(data[:8], "little")
-        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["nwb_dcf"])
-        tensors = safetensors.torch.load(data)
-        if not isinstance(about["format"], int):
+        header = read_header(data)
+        refuse_not_finite(data, header)
+        text = header.metadata["nwb_dcf"]
+        version = parse_json(text, "model", allow_nan=True).get("format")
+        if not isinstance(version, int):
             raise StoreError(
                 "this fit is a session of a cohort: a coupling and a field, and no model that stands alone",
                 fix="couple new sessions with nwb-dcf cohort add, or fit this one with nwb-dcf fit",
             )
-        if about["format"] > FORMAT:
+        if version > FORMAT:
             raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")
+        about = read_document(text, "model")
+        tensors = safetensors.torch.load(data)
         config = FitConfig.from_dict(about["config"])
-        with torch.random.fork_rng(devices=[]):  # the drawn weights are replaced; the caller's generator stays
+        # the drawn weights are replaced; the caller's generator stays
+        with torch.random.fork_rng(devices=[]), AllocationBound(SPARE_BYTES + MOST_TIMES * len(data)):
             shape = about.get("frame_shape")
             model = DCFModel(
                 about["n_channels"],
@@ -130,9 +167,9 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
             calibration=calibration,
             **parts,
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, SafetensorError) as error:
         if isinstance(error, DCFError):
             raise
         raise StoreError(
-            f"the stored model cannot be read: {error}", fix="the file may be damaged; fit again"
+            f"the stored model cannot be read: {str(error)[:LONGEST_REASON]}", fix="the file may be damaged; fit again"
         ) from error

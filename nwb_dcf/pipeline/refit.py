@@ -17,6 +17,7 @@ from ..errors import DataError, SourceError, StoreError
 from ..io.recordings import read_recording
 from ..io.results import find_changes, have_equal_tensors, read_result
 from .fit_recording import fit_recording, plan_recording
+from .source import find_beside, find_mask_hash, find_reading
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -71,6 +72,7 @@ def refit(
     *,
     data: str | Path | None = None,
     video_dir: str | None = None,
+    mask: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> RefitReport:
     """Make a stored fit again from its configuration, and compare; nothing is written.
@@ -88,6 +90,8 @@ def refit(
         NWB file that holds what was fitted, where that is not `path` nor a file of the recorded name beside it.
     video_dir : str, optional
         Folder that holds its videos, where they are not where that file says; no fit remembers it.
+    mask : str, optional
+        The image that hid parts of their frames, if there was one; no fit opens it by itself.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
 
@@ -119,7 +123,7 @@ def refit(
     if stale:
         raise DataError(f"{why}: the fit cannot be repeated", where=str(file), fix="fit the new data with nwb-dcf fit")
     config = FitConfig.from_dict(stored.config)
-    read = config.read or ReadConfig()
+    read = find_reading(stored, mask) if config.read else ReadConfig()
     recording = read_recording(file, **{**asdict(read), "video_dir": video_dir}, progress=progress)
     _require_same(stored, recording, str(file))
     if config.prepare.smooth == "auto":  # fits of before the data could choose hold the word for what is standard now
@@ -138,8 +142,8 @@ def _find_data(path: str | Path, stored: DCFResult, data: str | Path | None) -> 
     recorded = (stored.provenance.get("source") or {}).get("file")
     if stale is not None or "another file" not in (why or ""):
         return path
-    beside = Path(path).resolve().parent / str(recorded)
-    if beside.exists():
+    beside = find_beside(path, stored)
+    if beside is not None:
         return beside
     raise SourceError(
         f"{stored.name} was fitted to {recorded}, which is not here", where=str(path), fix="name it with --data FILE"
@@ -150,6 +154,8 @@ def _require_same(stored: DCFResult, recording: xr.Dataset, where: str) -> None:
     """Raise unless the recording is the one that was fitted: source, channels, frames and segments."""
     source, known = recording.attrs["source"], stored.provenance.get("source") or {}
     hashes = [_list_hashes(one) for one in (known, source)]
+    if find_mask_hash(known) != find_mask_hash(source):
+        raise DataError("the mask is not that of the fit", where=where, fix="name the same image with --mask")
     dataset, dims = stored.dataset, frame_dims(recording)
     fix = "fit the new data with nwb-dcf fit"
     if "None" in hashes[0]:

@@ -24,6 +24,7 @@ def simulate_nwb(
     starts: Literal["last", "first"] | Sequence[float] = "last",
     n_paths: int | None = None,
     seed: int = 0,
+    mask: str | None = None,
     device: str = "auto",
 ) -> xr.Dataset:
     """Continue a recording by a stored model's own dynamics.
@@ -40,6 +41,8 @@ def simulate_nwb(
         See `nwb_dcf.DCF.simulate`.
     starts : {"last", "first"} or sequence of float
         Of each segment, or times in seconds on the session clock: the frames nearest to them.
+    mask : str, optional
+        The image that hid parts of the frames, if there was one.
 
     Returns
     -------
@@ -54,9 +57,9 @@ def simulate_nwb(
     """
     stored = read_result(path, name)
     if recording is None:
-        given = read_fitted(path, stored)
+        given = read_fitted(path, stored, mask=mask)
     else:
-        read = find_reading(stored)
+        read = find_reading(stored, mask)
         given = read_matched(recording, stored, read, f"{path}#{stored.name}", "id", False)[0]
     fitted = load_fitted(stored, device)
     check_kind(given, fitted)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -137,7 +138,18 @@ def check_kind(recording: xr.Dataset, fitted: FittedModel) -> None:
         ]
 
 
-def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = None) -> xr.Dataset:
+def find_beside(path: str | Path, result: DCFResult) -> Path | None:
+    """The file of the recorded name in the folder of `path`, if there is one and it is another; no path is followed."""
+    name = str((result.provenance.get("source") or {}).get("file") or "")
+    beside = Path(path).absolute().parent / name
+    if not name or name != Path(name).name or name in (".", "..") or beside.resolve() == Path(path).resolve():
+        return None
+    return beside if beside.exists() else None
+
+
+def read_fitted(
+    path: str | Path, result: DCFResult, data: str | Path | None = None, mask: str | None = None
+) -> xr.Dataset:
     """Read again the recording that `result`, stored in `path`, was made from.
 
     Parameters
@@ -147,6 +159,8 @@ def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = N
     result : DCFResult
     data : str or Path, optional
         NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
+    mask : str, optional
+        The image that hid parts of the frames, see `find_reading`.
 
     Returns
     -------
@@ -160,15 +174,15 @@ def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = N
     DataError
         If the source has changed since.
     """
-    read = find_reading(result)
-    source = result.provenance.get("source", {})
-    beside = Path(path).parent / str(source.get("file", ""))
+    read = find_reading(result, mask)
+    source = result.provenance.get("source") or {}
+    beside = find_beside(path, result)
     file = data or path
     try:
         recording = read_recording(file, **asdict(read))
     except SourceError as error:
-        if data is None and beside.is_file() and beside.resolve() != Path(path).resolve():
-            return read_fitted(path, result, beside)
+        if data is None and beside is not None:
+            return read_fitted(path, result, beside, mask)
         raise SourceError(
             f"the source of {result.name} cannot be read here: {error.what}",
             where=str(file),
@@ -182,10 +196,18 @@ def read_fitted(path: str | Path, result: DCFResult, data: str | Path | None = N
         recording["time"], result.dataset["time"], rtol=0, atol=1e-6
     )
     hashes = [source.get("sha256") for source in (recording.attrs["source"], result.provenance.get("source", {}))]
+    same = same and find_mask_hash(recording.attrs["source"]) == find_mask_hash(source)
     same = same and (recording.attrs["kind"] == "video" or hashes[0] == hashes[1])  # a video's holds its file's time
     if not same or recording["data"].shape[1:] != result.dataset["mean"].shape:
         raise DataError(f"the source has changed since {result.name} was made", where=where, fix="fit it again")
     return recording
+
+
+def find_mask_hash(source: Mapping[str, Any]) -> str | None:
+    """SHA-256 of the mask through which frames were read; None where there was none."""
+    frames = source.get("frames")
+    mask = frames.get("mask") if isinstance(frames, Mapping) else None
+    return str(mask.get("sha256")) if isinstance(mask, Mapping) else None
 
 
 def find_means(result: DCFResult) -> np.ndarray:
@@ -194,19 +216,33 @@ def find_means(result: DCFResult) -> np.ndarray:
     return np.asarray(preparation.undo(result.dataset["mean"].values))
 
 
-def find_reading(result: DCFResult) -> ReadConfig:
-    """Settings with which the recording of `result` was read.
+def find_reading(result: DCFResult, mask: str | None = None) -> ReadConfig:
+    """Settings with which the recording of `result` was read, but for those that name files of this machine.
+
+    Parameters
+    ----------
+    result : DCFResult
+    mask : str, optional
+        The image that hid parts of the frames, where there was one: which file that is, no stored fit decides.
 
     Raises
     ------
     StoreError
         If it was made from arrays.
+    ParameterError
+        If there was a mask and none is given.
     """
     read = FitConfig.from_dict(result.config).read if result.config.get("read") else None
     if read is None:
         raise StoreError(
             f"{result.name or 'this fit'} was made from arrays", fix="use nwb_dcf.DCF.from_result on those arrays"
         )
+    if read.mask is not None and mask is None:
+        raise ParameterError(
+            f"{result.name or 'this fit'} was read through a mask, and a stored fit opens no other files",
+            fix="name the image with --mask (mask=)",
+        )
+    read = dataclasses.replace(read.without_places(), mask=mask)
     # Fits of series from before bins were refused for them may have some.
     kind = result.dataset.attrs.get("kind")
     has_bins = kind in ("units", "joined", None)

@@ -103,7 +103,7 @@ def transform_nwb(
 
 def _choose_reading(stored: DCFResult, asked: dict[str, Any]) -> ReadConfig:
     """How to read another file: as the model's was, but for what is asked."""
-    read = asdict(find_reading(stored))
+    read = asdict(find_reading(stored, asked.get("mask")))
     if SEGMENTS & asked.keys():
         read = {name: value for name, value in read.items() if name not in SEGMENTS}
     return ReadConfig.make(**{**read, **asked})

@@ -15,7 +15,7 @@ from ..errors import DCFError, SourceError
 from ..io.recordings import NO_VIDEO, FrameAccess, IntervalTable, list_sources, open_frames, read_behavior, read_tables
 from ..io.results import read_result
 from ..metrics.clusters import Clusters, find_clusters
-from ..pipeline.source import read_fitted
+from ..pipeline.source import find_beside, read_fitted
 from ..plots.color import list_colorings
 from .decimate import Raster
 
@@ -225,8 +225,8 @@ def complete_view(
 
 def _find_session(path: Path, result: DCFResult) -> Path:
     """Find the file that holds the session of a fit that may lie in a file of its own."""
-    beside = path.parent / str(result.provenance.get("source", {}).get("file", ""))
-    if not beside.is_file() or beside.resolve() == path.resolve():
+    beside = find_beside(path, result)
+    if beside is None:
         return path
     try:
         holds = any(source.path in _list_source_paths(result) for source in list_sources(path).sources)

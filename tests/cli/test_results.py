@@ -11,6 +11,7 @@ import h5py
 import pytest
 
 from nwb_dcf import list_results
+from nwb_dcf.cli import main
 from tests.cli.conftest import Run, SmallFit
 
 
@@ -79,3 +80,15 @@ def test_a_fit_is_removed_and_what_is_not_there_is_not(stored: Path, run_cli: Ca
     done = run_cli("remove", "fit.nwb", "units_dim2", cwd=stored.parent)
     assert (done.code, done.stderr.count("\n")) == (2, 1)
     assert "no fit 'units_dim2': it holds no fit" in done.stderr
+
+
+def test_a_fit_that_was_edited_is_altered_and_says_where(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert list_results(stored)[0]["altered"] == []
+    with h5py.File(stored, "r+") as file:
+        file["processing/dcf/units_dim2/latents/data"][3, 1] += 1e-3
+        file["processing/dcf/units_dim2/coupling/weights"][-9] ^= 1
+    (fit,) = list_results(stored)
+    assert (fit["altered"], fit["stale"]) == (["coupling", "latents"], False)
+    for command in ("list", "show"):
+        assert main([command, str(stored)]) == 0
+        assert "altered: coupling, latents of the fit are not what was written; current" in capsys.readouterr().out

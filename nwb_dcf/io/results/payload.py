@@ -33,10 +33,12 @@ import xarray as xr
 
 from ...data.recording import CHANNEL_SOURCE
 from ...data.result import DCFResult
+from ...data.safetensors_header import METADATA as _METADATA
+from ...data.safetensors_header import read_header, refuse_not_finite
+from ...data.stored_json import StoredJSONError, parse_json
 from ...errors import StoreError
 
 PARTS = {"u": "compressive_flow", "v": "dynamical_flow", "coupling": "coupling"}  # by symbol
-_METADATA = "__metadata__"
 _OWN = "nwb_dcf"  # our entry in the metadata: a JSON document
 _BYTES = {"64": 8, "32": 4, "16": 2, "8": 1}
 
@@ -63,8 +65,8 @@ def split_weights(data: bytes) -> tuple[dict[str, bytes], dict[str, str]]:
         If `data` are no safetensors bytes.
     """
     try:
-        header, tensors = _parse(data)
-        about = json.loads(header.get(_METADATA, {}).get(_OWN, "{}"))
+        metadata, tensors = _parse(data)
+        about = json.loads(metadata.get(_OWN, "{}"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"the weights are no safetensors bytes ({error})"
         raise StoreError(what, fix="write results as DCF.fit made them") from error
@@ -72,7 +74,7 @@ def split_weights(data: bytes) -> tuple[dict[str, bytes], dict[str, str]]:
     parts, architectures = {}, {}
     for symbol, part in PARTS.items():
         own = {name: tensor for name, tensor in tensors.items() if _part_of(name) == part}
-        parts[part] = _assemble(own, header.get(_METADATA, {}) if part == "coupling" else {})
+        parts[part] = _assemble(own, metadata if part == "coupling" else {})
         shapes = {name: {"dtype": entry["dtype"], "shape": entry["shape"]} for name, (entry, _) in own.items()}
         architectures[part] = json.dumps({"symbol": symbol, **described.get(symbol, {}), "tensors": shapes})
     return parts, architectures
@@ -83,9 +85,9 @@ def join_weights(parts: Mapping[str, bytes]) -> bytes:
     tensors: dict[str, tuple[dict[str, Any], bytes]] = {}
     metadata: dict[str, str] = {}
     for part in PARTS.values():
-        header, own = _parse(parts[part])
+        about, own = _parse(parts[part], f"{part}/weights")
         tensors |= own
-        metadata |= header.get(_METADATA, {})
+        metadata |= about
     return _assemble(tensors, metadata)
 
 
@@ -98,16 +100,44 @@ def _part_of(tensor: str) -> str:
     return PARTS.get(tensor.partition(".")[0], "coupling")
 
 
-def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, tuple[dict[str, Any], bytes]]]:
-    length = int.from_bytes(data[:8], "little")
-    header: dict[str, Any] = json.loads(data[8 : 8 + length])
-    body = memoryview(data)[8 + length :]
-    tensors = {}
-    for name, entry in header.items():
-        if name != _METADATA:
-            start, stop = entry["data_offsets"]
-            tensors[name] = ({key: entry[key] for key in ("dtype", "shape")}, bytes(body[start:stop]))
-    return header, tensors
+def _parse(data: bytes, what: str = "weights") -> tuple[dict[str, str], dict[str, tuple[dict[str, Any], bytes]]]:
+    """Metadata, and each tensor's type, shape and bytes."""
+    header = read_header(data, what)
+    body = memoryview(data)[header.body :]
+    tensors = {
+        name: ({"dtype": entry.dtype, "shape": list(entry.shape)}, bytes(body[entry.start : entry.stop]))
+        for name, entry in header.entries.items()
+    }
+    return header.metadata, tensors
+
+
+def check_weights(payload: Payload) -> None:
+    """Check every part of a stored model against its architecture, the arrays beside it, and for numbers.
+
+    Raises
+    ------
+    StoredJSONError
+        If a tensor has another shape than the architecture says, holds NaN or infinity, or the model has another
+        number of channels or axes than the loadings.
+    """
+    about: dict[str, Any] = {}
+    for part in (f"{part}/weights" for part in PARTS.values()):  # schema 0.1.0 kept them in one piece
+        if part not in payload.arrays:
+            continue
+        data = payload.arrays[part].tobytes()
+        header = read_header(data, part)
+        refuse_not_finite(data, header, part)
+        stored = {name: (entry.dtype, list(entry.shape)) for name, entry in header.entries.items()}
+        architecture = parse_json(payload.texts.get(part.replace("weights", "architecture"), "{}"), "architecture")
+        meant = {name: (one["dtype"], one["shape"]) for name, one in architecture.get("tensors", {}).items()}
+        if meant and meant != stored:
+            differs = sorted(name for name in {*meant, *stored} if meant.get(name) != stored.get(name))
+            raise StoredJSONError(f"{differs[0]} of {part} is not as its architecture says")
+        about |= parse_json(header.metadata.get(_OWN, "{}"), f"metadata of {part}", allow_nan=True)
+    sizes = {"n_channels": len(payload.arrays["mean"]), "k_max": payload.arrays["loadings"].shape[1]}
+    for key, size in sizes.items():
+        if about.get(key, size) != size:
+            raise StoredJSONError(f"the model's {key} is {str(about[key])[:40]}, and the loadings say {size}")
 
 
 def _assemble(tensors: Mapping[str, tuple[dict[str, Any], bytes]], metadata: Mapping[str, str]) -> bytes:
@@ -283,11 +313,14 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
 def to_result(payload: Payload, *, name: str) -> DCFResult:
     """Turn the arrays and texts of a stored fit back into a result: the inverse of `to_payload`."""
     arrays = payload.arrays
-    texts = {key: json.loads(text) for key, text in payload.texts.items()}
+    check_weights(payload)
+    texts = {key: parse_json(payload.texts[key], key) for key in ("config", "provenance", "summary")}
     summary: dict[str, Any] = texts["summary"]
     channel_dim, pixels = summary.pop("channel_dim", "channel"), summary.pop("pixels", None)
     frame_ids: dict[str, Any] = pixels or {channel_dim: arrays["channels"]}
     shape = [len(ids) for ids in frame_ids.values()]
+    if math.prod(shape) != len(arrays["mean"]):
+        raise StoredJSONError(f"frames of {shape} have not the {len(arrays['mean'])} channels of the loadings")
     labels = {dim: summary.pop(dim, None) for dim in ("latent", "source")}
     units: dict[str, str] = summary.pop("units", {})
     source_channels = summary.pop("source_channels", None)
@@ -315,6 +348,8 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
         **{dim: (dim, np.asarray(ids)) for dim, ids in labels.items() if ids is not None},
     }
     if source_channels:
+        if sum(source_channels) != shape[0] or len(source_channels) != len(labels["source"] or ()):
+            raise StoredJSONError(f"source_channels do not divide the {shape[0]} channels among the sources")
         coords[CHANNEL_SOURCE] = (channel_dim, np.repeat(np.asarray(labels["source"], np.str_), source_channels))
     variables["loadings"] = ((*frame_ids, "component"), arrays["loadings"].reshape(*shape, -1))
     variables["mean"] = (tuple(frame_ids), arrays["mean"].reshape(shape))

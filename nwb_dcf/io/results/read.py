@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +10,16 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ...data.fit_schema import read_document
 from ...data.result import DCFResult
-from ...errors import StoreError
+from ...data.stored_json import StoredJSONError
+from ...errors import DCFError, StoreError, shorten
 from ..special_files import name_special
 from .atomic import restore_folder
 from .atomic_folder import open_folder
 from .clean_process import explain_failure
+from .fit_hashes import KEY, find_altered, hash_parts
+from .fit_layout import check_layout, check_values
 from .payload import FIELD, PARTS, Payload, to_result
 from .scripts.items import is_group, read_attribute, read_text, read_values
 from .scripts.references import find_leading_to
@@ -26,9 +29,13 @@ MODULE = "processing/dcf"
 NAMESPACE = "ndx-dcf"
 TYPE = "DynamicCompressionFlow"
 SCHEMA_VERSION = "1.1.0"
-_MALFORMED = (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError)
+_MALFORMED = (
+    KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, RuntimeError, MemoryError, OverflowError,
+)  # fmt: skip
 _SKIPPED = ("units", "source_units", "source_series", "sources")  # also said in the provenance
 _TEXTS = ("config", "provenance", "summary")
+_ATTRIBUTES = ("kind", "dim", "k_eff")
+LONGEST_REASON = 300
 
 
 def list_results(path: str | Path) -> list[dict[str, Any]]:
@@ -44,7 +51,9 @@ def list_results(path: str | Path) -> list[dict[str, Any]]:
     list of dict
         For each fit ``name``, ``kind``, ``dim``, ``k_eff``, ``source`` (path of the source object in the file),
         ``created`` (ISO time), ``schema_version``, ``stale`` (whether the source has changed since, None where that
-        cannot be known) and ``stale_because``; JSON-able, sorted by name. Each source is hashed once.
+        cannot be known), ``stale_because``, and ``altered`` (names of the parts of the fit itself that are not what
+        was written, None for fits from before they were hashed); JSON-able, sorted by name. Each source is hashed
+        once.
 
     Raises
     ------
@@ -55,7 +64,7 @@ def list_results(path: str | Path) -> list[dict[str, Any]]:
         fits, check = [], SourceCheck(file)
         for name in find_fits(file):
             try:
-                fits.append(_describe_fit(file[f"{MODULE}/{name}"], check))
+                fits.append(_describe_fit(_open_fit(file, name), name, check))
             except _MALFORMED as error:
                 raise _explain_malformed(error, path, name) from error
         return fits
@@ -92,9 +101,8 @@ def read_result(path: str | Path, name: str | None = None) -> DCFResult:
             fix = "name one of them" if names else "make one with nwb_dcf.fit_nwb or `nwb-dcf fit`"
             raise StoreError(f"{what}: {has}" if names else what, where=f"{path}: /{MODULE}", fix=fix)
         refuse_newer_schema(file, path)
-        group = file[f"{MODULE}/{name}"]
         try:
-            return to_result(_read_payload(group), name=name)
+            return to_result(_read_payload(_open_fit(file, name)), name=name)
         except _MALFORMED as error:
             raise _explain_malformed(error, path, name) from error
 
@@ -229,32 +237,52 @@ def refuse_newer_schema(file: Any, path: str | Path, *, also: Sequence[str] = ()
         )
 
 
-def _describe_fit(group: Any, check: SourceCheck) -> dict[str, Any]:
-    provenance = json.loads(read_text(group, "provenance"))
+def _open_fit(file: Any, name: str) -> Any:
+    """The container of a fit, which is of the file itself."""
+    group = file[f"{MODULE}/{name}"]
+    if isinstance(file, h5py.File) and group.file.filename != file.filename:
+        raise StoredJSONError("it is a link into another file")
+    return group
+
+
+def _describe_fit(group: Any, name: str, check: SourceCheck) -> dict[str, Any]:
+    payload = _read_payload(group)
+    provenance = read_document(payload.texts["provenance"], "provenance")
     stale, why = check.find_changes(provenance)
     return {
-        "name": group.name.rpartition("/")[2],
-        "kind": str(read_attribute(group, "kind")),
-        "dim": int(read_attribute(group, "dim")),
-        "k_eff": int(read_attribute(group, "k_eff")),
-        "source": provenance.get("source", {}).get("path"),
+        "name": name,
+        "kind": str(payload.attributes["kind"]),
+        "dim": int(payload.attributes["dim"]),
+        "k_eff": int(payload.attributes["k_eff"]),
+        "source": (provenance.get("source") or {}).get("path"),
         "created": provenance.get("created"),
         "schema_version": str(read_attribute(group, "schema_version")),
         "stale": stale,
         "stale_because": why,
+        "altered": find_altered(provenance.get(KEY), hash_parts(payload.arrays, payload.texts, payload.attributes)),
     }
 
 
 def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreError:
-    what = f"the fit cannot be read ({type(error).__name__}: {error})"
-    return StoreError(what, where=f"{path}: /{MODULE}/{name}", fix="fit again with overwrite (--overwrite)")
+    known = isinstance(error, (StoredJSONError, DCFError))
+    why = str(error) if known else f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+    fix = "fit again with overwrite (--overwrite)"
+    return StoreError(f"the fit cannot be read ({why})", where=f"{path}: /{MODULE}/{name}", fix=fix)
 
 
 def _read_payload(group: Any) -> Payload:
+    """Read a fit once its layout has been checked, and check its documents and values.
+
+    Raises
+    ------
+    StoredJSONError
+        If it is not as this package writes it.
+    """
+    check_layout(group)
     arrays: dict[str, np.ndarray] = {}
     texts = {key: read_text(group, key) for key in _TEXTS}
     for name, item in group.items():
-        if name in texts or name in _SKIPPED:
+        if name in texts or name in _SKIPPED or item is None:
             continue
         if not is_group(item):
             arrays[name] = read_values(item)
@@ -266,8 +294,24 @@ def _read_payload(group: Any) -> Payload:
             arrays |= {f"{name}/{column}": read_values(item[column]) for column in item.attrs["colnames"]}
         elif name in (*PARTS.values(), FIELD):
             arrays |= {f"{name}/{part}": read_values(item[part]) for part in item if part != "architecture"}
+            if "architecture" in item:
+                texts[f"{name}/architecture"] = read_text(item, "architecture")
+    check_values(arrays)
+    for name, text in texts.items():
+        read_document(text, name)
     history = str(read_attribute(group[FIELD], "history")) if FIELD in group else ""
-    return Payload(arrays, texts, {}, history=history)
+    attributes = {key: read_attribute(group, key) for key in _ATTRIBUTES}
+    _compare_attributes(attributes, arrays)
+    return Payload(arrays, texts, attributes, history=history)
+
+
+def _compare_attributes(attributes: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    n_latents = arrays["latents/data"].shape[1]
+    for key in ("dim", "k_eff"):
+        value = attributes[key]
+        if not isinstance(value, int | np.integer) or value < 0 or (key == "dim" and value != n_latents):
+            raise StoredJSONError(f"the attribute {key} is {shorten(value)}, and the arrays have {n_latents} latents")
+    attributes["kind"] = str(attributes["kind"])
 
 
 def _parse_version(version: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import os
 import uuid
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 from ... import __version__
 from ...data.result import DCFResult
-from ...errors import StoreError
+from ...errors import StoreError, shorten
 from .atomic import (
     FileState,
     check_work_folder,
@@ -34,6 +35,7 @@ from .atomic import (
 )
 from .clean_process import explain_failure, run_clean, start_clean
 from .destination import check_room, check_target
+from .fit_hashes import KEY, hash_parts
 from .payload import Payload, to_payload
 from .read import (
     MODULE,
@@ -48,6 +50,7 @@ from .read import (
 from .scripts.items import read_attribute
 from .staleness import refuse_other_source
 
+LONGEST_NAME = 100  # characters: file names, checkpoints and reports repeat it
 _SPARE_BYTES = 2_000_000  # cached specifications and the small datasets of one fit
 
 
@@ -234,9 +237,13 @@ def write_locked(
 def _make_payload(result: DCFResult, nwb_version: str) -> Payload:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     provenance = {"created": now, **result.provenance, "nwb_version_before": nwb_version}
-    return to_payload(
+    provenance.pop(KEY, None)
+    payload = to_payload(
         dataclasses.replace(result, provenance=provenance), schema_version=SCHEMA_VERSION, package_version=__version__
     )
+    hashes = hash_parts(payload.arrays, payload.texts, payload.attributes)
+    text = json.dumps({**json.loads(payload.texts["provenance"]), KEY: hashes}, allow_nan=False)
+    return dataclasses.replace(payload, texts={**payload.texts, "provenance": text})
 
 
 def _resolve(path: str | Path, output: str | Path | None) -> tuple[Path, Path]:
@@ -256,8 +263,10 @@ def check_fit_name(name: str) -> str:
     StoreError
         If not.
     """
-    if not name.strip() or set(name) & set("/:") or name in (".", ".."):
-        raise StoreError(f"{name!r} cannot be the name of a fit", fix="give a name without / and :")
+    known = all(char.isalnum() or char in "_-. " for char in name) and name.isprintable()
+    if not known or len(name) > LONGEST_NAME or not name.strip(" .") or name != name.strip():
+        fix = f"give letters, digits, _ - . and spaces within, {LONGEST_NAME} characters at most"
+        raise StoreError(f"{shorten(name)} cannot be the name of a fit", fix=fix)
     return name
 
 

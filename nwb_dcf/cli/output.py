@@ -1,0 +1,108 @@
+"""The one place through which the command line writes: text out of a file cannot steer a terminal or fake a line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ..errors import clean_text, find_controls
+
+
+class OutputError(Exception):
+    """Standard output takes no more: a full disk, or a reader that has gone.
+
+    Parameters
+    ----------
+    error : OSError
+        As the system raised it.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        self.is_closed = error.errno == errno.EPIPE
+        super().__init__(f"standard output cannot be written: {error.strerror or error}")
+
+
+def write_text(text: str, *, to_stderr: bool = False) -> None:
+    """Write lines of text; control characters in them, but for the breaks between lines, are shown as escapes.
+
+    Raises
+    ------
+    OutputError
+        If standard output does not take it.
+    """
+    try:
+        click.echo(clean_text(text, keep="\n"), err=to_stderr)
+    except OSError as error:
+        if not to_stderr:
+            raise OutputError(error) from error
+
+
+def print_json(report: Mapping[str, Any]) -> None:
+    """Print `report` as the one JSON document on stdout; NaN and infinity become null.
+
+    Raises
+    ------
+    OutputError
+        If standard output does not take it.
+    """
+    text = json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
+    # JSON's own escapes, which leave the values as they are
+    write_text(text.translate({ord(char): json.dumps(char)[1:-1] for char in find_controls(text) - {"\n"}}))
+
+
+def clean_report(value: Any) -> Any:
+    """Return a report whose texts have no control characters and no breaks of lines, for text to be made of it."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, Mapping):
+        return {clean_report(key): clean_report(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([clean_report(item) for item in value])
+    return value
+
+
+def flush() -> None:
+    """Write what is still held back.
+
+    Raises
+    ------
+    OutputError
+        If standard output does not take it.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(error) from error
+
+
+def abandon_stdout() -> None:
+    """Let Python's own flush at its end go nowhere: it would report the same failure once more, with a traceback."""
+    try:
+        number = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+    except (OSError, ValueError):  # no file, as in a notebook or a test
+        return
+
+
+def _to_plain(value: Any) -> Any:
+    """Turn arrays and their scalars, paths and tuples into what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _to_plain(item) for key, item in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # numpy, which is not imported here
+        return _to_plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

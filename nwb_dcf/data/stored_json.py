@@ -1,0 +1,95 @@
+"""JSON out of a file, bounded: no nesting, number or text in it can exhaust what reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+LONGEST_TEXT = 2**26
+"""Characters of one document: a preparation of 1024 x 1024 pixels has half of them."""
+DEEPEST = 40
+"""Levels of nesting: what this package writes has eight."""
+LONGEST_INTEGER = 20
+"""Digits: more than 64 bits need."""
+SHOWN = 60
+
+
+class StoredJSONError(ValueError):
+    """A document is not JSON as this package writes it."""
+
+
+def parse_json(text: str | bytes, what: str, *, allow_nan: bool = False) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Parameters
+    ----------
+    text : str or bytes
+        The document, in UTF-8.
+    what : str
+        Its name for errors.
+    allow_nan : bool
+        Take the words NaN and Infinity, which Python writes, for numbers.
+
+    Raises
+    ------
+    StoredJSONError
+        If it is too long or nested too deep, is no JSON object, or holds a number that is not finite or has more
+        than 64 bits.
+
+    Examples
+    --------
+    >>> parse_json('{"dim": 3}', "config")
+    {'dim': 3}
+    """
+    if len(text) > LONGEST_TEXT:
+        raise StoredJSONError(f"{what} has {len(text)} characters, more than {LONGEST_TEXT}")
+    try:
+        constant = float if allow_nan else _refuse_constant
+        document = json.loads(text, parse_int=_to_int, parse_float=_to_float, parse_constant=constant)
+    except RecursionError:
+        raise StoredJSONError(f"{what} is nested deeper than {DEEPEST} levels") from None
+    except StoredJSONError as error:
+        raise StoredJSONError(f"{what} holds {error}") from None
+    except ValueError as error:
+        raise StoredJSONError(f"{what} is not JSON ({_shorten(str(error))})") from None
+    if not isinstance(document, dict):
+        raise StoredJSONError(f"{what} is a JSON {type(document).__name__}, not an object")
+    refuse_deep(document, what)
+    return document
+
+
+def refuse_deep(document: Any, what: str) -> None:
+    """Raise if lists and objects are nested deeper than `DEEPEST` levels.
+
+    Raises
+    ------
+    StoredJSONError
+    """
+    level: list[Any] = [document]
+    for _ in range(DEEPEST):
+        inner = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [item for part in inner for item in part if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise StoredJSONError(f"{what} is nested deeper than {DEEPEST} levels")
+
+
+def _to_int(digits: str) -> int:
+    if len(digits) > LONGEST_INTEGER:
+        raise StoredJSONError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _to_float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise StoredJSONError(f"{_shorten(digits)}, which is not finite")
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise StoredJSONError(f"{name}, which JSON does not know")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
