@@ -17,6 +17,8 @@ from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 from pynwb.epoch import TimeIntervals
 from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
 
+from tests.written_once import written_once
+
 Trials = Sequence[tuple[float, float]]
 
 
@@ -66,6 +68,7 @@ def add_intervals(nwbfile: NWBFile, name: str, trials: Trials) -> None:
     nwbfile.add_time_intervals(table)
 
 
+@written_once
 def make_spike_session(
     path: Path,
     *,
@@ -124,6 +127,7 @@ def simulate_series(n_samples: int = 600, n_channels: int = 5, seed: int = 0) ->
     return latent @ rng.normal(size=(2, n_channels)) + 0.1 * rng.normal(size=(n_samples, n_channels))
 
 
+@written_once
 def make_series_session(
     path: Path,
     data: Any = None,
@@ -187,6 +191,7 @@ def make_rois(table: Any, name: str, data: Any, *, region: Sequence[int] | None 
     return RoiResponseSeries(name=name, data=data, rois=reference, **{"unit": "n.a.", **clock, **settings})
 
 
+@written_once
 def make_roi_session(
     path: Path,
     *,
@@ -423,6 +428,7 @@ FAULTY: dict[str, tuple[Callable[[Path], Path], dict[str, Any], tuple[str, ...]]
 }
 
 
+@written_once
 def make_faulty_session(path: Path, fault: str) -> Path:
     """Write a session with one fault, one of `FAULTY`."""
     return FAULTY[fault][0](path)

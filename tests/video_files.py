@@ -13,6 +13,7 @@ from pynwb import NWBFile
 from pynwb.image import ImageSeries
 
 from tests.nwb_files import add_trials, new_nwbfile, write_nwbfile
+from tests.written_once import written_once
 
 
 def simulate_frames(n_frames: int = 40, height: int = 24, width: int = 32) -> Any:
@@ -23,6 +24,7 @@ def simulate_frames(n_frames: int = 40, height: int = 24, width: int = 32) -> An
     return (30 + 200 / (1 + np.exp(distance - height / 6))).astype(np.uint8)
 
 
+@written_once
 def write_video(
     path: Path,
     frames: Any,
@@ -53,6 +55,7 @@ def write_video(
     return path
 
 
+@written_once
 def make_video_session(
     path: Path,
     files: Sequence[str] | None = None,

@@ -16,6 +16,7 @@ from pynwb.behavior import BehavioralEpochs, CompassDirection, SpatialSeries
 from pynwb.misc import AnnotationSeries, IntervalSeries
 
 from tests.nwb_files import add_plane, make_rois, new_nwbfile, write_nwbfile
+from tests.written_once import written_once
 
 
 def simulate_trains(n_units: int = 8, duration_s: float = 120.0, start_s: float = 0.0, seed: int = 0) -> list[Any]:
@@ -61,6 +62,7 @@ def put_dataset(path: Path, name: str, data: Any, **settings: Any) -> Path:
     return path
 
 
+@written_once
 def write_spikes(
     path: Path,
     change_times: Callable[[Any], Any] = lambda t: t,
@@ -81,6 +83,7 @@ def write_spikes(
     return path
 
 
+@written_once
 def write_series(
     path: Path, timestamps: Any = None, *, rate: float | None = None, units: bool = True, **settings: Any
 ) -> Path:
@@ -95,6 +98,7 @@ def write_series(
     return write_nwbfile(nwbfile, path)
 
 
+@written_once
 def write_rois(
     path: Path,
     *,
@@ -116,6 +120,7 @@ def write_rois(
     return write_nwbfile(nwbfile, path)
 
 
+@written_once
 def write_epochs(
     path: Path, starts: Sequence[float], lengths: Sequence[float], *, n_units: int = 8, table: bool = True
 ) -> Path:
@@ -131,6 +136,7 @@ def write_epochs(
     return write_nwbfile(nwbfile, path)
 
 
+@written_once
 def write_events_table(
     path: Path, times: Any, *, name: str = "rewards", durations: Any = None, **columns: Sequence[Any]
 ) -> Path:
@@ -147,6 +153,7 @@ def write_events_table(
     return write_nwbfile(nwbfile, path)
 
 
+@written_once
 def write_interval_series(path: Path, codes: Any, times: Any, *, where: str = "acquisition") -> Path:
     """Write the trains beside the IntervalSeries `run`."""
     nwbfile = add_units(new_nwbfile(), simulate_trains())
@@ -160,6 +167,7 @@ def write_interval_series(path: Path, codes: Any, times: Any, *, where: str = "a
     return write_nwbfile(nwbfile, path)
 
 
+@written_once
 def write_annotations(path: Path, labels: Sequence[str], times: Any) -> Path:
     """Write the trains beside the AnnotationSeries `notes`."""
     nwbfile = add_units(new_nwbfile(), simulate_trains())
@@ -167,6 +175,7 @@ def write_annotations(path: Path, labels: Sequence[str], times: Any) -> Path:
     return write_nwbfile(nwbfile, path)
 
 
+@written_once
 def write_heading(
     path: Path, values: Any, unit: str, *, rate: float = 30.0, compass: bool = True, **settings: Any
 ) -> Path:
