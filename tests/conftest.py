@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from .fork_server import ForkServer
 
 REAL_DATA = Path(os.environ.get("NWB_DCF_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
@@ -26,3 +31,30 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+OF_CLEAN_PROCESSES = tuple(
+    f"tests/io/results/test_{name}.py" for name in ("atomic", "atomic_folder", "clean_process", "work_folder", "write")
+)
+"""Tests that are about clean processes, which start them as the package does."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_clean_processes() -> Iterator[None]:
+    """Fork the clean processes that write and verify from one that has loaded pynwb, and nothing of this package."""
+    from nwb_dcf.io.results import clean_process
+
+    if not hasattr(os, "fork"):
+        yield
+        return
+    server = ForkServer("h5py", "numpy", "pynwb")
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        if not os.environ.get("PYTEST_CURRENT_TEST", "").startswith(OF_CLEAN_PROCESSES):
+            command = [*server.command, *command[1:]]
+        return subprocess.Popen(command, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clean_process, "subprocess", SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
+        yield
+    server.stop()

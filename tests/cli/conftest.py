@@ -3,13 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fork_server import ForkServer
 from tests.nwb_files import make_spike_session
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,14 +25,38 @@ class Run:
     stderr: str
 
 
+LOADED = (
+    "nwb_dcf.cli",
+    "nwb_dcf.evaluation.result",
+    "nwb_dcf.io.results.write",
+    "nwb_dcf.pipeline.fit",
+    "nwb_dcf.pipeline.fit_recording",
+    "nwb_dcf.model.training",
+    "nwb_dcf.estimator.smoothing_and_scale",
+    "pynwb",
+)
+OF_STARTING = ("tests/cli/test_start.py", "tests/cli/test_kill.py", "tests/cli/test_locations.py")
+"""Tests that are about starting, being killed or variables that libraries look at when they are loaded."""
+
+
 @pytest.fixture(scope="session")
-def run_cli() -> Callable[..., Run]:
+def cli_server() -> Iterator[ForkServer]:
+    """A process that has loaded what most commands need, and forks one for each."""
+    server = ForkServer(*LOADED)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def run_cli(cli_server: ForkServer) -> Callable[..., Run]:
     """Run ``nwb-dcf`` with the given arguments in a process of its own."""
 
     def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -> Run:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(env or {})}
+        real = not hasattr(os, "fork") or env or "preexec_fn" in options
+        real = real or os.environ["PYTEST_CURRENT_TEST"].startswith(OF_STARTING)
         done = subprocess.run(
-            [sys.executable, "-m", "nwb_dcf", *map(str, arguments)],
+            [*([sys.executable] if real else cli_server.command), "-m", "nwb_dcf", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=300,
