@@ -47,19 +47,19 @@ def show(file: str, name: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("file")
 @click.argument("name")
-@click.option("--repack", is_flag=True, help="Write FILE anew, to give the space back.")
 @_with_output_options
-def remove(file: str, name: str, repack: bool, as_json: bool, quiet: bool) -> None:
+def remove(file: str, name: str, as_json: bool, quiet: bool) -> None:
     """Remove the fit NAME from FILE; everything else stays as it is.
 
-    Example: nwb-dcf remove session.nwb units_dim3 --repack
+    HDF5 keeps the space for what is written next.
+
+    Example: nwb-dcf remove session.nwb units_dim3
     """
-    removed = nwb_dcf.remove_result(file, name, repack=repack)
+    removed = nwb_dcf.remove_result(file, name)
     report = {
         "file": file,
         "removed": removed.name,
         "fits": removed.fits,
-        "repacked": repack,
         "bytes_before": removed.bytes_before,
         "bytes_after": removed.bytes_after,
         "notes": removed.notes,
@@ -146,12 +146,11 @@ def describe_removed(report: Mapping[str, Any]) -> str:
     """Return what was removed as text."""
     left = ", ".join(report["fits"]) or "none"
     before, after = (f"{report[key] / 1e6:.2f} MB" for key in ("bytes_before", "bytes_after"))
-    space = f"{before}, now {after}" if report["repacked"] else f"{after}; --repack would give back the space"
     return "\n".join(
         [
             *label_lines("removed", [f"/processing/dcf/{report['removed']} from {report['file']}"]),
             *label_lines("left", [left]),
-            *label_lines("size", [space]),
+            *label_lines("size", [f"{before}, now {after}"]),
             *label_lines("note", report["notes"]),
         ]
     )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from ...errors import SourceError
-from .http import Connection
 from .location import Address
+
+if TYPE_CHECKING:
+    from .http import Connection
 
 API = "https://api.dandiarchive.org/api"
 """Of the archive; NWB_DCF_DANDI_API names another (EMBER, a sandbox)."""
@@ -50,7 +52,8 @@ def find_asset(address: Address, connection: Connection) -> str:
         {"path": path, "page_size": "25"},
         missing=f"the archive has no version {version} of dandiset {dandiset}",
     )
-    assets: list[dict[str, Any]] = listing.get("results", [])
+    found_assets = listing.get("results")
+    assets = [asset for asset in found_assets if isinstance(asset, dict)] if isinstance(found_assets, list) else []
     asset = next((asset for asset in assets if asset.get("path") == path), None)
     if asset is None:
         near = ", ".join(str(other.get("path")) for other in assets[:_SHOWN])
@@ -60,10 +63,12 @@ def find_asset(address: Address, connection: Connection) -> str:
         fix = "download the folder (dandi download) and fit it there"
         raise SourceError("this file is Zarr, which is not read over the network", where=where, fix=fix)
     metadata = connection.get_json(
-        f"{api}/assets/{asset['asset_id']}/", missing=f"the archive lists {path}, but does not have it"
+        f"{api}/assets/{quote(str(asset.get('asset_id')), safe='')}/",
+        missing=f"the archive lists {path}, but does not have it",
     )
     # The archive's own address redirects to the other, which is signed and expires where a file is not public.
-    urls = [str(url) for url in metadata.get("contentUrl", [])]
+    addresses = metadata.get("contentUrl")
+    urls = [url for url in addresses if isinstance(url, str)] if isinstance(addresses, list) else []
     direct = [url for url in urls if not url.startswith(api)]
     if not urls:
         raise SourceError(f"the archive gives no address for {path}", where=where, fix="try again later")
@@ -74,5 +79,5 @@ def _find_version(connection: Connection, api: str, dandiset: str) -> str:
     about = connection.get_json(
         f"{api}/dandisets/{dandiset}/", missing=f"the archive has no dandiset {dandiset}, or none that is public"
     )
-    published = about.get("most_recent_published_version") or {}
-    return str(published.get("version") or "draft")
+    published = about.get("most_recent_published_version")
+    return str((published if isinstance(published, dict) else {}).get("version") or "draft")

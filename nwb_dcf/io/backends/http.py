@@ -1,25 +1,38 @@
-"""Requests to a server: patience where it may help, one clear line where it does not."""
+"""Requests to a server: patience where it may help, one clear line where it does not.
+
+requests makes them, since it works in the thread that asks. fsspec has a thread of its own, and aiohttp below it others
+for names of hosts. h5py holds its lock while it waits for what it reads: a garbage collection in such a thread that
+meets an object of HDF5 waits for the lock, and both wait for ever.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
+import json
+import re
 import time
-import uuid
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import requests
+import urllib3
+
 from ...errors import SourceError
+from .environment import read_number
+from .timed_http import MIN_BYTES_PER_S, TooSlowError, open_session
 
 TIMEOUT_S = 30.0
-"""Without an answer for so long, a request has failed; NWB_DCF_TIMEOUT overrides it."""
+"""A request has failed after such a silence; NWB_DCF_TIMEOUT overrides it."""
 
 WAITS_S = (0.3, 1.0, 3.0)
 """Pauses before a failed request is made again."""
+
+MAX_RETRIES = 30
+"""How often requests are made again while one file is read."""
+
+MAX_JSON_BYTES = 4 * 2**20
+MAX_REDIRECTS = 10
 
 _BUSY = {429, 500, 502, 503, 504}
 _REASONS = {
@@ -31,11 +44,12 @@ _REASONS = {
     404: ("there is no such file on the server (404)", "check the address"),
     410: ("the file is gone from the server (410)", "check the address"),
 }
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a server says of a file.
+    """What a server reports of a file.
 
     Attributes
     ----------
@@ -44,7 +58,7 @@ class RemoteFile:
     size : int
         Bytes.
     version : str
-        Tells one content at this address from a later one; empty if the server does not.
+        ETag or date, which differ between one content at this address and a later one; empty if the server has none.
     """
 
     url: str
@@ -53,24 +67,29 @@ class RemoteFile:
 
 
 class Connection:
-    """Requests to one or more servers for one session; what remfile needs of ``requests.Session``.
+    """Requests to one or more servers while one file is read.
 
     Parameters
     ----------
     where : str
         Names the file in errors.
+
+    Attributes
+    ----------
+    fetched_bytes : int
+        Of the file, so far.
     """
 
     def __init__(self, where: str) -> None:
-        import requests
-
         self.where = where
         self.fetched_bytes = 0
-        self._version = ""
-        self._url = ""
-        self._session = requests.Session()
-        # A compressed answer would have other ranges.
+        self._silence_s = read_number("NWB_DCF_TIMEOUT", TIMEOUT_S)
+        self._retries_left = MAX_RETRIES
+        self._session = open_session()
+        self._session.max_redirects = MAX_REDIRECTS
+        # What is counted and compared are the bytes that travel, so nothing may be packed.
         self._session.headers["Accept-Encoding"] = "identity"
+        self._session.hooks["response"].append(self._check_redirection)
 
     def __enter__(self) -> Connection:
         return self
@@ -88,200 +107,182 @@ class Connection:
         SourceError
             If not.
         """
-        response = self._ask(url, headers={"Range": "bytes=0-0"}, stream=True)
-        with response:
-            size = response.headers.get("Content-Range", "").rpartition("/")[2]
+
+        def check(response: requests.Response) -> None:
+            if response.status_code == 206 and _parse_range(response) is not None:
+                return
             if response.status_code == 416:
                 raise self._refuse("the file on the server is empty", "check the address")
-            if response.status_code != 206 or not size.isdigit():
-                if "html" in response.headers.get("Content-Type", ""):
-                    raise self._refuse("this is a web page, not a file", "give the address of the file itself")
-                raise self._refuse(
-                    "the server sends whole files only (no byte ranges)", "download the file and fit the copy"
-                )
-            self._version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            # Where redirection led to a signed address, which expires, every request is to be redirected anew.
-            self._url = url if "?" in response.url else response.url
-        return RemoteFile(self._url, int(size), self._version)
+            if "html" in response.headers.get("Content-Type", ""):
+                raise self._refuse("this is a web page, not a file", "give the address of the file itself")
+            raise self._refuse(
+                "the server sends whole files only (no byte ranges)", "download the file and fit the copy"
+            )
 
-    def get(self, url: str, *, headers: dict[str, str]) -> Any:
-        """Answer remfile's request for a range.
+        response, _ = self._ask(url, 1, check, headers={"Range": "bytes=0-0"})
+        size = (_parse_range(response) or (0, 0, 0))[2]
+        # Where redirection led to a signed address, which expires, every request is to be redirected anew.
+        return RemoteFile(url if "?" in response.url else response.url, size, _version(response))
 
-        Raises
-        ------
-        remfile's error that it does not try again after
-            Caused by a SourceError that says what happened.
-        """
-        from remfile.RemFile import _PermanentHTTPError  # remfile would repeat for half a minute what has failed here
-
-        try:
-            response = self._ask(url, headers=headers)
-            if response.status_code != 206:
-                raise self._refuse("the server stopped to send parts of the file", "try again")
-            version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            if version != self._version:
-                raise self._refuse("the file changed on the server while it was read", "try again")
-        except SourceError as error:
-            raise _PermanentHTTPError(str(error)) from error
-        self.fetched_bytes += len(response.content)
-        return response
-
-    def get_json(self, url: str, params: dict[str, str] | None = None, *, missing: str) -> Any:
-        """Return the JSON document at `url`.
+    def fetch(self, about: RemoteFile, start: int, stop: int) -> bytes:
+        """Return the bytes `start` to `stop` of a file, `stop` excluded.
 
         Raises
         ------
         SourceError
-            If there is none; `missing` says what a 404 means.
+            If the server does not send these, or the file is no longer what it was when it was probed.
         """
-        response = self._ask(url, params=params, missing=missing)
+
+        def check(response: requests.Response) -> None:
+            if response.status_code != 206:
+                raise self._refuse("the server stopped to send parts of the file", "try again")
+            sent = _parse_range(response)
+            if _version(response) != about.version or (sent is not None and sent[2] != about.size):
+                raise self._refuse("the file changed on the server while it was read", "try again")
+            if sent is None or sent[:2] != (start, stop - 1):
+                raise self._refuse("the server sends another part than was asked for", "download the file")
+
+        headers = {"Range": f"bytes={start}-{stop - 1}"}
+        _, data = self._ask(about.url, stop - start, check, headers=headers, whole=True)
+        self.fetched_bytes += len(data)
+        return data
+
+    def get_json(self, url: str, params: Mapping[str, str] | None = None, *, missing: str) -> Mapping[str, object]:
+        """Return the JSON object at `url`.
+
+        Raises
+        ------
+        SourceError
+            If there is none; `missing` is the message for a 404.
+        """
+        _, data = self._ask(url, MAX_JSON_BYTES, lambda response: None, params=params, missing=missing)
         try:
-            return response.json()
-        except ValueError as error:
-            raise self._refuse(f"{_host(url)} did not answer in JSON", "check NWB_DCF_DANDI_API") from error
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise self._refuse(f"{_host(url)} did not answer with an object of JSON", "check NWB_DCF_DANDI_API")
+        return document
 
-    def _ask(self, url: str, *, missing: str = "", **settings: Any) -> Any:
-        import requests
+    def _check_redirection(self, response: requests.Response, **_: Any) -> None:
+        # requests reads the content of a redirection to its end, however long, before it goes on.
+        if response.is_redirect:
+            self._read(response, MAX_JSON_BYTES)
 
-        timeout_s = float(os.environ.get("NWB_DCF_TIMEOUT") or TIMEOUT_S)
+    def _ask(
+        self,
+        url: str,
+        limit: int,
+        check: Callable[[requests.Response], None],
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        missing: str = "",
+        whole: bool = False,
+    ) -> tuple[requests.Response, bytes]:
+        """Return the answer of a server and its content of at most `limit` bytes, or exactly so many if `whole`.
+
+        The headers of an answer pass `check` before its content is read.
+        """
         for wait_s in (*WAITS_S, None):
+            may_repeat = wait_s is not None and self._retries_left > 0
             try:
-                response = self._session.get(url, timeout=timeout_s, **settings)
-            except requests.Timeout as error:
-                # Waiting again would take as long again.
-                what = f"{_host(url)} did not answer within {timeout_s:g} s"
-                raise self._refuse(what, "try again later, or set NWB_DCF_TIMEOUT to more seconds") from error
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-                if wait_s is None:
-                    raise self._refuse(_explain(error, _host(url)), "check the address and the network") from error
-            except (requests.RequestException, ValueError) as error:
+                with self._session.get(
+                    url, timeout=self._silence_s, stream=True, headers=headers, params=params
+                ) as response:
+                    status = response.status_code
+                    if status < 400 or status == 416:
+                        check(response)
+                        return response, self._read(response, limit, whole=whole)
+                    if status not in _BUSY or not may_repeat:
+                        raise self._explain_status(response, missing)
+            except _FAILED as error:
+                if _has_cause(error, *_SILENT) or not may_repeat:
+                    raise self._explain(error, _host(url)) from error  # waiting again would take as long again
+            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
                 raise self._refuse(f"this address cannot be asked ({error})", "check it") from error
-            else:
-                status = response.status_code
-                if status < 400 or status == 416:
-                    return response
-                if status not in _BUSY or wait_s is None:
-                    raise self._explain_status(response, missing)
-            time.sleep(wait_s)
+            self._retries_left -= 1
+            time.sleep(wait_s or 0.0)
         raise AssertionError("unreachable")
 
-    def _explain_status(self, response: Any, missing: str) -> SourceError:
+    def _read(self, response: requests.Response, limit: int, *, whole: bool = False) -> bytes:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise self._refuse("the server compresses what it sends", "download the file and fit the copy")
+        data = bytearray()
+        while piece := response.raw.read(limit + 1 - len(data), decode_content=False):
+            data += piece
+            if len(data) > limit:
+                raise self._refuse("the server sends more than was asked for", "download the file")
+        if whole and len(data) < limit:
+            raise requests.ConnectionError(f"{len(data)} of {limit} bytes came")
+        return bytes(data)
+
+    def _explain_status(self, response: requests.Response, missing: str) -> SourceError:
         status = response.status_code
         if status == 404 and missing:
             return self._refuse(missing, "check the address")
         what, fix = _REASONS.get(status, (f"the server answers {status} {response.reason}", "try again later"))
         return self._refuse(what, fix)
 
+    def _explain(self, error: Exception, host: str) -> SourceError:
+        if isinstance(error, requests.TooManyRedirects):
+            return self._refuse(f"{host} redirects without end", "check the address")
+        if _has_cause(error, TooSlowError):
+            what = f"{host} sends too slowly, below {MIN_BYTES_PER_S / 1000:g} kB in a second"
+            return self._refuse(what, "try again later, or download the file")
+        if _has_cause(error, *_SILENT):
+            what = f"{host} did not answer within {self._silence_s:g} s"
+            return self._refuse(what, "try again later, or set NWB_DCF_TIMEOUT to more seconds")
+        return self._refuse(_describe_break(error, host), "check the address and the network")
+
     def _refuse(self, what: str, fix: str) -> SourceError:
         return SourceError(what, where=self.where, fix=fix)
 
 
-def _explain(error: Exception, host: str) -> str:
+# requests passes on what urllib3 raises while content is read.
+_FAILED = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.TooManyRedirects,
+    urllib3.exceptions.ProtocolError,
+    urllib3.exceptions.TimeoutError,
+)
+
+
+_SILENT = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
+
+
+def _has_cause(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether an error is, or came of, one of `kinds`."""
+    while error is not None:
+        held = [argument for argument in error.args if isinstance(argument, BaseException)]
+        reason = getattr(error, "reason", None)  # urllib3's, of all that it tried
+        if isinstance(error, kinds) or any(_has_cause(one, *kinds) for one in [*held, reason] if one is not error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _describe_break(error: Exception, host: str) -> str:
     text = str(error)
     if "resolve" in text or "getaddrinfo" in text or "Name or service" in text:
         return f"there is no server {host}"
     if "refused" in text:
         return f"{host} refuses connections"
-    if "CERTIFICATE" in text.upper() or "SSL" in text:
+    if isinstance(error, requests.exceptions.SSLError):
         return f"the certificate of {host} cannot be trusted"
     return f"the connection to {host} broke off"
 
 
+def _parse_range(response: requests.Response) -> tuple[int, int, int] | None:
+    """First and last byte that an answer holds, and the size of the file; None if it does not tell."""
+    found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+
+
+def _version(response: requests.Response) -> str:
+    return response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+
+
 def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-
-
-LIMIT_BYTES = 10 * 10**9
-"""Above this the files that were read longest ago go; NWB_DCF_CACHE_GB overrides it."""
-
-_DIGEST_BYTES = 16
-
-
-class ChunkCache:
-    """Parts of one version of one remote file; what remfile asks of a cache.
-
-    Parameters
-    ----------
-    folder : Path
-        Its own folder, made on demand.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._grown = False
-
-    def get(self, key: str) -> bytes | None:
-        """Return what was kept under `key`, or None if nothing whole is there."""
-        try:
-            stored = self._path(key).read_bytes()
-        except OSError:
-            return None
-        digest, value = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
-        return value if digest == _digest(value) else None
-
-    def set(self, key: str, value: bytes) -> None:
-        """Keep `value`; a full or read-only disk merely means that nothing is kept."""
-        path = self._path(key)
-        draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(_digest(value) + value)
-            os.replace(draft, path)  # whole, whoever else reads or is killed
-            self._grown = True
-        except OSError:
-            with suppress(OSError):
-                draft.unlink()
-
-    def prune(self) -> None:
-        """Remove the files that were read longest ago, until the rest is below the limit."""
-        if not self._grown:
-            return
-        with suppress(OSError):
-            os.utime(self.folder)
-        limit = float(os.environ.get("NWB_DCF_CACHE_GB") or LIMIT_BYTES / 1e9) * 1e9
-        others = [folder for folder in self.folder.parent.iterdir() if folder.is_dir()]
-        sizes = {folder: _size(folder) for folder in others}
-        for folder in sorted(others, key=_last_use):
-            if sum(sizes.values()) <= limit:
-                break
-            shutil.rmtree(folder, ignore_errors=True)
-            del sizes[folder]
-
-    def _path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode()).hexdigest()
-        return self.folder / name[:2] / name[2:]
-
-
-def find_cache(about: RemoteFile) -> ChunkCache | None:
-    """Return the cache for a remote file, or None if none is wanted or the server does not tell versions apart.
-
-    Notes
-    -----
-    ``NWB_DCF_CACHE`` names the folder of all caches; ``off`` keeps nothing.
-    """
-    wanted = os.environ.get("NWB_DCF_CACHE") or str(_default_folder())
-    if wanted == "off" or not about.version:
-        return None
-    name = hashlib.sha256(f"{about.url} {about.size} {about.version}".encode()).hexdigest()[:32]
-    return ChunkCache(Path(wanted) / name)
-
-
-def _default_folder() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("nwb-dcf", appauthor=False))
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.blake2b(value, digest_size=_DIGEST_BYTES).digest()
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _last_use(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -1,7 +1,7 @@
 """Open an NWB file over the network: only the parts that are read are fetched, and kept on the disk.
 
-remfile turns reads into range requests; the requests themselves are made by `Connection`, which knows when to try
-again, when to give up and how to say so.
+`RangeFile` turns what h5py reads into ranges of bytes; `Connection` fetches these, and decides when to try again and
+when to give up.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import h5py
 from pynwb import NWBHDF5IO
 
 from ...errors import SourceError
-from .dandi import find_asset
+from .filters import load_filters
 from .hdf5 import Opened, check_version
-from .http import ChunkCache, Connection, find_cache
 from .location import Address, to_https
 
-READ_AHEAD_BYTES = 2 * 2**20
-"""At most fetched beyond what was asked for: remfile alone would go up to 100 MB."""
+if TYPE_CHECKING:
+    from .block_cache import BlockCache
+    from .http import Connection
+    from .range_file import RangeFile
 
 
 @contextmanager
@@ -32,11 +33,15 @@ def open_remote(address: Address) -> Iterator[Opened]:
     ------
     SourceError
         If the address leads nowhere, its server refuses, fails or knows no ranges, what is there is not NWB 2 in
-        HDF5, or remfile is not installed.
+        HDF5, or requests is not installed.
     """
     where = str(address)
-    if importlib.util.find_spec("remfile") is None:
-        raise SourceError("reading over the network needs remfile", where=where, fix="pip install 'nwb-dcf[stream]'")
+    if importlib.util.find_spec("requests") is None:
+        raise SourceError("reading over the network needs requests", where=where, fix="pip install 'nwb-dcf[stream]'")
+    from .dandi import find_asset
+    from .http import Connection
+
+    load_filters()
     with Connection(where) as connection:
         url = find_asset(address, connection) if address.scheme == "dandi" else to_https(address)
         file, cache = open_ranges(connection, url)
@@ -51,25 +56,23 @@ def open_remote(address: Address) -> Iterator[Opened]:
                 cache.prune()
 
 
-def open_ranges(connection: Connection, url: str) -> tuple[Any, ChunkCache | None]:
-    """Return a file-like object that fetches what is read of `url`, and the cache that keeps it.
+def open_ranges(connection: Connection, url: str) -> tuple[RangeFile, BlockCache | None]:
+    """Return a file object that fetches what is read of `url`, and the cache that keeps it.
 
     Raises
     ------
     SourceError
         If the file is not there or is served as a whole only.
     """
-    import remfile
+    from .block_cache import open_cache
+    from .range_file import RangeFile
 
     about = connection.probe(url)
-    cache = find_cache(about)
-    file = remfile.File(about.url, disk_cache=cache, _size=about.size, _max_chunk_size=READ_AHEAD_BYTES)
-    file.session.close()
-    file.session = connection
-    return file, cache
+    cache = open_cache(about)
+    return RangeFile(about.size, lambda start, stop: connection.fetch(about, start, stop), cache), cache
 
 
-def _open_hdf5(file: Any, where: str) -> h5py.File:
+def _open_hdf5(file: RangeFile, where: str) -> h5py.File:
     try:
         return h5py.File(file, "r")
     except OSError as error:

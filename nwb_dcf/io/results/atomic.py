@@ -39,6 +39,7 @@ LONGEST_NAME = 200  # bytes of a target's name that its work folder repeats
 _LOCK = "lock"
 _ENDING = ".nwb-dcf"
 # What a write makes: in its work folder, and the folder itself with copies of Zarr beside it. Nothing else is removed.
+# Earlier versions made "packed-" too.
 _MADE = re.compile(r"lock|payload\.npz|empty\.nwb|(packed-)?[0-9a-f]{32}(\..*)?", re.DOTALL)
 _NAMED = re.compile(r"(?P<work_folder>\..+\.nwb-dcf)(-[0-9a-f]{32}(\.aside)?)?", re.DOTALL)
 

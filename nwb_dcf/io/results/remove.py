@@ -13,7 +13,6 @@ from .atomic import (
     copy_beside,
     keep_manners,
     lock_work_folder,
-    make_private,
     refuse_changed,
     remove_leftovers,
     replace,
@@ -53,11 +52,12 @@ class RemovedResult:
     notes: list[str] = field(default_factory=list)
 
 
-def remove_result(path: str | Path, name: str, *, repack: bool = False) -> RemovedResult:
+def remove_result(path: str | Path, name: str) -> RemovedResult:
     """Remove a fit from an NWB file; everything else stays as it is.
 
     The file is replaced in one step by a verified copy without the fit, as `write_result` does. HDF5 keeps the space of
-    what was deleted for what is written next, so that the file does not become smaller unless it is repacked.
+    what was deleted for what is written next, so the file does not become smaller; ``pynwb.NWBHDF5IO.export`` writes a
+    new file without it.
 
     Parameters
     ----------
@@ -65,8 +65,6 @@ def remove_result(path: str | Path, name: str, *, repack: bool = False) -> Remov
         The NWB file.
     name : str
         Name of the fit in ``processing/dcf``.
-    repack : bool
-        Write the file anew without the space, every value and its storage compared; takes as long as two copies.
 
     Returns
     -------
@@ -85,29 +83,24 @@ def remove_result(path: str | Path, name: str, *, repack: bool = False) -> Remov
         _require_fit(find_fits(file), name, path)
         refuse_references(file, path, name)
     check_target(target, target)
-    check_room(size_of_copy(target, linked=True) * (2 if repack else 1), target.parent)
+    check_room(size_of_copy(target, linked=True), target.parent)
     with lock_work_folder(target) as folder:
         try:
-            return _remove_locked(target, folder, name, repack)
+            return _remove_locked(target, folder, name)
         except OSError as error:
             raise explain_failure(str(error), error.errno, where=str(path)) from error
 
 
-def _remove_locked(target: Path, folder: Path, name: str, repack: bool) -> RemovedResult:
+def _remove_locked(target: Path, folder: Path, name: str) -> RemovedResult:
     with open_nwb(target) as file:  # until the end: nobody writes meanwhile what the copy would not have
         fits = find_fits(file)
         _require_fit(fits, name, target)  # again, now that no one else can write
         refuse_references(file, target, name)
         state = FileState.of(target)
         copy = copy_beside(target, folder, linked=True)
-        packed = None
-        if repack and copy.is_file():  # Zarr has no gaps
-            packed = make_private(copy.with_name(f"packed-{copy.name}"))
         request: dict[str, Any] = {"copy": str(copy), "original": str(target), "name": name, "payload": None}
         place: dict[str, Any] = {"folder": target.parent, "where": str(target)}
-        run_clean("drop.py", {**request, "packed": str(packed or "")}, **place)
-        if packed is not None:
-            os.replace(packed, copy)
+        run_clean("drop.py", request, **place)
         sync_copy(copy)
         run_clean("verify_folder.py" if copy.is_dir() else "verify.py", request, **place)
         if FileState.of(target) != state:

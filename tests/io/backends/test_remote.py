@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import stat
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,19 +17,25 @@ import pytest
 import xarray as xr
 from pynwb import H5DataIO, NWBFile, TimeSeries
 
-from nwb_dcf.errors import SourceError
-from nwb_dcf.io.backends.http import ChunkCache, RemoteFile, find_cache
+from nwb_dcf.errors import DCFError, SourceError
+from nwb_dcf.io.backends.block_cache import BlockCache, claim_folder, open_cache
+from nwb_dcf.io.backends.http import RemoteFile
 from nwb_dcf.io.backends.location import Address, locate, to_https
 from nwb_dcf.io.recordings import list_sources, read_recording
 from tests.file_server import Served, serve
 from tests.nwb_files import make_series_session, make_spike_session
 
 
+@pytest.fixture(scope="module")
+def spikes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_spike_session(tmp_path_factory.mktemp("spikes") / "s.nwb")
+
+
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def server(tmp_path: Path, spikes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Serve the folder ``served``, with a session ``s.nwb`` in it; what is fetched is kept in ``cache``."""
     (tmp_path / "served").mkdir()
-    make_spike_session(tmp_path / "served" / "s.nwb")
+    shutil.copy(spikes, tmp_path / "served")
     monkeypatch.setenv("NWB_DCF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NWB_DCF_TIMEOUT", "20")
     monkeypatch.setattr("nwb_dcf.io.backends.http.WAITS_S", (0.01, 0.01))
@@ -82,16 +92,69 @@ def test_wrong_addresses_in_the_archive(server: Served, address: str, words: tup
         ("page", ("web page",)),
         ("busy", ("503",)),
         ("changing", ("changed on the server while it was read",)),
+        ("growing", ("changed on the server while it was read",)),
+        ("whole-later", ("stopped to send parts",)),
+        ("shifted", ("another part than was asked for",)),
+        ("long", ("more than was asked for",)),
+        ("endless", ("more than was asked for",)),
+        ("no-range", ("no byte ranges",)),
+        ("no-size", ("no byte ranges",)),
+        ("packed", ("compresses",)),
+        ("circle", ("redirects without end",)),
+        ("long-circle", ("more than was asked for",)),
+        ("trickle", ("sends too slowly",)),
+        ("trickled-headers", ("sends too slowly",)),
     ],
 )
 def test_faults_of_a_server(
     server: Served, fault: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if fault == "slow":
+    if fault in ("slow", "trickle", "trickled-headers"):
         monkeypatch.setenv("NWB_DCF_TIMEOUT", "0.5")
+        monkeypatch.setattr("nwb_dcf.io.backends.timed_http.MIN_BYTES_PER_S", 1e7)
     address = f"{server.url}/{fault}/s.nwb"
+    started = time.monotonic()
     check_refusal(address, (address, *words))
-    assert list((server.folder.parent / "cache").rglob("*.nwb")) == []
+    assert time.monotonic() - started < 5
+    assert all(len(path.name) == 2 for path in (server.folder.parent / "cache").rglob("*") if path.is_file())
+    assert server.sent_bytes < 2e6 or fault == "endless"
+
+
+def test_reading_starts_no_thread(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    # h5py holds its lock while it waits; another thread whose garbage collection meets HDF5 would wait for it too
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        if threading.current_thread() is threading.main_thread():
+            started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
+    list_sources(f"{server.url}/s.nwb")
+    assert started == []
+
+
+def test_passing_faults_are_waited_for_but_not_without_end(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for fault in ("now-and-then", "sometimes"):
+        xr.testing.assert_identical(
+            read_recording(server.folder / "s.nwb"), read_recording(f"{server.url}/{fault}/s.nwb?{fault}")
+        )
+    monkeypatch.setattr("nwb_dcf.io.backends.http.MAX_RETRIES", 1)
+    check_refusal(f"{server.url}/sometimes/s.nwb?again", ("503",))
+
+
+@pytest.mark.parametrize("dandiset", ["000666", "000667", "000668", "000669"])
+def test_answers_of_an_archive_that_are_no_answers(server: Served, dandiset: str) -> None:
+    check_refusal(f"dandi://{dandiset}/s.nwb", ())
+
+
+@pytest.mark.parametrize("name", ["NWB_DCF_TIMEOUT", "NWB_DCF_CACHE_GB"])
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf"])
+def test_variables_that_are_no_numbers(server: Served, name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(DCFError, match=name):
+        read_recording(f"{server.url}/s.nwb")
 
 
 def check_refusal(address: str, words: tuple[str, ...]) -> None:
@@ -133,9 +196,9 @@ def test_addresses_that_lead_nowhere(server: Served, address: str, words: tuple[
     check_refusal(address, words)
 
 
-def test_without_remfile(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_packages_of_the_network(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    check_refusal(f"{server.url}/s.nwb", ("remfile", "nwb-dcf[stream]"))
+    check_refusal(f"{server.url}/s.nwb", ("needs requests", "nwb-dcf[stream]"))
 
 
 def test_a_signature_stays_out_of_errors_and_recordings(server: Served) -> None:
@@ -185,21 +248,51 @@ def test_a_damaged_cache_is_not_believed(server: Served) -> None:
     xr.testing.assert_identical(read_recording(server.folder / "s.nwb"), read_recording(address))
 
 
-def test_the_cache_stays_below_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_stays_below_its_limit_and_removes_only_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NWB_DCF_CACHE_GB", "0.000250")
-    caches = [ChunkCache(tmp_path / name) for name in "abc"]
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").write_bytes(bytes(300_000))
+    os.utime(tmp_path / "thesis", (0, 0))
+    caches = [BlockCache(tmp_path / (name * 32)) for name in "abc"]
     for age, cache in enumerate(caches):
-        cache.set("key", bytes(100_000))
+        cache.keep(0, bytes(100_000))
         cache.prune()
         os.utime(cache.folder, (1000 * age, 1000 * age))
-    assert [cache.get("key") is not None for cache in caches] == [False, True, True]
+    assert [cache.find(0) is not None for cache in caches] == [False, True, True]
+    assert (tmp_path / "thesis" / "chapter").exists()
 
 
 def test_no_cache_where_none_is_wanted_or_versions_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NWB_DCF_CACHE", "off")
-    assert find_cache(RemoteFile("https://x", 1, "v")) is None
+    assert open_cache(RemoteFile("https://x", 1, "v")) is None
     monkeypatch.delenv("NWB_DCF_CACHE")
-    assert find_cache(RemoteFile("https://x", 1, "")) is None
+    assert open_cache(RemoteFile("https://x", 1, "")) is None
+
+
+def test_nobody_else_reads_the_cache_or_is_read_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "shared"
+    own = claim_folder(shared)
+    assert own is not None
+    cache = BlockCache(own / ("a" * 32))
+    cache.keep(300, b"block")
+    modes = {path.is_file(): stat.S_IMODE(path.lstat().st_mode) for path in [own, *own.rglob("*")]}
+    assert modes == {False: 0o700, True: 0o600}
+    kept = next(path for path in own.rglob("*") if path.is_file())
+    (tmp_path / "elsewhere").write_bytes(kept.read_bytes())
+    kept.unlink()
+    kept.symlink_to(tmp_path / "elsewhere")
+    assert cache.find(300) is None
+    own.rename(shared / "other")
+    own.symlink_to(shared / "other")
+    assert claim_folder(shared) is None
+    own.unlink()
+    own.mkdir(0o777)
+    uid = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    own.rename(shared / f"user-{uid + 1}")  # made by the user uid, for us to find
+    assert claim_folder(shared) is None
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
