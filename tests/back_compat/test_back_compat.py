@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nwb_dcf.io.results import list_results, read_result, write_result
+from nwb_dcf.io.results import list_results, read_cohort, read_result, write_result
+from nwb_dcf.io.results.read import SCHEMA_VERSION
 
 from ..io.results.synthetic import make_result
 
@@ -17,8 +18,8 @@ FILES = sorted(path.name for path in FOLDER.glob("ndx-dcf-*.nwb"))
 
 
 def test_every_released_schema_has_a_file() -> None:
-    # 1.1.0 is not released yet; its file is made with the release, by a script beside these.
-    assert {"ndx-dcf-0.1.0.nwb", "ndx-dcf-1.0.0.nwb"} <= set(FILES)
+    assert {"ndx-dcf-0.1.0.nwb", "ndx-dcf-1.0.0.nwb", f"ndx-dcf-{SCHEMA_VERSION}.nwb"} <= set(FILES)
+    assert (FOLDER / f"cohort-{SCHEMA_VERSION}.nwb").exists()
 
 
 def test_0_1_0_is_read_as_it_was_written() -> None:
@@ -62,18 +63,20 @@ def test_a_new_fit_can_be_added_to_it(name: str, tmp_path: Path) -> None:
     assert [fit for fit in list_results(path) if fit["name"] != "new"] == before
 
 
-def test_1_0_0_holds_a_model_that_still_works() -> None:
+@pytest.mark.parametrize(
+    ("version", "others"),
+    [("1.0.0", {"one_segment", "units_dim3"}), ("1.1.0", {"cohort_dim2", "one_segment", "units_dim3"})],
+)
+def test_a_model_of_an_earlier_schema_still_works(version: str, others: set[str]) -> None:
     from nwb_dcf import DCF, read_recording
 
-    path = FOLDER / "ndx-dcf-1.0.0.nwb"
-    assert [(fit["name"], fit["stale"]) for fit in list_results(path)] == [
-        ("one_segment", None),
-        ("real", False),
-        ("units_dim3", None),
-    ]
+    path = FOLDER / f"ndx-dcf-{version}.nwb"
+    stale = {fit["name"]: fit["stale"] for fit in list_results(path)}
+    assert stale.keys() == {"real", *others}
+    assert stale["real"] is False
     fit = read_result(path, "real")
     # Three numbers copied from the file when it was made.
-    np.testing.assert_array_equal(fit.dataset["latents"].values[:2].ravel()[:3], np.array(REAL_LATENTS, np.float32))
+    np.testing.assert_allclose(fit.dataset["latents"].values[:2].ravel()[:3], REAL_LATENTS[version], atol=1e-6)
     dcf = DCF.from_result(fit, device="cpu")
     latents = dcf.transform(read_recording(path, **fit.config["read"]))
     np.testing.assert_allclose(latents["data"], fit.dataset["latents"], atol=1e-4)
@@ -81,4 +84,17 @@ def test_1_0_0_holds_a_model_that_still_works() -> None:
     assert fit.dataset["field_frames"].sum() > 0
 
 
-REAL_LATENTS = [0.6987590193748474, 0.8821387887001038, 0.3828582465648651]
+REAL_LATENTS = {
+    "1.0.0": [0.6987590193748474, 0.8821387887001038, 0.3828582465648651],
+    "1.1.0": [-0.23530343174934387, -1.240317940711975, -0.7804964780807495],
+}
+
+
+def test_1_1_0_holds_a_cohort_and_the_fit_of_a_session_in_it() -> None:
+    cohort = read_cohort(FOLDER / "cohort-1.1.0.nwb")
+    assert cohort.dataset["session"].values.tolist() == ["ndx-dcf-1.1.0.nwb", "animal1.nwb", "animal2.nwb"]
+    # Numbers copied from the files when they were made.
+    np.testing.assert_array_equal(cohort.dataset["anchors"].values[0, 0], [0.6177123739977669, 1.4266895498039749])
+    fit = read_result(FOLDER / "ndx-dcf-1.1.0.nwb", "cohort_dim2")
+    assert fit.provenance["cohort"]["sha256"] == cohort.sha256
+    np.testing.assert_array_equal(fit.dataset["latents"].values[0], [-0.6299301523234773, -0.1916648945855631])
