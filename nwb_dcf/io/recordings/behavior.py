@@ -67,6 +67,7 @@ def read_behavior(
             raise DataError(
                 problem, where=session.where(where), fix="name a numeric series (time,) or (time, variable)"
             )
+        # Read whole: behaviour is small beside what is fitted, and the frames lie all over it.
         samples, columns = np.asarray(series.data[:], np.float64), np.arange(count_channels(series))
         values = convert_samples(series, samples, columns, session.where(where))
         rules = choose_interpolation(series, values)
@@ -117,12 +118,14 @@ def interpolate(
     >>> interpolate(clock, clock[:, None], np.array([0.5, 2.0, 5.0, 10.5])).ravel()
     array([0.5, 2. , nan, nan])
     """
+    # Clipped, so that times outside have some pair of samples too; they are set to NaN below.
     after = np.clip(np.searchsorted(clock, time_s), 1, len(clock) - 1)
     start, stop = clock[after - 1], clock[after]
     weight = ((time_s - start) / (stop - start))[:, None]
     low, high = values[after - 1], values[after]
     # At a sample itself its neighbour does not count: 0 times NaN is NaN.
     between = np.where(weight == 0, low, np.where(weight == 1, high, (1 - weight) * low + weight * high))
+    # A line across a gap would show movement that no one has recorded.
     bridged = (stop - start <= GAP_FACTOR * np.median(np.diff(clock))) | np.isin(time_s, clock)
     inside = (time_s >= clock[0]) & (time_s <= clock[-1])
     return np.where((bridged & inside)[:, None], between, np.nan)
@@ -155,6 +158,7 @@ def take_between(
         elif rule.rule == "hold":
             taken[:, column] = np.where(before >= 0, values[known, column], np.nan)
         elif rule.rule == "nearest":
+            # An instantaneous value says nothing about times further away than half a step.
             apart = np.abs(clock[near] - time_s)
             taken[:, column] = np.where(apart <= np.median(np.diff(clock)) / 2, values[near, column], np.nan)
     return taken

@@ -31,6 +31,7 @@ def describe_binned(path: str, obj: Any) -> Source:
         "binned",
         path,
         obj.neurodata_type,
+        # Stored (unit, bin); sources are described as they are read, (time, channel).
         shape[::-1],
         "count",
         median_step_s=width_s,
@@ -88,11 +89,13 @@ def read_binned(
     width_s, start_s = width_s * scale, start_s * scale  # the scale is for times in seconds, here as everywhere
     time = start_s + (np.arange(n_bins) + 0.5) * width_s
     cut = cut_clock(session, config, SampleClock(time), where, chosen)
+    # Read whole and transposed: a run of bins lies scattered over the rows of all units.
     counts = cut.runs.read(np.asarray(obj.data[:]).T)
     varies = counts.max(axis=0) != counts.min(axis=0)
     if not varies.any():
         raise DataError("every unit is constant in the bins read", where=where, fix="choose another source")
     ids = np.arange(n_units)
+    # The region is optional in the extension; without it units are numbered.
     region = getattr(obj, "units_region", None)
     if region is not None:
         ids = np.asarray(region.table.id[:])[np.asarray(region.data[:], np.int64)]

@@ -105,16 +105,19 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
     """
     with open_session(path) as session:
         sources = describe_sources(session, video_dir, spans=True)
+        # `info` must answer for a file without any source that is fitted by default, too.
         chosen: Source | None = None
         try:
             chosen = choose_source(session, sources, None)
             why = chosen.why
         except SourceError as error:
             why = error.what
+        # Trials are compared with what would be fitted, since their problem depends on it.
         recorded = None
         if chosen is not None and chosen.start_s is not None and chosen.duration_s is not None:
             ends = np.array([chosen.start_s]), np.array([chosen.start_s + chosen.duration_s])
             recorded = RecordedIntervals(*ends, exact=chosen.kind != "units")
+        # A missing filter makes one table unreadable, which must not hide the others.
         lost = find_unreadable_tables(session)
         intervals = list_tables(session, without=lost)
         tables = [_summarise(table, explain_unusable(table, recorded)) for table in intervals]
@@ -161,8 +164,10 @@ def _find_source_doubts(session: Session, sources: Sequence[Source]) -> list[str
     for source in sources:
         if source.doubt:
             notes.append(f"{DOUBT}{source.path}: {source.doubt}")
+        # Bins have no times of their own that could be in another unit.
         if source.problem or source.kind == "binned":
             continue
+        # Members are on one clock, so that the first stands for all.
         ((_, obj), *_) = session.find_members(source.members or (source.path,))
         where = session.where(source.path)
         try:
@@ -188,5 +193,6 @@ def _find_table_doubts(session: Session, chosen: Source | None, tables: Sequence
 def list_fits(session: Session) -> tuple[str, ...]:
     """List the names of the fits in ``processing/dcf``, in order."""
     name = OWN_MODULE.rsplit("/", 1)[-1]
+    # An empty ProcessingModule of pynwb is false, hence `in`.
     processing = session.nwbfile.processing
     return tuple(sorted(processing[name].data_interfaces)) if name in processing else ()

@@ -65,6 +65,7 @@ def read_channels(path: str | Path, source: str | None = None) -> ChannelTable:
         chosen = choose_source(session, describe_sources(session), source)
         where = session.where(chosen.path)
         members = session.find_members(chosen.members or (chosen.path,))
+        # Members of a family are named by their paths; no table describes them.
         if len(members) > 1:
             return ChannelTable(where, chosen.path, *name_channels(chosen, members))
         obj = members[0][1]
@@ -78,6 +79,7 @@ def read_channels(path: str | Path, source: str | None = None) -> ChannelTable:
 
 def _read_region(series: Any, dim: str, n_channels: int) -> dict[str, Shaped[np.ndarray, " channel"]]:
     """Read the columns of the ROIs or electrodes of a series, in its order."""
+    # Columns of a table that does not fit the data would label channels wrongly: then there are none.
     region = getattr(series, "rois" if dim == "roi" else "electrodes", None)
     if region is None:
         return {}
@@ -91,6 +93,7 @@ def _read_electrodes_of_units(units: Units) -> dict[str, Shaped[np.ndarray, " un
     if "electrodes" not in units.colnames:
         return {}
     index = units["electrodes"]
+    # A ragged column has an index, whose target is the region; a plain column is the region itself.
     region = getattr(index, "target", index)
     rows = np.asarray(region.data[:], np.int64)
     if hasattr(index, "target") and not np.array_equal(index.data[:], np.arange(1, len(rows) + 1)):

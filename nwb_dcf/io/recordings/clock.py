@@ -61,6 +61,7 @@ def note_rate(series: Any, time: Float[np.ndarray, " sample"], scale: float = 1.
     """Note that a rate beside timestamps is not used, and whether it disagrees with them."""
     if series.rate is None:
         return []
+    # The schema forbids both, and files have both: timestamps carry the gaps that a rate cannot.
     note = f"the timestamps are the clock; the rate of {float(series.rate):g} Hz beside them is not used"
     step = float(np.median(np.diff(time))) if len(time) > 1 else math.nan
     if abs(step * float(series.rate) / scale - 1) > REGULAR:
@@ -71,9 +72,11 @@ def note_rate(series: Any, time: Float[np.ndarray, " sample"], scale: float = 1.
 def note_irregular(time: Float[np.ndarray, " sample"]) -> list[str]:
     """Note the range of the steps of an irregular clock, without its gaps."""
     steps = np.diff(time)
+    # Gaps are reported as such, and would hide the jitter of all other steps.
     steps = steps[steps <= GAP_FACTOR * np.median(steps)] if len(steps) else steps
     if len(steps) < 2:
         return []
+    # Quantiles, since a camera drops a frame here and there.
     low, median, high = (float(step) for step in np.quantile(steps, [0.05, 0.5, 0.95]))
     if high - low <= REGULAR * median:
         return []
@@ -93,6 +96,7 @@ def note_far(time: Float[np.ndarray, " sample"]) -> list[str]:
     )
     return [
         f"the {which} sample lies at {at:.6g} s, {far:.4g} s from all others: it is in no segment"
+        # Further away than the span of all others, since sessions do have long gaps.
         for which, at, far, span in ends
         if far > span
     ]
@@ -174,6 +178,7 @@ def read_clock(
     DataError
         If rate and timestamps do not make a clock, differ in number from the samples, or do not increase.
     """
+    # A plain series may have any step; only devices have steps that are impossible.
     kind = _find_device(series, kind)
     if series.timestamps is None:
         rate, start = _check_rate(series, where, scale)
@@ -183,7 +188,9 @@ def read_clock(
     stored = np.asarray(series.timestamps[:])
     if stored.dtype.kind not in "iuf":
         raise DataError(f"timestamps are of type {stored.dtype}", where=where, fix="write them as seconds")
+    # float64 first: a product in single precision would lose the digits of late times.
     given = stored.astype(np.float64) * (scale or 1.0)
+    # Before equal timestamps are dropped, which a coarse type would cause and hide.
     _refuse_coarse(given, stored.dtype, where, scale)
     time, notes = _drop_unusable(given, where)
     usable = time[np.isfinite(time)]
@@ -228,6 +235,7 @@ def peek_clock(series: Any, n_samples: int, where: str, scale: float | None = No
     if n_samples == 0:
         return Clock(None, math.nan, math.nan, math.nan)
     factor = scale or 1.0
+    # The first samples tell the step; a later change of it shows when the series is read.
     head = np.asarray(series.timestamps[:PEEK], dtype=np.float64) * factor
     step = float(np.median(np.diff(head))) if len(head) > 1 else math.nan
     return Clock(None, step, float(head[0]), float(series.timestamps[n_samples - 1]) * factor)
@@ -248,6 +256,7 @@ def glance_at_clock(series: Any, n_samples: int, kind: str, name: str) -> list[D
     head = np.asarray(series.timestamps[: min(n_samples, PEEK)])
     time = head.astype(np.float64)
     time = np.unique(time[np.isfinite(time)])
+    # The last sample gives the span, without which whole numbers or long sessions are not seen.
     if n_samples > PEEK and len(time) and clock.stop_s > time[-1]:
         time = np.append(time, clock.stop_s)
     return find_sample_doubts(time, kind=kind, dtype=head.dtype, name=name)
@@ -257,6 +266,7 @@ def list_sampling_rates(session: Session) -> list[float]:
     """List the sampling rates of voltages in the file, each once: times may be sample numbers at one of them."""
     rates = [float(series.rate) for _, series in session.find_objects(ElectricalSeries) if series.rate]
     for _, units in session.find_objects(Units):
+        # `resolution` is the step of the spike times, one sample.
         resolution = getattr(units, "resolution", None)
         rates += [1 / float(resolution)] if resolution and 0 < float(resolution) < 1 else []
     return list(dict.fromkeys(rate for rate in rates if rate > MIN_SPIKE_BAND_HZ))
@@ -278,6 +288,7 @@ def find_gaps(time: Num[np.ndarray, " sample"]) -> Int[np.ndarray, " gap"]:
 
 def _drop_unusable(time: Float[np.ndarray, " sample"], where: str) -> tuple[Float[np.ndarray, " sample"], list[str]]:
     """Set times that cannot be used to NaN, with notes; refuse a clock with more than a few of them."""
+    # A few faults are the file's, many make the whole clock doubtful.
     n, few = len(time), int(MOST_BAD * len(time))
     known = np.flatnonzero(np.isfinite(time))
     n_unknown = n - len(known)
@@ -312,6 +323,7 @@ def _drop_unusable(time: Float[np.ndarray, " sample"], where: str) -> tuple[Floa
         )
     if (steps == 0).any():
         notes.append(f"{int((steps == 0).sum())} samples dropped, whose timestamp is that of the sample before")
+    # NaN keeps the numbers of the samples, by which the data are read.
     usable = np.full(n, np.nan)
     kept = known[np.append(True, steps > 0)] if len(known) else known
     usable[kept] = time[kept]
@@ -334,6 +346,7 @@ def _check_rate(series: Any, where: str, scale: float | None = None) -> tuple[fl
 
 
 def _check_number(series: Any, n_samples: int, where: str) -> None:
+    # Either end could be the missing one: no rule of alignment is safe, so that both numbers are reported.
     n_times, shape = len(series.timestamps), tuple(series.data.shape)
     if n_times != n_samples:
         turned = len(shape) == 2 and shape[1] == n_times

@@ -177,6 +177,7 @@ def find_spike_doubts(
     sampling_hz : sequence of float
         Sampling rates of voltages in the file, Hz.
     """
+    # Pooled, since one unit may have few spikes, and the unit of time is that of the table.
     pooled = np.concatenate(times) if len(times) else np.empty(0)
     if len(pooled) < FEW_SPIKES:
         return []
@@ -184,6 +185,7 @@ def find_spike_doubts(
     span = stop - start
     if span <= 0:
         return []
+    # The median unit: noise clusters fire at rates of their own.
     rate = float(np.median([len(train) for train in times if len(train)])) / span
     doubts = _find_spike_scale_doubts(pooled, span, rate, len(pooled) * bin_width_s / span, sampling_hz)
     intervals = np.concatenate([np.diff(train) for train in times])
@@ -200,6 +202,7 @@ def _find_spike_scale_doubts(
     since = _find_epoch(pooled)
     if since is not None and since[0].seconds != 1:
         return [_describe_epoch(since, refuses=True)]
+    # A sorter counts samples, so that whole numbers are the sign of an export without its division by the rate.
     whole = _are_whole(pooled)
     if whole or (rate < SLOWEST_HZ and span > SLOW_SPAN_S):
         units = [*FINER, *(_samples(sampling_hz) if whole else ())]
@@ -218,6 +221,7 @@ def _find_spike_scale_doubts(
             + (" if they are right" if unit.seconds == 1 else "; --time-scale 1 takes them for seconds")
         )
         return [Doubt(what, unit.words, fix, refuses=empty and span > 2 * 86400)]
+    # Too fast: the unit of the file is longer than a second.
     if rate > FASTEST_HZ:
         unit = min(COARSER, key=lambda one: abs(math.log(rate / one.seconds / USUAL_HZ)))
         return [
@@ -269,6 +273,7 @@ def _find_sample_scale_doubts(
     time: Float[np.ndarray, " sample"], step: float, span: float, kind: str, rate_hz: float | None, name: str
 ) -> list[Doubt]:
     """Check the unit of the times of samples: one doubt at most."""
+    # Times since 1970 come first: they would also look like long spans.
     since = _find_epoch(time)
     if since is not None:
         return [_describe_epoch(since, name=name)]
@@ -353,6 +358,7 @@ def compare_spans(
         return None
     both = f"what is fitted goes from {ours[0]:.6g} to {ours[1]:.6g} s, "
     both += f"and {path} from {theirs[0]:.6g} to {theirs[1]:.6g} s"
+    # A time scale is proposed only where it makes two spans that are apart nearly equal.
     if _jaccard(ours, theirs) < APART:
         for small, large, key in ((ours, theirs, name), (theirs, ours, own_name)):
             units = [*FINER, *_samples(sampling_hz)]
@@ -389,6 +395,7 @@ def find_span(
     if known.sum() < 3:
         return None
     low, high = np.quantile(start[known], [0.02, 0.98], method="inverted_cdf")
+    # One faulty row, 0 or 1e9, would otherwise be the span.
     ends = stop[known & (start >= low) & (start <= high)]
     return float(low), float(np.quantile(ends, 0.98, method="inverted_cdf")) if len(ends) else float(high)
 

@@ -100,9 +100,8 @@ def choose_rows(
     >>> choose_rows("9 7", np.array([7, 8, 9]), {}, what="unit", where="t")
     array([0, 2])
     """
-    words = selection.replace(",", " ").split() if isinstance(selection, str) else [str(i) for i in selection]
-    if words and all(word.lstrip("-").isdigit() for word in words):
-        asked = np.unique(np.asarray(words, np.int64))
+    if is_id_list(selection):
+        asked = np.unique(np.asarray(_split_words(selection), np.int64))
         missing = np.setdiff1d(asked, ids)
         if len(missing):
             raise ParameterError(
@@ -117,6 +116,16 @@ def choose_rows(
     if len(rows) == 0:
         raise ParameterError(f"no {what} fulfils {selection!r}", where=where, fix="change the condition")
     return rows
+
+
+def is_id_list(selection: str | tuple[int, ...]) -> bool:
+    """Return whether a selection consists of ids, and is no condition."""
+    words = _split_words(selection)
+    return bool(words) and all(word.lstrip("-").isdigit() for word in words)
+
+
+def _split_words(selection: str | tuple[int, ...]) -> list[str]:
+    return selection.replace(",", " ").split() if isinstance(selection, str) else [str(i) for i in selection]
 
 
 class _Condition:
@@ -137,6 +146,7 @@ class _Condition:
             self.text = self.text[:40] + "..."
             raise self.refuse(f"is longer than {MAX_LENGTH} characters", "shorten it")
         try:
+            # Parsed as Python, never evaluated: a condition may come from a script or a web page.
             tree = ast.parse(self.text.strip(), mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self.refuse("cannot be parsed") from error
@@ -151,12 +161,14 @@ class _Condition:
         match node:
             case ast.BoolOp(op=op, values=values):
                 parts = [self.walk_mask(value) for value in values]
+                # `and` and `or` of Python ask for one truth value; rows need element-wise operations.
                 return (np.logical_and if isinstance(op, ast.And) else np.logical_or).reduce(parts)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return ~self.walk_mask(operand)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
                 return -number
             case ast.Compare(left=left, ops=ops, comparators=rights):
+                # a < b < c compares a with b and b with c, as in Python.
                 sides = [left, *rights]
                 parts = [self.compare(a, op, b) for a, op, b in zip(sides[:-1], ops, sides[1:], strict=True)]
                 return np.logical_and.reduce(parts)
@@ -202,6 +214,7 @@ class _Condition:
 
     def use_words(self, node: ast.expr, value: Any, other: Any) -> Any:
         """Return the meanings of a column of numbers where it is compared with text and the file has meanings."""
+        # People write the word, files store its number.
         words = self.columns.get(f"{node.id}{MEANING}") if isinstance(node, ast.Name) else None
         is_number = isinstance(value, np.ndarray) and value.dtype.kind != "U"
         items = other if isinstance(other, tuple) else (other,)

@@ -71,8 +71,10 @@ def _read(session: Session, path: str, obj: Any) -> IntervalTable:
         columns = _read_list(obj)
     for name in ("start_time", "stop_time", *(["timestamp", "duration"] if kind in TABLES else [])):
         if name in columns:
+            # Other columns keep their unit: nothing marks them as times.
             columns[name] = columns[name] * scale
     ids = np.asarray(obj.id[:], np.int64) if kind == "EventsTable" else np.arange(len(columns["start_time"]))
+    # Without one interval the events can be aligned to, but are no trials.
     lasts = bool((columns["stop_time"] > columns["start_time"]).any())
     return IntervalTable(path, session.where(path), ids, columns, is_events=True, has_intervals=lasts)
 
@@ -89,6 +91,7 @@ def _read_annotated(table: Any) -> dict[str, Shaped[np.ndarray, " event"]]:
     """Read one row an event from a table that has one row a kind of event."""
     index = table["event_times"]
     times = np.asarray(index.target.data[:], np.float64)
+    # A VectorIndex holds the end of each row.
     counts = np.diff(np.concatenate([[0], np.asarray(index.data[:], np.int64)]))
     row = np.repeat(np.arange(len(counts)), counts)
     columns = {name: values[row] for name, values in read_columns(table).items()}
@@ -132,6 +135,7 @@ def _pair_intervals(
     found: list[tuple[float, float, int]] = []
     for kind in np.unique(np.abs(codes[codes != 0].astype(np.int64))):
         mine = np.flatnonzero(np.abs(codes.astype(np.int64)) == kind)
+        # Stable, so that a stop and a start at one time keep the order of the file.
         mine = mine[np.argsort(time[mine], kind="stable")]
         begun = np.nan
         for at, opens in zip(time[mine], codes[mine] > 0, strict=True):

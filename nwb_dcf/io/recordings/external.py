@@ -68,6 +68,7 @@ def describe_unwritten(obj: Any, path: str) -> list[str]:
             continue
         lost = ""
         if array.chunks is not None:
+            # HDF5 counts the chunks that were written; the others have no address.
             n_chunks = math.prod(-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
             n_lost = n_chunks - array.id.get_num_chunks()
             lost = f"{n_lost} of {n_chunks} chunks of {path}/{name} were never written" if n_lost > 0 else ""
@@ -85,10 +86,12 @@ def describe_unwritten(obj: Any, path: str) -> list[str]:
 def _list_files_of(array: h5py.Dataset, path: Path) -> list[OtherFile]:
     found = []
     own = os.path.realpath(path)
+    # h5py opens the target of an external link, so that the array belongs to another file.
     holder = os.path.realpath(array.file.filename)
     if holder != own:
         found.append(OtherFile(os.path.basename(holder), "external link"))
     for name, _, _ in array.external or ():
+        # HDF5 looks for raw storage and for parts of virtual datasets relative to the file that names them.
         there = Path(holder).parent / os.fsdecode(name)
         found.append(OtherFile(there.name, "external storage", not there.exists()))
     if array.is_virtual:

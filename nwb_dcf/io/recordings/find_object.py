@@ -48,6 +48,7 @@ def match_objects(
 ) -> list[NamedObject]:
     """Return every object of `types` that `name` stands for, see `match_paths`; a link stands for what it leads to."""
     known = session.find_objects(*types)
+    # A link goes by the path of its target, which objects of pynwb have.
     wanted = set(match_paths([path for path, _ in known], session.resolve(name), ignore_case=ignore_case))
     return [NamedObject(path, obj) for path, obj in known if path in wanted]
 
@@ -83,6 +84,7 @@ def find_object(
     SourceError
         If there is none, or more than one.
     """
+    # More than one is refused, never resolved by order: the wrong object would be read in silence.
     found = match_objects(session, name, types, ignore_case=ignore_case)
     if len(found) == 1:
         return found[0]

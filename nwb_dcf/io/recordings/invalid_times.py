@@ -75,6 +75,7 @@ def find_invalid(session: Session, paths: Sequence[str]) -> InvalidTimes | None:
         What is read: a units table, one series or several; empty for all of the session.
     """
     table = next((table for table in list_tables(session) if table.path == INVALID), None)
+    # An empty table marks nothing, and needs no note.
     if table is None or len(table.row_id) == 0:
         return None
     named = _read_named(session.nwbfile.invalid_times)
@@ -120,6 +121,7 @@ def _describe_row(session: Session, table: IntervalTable, row: int, named: list[
     subjects = [series for series in named if series is not None]
     if subjects:
         return subjects, ", ".join(session.path_of(series) for series in subjects)
+    # Tags are free text, written by hand: letters of both cases are alike.
     tags = {tag.lower() for tag in _tags(table, row)}
     found = [
         obj
@@ -135,6 +137,7 @@ def _list_equipment(series: Any) -> list[str]:
     plane = getattr(series, "imaging_plane", None)
     names += [getattr(plane, "name", None), getattr(getattr(plane, "device", None), "name", None)]
     region = getattr(series, "electrodes", None)
+    # A group of electrodes is a probe or a shank, which fails as a whole.
     if region is not None and "group_name" in region.table.colnames:
         rows = np.asarray(region.data[:], np.int64)
         names += [str(name) for name in np.unique(np.asarray(region.table["group_name"].data[:])[rows].astype(str))]
@@ -152,11 +155,13 @@ def _is_about(session: Session, subject: Any, obj: Any) -> bool:
     # pynwb resolves a link to data of another series to one array.
     if isinstance(subject, TimeSeries) and isinstance(obj, TimeSeries) and subject.data is obj.data:
         return True
+    # A fault of the amplifier is one of all channels and of the units sorted from them; it is none of the camera.
     modality = _find_modality(subject)
     if modality != _find_modality(obj) or not modality:
         return False
     if modality == "voltage":
         ours, theirs = _list_electrodes(obj), _list_electrodes(subject)
+        # Where electrodes are unknown, the interval is taken as one of all.
         return ours is None or theirs is None or bool(ours & theirs)
     if modality == "imaging":
         plane, other = _find_plane(obj), _find_plane(subject)

@@ -78,6 +78,7 @@ def find_sampled(series: Any, where: str, scale: float | None = None) -> list[Sa
     before = -np.inf
     for first in range(0, n_samples, BLOCK):
         times = np.asarray(series.timestamps[first : first + BLOCK], np.float64) * (scale or 1.0)
+        # The step into each block counts from the last sample of the block before.
         steps = np.diff(times, prepend=before)
         bad = np.flatnonzero(~(steps > 0))  # NaN too
         if len(bad):
@@ -189,6 +190,7 @@ def read_band_power(
     intervals = find_sampled(series, where, scale)
     filters, unheard = choose_filters(config, intervals[0].rate_hz, where)
     bins = [made for part in intervals if len((made := make_power_bins(part, filters, config.power_rate_hz)).centre_s)]
+    # Bins nearer than this to a gap would contain samples from beyond it.
     reach_s = filters.reach / filters.rate_hz
     if not bins:
         raise DataError(
@@ -212,6 +214,7 @@ def read_band_power(
     power = _measure_runs(series, bins, filters, cut, _Counter(progress, path))
     with np.errstate(divide="ignore"):  # the logarithm of no power is minus infinity, which counts as missing
         values = 10 * np.log10(power * (np.broadcast_to(factor, len(electrodes)) ** 2)[None, :, None])
+    # Channel by channel, the bands of each in a row: the order of `ids`.
     values = values.reshape(len(cut.time), -1).astype(np.float32)
     done = complete(values, cut, ids, "channel", 0.0, where, min_length_s=config.min_length_s)
     named = ", ".join(f"{low:g}-{high:g}" for low, high in filters.bands)
@@ -246,6 +249,7 @@ def choose_filters(config: ReadConfig, rate_hz: float, where: str) -> tuple[Band
     nyquist_hz = rate_hz / 2
     asked = parse_bands(config.bands) if config.bands else BANDS
     heard = tuple((low, high) for low, high in asked if high < 0.95 * nyquist_hz)
+    # Default bands may be left out, bands that were asked for may not.
     if len(heard) < len(asked) and (config.bands or not heard):
         low, high = next(band for band in asked if band not in heard)
         raise ParameterError(
@@ -363,6 +367,7 @@ def _measure_runs(
         offset += len(part.centre_s)
         for first, stop in _cut_blocks(wanted, part, filters, count_channels(series)):
             chosen = (wanted >= first) & (wanted < stop)
+            # Runs of several segments may lie in one block, which is read once.
             power[inside[chosen]] = measure_bins(series, part, filters, first, stop)[wanted[chosen] - first]
             counter.add(int(chosen.sum()), len(samples))
     return power

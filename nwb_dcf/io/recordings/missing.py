@@ -107,6 +107,7 @@ def complete(
             f"{int(filled.sum())} NaN in {int(filled.any(axis=0).sum())} {dim}s interpolated, "
             f"over {max_gap_s:g} s at most"
         )
+    # A frame needs every channel: one that is still NaN takes the sample out of all.
     bad = after.any(axis=1)
     if bad.any():
         cut, rows = cut.keep_frames(~bad, min_length_s)
@@ -135,6 +136,7 @@ def fill_gaps(
     array, shape (time, channel)
         A copy; NaN where nothing was interpolated.
     """
+    # Infinite values are treated as missing: the division of a dF/F by 0 leaves them.
     filled = np.where(np.isfinite(values), values, np.nan)
     stop = np.cumsum(cut.runs.lengths)
     for a, b in zip(np.append(0, stop[:-1]), stop, strict=True):
@@ -146,6 +148,7 @@ def fill_gaps(
             if len(good) < MIN_SAMPLES:
                 continue
             after = np.searchsorted(good, holes)
+            # Only between two values: beyond the first or last one nothing is known.
             inside = (after > 0) & (after < len(good))
             holes, after = holes[inside], after[inside]
             # Rounding is allowed for: three steps of 0.1 s are more than 0.3 s in float64.

@@ -75,6 +75,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
     paths = [source.path for source in sources]
     if len(set(paths)) < len(paths):
         raise ParameterError(f"one source is named twice: {', '.join(paths)}", where=where, fix="name each once")
+    # Two tables would need two selections of units and two bin widths.
     units = [source for source in sources if source.kind == "units"]
     if len(units) > 1:
         raise ParameterError(
@@ -85,6 +86,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
     if units and config.resample_hz is not None:
         refuse_resampled_units(units[0], session)
 
+    # Labels go into ids of channels, `units/7`, and so into stored fits.
     labels = name_labels(paths)
     parts: dict[str, xr.Dataset] = {}
 
@@ -100,6 +102,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
     leader = units[0] if units else max(sources, key=lambda s: (not holds_values(session, s), step_s[s.path]))
     clock = parts[leader.path] if leader.path in parts else read_part(leader)
     if config.resample_hz is not None:
+        # Before the others are read: their intervals follow from these frames.
         clock = resample_recording(clock, config.resample_hz, config.min_length_s)
     frames = divide_clock(clock)
 
@@ -110,9 +113,11 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         if source is leader:
             values[source.path], parts[source.path] = flatten_frames(clock), clock
             continue
+        # Before a source is read: of two clocks without overlap nothing would be left, after minutes of reading.
         _check_overlap(leader, source, frames, where)
         notes += _compare_sources(session, leader, source)
         holds = holds_values(session, source)
+        # A source that was read for its step is not read again, unless its values hold from before the frames.
         if source.path not in parts or holds:
             around = _choose_before(source, frames) if holds else _widen(frames, MARGIN * step_s[source.path])
             parts[source.path] = read_part(source, ChosenSegments(around, bridge_gaps=holds))
@@ -228,6 +233,7 @@ def _compare_sources(session: Session, leader: Source, source: Source) -> list[s
         return []
     if doubt.of_scale and 1 in (session.scale_of(leader.path), session.scale_of(source.path)):
         return []
+    # Sources in two units would be joined at the wrong times, so that the doubt becomes a refusal.
     return report_doubts([dataclasses.replace(doubt, refuses=doubt.of_scale)], source.path, session.where(source.path))
 
 
@@ -249,6 +255,7 @@ def _widen(frames: Frames, margin_s: float) -> Segments:
     edges = np.flatnonzero(np.diff(frames.segment) != 0)
     start = frames.left[np.append(0, edges + 1)] - margin_s
     stop = frames.right[np.append(edges, len(frames.left) - 1)] + margin_s
+    # Segments of one source must not overlap, and margins of neighbours do.
     apart = np.append(True, start[1:] > stop[:-1])
     last = np.append(np.flatnonzero(apart)[1:] - 1, len(start) - 1)
     return Segments(start[apart], stop[last], np.full(int(apart.sum()), -1), {})
@@ -273,6 +280,7 @@ def _put_together(
         }
         for name, recording in zip(names, recordings, strict=True)
     ]
+    # Ids alone may be the same in two sources: unit 3 and ROI 3.
     ids = [_list_ids(name, recording) for name, recording in zip(names, recordings, strict=True)]
     trials = [str(name) for name in clock.data_vars if str(name).startswith("trial_")]
     return make_recording(

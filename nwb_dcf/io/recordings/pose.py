@@ -67,8 +67,10 @@ def read_pose(
     values = []
     for (path, series), row in zip(members, clock.row, strict=True):
         axes = np.arange(count_channels(series))
+        # Coordinates and confidence are read by the rows of one clock: parts may differ in their samples.
         values.append(convert_samples(series, read_rows(series.data, row, cut), axes, session.where(path)))
     uncertain = _find_uncertain(members, clock, cut, config.min_confidence)
+    # A part that is hardly ever found would be interpolated for most of its course.
     fractions = np.array([mask.mean() for mask in uncertain])
     trusted = [i for i in range(len(parts)) if fractions[i] <= MAX_MISSING]
     if not trusted:
@@ -87,6 +89,7 @@ def read_pose(
     notes = [*notes, *_note_uncertain([parts[i] for i in trusted], fractions[trusted], config.min_confidence)]
     values = [np.where(uncertain[i][:, None], np.nan, values[i]) for i in trusted]
     ids = [f"{parts[i]}_{axis}" for i, part in zip(trusted, values, strict=True) for axis in AXES[: part.shape[1]]]
+    # Columns within the series of each part, by which a stored fit finds its channels again.
     rows = [axis for part in values for axis in range(part.shape[1])]
 
     gap_s = MAX_GAP_S if config.max_gap_s is None else config.max_gap_s
@@ -139,6 +142,7 @@ def turn_to_animal(
             [0., 1.]]])
     """
     forward = (ahead - centre)[:, :2]
+    # The heading is that in the plane of the floor, of a position in three dimensions too.
     length = np.linalg.norm(forward, axis=1, keepdims=True)
     cos, sin = np.divide(forward, length, out=np.full_like(forward, np.nan), where=length > 0).T[:, :, None]
     moved = positions - centre[:, None]
@@ -157,6 +161,7 @@ def _turn_to_animal(
     where: str,
 ) -> tuple[Float[np.ndarray, "kept channel"], CutClock]:
     """Give positions, in columns ``PART_x``, ``PART_y``, in the frame of the animal; its clock without the unknown."""
+    # By then channels may have been left out: both parts must still be whole.
     n_axes = 3 if any(name.endswith("_z") for name in ids) else 2
     names = list(dict.fromkeys(name.rsplit("_", 1)[0] for name in ids))
     if len(ids) != n_axes * len(names) or not set(parts) <= set(names):

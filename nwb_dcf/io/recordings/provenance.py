@@ -112,6 +112,7 @@ def describe_source(
     files : sequence of Path
         Video files that hold the values, if they lie outside, where they were found.
     """
+    # An address has no file beside it in which values could lie.
     own = session.path if isinstance(session.path, Path) else None
     described: SourceDescription = {
         "file": session.path.name,
@@ -134,6 +135,7 @@ def describe_source(
 
 def _count_values(obj: Any) -> int:
     """Count the spikes of a Units table, or the numbers in a series, which explain many a changed hash."""
+    # math.prod of a shape needs no read.
     if not isinstance(obj, Units):
         return math.prod(np.shape(obj.data))
     return len(obj["spike_times"].target.data) if "spike_times" in obj.colnames else 0
@@ -180,6 +182,7 @@ def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
     files of its own, those (see `nwb_dcf.io.hashing.hash_video`): `files`, or what is named relative to `folder`.
     """
     if isinstance(obj, Units):
+        # Only what a recording is made of: a new quality column must not make a fit look outdated.
         columns = [obj[name] for name in HASHED_COLUMNS if name in obj.colnames]
         return hash_units(
             as_stored(part.data)
@@ -189,6 +192,7 @@ def hash_source(obj: Any, folder: Path, files: Sequence[Path] = ()) -> str:
     if not hasattr(obj, "timestamps"):  # BinnedSpikes of ndx-binned-spikes, a container and no TimeSeries
         return hash_series(obj.data, timestamps=None, rate=1e3 / obj.bin_width_in_ms, starting_time=0.0)
     clock = {"timestamps": obj.timestamps, "rate": obj.rate, "starting_time": obj.starting_time}
+    # The data of an external series are empty: its files are hashed instead.
     names = list_names(obj) if hasattr(obj, "external_file") else []
     if names:
         return hash_video(files or [folder / name for name in names], **clock)
@@ -232,6 +236,7 @@ def describe_session(path: str | os.PathLike[str]) -> dict[str, Any]:
         nwbfile = session.nwbfile
         subject = nwbfile.subject
         return {
+            # Absent fields are left out: a reader must be able to tell unknown from empty.
             **_describe(nwbfile, FIELDS),
             "subject": None if subject is None else _describe(subject, SUBJECT),
             "file": session.path.name,

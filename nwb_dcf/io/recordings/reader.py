@@ -96,6 +96,7 @@ def read_recording(
     """
     config = ReadConfig.make(source=source, **settings)
     with open_session(path) as opened:
+        # Time scales belong to the open file, as tables and series of it are scaled by one rule.
         session = dataclasses.replace(opened, time_scales=TimeScales.parse(config.time_scale))
         sources = describe_sources(session, config.video_dir)
         turned: tuple[str, ...] = ()
@@ -110,6 +111,7 @@ def read_recording(
             return _put_doubts_first(join_sources(session, several, config, partial(_read_part, progress=progress)))
         chosen = choose_source(session, sources, config.source)
         if config.resample_hz is not None:
+            # Before anything is read, which may take minutes.
             refuse_resampled_units(chosen, session)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}", *turned]
         session = _begin_reading(session, [chosen])
@@ -141,6 +143,7 @@ def _note_scales(session: Session) -> list[str]:
 
 
 def _put_doubts_first(recording: xr.Dataset) -> xr.Dataset:
+    # A long recording has dozens of notes; those that may make it worthless come first.
     notes = sorted(dict.fromkeys(recording.attrs["notes"]), key=lambda note: not note.startswith(DOUBT))
     return recording.assign_attrs(notes=notes)
 
@@ -156,6 +159,7 @@ def _read_part(
 ) -> xr.Dataset:
     """Read a source that is to be joined, with the settings that apply to its kind."""
     default = ReadConfig()
+    # One configuration is for all sources that are joined, and `bin_width_s` has no meaning for a pose.
     foreign = [name for name, (known, _) in SETTINGS_OF.items() if source.kind not in known]
     foreign += ["dff_window_s", "dff_quantile"] if "dff" in foreign else []
     own = dataclasses.replace(config, **{name: getattr(default, name) for name in foreign})
@@ -264,6 +268,7 @@ def turn_series(session: Session, sources: Sequence[Source], config: ReadConfig)
     for source in chosen:
         members = session.find_members(source.members or (source.path,)) if source.kind in SERIES_KINDS else []
         for path, series in members:
+            # Among several sources only those wider than long are exchanged: the others are right.
             shape = np.shape(series.data)
             several = len(chosen) > 1
             if len(shape) == 2 and (not several or shape[0] < shape[1]) and turn(series):
@@ -287,6 +292,7 @@ def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:
     """
     default, kinds = ReadConfig(), {source.kind for source in sources}
     for name, (known, what) in SETTINGS_OF.items():
+        # A setting without effect is refused, since its user believes in one.
         if getattr(config, name) != getattr(default, name) and not kinds & set(known):
             read = ", ".join(f"{source.path} ({source.neurodata_type})" for source in sources)
             option = OPTIONS.get(name, f"--{name.replace('_', '-')}")

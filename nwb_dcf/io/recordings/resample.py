@@ -69,6 +69,7 @@ def divide_clock(recording: xr.Dataset) -> Frames:
         return Frames(time - width_s / 2, time, time + width_s / 2, segment)
     left, right = np.empty_like(time), np.empty_like(time)
     for frames in segment_slices(recording):
+        # Half way to the neighbours: frames of irregular samples differ in width.
         middle = (time[frames][1:] + time[frames][:-1]) / 2
         half = (middle - time[frames][:-1]) if len(middle) else np.full(1, median_step_s(recording) / 2)
         left[frames] = np.append(time[frames][0] - half[0], middle)
@@ -102,6 +103,7 @@ def resample(recording: xr.Dataset, frames: Frames, rules: Sequence[Interpolatio
     many = stop - first >= 2
 
     after = np.searchsorted(time, frames.centre - edge)  # the first sample that is not before the centre
+    # Clipped at both ends; whether the two exist is asked below.
     late = np.minimum(after, n - 1)
     early = np.maximum(after - 1, 0)
     between = (after > 0) & (after < n) & (segment[early] == segment[late])
@@ -208,6 +210,7 @@ def resample_recording(
     own_hz = 1 / median_step_s(recording)
     own, slices = divide_clock(recording), segment_slices(recording)
     start, stop = own.left[[part.start for part in slices]], own.right[[part.stop - 1 for part in slices]]
+    # Rounding is allowed for, or a segment of exactly two frames would be lost.
     long_enough = (stop - start) * rate_hz >= 2 - 1e-6
     if not long_enough.any():
         raise DataError(

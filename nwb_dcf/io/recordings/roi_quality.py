@@ -62,10 +62,12 @@ def judge_rois(columns: Mapping[str, Shaped[np.ndarray, " roi"]], n_rois: int) -
             )
             continue
         judged = np.isfinite(flags)
+        # A column that is all NaN or blank was never filled.
         if not judged.any():
             continue
         wrong = judged & (flags != float(wanted))
         for i in np.flatnonzero(wrong & ~bad):
+            # The first column that rejects a ROI is reported.
             why[int(i)] = f"{name} is {_show(values[i])}"
         bad |= wrong
         rules.append(name if wanted else f"not {name}")
@@ -102,6 +104,7 @@ def _read_flags(values: Shaped[np.ndarray, " roi"]) -> Float[np.ndarray, " roi"]
         if not set(words) <= YES | NO | OPEN:
             return None
         return np.array([1.0 if word in YES else 0.0 if word in NO else np.nan for word in words])
+    # bool, 0 and 1, or 0.0 and 1.0; anything else may be a probability, with a threshold that is not known here.
     flags = values.astype(np.float64)
     known = flags[np.isfinite(flags)]
     return np.where(np.isfinite(flags), flags, np.nan) if np.isin(known, (0, 1)).all() else None

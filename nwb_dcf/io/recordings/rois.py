@@ -71,6 +71,7 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
     if len(np.unique(ids)) < len(ids):  # repeated ids name no ROI: some files have 0 for all
         ids = np.arange(len(row))
     every = Channels(np.arange(len(row)), ids.tolist())
+    # Before columns are read: a damaged quality column must not prevent it.
     if selection == "all":
         return every
     columns = {name: values[row] for name, values in _read_roi_columns(region.table).items()}
@@ -78,6 +79,7 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
         column = choose_rows(selection, ids, columns, what="ROI", where=where)
         condition = f" ({selection})" if isinstance(selection, str) else ""
         return Channels(column, ids[column].tolist(), notes=(f"{len(column)} of {len(row)} ROIs, as asked{condition}",))
+    # Segmentation finds more than cells, and most files keep all that it found.
     quality = judge_rois(columns, len(row))
     bad = quality.bad
     if not bad.any():

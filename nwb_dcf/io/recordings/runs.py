@@ -69,6 +69,7 @@ class Runs:
         # Slices are read at the speed of the disk; h5py reads a list of samples one by one.
         parts = []
         for a, b in zip(self.first, self.stop, strict=True):
+            # A slice holds samples without a time, which are dropped after the read.
             inside = self.unusable[np.searchsorted(self.unusable, a) : np.searchsorted(self.unusable, b)]
             part = np.asarray(data[a:b])
             parts.append(np.delete(part, inside - a, axis=0) if len(inside) else part)
@@ -125,6 +126,7 @@ class CutClock:
         array of int, shape (kept,)
             Which samples of ``time`` they are.
         """
+        # Runs are the segments here: what is cut out of one never joins it with the next.
         old, samples = self.runs, self.runs.samples
         step_s = float(np.median(np.diff(self.time)))
         run = np.repeat(np.arange(len(old.first)), old.lengths)
@@ -175,12 +177,14 @@ def cut_clock(
     DataError, ParameterError, SourceError
         If there are fewer than two samples with a time, no usable segment, or none that holds two successive samples.
     """
+    # From here on samples are numbered among those with a time; numbers in the file come back at the end.
     usable = np.flatnonzero(np.isfinite(clock.time))
     if len(usable) < MIN_SAMPLES:
         raise DataError(f"{len(usable)} samples have a time", where=where, fix="choose another source")
     path = where.removeprefix(f"{session.path}: ")
     doubts = report_doubts(clock.doubts, path, where)
     for doubt in doubts:
+        # As a warning too: a script may never look at notes.
         warnings.warn(f"{session.path}: {doubt.removeprefix(DOUBT)}", UserWarning, stacklevel=2)
     time = clock.time[usable]
     step_s = float(np.median(np.diff(time)))
@@ -242,6 +246,7 @@ def cut_runs(
     # Starts of trials are computed, and fall on either side of a sample by rounding.
     edge = 1e-6 * step_s + 4 * float(np.spacing(np.abs(time).max()))
     first, stop = np.searchsorted(time, [segments.start - edge, segments.stop - edge])
+    # Samples are listed segment by segment, so that one search for runs serves all of them.
     counts = np.maximum(stop - first, 0)
     segment = np.repeat(np.arange(len(counts)), counts)
     sample = np.arange(len(segment)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
@@ -266,6 +271,7 @@ def _find_recorded(
     time: Float[np.ndarray, " sample"], gaps: Int[np.ndarray, " gap"], step_s: float
 ) -> RecordedIntervals:
     """Return the intervals between gaps, each to one step after its last sample."""
+    # A sample stands for the step that follows it.
     first, last = np.append(0, gaps), np.append(gaps, len(time)) - 1
     return RecordedIntervals(time[first], time[last] + step_s)
 

@@ -80,6 +80,7 @@ def _cut_table(
     notes = [] if apart is None else [apart.describe(table.path)]
     try:
         segments = cut_trials(table, config, recorded, step_s)
+    # Trials that nobody asked for must not prevent a fit of the whole recording.
     except DataError as error:
         if is_asked and apart is not None:
             raise DataError(f"{error.what}; likely {apart.cause}", where=error.where, fix=apart.fix) from error
@@ -125,6 +126,7 @@ def exclude_invalid(session: Session, segments: Segments, step_s: float) -> Segm
             where=invalid.where,
             fix="choose other trials, or keep it with --keep-invalid",
         )
+    # Seconds and not rows: intervals that are invalid may overlap.
     lost_s = float((segments.stop - segments.start).sum() - (kept.stop - kept.start).sum())
     note = (
         f"{len(invalid.start)} intervals of {INVALID}{why} are excluded: {lost_s:.4g} s of what was chosen, in {n_cut} "
@@ -132,6 +134,7 @@ def exclude_invalid(session: Session, segments: Segments, step_s: float) -> Segm
     )
     if invalid.n_unknown:
         note += f"; {invalid.n_unknown} more have no start before a stop and are not used"
+    # A trial that is cut into pieces stays; one that is left out wholly is listed.
     gone = np.setdiff1d(segments.row[segments.row >= 0], kept.row)
     left_out = [{"what": "trial", "id": int(row), "why": "within invalid_times"} for row in gone]
     return dataclasses.replace(kept, left_out=(*kept.left_out, *left_out), notes=(*kept.notes, note, *notes))
@@ -158,13 +161,16 @@ def _choose_table(session: Session, config: ReadConfig) -> tuple[IntervalTable |
     if config.trials == "none":
         return "trials are not used, as asked", True
     if config.trials != "auto":
+        # Intervals of several tables are read as one set of segments, checked for overlap together.
         names = (config.trials,) if isinstance(config.trials, str) else config.trials
         return join_tables([find_intervals(session, name) for name in names]), True
     tables = [table for table in list_tables(session) if table.path != INVALID]
     trials = next((table for table in tables if table.path == TRIALS), None)
+    # Tags name epochs, of which trials have none in most files.
     if config.tags:
         return _find_tagged(session, tables), True
     if config.align and (trials is None or config.align not in trials.columns):
+        # A column of the trials comes before events of the same name.
         events = find_events(session, config.align)
         if events is not None:
             return events, True

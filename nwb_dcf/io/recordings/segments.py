@@ -32,6 +32,7 @@ def cut_trials(table: IntervalTable, config: ReadConfig, recorded: RecordedInter
     DataError
         If no interval can be used, or those that can overlap.
     """
+    # Rows first: those that nobody asked for are not reported as left out.
     rows = _select_rows(table, config)
     if config.align is not None and config.window is not None:
         time = _read_alignment(table, config.align)[rows]
@@ -41,26 +42,31 @@ def cut_trials(table: IntervalTable, config: ReadConfig, recorded: RecordedInter
         start, stop = table.start_s[rows], table.stop_s[rows]
         unknown = "without a finite start before a finite stop"
 
+    # Every row gets a reason, so that each trial that is missing is accounted for.
     reasons = np.full(len(rows), "", dtype=object)
     finite = np.isfinite(start) & np.isfinite(stop) & (start < stop)
     reasons[~finite] = unknown
     length = np.subtract(stop, start, out=np.zeros(len(rows)), where=finite)
+    # Rounding is allowed for: 0.2 s are two bins of 0.1 s.
     short = finite & (length / step_s < 2 - 1e-6)
     reasons[short] = f"shorter than two bins of {step_s:.4g} s"
     observed = np.where(
         finite, recorded.compute_observed_s(np.where(finite, start, 0.0), np.where(finite, stop, 0.0)), 0.0
     )
+    # The first and the last spike are no ends of the recording: a trial may lie half beyond them.
     outside = finite & ~short & (observed <= 0 if recorded.exact else observed < length / 2)
     reasons[outside] = f"outside the recording ({recorded.span})"
 
     kept = np.flatnonzero(reasons == "")
     if len(kept) == 0:
         raise _refuse_all(table, reasons)
+    # Tables need not be in order of time, and recordings must be.
     kept = kept[np.argsort(start[kept], kind="stable")]
     if config.overlap == "first":
         free = _take_first(start[kept], stop[kept])
         reasons[kept[~free]] = "begins within one that is taken"
         kept = kept[free]
+    # Frames in two segments would count twice in every score.
     _check_overlap(table, table.row_id[rows[kept]], start[kept], stop[kept], aligned=config.align is not None)
     what = "event" if table.is_events else "trial"
     left_out: list[dict[str, object]] = [
@@ -88,6 +94,7 @@ def explain_unusable(table: IntervalTable, recorded: RecordedIntervals | None) -
         low, high = (table.start_s[finite].min(), table.stop_s[finite].max()) if finite.any() else (0.0, 1.0)
         recorded = RecordedIntervals(np.array([low]), np.array([high]))
     try:
+        # The step of the source is not known here: only what any step would find is reported.
         cut_trials(table, ReadConfig(), recorded, step_s=1e-9)
     except DataError as error:
         return error.what
@@ -99,6 +106,7 @@ def _select_rows(table: IntervalTable, config: ReadConfig) -> Int[np.ndarray, " 
     chosen = np.ones(len(table.row_id), bool)
     if config.tags:
         wanted = {config.tags} if isinstance(config.tags, str) else set(config.tags)
+        # A tag that no row has is a typing error: fewer rows than expected would not be noticed.
         known = sorted(frozenset().union(*table.tags))
         missing = sorted(wanted - set(known))
         if missing:
@@ -166,6 +174,7 @@ def _refuse_all(table: IntervalTable, reasons: Shaped[np.ndarray, " row"]) -> Da
     each = ", ".join(f"{count} {why}" for why, count in counts.items())
     if not counts:
         return DataError("the table has no rows", where=table.where, fix="use --trials none or another table")
+    # The most frequent reason decides what to advise.
     why = max(counts, key=lambda reason: counts[reason])
     if "shorter" in why:
         fix = "use a narrower --bin"
@@ -335,6 +344,7 @@ def exclude_intervals(
     pieces: list[tuple[float, float, int]] = []
     cut = 0
     for i, (a, b) in enumerate(zip(segments.start.tolist(), segments.stop.tolist(), strict=True)):
+        # Intervals that merely touch a segment do not cut it.
         hit = np.flatnonzero((start < b) & (stop > a))
         cut += len(hit) > 0
         edges = zip([a, *np.maximum(stop[hit], a)], [*np.minimum(start[hit], b), b], strict=True)
@@ -357,6 +367,7 @@ def drop_short(segments: Segments, min_length_s: float, where: str) -> Segments:
         If none is as long.
     """
     length = segments.stop - segments.start
+    # Rounding is allowed for: trials of 0.3 s are 0.29999999999998 s long on a late clock.
     long_enough = length >= min_length_s * (1 - 1e-9)
     n_short = int((~long_enough).sum())
     if n_short == 0:

@@ -46,6 +46,7 @@ def check_shape(series: Any) -> str:
     shape = tuple(int(n) for n in np.shape(series.data))
     if len(shape) != 2 or shape[0] >= shape[1] or is_turned(series):
         return ""
+    # Then the file itself confirms the number of samples or of channels.
     if series.timestamps is not None or _count_known(series)[0] == shape[1]:
         return ""
     return f"data of shape {shape} are {shape[0]} samples of {shape[1]} channels"
@@ -75,6 +76,7 @@ def count_channels(series: Any) -> int:
 def channel_ids(series: Any) -> list[int]:
     """Return the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2 and so on."""
     n_channels = count_channels(series)
+    # Ids of a table that does not fit the data would label channels wrongly.
     region = getattr(series, "rois" if hasattr(series, "rois") else "electrodes", None)
     if region is not None:
         rows = np.asarray(region.data[:], dtype=np.int64)
@@ -154,6 +156,7 @@ def name_unit(series: Any, values: Num[np.ndarray, "time channel"]) -> str:
     """Return the unit of the values: ``count`` for whole numbers that are stored as counts, else as stored."""
     unit = str(series.unit).strip()
     is_count = unit.lower() in ("count", "counts", "spikes", "spike count", "spike counts")
+    # Counts have losses and scores of their own; smoothed ones are fractions and are no counts.
     if is_count and bool((values >= 0).all()) and bool((values == np.round(values)).all()):
         return "count"
     return unit
@@ -173,6 +176,7 @@ def _check_axes(series: Any, shape: tuple[int, ...]) -> str:
     stamps = series.timestamps
     if len(shape) == 2 and stamps is not None and len(stamps) == n_columns != n_rows:
         return f"data of shape {shape} for {n_columns} timestamps look like (channel, time): {advise_turning()}"
+    # The schema allows three columns at most: more are samples.
     if isinstance(series, SpatialSeries) and n_columns > N_AXES >= n_rows:
         return f"positions of shape {shape} look like (x and y, time): {advise_turning()}"
     return ""

@@ -63,6 +63,7 @@ def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]], kind
             continue
         where = session.where(other_path)
         other = read_clock(series, series.data.shape[0], where, scale=session.scale_of(other_path)).time
+        # A millionth of a step is rounding, as of two copies of one clock.
         if len(other) == len(time) and np.allclose(other, clock.time, rtol=0, atol=1e-6 * step_s, equal_nan=True):
             rows.append(None)
             continue

@@ -51,6 +51,7 @@ def find_silences(times: Sequence[Float[np.ndarray, " _spike"]]) -> Float[np.nda
     pooled = pooled[np.isfinite(pooled)]
     if len(pooled) <= MIN_EXPECTED_SPIKES:
         return np.empty((0, 2))
+    # Pooled: a pause of the recording is one of all units.
     silences = np.diff(pooled)
     order = np.argsort(silences)[::-1][: MAX_PAUSES + 1]
     longest = silences[order]
@@ -61,6 +62,7 @@ def find_silences(times: Sequence[Float[np.ndarray, " _spike"]]) -> Float[np.nda
     if len(places) == 0:
         return np.empty((0, 2))
     n = int(places[-1]) + 1
+    # The rate without the pauses themselves, which would lower it.
     rate = len(pooled) / max(float(silences.sum() - longest[:n].sum()), 1e-9)
     if longest[n - 1] * rate < MIN_EXPECTED_SPIKES:
         return np.empty((0, 2))

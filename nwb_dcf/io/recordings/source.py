@@ -24,6 +24,7 @@ def name_together(paths: Sequence[str]) -> str:
 
 def name_members(paths: Sequence[str]) -> list[str]:
     """Return short names of members: the last part of their paths where those differ, else the part that differs."""
+    # Names of members become ids of channels, which people read in plots.
     names = [path.rsplit("/", 1)[-1] for path in paths]
     if len(set(names)) == len(names):
         return names
@@ -109,6 +110,7 @@ class Source:
     @property
     def recording_kind(self) -> str:
         """Kind of a recording of it, from which its fits are named."""
+        # Fits are named by what was recorded, not by how it was stored.
         if self.kind in (*ROI_KINDS, "imaging"):
             return "ophys"
         return {"family": "series", "sweep": "series", "binned": "units", "stimulus": "video"}.get(self.kind, self.kind)

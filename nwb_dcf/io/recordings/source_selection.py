@@ -36,8 +36,10 @@ def find_families(sources: Sequence[Source]) -> list[Source]:
     """
     families: dict[tuple[object, ...], list[Source]] = {}
     for source in sources:
+        # The last number in the path tells the members apart: cell_07, trial_2/cell_07.
         number = re.search(r"\d+(?=\D*$)", source.path)
         if number and source.kind == "series" and source.shape[1:] in ((), (1,)) and not source.problem:
+            # Without a common clock they would need to be resampled, which is done only where it is asked for.
             clock = (source.shape, source.rate_hz, source.median_step_s, source.start_s, source.duration_s)
             around = (source.path[: number.start()], source.path[number.end() :])
             families.setdefault((around, source.neurodata_type, source.unit, clock), []).append(source)
@@ -57,6 +59,7 @@ def find_planes(sources: Sequence[Source]) -> list[Source]:
     found = []
     of_planes = [source for source in sources if source.kind in ROI_KINDS and source.plane and not source.problem]
     for kind, emission in dict.fromkeys((source.kind, source.emission_nm) for source in of_planes):
+        # Two wavelengths of one plane are two indicators, not more cells.
         usable = [source for source in of_planes if (source.kind, source.emission_nm) == (kind, emission)]
         # A plane that has several (raw, smoothed) is joined with those of its own name in other planes.
         names = {re.sub(r"\d+", "0", source.path) for source in usable}
@@ -73,6 +76,7 @@ def _are_planes(group: Sequence[Source]) -> bool:
         return False
     steps = [source.median_step_s for source in group]
     starts = [source.start_s for source in group]
+    # Planes are scanned one after the other: starts differ by up to one step.
     first, start_s = steps[0], starts[0]
     if first is None or start_s is None or len({source.unit for source in group}) > 1:
         return False
@@ -157,6 +161,7 @@ def choose_source(session: Session, sources: Sequence[Source], name: str | None)
         )
     together = [source for source in group_sources(sources) if source.members]
     found = found or [source for source in together if name in (source.path, source.path[1:], source.name)]
+    # Last, so that an object of that name comes before the kind.
     found = found or _find_kind(session, sources, name)
     if not found:
         session.check_links(session.find_lost(name) or name)
@@ -211,6 +216,7 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
             if first.emission_nm and len(set(wavelengths)) > 1:
                 seen = ", ".join("/".join(f"{value:g}" for value in one) for one in sorted(set(wavelengths)))
                 why += f"; these are of {len(set(wavelengths))} emission wavelengths ({seen} nm) and not read as one"
+            # What would have been chosen but for a problem is named, or it would seem to be missing.
             before = [source for source in grouped if source.problem and rank(source) <= rank(first)]
             passed = [f"{source.path} ({source.problem})" for source in before]
             if passed:
@@ -268,6 +274,7 @@ def _is_constant(session: Session, source: Source) -> bool:
         n = int(np.shape(series.data)[0])
         for begin in {0, max(n // 2 - LOOK // 2, 0), max(n - LOOK, 0)}:
             values = np.asarray(series.data[begin : begin + LOOK], np.float64)
+            # NaN differs from everything, itself too.
             values = values[np.isfinite(values).all(axis=tuple(range(1, values.ndim)))]
             if len(values) and (values != values[0]).any():
                 return False

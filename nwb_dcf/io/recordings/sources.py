@@ -55,6 +55,7 @@ def describe_sources(session: Session, video_dir: str | None = None, *, spans: b
     """
     sources = []
     for path, obj in session.find_objects(Units, TimeSeries, NWBContainer):
+        # Asked first: a look at any value of such an array raises.
         missing = find_unreadable(obj) if isinstance(obj, (Units, TimeSeries)) else None
         if missing is not None:
             sources.append(_describe_unreadable(path, obj, missing))
@@ -101,6 +102,7 @@ def _describe_units(path: str, units: Units, spans: bool) -> Source:
         return Source("units", path, units.neurodata_type, shape, "s", problem="it has no spike times")
     column = units["spike_times"]
     data = getattr(column, "target", column).data
+    # Spike times can be hundreds of MB, and only `info` shows their span.
     if not spans and len(data):
         return Source("units", path, units.neurodata_type, shape, "s", why="spikes are binned")
     times = np.asarray(data[:], dtype=np.float64)
@@ -115,6 +117,7 @@ def _describe_units(path: str, units: Units, spans: bool) -> Source:
 
 def _describe_pose(session: Session, path: str, pose: Any) -> Source:
     """Describe a PoseEstimation of any version of ndx-pose: its class is made from the specification in the file."""
+    # By path below, since the order of groups differs between HDF5 and Zarr.
     members = [(session.path_of(obj), obj) for obj in getattr(pose, "pose_estimation_series", {}).values()]
     if not members:
         return Source("pose", path, pose.neurodata_type, (0,), problem="it has no body parts")
@@ -168,6 +171,7 @@ def _describe_frames(session: Session, path: str, series: ImageSeries, video_dir
     if summary.problem:
         return about
     try:
+        # Timestamps are the frames that the NWB file promises, whatever the header of the video has.
         n_frames = summary.shape[0] if series.timestamps is None else len(series.timestamps)
         clock = peek_clock(series, n_frames, session.where(path), session.scale_of(path))
     except DataError as error:
@@ -188,6 +192,7 @@ def _choose_frame_clock(session: Session, series: ImageSeries, clock: Clock, pla
     if clock.rate_hz is None or played_hz <= 0 or n_frames < 2:
         return clock
     played_s = (n_frames - 1) / played_hz
+    # Headers of containers round the rate.
     if abs(played_hz / clock.rate_hz - 1) < PLAYED_TOLERANCE:
         return clock
     if weigh(list_clocks(session), clock.start_s, clock.stop_s - clock.start_s, played_s)[0] == "nwb":

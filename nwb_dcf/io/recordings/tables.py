@@ -92,16 +92,19 @@ class IntervalTable:
         """
         if name in ("start_time", "stop_time"):
             return bool(np.isfinite(self.columns[name]).any())
+        # Times are floats in the schema; whole numbers are ids, counts or choices.
         if self.columns[name].dtype.kind != "f":
             return False
         start, stop, values = self.start_s, self.stop_s, self.columns[name].astype(np.float64)
         known = np.isfinite(start) & np.isfinite(values)
         if not known.any():
             return False
+        # Rows may be in any order, and steps are asked for in that of time.
         order = np.flatnonzero(known)[np.argsort(start[known], kind="stable")]
         start, values = start[order], values[order]
         ends = np.concatenate([start, stop[np.isfinite(stop)]])
         lengths = np.concatenate([np.diff(start), (stop - self.start_s)[np.isfinite(stop - self.start_s)], [0.0]])
+        # An event may lie in the pause before or after its trial.
         low, high = ends.min() - lengths.max(), ends.max() + lengths.max()
         inside = ((values >= low) & (values <= high)).mean()
         forward = (np.diff(values) > 0).mean() if len(values) > 1 else 1.0
@@ -134,6 +137,7 @@ def find_table(session: Session, name: str) -> IntervalTable:
     SourceError
         If there is none or more than one.
     """
+    # Without any table the advice is another one.
     otherwise = "the file has no interval table: use --trials none"
     found = find_object(session, name, (TimeIntervals,), what="interval table", otherwise=otherwise)
     return _read_table(session, *found)
@@ -147,6 +151,7 @@ def join_tables(tables: Sequence[IntervalTable]) -> IntervalTable:
     if len(tables) == 1:
         return tables[0]
     shared = [name for name in tables[0].columns if all(name in table.columns for table in tables[1:])]
+    # Text and numbers in one array would turn the numbers into text.
     same = [name for name in shared if len({table.columns[name].dtype.kind == "U" for table in tables}) == 1]
     lengths = [len(table.row_id) for table in tables]
     return IntervalTable(
@@ -174,6 +179,7 @@ def read_columns(table: Any) -> dict[str, Shaped[np.ndarray, " row"]]:
     for name in table.colnames:
         column = table[name]
         data = getattr(column, "data", None)
+        # h5py and zarr know the shape without a read; lists of pynwb have none.
         shape = getattr(data, "shape", None) or (np.shape(data) if isinstance(data, list) else None)
         if hasattr(column, "target") or shape != (len(table),) or type(column).__name__ == "DynamicTableRegion":
             continue
@@ -187,6 +193,7 @@ def read_columns(table: Any) -> dict[str, Shaped[np.ndarray, " row"]]:
             values = _name_elements(column, values)
         columns[name] = values
     for name, words in _read_meanings(table, columns).items():
+        # A column of the file itself comes first.
         columns.setdefault(f"{name}{MEANING}", words)
     return columns
 
@@ -249,6 +256,7 @@ def read_electrode_columns(units: Any) -> dict[str, Shaped[np.ndarray, " unit"]]
     """
     if "electrodes" not in units.colnames:
         return {}
+    # A ragged column: the index holds the end of each row of the region.
     index = units["electrodes"]
     region = getattr(index, "target", index)
     rows = np.asarray(region.data[:], np.int64)
@@ -283,6 +291,7 @@ def _read_table(session: Session, path: str, table: Any) -> IntervalTable:
     columns = read_columns(table)
     for name in ("start_time", "stop_time"):
         if name not in columns or columns[name].dtype.kind not in "iuf":
+            # Intervals without a usable time are NaN, which leaves their rows out with a reason.
             columns[name] = np.full(len(table), np.nan)
     row_id = read_whole_numbers(table.id, "ids", session.where(path))
     read = IntervalTable(path, session.where(path), row_id, columns, _read_tags(table))
@@ -330,6 +339,7 @@ def _read_tags(table: Any) -> tuple[frozenset[str], ...]:
     if "tags" not in table.colnames:
         return ()
     column = table["tags"]
+    # Some files have one text a row in place of a ragged column.
     ragged = hasattr(column, "target")
     items = (column.target if ragged else column).data[:]
     words = [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in items]

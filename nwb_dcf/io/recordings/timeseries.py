@@ -13,6 +13,7 @@ from ...data.recording import make_recording
 from ...data.spike_counts import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
+from .conditions import is_id_list
 from .missing import MAX_GAP_S, complete
 from .provenance import SourceDescription, describe_members, describe_source
 from .rois import Channels, compute_dff, select_rois
@@ -63,6 +64,7 @@ def read_traces(
     members = session.find_members(source.members or (source.path,))
     where = session.where(source.path)
     for path, series in members:
+        # All members are checked before any is read.
         problem = check_data(series)
         if problem:
             raise DataError(problem, where=session.where(path), fix="choose another source with --source")
@@ -73,7 +75,9 @@ def read_traces(
     notes = [*notes, *(note for chosen in channels for note in chosen.notes)]
 
     clock = read_shared_clock(session, members, source.kind)
+    # The clock is cut before values are read, so that only samples of segments are.
     cut = cut_clock(session, config, clock.samples, where, chosen)
+    # Before the read: memory that runs out ends the process without a message.
     _check_size(len(cut.time), len(ids), where)
     unit = ""
     if config.dff:
@@ -184,7 +188,7 @@ def _choose_channels(session: Session, path: str, series: Any, source: Source, c
     if source.kind not in ROI_KINDS or getattr(series, "rois", None) is None:
         return Channels(np.arange(count_channels(series)), channel_ids(series))
     selection = config.rois
-    if source.members and selection is not None and not (isinstance(selection, str) and not _is_ids(selection)):
+    if source.members and selection is not None and is_id_list(selection):
         raise ParameterError(
             f"ids name ROIs of one plane, and {source.path} is {len(source.members)} planes",
             where=where,
@@ -203,10 +207,6 @@ def name_channels(source: Source, members: Members) -> tuple[str, list[Any]]:
     return "roi" if source.kind in ROI_KINDS else "channel", ids
 
 
-def _is_ids(selection: str) -> bool:
-    return all(word.isdigit() for word in selection.replace(",", " ").split())
-
-
 def _name_channels(paths: Sequence[str], channels: Sequence[Channels], *, family: bool) -> list[Any]:
     """Ids of all channels: those of the file where they are unique, else with the name of their series."""
     if family:
@@ -215,6 +215,7 @@ def _name_channels(paths: Sequence[str], channels: Sequence[Channels], *, family
     if len(set(ids)) == len(ids):
         return ids
     labels = name_members(paths)
+    # Planes number their ROIs from 0 each.
     return [f"{label}:{i}" for label, chosen in zip(labels, channels, strict=True) for i in chosen.ids]
 
 
@@ -252,6 +253,7 @@ def _read_dff(
         timed = np.isfinite(clock.samples.time)
         dff = np.full(raw.shape, np.nan)
         dff[timed] = compute_dff(raw[timed], clock.samples.time[timed], config.dff_window_s, config.dff_quantile)
+        # A baseline at or below 0 means that a background was taken off: the quotient would be noise.
         low = np.isnan(dff).all(axis=0) & np.isfinite(raw).any(axis=0)
         if low.any():
             names = ", ".join(str(chosen.ids[i]) for i in np.flatnonzero(low)[:8])

@@ -21,11 +21,11 @@ from ...data.spike_counts import (
     join_intervals,
     say_left_out,
 )
-from ...errors import DataError, ParameterError, SourceError
+from ...errors import DataError, SourceError
 from ..backends.session import Session, open_session
 from .clock import list_sampling_rates
 from .clock_doubts import Doubt, find_spike_doubts, report_doubts
-from .conditions import select_rows
+from .conditions import choose_rows, is_id_list
 from .provenance import SourceDescription, describe_source
 from .segment_choice import choose_segments
 from .segments import RecordedIntervals
@@ -66,6 +66,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     rows = select_units(units, config.units, where)
     times = read_all_times(units, where, scale)
     trains = read_spike_trains(units, rows, where, scale, times)
+    # Before clocks are checked: only spikes in valid periods count.
     trains, valid = limit_to_valid(session, path, trains)
     notes = [*notes, *valid, *_note_repeated(trains.unit_id)]
     doubts = _check_trains(session, units, trains, config.bin_width_s, scale)
@@ -87,6 +88,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
         min_length_s=config.min_length_s,
     )
     bins = counts.bins
+    # A unit without a spike in the segments that were chosen has no variance.
     varies, constant = find_constant(counts.values, trains.unit_id, where=where)
     left_out += constant
     notes = [*notes, *segments.notes, *counts.notes, *say_left_out(left_out)]
@@ -131,24 +133,9 @@ def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str
     unit_id = read_whole_numbers(units.id, "ids of units", where)
     if selection is None:
         return np.arange(len(unit_id))
-    words = selection.replace(",", " ").split() if isinstance(selection, str) else [str(i) for i in selection]
-    if words and all(word.lstrip("-").isdigit() for word in words):
-        asked = np.unique(np.asarray(words, np.int64))
-        missing = np.setdiff1d(asked, unit_id)
-        if len(missing):
-            raise ParameterError(
-                f"no unit has id {', '.join(map(str, missing))}",
-                where=where,
-                fix=f"ids go from {unit_id.min()} to {unit_id.max()}" if len(unit_id) else "the table is empty",
-            )
-        return np.flatnonzero(np.isin(unit_id, asked))
-    if not isinstance(selection, str):
-        raise ParameterError(f"units is {selection!r}", where=where, fix="give ids or a condition")
-    columns = {**read_electrode_columns(units), **read_columns(units)}
-    rows = np.flatnonzero(select_rows(selection, {"id": unit_id, **columns}, where))
-    if len(rows) == 0:
-        raise ParameterError(f"no unit fulfils {selection!r}", where=where, fix="change the condition")
-    return rows
+    # Ids need no columns, each of which is a request over a network.
+    columns = {} if is_id_list(selection) else {**read_electrode_columns(units), **read_columns(units)}
+    return choose_rows(selection, unit_id, columns, what="unit", where=where)
 
 
 def read_all_times(units: Any, where: str, scale: float | None = None) -> list[Float[np.ndarray, " _spike"]]:
@@ -185,6 +172,7 @@ def read_spike_trains(
     unit_id = read_whole_numbers(units.id, "ids of units", where)
     times = read_all_times(units, where, scale) if times is None else times
     observed = None
+    # Each unit has its own: outside them 0 spikes mean nothing.
     if "obs_intervals" in units.colnames:
         ragged = _scale_all(_read_ragged(units["obs_intervals"], len(unit_id), where), scale)
         observed = [_check_observed(ragged[row].reshape(-1, 2), unit_id[row], where) for row in rows]
@@ -198,6 +186,7 @@ def cut_pauses(
 ) -> tuple[RecordedIntervals, list[str]]:
     """Cut recorded intervals where no unit fires for far longer than the rates of all allow (`silence`)."""
     pauses = find_silences(times)
+    # Spikes of units that are not selected may lie beyond what is read.
     pauses = pauses[(pauses[:, 0] >= recorded.start[0]) & (pauses[:, 1] <= recorded.stop[-1])]
     if len(pauses) == 0:
         return recorded, []
@@ -223,6 +212,7 @@ def limit_to_valid(session: Session, path: str, trains: SpikeTrains) -> tuple[Sp
         if table.neurodata_type != "ValidUnitPeriods" or len(table) == 0 or "unit" not in table.colnames:
             continue
         region = table["unit"]
+        # Periods may be those of another table of units.
         if session.path_of(region.table) != path:
             continue
         row = read_whole_numbers(getattr(region, "target", region).data, "units", session.where(at))
@@ -239,6 +229,7 @@ def limit_to_valid(session: Session, path: str, trains: SpikeTrains) -> tuple[Sp
 
 
 def _note_repeated(unit_id: Shaped[np.ndarray, " unit"]) -> list[str]:
+    # Sortings of several probes are put into one table with the ids of each.
     ids, counts = np.unique(unit_id, return_counts=True)
     if not (counts > 1).any():
         return []
@@ -296,6 +287,7 @@ def find_recorded(trains: SpikeTrains, where: str) -> tuple[RecordedIntervals, S
     """
     left_out: list[dict[str, object]] = []
     if trains.observed is not None and any(len(intervals) for intervals in trains.observed):
+        # A unit that was never observed would leave no time at all in common.
         seen = np.array([len(intervals) > 0 for intervals in trains.observed])
         left_out = [{"what": "unit", "id": int(i), "why": "its obs_intervals are empty"} for i in trains.unit_id[~seen]]
         trains = trains.take(seen)
@@ -328,6 +320,7 @@ def _read_ragged(column: Any, n_rows: int, where: str) -> list[Float[np.ndarray,
         raise DataError(f"{column.target.name} are {kind}, not numbers", where=where, fix="write them as seconds")
     values = stored.astype(np.float64)
     ends = read_whole_numbers(column.data, f"indices of {column.target.name} ({column.name})", where)
+    # A VectorIndex holds the end of each row.
     edges = np.concatenate([[0], ends])
     if len(ends) != n_rows or (np.diff(edges) < 0).any() or edges[-1] > len(values):
         raise DataError(
@@ -343,6 +336,7 @@ def _check_spike_times(times: Float[np.ndarray, " spike"], unit_id: int, where: 
             where=where,
             fix="remove them from the file, or leave that unit out with --units",
         )
+    # Not sorted here: times of two segments, each from 0, look like this.
     back = np.flatnonzero(np.diff(times) < 0)
     if len(back):
         raise DataError(
@@ -408,6 +402,7 @@ def match_units(
         if units is None or len(units) == 0:
             raise SourceError("the file has no units", where=str(session.path), fix="write the sorting into it first")
         where = session.where("/units")
+        # `id` is a row number in files of SpikeInterface; the names are the ids of its sorting.
         stored = np.asarray(units[NAMES][:] if NAMES in units.colnames else units.id[:])
         rows = _find_rows([str(name) for name in stored.tolist()], [str(i) for i in unit_ids], where)
         trains = read_spike_trains(units, rows, where)
@@ -442,6 +437,7 @@ def _compare_spikes(
         )
     apart = theirs - ours
     if len(apart) and np.abs(apart).max() > SAME_S:
+        # One shift for all spikes is a start time that one of the two lacks.
         shift = float(np.median(apart))
         if np.ptp(apart) <= SAME_S:
             raise DataError(

@@ -100,6 +100,7 @@ def weigh(clocks: list[OtherClock], start_s: float, by_rate_s: float, played_s: 
             for_rate.append(clock.path)
         elif by_video >= AGREES and by_rate < DIFFERS * by_video:
             for_video.append(clock.path)
+    # Evidence for both is evidence for neither.
     if bool(for_rate) == bool(for_video):
         return "", ""
     named = for_rate or for_video
@@ -118,6 +119,7 @@ def _read_ends(session: Session, path: str, obj: Any) -> Iterator[float]:
             return
         index, times = np.asarray(obj["spike_times"].data[:], np.int64), obj["spike_times"].target.data
         first = np.concatenate([[0], index[:-1]])
+        # Spike times of a unit are in order: its first and last value are its span.
         for a, b in zip(first[:N_UNITS], index[:N_UNITS], strict=True):
             if b > a:
                 yield float(times[int(a)])
@@ -125,6 +127,7 @@ def _read_ends(session: Session, path: str, obj: Any) -> Iterator[float]:
     else:
         try:
             clock = peek_clock(obj, int(np.shape(obj.data)[0]) if np.shape(obj.data) else 0, session.where(path))
+        # A clock that cannot be read is no evidence, and is reported where it is read itself.
         except (DataError, TypeError, IndexError):
             return
         yield clock.start_s

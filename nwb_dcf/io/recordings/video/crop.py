@@ -87,12 +87,14 @@ def plan_crop(config: ReadConfig, full: tuple[int, int], session: Session, where
             where=where,
             fix="give --crop X Y WIDTH HEIGHT within the frames",
         )
+    # Frames are never enlarged: pixels between pixels would be invented.
     most = config.size if isinstance(config.size, tuple) else (config.size, config.size)
     size = min(most[0], width), min(most[1], height)
     if config.mask is None:
         return FrameCrop(full, (x, y, width, height), size)
     path = _find_mask(config.mask, session)
     kept = read_mask(path, full)[y : y + height, x : x + width]
+    # A pixel as read is masked where any part of it is: no masked light may leak in.
     masked = shrink_frames(kept[None].astype(np.float32), size)[0] < WHOLE
     if masked.all():
         raise ParameterError(
@@ -100,6 +102,7 @@ def plan_crop(config: ReadConfig, full: tuple[int, int], session: Session, where
             where=config.mask,
             fix="give a mask that is black only where frames are to be hidden, or a larger --size",
         )
+    # The mask is no part of the NWB file: its hash shows whether it is still the same.
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return FrameCrop(full, (x, y, width, height), size, masked, digest)
 
@@ -127,6 +130,7 @@ def read_mask(path: Path, full: tuple[int, int]) -> Bool[np.ndarray, "y x"]:
         raise ParameterError("there is no such mask", where=where, fix="check the path given as --mask")
     if path.suffix.lower() == ".npy":
         try:
+            # A pickle in an array would run code of whoever sent the mask.
             mask = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise ParameterError(f"this is no array: {error}", where=where, fix="save it with numpy.save") from error

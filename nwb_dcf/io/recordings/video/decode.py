@@ -89,6 +89,7 @@ def probe_video(path: Path) -> VideoFile:
         If it cannot be read, or holds no video or no frame.
     """
     with _open_stream(path) as (container, stream):
+        # Packets are counted without decoding them, since headers may promise other numbers.
         shown, n_hidden = [], 0
         for packet in container.demux(stream):
             if packet.size and packet.is_discard:  # ffmpeg marks what an edit list hides
@@ -98,6 +99,7 @@ def probe_video(path: Path) -> VideoFile:
         if not shown:
             raise SourceError("this video has no frames", where=str(path), fix="copy it again or record it anew")
         time = None
+        # Raw streams have no presentation times.
         if all(pts is not None for pts in shown):
             ticks = np.sort(np.array(shown, np.int64))  # packets come in the order of decoding, B-frames late
             if (np.diff(ticks) > 0).all():
@@ -143,6 +145,7 @@ def decode_frames(
     n_decoded = 0
     with _open_stream(video.path) as (container, stream):
         stream.thread_type = "AUTO"
+        # Within ffmpeg, where a full frame never becomes an array.
         shrink = _Shrinker(video, crop, size, stream.time_base)
         for frame in container.decode(stream):
             if n_decoded == next_wanted:
@@ -244,6 +247,7 @@ class FrameSeeker:
             self._decode_to(0)
         if self._first is None or self.video.time_s is None:
             return None
+        # Presentation times need not start at 0.
         tick = round(float(self.video.time_s[number]) / self.video.tick_s) + self._first
         self._container.seek(tick, stream=self._stream, backward=True)
         self._frames = self._container.decode(self._stream)
@@ -251,6 +255,7 @@ class FrameSeeker:
             if frame.pts is None:
                 return None
             time = (frame.pts - self._first) * self.video.tick_s
+            # Half a tick of tolerance: times are whole numbers of ticks.
             here = int(np.searchsorted(self.video.time_s, time - self.video.tick_s / 2))
             if here >= self.video.n_frames or abs(self.video.time_s[here] - time) > self.video.tick_s / 2:
                 return None
@@ -300,6 +305,7 @@ class _Shrinker:
                 where=str(video.path),
                 fix="divide the video where its size changes",
             )
+        # The pixel format may change within a file, as where a camera is reconfigured.
         if self.format is None or frame.format.name != self.format.name:
             self.format = frame.format
             self.graph = self._build_graph()
@@ -308,6 +314,7 @@ class _Shrinker:
         return values.astype(np.float32) * np.float32(WHITE / DEEP_WHITE) if video.deep else values
 
     def _build_graph(self) -> Any:
+        # Imported late: av is an optional dependency.
         from av.filter import Graph
 
         graph, video = Graph(), self.video

@@ -85,6 +85,7 @@ def _join_times(videos: VideoFiles) -> Float[np.ndarray, " frame"] | None:
             return None
         parts.append(start + file.time_s)
         step = float(np.median(np.diff(file.time_s))) if file.n_frames > 1 else 0.0
+        # How long the last frame of a file lasts is not known from presentation times.
         start = float(parts[-1][-1]) + step
     time = np.concatenate(parts)
     return time if (np.diff(time) > 0).all() else None

@@ -50,6 +50,7 @@ def summarise_frames(session: Session, path: str, series: Any, video_dir: str | 
         videos = [peek_video(file) for file in find_files(session, path, series, video_dir)]
     except DCFError as error:
         return FramesSummary((), str(error).removeprefix(f"{where}: "))
+    # Headers alone: `info` must answer in seconds for hours of video.
     n_hidden = sum(video.n_hidden for video in videos)
     n_frames = count_expected(series) or sum(video.n_frames for video in videos)
     rates = {video.rate_hz for video in videos}
@@ -85,6 +86,7 @@ class VideoFiles:
     @property
     def names(self) -> str:
         """Base names of the files, for people."""
+        # Base names: folders are private, and notes are written into files.
         names = [file.path.name for file in self.files]
         return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
@@ -140,6 +142,7 @@ def open_videos(
     files = tuple(probe_video(file) for file in find_files(session, path, series, video_dir))
     videos = VideoFiles(files, np.cumsum([0, *(file.n_frames for file in files[:-1])]))
     expected = count_expected(series)
+    # A truncated file explains a wrong number, and is a better message than the number.
     if expected != videos.n_frames:
         for file in files:
             if file.n_frames + file.n_hidden < file.n_declared:
@@ -189,6 +192,7 @@ def count_expected(series: Any) -> int | None:
 def _check_starting_frames(series: Any, videos: VideoFiles, where: str) -> None:
     """Refuse files whose frames contradict ``starting_frame``: one is missing, or they are out of order."""
     stored = series.starting_frame
+    # One file needs no starting_frame, and many tools write none.
     stated = [] if stored is None else [int(n) for n in np.atleast_1d(np.asarray(stored[:]))]
     if stated == videos.first.tolist() or (len(videos.files) == 1 and not stated):
         return
@@ -216,6 +220,7 @@ def _find_file(session: Session, path: str, name: str, video_dir: str | None) ->
         )
     # The file may have been written on another system.
     stored = PureWindowsPath(name) if "\\" in name or name[1:2] == ":" else PurePosixPath(name)
+    # In a folder that is given, the whole stored path is tried, then ever shorter ends of it.
     parts = stored.relative_to(stored.anchor).parts
     if video_dir is not None:
         folder = Path(video_dir)

@@ -67,6 +67,7 @@ class VideoAccess(FrameAccess):
 
     def read(self, number: int) -> UInt8[np.ndarray, "y x *color"]:
         """Decode frame `number` of the series."""
+        # Frames are numbered over all files.
         file = int(np.searchsorted(self._videos.first, number, side="right")) - 1
         return self._seekers[file].read(number - int(self._videos.first[file]))
 
@@ -93,6 +94,7 @@ class StoredAccess(FrameAccess):
         """Read frame `number`; black and white are percentiles of the first block that was read."""
         if not 0 <= number < len(self.time):
             raise SourceError(f"there is no frame {number} of {len(self.time)}", where=f"{self._path}: {self.name}")
+        # A viewer asks for frames one after the other: a block saves opening the file for each.
         if not self._start <= number < self._start + len(self._block):
             self._start = number - number % BLOCK_FRAMES
             wanted = np.arange(self._start, min(self._start + BLOCK_FRAMES, len(self.time)))
@@ -100,6 +102,7 @@ class StoredAccess(FrameAccess):
                 frames = StoredFrames(find_object(session, self.name, (ImageSeries,)).object, session.where(self.name))
                 self._block = np.concatenate(list(frames.read_blocks(self._view, wanted)))
         if self._range is None:
+            # One range for all frames: pictures that flicker would show changes that are none.
             low, high = np.nanpercentile(self._block, CONTRAST)
             self._range = float(low), float(high if high > low else low + 1)
         low, high = self._range
@@ -134,12 +137,14 @@ def open_frames(
     why = NO_VIDEO
     with open_session(path) as session:
         known = [source for source in describe_sources(session, config.video_dir) if source.kind in FRAME_KINDS]
+        # The source of a fit comes first, then cameras before microscopes.
         known.sort(key=lambda source: (source.path not in sources, FRAME_KINDS.index(source.kind)))
         for source in known:
             why = why if source.problem == "" else f"{source.path}: {source.problem}"
             if source.problem:
                 continue
             series = find_object(session, source.path, (ImageSeries,)).object
+            # Another video may be readable.
             with suppress(SourceError):
                 if is_external(series):
                     videos = open_videos(session, source.path, series, config.video_dir)

@@ -29,6 +29,7 @@ def name_cache(video: Path, identity: Any) -> Path:
     identity : JSON-able
         All that the frames depend on: hashes of the videos, crop and size.
     """
+    # A change of anything gives another name, so that old frames are never taken for new ones.
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return video.with_name(f"{video.stem}.{key}{SUFFIX}")
 
@@ -73,6 +74,7 @@ def write_cache(
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
+    # With the id of the process: two fits may write the same frames at once.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield unfinished

@@ -36,6 +36,7 @@ def check_stored(series: Any) -> str:
     if 0 in shape:
         return f"data have shape {shape}: no frames"
     if len(shape) == 4 and shape[3] != 1:
+        # Photon series have planes where other series have colours.
         volume = series.neurodata_type in ("OnePhotonSeries", "TwoPhotonSeries")
         if volume:
             return f"data have shape {shape}: volumes of {shape[3]} planes, not frames"
@@ -93,6 +94,7 @@ class StoredFrames:
     @property
     def full(self) -> tuple[int, int]:
         """Width and height: the third and the second axis of the data, whatever they are called there."""
+        # Axes are (frame, y, x) here: photon series were exchanged when the file was opened.
         return int(self.series.data.shape[2]), int(self.series.data.shape[1])
 
     def read_clock(
@@ -114,6 +116,7 @@ class StoredFrames:
     ) -> Iterator[Float32[np.ndarray, "frame y x"]]:
         """Read the frames whose numbers are `wanted` a block at a time: gray, in `units`."""
         data, (x, y, width, height) = self.series.data, view.crop
+        # Blocks by bytes: a frame may have 1 kB or 30 MB.
         n_bytes = data.dtype.itemsize * math.prod(data.shape[1:])
         for block in _cut_blocks(wanted, max(1, BLOCK_BYTES // n_bytes)):
             values = np.asarray(data[block, y : y + height, x : x + width], np.float32)

@@ -88,6 +88,7 @@ def read_video(
     else:
         frames = StoredFrames(series, where)
     clock = frames.read_clock(session, config, session.scale_of(path), session.name_scale(path))
+    # Every n-th frame of the file, not of a segment, so that all trials find theirs among frames that are kept.
     numbers = np.arange(0, len(clock.time), config.every)
     if len(numbers) < MIN_SAMPLES:
         raise DataError(
@@ -106,6 +107,7 @@ def read_video(
             fix="read less with --every N, --size N or --trials",
         )
     data = _read_frames(frames, view, numbers, samples, config, progress)
+    # After decoding, so that frames that are kept beside the video serve any mask.
     view.apply_mask(data)
     if not any((frame != data[0]).any() for frame in data[1:]):  # lazy: as a rule the second frame differs
         raise DataError(
