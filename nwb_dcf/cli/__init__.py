@@ -72,10 +72,19 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
     except OSError as error:
         if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):  # of click's own help
             raise OutputError(error) from error
-        return _fail_defect(arguments, error, debug)
+        if error.filename is None:
+            return _fail_defect(arguments, error, debug)
+        what, where = str(error.strerror), os.fsdecode(error.filename)
+        return _fail_input(arguments, DCFError(what, where=where, fix="check that path"))
+    except MemoryError:
+        fix = "read less, with wider bins (--bin), fewer channels (--units, --rois) or smaller frames (--size, --every)"
+        return _fail_input(arguments, DCFError("there is not enough memory", fix=fix))
+    except RecursionError:
+        return _fail_input(arguments, DCFError("what was given is nested too deep", fix="write it with less nesting"))
     except DCFError as error:
-        details = {"what": error.what, "where": error.where, "fix": error.fix}
-        return _fail(arguments, f"error: {error}", BAD_INPUT, type(error).__name__, **details)
+        if debug and error.__cause__ is not None:
+            traceback.print_exc()
+        return _fail_input(arguments, error)
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "nwb-dcf"
         what = error.format_message().rstrip(".")
@@ -89,6 +98,11 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         return _fail(arguments, line, 128 + error.signal, "Terminated")
     except Exception as error:
         return _fail_defect(arguments, error, debug)
+
+
+def _fail_input(arguments: Sequence[str], error: DCFError) -> int:
+    details = {"what": error.what, "where": error.where, "fix": error.fix}
+    return _fail(arguments, f"error: {error}", BAD_INPUT, type(error).__name__, **details)
 
 
 def _fail_defect(arguments: Sequence[str], error: Exception, debug: bool) -> int:

@@ -9,7 +9,27 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from .read import ReadConfig
-from .validation import Count, Fraction, Index, NotNegative, Positive, refuse_unknown, require, settings
+from .validation import (
+    LONGEST,
+    Fraction,
+    Frames,
+    Index,
+    Layers,
+    NotNegative,
+    Positive,
+    Size,
+    Steps,
+    refuse_unknown,
+    require,
+    settings,
+)
+
+MOST_AXES = 100_000
+"""Axes, each as long as a frame: an image of 316 x 316 pixels has no more."""
+Axes = Annotated[int, Field(ge=0, le=MOST_AXES)]
+Levels = Annotated[tuple[Size, ...], Field(min_length=1, max_length=8)]
+OwnSteps = Annotated[int, Field(ge=0, le=LONGEST)]
+Lag = Annotated[int, Field(ge=-10_000, le=10_000)]
 
 # Names that fits stored before 0.1.0 carry, and what they are called since.
 FORMER_NAMES: dict[str, dict[str, str]] = {
@@ -60,22 +80,22 @@ class ModelConfig:
     one are seen by mu.
     """
 
-    dim: Count = 3
+    dim: Annotated[int, Field(ge=1, le=MOST_AXES)] = 3
     network: Literal["auto", "mlp", "unet"] = "auto"
-    channels: Annotated[tuple[Count, ...], Field(min_length=1)] = (16, 32, 64)  # of the U-Net, level by level
-    network_axes: Index = 0  # principal axes of the frames that a perceptron sees and gives; 0: the channels
-    patch: Index = 0  # pixels per side of a place of its first level; 0: as many as leave 8 places a side
-    k_max: Index | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
-    history: Index = 3
+    channels: Levels = (16, 32, 64)  # of the U-Net, level by level
+    network_axes: Axes = 0  # principal axes of the frames that a perceptron sees and gives; 0: the channels
+    patch: Frames = 0  # pixels per side of a place of its first level; 0: as many as leave 8 places a side
+    k_max: Axes | None = None  # None: min(D, rank, max(16, 2 dim)); 0: D
+    history: Frames = 3
     history_start: Literal["repeat", "drop"] = "repeat"
-    width: Count = 128
-    depth: Count = 3
-    encoder_width: Count = 128
-    encoder_depth: Count = 2
+    width: Size = 128
+    depth: Layers = 3
+    encoder_width: Size = 128
+    encoder_depth: Layers = 2
     linear_encoder: bool = True  # whether mu has a linear part beside its network
     encoder_dropout: Annotated[float, Field(ge=0, le=0.9)] = 0.0  # fraction of channels hidden from mu in training
     momentum: Annotated[float, Field(ge=0, le=0.9999)] = 0.99  # of mu's running mean and standard deviation
-    encoder_window: Index = 0
+    encoder_window: Frames = 0
     start: Literal["pca", "random"] = "pca"
     train_encoder_with_flows: bool = False
     masked_endpoints: bool = True
@@ -86,7 +106,7 @@ class ModelConfig:
     kept_noise: Fraction = 1.0  # fraction of it that u sees on the axes it keeps, whose numbers it decodes
     decoder: Literal["mean", "flow"] = "mean"
     solver: Literal["rk4", "midpoint", "dopri5"] = "rk4"
-    solver_steps: Count = 4
+    solver_steps: Annotated[int, Field(ge=1, le=10_000)] = 4
 
     def __post_init__(self) -> None:
         require(
@@ -116,8 +136,8 @@ class TrainConfig:
     seed: Index = 0
     device: str = "auto"
     precision: Literal["auto", "full", "reduced"] = "auto"  # of matrix products in training, see `model.precision`
-    steps: Count = 1200
-    batch_size: Count = 512
+    steps: Steps = 1200
+    batch_size: Annotated[int, Field(ge=1, le=10**7)] = 512
     learning_rate: Positive = 8e-3
     encoder_learning_rate: Positive = 8e-4
     weight_decay: NotNegative = 0.01
@@ -126,7 +146,7 @@ class TrainConfig:
     ema_decay: Fraction = 0.98  # of the flows' weights, per step
     ema_encoder: bool = True  # False: the encoder's weights are taken as they are, as the authors do
     single_stage: bool = False  # True: all parts learn at once, as in the paper; False: v on the finished latents
-    align_steps: Index = 1500  # of the coupling alone, where it starts at random and not in a single stage
+    align_steps: OwnSteps = 1500  # of the coupling alone, where it starts at random and not in a single stage
     align_rate: Positive = 2e-2
     prefix_p: Annotated[float, Field(gt=0, le=1)] = 0.125  # Geometric(p) of the prefix length K
     prefix_at_dim: Fraction = 0.5  # fraction of samples with K = dim
@@ -140,7 +160,7 @@ class TrainConfig:
     beta: NotNegative = 1.0  # weight of L_df
     eta: NotNegative = 1.0  # weight of L_align
     gamma: NotNegative = 0.0  # weight of L_context: frames around from the latents
-    context_lags: tuple[int, ...] = (-2, -1, 1, 2)  # those frames
+    context_lags: Annotated[tuple[Lag, ...], Field(max_length=1000)] = (-2, -1, 1, 2)  # those frames
     early_stopping: bool = True
     held_out: Annotated[float, Field(ge=0, le=0.9)] = 0.2  # fraction of the fitted segments that choose the step
     finish: Annotated[float, Field(ge=0, le=2)] = 0.25  # steps on all frames after that, as a fraction of those chosen

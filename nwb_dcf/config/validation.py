@@ -20,6 +20,16 @@ Count = Annotated[int, Field(ge=1, le=2**62)]
 """A whole number, 1 or more."""
 Index = Annotated[int, Field(ge=0, le=2**62)]
 """A whole number, 0 or more."""
+LONGEST = 10**8
+"""Steps: months of training; the paper has 217,000."""
+Steps = Annotated[int, Field(ge=1, le=LONGEST)]
+"""A number of steps that can end."""
+Size = Annotated[int, Field(ge=1, le=16_384)]
+"""Units of a layer: weights between two grow with its square, and so many take 1 GB."""
+Layers = Annotated[int, Field(ge=1, le=64)]
+"""Layers of a network: gradients vanish long before."""
+Frames = Annotated[int, Field(ge=0, le=10_000)]
+"""Frames around each one: inputs of a network grow with them."""
 NotNegative = Annotated[float, Field(ge=0)]
 """A finite number, 0 or more."""
 Positive = Annotated[float, Field(gt=0)]

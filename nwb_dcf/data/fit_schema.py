@@ -32,6 +32,14 @@ class _Open(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
+class StoredTable(_Open):
+    """A table of intervals that decided segments."""
+
+    columns: list[Word]
+    rows: Natural
+    sha256: Word
+
+
 class StoredSource(_Open):
     """The object that was fitted, or several in ``members``."""
 
@@ -44,6 +52,7 @@ class StoredSource(_Open):
     values: Natural | None = None
     channel_rows: list[Whole] = []
     members: list[StoredSource] = []
+    intervals: dict[Word, StoredTable | None] = {}
 
 
 class StoredSplit(_Open):

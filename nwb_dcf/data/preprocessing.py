@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import oaconvolve
 from scipy.sparse import csr_array
 from scipy.special import gammaln, xlogy
 
@@ -72,6 +73,9 @@ SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
 COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
 TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
 FAR = 1e4  # standard deviations from 0
+WIDEST_CHOSEN_S = 1.6  # what the data may choose, whatever their segments
+LONG_REACH = 2000  # frames: a longer Gaussian is applied by Fourier transforms
+MOST_WEIGHTS = 2 * 10**8  # of smoothing on an irregular clock: 3 GB
 CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
 
 
@@ -355,14 +359,65 @@ def _smooth(
         if piece.sigma == 0:
             around = seen
         elif piece.sigma is not None:
-            total = gaussian_filter1d(seen, piece.sigma, axis=0, mode="constant", truncate=TRUNCATE)
-            weight = gaussian_filter1d(np.ones(len(seen)), piece.sigma, mode="constant", truncate=TRUNCATE)
+            total = _filter(seen, piece.sigma)
+            weight = _filter(np.ones(len(seen)), piece.sigma)
             around = (total.T / weight).T[inside]
         else:
             weights = _gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
             around = (weights @ seen.reshape(len(seen), -1)).reshape(-1, *seen.shape[1:])
         smoothed[piece.frames.start - frames.start : piece.frames.stop - frames.start] = around
     return smoothed
+
+
+def _filter(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian of `sigma` frames along the first axis, 0 beyond the ends; no wider than the values are long."""
+    radius = min(int(TRUNCATE * sigma + 0.5), len(values) - 1)
+    if radius <= LONG_REACH:
+        return np.asarray(gaussian_filter1d(values, sigma, axis=0, mode="constant", radius=radius))
+    kernel = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / sigma))
+    kernel /= kernel.sum()
+    # a direct sum takes frames times reach: hours where both are 100,000
+    return np.asarray(oaconvolve(values, kernel.reshape(-1, *[1] * (values.ndim - 1)), mode="same", axes=0))
+
+
+def check_smoothing(recording: xr.Dataset, smooth: float | str) -> None:
+    """Refuse a Gaussian that is wider than the longest segment, of which it would leave a constant.
+
+    Raises
+    ------
+    ParameterError
+        If its standard deviation is.
+    DataError
+        If the clock is irregular and the weights of all frames would not fit into memory.
+    """
+    if isinstance(smooth, str) or smooth == 0:
+        return
+    time = recording["time"].values
+    spans = [(time[s.start], time[s.stop - 1], time[s]) for s in segment_slices(recording)]
+    longest = max((stop - start for start, stop, _ in spans), default=0.0)
+    if longest > 0 and smooth > max(longest, WIDEST_CHOSEN_S):
+        where = name_source(recording) or "the recording"
+        raise ParameterError(
+            f"{where}: smooth is {smooth:g} s, and the longest segment {longest:.4g} s",
+            fix=f"give --smooth {longest / TRUNCATE:.3g} or less",
+        )
+    n_weights = sum(_count_weights(inside, smooth) for _, _, inside in spans)
+    if n_weights > MOST_WEIGHTS:
+        raise DataError(
+            f"frames are irregular in time, and a Gaussian of {smooth:g} s takes {n_weights:.3g} weights of them",
+            where=name_source(recording),
+            fix="give a smaller --smooth, or put the series on a regular clock with --resample HZ",
+        )
+
+
+def _count_weights(time: np.ndarray, sigma_s: float) -> int:
+    """Weights that smoothing a segment takes where its clock is irregular; 0 where it is not."""
+    steps = np.diff(time)
+    if len(steps) == 0 or np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean():
+        return 0
+    reach_s = TRUNCATE * sigma_s
+    ends = np.searchsorted(time, time + reach_s, side="right") - np.searchsorted(time, time - reach_s)
+    return int(ends.sum())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 import xarray as xr
 
 from ..config import FitConfig
-from ..data.preprocessing import check_size
+from ..data.preprocessing import check_size, check_smoothing
 from .dimensionality import DimensionChoice, choose_for_fit
 from .smoothing_and_scale import SmoothingChoice, apply_choice, resolve_smoothing
 
@@ -60,6 +60,7 @@ def settle_config(
         If there is a single channel, or no segment has two frames.
     """
     check_size(training, config.model.dim)
+    check_smoothing(training, config.prepare.smooth)
     if smoothing is None:
         smoothing, config = resolve_smoothing(training, config)
     else:

@@ -18,6 +18,10 @@ from ..data.recording import make_recording, segment_slices
 from ..errors import ParameterError
 from .fitted import FittedModel, check_channels
 
+MOST = {"n_frames": 10**6, "n_paths": 10**5, "seed": 2**62}
+"""Of a simulation: a million frames are hours at 100 Hz, long after any rollout has lost its start."""
+MOST_NUMBERS = 2**31
+"""Of all its paths: 8 GB."""
 Starts = str | Sequence[int] | np.ndarray
 
 
@@ -36,8 +40,8 @@ class Plan:
             value = getattr(self, name)
             if name == "n_paths" and value is None:
                 continue
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
-                raise ParameterError(f"{name} is {value}", fix=f"give a whole number, {low} or more")
+            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= MOST[name]:
+                raise ParameterError(f"{name} is {value}", fix=f"give a whole number from {low} to {MOST[name]}")
         if not isinstance(self.tau, Real) or not 0 <= self.tau <= 1:
             raise ParameterError(f"tau is {self.tau}", fix="give a number from 0 (latents) to 1 (data)")
 
@@ -61,6 +65,14 @@ def simulate_paths(fitted: FittedModel, recording: xr.Dataset, plan: Plan) -> tu
     """
     check_channels(recording, fitted)
     starts = find_starts(recording, plan.starts, fitted.config.model.history)
+    width = fitted.dim if plan.tau == 0 else fitted.model.n_channels
+    n_numbers = len(starts) * (plan.n_paths or 1) * plan.n_frames * width
+    if n_numbers > MOST_NUMBERS:
+        raise ParameterError(
+            f"{len(starts)} starts, {plan.n_paths or 1} paths and {plan.n_frames} frames of {width} numbers do not fit "
+            "into memory",
+            fix="give fewer frames (--frames), paths (--paths) or starts (--starts)",
+        )
     histories = fitted.prepare(cut_histories(recording, starts, fitted))
     return starts, fitted.simulate(histories, plan.n_frames, tau=float(plan.tau), n_paths=plan.n_paths, seed=plan.seed)
 

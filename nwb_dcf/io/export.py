@@ -26,10 +26,12 @@ import pandas as pd
 import xarray as xr
 
 from ..data.result import DCFResult
-from ..errors import ParameterError, StoreError
+from ..errors import ParameterError, StoreError, clean_text
 from .special_files import name_special
 
 FORMATS = (".csv", ".npz", ".nc", ".parquet")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a cell begins with that a spreadsheet runs; the last four are wide forms, which some take as well."""
 LARGEST_INT = 2**31 - 1  # of netCDF 3
 
 
@@ -170,7 +172,33 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def _write_csv(dataset: xr.Dataset, path: str) -> None:
-    tabulate_frames(dataset).to_csv(path, index=False)
+    defuse_table(tabulate_frames(dataset)).to_csv(path, index=False)
+
+
+def defuse_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts and names of columns no spreadsheet takes for a formula, and that have no controls.
+
+    A leading apostrophe says to spreadsheets that text follows. Names and texts come out of a file, which may be
+    anybody's; numbers stay as they are.
+    """
+    texts = {
+        name: [defuse_cell(cell) for cell in table[name]] for name in table if table[name].dtype.kind not in "biuf"
+    }
+    return table.assign(**texts).rename(columns=defuse_cell) if texts else table.rename(columns=defuse_cell)
+
+
+def defuse_cell(cell: Any) -> Any:
+    """Put an apostrophe before text that begins as a formula does; what is no text stays as it is.
+
+    Examples
+    --------
+    >>> defuse_cell("=1+1"), defuse_cell("left"), defuse_cell(-2.5)
+    ("'=1+1", 'left', -2.5)
+    """
+    if not isinstance(cell, str):
+        return cell
+    text = clean_text(cell)
+    return f"'{text}" if text.startswith(FORMULA) or cell.lstrip()[:1] in FORMULA else text
 
 
 def _write_parquet(dataset: xr.Dataset, path: str) -> None:

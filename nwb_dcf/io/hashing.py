@@ -7,12 +7,15 @@ same hash in each of them, whatever their chunks and the order of their bytes.
 from __future__ import annotations
 
 import hashlib
+import math
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+LONGEST_ROW = 2**31  # bytes: a file may claim any, and nothing is fitted of which one row is so large
 PIECE = 64 * 2**20  # bytes read at once
 WHOLE = 2**30  # bytes of an array that are all hashed; of a larger one blocks that lie evenly over it
 WHOLE_FILE = 64 * 2**20  # the same of a video file, of which the time of its last change counts then, too
@@ -24,6 +27,15 @@ def hash_units(columns: Iterable[Any]) -> str:
     digest = hashlib.sha256()
     for column in columns:
         _add_array(digest, column)
+    return digest.hexdigest()
+
+
+def hash_arrays(arrays: Iterable[tuple[str, Any]]) -> str:
+    """Hash arrays with their names, in their order."""
+    digest = hashlib.sha256()
+    for name, array in arrays:
+        digest.update(f"{name} ".encode())
+        _add_array(digest, array)
     return digest.hexdigest()
 
 
@@ -58,6 +70,8 @@ def hash_video(
     for name in files:
         path = Path(name)
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+            raise OSError(f"{path} is no file")
         digest.update(f"file {status.st_size} ".encode())
         with path.open("rb") as file:
             if status.st_size <= WHOLE_FILE:
@@ -86,7 +100,9 @@ def _add_array(digest: Any, data: Any) -> None:
     if not array.shape:
         digest.update(repr(array[()]).encode())
         return
-    row_bytes = max(1, array.dtype.itemsize * int(np.prod(array.shape[1:])))
+    row_bytes = max(1, array.dtype.itemsize * math.prod(array.shape[1:]))
+    if row_bytes > LONGEST_ROW:
+        raise ValueError(f"a row of {array.shape} takes {row_bytes / 1e9:.1f} GB")
     n_rows = len(array)
     if n_rows * row_bytes <= WHOLE:
         rows = max(1, PIECE // row_bytes)

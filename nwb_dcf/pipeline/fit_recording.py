@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..config.progress import Progress
     from ..estimator.fitted import FittedModel
 
+MOST_FITS = 10_000  # of one request: a p of 0.0001, and hours of the smallest data
 GAP_S = 1.0  # least time between training and held-out blocks of one long segment
 
 
@@ -48,8 +49,8 @@ class Repeats:
     def __post_init__(self) -> None:
         for name, low in (("null", 0), ("repeats", 1)):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
-                raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")
+            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= MOST_FITS:
+                raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number from {low} to {MOST_FITS}")
 
 
 @dataclass(frozen=True)

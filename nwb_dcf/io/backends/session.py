@@ -30,6 +30,7 @@ from .location import Location, locate
 from .remote import open_remote
 from .zarr import open_zarr
 
+LONGEST_REASON = 300
 _SIGNS = (
     "synchronously read data",
     "filter returned failure",
@@ -84,6 +85,34 @@ def _causes(error: BaseException | None) -> list[BaseException]:
         found.append(error)
         error = error.__cause__ or error.__context__
     return [cause for cause in found if isinstance(cause, DCFError)]
+
+
+def explain_malformed(error: BaseException, location: Location) -> SourceError:
+    """Turn an error that nothing else explains into one for people: what is in the file is not as it should be.
+
+    The object is named by what the code was reading. Whether the file or this package is wrong cannot be told here.
+    """
+    text = f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+    if isinstance(error, MemoryError):
+        text = "it does not fit into memory"
+    place = _find_array(error)[0] or _find_subject(error)
+    where = place if place.startswith(str(location)) else f"{location}: {place}" if place else str(location)
+    fix = f"see what is wrong in it with: python -m pynwb.validate {location.name}; if nothing, report this line"
+    return SourceError(f"this cannot be read ({text})", where=where, fix=fix)
+
+
+def _find_subject(error: BaseException) -> str:
+    """Name what the innermost function of this package that knows it was reading."""
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if not str(frame.f_globals.get("__name__", "")).startswith("nwb_dcf"):
+            continue
+        source = frame.f_locals.get("source")
+        for value in (frame.f_locals.get("where"), frame.f_locals.get("path"), getattr(source, "path", None)):
+            if isinstance(value, str) and "/" in value and value.isprintable():
+                found = value
+                break
+    return found
 
 
 def _find_array(error: BaseException) -> tuple[str, MissingFilter | None]:
@@ -220,10 +249,7 @@ def open_session(path: str | Path) -> Iterator[Session]:
         except DCFError:
             raise
         except Exception as error:
-            explained = explain_damage(error, location)
-            if explained is None:
-                raise
-            raise explained from error
+            raise explain_damage(error, location) or explain_malformed(error, location) from error
 
 
 def _open(location: Location) -> AbstractContextManager[Opened]:

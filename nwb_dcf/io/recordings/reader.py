@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
 from ...config.progress import Listener
@@ -19,6 +20,7 @@ from ..backends.filters import find_unreadable
 from ..backends.layout import turn
 from ..backends.session import Session, open_session
 from ..backends.zarr import say_missing_chunks
+from ..interval_hashes import describe_tables
 from .binned_spikes import read_binned
 from .external import describe_unwritten, list_other_files
 from .multi_source import choose_rules, join_sources, refuse_resampled_units
@@ -108,7 +110,8 @@ def read_recording(
             several = [choose_source(session, sources, name) for name in config.source]
             check_settings(config, several)
             session = _begin_reading(session, several)
-            return _put_doubts_first(join_sources(session, several, config, partial(_read_part, progress=progress)))
+            joined = join_sources(session, several, config, partial(_read_part, progress=progress))
+            return _put_doubts_first(_name_intervals(session, joined, config))
         chosen = choose_source(session, sources, config.source)
         if config.resample_hz is not None:
             # Before anything is read, which may take minutes.
@@ -119,7 +122,19 @@ def read_recording(
         if config.resample_hz is not None:
             rules = choose_rules(session, chosen, recording)
             recording = resample_recording(recording, config.resample_hz, config.min_length_s, rules)
-        return _put_doubts_first(recording)
+        return _put_doubts_first(_name_intervals(session, recording, config))
+
+
+def _name_intervals(session: Session, recording: xr.Dataset, config: ReadConfig) -> xr.Dataset:
+    """Add to the source which tables of intervals decided the segments, with hashes by which a change of them shows."""
+    tables = dict(session.find_objects(TimeIntervals))
+
+    def find(path: str) -> dict[str, Any] | None:
+        table = tables.get(path)
+        return None if table is None else {"id": table.id.data, **{one.name: one.data for one in table.columns}}
+
+    source = {**recording.attrs["source"], "intervals": describe_tables(config, find)}
+    return recording.assign_attrs(source=source)
 
 
 def _begin_reading(session: Session, sources: Sequence[Source]) -> Session:

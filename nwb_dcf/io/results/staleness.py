@@ -11,7 +11,8 @@ import h5py
 
 from ...errors import StoreError
 from ..hashing import hash_series, hash_units, hash_video
-from .scripts.items import follow, read_attribute, read_text, read_values
+from ..interval_hashes import hash_columns
+from .scripts.items import follow, is_group, read_attribute, read_text, read_values
 
 _COLUMNS = ("spike_times_index", "spike_times", "obs_intervals_index", "obs_intervals")
 
@@ -47,7 +48,27 @@ class SourceCheck:
         if str(source.get("identifier") or self.identifier) != self.identifier:
             return None, f"the source lies in another file, {source.get('file')}"
         answers = [self._compare(member) for member in members]
+        answers += [(True, why) for why in self._compare_tables(source.get("intervals") or {})]
         return next((answer for answer in answers if answer[0]), min(answers, key=lambda answer: answer[0] is not None))
+
+    def _compare_tables(self, tables: Mapping[str, Any]) -> list[str]:
+        """Say which tables of intervals, of those that decided the segments, are not what they were."""
+        changes = []
+        for path, known in tables.items():
+            group = self._file.get(path) if path in self._file else None
+            if not is_group(group):
+                changes += [f"{path} is not in the file any more"] if known else []
+                continue
+            try:
+                rows = len(group["id"])
+                if known is None:
+                    changes += [f"{path} was added since it was fitted ({rows} row{'s' * (rows > 1)})"] if rows else []
+                elif hash_columns(group, [name for name in known["columns"] if name in group]) != known["sha256"]:
+                    number = f" ({known['rows']} rows then, {rows} now)" if rows != known["rows"] else ""
+                    changes.append(f"{path} has changed since it was fitted{number}")
+            except (KeyError, OSError, ValueError, TypeError, MemoryError):
+                changes.append(f"{path} cannot be read any more")
+        return changes
 
     def _compare(self, source: Mapping[str, Any]) -> tuple[bool | None, str | None]:
         path, known = str(source["path"]), source.get("sha256")
@@ -120,5 +141,5 @@ def hash_stored(group: Any) -> str | None:
             files = [Path(place).parent / str(name) for name in read_values(group["external_file"])]
             return hash_video(files, **clock)
         return hash_series(follow(group, "data"), **clock)
-    except (KeyError, OSError, ValueError, TypeError):
+    except (KeyError, OSError, ValueError, TypeError, MemoryError):
         return None

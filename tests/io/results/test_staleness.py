@@ -9,13 +9,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from pynwb import NWBHDF5IO
 
 from nwb_dcf.errors import StoreError
 from nwb_dcf.io.backends.session import open_session
+from nwb_dcf.io.recordings import read_recording
 from nwb_dcf.io.recordings.provenance import hash_source
 from nwb_dcf.io.results import list_results, write_result
 from nwb_dcf.io.results import staleness as stale
 from nwb_dcf.io.results.staleness import SourceCheck, hash_stored
+from tests.nwb_files import make_spike_session
 
 from .synthetic import make_result
 
@@ -149,3 +152,35 @@ def test_where_nothing_is_known_of_the_source_nothing_is_refused(session: Path) 
     with h5py.File(session) as file:
         for source in ({}, {"path": "/units", "type": "Units"}, {"path": "/units", "identifier": None}):
             stale.refuse_other_source(file, session, {"source": source})
+
+
+def test_tables_that_decided_the_segments_count_and_others_do_not(tmp_path: Path) -> None:
+    path = make_spike_session(tmp_path / "s.nwb", n_units=3)
+    recording = read_recording(path, where="direction >= 0")
+    source = recording.attrs["source"]
+    assert source["intervals"]["/intervals/trials"]["columns"] == ["id", "start_time", "stop_time", "direction"]
+    assert source["intervals"]["/intervals/invalid_times"] is None
+
+    def ask() -> tuple[bool | None, str | None]:
+        with h5py.File(path, "r") as file:
+            return SourceCheck(file).find_changes({"source": source})
+
+    assert ask() == (False, None)
+    with h5py.File(path, "r+") as file:
+        file["intervals/trials/side"][0] = "neither"  # decided nothing
+    assert ask() == (False, None)
+    with h5py.File(path, "r+") as file:
+        stop = file["intervals/trials/stop_time"][2]
+        file["intervals/trials/stop_time"][2] = stop - 0.1
+    assert ask() == (True, "/intervals/trials has changed since it was fitted")
+    with h5py.File(path, "r+") as file:
+        file["intervals/trials/stop_time"][2] = stop
+        file["intervals/trials/direction"][0] += 1
+    assert ask()[0] is True
+    with h5py.File(path, "r+") as file:
+        file["intervals/trials/direction"][0] -= 1
+    with NWBHDF5IO(str(path), "r+") as io:
+        nwbfile = io.read()
+        nwbfile.add_invalid_time_interval(start_time=1.0, stop_time=2.0)
+        io.write(nwbfile)
+    assert ask() == (True, "/intervals/invalid_times was added since it was fitted (1 row)")
