@@ -4,6 +4,7 @@ from .cohort.files import add_to_cohort as add_to_cohort
 from .cohort.files import fit_cohort as fit_cohort
 from .cohort.files import list_cohort as list_cohort
 from .cohort.files import summarise_cohort as summarise_cohort
+from .compare.compare import compare_nwb as compare_nwb
 from .data.result import DCFResult as DCFResult
 from .errors import DCFError as DCFError
 from .estimator.dcf import DCF as DCF

@@ -21,13 +21,14 @@ from ..errors import DCFError, Terminated, clean_text
 from .apply import COMMANDS as USE
 from .batch import COMMANDS as BATCH
 from .cohort import COMMANDS as COHORT
+from .compare import COMMANDS as COMPARE
 from .fit import cli
 from .output import OutputError, abandon_stdout, flush, print_json, write_text
 from .results import COMMANDS as STORED
 from .scan import COMMANDS as SCAN
 from .view import COMMANDS as VIEW
 
-for command in (*SCAN, *STORED, *USE, *VIEW, *BATCH, *COHORT):
+for command in (*SCAN, *STORED, *USE, *VIEW, *BATCH, *COHORT, *COMPARE):
     cli.add_command(command)
 
 BAD_INPUT, DEFECT, NO_OUTPUT, INTERRUPTED = 2, 1, 74, 130  # 74 is EX_IOERR of sysexits.h

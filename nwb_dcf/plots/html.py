@@ -59,7 +59,7 @@ body {{ font-family: system-ui, sans-serif; color: #222; max-width: 1160px; marg
 h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ddd; }}
 table {{ border-collapse: collapse; font-size: .9rem; }}
 th {{ text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0; color: #666; font-weight: 600; }}
-td {{ padding: .2rem 0; }}
+td {{ padding: .2rem 0; }} td.cell {{ padding-right: 1rem; }}
 img {{ width: 100%; height: auto; }}
 .caption {{ max-width: 46rem; color: #444; font-size: .9rem; line-height: 1.45; margin: .3rem 0 0; }}
 section {{ clear: both; }} section.half {{ clear: none; float: left; width: 49%; margin-right: 1%; }}

@@ -1,0 +1,33 @@
+"""What ``compare`` reports, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..compare.table import describe_row
+from .text import label_lines, lay_out_table
+
+
+def describe_comparison(report: Mapping[str, Any]) -> str:
+    """Lay out the table of methods, what it amounts to first."""
+    source = report["source"]
+    lines = [
+        *label_lines("verdict", [report["verdict"]]),
+        *label_lines("source", [f"{source.get('path', '?')} of {report['file']}: {report['channels']} channels"]),
+        *label_lines("split", [f"{report['split']}; {report['settings']}; {report['dim']} latents each"]),
+    ]
+    if report["against"]:
+        lines += label_lines("behaviour", [report["against"]])
+    lines += ["", *lay_out_table([describe_row(row) for row in report["rows"]]), ""]
+    failed = [f"{row['method']}: {row['failed']}" for row in report["rows"] if row.get("failed")]
+    lines += label_lines("failed", failed) if failed else []
+    lines += label_lines(
+        "read it so",
+        [
+            f"in brackets DCF's score less the method's, with 95 % over {report['n']} held-out {report['over']}",
+            "one channel: the largest fraction of a latent that one channel has; above 0.5 it is that channel's latent",
+        ],
+    )
+    lines += label_lines("note", report["notes"]) if report["notes"] else []
+    return "\n".join(lines)

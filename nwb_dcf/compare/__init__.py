@@ -1,0 +1,1 @@
+"""Other methods on the same frames: which of them a recording needs."""

@@ -1,0 +1,304 @@
+"""The methods that DCF is compared with, and how one of the user's own is found."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import ParameterError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+DIM_NAMES = ("n_components", "dim", "output_dimension", "n_latents")
+MOST_INPUTS = 256  # wider frames enter the other methods by as many principal axes
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a method is given.
+
+    Attributes
+    ----------
+    x : array, shape (time, channel)
+        Prepared frames: transformed, smoothed and scaled as DCF's are.
+    segment : array of int, shape (time,)
+        Segment of each frame, in blocks.
+    counts : array, shape (time, channel), or None
+        Spikes of each bin, for methods that prepare them by themselves.
+    step_s : float
+        Seconds between frames.
+    """
+
+    x: Float[np.ndarray, "time channel"]
+    segment: Int[np.ndarray, " time"]
+    counts: Float[np.ndarray, "time channel"] | None
+    step_s: float
+
+
+class Encoder(Protocol):
+    """A fitted method."""
+
+    def encode(self, frames: Frames) -> Float[np.ndarray, "time latent"]:
+        """Give the latents of frames."""
+        ...
+
+    def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> Float[np.ndarray, "time channel"] | None:
+        """Give prepared frames back from latents; None where the method cannot."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method by name.
+
+    Attributes
+    ----------
+    name : str
+    fit : function of (frames, dim, seed)
+        Gives an `Encoder`.
+    package : str
+        That has to be installed; empty where this package's own dependencies are enough.
+    seeded : bool
+        Whether one seed gives one result. A method without is fitted twice, and the difference is reported.
+    counts : bool
+        Whether it takes spikes alone.
+    """
+
+    name: str
+    fit: Callable[[Frames, int, int], Encoder]
+    package: str = ""
+    seeded: bool = True
+    counts: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is there."""
+        return not self.package or importlib.util.find_spec(self.package) is not None
+
+
+class _Estimator:
+    """An estimator in scikit-learn's manner, behind principal axes where frames are wide."""
+
+    def __init__(self, estimator: Any, frames: Frames, *, fit: Callable[[Any, Any, Any], Any] | None = None) -> None:
+        self.estimator, self.mean, self.axes = estimator, np.zeros(1), None
+        if frames.x.shape[1] > MOST_INPUTS:
+            from sklearn.decomposition import PCA
+
+            found = PCA(min(MOST_INPUTS, len(frames.x) - 1), random_state=0).fit(frames.x)
+            self.mean, self.axes = found.mean_, found.components_
+        x = self._read(frames.x)
+        fit(estimator, x, frames.segment) if fit else estimator.fit(x)
+
+    def _read(self, x: Float[np.ndarray, "time channel"]) -> Float[np.ndarray, "time input"]:
+        return np.asarray(x if self.axes is None else (x - self.mean) @ self.axes.T)
+
+    def encode(self, frames: Frames) -> Float[np.ndarray, "time latent"]:
+        return np.asarray(self.estimator.transform(self._read(frames.x)), np.float64)
+
+    def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> Float[np.ndarray, "time channel"] | None:
+        if not hasattr(self.estimator, "inverse_transform"):
+            return None
+        back = np.asarray(self.estimator.inverse_transform(latents))
+        return np.asarray(back if self.axes is None else back @ self.axes + self.mean)
+
+
+def _fit_pca(frames: Frames, dim: int, seed: int) -> Encoder:
+    from sklearn.decomposition import PCA
+
+    return _Estimator(PCA(dim, svd_solver="full"), frames)
+
+
+def _fit_factor_analysis(frames: Frames, dim: int, seed: int) -> Encoder:
+    from sklearn.decomposition import FactorAnalysis
+
+    class Factors(FactorAnalysis):  # type: ignore[misc]
+        def inverse_transform(self, latents: Any) -> Any:
+            return latents @ self.components_ + self.mean_
+
+    return _Estimator(Factors(dim, random_state=seed), frames)
+
+
+def _fit_network(variational: bool) -> Callable[[Frames, int, int], Encoder]:
+    def fit(frames: Frames, dim: int, seed: int) -> Encoder:
+        from ..estimator.autoencoder import Autoencoder  # torch
+
+        net = Autoencoder(dim, variational=variational, seed=seed)
+        return _Estimator(net, frames, fit=lambda net, x, segment: net.fit(x, segment))
+
+    return fit
+
+
+def _fit_umap(frames: Frames, dim: int, seed: int) -> Encoder:
+    from umap import UMAP
+
+    class Embedding(UMAP):  # type: ignore[misc]
+        # UMAP's own way back extrapolates by a Delaunay triangulation: minutes, and meaningless beyond three latents
+        @property
+        def inverse_transform(self) -> Any:
+            raise AttributeError("left out")
+
+    return _Estimator(Embedding(n_components=dim, random_state=seed, n_jobs=1), frames)
+
+
+def _fit_cebra(frames: Frames, dim: int, seed: int) -> Encoder:
+    import cebra
+
+    model = cebra.CEBRA(
+        model_architecture="offset1-model",
+        output_dimension=dim,
+        max_iterations=2_000,
+        batch_size=min(512, len(frames.x)),
+        learning_rate=3e-4,
+        temperature_mode="auto",
+        conditional="time",
+        time_offsets=max(1, round(0.1 / frames.step_s)),
+        device="cpu",
+        verbose=False,
+    )
+    return _Estimator(model, frames, fit=lambda model, x, _: model.fit(np.asarray(x, np.float32)))
+
+
+class _GPFA:
+    """GPFA of elephant, which wants spike trains: each spike stands in the middle of its bin."""
+
+    def __init__(self, frames: Frames, dim: int) -> None:
+        import quantities
+        from elephant.gpfa import GPFA
+
+        self.model = GPFA(bin_size=frames.step_s * quantities.s, x_dim=dim, em_max_iters=200)
+        self.model.fit(self._list_trains(frames))
+
+    def encode(self, frames: Frames) -> Float[np.ndarray, "time latent"]:
+        found = self.model.transform(self._list_trains(frames), returned_data=["latent_variable_orth"])
+        return np.concatenate([np.asarray(trial, np.float64).T for trial in found])
+
+    def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> None:
+        return None  # it rebuilds square roots of raw counts, not the frames of the others
+
+    def _list_trains(self, frames: Frames) -> list[Any]:
+        import neo
+
+        counts = frames.counts
+        if counts is None:
+            raise ParameterError("GPFA takes spikes, and these frames are no counts", fix="leave gpfa out")
+        trials = []
+        for index in np.unique(frames.segment):
+            part = counts[frames.segment == index].round().astype(int)
+            middle = (np.arange(len(part)) + 0.5) * frames.step_s
+            stop = len(part) * frames.step_s
+            trials.append([neo.SpikeTrain(np.repeat(middle, n), units="s", t_stop=stop) for n in part.T])
+        return trials
+
+
+def _fit_gpfa(frames: Frames, dim: int, seed: int) -> Encoder:
+    state = np.random.get_state()  # noqa: NPY002 - elephant draws from numpy's global generator
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        return _GPFA(frames, dim)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+METHODS = {
+    "pca": Method("PCA", _fit_pca),
+    "fa": Method("factor analysis", _fit_factor_analysis),
+    "autoencoder": Method("autoencoder", _fit_network(False)),
+    "vae": Method("VAE", _fit_network(True)),
+    "gpfa": Method("GPFA", _fit_gpfa, "elephant", counts=True),
+    "umap": Method("UMAP", _fit_umap, "umap"),
+    "cebra": Method("CEBRA-Time", _fit_cebra, "cebra", seeded=False),
+}
+
+
+def choose_methods(names: Sequence[str] | None, own: Sequence[str], *, counts: bool) -> tuple[list[Method], list[str]]:
+    """List the methods to compare with, and notes on those that are left out.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Of `METHODS`; by default all that are installed and suit the data.
+    own : sequence of str
+        ``module:Class`` of the user's own estimators.
+    counts : bool
+        Whether the frames are counts of spikes.
+
+    Returns
+    -------
+    methods : list of Method
+    notes : list of str
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown, a package that was asked for is not installed, or a class cannot be used.
+    """
+    unknown = [name for name in names or () if name not in METHODS]
+    if unknown:
+        raise ParameterError(f"there is no method {unknown[0]!r}", fix=f"choose from {', '.join(METHODS)}")
+    chosen, notes = [], []
+    for key in names if names is not None else METHODS:
+        method = METHODS[key]
+        if method.counts and not counts:
+            problem, fix = f"{method.name} takes spikes, and these frames are no counts", f"leave {key} out"
+        elif not method.installed:
+            problem, fix = (
+                f"{method.name} needs {method.package}, which is not installed",
+                "pip install 'nwb-dcf[compare]'",
+            )
+        else:
+            chosen.append(method)
+            continue
+        if names is not None:
+            raise ParameterError(problem, fix=fix)
+        notes.append(f"{problem}: left out")
+    return [*chosen, *map(load_method, own)], notes
+
+
+def load_method(address: str) -> Method:
+    """Load an estimator of the user's own.
+
+    Parameters
+    ----------
+    address : str
+        ``module:Class``; its ``fit`` and ``transform`` take frames (time, channel), ``inverse_transform`` latents.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be imported, or has no ``fit`` and ``transform``, or takes no number of latents.
+    """
+    module_name, _, class_name = address.partition(":")
+    if not module_name or not class_name:
+        raise ParameterError(f"the rival is {address!r}", fix="give module:Class, as sklearn.decomposition:FastICA")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise ParameterError(
+            f"{address} cannot be imported: {error}", fix="install it, or add its folder to PYTHONPATH"
+        ) from error
+    lacking = [name for name in ("fit", "transform") if not callable(getattr(found, name, None))]
+    if lacking:
+        raise ParameterError(
+            f"{address} has no {' and no '.join(lacking)}", fix="name a class that has fit and transform"
+        )
+    accepted = inspect.signature(found).parameters
+    dim_name = next(
+        (name for name in ("n_components", "dim", "output_dimension", "n_latents") if name in accepted), None
+    )
+    if dim_name is None:
+        raise ParameterError(
+            f"{address} takes no number of latents", fix="name its argument n_components, dim or output_dimension"
+        )
+    seed_name = next((name for name in ("random_state", "seed") if name in accepted), None)
+
+    def fit(frames: Frames, dim: int, seed: int) -> Encoder:
+        return _Estimator(found(**{dim_name: dim}, **({seed_name: seed} if seed_name else {})), frames)
+
+    return Method(class_name, fit, seeded=seed_name is not None)

@@ -1,0 +1,40 @@
+"""A comparison as a table of text, for terminals and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COLUMNS = {
+    "reconstruction": "R2 of held-out data",
+    "linear": "behaviour, linear",
+    "neighbours": "behaviour, neighbours",
+    "left_out": "left-out channels",
+}
+
+
+def describe_row(row: Mapping[str, Any]) -> dict[str, str]:
+    """Lay out what one method gave, a cell for each question; DCF's score less the method's in brackets."""
+    cells = {"method": row["method"] + ("" if row["seeded"] else " ~")}
+    for key, title in COLUMNS.items():
+        score = (row.get("scores") or {}).get(key)
+        difference = (row.get("differences") or {}).get(key)
+        if score:
+            cells[title] = _show(score["value"])
+        if difference:
+            low, high = (_show(difference[end]) for end in ("low", "high"))
+            cells[title] += f" ({float(difference['value']):+.3f} [{low}, {high}])"
+    if row.get("found_again") is not None:
+        cells["found again"] = _show(row["found_again"])
+    if row.get("largest_channel") is not None:
+        cells["one channel"] = _show(row["largest_channel"], 2)
+        cells["seconds"] = _show(row["seconds"], 1)
+    if row.get("unlike") is not None:
+        cells["two fits differ by"] = _show(row["unlike"])
+    if row.get("failed"):
+        cells["failed"] = "see below"
+    return cells
+
+
+def _show(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}"

@@ -1,0 +1,59 @@
+"""What a comparison amounts to, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+QUESTIONS = {
+    "reconstruction": "reconstructs held-out data",
+    "linear": "decodes behaviour linearly",
+    "neighbours": "decodes behaviour by neighbours",
+    "left_out": "predicts left-out channels",
+}
+FEW = 10  # intervals over fewer segments are too narrow to rest a verdict on
+
+
+def judge_comparison(rows: Sequence[Mapping[str, object]], n: int, over: str) -> str:
+    """Say in one sentence which method these data need.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One a method, DCF first: ``method`` and ``differences``, by question the interval of DCF's score less that
+        method's (``value``, ``low``, ``high``); those that failed have none.
+    n : int
+        Segments or blocks that the intervals rest on.
+    over : str
+        ``segments`` or ``blocks``.
+    """
+    pca = next((row for row in rows if row["method"] == "PCA"), None)
+    parts = []
+    if pca is not None:
+        better, worse = _sort(pca)
+        if not better and not worse:
+            parts.append("PCA is enough: DCF is not measurably better at anything that was asked")
+        elif not better:
+            parts.append(f"PCA is enough, and better: it {_join(worse)}")
+        else:
+            parts.append(f"DCF {_join(better)} better than PCA" + (f", and worse it {_join(worse)}" if worse else ""))
+    beaten = {row["method"]: found for row in rows[1:] if row is not pca and (found := _sort(row)[1])}
+    if beaten:
+        parts.append("; ".join(f"{name} {_join(found)} better than DCF" for name, found in beaten.items()))
+    elif len(rows) > (1 if pca is None else 2):
+        parts.append("no other method is measurably better than DCF at anything that was asked")
+    if n < FEW:
+        parts.append(f"doubtful, since it rests on {n} held-out {over}")
+    return "; ".join(parts)
+
+
+def _sort(row: Mapping[str, object]) -> tuple[list[str], list[str]]:
+    """Questions at which DCF's interval lies above the method's, and below."""
+    differences = row.get("differences") or {}
+    assert isinstance(differences, dict)  # noqa: S101 - for the type checker
+    better = [QUESTIONS[key] for key, one in differences.items() if one["low"] > 0]
+    worse = [QUESTIONS[key] for key, one in differences.items() if one["high"] < 0]
+    return better, worse
+
+
+def _join(phrases: Sequence[str]) -> str:
+    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"

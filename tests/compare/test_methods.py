@@ -1,0 +1,94 @@
+"""Which methods a comparison takes, and that each gives what it promises."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nwb_dcf.compare.methods import METHODS, Frames, choose_methods, load_method
+from nwb_dcf.errors import ParameterError
+from nwb_dcf.estimator.autoencoder import Autoencoder
+from nwb_dcf.metrics import r2_score
+
+
+def make_frames(seed: int = 0, n_channels: int = 12) -> Frames:
+    """Two latents seen through noisy channels, ten segments."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(400, 2)).cumsum(axis=0) / 10
+    x = z @ np.random.default_rng(9).normal(size=(2, n_channels)) + 0.1 * rng.normal(size=(400, n_channels))
+    return Frames(x.astype(np.float32), np.arange(400) // 40, None, 0.02)
+
+
+@pytest.mark.parametrize("key", ["pca", "fa"])
+def test_a_method_finds_the_plane_of_the_data_and_gives_it_back(key: str) -> None:
+    frames = make_frames()
+    encoder = METHODS[key].fit(frames, 2, 0)
+    latents = encoder.encode(frames)
+    back = encoder.reconstruct(latents)
+    assert latents.shape == (400, 2)
+    assert back is not None
+    assert r2_score(frames.x, back) > 0.9
+
+
+@pytest.mark.parametrize("variational", [False, True])
+def test_a_network_gives_the_data_back_and_one_seed_gives_one_result(variational: bool) -> None:
+    frames = make_frames()
+    first, second = (
+        Autoencoder(2, variational=variational, steps=200, seed=3).fit(frames.x, frames.segment) for _ in range(2)
+    )
+    latents = first.transform(frames.x)
+    assert np.array_equal(latents, second.transform(frames.x))
+    assert r2_score(frames.x, first.inverse_transform(latents)) > 0.7
+
+
+def test_wide_frames_enter_by_their_principal_axes() -> None:
+    frames = make_frames(n_channels=300)
+    encoder = METHODS["fa"].fit(frames, 2, 0)
+    back = encoder.reconstruct(encoder.encode(frames))
+    assert back is not None
+    assert back.shape == frames.x.shape
+    assert r2_score(frames.x, back) > 0.9
+
+
+def test_an_estimator_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_rival.py").write_text(
+        "class Mean:\n"
+        "    def __init__(self, n_components, random_state=0): self.n = n_components\n"
+        "    def fit(self, x): return self\n"
+        "    def transform(self, x): return x[:, : self.n]\n"
+        "class Bare:\n    pass\n"
+        "class NoDim:\n    def fit(self, x): ...\n    def transform(self, x): ...\n"
+    )
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    method = load_method("my_rival:Mean")
+    encoder = method.fit(make_frames(), 2, 0)
+    assert method.seeded
+    assert encoder.encode(make_frames()).shape == (400, 2)
+    assert encoder.reconstruct(np.zeros((3, 2))) is None
+    for address, words in (
+        ("my_rival", "module:Class"),
+        ("my_rival:Other", "cannot be imported"),
+        ("no_such_module:A", "cannot be imported"),
+        ("my_rival:Bare", "no fit and no transform"),
+        ("my_rival:NoDim", "takes no number of latents"),
+    ):
+        with pytest.raises(ParameterError, match=words):
+            load_method(address)
+
+
+def test_what_is_unknown_or_not_installed_is_refused_by_name_and_left_out_with_a_note_by_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ParameterError, match="there is no method 'pac'; choose from pca"):
+        choose_methods(["pac"], [], counts=True)
+    with pytest.raises(ParameterError, match="takes spikes"):
+        choose_methods(["gpfa"], [], counts=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ParameterError, match="needs umap, which is not installed"):
+        choose_methods(["umap"], [], counts=True)
+    chosen, notes = choose_methods(None, [], counts=True)
+    assert [method.name for method in chosen] == ["PCA", "factor analysis", "autoencoder", "VAE"]
+    assert len(notes) == 3

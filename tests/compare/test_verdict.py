@@ -1,0 +1,55 @@
+"""The sentence that a comparison ends in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nwb_dcf.compare.verdict import judge_comparison
+
+SAME, ABOVE, BELOW = (-0.01, 0.01), (0.01, 0.03), (-0.03, -0.01)
+
+
+def make_rows(**methods: dict[str, tuple[float, float]]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [{"method": "DCF"}]
+    for name, asked in methods.items():
+        differences = {key: {"value": (low + high) / 2, "low": low, "high": high} for key, (low, high) in asked.items()}
+        rows.append({"method": name, "differences": differences})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "n", "words", "not_words"),
+    [
+        (
+            make_rows(PCA={"reconstruction": SAME, "linear": SAME}),
+            20,
+            ["PCA is enough"],
+            ["doubtful", "better than PCA"],
+        ),
+        (make_rows(PCA={"reconstruction": BELOW}), 20, ["PCA is enough, and better: it reconstructs"], []),
+        (
+            make_rows(PCA={"reconstruction": ABOVE, "linear": BELOW}),
+            20,
+            ["DCF reconstructs held-out data better than PCA", "worse it decodes behaviour linearly"],
+            ["enough"],
+        ),
+        (
+            make_rows(PCA={"reconstruction": ABOVE}, VAE={"reconstruction": BELOW}),
+            20,
+            ["VAE reconstructs held-out data better than DCF"],
+            ["no other method"],
+        ),
+        (make_rows(PCA={"reconstruction": ABOVE}, VAE={"reconstruction": SAME}), 20, ["no other method"], []),
+        (make_rows(PCA={"reconstruction": ABOVE}), 5, ["doubtful, since it rests on 5 held-out segments"], []),
+        (make_rows(VAE={"reconstruction": SAME}), 20, ["no other method is measurably better"], ["PCA"]),
+    ],
+)
+def test_the_verdict_says_what_the_intervals_say(
+    rows: list[dict[str, Any]], n: int, words: list[str], not_words: list[str]
+) -> None:
+    sentence = judge_comparison(rows, n, "segments")
+    assert all(word in sentence for word in words), sentence
+    assert not any(word in sentence for word in not_words), sentence
+    assert sentence
