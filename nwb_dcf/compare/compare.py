@@ -213,7 +213,11 @@ def compare_nwb(
         from ..plots.comparison import write_comparison_page
 
         text = write_comparison_page(report.to_dict(), [describe_row(row) for row in rows])
-        write_whole(page, lambda name: Path(name).write_text(text, encoding="utf-8") and None)
+
+        def write(name: str) -> None:
+            Path(name).write_text(text, encoding="utf-8")
+
+        write_whole(page, write)
     return report
 
 

@@ -95,7 +95,7 @@ class Autoencoder:
         for step, batch in enumerate(self._draw_batches(frames[seen], stop, generator), start=1):
             loss = net.measure_loss(batch, generator)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), MAX_GRAD_NORM)
             optimizer.step()
             schedule.step()
