@@ -86,8 +86,12 @@ def _become(arguments: list[str]) -> None:
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     code = 1
     try:
+        isolated = "-I" in arguments[:2]
         while arguments[0] in ("-I", "-u"):
             del arguments[0]
+        if not isolated:
+            first = os.getcwd() if arguments[0] == "-m" else os.path.dirname(os.path.abspath(arguments[0]))
+            sys.path[:0] = [first, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         if arguments[0] == "-m":
             sys.argv = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
