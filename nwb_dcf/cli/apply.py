@@ -48,6 +48,13 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
     help="What names a channel, as unit_name or x,y,z.",
 )
 @click.option("--impute", type=click.Choice(["mean"]), help="Set missing channels to the model's mean.")
+@click.option(
+    "--max-distance",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="How far frames may lie from those fitted, in their RMS distance from their mean.",
+)
 @click.option("--name", help="Name of the result; KIND_dimN by default.")
 @click.option("--overwrite", is_flag=True, help="Replace a result of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the result and leave FILE alone.")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError
+from ..errors import DOUBT, DataError
 from .chunks import map_lazily
 from .recording import (
     CHANNEL_DIMS,
@@ -66,7 +66,7 @@ class InputAdapter:
         return answer.assign_coords(dict(ids)).assign(data=(("time", *ids), values, {"units": units}))
 
 
-def as_recording(x: Input) -> InputAdapter:
+def as_recording(x: Input, *, images: bool = False) -> InputAdapter:
     """Read `x` as a recording.
 
     Parameters
@@ -76,12 +76,43 @@ def as_recording(x: Input) -> InputAdapter:
         rows of numbers, and what else NumPy can make an array of is read as that array. Integers are
         counts, but for images, whose integers are grey values. A DataArray of a dask array, and where dask is
         installed a memory map, are read in blocks (`nwb_dcf.data.chunks`).
+    images : bool
+        Whether a bare array of three dims is images. Nothing in it tells them from (trial, time, unit), the usual
+        shape of trials of one length, so that it is refused otherwise. A DataArray names its dims.
+
+    Returns
+    -------
+    InputAdapter
+        Whose recording has a note that doubts its axes where frames are fewer than channels and dims have no names.
 
     Raises
     ------
     DataError
         If `x` is none of these, is empty, or holds values that are not finite, or items differ in their channels.
     """
+    given = _read_input(x, images)
+    doubt = _warn_of_shape(given)
+    if doubt:
+        given.recording.attrs["notes"].append(doubt)
+    return given
+
+
+def _warn_of_shape(given: InputAdapter) -> str | None:
+    """Doubt (channel, time): fewer frames than channels, where nothing in the input names its dims."""
+    items = given.original if given.kind == "list" else [given]
+    nameless = all(
+        item.kind == "array" or (item.kind == "dataarray" and item.original.dims[0] == "dim_0") for item in items
+    )
+    shape = given.recording["data"].shape
+    if not nameless or len(shape) != 2 or shape[0] >= shape[1]:
+        return None
+    return (
+        f"{DOUBT}the data are {shape[0]} frames of {shape[1]} channels; likely (channel, time): give (time, channel), "
+        "as x.T, or a DataArray whose first dim is 'time' if they are so"
+    )
+
+
+def _read_input(x: Input, images: bool) -> InputAdapter:
     if isinstance(x, xr.Dataset):
         return InputAdapter(validate_recording(x), "recording", x)
     if isinstance(x, xr.DataArray):
@@ -89,16 +120,16 @@ def as_recording(x: Input) -> InputAdapter:
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise DataError("the array has masked values", fix="leave those frames or channels out, or fill them first")
     if isinstance(x, np.ndarray):
-        return InputAdapter(_read_array(_as_numbers(x)), "array", x)
+        return InputAdapter(_read_array(_as_numbers(x), images), "array", x)
     if isinstance(x, list | tuple) and x and all(_is_row(item) for item in x):
         if len({len(row) for row in x}) > 1:
             raise DataError("the rows of numbers differ in their length", fix="give rows of one number per channel")
-        return InputAdapter(_read_array(np.asarray(x)), "array", x)
+        return InputAdapter(_read_array(np.asarray(x), images), "array", x)
     if hasattr(x, "__array__"):
-        return InputAdapter(_read_array(_as_numbers(np.asarray(x))), "array", x)
+        return InputAdapter(_read_array(_as_numbers(np.asarray(x)), images), "array", x)
     if isinstance(x, Sequence) and not isinstance(x, (str, bytes)) and len(x):
         known = (xr.Dataset, xr.DataArray, np.ndarray)
-        items = [as_recording(item if isinstance(item, known) else np.asarray(item)) for item in x]
+        items = [_read_input(item if isinstance(item, known) else np.asarray(item), images) for item in x]
         return InputAdapter(_join(items), "list", items)
     sparse = ", which is sparse" if hasattr(x, "toarray") else ""
     raise DataError(
@@ -121,9 +152,14 @@ def _as_numbers(x: np.ndarray) -> np.ndarray:
         raise DataError(f"not all values are numbers: {error}", fix="give numbers alone") from error
 
 
-def _read_array(x: np.ndarray) -> xr.Dataset:
+def _read_array(x: np.ndarray, images: bool) -> xr.Dataset:
+    if x.ndim == 3 and not images:
+        raise DataError(
+            f"an array of shape {x.shape} may be trials (trial, time, unit) or images (time, y, x)",
+            fix="give trials as list(x), and images as xarray.DataArray(x, dims=('time', 'y', 'x'))",
+        )
     if x.ndim not in (2, 3):
-        raise DataError(f"the array has shape {x.shape}", fix="give an array (time, channel) or images (time, y, x)")
+        raise DataError(f"the array has shape {x.shape}", fix="give an array (time, channel)")
     return make_recording(map_lazily(x), np.arange(len(x), dtype=np.float64), units=_name_units(x, "a.u."))
 
 

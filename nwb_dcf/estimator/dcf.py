@@ -17,8 +17,9 @@ from sklearn.utils.validation import validate_data
 from ..data.arrays import Input, InputAdapter, as_recording
 from ..data.recording import name_kind
 from ..data.result import DCFResult
-from ..errors import DataError, ParameterError
+from ..errors import DOUBT, DataError, ParameterError
 from .data_driven import settle_config
+from .distance import MAX_DISTANCE, check_distance
 from .fit import fit
 from .fitted import FittedModel, PreparedFrames
 from .persistent import Persistent
@@ -143,8 +144,12 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
     def fit(self, x: Input, y: None = None) -> Self:
         """Fit to `x`: a recording, a DataArray or array (time, channel), images (time, y, x), or a list of them.
 
+        Images are given as a DataArray of these dims, or with ``network="unet"``: a bare array of three dims may as
+        well be (trial, time, unit), and is refused.
+
         Segments of `x` are held out only to choose the number of steps; then all are used. With ``dim="auto"``
-        a UserWarning is issued where the data support no dimension, or cannot choose one.
+        a UserWarning is issued where the data support no dimension, or cannot choose one; and another where a bare
+        array has fewer frames than channels.
 
         Raises
         ------
@@ -155,7 +160,11 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         TrainingError
             If a loss is not finite.
         """
-        recording, warm_start = as_recording(x).recording, self._read_warm_start()
+        recording = as_recording(x, images=self.network == "unet").recording  # which is for images alone
+        warm_start = self._read_warm_start()
+        for note in recording.attrs["notes"]:
+            if note.startswith(DOUBT):
+                warnings.warn(note, UserWarning, stacklevel=2)
         self.__dict__.pop("feature_names_in_", None)
         settled = settle_config(recording, self.make_config(kind=name_kind(recording)), self.dim)
         choice = settled.dimension
@@ -171,7 +180,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 
     # -- using -----------------------------------------------------------------------------------
 
-    def transform(self, x: Input, dim: int | None = None) -> Any:
+    def transform(self, x: Input, dim: int | None = None, *, max_distance: float = MAX_DISTANCE) -> Any:
         """Encode frames: latents (time, dim) in the kind of the input.
 
         Parameters
@@ -179,8 +188,18 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         x : recording, DataArray, array or list, of the channels that were fitted
         dim : int, optional
             A prefix of the latents, at most ``k_max_``; ``dim_`` by default.
+        max_distance : float
+            How far from the mean of the fitted frames a frame may lie, in units of their own RMS distance from it;
+            10 by default.
+
+        Raises
+        ------
+        DataError
+            If more than one frame in a hundred lies further away; fewer give a UserWarning.
         """
         k, (given, frames) = self._check_dim(dim), self._prepare(x)
+        for note in check_distance(self.fitted_, frames, max_distance=max_distance):
+            warnings.warn(note, UserWarning, stacklevel=2)
         return self._answer(given, self.fitted_.encode(frames, k))
 
     def flow(self, x: Input) -> Any:
@@ -316,7 +335,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         DataError
             If a path leaves all bounds.
         """
-        return _answer_paths(self.fitted_, as_recording(x), Plan(n_frames, tau, starts, n_paths, seed))
+        return _answer_paths(self.fitted_, self._read(x), Plan(n_frames, tau, starts, n_paths, seed))
 
     def score(self, x: Input, y: None = None) -> float:
         """Compute R2 of prepared `x` reconstructed from ``dim_`` latents a frame (the bottleneck reconstruction)."""
@@ -329,8 +348,11 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 
     # -- plumbing --------------------------------------------------------------------------------
 
+    def _read(self, x: Input) -> InputAdapter:
+        return as_recording(x, images=self.fitted_.pixels is not None)
+
     def _prepare(self, x: Input) -> tuple[InputAdapter, PreparedFrames]:
-        given = as_recording(x)
+        given = self._read(x)
         if hasattr(x, "columns"):
             validate_data(self, x, skip_check_array=True, reset=False)  # other columns are refused
         return given, self.fitted_.prepare(given.recording)
@@ -371,13 +393,13 @@ _transform_to_container = DCF.transform  # as scikit-learn wraps it, for `set_ou
 
 
 @functools.wraps(_transform_to_container)
-def _transform(self: DCF, x: Input, dim: int | None = None) -> Any:
+def _transform(self: DCF, x: Input, dim: int | None = None, *, max_distance: float = MAX_DISTANCE) -> Any:
     # Recordings, DataArrays and lists stay what they are: a table would lose their time and segments.
     keeps_kind = isinstance(x, xr.Dataset | xr.DataArray) or (
         isinstance(x, list | tuple) and x and hasattr(x[0], "shape")
     )
     wrapped: Any = _transform_to_container
-    return (wrapped.__wrapped__ if keeps_kind else wrapped)(self, x, dim)
+    return (wrapped.__wrapped__ if keeps_kind else wrapped)(self, x, dim, max_distance=max_distance)
 
 
 def _fit_transform(self: DCF, x: Input, y: None = None) -> Any:

@@ -14,6 +14,7 @@ from ..data.result import DCFResult
 from .checkpointing import CheckpointPlace, keep_training
 from .destination import Destination
 from .fit_recording import FitPlan, Repeats, fit_recording, plan_recording, read_to_fit, resample
+from .held_out_score import require_score
 from .source import read_warm_start
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def fit_nwb(
         Number of latents; ``auto`` lets the training segments choose (`choose_dimension`) and keeps
         the reason in ``provenance["dimension"]``.
     held_out : float
-        Share of the segments that no part of the fit sees, on which its figures are measured.
+        Share of the segments that no part of the fit sees, on which its figures are measured. Where they cannot be, the
+        file is refused; 0 measures them on the frames that are fitted.
     name : str, optional
         Of the fit in ``processing/dcf``; KIND_dimN by default.
     overwrite : bool
@@ -110,6 +112,8 @@ def fit_nwb(
     )  # fmt: skip
     with keep_training(plan, checkpoint, resume=resume) as kept:
         fitted, result = fit_recording(plan, progress=progress, keep_partial=keep_partial)
+        if not result.provenance["interrupted"]:
+            require_score(result, held_out)
         resample(result, fitted, plan, progress=progress, keep_partial=keep_partial)
         result.provenance.update(arguments=asked, request=request, seconds=time.perf_counter() - started)
         return kept.write(result)

@@ -22,6 +22,7 @@ from ..estimator.data_driven import settle_config
 from ..estimator.dimensionality import DimensionChoice
 from ..estimator.smoothing_and_scale import SmoothingChoice, resolve_smoothing
 from .destination import ReservedDestination
+from .held_out_score import require_held_out
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
@@ -170,7 +171,7 @@ def plan_recording(
     Raises
     ------
     DCFError
-        If a setting is invalid, or the recording is too small.
+        If a setting is invalid, or the recording is too small to be fitted or to hold out what is to be.
     """
     config = adapt_to_kind(config, name_kind(recording))
     split = _hold_out(recording, held_out, config)
@@ -215,7 +216,9 @@ def read_to_fit(
 
 def _hold_out(recording: xr.Dataset, held_out: float, config: FitConfig) -> Split | None:
     gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
-    return split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
+    split = split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
+    require_held_out(recording, split, held_out)
+    return split
 
 
 def fit_recording(

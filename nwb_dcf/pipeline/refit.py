@@ -128,7 +128,8 @@ def refit(
     _require_same(stored, recording, str(file))
     if config.prepare.smooth == "auto":  # fits of before the data could choose hold the word for what is standard now
         config = replace(config, prepare=replace(config.prepare, smooth="standard"))
-    share = float(stored.provenance["split"]["share"])
+    split = stored.provenance["split"]
+    share = float(split["share"]) if split["held_out"] else 0.0  # earlier fits may have had too little to hold out
     plan = plan_recording(recording, replace(config, read=None), held_out=share, read=read)
     again = fit_recording(plan, progress=progress)[1]
     return _compare(stored, again, str(path), str(file))

@@ -14,6 +14,7 @@ import xarray as xr
 
 from ..config import ReadConfig
 from ..data.channel_matching import Matching
+from ..data.recording import name_source
 from ..data.result import DCFResult
 from ..errors import ParameterError
 from ..io.results import check_writable, remove_leftovers, split_address, write_result
@@ -32,6 +33,7 @@ def transform_nwb(
     *,
     match: str = "id",
     impute: Literal["mean"] | None = None,
+    max_distance: float = 10.0,
     name: str | None = None,
     overwrite: bool = False,
     output: str | Path | None = None,
@@ -51,6 +53,8 @@ def transform_nwb(
         How channels are found: ``"id"``, or columns whose values name one (`data.channel_matching.match_channels`).
     impute : {"mean"}, optional
         Set missing channels to their mean in the model's training data; without it they are refused.
+    max_distance : float
+        How far from the mean of the fitted frames a frame may lie, in units of their own RMS distance from it.
     name, overwrite, output
         Of the result in ``processing/dcf``, as for `nwb_dcf.fit_nwb`.
     device : str
@@ -70,7 +74,8 @@ def transform_nwb(
     Raises
     ------
     DCFError
-        If the model, the file or the channels do not fit each other; nothing is written then.
+        If the model, the file or the channels do not fit each other, or more than one frame in a hundred lies further
+        than `max_distance` from those fitted; nothing is written then.
 
     Notes
     -----
@@ -79,6 +84,8 @@ def transform_nwb(
     """
     if impute not in (None, "mean"):
         raise ParameterError(f"impute is {impute!r}", fix="choose mean, or leave it out")
+    from ..estimator.distance import check_distance  # loads torch
+
     started = time.perf_counter()
     stored = read_model(model)
     kind = str(stored.dataset.attrs.get("kind", "array"))
@@ -94,6 +101,9 @@ def transform_nwb(
         and stored.provenance["source"]["identifier"] != recording.attrs["source"]["identifier"]
     ):
         recording.attrs["notes"].append("channels are matched by id: the same ids are taken to name the same channels")
+    frames = fitted.prepare(recording)
+    doubts = check_distance(fitted, frames, max_distance=max_distance, where=name_source(recording))
+    recording.attrs["notes"].extend(doubts)
     result = _describe(fitted, recording, read, stored, matching, split_address(model)[0])
     result.provenance["seconds"] = time.perf_counter() - started
     written = write_result(result, path, name=name, overwrite=overwrite, output=output, as_read=True)

@@ -6,7 +6,7 @@ import xarray as xr
 
 from nwb_dcf.data.arrays import as_recording
 from nwb_dcf.data.recording import make_recording
-from nwb_dcf.errors import DataError
+from nwb_dcf.errors import DOUBT, DataError
 
 X = np.random.default_rng(0).normal(size=(6, 3))
 Z = np.arange(12.0).reshape(6, 2)
@@ -162,3 +162,26 @@ def test_masked_values_are_refused() -> None:
     with pytest.raises(DataError, match="masked"):
         as_recording(np.ma.masked_greater(X, 0))
     assert as_recording(np.ma.masked_array(X)).kind == "array"
+
+
+@pytest.mark.parametrize(
+    ("given", "doubted"),
+    [
+        (np.ones((8, 400)), True),
+        (np.ones((8, 400)).tolist(), True),
+        ([np.ones((8, 400)), np.ones((8, 400))], True),
+        (xr.DataArray(np.ones((8, 400))), True),
+        (np.ones((400, 8)), False),
+        (np.ones((8, 8)), False),
+        ([np.ones((8, 40))] * 10, False),  # short trials of many units
+        (xr.DataArray(np.ones((8, 400)), dims=("time", "roi")), False),  # said to be so
+    ],
+)
+def test_arrays_that_are_wider_than_long_are_doubted(given: object, doubted: bool) -> None:
+    notes = as_recording(given).recording.attrs["notes"]  # type: ignore[arg-type]
+    assert any(note.startswith(DOUBT) and "x.T" in note for note in notes) == doubted
+
+
+def test_a_recording_that_is_wider_than_long_is_left_alone() -> None:
+    recording = make_recording(np.ones((8, 400)), np.arange(8.0))
+    assert as_recording(recording).recording.attrs["notes"] == []

@@ -45,6 +45,11 @@ def draw_images(n: int = 60, dtype: str = "f4") -> np.ndarray:
     return (200 * images).astype(dtype)
 
 
+def name_dims(images: np.ndarray) -> xr.DataArray:
+    """Say that they are images: a bare array may be trials."""
+    return xr.DataArray(images, dims=("time", "y", "x"))
+
+
 def make_images() -> xr.Dataset:
     images = draw_images()
     segment = np.repeat(np.arange(3), 20)
@@ -71,15 +76,15 @@ def test_a_bad_pixel_is_named() -> None:
     images = draw_images()
     images[5, 3, 7] = np.nan
     with pytest.raises(DataError, match=r"1 values are NaN.*y 3, x 7 at 5 s"):
-        as_recording(images)
+        as_recording(images, images=True)
 
 
 def test_grey_values_are_no_counts() -> None:
     images = draw_images(dtype="u1")
     for given in (images, xr.DataArray(images, dims=("time", "y", "x")), [images, images]):
-        assert not is_count(as_recording(given).recording)
+        assert not is_count(as_recording(given, images=True).recording)
     assert is_count(as_recording(images.reshape(60, -1)).recording)
-    preparation = fit_preprocessor(as_recording(images).recording, PrepareConfig())
+    preparation = fit_preprocessor(as_recording(name_dims(images)).recording, PrepareConfig())
     assert (preparation.transform, preparation.smooth_s) == ("none", 0.0)
 
 
@@ -91,11 +96,11 @@ def test_images_of_other_dims_are_refused(dims: tuple[str, ...]) -> None:
 
 def test_images_of_a_list_must_be_of_one_size() -> None:
     images = draw_images()
-    joined = as_recording([images[:20], images[20:]]).recording
+    joined = as_recording([images[:20], images[20:]], images=True).recording
     np.testing.assert_array_equal(joined["data"], images)
     assert joined.sizes["segment"] == 2
     with pytest.raises(DataError, match="9 x 12 and 9 x 11"):
-        as_recording([images, images[:, :, 1:]])
+        as_recording([images, images[:, :, 1:]], images=True)
 
 
 def test_one_scale_for_all_pixels_and_back() -> None:
@@ -163,13 +168,22 @@ def test_images_of_another_size_are_refused(fitted: DCF, wrong: np.ndarray) -> N
 def test_images_are_refused_where_channels_were_fitted() -> None:
     model = DCF(2, **QUICK).fit(draw_images().reshape(60, -1))
     with pytest.raises(DataError, match="108"):
-        model.transform(draw_images())
+        model.transform(name_dims(draw_images()))
+
+
+def test_a_bare_array_of_trials_is_never_taken_for_images() -> None:
+    trials = np.random.default_rng(0).poisson(2, (20, 30, 6))  # (trial, time, unit)
+    for given in (trials, trials.astype("u1"), trials.astype(float), [trials, trials]):
+        with pytest.raises(DataError, match=r"\(20, 30, 6\).*list\(x\).*dims=\('time', 'y', 'x'\)"):
+            DCF(2, **QUICK).fit(given)
+    assert as_recording(list(trials)).recording.sizes == {"time": 600, "channel": 6, "segment": 20}
+    assert DCF(2, **{**QUICK, "steps": 1}, network="unet").fit(draw_images()).fitted_.pixels is not None
 
 
 def test_the_network_follows_the_frames() -> None:
     images = draw_images()
     for network, expected in ((None, ConditionedUNet), ("unet", ConditionedUNet), ("mlp", ConditionedMLP)):
-        model = DCF(2, **{**QUICK, "steps": 1}, network=network).fit(images)
+        model = DCF(2, **{**QUICK, "steps": 1}, network=network).fit(name_dims(images))
         assert isinstance(model.fitted_.model.u.network, expected)
         assert isinstance(model.fitted_.model.v.network, expected)
     with pytest.raises(ParameterError, match="no images"):
@@ -204,7 +218,7 @@ def test_axes_are_for_perceptrons() -> None:
 
 def test_by_default_images_are_fitted_in_the_coordinates_of_their_axes() -> None:
     images = draw_images()
-    model = DCF(2, device="cpu", batch_size=32, settings={"steps": 8, "history": 1}).fit(images)
+    model = DCF(2, device="cpu", batch_size=32, settings={"steps": 8, "history": 1}).fit(name_dims(images))
     inner = model.fitted_.model
     assert inner.basis is not None
     assert isinstance(inner.u.network, ConditionedMLP)
@@ -229,8 +243,8 @@ def test_by_default_images_are_fitted_in_the_coordinates_of_their_axes() -> None
 def test_a_fit_of_images_can_begin_with_another() -> None:
     images = draw_images()
     settings = {"steps": 8, "history": 1}
-    first = DCF(2, device="cpu", batch_size=32, settings=settings).fit(images[:40])
-    second = DCF(2, device="cpu", batch_size=32, settings=settings, warm_start=first).fit(images[:40])
+    first = DCF(2, device="cpu", batch_size=32, settings=settings).fit(name_dims(images[:40]))
+    second = DCF(2, device="cpu", batch_size=32, settings=settings, warm_start=first).fit(name_dims(images[:40]))
     one, two = (model.fitted_.model.basis for model in (first, second))
     assert one is not None
     assert two is not None
@@ -247,7 +261,7 @@ def test_no_more_axes_than_a_step_can_bear() -> None:
 @pytest.mark.parametrize("preset", ["paper", "authors"])
 def test_presets_fit_images_and_say_how_many_axes(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nwb_dcf.estimator.initialization.MOST_IMAGE_AXES", 20)
-    model = DCF(2, **{**QUICK, "history": None}, preset=preset, solver="midpoint").fit(draw_images())
+    model = DCF(2, **{**QUICK, "history": None}, preset=preset, solver="midpoint").fit(name_dims(draw_images()))
     assert model.k_max_ == 20
     assert any("20 axes of 108 pixels" in note for note in model.fitted_.notes)
     assert np.isfinite(model.inverse_transform(model.transform(draw_images()))).all()
@@ -293,8 +307,8 @@ def test_the_flat_ball_and_the_ball_as_images_start_alike() -> None:
     images = ball.truth["frames"].values
     settings = {**QUICK.get("settings", {}), "encoder_learning_rate": 1e-9}
     config = {**QUICK, "steps": 1, "learning_rate": 1e-9, "settings": settings}
-    of_images = DCF(3, **config).fit(images)
-    of_rows = DCF(3, **config, network="mlp").fit(images)
+    of_images = DCF(3, **config).fit(name_dims(images))
+    of_rows = DCF(3, **config, network="mlp").fit(name_dims(images))
     np.testing.assert_allclose(of_images.transform(images), of_rows.transform(images), atol=1e-5)
     assert abs(of_images.score(images) - of_rows.score(images)) < 1e-4
     assert ModelConfig().network == "auto"

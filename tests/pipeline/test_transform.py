@@ -287,3 +287,13 @@ def test_held_out_trials_of_a_real_recording(real_data: Callable[[str], Path], t
     assert transformed.dataset.attrs["scores"]["bottleneck_r2"] == pytest.approx(
         data.attrs["scores"]["bottleneck_r2"], abs=1e-5
     )
+
+
+def test_frames_far_outside_what_was_fitted_are_refused(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(300, 4)).cumsum(axis=0)
+    volts, millivolts = (make_series_session(tmp_path / f"{k}.nwb", values * k) for k in (1, 1000))
+    fit_nwb(volts, 2, source="signal", **{**QUICK, "steps": 2})
+    before = millivolts.read_bytes()
+    with pytest.raises(DataError, match=r"1000.nwb: /acquisition/signal: .* beyond 10 times the RMS distance"):
+        transform_nwb(millivolts, volts)
+    assert millivolts.read_bytes() == before
