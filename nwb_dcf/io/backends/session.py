@@ -16,9 +16,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from hdmf.backends.warnings import BrokenLinkWarning
-from pynwb import NWBFile, TimeSeries
-from pynwb.core import NWBContainer
-from pynwb.misc import Units
+from pynwb import NWBFile
 
 from ...config.time_scale import TimeScales
 from ...errors import DCFError, SourceError
@@ -189,8 +187,7 @@ class Session:
 
     def find_members(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """Return (path, object) of each of `paths`, in their order; they must exist."""
-        found = dict(self.find_objects(Units, TimeSeries, NWBContainer))
-        return [(path, found[path]) for path in paths]
+        return [(path, self._by_path[path]) for path in paths]
 
     def check_links(self, path: str) -> None:
         """Refuse to go on if the object at `path`, or something directly in it, is a link that leads nowhere.
@@ -221,6 +218,10 @@ class Session:
             ((path, obj) for path, obj in found if not f"{path}/".startswith(f"{OWN_MODULE}/")),
             key=lambda item: item[0],
         )
+
+    @cached_property
+    def _by_path(self) -> dict[str, Any]:
+        return dict(self._objects)
 
 
 @contextmanager
