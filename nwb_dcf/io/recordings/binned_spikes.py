@@ -16,6 +16,7 @@ from .provenance import describe_source
 from .runs import cut_clock
 from .segments import ChosenSegments
 from .source import Source
+from .tables import read_whole_numbers
 
 TYPE = "BinnedSpikes"
 
@@ -98,7 +99,8 @@ def read_binned(
     # The region is optional in the extension; without it units are numbered.
     region = getattr(obj, "units_region", None)
     if region is not None:
-        ids = np.asarray(region.table.id[:])[np.asarray(region.data[:], np.int64)]
+        rows = read_whole_numbers(region.data, "rows of its units", where)
+        ids = read_whole_numbers(region.table.id, "ids of units", where)[rows]
     constant = [
         {"what": "unit", "id": int(ids[i]), "why": f"{counts[0, i]:g} in every bin", "value": float(counts[0, i])}
         for i in np.flatnonzero(~varies)

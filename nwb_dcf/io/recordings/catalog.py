@@ -119,13 +119,14 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
             recorded = RecordedIntervals(*ends, exact=chosen.kind != "units")
         # A missing filter makes one table unreadable, which must not hide the others.
         lost = find_unreadable_tables(session)
-        intervals = list_tables(session, without=lost)
+        broken: dict[str, str] = {}
+        intervals = list_tables(session, without=lost, problems=broken)
         tables = [_summarise(table, explain_unusable(table, recorded)) for table in intervals]
         tables += [
             _summarise(
                 events, explain_unusable(events, recorded) if events.has_intervals else "events have no duration"
             )
-            for events in list_events(session)
+            for events in list_events(session, broken)
         ]
         tables += [
             TableSummary(
@@ -137,6 +138,7 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
             )
             for path, one in lost.items()
         ]
+        tables += [TableSummary(path, 0, (), (), problem) for path, problem in broken.items()]
         doubts = [*_find_source_doubts(session, sources), *_find_table_doubts(session, chosen, intervals)]
         return Catalog(
             file=session.path.name,

@@ -13,7 +13,7 @@ from pynwb.misc import Units
 from ..backends.session import open_session
 from .source_selection import choose_source
 from .sources import describe_sources
-from .tables import read_columns
+from .tables import read_columns, read_whole_numbers
 from .timeseries import name_channels
 
 if TYPE_CHECKING:
@@ -70,32 +70,32 @@ def read_channels(path: str | Path, source: str | None = None) -> ChannelTable:
             return ChannelTable(where, chosen.path, *name_channels(chosen, members))
         obj = members[0][1]
         if isinstance(obj, Units):
-            ids = np.asarray(obj.id[:], np.int64).tolist()
-            columns = {**_read_electrodes_of_units(obj), **read_columns(obj)}
+            ids = read_whole_numbers(obj.id, "ids of units", where).tolist()
+            columns = {**_read_electrodes_of_units(obj, where), **read_columns(obj)}
             return ChannelTable(where, chosen.path, "unit", ids, columns)
         dim, ids = name_channels(chosen, members)
-        return ChannelTable(where, chosen.path, dim, ids, _read_region(obj, dim, len(ids)))
+        return ChannelTable(where, chosen.path, dim, ids, _read_region(obj, dim, len(ids), where))
 
 
-def _read_region(series: Any, dim: str, n_channels: int) -> dict[str, Shaped[np.ndarray, " channel"]]:
+def _read_region(series: Any, dim: str, n_channels: int, where: str) -> dict[str, Shaped[np.ndarray, " channel"]]:
     """Read the columns of the ROIs or electrodes of a series, in its order."""
     # Columns of a table that does not fit the data would label channels wrongly: then there are none.
     region = getattr(series, "rois" if dim == "roi" else "electrodes", None)
     if region is None:
         return {}
-    rows = np.asarray(region.data[:], np.int64)
+    rows = read_whole_numbers(region.data, f"rows of its {dim}s", where)
     columns = read_columns(region.table)
     return {name: values[rows] for name, values in columns.items()} if len(rows) == n_channels else {}
 
 
-def _read_electrodes_of_units(units: Units) -> dict[str, Shaped[np.ndarray, " unit"]]:
+def _read_electrodes_of_units(units: Units, where: str) -> dict[str, Shaped[np.ndarray, " unit"]]:
     """Read the columns of the electrode of each unit, where every unit has exactly one."""
     if "electrodes" not in units.colnames:
         return {}
     index = units["electrodes"]
     # A ragged column has an index, whose target is the region; a plain column is the region itself.
     region = getattr(index, "target", index)
-    rows = np.asarray(region.data[:], np.int64)
+    rows = read_whole_numbers(region.data, "electrodes of its units", where)
     if hasattr(index, "target") and not np.array_equal(index.data[:], np.arange(1, len(rows) + 1)):
         return {}
     return {name: values[rows] for name, values in read_columns(region.table).items()}

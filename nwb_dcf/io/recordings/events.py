@@ -27,7 +27,7 @@ from pynwb.misc import AnnotationSeries, IntervalSeries
 
 from ..backends.session import Session
 from .find_object import match_objects
-from .tables import IntervalTable, read_columns, to_text_or_numbers
+from .tables import IntervalTable, read_columns, read_each, read_times, read_whole_numbers, to_text_or_numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num, Shaped
@@ -36,10 +36,13 @@ TABLES = ("EventsTable", "AnnotatedEventsTable")
 LISTS = ("Events", "LabeledEvents", "TTLs")
 
 
-def list_events(session: Session) -> list[IntervalTable]:
-    """Read every table or list of events in the file, by path; a plain TimeSeries counts as one only by name."""
-    every = session.find_objects(NWBContainer, DynamicTable)
-    return [_read(session, path, obj) for path, obj in every if _is_event_type(obj)]
+def list_events(session: Session, problems: dict[str, str] | None = None) -> list[IntervalTable]:
+    """Read every table or list of events in the file, by path; a plain TimeSeries counts as one only by name.
+
+    Where `problems` are given, those that cannot be read are named there, by path, instead of refused.
+    """
+    every = [(path, obj) for path, obj in session.find_objects(NWBContainer, DynamicTable) if _is_event_type(obj)]
+    return read_each(every, lambda path, obj: _read(session, path, obj), problems)
 
 
 def find_events(session: Session, name: str) -> IntervalTable | None:
@@ -62,45 +65,50 @@ def _read(session: Session, path: str, obj: Any) -> IntervalTable:
     scale = session.time_scales.of(path, is_fitted=False) or 1.0
     kind = obj.neurodata_type
     if kind == "AnnotatedEventsTable":
-        columns = _read_annotated(obj)
+        columns = _read_annotated(obj, session.where(path))
     elif kind in TABLES:
-        columns = _read_table(obj)
+        columns = _read_table(obj, session.where(path))
     elif isinstance(obj, IntervalSeries):
-        columns = _pair_intervals(np.asarray(obj.data[:]), np.asarray(obj.timestamps[:], np.float64))
+        columns = _pair_intervals(
+            read_whole_numbers(obj.data, "values", session.where(path)),
+            read_times(obj.timestamps, "timestamps", session.where(path)),
+        )
     else:
-        columns = _read_list(obj)
+        columns = _read_list(obj, session.where(path))
     for name in ("start_time", "stop_time", *(["timestamp", "duration"] if kind in TABLES else [])):
         if name in columns:
             # Other columns keep their unit: nothing marks them as times.
             columns[name] = columns[name] * scale
-    ids = np.asarray(obj.id[:], np.int64) if kind == "EventsTable" else np.arange(len(columns["start_time"]))
+    ids = np.arange(len(columns["start_time"]))
+    if kind == "EventsTable":
+        ids = read_whole_numbers(obj.id, "ids", session.where(path))
     # Without one interval the events can be aligned to, but are no trials.
     lasts = bool((columns["stop_time"] > columns["start_time"]).any())
     return IntervalTable(path, session.where(path), ids, columns, is_events=True, has_intervals=lasts)
 
 
-def _read_table(table: Any) -> dict[str, Shaped[np.ndarray, " event"]]:
+def _read_table(table: Any, where: str) -> dict[str, Shaped[np.ndarray, " event"]]:
     """Read the columns of an EventsTable; the stop of an event without a duration is NaN."""
     columns = read_columns(table)
-    start = np.asarray(columns.get("timestamp", np.full(len(table), np.nan)), np.float64)
-    length = np.asarray(columns.get("duration", np.full(len(table), np.nan)), np.float64)
+    unknown = np.full(len(table), np.nan)
+    start, length = (read_times(columns.get(name, unknown), name, where) for name in ("timestamp", "duration"))
     return {**columns, "start_time": start, "stop_time": start + length}
 
 
-def _read_annotated(table: Any) -> dict[str, Shaped[np.ndarray, " event"]]:
+def _read_annotated(table: Any, where: str) -> dict[str, Shaped[np.ndarray, " event"]]:
     """Read one row an event from a table that has one row a kind of event."""
     index = table["event_times"]
-    times = np.asarray(index.target.data[:], np.float64)
+    times = read_times(index.target.data, "event_times", where)
     # A VectorIndex holds the end of each row.
-    counts = np.diff(np.concatenate([[0], np.asarray(index.data[:], np.int64)]))
+    counts = np.diff(np.concatenate([[0], read_whole_numbers(index.data, "indices of event_times", where)]))
     row = np.repeat(np.arange(len(counts)), counts)
     columns = {name: values[row] for name, values in read_columns(table).items()}
     return {**columns, "start_time": times, "stop_time": times.copy()}
 
 
-def _read_list(events: Any) -> dict[str, Shaped[np.ndarray, " event"]]:
+def _read_list(events: Any, where: str) -> dict[str, Shaped[np.ndarray, " event"]]:
     """Read the times of a series, or of Events, and the value of each where there is one."""
-    time = np.asarray(events.timestamps[:], np.float64)
+    time = read_times(events.timestamps, "timestamps", where)
     columns: dict[str, Shaped[np.ndarray, " event"]] = {"start_time": time, "stop_time": time.copy()}
     data = getattr(events, "data", None)
     if data is None or tuple(getattr(data, "shape", None) or np.shape(data)) != time.shape:

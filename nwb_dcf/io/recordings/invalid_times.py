@@ -29,7 +29,7 @@ from pynwb.misc import Units
 from pynwb.ophys import OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
 
 from ..backends.session import Session
-from .tables import INVALID, IntervalTable, list_tables
+from .tables import INVALID, IntervalTable, list_tables, read_whole_numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -78,7 +78,7 @@ def find_invalid(session: Session, paths: Sequence[str]) -> InvalidTimes | None:
     # An empty table marks nothing, and needs no note.
     if table is None or len(table.row_id) == 0:
         return None
-    named = _read_named(session.nwbfile.invalid_times)
+    named = _read_named(session.nwbfile.invalid_times, table.where)
     about = [_describe_row(session, table, row, named[row]) for row in range(len(table.row_id))]
     objects = [obj for _, obj in session.find_members(paths)] if paths else []
     concerns = np.array([not objects or _concerns(session, subjects, objects) for subjects, _ in about], bool)
@@ -95,14 +95,14 @@ def find_invalid(session: Session, paths: Sequence[str]) -> InvalidTimes | None:
     )
 
 
-def _read_named(table: Any) -> list[list[Any]]:
+def _read_named(table: Any, where: str) -> list[list[Any]]:
     """Read the series that each row names."""
     if "timeseries" not in table.colnames:
         return [[] for _ in range(len(table))]
     column = table["timeseries"]
     if not hasattr(column, "target"):
         return [[_find_series(one)] for one in column.data[:]]
-    every, ends = column.target.data[:], np.asarray(column.data[:], np.int64)
+    every, ends = column.target.data[:], read_whole_numbers(column.data, "indices of timeseries", where)
     starts = np.concatenate([[0], ends[:-1]])
     return [[_find_series(one) for one in every[a:b]] for a, b in zip(starts, ends, strict=True)]
 

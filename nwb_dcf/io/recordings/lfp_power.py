@@ -202,7 +202,7 @@ def read_band_power(
     time = np.concatenate([part.centre_s for part in bins])
     doubts = _check_sampling(series, intervals, scale, session.name_scale(path))
     cut = cut_clock(session, config, SampleClock(time, doubts=doubts), where, chosen)
-    electrodes = channel_ids(series)
+    electrodes = channel_ids(series, where)
     ids = [f"{electrode}:{low:g}-{high:g}" for electrode in electrodes for low, high in filters.bands]
     if len(cut.time) * len(ids) > MAX_VALUES:
         raise DataError(

@@ -12,7 +12,7 @@ import pandas as pd
 from ...errors import DataError
 from .conditions import choose_rows
 from .roi_quality import is_quality, judge_rois
-from .tables import read_columns
+from .tables import read_columns, read_whole_numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
@@ -61,8 +61,8 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
         If no ROI is good.
     """
     region = series.rois
-    row = np.asarray(region.data[:], dtype=np.int64)
-    table_ids = np.asarray(region.table.id[:], dtype=np.int64)
+    row = read_whole_numbers(region.data, "rows of its ROIs", where)
+    table_ids = read_whole_numbers(region.table.id, f"ids of {region.table.name}", where)
     if len(row) and (row.min() < 0 or row.max() >= len(table_ids)):
         raise DataError(
             f"its ROIs are rows up to {row.max()} of a table of {len(table_ids)}", where=where, fix="repair the region"

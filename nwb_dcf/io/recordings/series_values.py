@@ -10,6 +10,7 @@ from pynwb.behavior import SpatialSeries
 from ...errors import DataError
 from ..backends.layout import is_turned
 from .clock import MIN_SAMPLES
+from .tables import read_whole_numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
@@ -73,14 +74,20 @@ def count_channels(series: Any) -> int:
     return int(shape[1]) if len(shape) == 2 else 1
 
 
-def channel_ids(series: Any) -> list[int]:
-    """Return the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2 and so on."""
+def channel_ids(series: Any, where: str) -> list[int]:
+    """Return the ids of the channels: of ROIs or electrodes where they are known, else 0, 1, 2 and so on.
+
+    Raises
+    ------
+    DataError
+        If ids, or rows of their table, are text or fractions; `where` names the series then.
+    """
     n_channels = count_channels(series)
     # Ids of a table that does not fit the data would label channels wrongly.
     region = getattr(series, "rois" if hasattr(series, "rois") else "electrodes", None)
     if region is not None:
-        rows = np.asarray(region.data[:], dtype=np.int64)
-        known = np.asarray(region.table.id[:], dtype=np.int64)
+        rows = read_whole_numbers(region.data, "rows of its channels", where)
+        known = read_whole_numbers(region.table.id, f"ids of {region.table.name}", where)
         if len(rows) == n_channels and len(rows) and rows.min() >= 0 and rows.max() < len(known):
             ids: list[int] = known[rows].tolist()
             if len(set(ids)) == n_channels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,10 +111,38 @@ class IntervalTable:
         return bool(inside >= 0.9 and forward >= 0.9)
 
 
-def list_tables(session: Session, *, without: Collection[str] = ()) -> list[IntervalTable]:
-    """Read every table of intervals in the file, by path, except those whose paths are in `without`."""
-    found = session.find_objects(TimeIntervals)
-    return [_read_table(session, path, table) for path, table in found if path not in without]
+def list_tables(
+    session: Session, *, without: Collection[str] = (), problems: dict[str, str] | None = None
+) -> list[IntervalTable]:
+    """Read every table of intervals in the file, by path, except those whose paths are in `without`.
+
+    Where `problems` are given, those that cannot be read are named there, by path, instead of refused.
+    """
+    found = [item for item in session.find_objects(TimeIntervals) if item[0] not in without]
+    return read_each(found, lambda path, table: _read_table(session, path, table), problems)
+
+
+def read_each(
+    found: Sequence[tuple[str, Any]],
+    read: Callable[[str, Any], IntervalTable],
+    problems: dict[str, str] | None = None,
+) -> list[IntervalTable]:
+    """Read each (path, object); what cannot be read is refused, or put by its path into `problems`.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read and no `problems` are given.
+    """
+    tables = []
+    for path, obj in found:
+        try:
+            tables.append(read(path, obj))
+        except DataError as error:
+            if problems is None:
+                raise
+            problems[path] = error.what
+    return tables
 
 
 def find_unreadable_tables(session: Session) -> dict[str, MissingFilter]:
@@ -248,7 +276,24 @@ def read_whole_numbers(data: Any, what: str, where: str) -> Int[np.ndarray, " ro
     raise DataError(f"{what} are {found}, not whole numbers", where=where, fix="write the table again")
 
 
-def read_electrode_columns(units: Any) -> dict[str, Shaped[np.ndarray, " unit"]]:
+def read_times(data: Any, what: str, where: str) -> Float[np.ndarray, " event"]:
+    """Read times as float64, whatever numbers they are stored as; NaN as stored.
+
+    Raises
+    ------
+    DataError
+        If they are no numbers.
+    """
+    values = np.asarray(data[:])
+    if values.dtype.kind in "iuf":
+        return values.astype(np.float64)
+    if values.size == 0:
+        return np.empty(0, np.float64)
+    found = "text" if values.dtype.kind in "SUO" else f"of type {values.dtype}"
+    raise DataError(f"{what} are {found}, not numbers", where=where, fix="write them as seconds")
+
+
+def read_electrode_columns(units: Any, where: str) -> dict[str, Shaped[np.ndarray, " unit"]]:
     """Read the scalar columns of the electrodes of each unit.
 
     Where the electrodes of a unit differ, text is joined with ``+`` and numbers are NaN. Empty where units have no
@@ -259,8 +304,9 @@ def read_electrode_columns(units: Any) -> dict[str, Shaped[np.ndarray, " unit"]]
     # A ragged column: the index holds the end of each row of the region.
     index = units["electrodes"]
     region = getattr(index, "target", index)
-    rows = np.asarray(region.data[:], np.int64)
-    ends = np.asarray(index.data[:], np.int64) if hasattr(index, "target") else np.arange(1, len(rows) + 1)
+    rows, ends = read_whole_numbers(region.data, "electrodes of units", where), np.arange(1, len(region.data) + 1)
+    if hasattr(index, "target"):
+        ends = read_whole_numbers(index.data, "indices of electrodes", where)
     starts = np.concatenate([[0], ends[:-1]])
     if len(ends) == 0 or (ends <= starts).any():
         return {}
@@ -294,7 +340,7 @@ def _read_table(session: Session, path: str, table: Any) -> IntervalTable:
             # Intervals without a usable time are NaN, which leaves their rows out with a reason.
             columns[name] = np.full(len(table), np.nan)
     row_id = read_whole_numbers(table.id, "ids", session.where(path))
-    read = IntervalTable(path, session.where(path), row_id, columns, _read_tags(table))
+    read = IntervalTable(path, session.where(path), row_id, columns, _read_tags(table, session.where(path)))
     return scale_table(read, session.time_scales)
 
 
@@ -334,7 +380,7 @@ def check_scales(session: Session) -> None:
             )
 
 
-def _read_tags(table: Any) -> tuple[frozenset[str], ...]:
+def _read_tags(table: Any, where: str) -> tuple[frozenset[str], ...]:
     """Read the tags of each row: a ragged column of text, or text with commas as NWB 1 and older tools wrote it."""
     if "tags" not in table.colnames:
         return ()
@@ -343,6 +389,8 @@ def _read_tags(table: Any) -> tuple[frozenset[str], ...]:
     ragged = hasattr(column, "target")
     items = (column.target if ragged else column).data[:]
     words = [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in items]
-    ends = np.asarray(column.data[:], dtype=np.int64).tolist() if ragged else list(range(1, len(words) + 1))
+    ends = list(range(1, len(words) + 1))
+    if ragged:
+        ends = read_whole_numbers(column.data, "indices of tags", where).tolist()
     rows = [words[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
     return tuple(frozenset(part.strip() for word in row for part in word.split(",") if part.strip()) for row in rows)

@@ -186,7 +186,7 @@ def make_traces(
 def _choose_channels(session: Session, path: str, series: Any, source: Source, config: ReadConfig) -> Channels:
     where = session.where(path)
     if source.kind not in ROI_KINDS or getattr(series, "rois", None) is None:
-        return Channels(np.arange(count_channels(series)), channel_ids(series))
+        return Channels(np.arange(count_channels(series)), channel_ids(series, where))
     selection = config.rois
     if source.members and selection is not None and is_id_list(selection):
         raise ParameterError(
@@ -202,7 +202,7 @@ def name_channels(source: Source, members: Members) -> tuple[str, list[Any]]:
     if source.kind == "pose":
         named = zip(name_members([path for path, _ in members]), members, strict=True)
         return "channel", [f"{part}_{axis}" for part, (_, series) in named for axis in AXES[: count_channels(series)]]
-    channels = [Channels(np.arange(count_channels(series)), channel_ids(series)) for _, series in members]
+    channels = [Channels(np.arange(count_channels(series)), channel_ids(series, path)) for path, series in members]
     ids = _name_channels([path for path, _ in members], channels, family=source.kind == "family")
     return "roi" if source.kind in ROI_KINDS else "channel", ids
 

@@ -30,7 +30,7 @@ from .provenance import SourceDescription, describe_source
 from .segment_choice import choose_segments
 from .segments import RecordedIntervals
 from .silence import find_silences
-from .tables import read_columns, read_electrode_columns, read_whole_numbers
+from .tables import read_columns, read_electrode_columns, read_times, read_whole_numbers
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
@@ -134,7 +134,7 @@ def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str
     if selection is None:
         return np.arange(len(unit_id))
     # Ids need no columns, each of which is a request over a network.
-    columns = {} if is_id_list(selection) else {**read_electrode_columns(units), **read_columns(units)}
+    columns = {} if is_id_list(selection) else {**read_electrode_columns(units, where), **read_columns(units)}
     return choose_rows(selection, unit_id, columns, what="unit", where=where)
 
 
@@ -314,11 +314,7 @@ def _read_ragged(column: Any, n_rows: int, where: str) -> list[Float[np.ndarray,
             f"column {column.name!r} has no index", where=where, fix="write the units table again with pynwb"
         )
     # One read of the whole column: a read a unit takes minutes over a network.
-    stored = np.asarray(column.target.data[:])
-    if stored.dtype.kind not in "iuf":
-        kind = "text" if stored.dtype.kind in "SUO" else f"of type {stored.dtype}"
-        raise DataError(f"{column.target.name} are {kind}, not numbers", where=where, fix="write them as seconds")
-    values = stored.astype(np.float64)
+    values = read_times(column.target.data, column.target.name, where)
     ends = read_whole_numbers(column.data, f"indices of {column.target.name} ({column.name})", where)
     # A VectorIndex holds the end of each row.
     edges = np.concatenate([[0], ends])
