@@ -7,12 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..data.result import DCFResult
+from ..errors import DOUBT
 
 
-def lay_out_page(title: str, facts: Mapping[str, str], sections: Sequence[str]) -> str:
-    """Make a page of a title and facts, which are escaped, and sections, which are HTML."""
+def lay_out_page(title: str, facts: Mapping[str, str], sections: Sequence[str], *, doubts: Sequence[str] = ()) -> str:
+    """Make a page of a title, doubts and facts, which are escaped, and sections, which are HTML."""
     rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
-    return PAGE.format(title=html.escape(title), rows=rows, sections="\n".join(sections))
+    warnings = "".join(f'<p class="doubt" role="alert">Doubt: {html.escape(doubt)}</p>' for doubt in doubts)
+    return PAGE.format(title=html.escape(title), doubts=warnings, rows=rows, sections="\n".join(sections))
+
+
+def list_doubts(result: DCFResult) -> list[str]:
+    """Return what looked wrong when the data were read, and the way out; it stands above all else on the page."""
+    notes = [str(note) for note in result.provenance.get("notes", ())]
+    return [note.removeprefix(DOUBT) for note in notes if note.startswith(DOUBT)]
 
 
 def describe_fit(result: DCFResult, file: str) -> dict[str, str]:
@@ -64,10 +72,12 @@ img {{ width: 100%; height: auto; }}
 .caption {{ max-width: 46rem; color: #444; font-size: .9rem; line-height: 1.45; margin: .3rem 0 0; }}
 section {{ clear: both; }} section.half {{ clear: none; float: left; width: 49%; margin-right: 1%; }}
 .note {{ color: #666; }}
+.doubt {{ max-width: 46rem; background: #fff4d6; border-left: 4px solid #b77900; padding: .5rem .8rem; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
+{doubts}
 <table>{rows}</table>
 {sections}
 </body>

@@ -16,7 +16,7 @@ import xarray as xr
 
 from ..data.captions import describe_pictures
 from ..data.result import DCFResult
-from .html import describe_fit, lay_out_page
+from .html import describe_fit, lay_out_page, list_doubts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
@@ -193,7 +193,7 @@ def write_page(material: PlotInputs, views: dict[str, ReportFigure], color: str,
         sections.append(f'<section id="{name}"{half}><h2>{html.escape(view.title)}</h2>{body}{caption}</section>')
     if "examples" not in views and material.missing:
         sections.append(f'<p class="note">No examples: {html.escape(material.missing)}</p>')
-    return lay_out_page(f"{result.name} of {file}", describe_fit(result, file), sections)
+    return lay_out_page(f"{result.name} of {file}", describe_fit(result, file), sections, doubts=list_doubts(result))
 
 
 def _render_svg(figure: Figure) -> bytes:

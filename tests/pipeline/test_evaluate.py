@@ -32,6 +32,7 @@ def add_rhythm(nwbfile: NWBFile) -> None:
     data[time > 25] = np.nan
     module.add(TimeSeries(name="rhythm", data=data, rate=100.0, starting_time=0.0, unit="m"))
     module.add(TimeSeries(name="late", data=data, rate=100.0, starting_time=1e6, unit="m"))
+    module.add(TimeSeries(name="in_ms", data=data, timestamps=time * 1000, unit="m"))
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +148,17 @@ def test_hand_velocity_of_a_real_recording(real_data: Callable[[str], Path], tmp
     report = evaluate_nwb(path, against="hand_velocity")
     assert report.scores["ridge"]["latents"]["value"] > 0.45
     assert report.scores["neighbours"]["latents"]["value"] > 0.6
+
+
+def test_behaviour_on_another_clock_is_refused_with_the_scale_that_mends_it(
+    fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(fitted), "--against", "in_ms"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "in_ms is in milliseconds" in error
+    assert "--time-scale 0.001" in error
+    mended = evaluate_nwb(fitted, against="in_ms", time_scale=0.001)
+    right = evaluate_nwb(fitted, against="rhythm")
+    assert mended.frames == right.frames
+    assert mended.scores["ridge"]["latents"]["value"] == pytest.approx(right.scores["ridge"]["latents"]["value"])
