@@ -38,7 +38,7 @@ def show(file: str, name: str | None, as_json: bool) -> None:
     Example: nwb-dcf show session.nwb units_dim3
     """
     result = nwb_dcf.read_result(file, name)
-    listed = next(fit for fit in nwb_dcf.list_results(file) if fit["name"] == result.name)
+    listed: dict[str, object] = {**next(fit for fit in nwb_dcf.list_results(file) if fit["name"] == result.name)}
     report = {**summarise_fit(result, file), **{key: listed[key] for key in STATE}}
     report |= {"schema_version": listed["schema_version"], "config": result.config, "provenance": result.provenance}
     _print(report, describe_shown, as_json, quiet=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -13,6 +14,9 @@ import xarray as xr
 from ..data.recording import channel_dim, validate_recording
 from ..errors import StoreError
 from .results.atomic import lock_work_folder, sync
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _MARK = "nwb-dcf-simulated-"
 
@@ -84,7 +88,7 @@ def _is_simulated(path: Path) -> bool:
 
 def _write_nwb(
     recording: xr.Dataset,
-    spike_times: list[np.ndarray],
+    spike_times: list[Float[np.ndarray, " _spike"]],
     path: Path,
     truth: xr.Dataset | None,
     description: str,

@@ -101,7 +101,7 @@ def open_cache(about: RemoteFile) -> BlockCache | None:
 
     Notes
     -----
-    ``NWB_DCF_CACHE`` names the folder of all caches, which users may share; ``off`` keeps nothing.
+    ``NWB_DCF_CACHE`` names the folder of all caches, one for all users if they like; ``off`` keeps nothing.
     """
     wanted = os.environ.get("NWB_DCF_CACHE") or str(_default_folder())
     if wanted == "off" or not about.version:

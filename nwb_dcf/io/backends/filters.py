@@ -74,6 +74,7 @@ def find_missing_filter(array: Any) -> MissingFilter | None:
     if not isinstance(array, h5py.Dataset):
         return None
     settings = array.id.get_create_plist()
+    # The filters of an array are listed in it, and asking needs none of them.
     for i in range(settings.get_nfilters()):
         number, _, _, label = settings.get_filter(i)
         if not h5py.h5z.filter_avail(number):

@@ -25,7 +25,7 @@ class Opened:
     io : hdmf.backends.io.HDMFIO
         Ready to ``read()``.
     nwb_version : str
-        What the file says of itself.
+        As the file states it.
     """
 
     io: Any
@@ -61,6 +61,7 @@ def check_file(path: Path) -> str:
     if kind := name_special(path):
         raise SourceError(f"this is {kind}", where=where, fix="give a file")
     try:
+        # pynwb's own errors name neither the lock nor the version, so the file is opened without it first.
         with h5py.File(path, "r") as file:
             return check_version(file, where)
     except BlockingIOError as error:
@@ -82,6 +83,7 @@ def check_file(path: Path) -> str:
 
 def name_target(io: Any, path: str) -> str:
     """Name what a link in an open file should lead to."""
+    # hdmf knows the path of a broken link and not its target, and its file object has no public name.
     link = io._file.get(path, getlink=True)
     return " ".join(part for part in (getattr(link, "filename", ""), str(link.path)) if part)
 

@@ -1,4 +1,4 @@
-"""Arrays as the schema means them, whichever way round they are stored.
+"""Arrays as the schema defines them, whichever way round they are stored.
 
 Readers of this package go by three rules, and a file that is opened is brought to them here, once for all of them:
 
@@ -18,16 +18,19 @@ Nothing is read from the disk: each view takes the values from the stored array 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hdmf.common import ElementIdentifiers, VectorData
 from pynwb import NWBFile, TimeSeries
 from pynwb.ophys import OnePhotonSeries, TwoPhotonSeries
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 class View:
-    """A stored array seen in another shape; what is not said here is that of the array.
+    """A stored array seen in another shape; every other attribute is that of the array.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ class View:
     def __getitem__(self, key: Any) -> Any:
         raise NotImplementedError
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Shaped[np.ndarray, "*_"]:
         return np.asarray(self[:], dtype)
 
     def __getattr__(self, name: str) -> Any:
@@ -81,6 +84,7 @@ class Turned(View):
         self.shape = (n_samples, n_channels)
 
     def __getitem__(self, key: Any) -> Any:
+        # HDF5 reads what is asked for alone, so the slice of times goes to the axis on which they are stored.
         time, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
         if time is Ellipsis or (isinstance(time, tuple) and not time):
             time = slice(None)

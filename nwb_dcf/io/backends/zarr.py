@@ -66,8 +66,8 @@ def check_folder(path: Path) -> str:
     return require_nwb2(version, where, form="Zarr")
 
 
-def say_missing_chunks(path: str, obj: Any) -> list[str]:
-    """Say which arrays of a source lack chunks on the disk, since these read as a fill value and not as an error.
+def note_missing_chunks(path: str, obj: Any) -> list[str]:
+    """Note which arrays of a source lack chunks on the disk, since these read as a fill value and not as an error.
 
     Parameters
     ----------

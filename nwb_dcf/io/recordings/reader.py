@@ -19,7 +19,7 @@ from ...errors import DOUBT, ParameterError, SourceError
 from ..backends.filters import find_unreadable
 from ..backends.layout import turn
 from ..backends.session import Session, open_session
-from ..backends.zarr import say_missing_chunks
+from ..backends.zarr import note_missing_chunks
 from ..interval_hashes import describe_tables
 from .binned_spikes import read_binned
 from .external import describe_unwritten, list_other_files
@@ -219,7 +219,7 @@ def read_source(
         missing = find_unreadable(obj)
         if missing is not None:
             raise SourceError(missing.what, where=session.where(missing.array), fix=missing.fix)
-        notes = [*notes, *say_missing_chunks(path, obj), *describe_unwritten(obj, path)]
+        notes = [*notes, *note_missing_chunks(path, obj), *describe_unwritten(obj, path)]
         notes += _note_other_files(session, path, obj, config)
     if source.doubt:
         notes = [*notes, f"{DOUBT}{source.path}: {source.doubt}"]

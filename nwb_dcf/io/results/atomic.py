@@ -3,7 +3,7 @@
 The copy lies in a hidden folder beside the target, on the same file system, since only there a rename is
 atomic. That folder is ours or it is refused, and nobody else can look into it. A lock in it keeps a second writer
 out. The lock of a killed process is free, so whoever takes it next removes what that process has left. What differs
-where the "file" is a folder of Zarr stands in `folder`.
+where the "file" is a folder of Zarr stands in `atomic_folder`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NAMED = re.compile(r"(?P<work_folder>\..+\.nwb-dcf)(-[0-9a-f]{32}(\.aside)?)?",
 
 @dataclass(frozen=True)
 class FileState:
-    """What tells that a file was changed: identity, size and time of the last change."""
+    """Identity, size and time of the last change of a file: what differs once it was changed."""
 
     inode: int
     size: int
@@ -55,7 +55,7 @@ class FileState:
 
     @classmethod
     def of(cls, path: Path) -> FileState:
-        """State of the file at `path` now; of a folder, all its files and folders together."""
+        """Return the state of the file at `path` now; of a folder, that of all its files and folders together."""
         status = path.stat()
         if not path.is_dir():
             return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_nlink)
@@ -72,7 +72,7 @@ def work_folder_of(target: Path) -> Path:
     name = os.fsencode(target.name)
     if len(name) <= LONGEST_NAME:
         return target.parent / f".{target.name}{_ENDING}"
-    # File systems count bytes, and two long names must not share a folder.
+    # File systems count bytes, and two long names must not have one folder.
     short = name[: LONGEST_NAME // 2].decode("utf-8", "ignore")
     return target.parent / f".{short}~{hashlib.sha256(name).hexdigest()[:16]}{_ENDING}"
 
@@ -346,7 +346,7 @@ def keep_manners(original: Path | None, copy: Path) -> None:
 
 
 def size_of_copy(original: Path, *, linked: bool = False) -> int:
-    """Bytes that `copy_beside` will write."""
+    """Return the number of bytes that `copy_beside` will write."""
     return measure_folder(original, linked=linked) if original.is_dir() else original.stat().st_size
 
 
@@ -367,8 +367,8 @@ def replace(copy: Path, target: Path, state: FileState | None) -> None:
         raise refuse_changed(target)
 
 
-def tell_of_other_names(state: FileState) -> list[str]:
-    """Say what becomes of the other hard links of a file that was replaced: they keep the old one."""
+def note_other_names(state: FileState) -> list[str]:
+    """Note what becomes of the other hard links of a file that was replaced: they keep the old one."""
     if state.names < 2:
         return []
     others = "another name" if state.names == 2 else f"{state.names - 1} other names"
@@ -376,7 +376,7 @@ def tell_of_other_names(state: FileState) -> list[str]:
 
 
 def refuse_changed(path: Path) -> StoreError:
-    """Error for a file that another program has changed in the meantime."""
+    """Return the error for a file that another program has changed in the meantime."""
     return StoreError(
         "the file was changed by another program meanwhile",
         where=str(path),

@@ -1,8 +1,8 @@
 """Zarr: a folder that is copied by hard links, changed as a copy, and exchanged with the original in one step.
 
-Files of chunks are never written in place, by zarr or by us, so original and copy can share them. Where the system
-cannot exchange two folders in one step, the original steps aside for the moment between two renames; a process killed
-just then leaves it under a name from which `restore_folder` brings it back.
+Files of chunks are never written in place, by zarr or by us, so that the copy can hold the same files. Where the
+system cannot exchange two folders in one step, the original steps aside for the moment between two renames; a process
+killed just then leaves it under a name from which `restore_folder` brings it back.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def copy_folder(original: Path, copy: Path, *, linked: bool, top: bool = True) -
         elif entry.name.startswith(".z") or not (linked and _link(entry.path, target)):
             shutil.copy2(entry.path, target)
             _keep_owner(entry.stat(), target)
-    if top:  # its folders are those of the original; whose it is, is said when it takes its place
+    if top:  # it gets mode and owner of the original when it takes its place
         return
     shutil.copystat(original, copy)
     _keep_owner(original.stat(), copy)
@@ -75,7 +75,7 @@ def copy_folder(original: Path, copy: Path, *, linked: bool, top: bool = True) -
 
 
 def measure_folder(folder: Path, *, linked: bool) -> int:
-    """Bytes that `copy_folder` will write, if every hard link succeeds."""
+    """Return the number of bytes that `copy_folder` will write, if every hard link succeeds."""
     total = 0
     for parent, folders, names in os.walk(folder):
         total += _BLOCK * len(folders)
@@ -98,7 +98,7 @@ def _keep_owner(status: os.stat_result, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Ask the system to put on the disk every folder below `folder`, and every file that no other folder shares."""
+    """Ask the system to put on the disk every folder below `folder`, and every file with one name alone."""
     for parent, _, names in os.walk(folder):
         for path in [parent, *(os.path.join(parent, name) for name in names)]:
             if os.path.islink(path) or (path != parent and os.stat(path).st_nlink > 1):

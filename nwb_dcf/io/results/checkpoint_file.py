@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ...errors import StoreError
 from .atomic import (
@@ -25,6 +25,15 @@ from .atomic import (
     sync,
     work_folder_of,
 )
+
+
+class FoundCheckpoint(TypedDict, total=False):
+    """Path of a checkpoint, and the fit and the file that it is of, where it can be read."""
+
+    path: str
+    fit: str
+    file: str
+
 
 _NAMED = re.compile(r"checkpoint-.+-[0-9a-f]{12}\.safetensors", re.DOTALL)
 
@@ -39,11 +48,12 @@ def name_checkpoint(target: Path, name: str, folder: str | Path | None = None) -
     name : str
         Of the fit.
     folder : str or Path, optional
-        Where it is to lie; the work folder of `target` by default.
+        Where it lies; the work folder of `target` by default.
     """
-    code = hashlib.sha256(os.fsencode(f"{target.name}\0{name}")).hexdigest()[:12]
+    # Two names may differ in what a file name cannot hold.
+    digest = hashlib.sha256(os.fsencode(f"{target.name}\0{name}")).hexdigest()[:12]
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:80]
-    return (work_folder_of(target) if folder is None else Path(folder)) / f"checkpoint-{plain}-{code}.safetensors"
+    return (work_folder_of(target) if folder is None else Path(folder)) / f"checkpoint-{plain}-{digest}.safetensors"
 
 
 def check_checkpoint_folder(folder: str | Path) -> None:
@@ -87,7 +97,7 @@ def write_checkpoint(path: Path, target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        os.replace(unfinished, path)  # a reader finds the last checkpoint or this one, and never a part
         sync(path.parent)
     except BaseException:
         with suppress(OSError):
@@ -123,7 +133,7 @@ def remove_checkpoint(path: Path, target: Path) -> None:
         release_work_folder(path.parent)
 
 
-def list_checkpoints(folder: Path) -> list[dict[str, Any]]:
+def list_checkpoints(folder: Path) -> list[FoundCheckpoint]:
     """List the checkpoints of fits into the files of `folder`: ``path``, and the ``fit`` and the ``file`` it is of."""
     paths = [
         inner
@@ -132,7 +142,7 @@ def list_checkpoints(folder: Path) -> list[dict[str, Any]]:
         for inner in sorted(work_folder.iterdir())
         if _NAMED.fullmatch(inner.name) and inner.is_file() and not inner.is_symlink()
     ]
-    return [{"path": str(path), **_describe(path)} for path in paths]
+    return [_describe(path) for path in paths]
 
 
 def find_unfinished(path: str | Path) -> dict[str, list[Any]]:
@@ -148,16 +158,17 @@ def find_unfinished(path: str | Path) -> dict[str, list[Any]]:
     return {key: left for key, left in found.items() if left}
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def _describe(path: Path) -> FoundCheckpoint:
+    found: FoundCheckpoint = {"path": str(path)}
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if length > path.stat().st_size:
-                return {}
+            if length > path.stat().st_size:  # what a damaged file claims is not read
+                return found
             about = json.loads(json.loads(file.read(length))["__metadata__"]["nwb_dcf"])["about"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return {key: str(about.get(key)) for key in ("fit", "file")} if isinstance(about, dict) else {}
+        return found
+    return {**found, "fit": str(about.get("fit")), "file": str(about.get("file"))} if isinstance(about, dict) else found
 
 
 def find_differences(then: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""Run a script of this room in a clean Python process.
+"""Run one of the scripts beside this file in a clean Python process.
 
 Clean, because pynwb writes every extension that happens to be imported into the file it writes, and because
 only a process without nwb_dcf shows that others can read the file.
@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -49,22 +49,27 @@ def start_clean(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def _send(process: subprocess.Popen[str], message: Any) -> None:
     if process.stdin is not None:
-        with suppress(BrokenPipeError):  # it has died, which its report will say
+        with suppress(BrokenPipeError):  # it has died, which its report will show
             process.stdin.write(json.dumps(message) + "\n")
             process.stdin.flush()
 
 
 def run_clean(
-    script: str, request: dict[str, Any], *, folder: Path, where: str, started: subprocess.Popen[str] | None = None
+    script: str,
+    request: Mapping[str, object],
+    *,
+    folder: Path,
+    where: str,
+    started: subprocess.Popen[str] | None = None,
 ) -> dict[str, Any]:
-    """Call ``run(request)`` of `script`, a file of this folder, in a clean process and return its report.
+    """Call ``run(request)`` of `script`, a file of the folder of scripts, in a clean process and return its report.
 
     Parameters
     ----------
     script : str
-        ``"append.py"`` or ``"verify.py"``.
-    request : dict
-        Arguments, JSON-able.
+        ``"append.py"``, ``"verify.py"``, ...
+    request : mapping
+        Arguments, JSON-able; each script describes its own.
     folder : Path
         Working directory: where the file will lie, so that its relative links to other files lead where they will.
     where : str
@@ -93,11 +98,11 @@ def run_clean(
 
 
 def explain_failure(message: str, number: int | None = None, *, kind: str = "", where: str) -> StoreError:
-    """Say what an error of the system or of HDF5 means and what to do about it."""
+    """Return the error that explains one of the system or of HDF5, and what to do about it."""
     text = message.lower()
     if number in _DISK_FULL or any(sign in text for sign in ("no space left", "file too large", "quota exceeded")):
         return StoreError(
-            "no room to write the copy: the disk is full, or a quota or file-size limit is reached",
+            "no space to write the copy: the disk is full, or a quota or file-size limit is reached",
             where=where,
             fix="free some space, or write elsewhere with output (-o); the file is unchanged",
         )

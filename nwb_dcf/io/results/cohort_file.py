@@ -19,7 +19,7 @@ from ...errors import StoreError
 from .atomic import lock_work_folder, remove_leftovers, replace, sync
 from .clean_process import explain_failure, run_clean
 from .destination import check_target
-from .payload import _dump
+from .payload import dump_json
 from .read import MODULE, NAMESPACE, SCHEMA_VERSION, open_nwb, refuse_newer_schema
 from .safetensors_bytes import read_tensors, write_tensors
 from .scripts.items import is_group, read_attribute, read_text, read_values
@@ -44,7 +44,8 @@ def check_cohort_output(output: str | Path, *, overwrite: bool = False) -> None:
     target = Path(output).resolve()
     remove_leftovers(target)
     if target.exists() and overwrite:
-        read_cohort(target)  # what is no cohort is never replaced
+        # Only a cohort is replaced by a cohort: a session of that name would be lost with its data.
+        read_cohort(target)
     check_target(target.with_name(f"{target.stem}_2{target.suffix}"), target, overwrite=overwrite)
 
 
@@ -81,11 +82,11 @@ def write_cohort(
         try:
             payload.write_bytes(_make_payload(record))
             request = {"copy": str(made), "payload": str(payload), "name": name, "identifier": str(uuid.uuid4())}
-            place: dict[str, Any] = {"folder": target.parent, "where": str(target)}
-            run_clean("write_cohort.py", request, **place)
+            run_clean("write_cohort.py", request, folder=target.parent, where=str(target))
             sync(made)
-            run_clean("verify_cohort.py", request, **place)
+            run_clean("verify_cohort.py", request, folder=target.parent, where=str(target))
             read_cohort(made, name)
+            # Another process may have made a file there since the first check.
             check_target(target.with_name(f"{target.stem}_2{target.suffix}"), target, overwrite=overwrite)
             replace(made, target, None)
             sync(target.parent)
@@ -95,7 +96,7 @@ def write_cohort(
 
 
 def find_cohorts(file: Any) -> list[str]:
-    """Names of the cohorts in an open file, sorted."""
+    """Return the names of the cohorts in an open file, sorted."""
     group = file.get(MODULE)
     if not is_group(group):
         return []
@@ -153,9 +154,9 @@ def _make_payload(record: CohortRecord) -> bytes:
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     document = {
         "texts": {
-            "config": _dump("config", record.config),
-            "provenance": _dump("provenance", {"created": created, **record.provenance}),
-            "statistics": _dump("statistics", record.statistics),
+            "config": dump_json("config", record.config),
+            "provenance": dump_json("provenance", {"created": created, **record.provenance}),
+            "statistics": dump_json("statistics", record.statistics),
         },
         "architecture": json.dumps({"symbol": "v", "class": "QuadraticField", "formula": FORMULA, "tensors": shapes}),
         "attributes": {
@@ -178,7 +179,7 @@ def _read(group: Any, name: str) -> CohortRecord:
         "persistence": ("latent",),
         "means": ("session", "condition", "bin", "latent"),
     }
-    variables: dict[str, Any] = {key: (dims[key], read_values(group[key])) for key in ARRAYS if key in group}
+    variables = {key: (dims[key], read_values(group[key])) for key in ARRAYS if key in group}
     sessions = {column: read_values(group["sessions"][column]) for column in group["sessions"].attrs["colnames"]}
     labels = sessions.pop("session")
     variables |= {column: (("session",), values) for column, values in sessions.items()}

@@ -1,4 +1,4 @@
-"""Can a file be replaced, or made: permissions, folders, and room on the disk."""
+"""Can a file be replaced, or made: permissions, folders, and free space on the disk."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _check_folder_output(original: Path, target: Path) -> None:
 
 
 def _require_nwb(target: Path) -> None:
-    """Raise unless what is to be overwritten is NWB: --overwrite is said of results, and not of letters."""
+    """Raise unless what is to be overwritten is NWB: --overwrite concerns results, and no other files."""
     try:
         file = open_nwb(target)
     except StoreError as error:
@@ -62,7 +62,7 @@ def _is_read_only(path: Path) -> bool:
     return not stat.S_IMODE(path.stat().st_mode) & 0o222 or not os.access(path, os.W_OK)
 
 
-def check_room(needed: int, folder: Path) -> None:
+def check_free_space(needed: int, folder: Path) -> None:
     """Raise if the disk of `folder` has fewer than `needed` bytes left."""
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 KEY = "hashes"
 """Where the provenance keeps them."""
@@ -19,9 +22,9 @@ _UNREAD = "sources"  # repeats the provenance
 
 
 def hash_parts(
-    arrays: Mapping[str, np.ndarray], texts: Mapping[str, str], attributes: Mapping[str, Any]
+    arrays: Mapping[str, Shaped[np.ndarray, "*_"]], texts: Mapping[str, str], attributes: Mapping[str, object]
 ) -> dict[str, str]:
-    """SHA-256 of each part of a fit: an array, a group of them, a document, the attributes.
+    """Return the SHA-256 of each part of a fit: an array, a group of them, a document, the attributes.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ def hash_parts(
 
 
 def find_altered(known: Mapping[str, str] | None, now: Mapping[str, str]) -> list[str] | None:
-    """Parts that differ from what was written; None where the fit has no hashes, as those of before there were any."""
+    """Name the parts that differ from what was written; None for fits from before there were hashes."""
     if not known:
         return None
     return sorted(part for part in {*known, *now} if known.get(part) != now.get(part))
@@ -56,7 +59,7 @@ def _without_hashes(provenance: str) -> str:
     return json.dumps(document, sort_keys=True)
 
 
-def _add_array(digest: Any, path: str, values: np.ndarray) -> None:
+def _add_array(digest: Any, path: str, values: Shaped[np.ndarray, "*_"]) -> None:
     values = np.asarray(values)
     digest.update(f"{path} {values.shape} ".encode())
     if values.dtype.kind == "U":  # its width is that of the longest text, which HDF5 does not keep

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -18,6 +18,9 @@ import numpy as np
 from ...data.memory import find_free_memory
 from ...data.stored_json import LONGEST_TEXT, StoredJSONError
 from .scripts.items import is_group
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 DENSEST = 1100
 """Times that gzip makes zeros smaller, at most 1032: what is denser was not written by it."""
@@ -139,7 +142,7 @@ def _refuse_links_in_folder(group: Any) -> None:
 
 
 def _compare_shapes(shapes: dict[str, tuple[int, ...]]) -> None:
-    """Raise unless arrays that share an axis have it in one length."""
+    """Raise unless arrays with a common axis have it in one length."""
 
     def size(name: str, n_dims: int) -> tuple[int, ...]:
         found = shapes.get(name)
@@ -180,7 +183,7 @@ def _explain(name: str, shape: tuple[int, ...], other: str, known: tuple[int, ..
     return StoredJSONError(f"{name} has the shape {shape}, and {other} {known}")
 
 
-def check_values(arrays: dict[str, np.ndarray]) -> None:
+def check_values(arrays: dict[str, Shaped[np.ndarray, "*_"]]) -> None:
     """Check, of arrays that were read, that numbers are finite and that segments cover the frames.
 
     Raises

@@ -1,4 +1,4 @@
-"""What of a result goes where in its container: plain arrays and JSON, keyed by their path inside it.
+"""Lay out a result as the arrays and texts of its container, keyed by their path inside it, and read it back.
 
 The place of a variable follows from its dims, so a new one needs no change here:
 
@@ -11,11 +11,12 @@ dims                place
 (step,)             a column of ``training``
 (grid_1, ...)       a dataset of ``velocity_field``
 loadings, mean      datasets of those names, a row for each channel or pixel (row by row of the image)
-decoder_share       a column of ``channel_table``, beside the loadings and their fractions
+fractions that the  a column of ``channel_table``, beside the loadings and their fractions
+decoder explains
 =================== ============================================
 
-A table's column may have a second dim: (component, source) is the column ``source_share`` of ``axes``. The weights are
-cut into ``coupling``, ``compressive_flow`` and ``dynamical_flow``; ``sources`` lists what was fitted.
+A table's column may have a second dim: (component, source) is a column of ``axes``. The weights are cut into
+``coupling``, ``compressive_flow`` and ``dynamical_flow``; ``sources`` lists what was fitted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -38,9 +39,24 @@ from ...data.safetensors_header import read_header, refuse_not_finite
 from ...data.stored_json import StoredJSONError, parse_json
 from ...errors import StoreError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
+
 PARTS = {"u": "compressive_flow", "v": "dynamical_flow", "coupling": "coupling"}  # by symbol
 _OWN = "nwb_dcf"  # our entry in the metadata: a JSON document
 _BYTES = {"64": 8, "32": 4, "16": 2, "8": 1}
+
+
+class _Tensor(NamedTuple):
+    """A tensor of safetensors: its dtype in that format's words, and its values row by row, little-endian."""
+
+    dtype: str
+    shape: list[int]
+    data: bytes
+
+    @property
+    def described(self) -> dict[str, object]:
+        return {"dtype": self.dtype, "shape": self.shape}
 
 
 def split_weights(data: bytes) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -75,14 +91,14 @@ def split_weights(data: bytes) -> tuple[dict[str, bytes], dict[str, str]]:
     for symbol, part in PARTS.items():
         own = {name: tensor for name, tensor in tensors.items() if _part_of(name) == part}
         parts[part] = _assemble(own, metadata if part == "coupling" else {})
-        shapes = {name: {"dtype": entry["dtype"], "shape": entry["shape"]} for name, (entry, _) in own.items()}
+        shapes = {name: tensor.described for name, tensor in own.items()}
         architectures[part] = json.dumps({"symbol": symbol, **described.get(symbol, {}), "tensors": shapes})
     return parts, architectures
 
 
 def join_weights(parts: Mapping[str, bytes]) -> bytes:
-    """Join what `split_weights` cut: the same bytes again."""
-    tensors: dict[str, tuple[dict[str, Any], bytes]] = {}
+    """Join what `split_weights` cut into the same bytes again."""
+    tensors: dict[str, _Tensor] = {}
     metadata: dict[str, str] = {}
     for part in PARTS.values():
         about, own = _parse(parts[part], f"{part}/weights")
@@ -92,7 +108,7 @@ def join_weights(parts: Mapping[str, bytes]) -> bytes:
 
 
 def have_equal_tensors(one: bytes, other: bytes) -> bool:
-    """Whether two models hold the same tensors to the bit, whatever their metadata say."""
+    """Whether two models hold the same tensors to the bit, metadata aside."""
     return _parse(one)[1] == _parse(other)[1]
 
 
@@ -100,12 +116,12 @@ def _part_of(tensor: str) -> str:
     return PARTS.get(tensor.partition(".")[0], "coupling")
 
 
-def _parse(data: bytes, what: str = "weights") -> tuple[dict[str, str], dict[str, tuple[dict[str, Any], bytes]]]:
-    """Metadata, and each tensor's type, shape and bytes."""
+def _parse(data: bytes, what: str = "weights") -> tuple[dict[str, str], dict[str, _Tensor]]:
+    """Return metadata and tensors of safetensors bytes; `what` names these in errors."""
     header = read_header(data, what)
     body = memoryview(data)[header.body :]
     tensors = {
-        name: ({"dtype": entry.dtype, "shape": list(entry.shape)}, bytes(body[entry.start : entry.stop]))
+        name: _Tensor(entry.dtype, list(entry.shape), bytes(body[entry.start : entry.stop]))
         for name, entry in header.entries.items()
     }
     return header.metadata, tensors
@@ -120,7 +136,7 @@ def check_weights(payload: Payload) -> None:
         If a tensor has another shape than the architecture says, holds NaN or infinity, or the model has another
         number of channels or axes than the loadings.
     """
-    about: dict[str, Any] = {}
+    about: dict[str, object] = {}
     for part in (f"{part}/weights" for part in PARTS.values()):  # schema 0.1.0 kept them in one piece
         if part not in payload.arrays:
             continue
@@ -129,9 +145,9 @@ def check_weights(payload: Payload) -> None:
         refuse_not_finite(data, header, part)
         stored = {name: (entry.dtype, list(entry.shape)) for name, entry in header.entries.items()}
         architecture = parse_json(payload.texts.get(part.replace("weights", "architecture"), "{}"), "architecture")
-        meant = {name: (one["dtype"], one["shape"]) for name, one in architecture.get("tensors", {}).items()}
-        if meant and meant != stored:
-            differs = sorted(name for name in {*meant, *stored} if meant.get(name) != stored.get(name))
+        expected = {name: (one["dtype"], one["shape"]) for name, one in architecture.get("tensors", {}).items()}
+        if expected and expected != stored:
+            differs = sorted(name for name in {*expected, *stored} if expected.get(name) != stored.get(name))
             raise StoredJSONError(f"{differs[0]} of {part} is not as its architecture says")
         about |= parse_json(header.metadata.get(_OWN, "{}"), f"metadata of {part}", allow_nan=True)
     sizes = {"n_channels": len(payload.arrays["mean"]), "k_max": payload.arrays["loadings"].shape[1]}
@@ -140,18 +156,18 @@ def check_weights(payload: Payload) -> None:
             raise StoredJSONError(f"the model's {key} is {str(about[key])[:40]}, and the loadings say {size}")
 
 
-def _assemble(tensors: Mapping[str, tuple[dict[str, Any], bytes]], metadata: Mapping[str, str]) -> bytes:
-    """Lay tensors out as the safetensors library does: wide dtypes first, then by name, the header padded to 8."""
-    order = sorted(tensors, key=lambda name: (-_count_bytes(tensors[name][0]["dtype"]), name))
-    header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
+def _assemble(tensors: Mapping[str, _Tensor], metadata: Mapping[str, str]) -> bytes:
+    # The library lays tensors out so too, wide dtypes first: parts that are joined again give the bytes of the model.
+    order = sorted(tensors, key=lambda name: (-_count_bytes(tensors[name].dtype), name))
+    header: dict[str, object] = {_METADATA: dict(metadata)} if metadata else {}
     offset = 0
     for name in order:
-        entry, content = tensors[name]
-        places = [offset, offset := offset + len(content)]
-        header[name] = {"dtype": entry["dtype"], "shape": entry["shape"], "data_offsets": places}
+        places = [offset, offset := offset + len(tensors[name].data)]
+        header[name] = {**tensors[name].described, "data_offsets": places}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # Readers map the values as they lie in memory, which must begin at a multiple of eight bytes.
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + b"".join(tensors[name][1] for name in order)
+    return len(text).to_bytes(8, "little") + text + b"".join(tensors[name].data for name in order)
 
 
 def _count_bytes(dtype: str) -> int:
@@ -169,11 +185,15 @@ RENAMED = {
 }
 FIELD = "velocity_field"
 CHANNEL_TABLE = "channel_table"
+# Names in files of schema 1.1.0 and before.
+SOURCE_FRACTION = "source_share"
+LOADING_FRACTION = "loading_share"
+DECODER_FRACTION = "decoder_share"
 _GRID = ("grid_1", "grid_2", "grid_3")
 DOCS = {
-    "latents": "the encoder's code: what the model turns back into data",
+    "latents": "the encoder's latents: what the model turns back into data",
     "flowed": "each frame integrated along the compressive flow to tau = 0",
-    "velocity": "the dynamical flow at the code, at the start of each step",
+    "velocity": "the dynamical flow at the latents, at the start of each step",
     "start_time": "start of the segment in seconds",
     "stop_time": "stop of the segment in seconds",
     "row": "id of the segment in the interval table it came from, -1 for none",
@@ -182,15 +202,25 @@ DOCS = {
     "count": "rows of the segment in the series",
     "component": "number of the axis, and number of latents K of the two curves",
     "variance": "d, variance of the axis, in prepared units squared",
-    "source_share": "share of the axis that each source has, in the order of the table sources",
+    SOURCE_FRACTION: "fraction of the axis that each source has, in the order of the table sources",
     "channel": "id of the channel, in the order of the model",
     "loading": "entry of the channel in the axis of each latent",
-    "loading_share": "fraction of each latent's squared loading that the channel has",
-    "decoder_share": "fraction of what each latent explains, through the decoder, that it explains of the channel",
-    "bottleneck_r2": "R2 of the data rebuilt from the first K numbers, on held-out data where there are",
+    LOADING_FRACTION: "fraction of each latent's squared loading that the channel has",
+    DECODER_FRACTION: "fraction of what each latent explains, through the decoder, that it explains of the channel",
+    "bottleneck_r2": "R2 of the data reconstructed from the first K latents, on held-out data where there are",
     "pca_r2": "the same for the first K principal components of the training data",
     "step": "optimiser step",
 }
+
+
+class FitAttributes(TypedDict, total=False):
+    """Attributes of the container of a fit."""
+
+    schema_version: str
+    package_version: str
+    kind: str
+    dim: int
+    k_eff: int
 
 
 @dataclass(frozen=True)
@@ -200,20 +230,20 @@ class Payload:
     Attributes
     ----------
     arrays : dict of str to array
-        ``"latents/data"``, ``"segments/start_time"``, ``"loadings"``, ...
+        As stored: ``"latents/data"``, ``"segments/start_time"``, ``"loadings"``, ...
     texts : dict of str to str
         ``config``, ``provenance``, ``summary`` and ``coupling/architecture`` ..., each JSON.
-    attributes : dict
-        Attributes of the container: ``kind``, ``dim``, ``k_eff``, ``schema_version``, ``package_version``.
+    attributes : FitAttributes
+        Of the container; empty when it was read.
     units : dict of str to str
         Physical unit of each series.
     history : str
         Which past of the state the velocity field is shown.
     """
 
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, Shaped[np.ndarray, "*_"]]
     texts: dict[str, str]
-    attributes: dict[str, Any]
+    attributes: FitAttributes
     units: dict[str, str] = field(default_factory=dict)
     history: str = ""
 
@@ -237,14 +267,14 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
     Raises
     ------
     StoreError
-        If a variable has no place in the container, or something cannot be said in JSON.
+        If a variable has no place in the container, or something cannot be written as JSON.
     """
     dataset = result.dataset
     missing = [name for name in REQUIRED if name not in dataset]
     if missing or not result.weights:
         lacks = ", ".join(missing) or "its weights"
         raise StoreError(f"the result lacks {lacks}", fix="write results as DCF.fit made them")
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Shaped[np.ndarray, "*_"]] = {}
     units: dict[str, str] = {}
     clock = _describe_clock(dataset["time"].values)
     frame_dims = [str(dim) for dim in dataset["mean"].dims]  # the channels, or y and x of images
@@ -260,7 +290,7 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
             arrays[f"{TABLES[str(dims[0])]}/{RENAMED.get(name, name)}"] = values
         elif (dims and str(dims[0]) == "grid_1") or name.startswith("grid_"):
             arrays[f"{FIELD}/{name.removeprefix('field_')}"] = values
-        elif name == "decoder_share":
+        elif name == DECODER_FRACTION:
             arrays[f"{CHANNEL_TABLE}/{name}"] = values
         elif name in ("loadings", "mean"):
             arrays[name] = values.reshape(-1, *values.shape[len(frame_dims) :])
@@ -293,9 +323,9 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
     return Payload(
         arrays,
         {
-            "config": _dump("config", result.config),
-            "provenance": _dump("provenance", result.provenance),
-            "summary": _dump("attrs", summary),
+            "config": dump_json("config", result.config),
+            "provenance": dump_json("provenance", result.provenance),
+            "summary": dump_json("attrs", summary),
             **{f"{part}/architecture": text for part, text in architectures.items()},
         },
         {
@@ -317,7 +347,7 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     texts = {key: parse_json(payload.texts[key], key) for key in ("config", "provenance", "summary")}
     summary: dict[str, Any] = texts["summary"]
     channel_dim, pixels = summary.pop("channel_dim", "channel"), summary.pop("pixels", None)
-    frame_ids: dict[str, Any] = pixels or {channel_dim: arrays["channels"]}
+    frame_ids: dict[str, Shaped[np.ndarray, " channel"]] = pixels or {channel_dim: arrays["channels"]}
     shape = [len(ids) for ids in frame_ids.values()]
     if math.prod(shape) != len(arrays["mean"]):
         raise StoredJSONError(f"frames of {shape} have not the {len(arrays['mean'])} channels of the loadings")
@@ -326,20 +356,20 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     source_channels = summary.pop("source_channels", None)
     original = {stored: name for name, stored in RENAMED.items()}
     dims_of = {table: dim for dim, table in TABLES.items()}
-    variables: dict[str, Any] = {}
+    variables: dict[str, object] = {}
     for path, values in arrays.items():
         head, _, tail = path.partition("/")
         if tail == "data":
             variables[head] = (("time", "latent"), values)
         elif head in dims_of and tail not in ("start_index", "count", "id"):
             variables[original.get(tail, tail)] = ((dims_of[head], *(["source"] if values.ndim > 1 else [])), values)
-        elif path == f"{CHANNEL_TABLE}/decoder_share":
+        elif path == f"{CHANNEL_TABLE}/{DECODER_FRACTION}":
             variables[tail] = ((*frame_ids, "latent"), values)
         elif head == FIELD:
             variables |= _name_field(tail, values, arrays)
     counts = arrays["segments/count"]
     time = read_clock({k.partition("/")[2]: v for k, v in arrays.items() if k.startswith("latents/")})
-    coords: dict[str, Any] = {
+    coords: dict[str, object] = {
         "time": ("time", time),
         "segment_index": ("time", np.repeat(np.arange(len(counts)), counts)),
         "segment": ("segment", np.arange(len(counts))),
@@ -364,24 +394,29 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     return DCFResult(dataset, texts["config"], texts["provenance"], weights, name)
 
 
-def _tabulate_channels(arrays: Mapping[str, np.ndarray], dim: int) -> dict[str, np.ndarray]:
-    """Columns of the table of channels that follow from others: for readers who know tables alone."""
+def _tabulate_channels(
+    arrays: Mapping[str, Shaped[np.ndarray, "*_"]], dim: int
+) -> dict[str, Shaped[np.ndarray, "channel ..."]]:
+    """Return the columns of the table of channels that follow from others: for readers who know tables alone."""
     loading = arrays["loadings"][:, :dim]
     squared = np.square(loading, dtype=np.float64)
-    share = squared / np.maximum(squared.sum(axis=0), np.finfo(np.float64).tiny)
-    columns = {"channel": arrays["channels"], "loading": loading, "loading_share": share}
+    # An axis without any loading has the fraction 0 of it everywhere, not NaN.
+    fraction = squared / np.maximum(squared.sum(axis=0), np.finfo(np.float64).tiny)
+    columns = {"channel": arrays["channels"], "loading": loading, LOADING_FRACTION: fraction}
     return {f"{CHANNEL_TABLE}/{name}": values for name, values in columns.items()}
 
 
-def read_clock(clock: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Time of each frame, float64 seconds, from timestamps or from starting time and rate."""
+def read_clock(clock: Mapping[str, Shaped[np.ndarray, "*_"]]) -> Float[np.ndarray, " time"]:
+    """Return the time of each frame, float64 seconds, from timestamps or from starting time and rate."""
     if "timestamps" in clock:
         return np.asarray(clock["timestamps"], dtype=np.float64)
     return np.float64(clock["starting_time"]) + np.arange(len(clock["data"])) / np.float64(clock["rate"])
 
 
-def _name_field(name: str, values: np.ndarray, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Give a dataset of the velocity field back its dims."""
+def _name_field(
+    name: str, values: Shaped[np.ndarray, "*_"], arrays: Mapping[str, Shaped[np.ndarray, "*_"]]
+) -> dict[str, tuple[object, Shaped[np.ndarray, "*_"]]]:
+    """Return a dataset of the velocity field as a variable with its dims."""
     dims = [dim for dim in _GRID if f"{FIELD}/{dim}" in arrays]
     if name in _GRID:
         return {name: (name, values)}
@@ -389,17 +424,18 @@ def _name_field(name: str, values: np.ndarray, arrays: Mapping[str, np.ndarray])
 
 
 def _list_sources(provenance: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Columns of the table of sources: of one object, or of the several that ``members`` of a source lists."""
+    """Return the columns of the table of sources: one row, or one for each of the ``members`` of a source."""
     source = provenance.get("source") or {}
     rows = source.get("members") or ([source] if source else [])
     names = {"file": "file", "path": "path", "type": "type", "source_object_id": "object_id", "sha256": "sha256"}
     return {column: [str(row.get(key) or "") for row in rows] for column, key in names.items()} if rows else {}
 
 
-def _describe_clock(time: np.ndarray) -> dict[str, np.ndarray]:
-    """Starting time and rate where they say every time to a nanosecond, else timestamps."""
+def _describe_clock(time: Float[np.ndarray, " time"]) -> dict[str, Shaped[np.ndarray, "*_"]]:
+    """Return starting time and rate where they give every time to a nanosecond, else timestamps."""
     time = np.asarray(time, dtype=np.float64)
     if len(time) > 1:
+        # A rate that a person has chosen comes back whole only if it is rounded.
         exact = (len(time) - 1) / (time[-1] - time[0])
         for rate in (round(exact, 6), exact):
             regular = {"starting_time": np.asarray(time[0]), "rate": np.asarray(rate), "data": time}
@@ -409,13 +445,16 @@ def _describe_clock(time: np.ndarray) -> dict[str, np.ndarray]:
     return {"timestamps": time}
 
 
-def _count_frames(index: np.ndarray, n_segments: int) -> tuple[np.ndarray, np.ndarray]:
+def _count_frames(
+    index: Int[np.ndarray, " time"], n_segments: int
+) -> tuple[Int[np.ndarray, " segment"], Int[np.ndarray, " segment"]]:
+    """Return the first frame of each segment, and their number."""
     edges = np.searchsorted(index, np.arange(n_segments + 1))
     return edges[:-1], np.diff(edges)
 
 
 def _count_channels(dataset: xr.Dataset) -> list[int]:
-    """Channels of each source, which stand together."""
+    """Count the channels of each source, which stand together."""
     label = dataset[CHANNEL_SOURCE].values
     return [int((label == name).sum()) for name in dataset["source"].values]
 
@@ -424,8 +463,8 @@ def _labels(dataset: xr.Dataset, dim: str) -> list[Any] | None:
     return dataset[dim].values.tolist() if dim in dataset.coords else None
 
 
-def _to_plain(name: str, values: np.ndarray) -> np.ndarray:
-    """Numbers and booleans stay as they are; everything else becomes text, so that nothing needs a pickle."""
+def _to_plain(name: str, values: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
+    """Return numbers and booleans as they are, and everything else as text, so that nothing needs a pickle."""
     values = np.asarray(values)
     if values.dtype.kind in "biuf":
         return values
@@ -440,7 +479,14 @@ def _to_text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _dump(name: str, value: Any) -> str:
+def dump_json(name: str, value: object) -> str:
+    """Return `value` as JSON; numpy's scalars and arrays are numbers and lists, and NaN is null.
+
+    Raises
+    ------
+    StoreError
+        If it holds something else; `name` says what `value` is.
+    """
     try:
         return json.dumps(_to_json(value), allow_nan=False)
     except TypeError as error:
@@ -448,7 +494,6 @@ def _dump(name: str, value: Any) -> str:
 
 
 def _to_json(value: Any) -> Any:
-    """Replace numpy scalars and arrays, and NaN (which JSON does not know) by null."""
     if isinstance(value, Mapping):
         return {str(k): _to_json(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
@@ -459,6 +504,6 @@ def _to_json(value: Any) -> Any:
         return _to_json(value.item())
     if isinstance(value, datetime.datetime):
         return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):  # which JSON does not know
         return None
     return value

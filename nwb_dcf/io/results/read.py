@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import h5py
 import numpy as np
@@ -20,10 +20,13 @@ from .atomic_folder import open_folder
 from .clean_process import explain_failure
 from .fit_hashes import KEY, find_altered, hash_parts
 from .fit_layout import check_layout, check_values
-from .payload import FIELD, PARTS, Payload, to_result
+from .payload import FIELD, PARTS, FitAttributes, Payload, to_result
 from .scripts.items import is_group, read_attribute, read_text, read_values
 from .scripts.references import find_leading_to
 from .staleness import SourceCheck
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 MODULE = "processing/dcf"
 NAMESPACE = "ndx-dcf"
@@ -32,13 +35,27 @@ SCHEMA_VERSION = "1.1.0"
 _MALFORMED = (
     KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, RuntimeError, MemoryError, OverflowError,
 )  # fmt: skip
-_SKIPPED = ("units", "source_units", "source_series", "sources")  # also said in the provenance
+_SKIPPED = ("units", "source_units", "source_series", "sources")  # the provenance names them too
 _TEXTS = ("config", "provenance", "summary")
-_ATTRIBUTES = ("kind", "dim", "k_eff")
 LONGEST_REASON = 300
 
 
-def list_results(path: str | Path) -> list[dict[str, Any]]:
+class ListedFit(TypedDict):
+    """What is listed of a stored fit; see `list_results`."""
+
+    name: str
+    kind: str
+    dim: int
+    k_eff: int
+    source: str | None
+    created: str | None
+    schema_version: str
+    stale: bool | None
+    stale_because: str | None
+    altered: list[str] | None
+
+
+def list_results(path: str | Path) -> list[ListedFit]:
     """List the fits in an NWB file.
 
     Parameters
@@ -190,7 +207,7 @@ def _require_nwb2(file: Any, path: Path) -> Any:
 
 
 def find_fits(file: Any) -> list[str]:
-    """Names of the fits in an open file, sorted; whatever else lies in ``processing/dcf`` is not ours."""
+    """Return the names of the fits in an open file, sorted; whatever else lies in ``processing/dcf`` is not ours."""
     group = file.get(MODULE)
     if not is_group(group):
         return []
@@ -238,14 +255,14 @@ def refuse_newer_schema(file: Any, path: str | Path, *, also: Sequence[str] = ()
 
 
 def _open_fit(file: Any, name: str) -> Any:
-    """The container of a fit, which is of the file itself."""
+    """Return the container of a fit, which lies in the file itself."""
     group = file[f"{MODULE}/{name}"]
     if isinstance(file, h5py.File) and group.file.filename != file.filename:
         raise StoredJSONError("it is a link into another file")
     return group
 
 
-def _describe_fit(group: Any, name: str, check: SourceCheck) -> dict[str, Any]:
+def _describe_fit(group: Any, name: str, check: SourceCheck) -> ListedFit:
     payload = _read_payload(group)
     provenance = read_document(payload.texts["provenance"], "provenance")
     stale, why = check.find_changes(provenance)
@@ -279,7 +296,7 @@ def _read_payload(group: Any) -> Payload:
         If it is not as this package writes it.
     """
     check_layout(group)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Shaped[np.ndarray, "*_"]] = {}
     texts = {key: read_text(group, key) for key in _TEXTS}
     for name, item in group.items():
         if name in texts or name in _SKIPPED or item is None:
@@ -300,15 +317,16 @@ def _read_payload(group: Any) -> Payload:
     for name, text in texts.items():
         read_document(text, name)
     history = str(read_attribute(group[FIELD], "history")) if FIELD in group else ""
-    attributes = {key: read_attribute(group, key) for key in _ATTRIBUTES}
+    kind, dim, k_eff = (read_attribute(group, key) for key in ("kind", "dim", "k_eff"))
+    attributes = FitAttributes(kind=kind, dim=dim, k_eff=k_eff)
     _compare_attributes(attributes, arrays)
     return Payload(arrays, texts, attributes, history=history)
 
 
-def _compare_attributes(attributes: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def _compare_attributes(attributes: FitAttributes, arrays: dict[str, Shaped[np.ndarray, "*_"]]) -> None:
     n_latents = arrays["latents/data"].shape[1]
-    for key in ("dim", "k_eff"):
-        value = attributes[key]
+    stored: dict[str, object] = {"dim": attributes["dim"], "k_eff": attributes["k_eff"]}
+    for key, value in stored.items():
         if not isinstance(value, int | np.integer) or value < 0 or (key == "dim" and value != n_latents):
             raise StoredJSONError(f"the attribute {key} is {shorten(value)}, and the arrays have {n_latents} latents")
     attributes["kind"] = str(attributes["kind"])

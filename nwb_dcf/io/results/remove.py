@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...errors import StoreError
 from .atomic import (
@@ -13,16 +12,16 @@ from .atomic import (
     copy_beside,
     keep_manners,
     lock_work_folder,
+    note_other_names,
     refuse_changed,
     remove_leftovers,
     replace,
     size_of_copy,
     sync,
     sync_copy,
-    tell_of_other_names,
 )
 from .clean_process import explain_failure, run_clean
-from .destination import check_room, check_target
+from .destination import check_free_space, check_target
 from .read import MODULE, find_fits, open_nwb, refuse_newer_schema, refuse_references
 
 
@@ -83,7 +82,7 @@ def remove_result(path: str | Path, name: str) -> RemovedResult:
         _require_fit(find_fits(file), name, path)
         refuse_references(file, path, name)
     check_target(target, target)
-    check_room(size_of_copy(target, linked=True), target.parent)
+    check_free_space(size_of_copy(target, linked=True), target.parent)
     with lock_work_folder(target) as folder:
         try:
             return _remove_locked(target, folder, name)
@@ -98,21 +97,21 @@ def _remove_locked(target: Path, folder: Path, name: str) -> RemovedResult:
         refuse_references(file, target, name)
         state = FileState.of(target)
         copy = copy_beside(target, folder, linked=True)
-        request: dict[str, Any] = {"copy": str(copy), "original": str(target), "name": name, "payload": None}
-        place: dict[str, Any] = {"folder": target.parent, "where": str(target)}
-        run_clean("drop.py", request, **place)
+        request = {"copy": str(copy), "original": str(target), "name": name, "payload": None}
+        run_clean("drop.py", request, folder=target.parent, where=str(target))
         sync_copy(copy)
-        run_clean("verify_folder.py" if copy.is_dir() else "verify.py", request, **place)
+        verify = "verify_folder.py" if copy.is_dir() else "verify.py"
+        run_clean(verify, request, folder=target.parent, where=str(target))
         if FileState.of(target) != state:
             raise refuse_changed(target)
         size = FileState.of(copy).size
-        if os.name == "nt":
+        if os.name == "nt":  # where a file that is open cannot be replaced
             file.close()
         keep_manners(target, copy)
         replace(copy, target, state)
         sync(target.parent)
     left = [fit for fit in fits if fit != name]
-    return RemovedResult(str(target), name, left, state.size, size, tell_of_other_names(state))
+    return RemovedResult(str(target), name, left, state.size, size, note_other_names(state))
 
 
 def _require_fit(fits: list[str], name: str, path: str | Path) -> None:

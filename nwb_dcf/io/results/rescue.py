@@ -15,7 +15,7 @@ from .write import write_derived
 
 
 def rescue_result(result: DCFResult, session: Mapping[str, Any], target: Path, name: str) -> Path | None:
-    """Write `result` into a file of results alone: beside `target`, or where else there is room and permission.
+    """Write `result` into a file of results alone: beside `target`, or in the next folder that takes it.
 
     Parameters
     ----------

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -21,7 +24,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
-def write_tensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
+def write_tensors(tensors: Mapping[str, Shaped[np.ndarray, "*_"]], metadata: Mapping[str, str] | None = None) -> bytes:
     """Return arrays as safetensors bytes.
 
     Examples
@@ -29,7 +32,7 @@ def write_tensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
     >>> read_tensors(write_tensors({"a": np.arange(6.0).reshape(2, 3).T}))["a"].tolist()
     [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
     """
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     bodies, offset = [], 0
     # wide dtypes first, so that every array is aligned
     for name in sorted(tensors, key=lambda key: (-tensors[key].dtype.itemsize, key)):
@@ -47,7 +50,7 @@ def write_tensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
     return len(text).to_bytes(8, "little") + text + b"".join(bodies)
 
 
-def read_tensors(data: bytes) -> dict[str, np.ndarray]:
+def read_tensors(data: bytes) -> dict[str, Shaped[np.ndarray, "*_"]]:
     """Return the arrays in safetensors bytes; metadata are left out."""
     length = int.from_bytes(data[:8], "little")
     header: dict[str, Any] = json.loads(data[8 : 8 + length])

@@ -25,16 +25,16 @@ from .atomic import (
     keep_manners,
     lock_work_folder,
     make_private,
+    note_other_names,
     refuse_changed,
     remove_leftovers,
     replace,
     size_of_copy,
     sync,
     sync_copy,
-    tell_of_other_names,
 )
 from .clean_process import explain_failure, run_clean, start_clean
-from .destination import check_room, check_target
+from .destination import check_free_space, check_target
 from .fit_hashes import KEY, hash_parts
 from .payload import Payload, to_payload
 from .read import (
@@ -107,8 +107,8 @@ def check_writable(
     Raises
     ------
     StoreError
-        If the name is taken or not possible, a file or folder is read-only, the disk has too little room, the file
-        is open for writing elsewhere, or its fits are of a newer schema.
+        If the name is taken or not possible, a file or folder is read-only, the disk has too little free space, the
+        file is open for writing elsewhere, or its fits are of a newer schema.
     """
     original, target = _resolve(path, output)
     check_work_folder(target)
@@ -223,7 +223,7 @@ def write_locked(
         keep_manners(like, copy)
         replace(copy, target, state if target == original else None)
         sync(target.parent)
-    notes = tell_of_other_names(state) if target == original else []
+    notes = note_other_names(state) if target == original else []
     if verified["nwb_version_before"] != verified["nwb_version_after"]:
         notes.append(
             f"the NWB schema of the file rose from {verified['nwb_version_before']} to "
@@ -290,7 +290,9 @@ def _choose_name(file: Any, path: str | Path, name: str | None, default: str, ov
 
 
 def _check_space(original: Path, target: Path, payload_bytes: int) -> None:
-    check_room(size_of_copy(original, linked=target == original) + 2 * payload_bytes + _SPARE_BYTES, target.parent)
+    check_free_space(
+        size_of_copy(original, linked=target == original) + 2 * payload_bytes + _SPARE_BYTES, target.parent
+    )
 
 
 def check_derived(output: str | Path, *, name: str | None = None, kind: str, dim: int, overwrite: bool = False) -> str:

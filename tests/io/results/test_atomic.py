@@ -142,7 +142,7 @@ def test_a_disk_that_is_full_after_each_tenth_of_the_write(
 
     assert exit_code(in_child(write_limited)) == 2
     message = capfd.readouterr().err.strip()
-    assert "no room to write the copy" in message
+    assert "no space to write the copy" in message
     assert "\n" not in message
     assert digest(session) == before
     assert os.listdir(session.parent) == [session.name]

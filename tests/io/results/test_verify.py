@@ -88,5 +88,5 @@ def test_a_stored_value_that_was_not_meant_is_seen(tmp_path: Path, spoilt: str) 
         if not spoilt:
             compare_payload(file["/"], str(tmp_path / "payload.npz"))
             return
-        with pytest.raises(RuntimeError, match=f"{spoilt} is not what was meant"):
+        with pytest.raises(RuntimeError, match=f"{spoilt} is not that of the payload"):
             compare_payload(file["/"], str(tmp_path / "payload.npz"))

@@ -12,7 +12,7 @@ import runpy
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import h5py
 import numpy as np
@@ -23,8 +23,30 @@ from pynwb.misc import Units
 
 from nwb_dcf.io.ndx import DynamicCompressionFlow, FlowField, LatentCoupling, LatentSeries, VelocityField
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 MODULE = "dcf"
 DESCRIPTION = "Dynamic Compression Flows: low-dimensional latents of this session, one container for each fit."
+
+
+class Request(TypedDict):
+    """Where a payload lies, and the copy of a file that it is added to; ``source_id`` is an object in it."""
+
+    copy: str
+    payload: str
+    name: str
+    source_id: str | None
+
+
+class Document(TypedDict):
+    """What an npz file cannot hold of a payload."""
+
+    texts: dict[str, str]
+    attributes: dict[str, str | int]
+    units: dict[str, str]
+    history: str
+    docs: dict[str, str]
 
 
 class _SparingIO(NWBHDF5IO):  # type: ignore[misc]
@@ -34,7 +56,7 @@ class _SparingIO(NWBHDF5IO):  # type: ignore[misc]
     file would cost the next one 2.6 kB, so that a hundredth fit takes 2.7 times the space of the first.
     """
 
-    def set_attributes(self, obj: Any, attributes: dict[str, Any]) -> None:
+    def set_attributes(self, obj: Any, attributes: dict[str, object]) -> None:
         new = {name: value for name, value in attributes.items() if _is_new(obj.attrs, name, value)}
         if new:
             super().set_attributes(obj, new)
@@ -49,11 +71,11 @@ def _is_new(attrs: h5py.AttributeManager, name: str, value: Any) -> bool:
     return isinstance(value, (str, bool, int, float, np.number)) and not bool(np.all(stored == value))
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run(request: Request) -> dict[str, list[str]]:
     """Add ``request["payload"]`` to ``request["copy"]`` under ``request["name"]``; return what was linked."""
     name, copy = request["name"], request["copy"]
     with np.load(request["payload"], allow_pickle=False) as stored:
-        document = json.loads(str(stored["__document__"]))
+        document: Document = json.loads(str(stored["__document__"]))
         arrays = {key: stored[key] for key in stored.files if key != "__document__"}
     with ExitStack() as stack:
         io, options = _open_zarr(copy, name, stack) if os.path.isdir(copy) else (_open_hdf5(copy, name, stack), {})
@@ -75,12 +97,13 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 def _open_hdf5(copy: str, name: str, stack: ExitStack) -> Any:
     with h5py.File(copy, "r+") as file:
+        # pynwb cannot replace a container, so a fit that is overwritten goes first.
         if name in file.get(f"processing/{MODULE}", {}):
             del file[f"processing/{MODULE}/{name}"]
     return stack.enter_context(_SparingIO(copy, "r+"))
 
 
-def _open_zarr(copy: str, name: str, stack: ExitStack) -> tuple[Any, dict[str, Any]]:
+def _open_zarr(copy: str, name: str, stack: ExitStack) -> tuple[Any, dict[str, bool]]:
     from hdmf_zarr.nwb import NWBZarrIO
 
     restrict_pickles = runpy.run_path(str(Path(__file__).parents[2] / "backends" / "restricted_pickle.py"))[
@@ -88,6 +111,7 @@ def _open_zarr(copy: str, name: str, stack: ExitStack) -> tuple[Any, dict[str, A
     ]
     stack.enter_context(restrict_pickles())
     shutil.rmtree(os.path.join(copy, "processing", MODULE, name), ignore_errors=True)
+    # Metadata that were consolidated and are not written anew would go on without the fit.
     consolidated = os.path.exists(os.path.join(copy, ".zmetadata"))
     return stack.enter_context(NWBZarrIO(copy, mode="r+")), {"consolidate_metadata": consolidated}
 
@@ -114,10 +138,10 @@ def _cache_new_specifications(io: Any, copy: str) -> bool:
     return True
 
 
-def _link_source(source: NWBFile | None, channels: np.ndarray) -> dict[str, Any]:
+def _link_source(source: NWBFile | None, channels: Shaped[np.ndarray, " channel"]) -> dict[str, object]:
     if isinstance(source, Units):
         row_of = {int(unit): row for row, unit in enumerate(source.id[:])}
-        links: dict[str, Any] = {"source_units": source}
+        links: dict[str, object] = {"source_units": source}
         if channels.dtype.kind in "iu" and all(int(unit) in row_of for unit in channels):
             rows = [row_of[int(unit)] for unit in channels]
             description = "units of the fit, in the order of the model"
@@ -126,14 +150,16 @@ def _link_source(source: NWBFile | None, channels: np.ndarray) -> dict[str, Any]
     return {"source_series": source} if isinstance(source, TimeSeries) else {}
 
 
-def _build_flow(name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], links: dict[str, Any]) -> Any:
+def _build_flow(
+    name: str, arrays: dict[str, Shaped[np.ndarray, "*_"]], document: Document, links: dict[str, object]
+) -> Any:
     docs = document["docs"]
     latents = _build_series("latents", arrays, document)
     others = [s for s in document["units"] if s != "latents"]
     return DynamicCompressionFlow(
         name=name,
         time_series=[latents, *(_build_series(s, arrays, document, clock=latents) for s in others)],
-        segments=_build_table(TimeIntervals, "segments", "Stretches of the recording, such as trials.", arrays, docs),
+        segments=_build_table(TimeIntervals, "segments", "Intervals of the recording, such as trials.", arrays, docs),
         axes=_build_table(DynamicTable, "axes", "Latent axes in order of importance.", arrays, docs),
         training=_build_table(DynamicTable, "training", "Losses over training.", arrays, docs),
         loadings=arrays["loadings"],
@@ -149,10 +175,12 @@ def _build_flow(name: str, arrays: dict[str, np.ndarray], document: dict[str, An
     )
 
 
-def _build_series(name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], clock: Any = None) -> Any:
+def _build_series(
+    name: str, arrays: dict[str, Shaped[np.ndarray, "*_"]], document: Document, clock: LatentSeries | None = None
+) -> Any:
     if f"{name}/timestamps" in arrays:
         # The other series link to the timestamps of the latents instead of repeating them.
-        time: dict[str, Any] = {"timestamps": arrays[f"{name}/timestamps"] if clock is None else clock}
+        time: dict[str, object] = {"timestamps": arrays[f"{name}/timestamps"] if clock is None else clock}
     else:
         time = {part: float(arrays[f"{name}/{part}"]) for part in ("starting_time", "rate")}
     return LatentSeries(
@@ -165,33 +193,38 @@ def _build_series(name: str, arrays: dict[str, np.ndarray], document: dict[str, 
 
 
 def _build_part(
-    kind: Any, name: str, arrays: dict[str, np.ndarray], document: dict[str, Any], **attributes: str
+    kind: Any, name: str, arrays: dict[str, Shaped[np.ndarray, "*_"]], document: Document, **attributes: str
 ) -> Any:
     weights = H5DataIO(arrays[f"{name}/weights"], compression="gzip", shuffle=True)
     return kind(name=name, architecture=document["texts"][f"{name}/architecture"], weights=weights, **attributes)
 
 
-def _build_optional(arrays: dict[str, np.ndarray], document: dict[str, Any]) -> dict[str, Any]:
-    """Build the velocity field and the table of sources, which results made elsewhere may lack."""
-    docs, built = document["docs"], {}
+def _build_optional(arrays: dict[str, Shaped[np.ndarray, "*_"]], document: Document) -> dict[str, object]:
+    """Build the velocity field and the tables of channels and sources, which results made elsewhere may lack."""
+    docs = document["docs"]
+    built: dict[str, object] = {}
     field = _find_under("velocity_field", arrays)
     if field:
         gridded = {n: H5DataIO(v, compression="gzip", shuffle=True) if v.ndim > 1 else v for n, v in field.items()}
         built["velocity_field"] = VelocityField(name="velocity_field", history=document["history"], **gridded)
     if _find_under("channel_table", arrays):
-        what = "Channels of the fit and what they have to do with each latent."
+        what = "Channels of the fit and their part in each latent."
         built["channel_table"] = _build_table(DynamicTable, "channel_table", what, arrays, docs)
     if _find_under("sources", arrays):
         built["sources"] = _build_table(DynamicTable, "sources", "Objects that were fitted.", arrays, docs)
     return built
 
 
-def _find_under(name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _find_under(name: str, arrays: dict[str, Shaped[np.ndarray, "*_"]]) -> dict[str, Shaped[np.ndarray, "*_"]]:
     return {path.partition("/")[2]: values for path, values in arrays.items() if path.startswith(f"{name}/")}
 
 
 def _build_table(
-    table: type[DynamicTable], name: str, description: str, arrays: dict[str, np.ndarray], docs: dict[str, str]
+    table: type[DynamicTable],
+    name: str,
+    description: str,
+    arrays: dict[str, Shaped[np.ndarray, "*_"]],
+    docs: dict[str, str],
 ) -> DynamicTable:
     vectors = [
         VectorData(name=column, description=docs.get(column, column.replace("_", " ")), data=_to_writable(values))
@@ -200,5 +233,6 @@ def _build_table(
     return table(name=name, description=description, columns=vectors)
 
 
-def _to_writable(values: np.ndarray) -> Any:
+def _to_writable(values: Shaped[np.ndarray, "*_"]) -> Any:
+    # h5py writes no arrays of dtype U; lists of str become texts of any length.
     return values.tolist() if values.dtype.kind == "U" else values

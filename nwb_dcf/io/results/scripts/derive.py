@@ -11,7 +11,7 @@ from pynwb.file import Subject
 _TIMES = ("session_start_time", "timestamps_reference_time", "date_of_birth")
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run(request: dict[str, Any]) -> dict[str, str]:
     """Write the session ``request["session"]`` to ``request["copy"]`` under the new ``request["identifier"]``."""
     session = dict(request["session"])
     subject, origin = session.pop("subject"), (session.pop("file"), session.pop("identifier"))
@@ -29,6 +29,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _parse(fields: dict[str, Any]) -> dict[str, Any]:
+def _parse(fields: dict[str, str]) -> dict[str, object]:
+    # JSON has no dates, and pynwb takes no texts for them.
     times = {name: datetime.datetime.fromisoformat(fields[name]) for name in _TIMES if name in fields}
     return {**fields, **times}

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import h5py
 
@@ -17,7 +16,7 @@ MODULE = "/processing/dcf"
 OURS = "Dynamic Compression Flows:"  # how the description of a module of ours begins
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run(request: dict[str, str]) -> dict[str, str]:
     """Delete the fit ``request["name"]`` from ``request["copy"]``."""
     place = f"{MODULE}/{request['name']}"
     if os.path.isdir(request["copy"]):
@@ -26,6 +25,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     with h5py.File(request["copy"], "r+") as file:
         del file[place]
         module = file[MODULE]
+        # A module that the user has made, or that holds more, stays.
         if not len(module) and str(module.attrs.get("description", "")).startswith(OURS):
             del file[MODULE]
     return {}

@@ -5,10 +5,13 @@ Clean processes run this file by its path, so it imports nothing of the package.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def is_group(item: Any) -> bool:
@@ -16,8 +19,8 @@ def is_group(item: Any) -> bool:
     return item is not None and hasattr(item, "keys") and not hasattr(item, "dtype")
 
 
-def read_values(array: Any) -> np.ndarray:
-    """Values of an array; texts as dtype U."""
+def read_values(array: Any) -> Shaped[np.ndarray, "*_"]:
+    """Return the values of an array; texts as dtype U."""
     if isinstance(array, h5py.Dataset):
         if h5py.check_string_dtype(array.dtype):
             return np.array(array.asstr()[()], dtype=np.str_)
@@ -29,12 +32,12 @@ def read_values(array: Any) -> np.ndarray:
 
 
 def read_text(group: Any, name: str) -> str:
-    """Text in the scalar dataset `name` of a group."""
+    """Return the text in the scalar dataset `name` of a group."""
     return str(read_values(group[name])[()])
 
 
 def read_attribute(item: Any, key: str) -> Any:
-    """Value of an attribute, texts decoded; an empty text where there is none."""
+    """Return an attribute, texts decoded; an empty text where there is none."""
     value = item.attrs.get(key, "")
     return value.decode() if isinstance(value, bytes) else value
 
@@ -43,6 +46,7 @@ def follow(group: Any, path: str) -> Any:
     """Return what lies at `path` below a group, None if nothing; links of hdmf-zarr are followed, zarr has none."""
     if path in group or isinstance(group, h5py.Group):
         return group.get(path)
+    # hdmf-zarr keeps links as attributes of the group that holds them; "." is the same folder.
     parent, _, name = path.rpartition("/")
     links = (group[parent] if parent else group).attrs.get("zarr_link", [])
     target = next((link["path"] for link in links if link["name"] == name and link["source"] == "."), None)

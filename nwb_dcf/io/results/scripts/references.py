@@ -1,4 +1,4 @@
-"""What in a file leads to an object: soft links, and references in values, compound columns and attributes.
+"""Find what in a file leads to an object: soft links, and references in values, compound columns and attributes.
 
 Clean processes run this file by its path, so it imports nothing of the package.
 """
@@ -9,10 +9,13 @@ import json
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 ROWS = 2**16  # of a column of references that are read at a time
 _TEXTS = ("object_", "str", "utf", "ascii", "bytes")  # types of hdmf-zarr whose objects are texts
@@ -47,12 +50,13 @@ def _list_targets(file: h5py.File) -> Iterator[tuple[str, str | None]]:
 
 
 def walk(file: h5py.File) -> list[tuple[str, Any]]:
-    """Every object once, and every soft or external link, with its path."""
+    """List every object once, and every soft or external link, with its path."""
     found: list[tuple[str, Any]] = []
     pending, seen = ["/"], set()
     while pending:
         path = pending.pop()
         item = file[path]
+        # An object may have several names, and a group may hold itself.
         address = h5py.h5o.get_info(item.id).addr
         if address in seen:
             continue
@@ -68,7 +72,7 @@ def walk(file: h5py.File) -> list[tuple[str, Any]]:
 
 
 def find_references(item: Any, *, values_only: bool = False) -> Iterator[Any]:
-    """References in the values, and the attributes too, of an object of h5py."""
+    """Yield the references in the values, and the attributes too, of an object of h5py."""
     if not isinstance(item, h5py.Group | h5py.Dataset):
         return
     for key in () if values_only else item.attrs:
@@ -91,8 +95,8 @@ def has_references(dtype: np.dtype) -> bool:
     return h5py.check_ref_dtype(dtype.base) is not None
 
 
-def flatten(values: np.ndarray) -> Iterator[Any]:
-    """References among values that may be compounds, or lists of unequal length."""
+def flatten(values: Shaped[np.ndarray, "*_"]) -> Iterator[Any]:
+    """Yield the references among values that may be compounds, or lists of unequal length."""
     if values.dtype.fields:
         for name, part in values.dtype.fields.items():
             if has_references(part[0]):
@@ -106,7 +110,7 @@ def flatten(values: np.ndarray) -> Iterator[Any]:
 
 
 def name_target(file: h5py.File, reference: Any) -> str | None:
-    """Path of what a reference leads to; None where it leads to nothing."""
+    """Return the path of what a reference leads to; None where it leads to nothing."""
     try:
         return str(file[reference].name) if reference else None
     except (KeyError, ValueError, OSError):
@@ -130,7 +134,7 @@ def _find_in_folder(folder: Path, place: str) -> set[str]:
 
 
 def find_paths(value: Any, folder: Path) -> Iterator[str]:
-    """Paths of links and references to objects of the same folder, anywhere in values of JSON."""
+    """Yield the paths of links and references to objects of the same folder, anywhere in values of JSON."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str) and "source" in value:
             source = value["source"]
@@ -147,7 +151,7 @@ def find_paths(value: Any, folder: Path) -> Iterator[str]:
             yield from find_paths(inner.item() if isinstance(inner, np.void) else inner, folder)
 
 
-def _may_hold_references(array: Path, attributes: dict[str, Any], folder: Path) -> bool:
+def _may_hold_references(array: Path, attributes: dict[str, object], folder: Path) -> bool:
     """Whether an array of Zarr holds objects, and not texts alone."""
     described = array / ".zarray"
     if not described.exists() or array.is_relative_to(folder / "specifications"):

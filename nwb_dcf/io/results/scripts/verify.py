@@ -1,7 +1,7 @@
 """A script for a clean process without nwb_dcf: check that a copy is its original plus one fit.
 
-Three questions, each answered with an error that says where: can plain pynwb read every object; are the
-stored arrays those that were meant; is everything else as it was.
+Three questions, each answered with an error that names the place: can plain pynwb read every object; are the
+stored arrays those of the payload; is everything else as it was.
 """
 
 from __future__ import annotations
@@ -11,11 +11,34 @@ import json
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import h5py
 import numpy as np
 from pynwb import NWBHDF5IO
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
+Tree = dict[str, tuple[object, dict[str, str]]]
+"""From the path of an object to what it is, in values that compare, and its attributes as texts."""
+
+
+class Request(TypedDict):
+    """Paths of a copy, its original and the payload that was added, and the name of the fit; no payload: removed."""
+
+    copy: str
+    original: str
+    payload: str | None
+    name: str
+
+
+class Report(TypedDict):
+    """Versions of the NWB schema that the two files state."""
+
+    nwb_version_before: str
+    nwb_version_after: str
+
 
 _REFERENCES = runpy.run_path(str(Path(__file__).resolve().parent / "references.py"))
 
@@ -27,11 +50,8 @@ RAISED_BY_PYNWB = {
 }
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Compare ``request["copy"]`` with ``request["original"]`` and ``request["payload"]``.
-
-    Where there is no payload, the fit was removed.
-    """
+def run(request: Request) -> Report:
+    """Compare ``request["copy"]`` with ``request["original"]`` and, if a fit was written, ``request["payload"]``."""
     name = request["name"]
     place = f"/processing/dcf/{name}"
     with h5py.File(request["original"], "r") as before, h5py.File(request["copy"], "r") as after:
@@ -40,6 +60,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             compare_payload(after[place], request["payload"])
         versions = [str(file.attrs.get("nwb_version", "")) for file in (before, after)]
     read_everything(request["copy"], name if request["payload"] else None)
+    # Only a process that knows none of our classes shows that the cached specification is enough to read the file.
     imported = sorted(m for m in sys.modules if m.partition(".")[0] == "nwb_dcf" or m.startswith("ndx_"))
     if imported:
         raise RuntimeError(f"the process that verifies is not clean: it imported {', '.join(imported)}")
@@ -74,10 +95,10 @@ def compare_payload(group: h5py.Group, payload: str) -> None:
         document = json.loads(str(stored["__document__"]))
         for key in stored.files:
             if key != "__document__" and not _is_equal(_read_path(group, key), stored[key]):
-                raise RuntimeError(f"{group.name}/{key} is not what was meant")
+                raise RuntimeError(f"{group.name}/{key} is not that of the payload")
     for key, text in document["texts"].items():
         if group[key].asstr()[()] != text:
-            raise RuntimeError(f"{group.name}/{key} is not what was meant")
+            raise RuntimeError(f"{group.name}/{key} is not that of the payload")
 
 
 def _read_path(group: h5py.Group, key: str) -> Any:
@@ -87,15 +108,15 @@ def _read_path(group: h5py.Group, key: str) -> Any:
     return dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
 
 
-def _is_equal(stored: Any, meant: np.ndarray) -> bool:
-    stored = np.asarray(stored, dtype=meant.dtype) if meant.dtype.kind == "U" else np.asarray(stored)
-    equal_nan = meant.dtype.kind == "f"
-    return stored.dtype == meant.dtype and np.array_equal(stored, meant, equal_nan=equal_nan)
+def _is_equal(stored: Any, expected: Shaped[np.ndarray, "*_"]) -> bool:
+    stored = np.asarray(stored, dtype=expected.dtype) if expected.dtype.kind == "U" else np.asarray(stored)
+    equal_nan = expected.dtype.kind == "f"
+    return stored.dtype == expected.dtype and np.array_equal(stored, expected, equal_nan=equal_nan)
 
 
-def describe_tree(file: h5py.File) -> dict[str, Any]:
+def describe_tree(file: h5py.File) -> Tree:
     """Describe each object by its path: kind, shape and dtype, or where a link leads, and its attributes."""
-    tree: dict[str, Any] = {}
+    tree: Tree = {}
     pending, seen = ["/"], set()
     while pending:
         path = pending.pop()
@@ -121,7 +142,7 @@ def describe_tree(file: h5py.File) -> dict[str, Any]:
 
 
 def _describe_array(item: h5py.Dataset) -> tuple[Any, ...]:
-    """Shape and type of an array, and where its references lead: that may change though no value does."""
+    """Describe shape and type of an array, and where its references lead: that may change though no value does."""
     if not _REFERENCES["has_references"](item.dtype):
         return item.shape, str(item.dtype)
     led = hashlib.sha256()
@@ -147,7 +168,7 @@ def _describe_target(file: h5py.File, reference: h5py.Reference) -> str:
         return "-> nothing"
 
 
-def compare_trees(before: dict[str, Any], after: dict[str, Any], place: str, *, removed: bool = False) -> None:
+def compare_trees(before: Tree, after: Tree, place: str, *, removed: bool = False) -> None:
     """Raise unless `after` is `before` with nothing changed but the fit at `place` and cached specifications.
 
     Where a fit was `removed`, nothing at all is new, and its module may be gone with the last one.

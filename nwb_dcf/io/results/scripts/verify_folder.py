@@ -20,7 +20,7 @@ _VERIFY = runpy.run_path(str(_HERE / "verify.py"))
 _PICKLES = runpy.run_path(str(_HERE.parents[1] / "backends" / "restricted_pickle.py"))
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run(request: dict[str, str]) -> dict[str, str]:
     """Compare ``request["copy"]`` with ``request["original"]`` and, if a fit was written, ``request["payload"]``."""
     name = request["name"]
     place = f"/processing/dcf/{name}"
@@ -42,9 +42,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     return {"nwb_version_before": versions[0], "nwb_version_after": versions[1]}
 
 
-def describe_folder(folder: Path) -> dict[str, Any]:
+def describe_folder(folder: Path) -> dict[str, tuple[object, dict[str, str]]]:
     """Describe each group, array and chunk by its path, as ``verify.describe_tree`` does of HDF5."""
-    tree: dict[str, Any] = {}
+    tree: dict[str, tuple[object, dict[str, str]]] = {}
     for parent, folders, names in os.walk(folder):
         path = "/" + os.path.relpath(parent, folder).replace(os.sep, "/").removeprefix(".").lstrip("/")
         attributes = _read_json(parent, ".zattrs") if ".zattrs" in names else {}
@@ -72,10 +72,10 @@ def compare_payload(group: Any, payload: str) -> None:
                 item = follow(group, key)
                 found = None if item is None else read_values(item)
             if not _VERIFY["_is_equal"](found, stored[key]):
-                raise RuntimeError(f"{group.name}/{key} is not what was meant")
+                raise RuntimeError(f"{group.name}/{key} is not that of the payload")
     for key, text in document["texts"].items():
         if _ITEMS["read_text"](group, key) != text:
-            raise RuntimeError(f"{group.name}/{key} is not what was meant")
+            raise RuntimeError(f"{group.name}/{key} is not that of the payload")
 
 
 def _read_json(folder: str, name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from hdmf.common import DynamicTable, VectorData
@@ -12,10 +12,13 @@ from pynwb import NWBHDF5IO, H5DataIO, NWBFile
 
 from nwb_dcf.io.ndx import CohortSpace, FlowField
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 MODULE = "dcf"
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
+def run(request: dict[str, str]) -> dict[str, str]:
     """Write ``request["payload"]`` to the new file ``request["copy"]`` under ``request["name"]``."""
     with np.load(request["payload"], allow_pickle=False) as stored:
         document = json.loads(str(stored["__document__"]))
@@ -57,11 +60,12 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _build_table(name: str, description: str, arrays: dict[str, np.ndarray]) -> DynamicTable:
+def _build_table(name: str, description: str, arrays: dict[str, Shaped[np.ndarray, "*_"]]) -> DynamicTable:
     columns = []
     for path, values in arrays.items():
         table, _, column = path.partition("/")
         if table == name:
+            # h5py writes no arrays of dtype U.
             data = values.tolist() if values.dtype.kind == "U" else values
             columns.append(VectorData(name=column, description=column.replace("_", " "), data=data))
     return DynamicTable(name=name, description=description, columns=columns)
