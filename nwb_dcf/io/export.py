@@ -19,7 +19,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ import xarray as xr
 from ..data.result import DCFResult
 from ..errors import ParameterError, StoreError, clean_text
 from .special_files import name_special
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 FORMATS = (".csv", ".npz", ".nc", ".parquet")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -134,7 +137,7 @@ def write_whole(path: Path, write: Callable[[str], None]) -> None:
 
 
 def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
-    """Lay out what `dataset` says of each frame as a table, one row a frame.
+    """Lay out what `dataset` holds of each frame as a table, one row a frame.
 
     Returns
     -------
@@ -149,7 +152,7 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
     What has no time (spectrum, loadings, curves) has no place in a table of frames: ``.nc`` and ``.npz`` hold it.
     """
     index = dataset["segment_index"].values
-    columns: dict[str, np.ndarray] = {"time": dataset["time"].values, "segment": index}
+    columns: dict[str, Shaped[np.ndarray, " time"]] = {"time": dataset["time"].values, "segment": index}
     units = {"time": "s"}
     for name, variable in dataset.variables.items():
         if variable.dims == ("segment",) and name != "segment":
@@ -227,7 +230,7 @@ def _write_netcdf(dataset: xr.Dataset, path: str) -> None:
     plain.to_netcdf(path, engine="scipy", format="NETCDF3_64BIT")
 
 
-def _to_plain(values: np.ndarray) -> np.ndarray:
+def _to_plain(values: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
     """Numbers, bools and text as they are; any other object as text, so that nothing is pickled."""
     return values if values.dtype.kind in "biufU" else np.array([str(v) for v in values.flat]).reshape(values.shape)
 

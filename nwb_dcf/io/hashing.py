@@ -11,9 +11,12 @@ import math
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 LONGEST_ROW = 2**31  # bytes: a file may claim any, and nothing is fitted of which one row is so large
 PIECE = 64 * 2**20  # bytes read at once
@@ -114,7 +117,7 @@ def _add_array(digest: Any, data: Any) -> None:
         digest.update(_to_bytes(np.asarray(array[int(start) : int(start) + rows], dtype=dtype)))
 
 
-def _to_bytes(values: np.ndarray) -> bytes | memoryview:
+def _to_bytes(values: Shaped[np.ndarray, "*_"]) -> bytes | memoryview:
     if values.dtype.kind in "biuf":
         return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
     if values.dtype.kind != "O":

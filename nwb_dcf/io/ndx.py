@@ -20,6 +20,7 @@ NAMESPACE = "ndx-dcf"
 def find_spec() -> Path:
     """Return the path of the extension's namespace file: the packaged one, else the repository's."""
     package = Path(__file__).resolve().parents[1]
+    # A wheel carries the files inside the package; a checkout has them beside it.
     for folder in (package / "spec", package.parent / "spec"):
         path = folder / f"{NAMESPACE}.namespace.yaml"
         if path.exists():
@@ -70,6 +71,7 @@ class VelocityField(_VelocityField):  # type: ignore[misc]
     @docval(*get_docval(_VelocityField.__init__))  # type: ignore[untyped-decorator]
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # Fits of one or two latents have no further axes.
         axes = (self.grid_1, self.grid_2, self.grid_3)
         grid = tuple(get_data_shape(axis)[0] for axis in axes if axis is not None)
         shapes = [get_data_shape(part)[:-1] for part in (self.velocity, self.mean_velocity) if part is not None]

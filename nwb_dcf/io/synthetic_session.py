@@ -64,6 +64,7 @@ def write_session(
     target = Path(path).resolve()
     if not target.parent.is_dir():
         raise StoreError("no such folder", where=str(target.parent), fix="make it first")
+    # A recording of days would be lost to a wrong name.
     if target.exists() and not (overwrite and _is_simulated(target)):
         what = "the file exists and is no simulated session" if overwrite else "the file exists"
         raise StoreError(what, where=str(path), fix="choose another folder or file name")

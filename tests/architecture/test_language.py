@@ -63,13 +63,13 @@ CLEAN = {
     #
     "evaluation": False,
     #
-    "io/backends": False,
+    "io/backends": True,
     #
     "io/recordings": True,
     #
     "io/results": True,
     #
-    "io": False,
+    "io": True,
     #
     "metrics": False,
     #

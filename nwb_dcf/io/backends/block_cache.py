@@ -49,6 +49,7 @@ class BlockCache:
         try:
             handle = os.open(self._path(number), os.O_RDONLY | _NO_LINK)
             with open(handle, "rb") as file:
+                # Asked of the open file: one that is asked by its name could be exchanged before it is read.
                 if not _is_own(os.fstat(handle), stat.S_ISREG):
                     return None
                 stored = file.read()
@@ -74,11 +75,13 @@ class BlockCache:
 
     def prune(self) -> None:
         """Remove the files that were read longest ago, until the rest is below the limit."""
-        if not self._grown:
-            return
+        # Reading changes no time of a folder, and a file that is only read is in use too.
         with suppress(OSError):
             os.utime(self.folder)
+        if not self._grown:
+            return
         limit = read_number("NWB_DCF_CACHE_GB", LIMIT_BYTES / 1e9) * 1e9
+        # The folder of all caches may be any folder of the user's: only names of caches are looked at.
         kept = [path for path in self.folder.parent.iterdir() if _NAMED.fullmatch(path.name) and not path.is_symlink()]
         sizes = {folder: _size(folder) for folder in kept}
         for folder in sorted(kept, key=_last_use):
@@ -103,6 +106,7 @@ def open_cache(about: RemoteFile) -> BlockCache | None:
     -----
     ``NWB_DCF_CACHE`` names the folder of all caches, one for all users if they like; ``off`` keeps nothing.
     """
+    # Without a version, what is kept could be of another file that has its place now.
     wanted = os.environ.get("NWB_DCF_CACHE") or str(_default_folder())
     if wanted == "off" or not about.version:
         return None
@@ -120,6 +124,7 @@ def claim_folder(shared: Path) -> Path | None:
         about = own.lstat()
         if not _is_own(about, stat.S_ISDIR):
             return None
+        # An earlier umask or a person may have opened it to others.
         if os.name == "posix" and stat.S_IMODE(about.st_mode) != 0o700:
             own.chmod(0o700)
     except OSError:

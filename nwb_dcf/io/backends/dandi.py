@@ -54,6 +54,7 @@ def find_asset(address: Address, connection: Connection) -> str:
     )
     found_assets = listing.get("results")
     assets = [asset for asset in found_assets if isinstance(asset, dict)] if isinstance(found_assets, list) else []
+    # The archive lists every path that begins so.
     asset = next((asset for asset in assets if asset.get("path") == path), None)
     if asset is None:
         near = ", ".join(str(other.get("path")) for other in assets[:_SHOWN])
@@ -80,4 +81,5 @@ def _find_version(connection: Connection, api: str, dandiset: str) -> str:
         f"{api}/dandisets/{dandiset}/", missing=f"the archive has no dandiset {dandiset}, or none that is public"
     )
     published = about.get("most_recent_published_version")
+    # A dandiset that was never published has its draft alone.
     return str((published if isinstance(published, dict) else {}).get("version") or "draft")

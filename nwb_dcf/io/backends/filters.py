@@ -78,6 +78,7 @@ def find_missing_filter(array: Any) -> MissingFilter | None:
     for i in range(settings.get_nfilters()):
         number, _, _, label = settings.get_filter(i)
         if not h5py.h5z.filter_avail(number):
+            # Writers may leave a label; what follows ";" in it is a licence or an address.
             name = FROM_HDF5PLUGIN.get(number) or label.decode("utf-8", "replace").partition(";")[0]
             return MissingFilter(str(array.name), number, name)
     return None
@@ -90,6 +91,7 @@ def find_unreadable(obj: Any) -> MissingFilter | None:
 
 def _list_arrays(obj: Any) -> Iterator[Any]:
     """Arrays of a TimeSeries, or of the columns of a table and of what their indices point to."""
+    # hdmf gives arrays as they are, and columns with their array as `data`.
     for name in ("data", "timestamps", "id"):
         held = getattr(obj, "fields", {}).get(name)
         yield as_stored(getattr(held, "data", held))

@@ -58,6 +58,7 @@ def check_file(path: Path) -> str:
     where = str(path)
     if not path.exists():
         raise SourceError("no such file", where=where, fix="check the path")
+    # A pipe would be waited for, and a device read without end.
     if kind := name_special(path):
         raise SourceError(f"this is {kind}", where=where, fix="give a file")
     try:

@@ -34,6 +34,7 @@ MAX_RETRIES = 30
 MAX_JSON_BYTES = 4 * 2**20
 MAX_REDIRECTS = 10
 
+# Answers that may be others a second later.
 _BUSY = {429, 500, 502, 503, 504}
 _REASONS = {
     401: (
@@ -86,7 +87,7 @@ class Connection:
         self._silence_s = read_number("NWB_DCF_TIMEOUT", TIMEOUT_S)
         self._retries_left = MAX_RETRIES
         self._session = open_session()
-        self._session.max_redirects = MAX_REDIRECTS
+        self._session.max_redirects = MAX_REDIRECTS  # requests would follow thirty
         # What is counted and compared are the bytes that travel, so nothing may be packed.
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.hooks["response"].append(self._check_redirection)
@@ -137,6 +138,7 @@ class Connection:
             if response.status_code != 206:
                 raise self._refuse("the server stopped to send parts of the file", "try again")
             sent = _parse_range(response)
+            # Parts of two versions of a file would be mixed without any error.
             if _version(response) != about.version or (sent is not None and sent[2] != about.size):
                 raise self._refuse("the file changed on the server while it was read", "try again")
             if sent is None or sent[:2] != (start, stop - 1):
@@ -184,6 +186,7 @@ class Connection:
 
         The headers of an answer pass `check` before its content is read.
         """
+        # urllib3 repeats requests too, but not those whose content broke off, and has no bound for all of a session.
         for wait_s in (*WAITS_S, None):
             may_repeat = wait_s is not None and self._retries_left > 0
             try:
@@ -208,6 +211,7 @@ class Connection:
     def _read(self, response: requests.Response, limit: int, *, whole: bool = False) -> bytes:
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise self._refuse("the server compresses what it sends", "download the file and fit the copy")
+        # One byte more than was asked for shows that there is more, whatever the headers claim.
         data = bytearray()
         while piece := response.raw.read(limit + 1 - len(data), decode_content=False):
             data += piece
@@ -264,6 +268,7 @@ def _has_cause(error: BaseException | None, *kinds: type[BaseException]) -> bool
 
 
 def _describe_break(error: Exception, host: str) -> str:
+    # urllib3 keeps the system's error as text alone.
     text = str(error)
     if "resolve" in text or "getaddrinfo" in text or "Name or service" in text:
         return f"there is no server {host}"
@@ -285,4 +290,5 @@ def _version(response: requests.Response) -> str:
 
 
 def _host(url: str) -> str:
+    # An address may hold a password, which stays out of errors.
     return url.partition("://")[2].partition("/")[0].rpartition("@")[2]

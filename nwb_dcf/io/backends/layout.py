@@ -58,6 +58,7 @@ class View:
         return np.asarray(self[:], dtype)
 
     def __getattr__(self, name: str) -> Any:
+        # dtype, chunks and filters are asked of arrays too.
         if name.startswith("__"):  # numpy's protocols would take the array as it is stored
             raise AttributeError(name)
         return getattr(self._stored, name)
@@ -105,6 +106,7 @@ class Rows(View):
     def __getitem__(self, key: Any) -> Any:
         keys = key if isinstance(key, tuple) else (key,)
         frames, rows, columns = (*keys, *[slice(None)] * (3 - len(keys)))[:3]
+        # Lists and Ellipsis mean other axes once they are exchanged, so the frames are read whole.
         if not isinstance(rows, slice) or not isinstance(columns, slice) or frames is Ellipsis:
             return np.swapaxes(np.asarray(self._stored[:]), -1, -2)[key]
         return np.swapaxes(np.asarray(self._stored[frames, columns, rows]), -1, -2)

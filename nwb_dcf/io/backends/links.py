@@ -33,7 +33,7 @@ def find_places(root: Any) -> Places:
     links: list[tuple[str, Any]] = []
 
     def walk(group: Any, path: str) -> None:
-        if id(group) in path_of:
+        if id(group) in path_of:  # links may lead in a circle
             return
         path_of[id(group)] = path or "/"
         for name, child in group.groups.items():

@@ -20,7 +20,7 @@ BLOCK_BYTES = 128 * 2**10
 MAX_BLOCKS = LARGEST_REQUEST_BYTES // BLOCK_BYTES
 """At most fetched by one request, and at most fetched beyond what was asked for."""
 
-_IN_MEMORY = 512
+_IN_MEMORY = 512  # blocks, 64 MiB
 
 
 class RangeFile(io.RawIOBase):
@@ -59,6 +59,7 @@ class RangeFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
+        # h5py calls this where a file object has it, and spares a copy.
         view = memoryview(buffer).cast("B")
         stop = min(self._position + len(view), self.size)
         filled = 0
@@ -78,6 +79,7 @@ class RangeFile(io.RawIOBase):
         # Reading on where the last request ended is a sequence, and what follows will be wanted too.
         self._ahead = min(2 * self._ahead, MAX_BLOCKS) if number == self._next else max(self._ahead // 2, 1)
         count = min(max(last - number + 1, self._ahead), MAX_BLOCKS, -(-self.size // BLOCK_BYTES) - number)
+        # What is known already is not fetched again.
         count = next((i for i in range(1, count) if self._find_block(number + i) is not None), count)
         start = number * BLOCK_BYTES
         data = self._fetch(start, min(start + count * BLOCK_BYTES, self.size))
@@ -94,6 +96,7 @@ class RangeFile(io.RawIOBase):
         if block is not None or self._cache is None:
             return block
         block = self._cache.find(number)
+        # The digest of a block shows that it is whole, not that it has the size of this one.
         if block is None or len(block) != min(BLOCK_BYTES, self.size - number * BLOCK_BYTES):
             return None
         self._remember(number, block)

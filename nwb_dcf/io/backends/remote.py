@@ -41,7 +41,7 @@ def open_remote(address: Address) -> Iterator[Opened]:
     from .dandi import find_asset
     from .http import Connection
 
-    load_filters()
+    load_filters()  # a filter that is missing shows only when values are read
     with Connection(where) as connection:
         url = find_asset(address, connection) if address.scheme == "dandi" else to_https(address)
         file, cache = open_ranges(connection, url)
@@ -52,6 +52,7 @@ def open_remote(address: Address) -> Iterator[Opened]:
                 with NWBHDF5IO(file=h5file, mode="r", load_namespaces=True) as io:
                     yield Opened(io, version)
         finally:
+            # At the end, since what this session has kept counts too.
             if cache is not None:
                 cache.prune()
 
@@ -64,6 +65,7 @@ def open_ranges(connection: Connection, url: str) -> tuple[RangeFile, BlockCache
     SourceError
         If the file is not there or is served as a whole only.
     """
+    # Late, since requests is an extra and slow to load.
     from .block_cache import open_cache
     from .range_file import RangeFile
 
@@ -76,7 +78,7 @@ def _open_hdf5(file: RangeFile, where: str) -> h5py.File:
     try:
         return h5py.File(file, "r")
     except OSError as error:
-        if error.__cause__ is not None or error.__context__ is not None:
+        if error.__cause__ is not None or error.__context__ is not None:  # the connection has failed, and explains why
             raise
         damaged = "truncated" in str(error)
         raise SourceError(

@@ -29,6 +29,7 @@ from .remote import open_remote
 from .zarr import open_zarr
 
 LONGEST_REASON = 300
+# h5py and zarr raise OSError, RuntimeError or ValueError for damage and for misuse; only the text differs.
 _SIGNS = (
     "synchronously read data",
     "filter returned failure",
@@ -56,7 +57,7 @@ def explain_damage(error: BaseException, location: Location) -> SourceError | No
         None if the error does not look like damage: then it is a defect of this package.
     """
     for cause in _causes(error):
-        if isinstance(cause, SourceError):  # as said by the connection, below h5py
+        if isinstance(cause, SourceError):  # raised by the connection, below h5py
             return cause
     array, missing = _find_array(error)
     if missing is not None and isinstance(error, OSError):
@@ -88,7 +89,7 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 def explain_malformed(error: BaseException, location: Location) -> SourceError:
     """Turn an error that nothing else explains into one for people: what is in the file is not as it should be.
 
-    The object is named by what the code was reading. Whether the file or this package is wrong cannot be told here.
+    The object is named by what the code was reading. Whether the file or this package is wrong cannot be known here.
     """
     text = f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}"
     if isinstance(error, MemoryError):
@@ -114,8 +115,9 @@ def _find_subject(error: BaseException) -> str:
 
 
 def _find_array(error: BaseException) -> tuple[str, MissingFilter | None]:
-    """Name the array that was read when `error` was raised, and the filter it lacks: neither h5py nor zarr says it."""
+    """Name the array that was read when `error` was raised, and the filter it lacks: neither h5py nor zarr gives it."""
     name, missing = "", None
+    # Their methods are still on the stack of the error, with the array as `self`.
     for frame, _ in traceback.walk_tb(error.__traceback__):
         owner: Any = frame.f_locals.get("self")
         if type(owner).__module__.partition(".")[0] in ("h5py", "zarr") and hasattr(owner, "dtype"):
@@ -260,11 +262,12 @@ def _open(location: Location) -> AbstractContextManager[Opened]:
 
 
 def _read(opened: Opened, location: Location) -> tuple[NWBFile, dict[str, str]]:
-    """Read the file, and say which links in it lead nowhere."""
+    """Read the file; return it and the links in it that lead nowhere, each with its target."""
     with warnings.catch_warnings(record=True) as caught:
         # pynwb remarks here on the age of the file and on its cached schema: nothing a reader can act upon.
         warnings.simplefilter("always")
         try:
+            # pynwb reads the builders that hdmf has cached, so what is changed in them is what it sees.
             straighten_timestamps(opened.io.read_builder())
             nwbfile = opened.io.read()
         except Exception as error:
@@ -281,7 +284,7 @@ def _explain_unreadable(error: Exception, location: Location) -> SourceError:
             where=str(location),
             fix=f"write it again by a pynwb that has imported {extension[1]}: the specification is kept with it then",
         )
-    # hdmf tells of an object with all that it holds, and last why it cannot be read.
+    # hdmf raises with the builder of an object, printed with all that it holds, and the reason last.
     reason = next((arg for arg in reversed(error.args) if isinstance(arg, str)), str(error))
     place = next((f"{arg.path}: " for arg in error.args if hasattr(arg, "path")), "").removeprefix("root")
     lines = reason.strip().splitlines() or [type(error).__name__]

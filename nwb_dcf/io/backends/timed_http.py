@@ -48,6 +48,7 @@ class _TimedSocket:
         self._stored.settimeout(seconds)
         self.silence_s = seconds
         allowed = None if seconds is None else 2 * seconds + LARGEST_REQUEST_BYTES / MIN_BYTES_PER_S
+        # urllib3 sets it before it reads each answer, also on a connection that is used again.
         self.deadline = None if allowed is None else time.monotonic() + allowed
 
     def makefile(self, mode: str = "r", *_: Any, **__: Any) -> io.BufferedReader:
@@ -63,6 +64,7 @@ class _TimedReader(io.RawIOBase):
         super().__init__()
         self._timed = timed
         self._stored = stored
+        # A socket counts its files: closed while an answer is still read from one, it stays open until that is closed.
         self._raw = stored.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
@@ -77,7 +79,7 @@ class _TimedReader(io.RawIOBase):
         self._stored.settimeout(min(left_s, self._timed.silence_s))
         try:
             return self._raw.readinto(buffer)
-        except TimeoutError as error:
+        except TimeoutError as error:  # of the rest of the whole time, or of silence
             if left_s < self._timed.silence_s:
                 raise TooSlowError from error
             raise

@@ -28,6 +28,7 @@ def open_zarr(path: Path) -> Iterator[Opened]:
         raise SourceError("reading Zarr needs hdmf-zarr", where=str(path), fix="pip install 'nwb-dcf[zarr]'")
     from hdmf_zarr.nwb import NWBZarrIO
 
+    # Object references of hdmf-zarr are pickles, read when the file is opened and later.
     with restrict_pickles():
         try:
             opened = NWBZarrIO(str(path), mode="r")
@@ -50,6 +51,7 @@ def check_folder(path: Path) -> str:
         See `open_zarr`.
     """
     where = str(path)
+    # Format 3 has no .zgroup, and would be taken for a folder of anything.
     if (path / "zarr.json").exists():
         fix = "write it as Zarr format 2, or as HDF5: hdmf-zarr reads no other"
         raise SourceError("this folder is Zarr format 3", where=where, fix=fix)
@@ -85,6 +87,7 @@ def note_missing_chunks(path: str, obj: Any) -> list[str]:
     arrays |= {column.name: column.data for column in getattr(obj, "columns", ())}
     notes = []
     for name, array in arrays.items():
+        # h5py has neither attribute: in HDF5 a chunk that is missing is one that was never written.
         lost = getattr(array, "nchunks", 0) - getattr(array, "nchunks_initialized", 0)
         if lost:
             what = f"{lost} of {array.nchunks} chunks of {path}/{name} are missing in the Zarr folder"

@@ -1,7 +1,7 @@
 """DCFResult <-> NWB: safe writing, listing and reading of fits.
 
-A fit is one container in ``processing/dcf``. `payload` says what goes where in it, `append`, `drop` and
-`verify` are the scripts that run in clean processes, `replacement` keeps the user's file safe meanwhile.
+A fit is one container in ``processing/dcf``. `payload` lays it out, ``scripts`` holds what runs in clean processes
+(`append`, `drop`, `verify`), and `atomic` keeps the user's file safe meanwhile.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ class FileState:
         status = path.stat()
         if not path.is_dir():
             return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_nlink)
+        # The time of a folder changes with its entries alone, so each file in it counts.
         size, latest = 0, status.st_mtime_ns
         for parent, folders, files in os.walk(path):
             for name in (*folders, *files):
@@ -124,7 +125,7 @@ def _acquire(folder: Path, target: Path, wait_s: float) -> FileLock:
             folder.chmod(0o700)
         lock = FileLock(folder / _LOCK, timeout=wait_s, mode=0o600)
         try:
-            lock.acquire()
+            lock.acquire()  # the system frees it when its holder ends, however that happens
         except FileNotFoundError:  # its last holder removed the folder in between
             continue
         return lock
@@ -201,6 +202,7 @@ def _is_own(status: os.stat_result, parent: Path) -> bool:
         probe = tempfile.mkdtemp(prefix=".nwb-dcf-", dir=parent)
     except OSError:
         return False
+    # The answer of the file system itself, which may give every file to one user or to nobody.
     owner = os.stat(probe).st_uid
     os.rmdir(probe)
     return owner == status.st_uid
@@ -265,6 +267,7 @@ def _is_held(folder: Path) -> bool:
     except ImportError:
         return (folder / _LOCK).exists()
     try:
+        # Neither a link is followed nor a pipe waited for, if a stranger has put one there.
         handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
@@ -336,6 +339,7 @@ def keep_manners(original: Path | None, copy: Path) -> None:
         copy.chmod(0o666 & ~mask)
         return
     status = original.stat()
+    # Not every file system takes owners and attributes, and a fit is not lost for them.
     with suppress(OSError):
         shutil.copystat(original, copy)
         os.utime(copy)
@@ -359,7 +363,7 @@ def replace(copy: Path, target: Path, state: FileState | None) -> None:
         If a folder was changed until the last moment, which only a file's lock prevents; it is put back then.
     """
     if not copy.is_dir():
-        os.replace(copy, target)
+        os.replace(copy, target)  # POSIX has it atomic: a reader opens the old file or the new one
         return
     old = replace_folder(copy, target)
     if old is not None and state is not None and FileState.of(old) != state:
@@ -393,6 +397,7 @@ def sync(path: Path) -> None:
     """Ask the system to put a file, or the entries of a folder, on the disk."""
     if os.name == "nt" and path.is_dir():
         return
+    # A rename may reach the disk before what was written: a power cut would leave an empty file in its place.
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)

@@ -64,6 +64,7 @@ def copy_folder(original: Path, copy: Path, *, linked: bool, top: bool = True) -
             copy_folder(Path(entry.path), target, linked=linked, top=False)
         elif entry.is_symlink():
             target.symlink_to(os.readlink(entry.path))
+        # Metadata are what changes in the copy.
         elif entry.name.startswith(".z") or not (linked and _link(entry.path, target)):
             shutil.copy2(entry.path, target)
             _keep_owner(entry.stat(), target)
@@ -101,6 +102,7 @@ def sync_folder(folder: Path) -> None:
     """Ask the system to put on the disk every folder below `folder`, and every file with one name alone."""
     for parent, _, names in os.walk(folder):
         for path in [parent, *(os.path.join(parent, name) for name in names)]:
+            # A file with a second name is one of the original, on the disk already.
             if os.path.islink(path) or (path != parent and os.stat(path).st_nlink > 1):
                 continue
             handle = os.open(path, os.O_RDONLY)
@@ -127,7 +129,7 @@ def _exchange(one: Path, other: Path) -> bool:
     """Let two folders change names in one step, if system and file system can."""
     arguments: list[Any] = [os.fsencode(one), os.fsencode(other)]
     try:
-        library = ctypes.CDLL(None, use_errno=True)
+        library = ctypes.CDLL(None, use_errno=True)  # Python has no call for it
         if sys.platform == "darwin":
             failed = library.renamex_np(*arguments, _EXCHANGE)
         else:

@@ -29,6 +29,7 @@ def start_clean(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
 
     It ends with the block if it was not asked for anything.
     """
+    # The process starts isolated and elsewhere: relative entries would lead to other folders there.
     paths = [os.path.abspath(entry) for entry in sys.path]
     process = subprocess.Popen(  # noqa: S603 - this interpreter on two files of this folder
         [sys.executable, "-I", str(_SCRIPTS / "child.py"), str(_SCRIPTS / script)],
@@ -87,6 +88,7 @@ def run_clean(
             return run_clean(script, request, folder=folder, where=where, started=process)
     stdout, stderr = started.communicate(json.dumps(request) + "\n")
     try:
+        # Libraries print to standard output too; the report is the last line.
         report: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (stderr.strip().splitlines() or ["no message"])[-1]
@@ -99,6 +101,7 @@ def run_clean(
 
 def explain_failure(message: str, number: int | None = None, *, kind: str = "", where: str) -> StoreError:
     """Return the error that explains one of the system or of HDF5, and what to do about it."""
+    # HDF5 gives the system's error as text, and zarr wraps it: a number is not always there.
     text = message.lower()
     if number in _DISK_FULL or any(sign in text for sign in ("no space left", "file too large", "quota exceeded")):
         return StoreError(

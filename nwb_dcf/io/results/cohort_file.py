@@ -147,7 +147,9 @@ def _make_payload(record: CohortRecord) -> bytes:
     for key, variable in dataset.data_vars.items():
         if variable.dims == ("session",):
             values = variable.values
+            # Texts of xarray may be objects, which would need a pickle.
             arrays[f"sessions/{key}"] = values if values.dtype.kind in "biuf" else values.astype(np.str_)
+    # The field is stored as every model is, so that readers of safetensors know it.
     tensors = {key.removeprefix("field_"): np.asarray(dataset[key].values, np.float64) for key in FIELD}
     arrays["dynamical_flow/weights"] = np.frombuffer(write_tensors(tensors), np.uint8)
     shapes = {key: {"dtype": "F64", "shape": list(values.shape)} for key, values in tensors.items()}

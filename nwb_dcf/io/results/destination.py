@@ -31,6 +31,7 @@ def check_target(original: Path, target: Path, *, overwrite: bool = False) -> No
         raise StoreError("the output exists", where=str(target), fix="name another, or replace it with --overwrite")
     if target.is_dir() and not original.is_dir():
         raise StoreError("the output is a folder", where=str(target), fix="name a file in it")
+    # A copy into its own original would never end.
     if has_output and original.is_dir():
         _check_folder_output(original, target)
     if has_output and target.exists():
@@ -64,6 +65,7 @@ def _is_read_only(path: Path) -> bool:
 
 def check_free_space(needed: int, folder: Path) -> None:
     """Raise if the disk of `folder` has fewer than `needed` bytes left."""
+    # Before the copy, since a full disk in the middle of it harms other programs as well.
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StoreError(

@@ -55,6 +55,7 @@ def check_layout(group: Any) -> None:
         _check_array(array, name)
         shapes[name] = tuple(array.shape)
         total += math.prod(array.shape) * array.dtype.itemsize
+    # Each array may be within its bounds, and all of them together beyond the machine.
     if total > find_free_memory():
         raise StoredJSONError(f"its arrays take {total / 1e9:.1f} GB, more than this machine has free")
     _compare_shapes(shapes)
@@ -129,6 +130,7 @@ def _measure_stored(array: Any) -> int:
     if array.chunks is None:
         size = int(array.id.get_storage_size())
         return size if size >= array.size * array.dtype.itemsize else 0
+    # HDF5 counts the chunks that were written; the others would be read as the fill value.
     n_chunks = math.prod(-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
     return int(array.id.get_storage_size()) if array.id.get_num_chunks() == n_chunks else 0
 
@@ -195,6 +197,7 @@ def check_values(arrays: dict[str, Shaped[np.ndarray, "*_"]]) -> None:
         values = arrays.get(name)
         if values is not None and not (values.dtype.kind in "biuf" and np.isfinite(values).all()):
             raise StoredJSONError(f"{name} holds NaN, infinite values or no numbers")
+    # Integers of 64 bits may overflow in a sum, Python's do not.
     counts, n_times = arrays["segments/count"], len(arrays["latents/data"])
     if counts.dtype.kind not in "iu" or (counts.astype(object) < 0).any() or sum(map(int, counts)) != n_times:
         raise StoredJSONError(f"segments/count is not a division of the {n_times} rows of latents/data")

@@ -25,7 +25,7 @@ import datetime
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
@@ -345,9 +345,9 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     arrays = payload.arrays
     check_weights(payload)
     texts = {key: parse_json(payload.texts[key], key) for key in ("config", "provenance", "summary")}
-    summary: dict[str, Any] = texts["summary"]
+    summary = texts["summary"]
     channel_dim, pixels = summary.pop("channel_dim", "channel"), summary.pop("pixels", None)
-    frame_ids: dict[str, Shaped[np.ndarray, " channel"]] = pixels or {channel_dim: arrays["channels"]}
+    frame_ids: Mapping[str, Sized] = pixels or {channel_dim: arrays["channels"]}
     shape = [len(ids) for ids in frame_ids.values()]
     if math.prod(shape) != len(arrays["mean"]):
         raise StoredJSONError(f"frames of {shape} have not the {len(arrays['mean'])} channels of the loadings")

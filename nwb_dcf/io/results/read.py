@@ -171,7 +171,7 @@ def open_nwb(path: str | Path) -> Any:
         )
         raise StoreError(what, where=str(path).partition("?")[0], fix=fix)
     path = Path(path)
-    restore_folder(path)
+    restore_folder(path)  # a killed write may have set a folder of Zarr aside
     if path.is_dir():
         return _require_nwb2(open_folder(path), path)
     refuse_special(path)
@@ -244,6 +244,7 @@ def refuse_newer_schema(file: Any, path: str | Path, *, also: Sequence[str] = ()
         If a fit or the cached specification is newer than `SCHEMA_VERSION`.
     """
     versions = [str(read_attribute(file[f"{MODULE}/{name}"], "schema_version")) for name in [*find_fits(file), *also]]
+    # A file whose fits were removed still has the specification by which pynwb reads it.
     versions += list(file.get(f"specifications/{NAMESPACE}", {}))
     newest = max(versions, key=_parse_version, default=SCHEMA_VERSION)
     if _parse_version(newest) > _parse_version(SCHEMA_VERSION):
@@ -257,6 +258,7 @@ def refuse_newer_schema(file: Any, path: str | Path, *, also: Sequence[str] = ()
 def _open_fit(file: Any, name: str) -> Any:
     """Return the container of a fit, which lies in the file itself."""
     group = file[f"{MODULE}/{name}"]
+    # An external link is followed without a word, into a file that others can change.
     if isinstance(file, h5py.File) and group.file.filename != file.filename:
         raise StoredJSONError("it is a link into another file")
     return group
@@ -305,6 +307,7 @@ def _read_payload(group: Any) -> Payload:
             arrays[name] = read_values(item)
         elif "data" in item:
             arrays |= {f"{name}/{part}": read_values(item[part]) for part in item}
+            # NWB keeps the rate as an attribute of the starting time.
             if "starting_time" in item:
                 arrays[f"{name}/rate"] = np.asarray(item["starting_time"].attrs["rate"])
         elif "colnames" in item.attrs:

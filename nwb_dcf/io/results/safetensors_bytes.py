@@ -53,7 +53,7 @@ def write_tensors(tensors: Mapping[str, Shaped[np.ndarray, "*_"]], metadata: Map
 def read_tensors(data: bytes) -> dict[str, Shaped[np.ndarray, "*_"]]:
     """Return the arrays in safetensors bytes; metadata are left out."""
     length = int.from_bytes(data[:8], "little")
-    header: dict[str, Any] = json.loads(data[8 : 8 + length])
+    header = json.loads(data[8 : 8 + length])
     body = data[8 + length :]
     tensors = {}
     for name, entry in header.items():

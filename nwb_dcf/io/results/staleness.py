@@ -76,6 +76,7 @@ class SourceCheck:
             return True, f"{path} is not in the file any more"
         if not known:
             return None, f"{path} was fitted without a hash"
+        # Several fits have one source, and hashing reads all of it.
         if path not in self._hashes:
             self._hashes[path] = hash_stored(self._file[path])
         found = self._hashes[path]
@@ -132,10 +133,13 @@ def hash_stored(group: Any) -> str | None:
     try:
         if group.attrs.get("neurodata_type") == "Units":
             return hash_units(group[name] for name in _COLUMNS if name in group)
-        clock: dict[str, Any] = {"timestamps": follow(group, "timestamps")}
-        if "starting_time" in group:
-            start = group["starting_time"]
-            clock |= {"rate": start.attrs["rate"], "starting_time": read_values(start)}
+        timestamps = follow(group, "timestamps")
+        start = group.get("starting_time")
+        clock = {
+            "timestamps": timestamps,
+            "rate": None if start is None else start.attrs["rate"],
+            "starting_time": None if start is None else read_values(start),
+        }
         if "external_file" in group and len(group["external_file"]):
             place = group.file.filename if isinstance(group, h5py.Group) else group.store.path
             files = [Path(place).parent / str(name) for name in read_values(group["external_file"])]

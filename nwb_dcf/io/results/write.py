@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import uuid
@@ -203,22 +204,23 @@ def write_locked(
         _choose_name(file, original, name, name, overwrite)  # again, now that no one else can write
         state = FileState.of(original)
         payload = _make_payload(result, str(read_attribute(file, "nwb_version")))
+        # By a file and not by the request: a pipe of JSON would hold the arrays as texts.
         make_private(folder / "payload.npz").write_bytes(payload.to_bytes())
         _check_space(original, target, (folder / "payload.npz").stat().st_size)
         copy = copy_beside(original, folder, linked=target == original)
         request = {"copy": str(copy), "original": str(original), "payload": str(folder / "payload.npz"), "name": name}
         source = result.provenance.get("source") or {}
         source_id = source.get("object_id")
-        place: dict[str, Any] = {"folder": target.parent, "where": where or str(original)}
-        added = run_clean("append.py", {**request, "source_id": source_id}, **place, started=appender)
+        run = functools.partial(run_clean, folder=target.parent, where=where or str(original))
+        added = run("append.py", {**request, "source_id": source_id}, started=appender)
         sync_copy(copy)
         try:
-            verified = run_clean(verify, request, **place, started=verifier)
-            read_result(copy, name)
+            verified = run(verify, request, started=verifier)
+            read_result(copy, name)  # our own reader too, before the user's file is given up for it
         finally:
             if FileState.of(original) != state:  # whatever else was found
                 raise refuse_changed(original)
-        if os.name == "nt":
+        if os.name == "nt":  # where a file that is open cannot be replaced
             file.close()
         keep_manners(like, copy)
         replace(copy, target, state if target == original else None)

@@ -80,6 +80,7 @@ def run(request: Request) -> dict[str, list[str]]:
     with ExitStack() as stack:
         io, options = _open_zarr(copy, name, stack) if os.path.isdir(copy) else (_open_hdf5(copy, name, stack), {})
         nwbfile = io.read()
+        # By its id: the path that the fit knows may be that of a link.
         source = nwbfile.objects.get(request["source_id"])
         links = _link_source(source, arrays["channels"])
         flow = _build_flow(name, arrays, document, links)
@@ -89,7 +90,7 @@ def run(request: Request) -> dict[str, list[str]]:
         else:
             module = nwbfile.create_processing_module(MODULE, DESCRIPTION)
         module.add(flow)
-        if options:
+        if options:  # of Zarr; in HDF5 pynwb adds the specifications that are new
             options["cache_spec"] = not _cache_new_specifications(io, copy)
         io.write(nwbfile, **options)
     return {"linked": sorted(links)}

@@ -75,6 +75,7 @@ def read_everything(path: str, name: str | None) -> None:
 
 def check_readable(nwbfile: Any, name: str | None) -> None:
     """Look at every object of a file that was read, and at the latents of the fit by name if one is given."""
+    # hdmf reads fields when they are asked for, so a damaged one shows only then.
     for neurodata in nwbfile.objects.values():
         for field in list(getattr(neurodata, "fields", {})):
             getattr(neurodata, field)
@@ -91,6 +92,7 @@ def check_readable(nwbfile: Any, name: str | None) -> None:
 
 def compare_payload(group: h5py.Group, payload: str) -> None:
     """Raise unless every array and text of the payload is in `group` to the bit."""
+    # Read by h5py and not by pynwb, which would give its own classes and types.
     with np.load(payload, allow_pickle=False) as stored:
         document = json.loads(str(stored["__document__"]))
         for key in stored.files:
@@ -182,6 +184,7 @@ def compare_trees(before: Tree, after: Tree, place: str, *, removed: bool = Fals
             or (path in new_parents and path not in before)
         )
 
+    # With the last fit its module goes, if we have made it.
     others = {path for path in before if not path.startswith(f"{place}/") and path != place}
     if removed and not any(path.startswith("/processing/dcf/") for path in others):
         others -= {"/processing/dcf"} - set(after)

@@ -50,6 +50,7 @@ def describe_folder(folder: Path) -> dict[str, tuple[object, dict[str, str]]]:
         attributes = _read_json(parent, ".zattrs") if ".zattrs" in names else {}
         shape = json.dumps(_read_json(parent, ".zarray"), sort_keys=True) if ".zarray" in names else "Group"
         tree[path] = (shape, {key: repr(value) for key, value in attributes.items()})
+        # A link to a folder is an entry of its own, which os.walk does not enter.
         links = [inner for inner in folders if os.path.islink(os.path.join(parent, inner))]
         for name in (*(name for name in names if not name.startswith(".z")), *links):
             full = os.path.join(parent, name)
@@ -66,6 +67,7 @@ def compare_payload(group: Any, payload: str) -> None:
         for key in stored.files:
             if key == "__document__":
                 continue
+            # NWB keeps the rate as an attribute of the starting time.
             if key.endswith("/rate"):
                 found: Any = group[key.replace("/rate", "/starting_time")].attrs["rate"]
             else:
