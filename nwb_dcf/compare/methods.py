@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Sequence
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -172,11 +175,13 @@ class _GPFA:
         import quantities
         from elephant.gpfa import GPFA
 
-        self.model = GPFA(bin_size=frames.step_s * quantities.s, x_dim=dim, em_max_iters=200)
-        self.model.fit(self._list_trains(frames))
+        self.model = GPFA(bin_size=frames.step_s * quantities.s, x_dim=dim, em_max_iters=200, verbose=False)
+        with _silence():
+            self.model.fit(self._list_trains(frames))
 
     def encode(self, frames: Frames) -> Float[np.ndarray, "time latent"]:
-        found = self.model.transform(self._list_trains(frames), returned_data=["latent_variable_orth"])
+        with _silence():
+            found = self.model.transform(self._list_trains(frames), returned_data=["latent_variable_orth"])
         return np.concatenate([np.asarray(trial, np.float64).T for trial in found])
 
     def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> None:
@@ -195,6 +200,18 @@ class _GPFA:
             stop = len(part) * frames.step_s
             trials.append([neo.SpikeTrain(np.repeat(middle, n), units="s", t_stop=stop) for n in part.T])
         return trials
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep elephant's prints off stdout, which belongs to our report, and its word on rounding off the log."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _fit_gpfa(frames: Frames, dim: int, seed: int) -> Encoder:

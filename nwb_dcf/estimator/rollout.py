@@ -40,7 +40,7 @@ class Plan:
             value = getattr(self, name)
             if name == "n_paths" and value is None:
                 continue
-            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= MOST[name]:
+            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= MOST[name]:
                 raise ParameterError(f"{name} is {value}", fix=f"give a whole number from {low} to {MOST[name]}")
         if not isinstance(self.tau, Real) or not 0 <= self.tau <= 1:
             raise ParameterError(f"tau is {self.tau}", fix="give a number from 0 (latents) to 1 (data)")

@@ -87,7 +87,7 @@ def describe_architecture(model: DCFModel) -> dict[str, Any]:
     }
 
 
-class AllocationBound(TorchDispatchMode):  # type: ignore[misc]
+class AllocationBound(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Raise within its block when a single tensor is larger than the bytes that are stored can account for.
 
     What is merely allocated takes no memory yet, so that it is soon enough to ask once it is there.
@@ -99,7 +99,7 @@ class AllocationBound(TorchDispatchMode):  # type: ignore[misc]
     """
 
     def __init__(self, most: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = most
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -184,10 +184,11 @@ def defuse_table(table: pd.DataFrame) -> pd.DataFrame:
     A leading apostrophe says to spreadsheets that text follows. Names and texts come out of a file, which may be
     anybody's; numbers stay as they are.
     """
-    texts = {
-        name: [defuse_cell(cell) for cell in table[name]] for name in table if table[name].dtype.kind not in "biuf"
-    }
-    return table.assign(**texts).rename(columns=defuse_cell) if texts else table.rename(columns=defuse_cell)
+    safe = table.copy()
+    for name in safe:
+        if safe[name].dtype.kind not in "biuf":
+            safe[name] = [defuse_cell(cell) for cell in safe[name]]
+    return safe.rename(columns=defuse_cell)
 
 
 def defuse_cell(cell: Any) -> Any:

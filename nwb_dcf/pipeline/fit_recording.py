@@ -50,7 +50,7 @@ class Repeats:
     def __post_init__(self) -> None:
         for name, low in (("null", 0), ("repeats", 1)):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= MOST_FITS:
+            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= MOST_FITS:
                 raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number from {low} to {MOST_FITS}")
 
 

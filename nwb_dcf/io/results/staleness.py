@@ -56,7 +56,7 @@ class SourceCheck:
         changes = []
         for path, known in tables.items():
             group = self._file.get(path) if path in self._file else None
-            if not is_group(group):
+            if group is None or not is_group(group):
                 changes += [f"{path} is not in the file any more"] if known else []
                 continue
             try:
