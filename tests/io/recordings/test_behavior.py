@@ -56,7 +56,7 @@ def test_an_exact_end_comes_before_the_middle_of_a_path(session: Path) -> None:
     assert read_behavior(session, "speed", np.array([101.0])).values.tolist() == [[2.0]]
 
 
-def test_what_cannot_be_meant_says_what_can(session: Path, tmp_path: Path) -> None:
+def test_an_invalid_name_is_refused_with_the_valid_ones(session: Path, tmp_path: Path) -> None:
     with pytest.raises(
         SourceError, match=r"there is no series 'licks'; series are: /processing/behavior/Position/hand, "
     ):

@@ -70,7 +70,7 @@ def test_clock_that_is_none_is_refused(clock, words):
         read(**clock)
 
 
-def test_jitter_and_irregular_steps_are_kept_and_said():
+def test_jitter_and_irregular_steps_are_kept_with_a_note():
     stamps = np.cumsum(np.random.default_rng(0).uniform(0.08, 0.12, 200))
     clock = read(200, timestamps=stamps)
     assert clock.time.tolist() == stamps.tolist()
@@ -117,7 +117,7 @@ def test_a_clock_that_begins_again_is_refused():
         read(200, timestamps=np.tile(np.arange(100) / 10, 2))
 
 
-def test_a_sample_far_from_all_others_is_said():
+def test_a_sample_far_from_all_others_is_noted():
     stamps = np.append(-1.5e9, np.arange(100) / 10)
     assert "the first sample lies at -1.5e+09 s, 1.5e+09 s from all others" in " ".join(
         read(101, timestamps=stamps).notes

@@ -61,7 +61,7 @@ def test_condition_selects_rows(condition, rows):
         ("not " * 240 + "n", ("true or false",)),
     ],
 )
-def test_condition_that_cannot_be_meant_is_refused(condition, words):
+def test_an_invalid_condition_is_refused(condition, words):
     with pytest.raises(ParameterError) as error:
         select_rows(condition, COLUMNS, "s.nwb: /intervals/trials")
     assert "\n" not in str(error.value)

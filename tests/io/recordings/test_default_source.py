@@ -86,7 +86,7 @@ LAYOUTS = {
         {"DfOverF": (D, {"Baseline": None, "Trace": None})},
         "/processing/ophys/DfOverF/Trace",
     ),
-    "said in the description": (
+    "named in the description": (
         {
             "Fluorescence": (
                 F,
@@ -255,7 +255,7 @@ QUALITY = {
 
 
 @pytest.mark.parametrize("form", QUALITY)
-def test_quality_of_rois_is_used_or_said_not_to_be_understood(tmp_path, form):
+def test_quality_of_rois_is_used_or_noted_as_not_understood(tmp_path, form):
     column, values, kept = QUALITY[form]
     nwbfile = new_nwbfile()
     table = add_plane(nwbfile, n_rois=6)

@@ -1,4 +1,4 @@
-"""How channels are taken between their samples: by their continuity, and by whether they wrap."""
+"""How channels are interpolated between their samples: by their continuity, and by whether they wrap."""
 
 from __future__ import annotations
 

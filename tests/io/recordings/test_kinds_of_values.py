@@ -111,8 +111,8 @@ def test_the_conversion_of_each_channel_is_used_wherever_a_voltage_is_read(tmp_p
     assert np.allclose(np.asarray(alone.data), right, rtol=1e-5)
     time, joined = read_column(path, "emg", bands="none")
     line = np.column_stack([np.interp(time, np.arange(12000) / 100, column) for column in right.T])
-    spread = np.abs(np.diff(right, axis=0)).max(axis=0)
-    assert (np.abs(joined - line).max(axis=0) <= spread).all()
+    largest_step = np.abs(np.diff(right, axis=0)).max(axis=0)
+    assert (np.abs(joined - line).max(axis=0) <= largest_step).all()
 
 
 GAPS: dict[str, tuple[dict[str, Any], int]] = {
@@ -147,7 +147,7 @@ def test_a_pause_of_one_unit_is_no_gap(tmp_path: Path, capsys: pytest.CaptureFix
     assert "--no-gaps" not in text
 
 
-def test_chunks_that_were_never_written_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_chunks_that_were_never_written_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_rois(tmp_path / "s.nwb", rate=10.0)
     name = "processing/ophys/Fluorescence/raw/data"
     with h5py.File(path, "r+") as file:
@@ -162,7 +162,7 @@ def test_chunks_that_were_never_written_are_said(tmp_path: Path, capsys: pytest.
     del code
 
 
-def test_missing_parts_of_a_virtual_dataset_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_parts_of_a_virtual_dataset_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_rois(tmp_path / "s.nwb", rate=10.0)
     name = "processing/ophys/Fluorescence/raw/data"
     with h5py.File(path, "r+") as file:

@@ -174,6 +174,6 @@ def test_bands_that_do_not_fit(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["8-4", "4", "0-4", "a-b", "4-8,", "4-nan", "-4-8"])
-def test_bands_that_cannot_be_meant(text):
+def test_invalid_bands_are_refused(text):
     with pytest.raises(ParameterError, match="is no band; write frequencies in Hz"):
         parse_bands(text)

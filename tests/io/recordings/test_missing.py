@@ -1,4 +1,4 @@
-"""NaN samples: bridged where short, a gap where long."""
+"""NaN samples: interpolated where short, a gap where long."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def make_cut(time, lengths):
     return CutClock(time, runs, Segments(time[first], time[stop - 1] + 0.1, -np.ones(len(stop), int), {}), ())
 
 
-def test_short_stretches_are_bridged_and_long_ones_cut():
+def test_short_gaps_are_interpolated_and_long_ones_cut():
     values = np.array([[0.0, 1, nan, 3, nan, nan, nan, 7, 8, 9]]).T
     done = complete(values, make_cut(np.arange(10) / 10, [10]), ["a"], "channel", 0.2, "s.nwb: /x")
     assert done.values.ravel().tolist() == [0, 1, 2, 3, 7, 8, 9]

@@ -128,6 +128,6 @@ def test_counts_that_were_averaged_are_counts_no_more(tmp_path):
         (make_series_session, {"source": "signal", "resample_hz": 1e9}, "do not fit into memory"),
     ],
 )
-def test_resampling_that_cannot_be_meant_is_refused(tmp_path, make, settings, words):
+def test_invalid_resampling_is_refused(tmp_path, make, settings, words):
     with pytest.raises(DCFError, match=words):
         read_recording(make(tmp_path / "s.nwb"), **settings)

@@ -1,4 +1,4 @@
-"""Calcium: which ROIs, planes joined on one clock, dF/F, and data that stand the wrong way."""
+"""Calcium: selection of ROIs, planes joined on one clock, dF/F, and data with their axes exchanged."""
 
 import numpy as np
 import pytest

@@ -100,7 +100,7 @@ def test_align_cuts_windows(tmp_path):
         ({"align": "go_time", "window": (1,)}, "as many values"),
     ],
 )
-def test_align_that_cannot_be_meant_is_refused(tmp_path, settings, words):
+def test_an_invalid_alignment_is_refused(tmp_path, settings, words):
     with pytest.raises(ParameterError, match=words):
         read_recording(make_spike_session(tmp_path / "s.nwb"), **settings)
 
@@ -143,7 +143,7 @@ def test_invalid_times_are_cut_out_of_trials(tmp_path):
     assert "1 more have no start before a stop" in notes_of(recording)
 
 
-def test_invalid_times_are_cut_out_of_stretches_of_units_and_series(tmp_path):
+def test_invalid_times_are_cut_out_of_recorded_intervals_of_units_and_series(tmp_path):
     spikes = make_spike_session(tmp_path / "s.nwb", trials=None, change=mark_invalid((10, 12), (11, 15)))
     time = read_recording(spikes)["time"].values
     assert not ((time > 10) & (time < 15)).any()

@@ -94,7 +94,7 @@ def test_voltages_whose_electrodes_are_the_first_axis_are_refused(tmp_path, lfp,
     assert turned["data"].sizes == as_written["data"].sizes
 
 
-def test_refused_voltages_are_told_in_the_list(tmp_path):
+def test_the_list_has_why_voltages_are_refused(tmp_path):
     path, _ = write_voltages(tmp_path / "s.nwb", 4, CLOCKS["rate"], lfp=False)
     transpose(path, "acquisition/volts/data")
     catalog = list_sources(path)
@@ -121,10 +121,10 @@ def test_a_position_of_shape_2_n_is_refused_and_turned_on_request(tmp_path):
     nwbfile.create_processing_module("behavior", "b").add(Position(spatial_series=series))
     path = transpose(write_nwbfile(nwbfile, tmp_path / "s.nwb"), "processing/behavior/Position/nose/data")
     try:
-        said = notes(read_recording(path, "nose"))
+        reported = notes(read_recording(path, "nose"))
     except DCFError as error:
-        said = str(error)
-    assert "--transpose" in said
+        reported = str(error)
+    assert "--transpose" in reported
     assert read_recording(path, "nose", transpose=True)["data"].sizes == {"time": 3000, "channel": 2}
 
 

@@ -1,4 +1,4 @@
-"""Where nothing was recorded: found between epochs, and never in sessions of slow cells."""
+"""Pauses of the recording: found between epochs, and never in sessions of slow cells."""
 
 from __future__ import annotations
 

@@ -58,14 +58,14 @@ def test_hidden_frames_are_no_truncation(tmp_path, first):
     cut_without_recoding(full, tmp_path / "clip.mp4", first)
     path = make_video_session(tmp_path / "s.nwb", ["clip.mp4"], rate=30.0, num_samples=90)
     try:
-        said = notes(read_recording(path, "camera"))
+        reported = notes(read_recording(path, "camera"))
         assert read_recording(path, "camera")["data"].sizes["time"] == 90 - first
     except DCFError as error:
-        said = str(error)
-    assert "truncated" not in said
-    assert "edit list" in said
-    assert f"{first} " in said
-    assert "90" in said
+        reported = str(error)
+    assert "truncated" not in reported
+    assert "edit list" in reported
+    assert f"{first} " in reported
+    assert "90" in reported
 
 
 def test_a_truncated_file_is_still_called_so(tmp_path):
@@ -93,12 +93,12 @@ def write_camera(path: Path, *, rate: float, trials: Any = None, series: Any = N
         if events is not None:
             nwbfile.add_acquisition(TimeSeries(name="licks", data=np.ones(len(events)), timestamps=events, unit="n"))
 
-    return make_video_session(path, ["film.mp4"], rate=rate, num_samples=400, trials=trials, change=add)
+    return make_video_session(path, ["camera.mp4"], rate=rate, num_samples=400, trials=trials, change=add)
 
 
 @pytest.mark.parametrize("evidence", FILE_WINS)
 def test_the_files_rate_wins_where_its_other_clocks_fit_it(tmp_path, evidence):
-    write_video(tmp_path / "film.mp4", simulate_frames(400, 16, 16), rate_hz=30, **H264)
+    write_video(tmp_path / "camera.mp4", simulate_frames(400, 16, 16), rate_hz=30, **H264)
     path = write_camera(tmp_path / "s.nwb", rate=250.0, **FILE_WINS[evidence])
     recording = read_recording(path, "camera")
     every = np.sort(recording.time.values)
@@ -111,16 +111,16 @@ def test_the_files_rate_wins_where_its_other_clocks_fit_it(tmp_path, evidence):
     assert source.duration_s == pytest.approx(399 / 250)
 
 
-FILM_WINS = {
+VIDEO_WINS = {
     "trials": {"trials": [(1.5 * k, 1.5 * k + 1.2) for k in range(8)]},
     "a series": {"series": np.arange(1333) / 100.0},
 }
 
 
-@pytest.mark.parametrize("evidence", FILM_WINS)
-def test_the_films_clock_wins_where_the_files_other_clocks_fit_it(tmp_path, evidence):
-    write_video(tmp_path / "film.mp4", simulate_frames(400, 16, 16), rate_hz=30, **H264)
-    path = write_camera(tmp_path / "s.nwb", rate=250.0, **FILM_WINS[evidence])
+@pytest.mark.parametrize("evidence", VIDEO_WINS)
+def test_the_clock_of_the_video_wins_where_the_other_clocks_fit_it(tmp_path, evidence):
+    write_video(tmp_path / "camera.mp4", simulate_frames(400, 16, 16), rate_hz=30, **H264)
+    path = write_camera(tmp_path / "s.nwb", rate=250.0, **VIDEO_WINS[evidence])
     recording = read_recording(path, "camera")
     assert np.median(np.diff(recording.time.values)) == pytest.approx(1 / 30, rel=1e-2)
     (source,) = (one for one in list_sources(path).sources if one.path == "/acquisition/camera")
@@ -129,14 +129,14 @@ def test_the_films_clock_wins_where_the_files_other_clocks_fit_it(tmp_path, evid
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_rotated_films_are_turned_as_players_turn_them(tmp_path, degrees):
+def test_rotated_videos_are_turned_as_players_turn_them(tmp_path, degrees):
     frames = np.zeros((40, 32, 64), np.uint8)
     for i in range(40):
         frames[i, 2:10, 4 + i // 2 : 20 + i // 2] = 220  # above and to the left
     plain = write_video(tmp_path / "plain.mp4", frames, rate_hz=25, **H264)
-    (tmp_path / "film.mp4").write_bytes(plain.read_bytes())
-    rotate(tmp_path / "film.mp4", degrees)
-    path = make_video_session(tmp_path / "s.nwb", ["film.mp4"], num_samples=40)
+    (tmp_path / "camera.mp4").write_bytes(plain.read_bytes())
+    rotate(tmp_path / "camera.mp4", degrees)
+    path = make_video_session(tmp_path / "s.nwb", ["camera.mp4"], num_samples=40)
     recording = read_recording(path, "camera")
     seen = np.stack([np.rot90(frame, -degrees // 90) for frame in frames])
     assert (recording["data"].sizes["y"], recording["data"].sizes["x"]) == seen.shape[1:]
@@ -147,11 +147,11 @@ def test_rotated_films_are_turned_as_players_turn_them(tmp_path, degrees):
     assert tuple(source.shape) == seen.shape
 
 
-def test_a_film_that_is_not_rotated_says_nothing(tmp_path):
-    write_video(tmp_path / "film.mp4", simulate_frames(40, 32, 48), rate_hz=25, **H264)
-    recording = read_recording(make_video_session(tmp_path / "s.nwb", ["film.mp4"], num_samples=40), "camera")
+def test_a_video_that_is_not_rotated_has_no_note(tmp_path):
+    write_video(tmp_path / "camera.mp4", simulate_frames(40, 32, 48), rate_hz=25, **H264)
+    recording = read_recording(make_video_session(tmp_path / "s.nwb", ["camera.mp4"], num_samples=40), "camera")
     assert "turned" not in notes(recording)
 
 
-def test_a_wheel_alone_is_no_film(tmp_path):
-    assert "film" not in notes(read_recording(make_series_session(tmp_path / "s.nwb"), "signal"))
+def test_a_wheel_alone_is_no_video(tmp_path):
+    assert "video" not in notes(read_recording(make_series_session(tmp_path / "s.nwb"), "signal"))

@@ -68,7 +68,7 @@ def test_crop_of_odd_offsets_from_subsampled_colour(tmp_path, frames):
 
 
 @pytest.mark.parametrize("form", ["mask.png", "mask.npy"])
-def test_masked_pixels_are_zero_and_said_so(session, frames, form):
+def test_masked_pixels_are_zero_with_a_note(session, frames, form):
     from av import VideoFrame
 
     mask = np.full((24, 32), 255, np.uint8)
@@ -126,6 +126,6 @@ def test_crop_beyond_the_frames(session, crop):
         {"frame_times": "x"},
     ],
 )
-def test_settings_that_cannot_be_meant(session, settings):
+def test_invalid_settings_are_refused(session, settings):
     with pytest.raises(ParameterError, match=next(iter(settings))):
         read_recording(session, **settings)

@@ -74,7 +74,7 @@ def test_missing_in_a_file_that_has_something_else(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("codec", "pix_fmt", "ending", "options", "share"),
+    ("codec", "pix_fmt", "ending", "options", "fraction"),
     [
         ("libx264", "yuv420p", "mp4", {}, 0.8),  # the index at the end is gone
         ("libx264", "yuv420p", "mp4", {"movflags": "faststart"}, 0.8),  # the index at the start is whole
@@ -83,10 +83,10 @@ def test_missing_in_a_file_that_has_something_else(tmp_path):
     ],
 )
 @pytest.mark.parametrize("named", [None, "camera"])
-def test_truncated(tmp_path, codec, pix_fmt, ending, options, share, named):
+def test_truncated(tmp_path, codec, pix_fmt, ending, options, fraction, named):
     whole = write_video(tmp_path / f"whole.{ending}", FRAMES, codec=codec, pix_fmt=pix_fmt, options=options)
     content = whole.read_bytes()
-    (tmp_path / f"camera.{ending}").write_bytes(content[: int(len(content) * share)])
+    (tmp_path / f"camera.{ending}").write_bytes(content[: int(len(content) * fraction)])
     session = make_video_session(tmp_path / "s.nwb", [f"camera.{ending}"], num_samples=40)
     message = refuse(session, f"camera.{ending}", source=named)
     assert "truncated" in message or "40 samples" in message

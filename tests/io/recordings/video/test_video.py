@@ -163,11 +163,11 @@ def test_frames_are_kept_beside_the_video_only_when_asked(session, frames):
     assert len(list(folder.glob(".camera*"))) == 0
 
 
-def test_progress_is_told(session):
-    told = []
-    read_recording(session, progress=told.append)
-    assert told[-1].stage == "reading camera.mkv"
-    assert (told[-1].step, told[-1].steps, told[-1].unit, told[-1].loss) == (40, 40, "frame", None)
+def test_progress_is_reported(session):
+    reported = []
+    read_recording(session, progress=reported.append)
+    assert reported[-1].stage == "reading camera.mkv"
+    assert (reported[-1].step, reported[-1].steps, reported[-1].unit, reported[-1].loss) == (40, 40, "frame", None)
 
 
 def test_hash_follows_the_video(session, frames):
@@ -211,12 +211,12 @@ def test_zarr_gives_the_same(tmp_path, frames, external):
 
 
 def test_video_beside_spikes_on_one_clock(tmp_path, frames):
-    def film(nwbfile):
+    def add_video(nwbfile):
         from pynwb.image import ImageSeries
 
         nwbfile.add_acquisition(ImageSeries(name="camera", data=frames, unit="n.a.", rate=25.0, starting_time=2.0))
 
-    session = make_spike_session(tmp_path / "s.nwb", n_units=3, trials=None, change=film)
+    session = make_spike_session(tmp_path / "s.nwb", n_units=3, trials=None, change=add_video)
     joined = read_recording(session, ("units", "video"), bin_width_s=0.04, size=4)
     assert joined.attrs["kind"] == "joined"
     assert joined.sizes["channel"] == 3 + 4 * 4
