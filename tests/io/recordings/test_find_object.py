@@ -1,5 +1,7 @@
 """Objects are found by path, by the end of a path, and where letters do not count by the container that holds them."""
 
+from types import SimpleNamespace
+
 import pytest
 from pynwb import TimeSeries
 
@@ -53,3 +55,11 @@ def test_only_objects_of_the_types_are_found(tmp_path):
             find_object(session, "hand", (TimeSeries,), what="series")
         with pytest.raises(SourceError, match=r"there is no table 'wheel'; use --trials none"):
             find_object(session, "wheel", (int,), what="table", otherwise="use --trials none")
+
+
+def test_a_name_of_two_objects_is_refused_with_both_paths():
+    objects = [("/acquisition/hand", 1), ("/stimulus/hand", 2)]
+    session = SimpleNamespace(path="s.nwb", find_objects=lambda *types: objects, resolve=lambda path: path)
+    with pytest.raises(SourceError, match=r"2 objects are called 'hand'; give .*: /acquisition/hand, /stimulus/hand"):
+        find_object(session, "hand", (int,))
+    assert find_object(session, "stimulus/hand", (int,)).object == 2
