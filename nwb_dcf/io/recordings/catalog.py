@@ -115,6 +115,7 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
         # Trials are compared with what would be fitted, since their problem depends on it.
         recorded = None
         if chosen is not None and chosen.start_s is not None and chosen.duration_s is not None:
+            # Gaps are not known yet: they take every timestamp.
             ends = np.array([chosen.start_s]), np.array([chosen.start_s + chosen.duration_s])
             recorded = RecordedIntervals(*ends, exact=chosen.kind != "units")
         # A missing filter makes one table unreadable, which must not hide the others.

@@ -316,6 +316,7 @@ def _list_ids(label: str, recording: xr.Dataset) -> Shaped[np.ndarray, " channel
 
 def _describe_members(members: Sequence[Mapping[str, Any]]) -> SourceDescription:
     """Describe joined sources as one, with a hash of the hashes of all."""
+    # Any member that changes, changes this one.
     digest = hashlib.sha256("".join(str(member.get("sha256") or "") for member in members).encode())
     return {
         "file": members[0]["file"],

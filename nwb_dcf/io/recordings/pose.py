@@ -61,6 +61,7 @@ def read_pose(
             raise DataError(problem, where=session.where(path), fix="name one of the other series with --source")
     parts = name_members([path for path, _ in members])
     if config.egocentric is not None:
+        # Before anything is read.
         _check_parts(config.egocentric, parts, where)
     clock = read_shared_clock(session, members, "pose")
     cut = cut_clock(session, config, clock.samples, where, chosen)

@@ -255,5 +255,6 @@ def _to_plain(value: Any) -> object:
         return value.isoformat()
     if isinstance(value, str):
         return value
+    # Keywords and experimenters are arrays of text.
     items = np.asarray(value[:] if hasattr(value, "shape") else value).ravel().tolist()
     return [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in items]

@@ -120,6 +120,7 @@ def read_recording(
         session = _begin_reading(session, [chosen])
         recording = read_source(session, chosen, config, [*notes, *_note_scales(session)], progress=progress)
         if config.resample_hz is not None:
+            # While the file is open: the rules are those of its series.
             rules = choose_rules(session, chosen, recording)
             recording = resample_recording(recording, config.resample_hz, config.min_length_s, rules)
         return _put_doubts_first(_name_intervals(session, recording, config))
@@ -253,6 +254,7 @@ def _note_other_files(session: Session, path: str, obj: Any, config: ReadConfig)
     others = list_other_files(obj, session.path if isinstance(session.path, Path) else None)
     names = [other.describe() for other in others]
     if hasattr(obj, "external_file"):
+        # Videos are always files of their own, and lie outside too where nothing but the NWB file may be read.
         names += [f"{name} (video)" for name in list_names(obj)]
     if names and not config.allow_external:
         raise SourceError(
@@ -277,6 +279,7 @@ def turn_series(session: Session, sources: Sequence[Source], config: ReadConfig)
         If there is none that could be.
     """
     names = config.source if isinstance(config.source, tuple) else (config.source,)
+    # By the shapes as stored: what a source is called does not depend on its axes.
     chosen = [choose_source(session, sources, name) for name in names]
     check_settings(config, chosen)
     notes = []

@@ -150,6 +150,7 @@ class CutClock:
             "segment_start": runs.start_s,
             "segment_stop": runs.stop_s,
             "segment_row": segments.row[runs.segment],
+            # A trial that a gap cuts has its columns in each of its runs.
             "trial_columns": {name: column[runs.segment] for name, column in segments.columns.items()},
         }
 
@@ -187,12 +188,14 @@ def cut_clock(
         # As a warning too: a script may never look at notes.
         warnings.warn(f"{session.path}: {doubt.removeprefix(DOUBT)}", UserWarning, stacklevel=2)
     time = clock.time[usable]
+    # The median: one gap of an hour would make the mean of all steps useless.
     step_s = float(np.median(np.diff(time)))
     if chosen is None:
         gaps = find_gaps(time)
         doubtful = next((doubt for doubt in clock.doubts if doubt.of_scale), None)
         segments = choose_segments(session, config, _find_recorded(time, gaps, step_s), step_s, doubtful)
     else:
+        # A series whose values hold has samples where something changes, and no gaps.
         gaps = np.empty(0, np.int64) if chosen.bridge_gaps else find_gaps(time)
         segments = chosen.segments
     runs = cut_runs(time, gaps, segments, step_s, min_length_s=config.min_length_s)

@@ -94,6 +94,7 @@ def compare_clocks(
     session: Session, span: tuple[float, float], table: IntervalTable, *, has_window: bool = False
 ) -> Doubt | None:
     """Compare the clock of a table with that of a source, whose first and last time are `span`, seconds."""
+    # With a window only the start counts: stops may be missing.
     theirs = find_span(table.start_s, table.start_s if has_window else table.stop_s)
     if theirs is None:
         return None

@@ -115,6 +115,7 @@ def _select_rows(table: IntervalTable, config: ReadConfig) -> Int[np.ndarray, " 
                 where=table.where,
                 fix=f"tags are: {', '.join(known)}" if known else "the table has no tags: leave --tags out",
             )
+        # One of the tags is enough: rows have several.
         chosen &= np.array([bool(tags & wanted) for tags in table.tags])
     if config.where:
         chosen &= select_rows(config.where, {"id": table.row_id, **table.columns}, table.where)
@@ -157,6 +158,7 @@ def _read_alignment(table: IntervalTable, name: str) -> Float[np.ndarray, " row"
         )
     values = table.columns[name]
     if not table.holds_times(name):
+        # Most often the column is in milliseconds, and then the scale is the advice.
         ends = table.start_s[np.isfinite(table.start_s)], table.stop_s[np.isfinite(table.stop_s)]
         numbers = values.astype(np.float64) if values.dtype.kind in "iuf" else np.empty(0)
         unit = guess_column_scale(numbers, ends[0].min(), ends[1].max()) if all(map(len, ends)) else None

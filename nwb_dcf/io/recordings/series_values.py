@@ -32,6 +32,7 @@ def check_data(series: Any) -> str:
         return f"data have shape {shape}, neither (time,) nor (time, channel)"
     if 0 in shape:
         return f"data have shape {shape}: too few samples"
+    # Exchanged axes explain too few samples, and come first.
     problem = _check_axes(series, shape)
     if problem or shape[0] >= MIN_SAMPLES:
         return problem
@@ -144,6 +145,7 @@ def read_conversion(series: Any, where: str) -> tuple[Float[np.ndarray, "*channe
     factor = np.asarray(1.0 if series.conversion is None else float(series.conversion))
     offset = float(getattr(series, "offset", None) or 0.0)
     per_channel = getattr(series, "channel_conversion", None)
+    # Probes of several gains have a factor for each channel.
     if per_channel is not None:
         factor = factor * np.asarray(per_channel[:], dtype=np.float64)
         if factor.shape != (count_channels(series),):

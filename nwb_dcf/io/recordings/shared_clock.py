@@ -80,6 +80,7 @@ def read_shared_clock(session: Session, members: Sequence[tuple[str, Any]], kind
         time[~near] = np.nan
         apart_s = max(apart_s, float(off_s[near].max(initial=0.0)))
         rows.append(row)
+    # Dropped samples of several series add up.
     n_common = int(np.isfinite(time).sum())
     if n_common < 2:
         raise DataError(

@@ -212,6 +212,7 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
             why = f"no source was named, and this file has {FIRST[kind]}"
             if others:
                 why += f", this one {reason}; --source chooses another: {', '.join(others)}"
+            # Who has two indicators would otherwise believe that both are fitted.
             wavelengths = [source.emission_nm for source in usable]
             if first.emission_nm and len(set(wavelengths)) > 1:
                 seen = ", ".join("/".join(f"{value:g}" for value in one) for one in sorted(set(wavelengths)))
@@ -222,6 +223,7 @@ def _choose_default(session: Session, sources: Sequence[Source]) -> Source:
             if passed:
                 why += f"; passed over: {', '.join(passed)}"
             return dataclasses.replace(first, why=why)
+    # Videos are the only data of many files, and a missing file is easily put back.
     blocked = next((s for s in sources if s.kind in ("video", "imaging") and s.problem), None)
     if blocked:
         raise SourceError(f"{blocked.path} would be fitted by default, but {blocked.problem}", where=str(session.path))

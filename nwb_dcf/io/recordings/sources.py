@@ -100,6 +100,7 @@ def _describe_units(path: str, units: Units, spans: bool) -> Source:
     shape = (len(units.id),)
     if "spike_times" not in units.colnames:
         return Source("units", path, units.neurodata_type, shape, "s", problem="it has no spike times")
+    # A column without an index, of a damaged table, is described as far as it goes.
     column = units["spike_times"]
     data = getattr(column, "target", column).data
     # Spike times can be hundreds of MB, and only `info` shows their span.
@@ -147,6 +148,7 @@ def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
     except DataError as error:
         return dataclasses.replace(about, problem=error.what)
     region = getattr(series, "rois", None)
+    # Planes decide which series are read together.
     imaged = getattr(region.table, "imaging_plane", None) if region is not None else None
     plane = session.path_of(imaged) if imaged is not None else ""
     doubt = check_shape(series)
@@ -176,6 +178,7 @@ def _describe_frames(session: Session, path: str, series: ImageSeries, video_dir
         clock = peek_clock(series, n_frames, session.where(path), session.scale_of(path))
     except DataError as error:
         return dataclasses.replace(about, problem=str(error).removeprefix(f"{session.where(path)}: "))
+    # Not a problem: frames that players show are read.
     if summary.n_hidden and n_frames > 0:
         shown = n_frames - summary.n_hidden
         about = dataclasses.replace(

@@ -147,6 +147,7 @@ def read_each(
 
 def find_unreadable_tables(session: Session) -> dict[str, MissingFilter]:
     """Return the tables of intervals that are compressed by a filter that is not installed, by path."""
+    # Asked without a read, which would raise.
     found = {path: find_unreadable(table) for path, table in session.find_objects(TimeIntervals)}
     return {path: missing for path, missing in found.items() if missing is not None}
 
@@ -304,6 +305,7 @@ def read_electrode_columns(units: Any, where: str) -> dict[str, Shaped[np.ndarra
     # A ragged column: the index holds the end of each row of the region.
     index = units["electrodes"]
     region = getattr(index, "target", index)
+    # Regions hold rows of the table of electrodes, not their ids.
     rows, ends = read_whole_numbers(region.data, "electrodes of units", where), np.arange(1, len(region.data) + 1)
     if hasattr(index, "target"):
         ends = read_whole_numbers(index.data, "indices of electrodes", where)

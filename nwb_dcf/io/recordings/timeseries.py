@@ -87,6 +87,7 @@ def read_traces(
         notes.append(f"dF/F: F0 is the {config.dff_quantile:g} quantile of {config.dff_window_s:g} s about each sample")
     else:
         values = _read_values(session, members, channels, clock, cut)
+    # NaN is usual in ROIs, families and pose; in other series it is filled only where that is asked for.
     kept = np.arange(len(ids))
     if source.kind not in ("series", "lfp") or config.max_gap_s is not None:
         gap_s = MAX_GAP_S if config.max_gap_s is None else config.max_gap_s
@@ -211,6 +212,7 @@ def _name_channels(paths: Sequence[str], channels: Sequence[Channels], *, family
     """Ids of all channels: those of the file where they are unique, else with the name of their series."""
     if family:
         return name_members(paths)
+    # Ids of the file, by which a stored fit finds its channels in another one.
     ids = [i for chosen in channels for i in chosen.ids]
     if len(set(ids)) == len(ids):
         return ids

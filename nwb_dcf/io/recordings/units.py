@@ -309,6 +309,7 @@ def find_recorded(trains: SpikeTrains, where: str) -> tuple[RecordedIntervals, S
 
 def _read_ragged(column: Any, n_rows: int, where: str) -> list[Float[np.ndarray, " _value"]]:
     """Read a ragged column of numbers, each row as one array; `obs_intervals` are flattened."""
+    # Without an index nothing says which spikes are those of a unit.
     if not hasattr(column, "target"):
         raise SourceError(
             f"column {column.name!r} has no index", where=where, fix="write the units table again with pynwb"
@@ -408,6 +409,7 @@ def match_units(
 
 
 def _find_rows(stored: list[str], wanted: list[str], where: str) -> Int[np.ndarray, " unit"]:
+    # Names as text: "3" of one tool is 3 of another.
     row_of = {name: row for row, name in enumerate(stored)}
     if len(row_of) < len(stored):
         raise DataError("unit ids are not unique", where=where, fix="repair them in the file")
@@ -435,6 +437,7 @@ def _compare_spikes(
     if len(apart) and np.abs(apart).max() > SAME_S:
         # One shift for all spikes is a start time that one of the two lacks.
         shift = float(np.median(apart))
+        # A constant shift has a known cause, and the advice differs.
         if np.ptp(apart) <= SAME_S:
             raise DataError(
                 f"spikes of unit {unit} are {abs(shift):.6g} s {'later' if shift > 0 else 'earlier'} in the file",

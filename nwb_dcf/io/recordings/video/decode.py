@@ -299,6 +299,7 @@ class _Shrinker:
     def __call__(self, frame: Any, number: int) -> Real[np.ndarray, "y x"]:
         video = self.video
         size = (video.height, video.width) if video.turned in (90, 270) else (video.width, video.height)
+        # ffmpeg would scale it to the size of the first without a word.
         if (frame.width, frame.height) != size:
             raise SourceError(
                 f"frame {number} has {frame.width} x {frame.height} pixels, the first {size[0]} x {size[1]}",
@@ -369,6 +370,7 @@ def _describe_stream(
     codec = stream.codec_context
     if codec.width == 0 or codec.height == 0 or codec.format is None:
         raise SourceError("this video has no frames", where=str(path), fix="copy it again or record it anew")
+    # The components of a palette are indices.
     deep = not codec.format.has_palette and max(component.bits for component in codec.format.components) > 8
     turned = _find_turn(path)
     width, height = (codec.height, codec.width) if turned in (90, 270) else (codec.width, codec.height)

@@ -45,6 +45,7 @@ def read_frame_clock(
         If the NWB file's clock is broken, or that of the video files is asked for and they have none.
     """
     clock = read_clock(series, videos.n_frames, where, scale=scale, kind="video", name=name)
+    # None for raw streams, and where times are equal or go back.
     played = _join_times(videos)
     if choice == "file" and played is None:
         raise DataError(f"{videos.names} have no frame times", where=where, fix="use --frame-times nwb")

@@ -151,6 +151,7 @@ def open_videos(
                     where=str(file.path),
                     fix="copy it again",
                 )
+    # Frames of one array have one size.
     for file in files[1:]:
         if (file.width, file.height) != (files[0].width, files[0].height):
             raise DataError(
@@ -160,6 +161,8 @@ def open_videos(
                 fix="store them as two ImageSeries",
             )
     if expected is not None and videos.n_frames < expected <= videos.n_frames + videos.n_hidden:
+        # A number of samples that counts hidden frames is a known fault of writers, and the times of the file settle
+        # it.
         if by_file and series.timestamps is None:
             return videos
         what = "timestamps" if series.timestamps is not None else "samples (num_samples)"
@@ -233,6 +236,7 @@ def _find_file(session: Session, path: str, name: str, video_dir: str | None) ->
                 f"its video file {name} is not in {video_dir}", where=where, fix="check the folder given as --video-dir"
             )
         return found
+    # A path of Windows is never absolute here: its parts are tried beside the NWB file.
     absolute = isinstance(stored, PurePosixPath) and stored.is_absolute()
     file = Path(stored) if absolute else Path(str(beside)).parent.joinpath(*parts)
     if not file.is_file():

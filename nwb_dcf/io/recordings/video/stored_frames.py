@@ -122,6 +122,7 @@ class StoredFrames:
             values = np.asarray(data[block, y : y + height, x : x + width], np.float32)
             if values.ndim == 4:
                 values = values[..., 0] if values.shape[3] == 1 else values[..., :3] @ LUMA
+            # Before the conversion, which then is one of fewer pixels.
             small = shrink_frames(values, view.size)
             plain = self.factor == 1 and self.offset == 0
             yield small if plain else small * np.float32(self.factor) + np.float32(self.offset)

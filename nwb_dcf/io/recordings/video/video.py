@@ -100,6 +100,7 @@ def read_video(
     # The clock is cut before frames are decoded, which takes minutes: only frames of segments are.
     cut = cut_clock(session, config, dataclasses.replace(clock, time=clock.time[numbers]), where, chosen)
     samples = cut.runs.samples
+    # Before frames are decoded, which takes minutes.
     if len(samples) * math.prod(view.size) > MAX_VALUES:
         raise DataError(
             f"{len(samples)} frames of {view.size[0]} x {view.size[1]} pixels do not fit into memory",
@@ -168,6 +169,7 @@ def _read_frames(
         _fill(data, frames.read_blocks(view, numbers[samples]), f"reading {frames.name}", progress)
         return data
     shape = (len(numbers), *view.shape)
+    # Frames are kept unmasked and for all segments.
     cache = frames.name_cache(view, config.every)
     kept = open_cache(cache, shape)
     if kept is None:
