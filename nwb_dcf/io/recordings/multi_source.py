@@ -106,7 +106,7 @@ def join_sources(session: Session, sources: Sequence[Source], config: ReadConfig
         clock = resample_recording(clock, config.resample_hz, config.min_length_s)
     frames = divide_clock(clock)
 
-    values: dict[str, Num[np.ndarray, "time channel"]] = {}
+    values: dict[str, Num[np.ndarray, "time _channel"]] = {}
     good = np.ones(len(frames.centre), bool)
     notes = [f"the clock is that of {leader.path}: {_describe_clock(clock, config)}", *clock.attrs["notes"]]
     for source in sources:
@@ -264,7 +264,7 @@ def _widen(frames: Frames, margin_s: float) -> Segments:
 def _put_together(
     clock: xr.Dataset,
     parts: dict[str, xr.Dataset],
-    values: dict[str, Num[np.ndarray, "time channel"]],
+    values: dict[str, Num[np.ndarray, "time _channel"]],
     labels: dict[str, str],
     notes: Sequence[str],
 ) -> xr.Dataset:
