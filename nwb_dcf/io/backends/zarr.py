@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import SourceError
 from .hdf5 import Opened, require_nwb2
 from .restricted_pickle import restrict_pickles
+from .zarr_format import explain_unreadable_format
 
 
 @contextmanager
@@ -51,12 +52,9 @@ def check_folder(path: Path) -> str:
         See `open_zarr`.
     """
     where = str(path)
-    # Format 3 has no .zgroup, and would be taken for a folder of anything.
-    if (path / "zarr.json").exists():
-        fix = "write it as Zarr format 2, or as HDF5: hdmf-zarr reads no other"
-        raise SourceError("this folder is Zarr format 3", where=where, fix=fix)
-    if not (path / ".zgroup").exists():
-        raise SourceError("this is a folder, and no Zarr", where=where, fix="give one .nwb file or .nwb.zarr folder")
+    unreadable = explain_unreadable_format(path)
+    if unreadable is not None:
+        raise SourceError(unreadable[0], where=where, fix=unreadable[1])
     try:
         attributes = json.loads((path / ".zattrs").read_text()) if (path / ".zattrs").exists() else {}
         version = attributes.get("nwb_version")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StoreError
+from ..backends.zarr_format import explain_unreadable_format
 from .clean_process import explain_failure
 
 _ASIDE = ".aside"
@@ -37,8 +38,9 @@ def open_folder(path: Path) -> Any:
     StoreError
         If it is no Zarr, damaged, or zarr is not installed.
     """
-    if not (path / ".zgroup").exists():
-        raise StoreError("a folder, and no Zarr", where=str(path), fix="give one .nwb file or .nwb.zarr folder")
+    unreadable = explain_unreadable_format(path)
+    if unreadable is not None:
+        raise StoreError(unreadable[0], where=str(path), fix=unreadable[1])
     try:
         import zarr
     except ImportError as error:
