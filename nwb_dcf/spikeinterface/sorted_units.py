@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 import spikeinterface
 import xarray as xr
 
+from ..data.clock_doubts import find_spike_doubts, report_doubts
 from ..data.recording import make_recording
 from ..data.spike_counts import (
     Bins,
@@ -136,6 +138,7 @@ def bin_units(source: SortedUnits, bin_width_s: float, extent: Extent) -> xr.Dat
                 f"no unit has a valid period ({PERIODS})", where=source.where, fix="give valid_unit_periods=False"
             )
         trains = [part.take(seen) for part in trains]
+    doubts = [note for i, part in enumerate(trains) for note in _find_doubts(source, i, part, bin_width_s)]
     parts = [_count_segment(source, i, part, bin_width_s, extent) for i, part in enumerate(trains)]
     unit_id = trains[0].unit_id
     values = np.concatenate([part.values for part in parts])
@@ -168,10 +171,26 @@ def bin_units(source: SortedUnits, bin_width_s: float, extent: Extent) -> xr.Dat
         notes=[
             f"{len(parts)} segments of {source.where.rpartition('/')[2]}, each over {how}, "
             f"the first from {source.clocks[0].start_s:.9g} s",
+            *doubts,
             *(note for part in parts for note in part.notes),
             *say_left_out(left_out),
         ],
     )
+
+
+def _find_doubts(source: SortedUnits, segment: int, trains: SpikeTrains, bin_width_s: float) -> list[str]:
+    """Doubt the clock of a segment, as that of a file; its recording, not an option, sets it right.
+
+    Raises
+    ------
+    DataError
+        If hardly anything would be fitted.
+    """
+    fix = "set the times of the recording in seconds (recording.set_times) and register it with the sorting"
+    where = f"segment {segment}"
+    found = find_spike_doubts(trains.times, bin_width_s=bin_width_s)
+    doubts = [dataclasses.replace(doubt, fix=fix) for doubt in found]
+    return report_doubts(doubts, where, f"{source.where}: {where}")
 
 
 def _count_segment(

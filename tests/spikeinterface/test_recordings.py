@@ -14,7 +14,7 @@ from spikeinterface.extractors import read_nwb_sorting
 import nwb_dcf
 import nwb_dcf.spikeinterface
 from nwb_dcf.data.recording import segment_slices, validate_recording
-from nwb_dcf.errors import DataError, ParameterError
+from nwb_dcf.errors import DOUBT, DataError, ParameterError
 
 from .sessions import RATE_HZ, make_analyzer, make_recording, make_sorting, write_nwb
 
@@ -182,3 +182,18 @@ def test_arguments_that_cannot_be_meant(analyzer, sorting):
         nwb_dcf.spikeinterface.from_sorting(sorting, extent="recording")
     with pytest.raises(DataError, match="number of segments of the sorting is 2"):
         nwb_dcf.spikeinterface.from_sorting(sorting, make_recording((12.0,)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(lambda t: t * 1000, "milliseconds"), (lambda t: t + 1.7e9, "1970"), (lambda t: t, "")]
+)
+def test_the_clock_of_a_recording_is_doubted_as_that_of_a_file(change, words):
+    durations = (60.0,)
+    sorting, recording = make_sorting(durations), make_recording(durations)
+    recording.set_times(change(np.arange(recording.get_num_samples()) / RATE_HZ), segment_index=0)
+    notes = nwb_dcf.spikeinterface.from_sorting(
+        sorting, recording, bin_width_s=0.05 if change(1.0) < 1e3 else 1.0
+    ).attrs["notes"]
+    doubts = [note for note in notes if note.startswith(DOUBT)]
+    assert len(doubts) == bool(words)
+    assert all(words in doubt and "recording.set_times" in doubt for doubt in doubts)

@@ -12,10 +12,10 @@ import xarray as xr
 from pynwb import TimeSeries
 
 from ...config.time_scale import TimeScales
+from ...data.clock_doubts import Doubt, compare_spans, report_doubts
 from ...errors import DataError
 from ..backends.session import open_session
 from .clock import GAP_FACTOR, read_clock
-from .clock_doubts import Doubt, compare_spans, report_doubts
 from .find_object import find_object
 from .interpolation import Interpolation, choose_interpolation, describe_rules, from_circle, to_circle
 from .series_values import check_data, convert_samples, count_channels

@@ -37,9 +37,9 @@ import numpy as np
 from pynwb.ecephys import ElectricalSeries
 from pynwb.misc import Units
 
+from ...data.clock_doubts import Doubt, find_resolution_doubts, find_sample_doubts, report_doubts
 from ...errors import DataError
 from ..backends.session import Session
-from .clock_doubts import Doubt, find_resolution_doubts, find_sample_doubts, report_doubts
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num

@@ -12,11 +12,11 @@ import xarray as xr
 
 from ...config import ReadConfig
 from ...config.progress import Listener, Progress
+from ...data.clock_doubts import Doubt, find_sample_doubts
 from ...data.spike_counts import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
 from .clock import GAP_FACTOR, PEEK, SampleClock, peek_clock
-from .clock_doubts import Doubt, find_sample_doubts
 from .filter_bank import BandFilters, design_filters
 from .missing import complete
 from .provenance import describe_source

@@ -25,11 +25,11 @@ import numpy as np
 import xarray as xr
 
 from ...config import ReadConfig
+from ...data.clock_doubts import compare_spans, report_doubts
 from ...data.recording import flatten_frames, frame_dims, make_recording, median_step_s
 from ...errors import DOUBT, DataError, ParameterError
 from ..backends.session import Session
 from .clock import list_sampling_rates
-from .clock_doubts import compare_spans, report_doubts
 from .interpolation import Interpolation, choose_interpolation, describe_rules
 from .provenance import SourceDescription
 from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording

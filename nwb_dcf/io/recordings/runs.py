@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from ...config import ReadConfig
+from ...data.clock_doubts import report_doubts
 from ...data.frame_runs import find_runs
 from ...errors import DOUBT, DataError
 from ..backends.session import Session
 from .clock import GAP_FACTOR, MIN_SAMPLES, SampleClock, find_gaps
-from .clock_doubts import report_doubts
 from .segment_choice import choose_segments
 from .segments import ChosenSegments, RecordedIntervals, Segments
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...config import ReadConfig
+from ...data.clock_doubts import Doubt, compare_spans, find_span
 from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session
 from .clock import list_sampling_rates
-from .clock_doubts import Doubt, compare_spans, find_span
 from .events import find_events, list_events
 from .invalid_times import InvalidTimes, find_invalid
 from .segments import RecordedIntervals, Segments, cut_trials, drop_short, exclude_intervals, whole_intervals

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...config import ReadConfig
+from ...data.clock_doubts import guess_column_scale, scale_option
 from ...errors import DataError, ParameterError
-from .clock_doubts import guess_column_scale, scale_option
 from .conditions import select_rows
 from .tables import IntervalTable
 

@@ -12,6 +12,7 @@ import xarray as xr
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
+from ...data.clock_doubts import Doubt, find_spike_doubts, report_doubts
 from ...data.recording import make_recording
 from ...data.spike_counts import (
     SpikeTrains,
@@ -24,7 +25,6 @@ from ...data.spike_counts import (
 from ...errors import DataError, SourceError
 from ..backends.session import Session, open_session
 from .clock import list_sampling_rates
-from .clock_doubts import Doubt, find_spike_doubts, report_doubts
 from .conditions import choose_rows, is_id_list
 from .provenance import SourceDescription, describe_source
 from .segment_choice import choose_segments

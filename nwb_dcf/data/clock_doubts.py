@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DOUBT, DataError
+from ..errors import DOUBT, DataError
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num

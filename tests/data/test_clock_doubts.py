@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nwb_dcf.io.recordings.clock_doubts import (
+from nwb_dcf.data.clock_doubts import (
     Doubt,
     compare_spans,
     find_sample_doubts,
@@ -15,8 +15,7 @@ from nwb_dcf.io.recordings.clock_doubts import (
     find_spike_doubts,
     guess_column_scale,
 )
-
-from .field_files import simulate_trains
+from tests.io.recordings.field_files import simulate_trains
 
 F4, F8, I8 = np.dtype("f4"), np.dtype("f8"), np.dtype("i8")
 SINCE = 1.7e9
