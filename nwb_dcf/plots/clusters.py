@@ -1,4 +1,4 @@
-"""Bands of the latents with snapshots along them, and the frames that stand out (the paper's Figure 7)."""
+"""Clusters of the latents with snapshots along them, and outlier frames (the paper's Figure 7)."""
 
 from __future__ import annotations
 
@@ -13,71 +13,79 @@ from .color import PALETTE
 from .trajectories import label_axes
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-N_SNAPSHOTS = 6
-MOST_POINTS = 6_000
-APART_S = 1.0  # between two outliers
+    Outliers = dict[str, Int[np.ndarray, " frame"]]
+
+N_SNAPSHOTS = 6  # as many as the paper shows of each cluster
+MOST_POINTS = 6_000  # of the scatter: more hide each other, and a vector file of them opens slowly
+APART_S = 1.0  # between two outliers: neighbouring frames show the same movement twice
 MARKS = {"distance": "#000000", "speed": "#cc3311"}
 
 
 def draw_clusters(
     figure: FigureBase, result: DCFResult, recording: xr.Dataset | None = None, n_clusters: int = 4
 ) -> None:
-    """Draw bands of the latents, latent distance and speed over time, and their outliers.
+    """Draw clusters of the latents, latent distance and speed over time, and the outliers of both.
 
     Parameters
     ----------
     figure : matplotlib figure
     result : DCFResult
     recording : xarray.Dataset, optional
-        What was fitted; its frames are shown along each band and at the outliers where they are images.
-    n_bands : int
+        What was fitted; its frames are shown along each cluster and at the outliers where they are images.
+    n_clusters : int
 
     Raises
     ------
     DataError
-        If there are too few frames for so many bands.
+        If there are fewer than ten frames for each cluster.
     """
     data = result.dataset
     latents, time = data["latents"].values, data["time"].values
-    bands = find_clusters(latents, n_clusters)
+    clusters = find_clusters(latents, n_clusters)
     speed = np.linalg.norm(data["velocity"].values, axis=1)
     images = None if recording is None or recording["data"].ndim != 3 else recording["data"].values
     n = N_SNAPSHOTS
     top: Any = figure
     below: Any = None
-    outliers = {
-        "distance": pick_outliers(bands.distance, time, n, apart_s=APART_S),
+    outliers: Outliers = {
+        "distance": pick_outliers(clusters.distance, time, n, apart_s=APART_S),
         "speed": pick_outliers(speed, time, n, apart_s=APART_S),
     }
     if images is not None:
         parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 0.35 * (n_clusters + 2)])
         top, below = parts
     left, right = top.subfigures(1, 2, width_ratios=[1, 1.3])
-    _draw_scatter(left, latents, bands, outliers)
+    _draw_scatter(left, latents, clusters, outliers)
     upper, lower = right.subplots(2, 1, sharex=True)
-    _draw_trace(upper, time, bands.distance, outliers["distance"], "distance", "latent distance\n(spreads of its band)")
+    _draw_trace(
+        upper, time, clusters.distance, outliers["distance"], "distance", "latent distance\n(SD of its cluster)"
+    )
     _draw_trace(lower, time, speed, outliers["speed"], "speed", "latent speed (1/s)")
     lower.set_xlabel("time (s)")
-    figure.suptitle(f"{n_clusters} bands of the latents (k-means), and the frames that stand out")
+    figure.suptitle(f"{n_clusters} clusters of the latents (k-means), and outlier frames")
     if below is not None and images is not None:
-        rows = {f"band {k + 1}": bands.pick_along(latents, k, n) for k in range(n_clusters)}
+        rows: Outliers = {f"cluster {k + 1}": clusters.pick_along(latents, k, n) for k in range(n_clusters)}
         rows |= {"largest\ndistance": outliers["distance"], "largest\nspeed": outliers["speed"]}
         colors = [*(PALETTE[k % len(PALETTE)] for k in range(n_clusters)), *MARKS.values()]
         _draw_frames(below, images, time, rows, colors)
 
 
-def _draw_scatter(figure: FigureBase, latents: np.ndarray, bands: Clusters, outliers: dict[str, np.ndarray]) -> None:
+def _draw_scatter(
+    figure: FigureBase, latents: Float[np.ndarray, "time latent"], clusters: Clusters, outliers: Outliers
+) -> None:
     n = min(3, latents.shape[1])
     axes: Any = figure.add_subplot(projection="3d") if n == 3 else figure.add_subplot()
     some = np.unique(np.linspace(0, len(latents) - 1, min(len(latents), MOST_POINTS)).round().astype(int))
+    # one latent is drawn along a line, so that the same scatter serves every dimension
     points = latents[:, :n] if n > 1 else np.column_stack([latents[:, 0], np.zeros(len(latents))])
-    for k in range(len(bands.centre)):
-        frames = some[bands.band[some] == k]
+    for k in range(len(clusters.centre)):
+        frames = some[clusters.band[some] == k]
         axes.scatter(
-            *points[frames].T, s=9, color=PALETTE[k % len(PALETTE)], alpha=0.6, linewidths=0, label=f"band {k + 1}"
+            *points[frames].T, s=9, color=PALETTE[k % len(PALETTE)], alpha=0.6, linewidths=0, label=f"cluster {k + 1}"
         )
     for (name, frames), marker in zip(outliers.items(), ("o", "^"), strict=True):
         axes.scatter(
@@ -92,7 +100,14 @@ def _draw_scatter(figure: FigureBase, latents: np.ndarray, bands: Clusters, outl
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, markerscale=1.2)
 
 
-def _draw_trace(axes: Axes, time: np.ndarray, values: np.ndarray, frames: np.ndarray, name: str, label: str) -> None:
+def _draw_trace(
+    axes: Axes,
+    time: Float[np.ndarray, " time"],
+    values: Float[np.ndarray, " time"],
+    frames: Int[np.ndarray, " outlier"],
+    name: str,
+    label: str,
+) -> None:
     axes.plot(time, values, ".", markersize=1.5, color="#888888", rasterized=True)
     axes.plot(time[frames], values[frames], "o" if name == "distance" else "^", color=MARKS[name], fillstyle="none")
     for rank, frame in enumerate(frames, 1):
@@ -102,9 +117,14 @@ def _draw_trace(axes: Axes, time: np.ndarray, values: np.ndarray, frames: np.nda
 
 
 def _draw_frames(
-    figure: FigureBase, images: np.ndarray, time: np.ndarray, rows: dict[str, np.ndarray], colors: list[str]
+    figure: FigureBase,
+    images: Shaped[np.ndarray, "time y x"],
+    time: Float[np.ndarray, " time"],
+    rows: Outliers,
+    colors: list[str],
 ) -> None:
     panels = figure.subplots(len(rows), N_SNAPSHOTS, squeeze=False)
+    # one grey scale for all frames, or their brightness could not be compared; half a per cent may clip
     low, high = np.percentile(images[np.concatenate(list(rows.values()))], [0.5, 99.5])
     for line, (name, frames), color in zip(panels, rows.items(), colors, strict=True):
         for axes in line:

@@ -1,15 +1,20 @@
-"""What trajectories are coloured by: time, trial, or any column of the segments."""
+"""Colours of trajectories: by time, by trial, or by any column of the segments table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from ..errors import ParameterError
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 MOST_GROUPS = 12  # values that get a colour of their own; more numbers become a scale
+# Paul Tol's bright scheme, extended: distinct with any colour vision, and in print
 PALETTE = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377",
     "#e07b39", "#555555", "#44aa99", "#882255", "#999933", "#332288",
@@ -35,16 +40,16 @@ class Coloring:
 
     name: str
     label: str
-    values: np.ndarray
+    values: Shaped[np.ndarray, " time"]
     groups: list[str]
 
     def pick(self, group: int) -> str:
-        """Colour of a group."""
+        """Return the colour of a group; groups beyond the palette begin it again."""
         return PALETTE[group % len(PALETTE)]
 
 
 def list_colorings(dataset: xr.Dataset) -> list[str]:
-    """Names that `choose_coloring` knows: ``time``, ``trial``, and the columns of the segments."""
+    """List the names that `choose_coloring` accepts: ``time``, ``trial``, and the columns of the segments."""
     columns = [str(name) for name, v in dataset.data_vars.items() if v.dims == ("segment",)]
     names = [name.removeprefix("trial_") if name.startswith("trial_") else name for name in columns]
     hidden = {"segment_start", "segment_stop", "segment_row", "start_time", "stop_time"}
@@ -52,7 +57,7 @@ def list_colorings(dataset: xr.Dataset) -> list[str]:
 
 
 def choose_coloring(dataset: xr.Dataset, name: str = "time") -> Coloring:
-    """Find what `name` says of each frame.
+    """Return a value for each frame, by which it is coloured.
 
     Parameters
     ----------
@@ -76,14 +81,15 @@ def choose_coloring(dataset: xr.Dataset, name: str = "time") -> Coloring:
     if found is None or dataset[found].dims != ("segment",):
         known = ", ".join(list_colorings(dataset))
         raise ParameterError(f"there is no column {name!r} to colour by", fix=f"choose one of {known}")
+    # text and booleans are always groups; numbers become a scale once they are too many for a legend
     values, label = dataset[found].values, name.replace("_", " ")
     unit = dataset[found].attrs.get("units")
     label = f"{label} ({unit})" if unit else label
     kinds, group = np.unique(values.astype(str) if values.dtype.kind in "OUSb" else values, return_inverse=True)
     if values.dtype.kind in "OUSb" or len(kinds) <= MOST_GROUPS:
-        return Coloring(name, label, group.ravel()[index], [_say(kind) for kind in kinds])
+        return Coloring(name, label, group.ravel()[index], [_format_value(kind) for kind in kinds])
     return Coloring(name, label, values.astype(np.float64)[index], [])
 
 
-def _say(value: object) -> str:
+def _format_value(value: object) -> str:
     return f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)

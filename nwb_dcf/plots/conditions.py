@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,34 @@ from ..errors import DataError
 from .color import Coloring, choose_coloring, list_colorings
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from matplotlib.figure import FigureBase
 
 LEVEL = 0.95
 FEWEST = 3  # trials of a condition, below which it has no interval
-MOST = 12  # conditions
+MOST = 12  # conditions: as many as have a colour of their own
+
+
+@dataclass(frozen=True)
+class ConditionMeans:
+    """Latents averaged over the trials of each condition.
+
+    Attributes
+    ----------
+    time : array, shape (bin,)
+        Seconds from the start of the trial.
+    mean : array, shape (condition, bin, latent)
+        NaN where fewer than half of the trials of a condition last so long.
+    half_width : array, shape (condition, bin, latent)
+        Half the width of the 95 % interval of `mean` (Student's t over trials).
+    coloring : Coloring
+        Names and colours of the conditions.
+    """
+
+    time: Float[np.ndarray, " bin"]
+    mean: Float[np.ndarray, "condition bin latent"]
+    half_width: Float[np.ndarray, "condition bin latent"]
+    coloring: Coloring
 
 
 def find_condition(dataset: xr.Dataset, color: str = "time") -> str | None:
@@ -29,19 +53,15 @@ def find_condition(dataset: xr.Dataset, color: str = "time") -> str | None:
     return next((name for name in names if _sorts(dataset, name)), None)
 
 
-def average_conditions(result: DCFResult, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, Coloring]:
+def average_conditions(result: DCFResult, name: str) -> ConditionMeans:
     """Average latents over the trials of each condition, from the start of each trial.
 
-    Trials are put on one clock by linear interpolation, and each moment is averaged over the trials that last so long;
-    moments that fewer than half of a condition's trials reach are NaN.
+    Trials are put on one clock by linear interpolation, and each bin is averaged over the trials that last so
+    long; bins that fewer than half of the trials of a condition reach are NaN.
 
     Returns
     -------
-    time : array, shape (moment,)
-        Seconds from the start of the trial.
-    mean, half : array, shape (condition, moment, latent)
-        Mean, and half the width of its 95 % interval (Student's t over trials).
-    coloring : Coloring
+    ConditionMeans
 
     Raises
     ------
@@ -58,6 +78,7 @@ def average_conditions(result: DCFResult, name: str) -> tuple[np.ndarray, np.nda
     edges = np.searchsorted(index, np.arange(data.sizes["segment"] + 1))
     starts = data["segment_start"].values
     clock = data["time"].values
+    # within segments alone: the pauses between them are no steps
     step = float(np.median(np.diff(clock)[np.diff(index) == 0]))
     lengths = np.array([clock[b - 1] - starts[k] for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True))])
     time = np.arange(0.0, float(np.median(lengths)) + step, step)
@@ -65,6 +86,7 @@ def average_conditions(result: DCFResult, name: str) -> tuple[np.ndarray, np.nda
     trials = np.full((data.sizes["segment"], len(time), n_latents), np.nan)
     for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         own = clock[a:b] - starts[k]
+        # np.interp would hold the last value beyond the end of a trial
         inside = (time >= own[0] - step / 2) & (time <= own[-1] + step / 2)
         for latent in range(n_latents):
             trials[k, inside, latent] = np.interp(time[inside], own, data["latents"].values[a:b, latent])
@@ -79,17 +101,19 @@ def average_conditions(result: DCFResult, name: str) -> tuple[np.ndarray, np.nda
         deviation = np.sqrt(np.nansum(np.square(own_trials - total), axis=0) / np.maximum(n - 1, 1))
         mean[condition] = total
         half[condition] = stdtrit(np.maximum(n - 1, 1), 0.5 + LEVEL / 2) * deviation / np.sqrt(np.maximum(n, 1))
-    return time, mean, np.where(np.isfinite(mean), half, np.nan), coloring
+    return ConditionMeans(time, mean, np.where(np.isfinite(mean), half, np.nan), coloring)
 
 
 def draw_conditions(figure: FigureBase, result: DCFResult, name: str) -> None:
     """Draw latents averaged over the trials of each condition, with 95 % intervals over trials."""
-    time, mean, half, coloring = average_conditions(result, name)
-    n = mean.shape[2]
+    means = average_conditions(result, name)
+    time, coloring = means.time, means.coloring
+    n = means.mean.shape[2]
     panels: Any = figure.subplots(1, n, sharex=True, squeeze=False)[0]
     for latent, axes in enumerate(panels):
         for condition, label in enumerate(coloring.groups):
-            middle, wide, shade = mean[condition, :, latent], half[condition, :, latent], coloring.pick(condition)
+            middle, wide = means.mean[condition, :, latent], means.half_width[condition, :, latent]
+            shade = coloring.pick(condition)
             axes.plot(time, middle, color=shade, linewidth=1.4, label=label)
             axes.fill_between(time, middle - wide, middle + wide, color=shade, alpha=0.2, linewidth=0)
         axes.set(xlabel="time from the start of the trial (s)", title=f"latent {latent + 1}")

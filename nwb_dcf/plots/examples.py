@@ -1,4 +1,4 @@
-"""Data beside what the model rebuilds from the latents alone."""
+"""Data beside their reconstruction from the latents alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import xarray as xr
 from ..data.result import DCFResult
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from matplotlib.figure import FigureBase
 
-MOST_FRAMES = 120  # in a picture
+MOST_FRAMES = 120  # in a picture: about ten pixels each at the width of a page
 N_IMAGES = 6
-SPREADS = 2.5  # of a channel, at the ends of the scale
+LIMIT_SD = 2.5  # standard deviations of a channel at the ends of the colour scale
 
 
-def draw_examples(figure: FigureBase, result: DCFResult, prepared: xr.Dataset, rebuilt: np.ndarray) -> None:
-    """Draw some of the data that the fit held out (any, where it held none out): data above, rebuilt below.
+def draw_examples(
+    figure: FigureBase, result: DCFResult, prepared: xr.Dataset, reconstruction: Float[np.ndarray, " time *channel"]
+) -> None:
+    """Draw some of the data that the fit held out (any, where it held none out): data above, reconstruction below.
 
     Parameters
     ----------
@@ -26,41 +29,48 @@ def draw_examples(figure: FigureBase, result: DCFResult, prepared: xr.Dataset, r
     result : DCFResult
     prepared : xarray.Dataset
         Recording of the fit as the model sees it.
-    rebuilt : array, shape (time, channel) or (time, y, x)
-        From the latents, in the same units.
+    reconstruction : array, shape (time, channel) or (time, y, x)
+        From the latents alone, in prepared units.
     """
-    data, stretches = prepared["data"].values, choose_stretches(result)
-    frames = np.concatenate(stretches)
+    data, intervals = prepared["data"].values, choose_intervals(result)
+    frames = np.concatenate(intervals)
     if data.ndim == 3:
-        _draw_images(figure, result, data, rebuilt.reshape(data.shape), frames)
+        _draw_images(figure, result, data, reconstruction.reshape(data.shape), frames)
         return
-    mean, spread = data.mean(axis=0), data.std(axis=0)
-    unexplained = np.square(data[frames] - rebuilt[frames]).sum() / np.square(data[frames] - mean).sum()
+    mean, deviation = data.mean(axis=0), data.std(axis=0)
+    unexplained = np.square(data[frames] - reconstruction[frames]).sum() / np.square(data[frames] - mean).sum()
+    # rows in the order of the first loadings: what latent 1 does shows as a gradient from top to bottom
     order = np.argsort(result.dataset["loadings"].values[:, 0])
     dim = str(prepared["data"].dims[1])
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
-    for axes, values, name in zip(panels, (data, rebuilt), ("data", "rebuilt"), strict=True):
-        shown = ((values[frames] - mean) / np.where(spread > 0, spread, 1))[:, order]
+    for axes, values, name in zip(panels, (data, reconstruction), ("data", "reconstruction"), strict=True):
+        shown = ((values[frames] - mean) / np.where(deviation > 0, deviation, 1))[:, order]
         image = axes.imshow(
-            shown.T, aspect="auto", vmin=-SPREADS, vmax=SPREADS, cmap="RdBu_r", interpolation="none",
+            shown.T, aspect="auto", vmin=-LIMIT_SD, vmax=LIMIT_SD, cmap="RdBu_r", interpolation="none",
             extent=(0, len(frames), len(order), 0),
         )  # fmt: skip
-        for edge in np.cumsum([len(stretch) for stretch in stretches])[:-1]:
+        for edge in np.cumsum([len(interval) for interval in intervals])[:-1]:
             axes.axvline(edge, color="black", linewidth=0.8)
         axes.set_ylabel(f"{name}: {dim}")
         axes.yaxis.get_major_locator().set_params(integer=True)
     time = result.dataset["time"].values
     panels[0].set_title(
-        f"{_say_which(result)}: {len(frames)} frames of {len(stretches)} stretches from {time[frames[0]]:.1f} s to "
-        f"{time[frames[-1]]:.1f} s; rebuilt from {result.dim} numbers each, R² {1 - unexplained:.2f}"
+        f"{_name_part(result)}: {len(frames)} frames of {len(intervals)} intervals from {time[frames[0]]:.1f} s to "
+        f"{time[frames[-1]]:.1f} s; reconstruction from {result.dim} numbers each, R² {1 - unexplained:.2f}"
     )
-    panels[1].set_xlabel("frame (lines: between stretches)")
-    label = f"from the {dim}'s mean (its spreads)"
+    panels[1].set_xlabel("frame (lines: between intervals)")
+    label = f"from the {dim}'s mean (its SD)"
     figure.colorbar(image, ax=panels, label=label, shrink=0.8, pad=0.01)
 
 
-def choose_stretches(result: DCFResult, n_frames: int = MOST_FRAMES) -> list[np.ndarray]:
-    """Frames of stretches that are spread evenly over those held out, `n_frames` in all at most."""
+def choose_intervals(result: DCFResult, n_frames: int = MOST_FRAMES) -> list[Int[np.ndarray, " frame"]]:
+    """Choose intervals at even distances among those held out, or among all where none was.
+
+    Returns
+    -------
+    list of array
+        Indices of the frames of each interval, `n_frames` in all at most.
+    """
     data = result.dataset
     index, time = data["segment_index"].values, data["time"].values
     held_out = data["segment_held_out"].values if "segment_held_out" in data else np.zeros(data.sizes["segment"], bool)
@@ -71,6 +81,7 @@ def choose_stretches(result: DCFResult, n_frames: int = MOST_FRAMES) -> list[np.
     pieces = [piece for piece in pieces if len(piece) > 1] or [
         np.flatnonzero(index == k) for k in range(data.sizes["segment"]) if (index == k).sum() > 1
     ]
+    # three intervals or fewer are shown longer: one says little of how well time is followed
     longest = n_frames // min(3, len(pieces))
     n = min(len(pieces), max(1, n_frames // min(longest, max(len(piece) for piece in pieces))))
     chosen = np.unique(np.linspace(0, len(pieces) - 1, n).round().astype(int))
@@ -78,21 +89,25 @@ def choose_stretches(result: DCFResult, n_frames: int = MOST_FRAMES) -> list[np.
 
 
 def _draw_images(
-    figure: FigureBase, result: DCFResult, data: np.ndarray, rebuilt: np.ndarray, some: np.ndarray
+    figure: FigureBase,
+    result: DCFResult,
+    data: Float[np.ndarray, "time y x"],
+    reconstruction: Float[np.ndarray, "time y x"],
+    some: Int[np.ndarray, " frame"],
 ) -> None:
     frames = some[np.linspace(0, len(some) - 1, min(N_IMAGES, len(some))).round().astype(int)]
     panels = figure.subplots(2, len(frames), squeeze=False)
     low, high = np.percentile(data[frames], [0.5, 99.5])
     for column, frame in zip(panels.T, frames, strict=True):
-        for axes, images in zip(column, (data, rebuilt), strict=True):
+        for axes, images in zip(column, (data, reconstruction), strict=True):
             axes.imshow(images[frame], cmap="gray", vmin=low, vmax=high)
             axes.set(xticks=[], yticks=[])
         column[0].set_title(f"{result.dataset['time'].values[frame]:.2f} s")
     panels[0, 0].set_ylabel("data")
-    panels[1, 0].set_ylabel("rebuilt")
-    figure.suptitle(f"{_say_which(result)}, and rebuilt from {result.dim} numbers a frame")
+    panels[1, 0].set_ylabel("reconstruction")
+    figure.suptitle(f"{_name_part(result)}, and reconstruction from {result.dim} numbers a frame")
 
 
-def _say_which(result: DCFResult) -> str:
+def _name_part(result: DCFResult) -> str:
     split = result.provenance.get("split", {})
     return "Held-out data" if split.get("held_out") or split.get("held_out_intervals_s") else "Data"

@@ -11,7 +11,7 @@ from ..errors import DOUBT
 
 
 def lay_out_page(title: str, facts: Mapping[str, str], sections: Sequence[str], *, doubts: Sequence[str] = ()) -> str:
-    """Make a page of a title, doubts and facts, which are escaped, and sections, which are HTML."""
+    """Return a page as HTML: a title, doubts and facts, which are escaped here, and sections, which are HTML already."""
     rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
     warnings = "".join(f'<p class="doubt" role="alert">Doubt: {html.escape(doubt)}</p>' for doubt in doubts)
     return PAGE.format(title=html.escape(title), doubts=warnings, rows=rows, sections="\n".join(sections))
@@ -24,7 +24,7 @@ def list_doubts(result: DCFResult) -> list[str]:
 
 
 def describe_fit(result: DCFResult, file: str) -> dict[str, str]:
-    """Say in a few lines what was fitted, and how well."""
+    """Describe in a few lines what was fitted, and how well."""
     data, provenance = result.dataset, result.provenance
     scores, source = data.attrs.get("scores", {}), provenance.get("source", {})
     dims = [str(dim) for dim in data["mean"].dims]
@@ -40,7 +40,7 @@ def describe_fit(result: DCFResult, file: str) -> dict[str, str]:
         model = provenance["model"]
         lines["model"] = f"{model['name']} of {model['file']}, sha256 {model['sha256'][:12]}"
     if scores.get("bottleneck_r2") is not None:
-        lines["rebuilt"] = (
+        lines["reconstruction"] = (
             f"R² {_show(scores, 'bottleneck_r2')} of {scores.get('on', 'the data')} from {result.dim} numbers a frame; "
             f"PCA {_show(scores, 'pca_r2')}, difference {_show(scores, 'difference_r2')}"
         )
@@ -50,12 +50,13 @@ def describe_fit(result: DCFResult, file: str) -> dict[str, str]:
     return lines
 
 
-def _show(scores: dict[str, Any], name: str) -> str:
+def _show(scores: Mapping[str, Any], name: str) -> str:
     value, interval = scores.get(name), (scores.get("intervals") or {}).get(name)
     text = "unknown" if value is None else f"{value:.3f}"
     return f"{text} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval and None not in interval else text
 
 
+# No script, font or style from elsewhere: a page is read offline, and years later.
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -1,8 +1,8 @@
-"""Trajectories that can be turned: plotly, its script within the page."""
+"""Trajectories that turn with the mouse: plotly, its script within the page."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,12 @@ from ..errors import ParameterError
 from .color import COLORMAP, Coloring, choose_coloring, list_colorings
 from .trajectories import cut_paths
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 HEIGHT = 640  # pixels
+DECIMALS = 4  # of coordinates: numbers are written out, and full ones double the page
+Look = dict[str, object]
 CAMERA = {"eye": {"x": -1.5, "y": -1.6, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.15}}
 
 
@@ -27,7 +32,8 @@ def draw_interactive(result: DCFResult, color: str = "time") -> str:
 
     data = result.dataset
     n = min(3, data.sizes["latent"])
-    pieces, _, stride = cut_paths(data)
+    drawn = cut_paths(data)
+    pieces, stride = drawn.pieces, drawn.stride
     points = data["latents"].values[:, :n] if n > 1 else np.column_stack([data["time"], data["latents"][:, 0]])
     names = [f"latent {k}" for k in range(1, n + 1)] if n > 1 else ["time (s)", "latent 1"]
     colorings = [choose_coloring(data, color)]
@@ -55,15 +61,22 @@ def draw_interactive(result: DCFResult, color: str = "time") -> str:
         height=HEIGHT, margin={"l": 0, "r": 0, "t": 40, "b": 0}, updatemenus=[menu], template="plotly_white",
         legend={"itemsizing": "constant"}, **scene,
     )  # fmt: skip
-    said = f"<p class='note'>One frame in {stride} is drawn.</p>" if stride > 1 else ""
+    note = f"<p class='note'>One frame in {stride} is drawn.</p>" if stride > 1 else ""
     script: str = figure.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})
-    return script + said
+    return script + note
 
 
 def _make_traces(
-    go: Any, points: np.ndarray, pieces: list[np.ndarray], coloring: Coloring, *, visible: bool, dots: bool
+    go: Any,
+    points: Float[np.ndarray, "time axis"],
+    pieces: list[Int[np.ndarray, " frame"]],
+    coloring: Coloring,
+    *,
+    visible: bool,
+    dots: bool,
 ) -> list[Any]:
-    """One trace for a scale, one for each group otherwise; paths are parted by NaN."""
+    """Make one trace for a scale, else one for each group; NaN separates paths."""
+    # a trace for each segment would make plotly slow with hundreds of trials
     kind = go.Scatter3d if points.shape[1] == 3 else go.Scattergl
     groups = [int(coloring.values[piece[0]]) for piece in pieces] if coloring.groups else [0] * len(pieces)
     traces = []
@@ -74,9 +87,9 @@ def _make_traces(
         value = np.concatenate(
             [part for piece in mine for part in (coloring.values[piece], coloring.values[piece[-1:]])]
         )
-        place = {axis: np.round(path[:, k].astype(float), 4) for k, axis in enumerate("xyz"[: points.shape[1]])}
-        look: dict[str, Any] = {"name": coloring.label, "showlegend": False}
-        paint: dict[str, Any] = {"color": coloring.pick(group)}
+        place = {axis: np.round(path[:, k].astype(float), DECIMALS) for k, axis in enumerate("xyz"[: points.shape[1]])}
+        look: Look = {"name": coloring.label, "showlegend": False}
+        paint: Look = {"color": coloring.pick(group)}
         if coloring.groups:
             look = {"name": f"{coloring.label} {coloring.groups[group]}", "hoverinfo": "name"}
         else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
 from ..data.result import DCFResult
-from .color import PALETTE, choose_coloring
+from .color import PALETTE, Coloring, choose_coloring
 
 if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
@@ -18,7 +20,7 @@ HELD_OUT = "#f0dcc0"
 
 
 def draw_latents(figure: FigureBase, result: DCFResult, color: str = "time") -> None:
-    """Draw every latent in a row of its own against time, around the first span that was held out.
+    """Draw every latent in a row of its own against time, around the first interval that was held out.
 
     Below them stand the segments, in the colours of `color` where it names groups.
 
@@ -29,6 +31,7 @@ def draw_latents(figure: FigureBase, result: DCFResult, color: str = "time") -> 
     """
     data = result.dataset
     coloring = choose_coloring(data, color)
+    # segments of overlapping trials, or of another table's order, need not follow each other in time
     order = np.argsort(data["time"].values, kind="stable")
     time, latents = data["time"].values[order], data["latents"].values[order]
     segment, held_out = data["segment_index"].values[order], find_held_out(result)[order]
@@ -36,6 +39,7 @@ def draw_latents(figure: FigureBase, result: DCFResult, color: str = "time") -> 
     seen = np.flatnonzero((time >= window[0]) & (time <= window[1]))
     n = latents.shape[1]
     panels: Any = figure.subplots(n + 1, 1, sharex=True, squeeze=False, height_ratios=[1.0] * n + [0.22])[:, 0]
+    # NaN between segments, or matplotlib would join them by a line that nobody recorded
     breaks = np.flatnonzero(np.diff(segment[seen])) + 1
     x = np.insert(time[seen], breaks, np.nan)
     for k, axes in enumerate(panels[:n]):
@@ -53,19 +57,20 @@ def draw_latents(figure: FigureBase, result: DCFResult, color: str = "time") -> 
     panels[0].set_title(f"Latents against time{part}{shade}{by}")
 
 
-def find_held_out(result: DCFResult) -> np.ndarray:
-    """Whether the model did not see a frame in training, array of bool, shape (time,)."""
+def find_held_out(result: DCFResult) -> Bool[np.ndarray, " time"]:
+    """Find the frames that the model did not see in training, shape (time,)."""
     data = result.dataset
     if "segment_held_out" in data and data["segment_held_out"].values.any():
         return np.asarray(data["segment_held_out"].values.astype(bool)[data["segment_index"].values])
     time, unseen = data["time"].values, np.zeros(data.sizes["time"], bool)
+    # a recording without segments is held out in blocks of time, which only the split knows
     for start, stop in result.provenance.get("split", {}).get("held_out_intervals_s", []):
         unseen |= (time >= start) & (time <= stop)
     return unseen
 
 
-def choose_window(time: np.ndarray, held_out: np.ndarray) -> tuple[float, float]:
-    """Choose what to draw of a session: all of it where it is short, else a part with a held-out span in its middle.
+def choose_window(time: Float[np.ndarray, " time"], held_out: Bool[np.ndarray, " time"]) -> tuple[float, float]:
+    """Choose the start and stop to draw, seconds: all of a short session, else a part around a held-out interval.
 
     Examples
     --------
@@ -81,13 +86,13 @@ def choose_window(time: np.ndarray, held_out: np.ndarray) -> tuple[float, float]
     return start, start + length
 
 
-def _shade(axes: Axes, time: np.ndarray, inside: np.ndarray) -> None:
+def _shade(axes: Axes, time: Float[np.ndarray, " time"], inside: Bool[np.ndarray, " time"]) -> None:
     edges = np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0))
     for a, b in zip(edges[::2], edges[1::2], strict=True):
         axes.axvspan(time[a], time[b - 1], color=HELD_OUT, linewidth=0, zorder=0)
 
 
-def _draw_segments(axes: Axes, data: Any, coloring: Any, window: tuple[float, float]) -> None:
+def _draw_segments(axes: Axes, data: xr.Dataset, coloring: Coloring, window: tuple[float, float]) -> None:
     start, stop = data["segment_start"].values, data["segment_stop"].values
     first = np.searchsorted(data["segment_index"].values, np.arange(len(start)))
     for k in np.flatnonzero((stop >= window[0]) & (start <= window[1])):

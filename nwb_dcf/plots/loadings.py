@@ -1,4 +1,4 @@
-"""What each latent is made of: its loading on every channel, and the channels that have most of it."""
+"""The loading of each latent on every channel, and the channels with the largest fraction of it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def draw_loadings(figure: FigureBase, result: DCFResult) -> None:
     if len(dims) != 1:
         raise DataError("loadings of images are pictures themselves", fix="look at the bottleneck examples")
     loadings, ids = data["loadings"].values[:, : result.dim].astype(np.float64), data[dims[0]].values
-    shares = compute_loading_fractions(loadings)
-    effective = count_effective_channels(shares)
+    fraction = compute_loading_fractions(loadings)
+    effective = count_effective_channels(fraction)
     panels = figure.subplots(result.dim, 1, sharex=True, squeeze=False)[:, 0]
     place = np.arange(len(ids))
     for k, axes in enumerate(panels):
         axes.vlines(place, 0, loadings[:, k], color=PALETTE[0], linewidth=1)
         axes.plot(place, loadings[:, k], "o", color=PALETTE[0], markersize=2.5)
         axes.axhline(0, color="#999999", linewidth=0.6)
-        for channel in np.argsort(-shares[:, k])[:NAMED]:
+        for channel in np.argsort(-fraction[:, k])[:NAMED]:
             axes.annotate(
-                f"{ids[channel]}: {shares[channel, k]:.0%}",
+                f"{ids[channel]}: {fraction[channel, k]:.0%}",
                 (channel, loadings[channel, k]),
                 textcoords="offset points",
                 xytext=(4, 2),

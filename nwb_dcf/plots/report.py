@@ -19,6 +19,7 @@ from ..data.result import DCFResult
 from .html import describe_fit, lay_out_page, list_doubts
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from matplotlib.figure import Figure, FigureBase
 
 FORMATS = (".png", ".svg", ".pdf", ".html")
@@ -31,7 +32,7 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "svg.hashsalt": "nwb_dcf",  # the same picture is the same file
 }
-DPI = 150
+DPI = 150  # twice a screen's: a slide is shown larger than a page
 ORDER = (
     "latents",
     "conditions",
@@ -58,9 +59,9 @@ class ReportFigure:
     size : (float, float)
         Width and height, inches.
     draw : callable
-        Draws it into a figure.
+        Draws the picture into the figure that it is given.
     caption : str
-        What it says, and what it does not.
+        What to conclude from it, and what not.
     by_default : bool
         Whether it is drawn without being named.
     """
@@ -81,8 +82,8 @@ class PlotInputs:
     result : DCFResult
     recording, prepared : xarray.Dataset or None
         As read, and as the model sees it; None where the file does not hold the source.
-    rebuilt : array or None
-        Prepared frames from the latents alone.
+    reconstruction : array, shape (time, channel) or (time, y, x), or None
+        Prepared frames, from the latents alone.
     missing : str
         Why the recording is not there; empty if it is.
     """
@@ -90,15 +91,15 @@ class PlotInputs:
     result: DCFResult
     recording: xr.Dataset | None
     prepared: xr.Dataset | None
-    rebuilt: np.ndarray | None
+    reconstruction: Float[np.ndarray, " time *channel"] | None
     missing: str = ""
 
 
-def list_views(material: PlotInputs, color: str, n_clusters: int = 4) -> dict[str, ReportFigure]:
-    """Pictures that can be drawn of a fit, in their order on the page."""
-    from .. import plots
+def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str, ReportFigure]:
+    """Return the pictures that can be drawn of a fit, by name, in their order on the page."""
+    from .. import plots  # here: matplotlib is loaded with the first picture, not with this file
 
-    result, recording = material.result, material.recording
+    result, recording = inputs.result, inputs.recording
     images = recording is not None and recording["data"].ndim == 3
     n_axes = sum(str(dim).startswith("grid_") for dim in result.dataset.dims)
     field_size = {1: (5.5, 3.6), 2: (9.0, 4.4)}.get(n_axes, (12.0, 7.6))
@@ -113,7 +114,9 @@ def list_views(material: PlotInputs, color: str, n_clusters: int = 4) -> dict[st
             "Trajectories", (8.0, 6.0), lambda figure: plots.draw_trajectories(figure, result, color)
         ),
         "spectrum": ReportFigure("Spectrum", (6.0, 3.8), lambda figure: plots.draw_spectrum(figure, result)),
-        "curve": ReportFigure("Rebuilding from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)),
+        "curve": ReportFigure(
+            "Reconstruction from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)
+        ),
         "clusters": ReportFigure(
             "Clusters and outliers",
             (12.0, 4.8 + 1.7 * (n_clusters + 2) * images),
@@ -137,11 +140,11 @@ def list_views(material: PlotInputs, color: str, n_clusters: int = 4) -> dict[st
         )
     if n_axes:
         views["field"] = ReportFigure("Flow field", field_size, lambda figure: plots.draw_field(figure, result))
-    prepared, rebuilt = material.prepared, material.rebuilt
-    if prepared is not None and rebuilt is not None:
+    prepared, reconstruction = inputs.prepared, inputs.reconstruction
+    if prepared is not None and reconstruction is not None:
         size = (12.0, 5.0)
         views["examples"] = ReportFigure(
-            "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, rebuilt)
+            "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, reconstruction)
         )
     captions = describe_pictures(result)
     return {name: replace(views[name], caption=captions[name]) for name in ORDER if name in views}
@@ -174,11 +177,11 @@ def draw_together(views: dict[str, ReportFigure], *, captions: bool = True) -> F
     return figure
 
 
-def write_page(material: PlotInputs, views: dict[str, ReportFigure], color: str, file: str) -> str:
+def write_page(inputs: PlotInputs, views: dict[str, ReportFigure], color: str, file: str) -> str:
     """Make one HTML page that needs no other file: pictures as SVG, trajectories to be turned with the mouse."""
     from .interactive import draw_interactive
 
-    result = material.result
+    result = inputs.result
     sections = []
     for name, view in views.items():
         if name == "trajectories":
@@ -191,8 +194,8 @@ def write_page(material: PlotInputs, views: dict[str, ReportFigure], color: str,
         caption = f'<p class="caption">{html.escape(view.caption)}</p>'
         half = ' class="half"' if view.size[0] < HALF else ""
         sections.append(f'<section id="{name}"{half}><h2>{html.escape(view.title)}</h2>{body}{caption}</section>')
-    if "examples" not in views and material.missing:
-        sections.append(f'<p class="note">No examples: {html.escape(material.missing)}</p>')
+    if "examples" not in views and inputs.missing:
+        sections.append(f'<p class="note">No examples: {html.escape(inputs.missing)}</p>')
     return lay_out_page(f"{result.name} of {file}", describe_fit(result, file), sections, doubts=list_doubts(result))
 
 
@@ -205,6 +208,7 @@ def _render_svg(figure: Figure) -> bytes:
 def _save(figure: Figure, target: str | io.BytesIO, kind: str) -> None:
     import matplotlib
 
+    # without dates, so that the same fit gives the same bytes
     stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with matplotlib.rc_context(STYLE):
         figure.savefig(target, format=kind, dpi=DPI, metadata=stamp)

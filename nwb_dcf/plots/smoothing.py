@@ -1,4 +1,4 @@
-"""How well each smoothing and scale lets one half of the units predict the other."""
+"""How well one half of the units predicts the other at each smoothing and scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = {"soft": "soft scale", "zscore": "z-scores", "global": "one scale for al
 
 
 def draw_smoothing(figure: FigureBase, choice: Mapping[str, Any]) -> None:
-    """Draw the score of every smoothing, a line for each scale, and mark the one that was taken.
+    """Draw the score of every smoothing, a line for each scale, and mark the one that was chosen.
 
     Parameters
     ----------
@@ -28,6 +28,7 @@ def draw_smoothing(figure: FigureBase, choice: Mapping[str, Any]) -> None:
     sigma = np.array(table["smooth_s"], np.float64)
     score = np.array([np.nan if value is None else value for value in table["score"]], np.float64)
     scale = np.array(table["scale"])
+    # by rank, as the widths are doubled from one to the next and the first is 0
     place = {value: i for i, value in enumerate(np.unique(sigma))}
     at = np.array([place[value] for value in sigma])
     axes = figure.add_subplot()
@@ -38,7 +39,7 @@ def draw_smoothing(figure: FigureBase, choice: Mapping[str, Any]) -> None:
         )
     taken = (sigma == choice["smooth_s"]) & (scale == choice["scale"])
     if choice.get("chosen") and taken.any():
-        axes.plot(at[taken], score[taken], "D", color="black", markersize=7, fillstyle="none", label="taken")
+        axes.plot(at[taken], score[taken], "D", color="black", markersize=7, fillstyle="none", label="chosen")
     axes.set_xticks(range(len(place)), ["none" if value == 0 else f"{value:g}" for value in place])
     axes.set(xlabel="standard deviation of the Gaussian (s)", ylabel="prediction of left-out units, of each one's best")
     axes.set_title("Smoothing and scale" if choice.get("chosen") else "Smoothing and scale: the data did not choose")

@@ -1,4 +1,4 @@
-"""How much each axis and each number of latents holds."""
+"""Variance of each axis, and R2 of the reconstruction by number of latents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OURS, THEIRS = PALETTE[0], PALETTE[6]
 
 
 def draw_spectrum(figure: FigureBase, result: DCFResult) -> None:
-    """Draw the variance of each axis and say how many hold 95 % of the total."""
+    """Draw the variance of each axis, and name how many axes hold 95 % of the total, noise included."""
     data = result.dataset
     variance, component = data["spectrum"].values, data["component"].values
     axes = figure.add_subplot()
@@ -34,7 +34,7 @@ def draw_spectrum(figure: FigureBase, result: DCFResult) -> None:
 
 
 def draw_curve(figure: FigureBase, result: DCFResult) -> None:
-    """Draw R2 rebuilt from K numbers against K, PCA's beside it, and the interval at the fit's own dimension."""
+    """Draw R2 of the reconstruction against the number of latents K, with PCA and the interval at the fit's dim."""
     data, scores = result.dataset, result.dataset.attrs.get("scores", {})
     component = data["component"].values
     axes = figure.add_subplot()
@@ -55,7 +55,7 @@ def draw_curve(figure: FigureBase, result: DCFResult) -> None:
         axes.plot(
             np.full(len(null), result.dim), null, "x", color="#777777", markersize=5, label="channels shifted apart"
         )
-    axes.set(xlabel="number of latents K", ylabel="R² of rebuilt data", xlim=(0.5, component[-1] + 0.5))
+    axes.set(xlabel="number of latents K", ylabel="R² of the reconstruction", xlim=(0.5, component[-1] + 0.5))
     axes.set_title(f"On {scores.get('on', 'the data')}")
     axes.legend(frameon=False, loc="lower right")
     _use_whole_ticks(axes)

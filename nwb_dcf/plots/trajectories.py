@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..data.result import DCFResult
 from .color import COLORMAP, Coloring, choose_coloring
 
 if TYPE_CHECKING:
+    from jaxtyping import Int, Num
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
@@ -30,9 +32,10 @@ def draw_trajectories(figure: FigureBase, result: DCFResult, color: str = "time"
     coloring = choose_coloring(data, color)
     n = min(3, data.sizes["latent"])
     axes = figure.add_subplot(projection="3d") if n == 3 else figure.add_subplot()
-    pieces, frames, stride = cut_paths(data)
+    drawn = cut_paths(data)
+    pieces, frames, stride = drawn.pieces, drawn.frames, drawn.stride
     points = data["latents"].values[:, :n] if n > 1 else np.column_stack([data["time"], data["latents"][:, 0]])
-    if stride > 1:  # frames that are left are no neighbours
+    if stride > 1:  # thinned frames are no neighbours: a line would cut corners that the path has
         _add_dots(figure, axes, points[frames], coloring.values[frames], coloring)
     else:
         paths, values = [points[piece] for piece in pieces], [coloring.values[piece] for piece in pieces]
@@ -44,18 +47,37 @@ def draw_trajectories(figure: FigureBase, result: DCFResult, color: str = "time"
     axes.set_title(f"Latents of {of}{thinned}")
 
 
-def cut_paths(data: xr.Dataset) -> tuple[list[np.ndarray], np.ndarray, int]:
-    """Frames of each path to draw, all of them, and the stride at which they were thinned."""
+@dataclass(frozen=True)
+class Paths:
+    """Frames that are drawn.
+
+    Attributes
+    ----------
+    pieces : list of array
+        Frames of each segment of two frames or more.
+    frames : array, shape (frame,)
+        All of them.
+    stride : int
+        One frame of so many is drawn.
+    """
+
+    pieces: list[Int[np.ndarray, " frame"]]
+    frames: Int[np.ndarray, " frame"]
+    stride: int
+
+
+def cut_paths(data: xr.Dataset) -> Paths:
+    """Choose the frames to draw of each segment, `MOST_FRAMES` in all at most."""
     index = data["segment_index"].values
     stride = int(np.ceil(len(index) / MOST_FRAMES))
     edges = np.searchsorted(index, np.arange(data.sizes["segment"] + 1))
     pieces = [np.arange(a, b, stride) for a, b in zip(edges[:-1], edges[1:], strict=True)]
     pieces = [piece for piece in pieces if len(piece) > 1]
-    return pieces, np.concatenate(pieces) if pieces else np.arange(len(index)), stride
+    return Paths(pieces, np.concatenate(pieces) if pieces else np.arange(len(index)), stride)
 
 
-def label_axes(axes: Axes, points: np.ndarray, labels: list[str]) -> None:
-    """Name the axes and let them hold all but the last thousandth of the points on either side."""
+def label_axes(axes: Axes, points: Num[np.ndarray, "time axis"], labels: list[str]) -> None:
+    """Name the axes, and set their limits to hold all but the outermost thousandth of the points on each side."""
     low, high = np.percentile(points, [0.1, 99.9], axis=0)
     pad = np.where(high > low, 0.04 * (high - low), 0.5)
     for k, (name, label) in enumerate(zip("xyz", labels, strict=False)):
@@ -68,12 +90,17 @@ def label_axes(axes: Axes, points: np.ndarray, labels: list[str]) -> None:
 
 
 def _add_lines(
-    figure: FigureBase, axes: Axes, paths: list[np.ndarray], values: list[np.ndarray], coloring: Coloring
+    figure: FigureBase,
+    axes: Axes,
+    paths: list[Num[np.ndarray, "frame axis"]],
+    values: list[Num[np.ndarray, " frame"]],
+    coloring: Coloring,
 ) -> None:
     from matplotlib.collections import LineCollection
     from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
     collection: Any = Line3DCollection if paths and paths[0].shape[1] == 3 else LineCollection
+    # one piece of line for each step, as only so a path changes its colour along its way
     steps = np.concatenate([np.stack([path[:-1], path[1:]], axis=1) for path in paths])
     value = np.concatenate([one[:-1] for one in values])
     if coloring.groups:
@@ -87,7 +114,13 @@ def _add_lines(
     _add_scale(figure, axes, lines, coloring)
 
 
-def _add_dots(figure: FigureBase, axes: Any, points: np.ndarray, value: np.ndarray, coloring: Coloring) -> None:
+def _add_dots(
+    figure: FigureBase,
+    axes: Any,
+    points: Num[np.ndarray, "frame axis"],
+    value: Num[np.ndarray, " frame"],
+    coloring: Coloring,
+) -> None:
     look = {"s": 3, "alpha": 0.6, "linewidths": 0}
     if coloring.groups:
         axes.scatter(*points.T, c=[coloring.pick(int(group)) for group in value], **look)

@@ -13,13 +13,14 @@ from ..errors import DataError
 from .color import PALETTE
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-MOST_ARROWS = 18  # along each axis
+MOST_ARROWS = 18  # along each axis: more overlap at the width of a page
 TITLES = {
     "field_mean_velocity": "mean velocity of the frames that passed",
-    "field_velocity": "where v takes a state that stands still",
+    "field_velocity": "v of a state without history",
 }
 
 
@@ -41,7 +42,7 @@ def draw_field(figure: FigureBase, result: DCFResult) -> None:
         return
     planes = list(combinations(range(n_axes), 2))
     side_by_side = len(planes) == 1
-    longest = _find_longest(data, names, planes)
+    longest = _compute_longest(data, names, planes)
     shape = (1, len(names)) if side_by_side else (len(names), 1)
     parts: Any = figure.subfigures(*shape, squeeze=False)
     for part, name in zip(parts.ravel(), names, strict=True):
@@ -50,8 +51,8 @@ def draw_field(figure: FigureBase, result: DCFResult) -> None:
             _draw_plane(axes, data, name, plane, longest)
 
 
-def _find_longest(data: xr.Dataset, names: list[str], planes: list[tuple[int, int]]) -> float:
-    """Speed that nineteen arrows in twenty stay below: one scale for every panel, so that they compare."""
+def _compute_longest(data: xr.Dataset, names: list[str], planes: list[tuple[int, int]]) -> float:
+    """Return the 95th percentile of all speeds: one arrow scale for every panel makes them comparable."""
     speeds = [
         np.linalg.norm(project_field(data, name, plane)[0], axis=-1).ravel() for name in names for plane in planes
     ]
@@ -60,7 +61,9 @@ def _find_longest(data: xr.Dataset, names: list[str], planes: list[tuple[int, in
     return float(np.percentile(finite, 95)) if len(finite) else 1.0
 
 
-def project_field(data: xr.Dataset, name: str, plane: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def project_field(
+    data: xr.Dataset, name: str, plane: tuple[int, int]
+) -> tuple[Float[np.ndarray, "grid_a grid_b 2"], Float[np.ndarray, "grid_a grid_b"]]:
     """Average a field over the axes of the grid that are not in `plane`, each cell by the frames in it.
 
     Returns
@@ -70,6 +73,7 @@ def project_field(data: xr.Dataset, name: str, plane: tuple[int, int]) -> tuple[
     frames : array, shape (grid_a, grid_b)
     """
     frames = data["field_frames"].values.astype(np.float64)
+    # cells without a frame are NaN and weigh nothing
     velocity = np.nan_to_num(data[name].values[..., list(plane)])
     others = tuple(axis for axis in range(frames.ndim) if axis not in plane)
     total = frames.sum(axis=others)
@@ -87,12 +91,12 @@ def _draw_plane(axes: Any, data: xr.Dataset, name: str, plane: tuple[int, int], 
     arrows = velocity[:: stride[0], :: stride[1]]
     there = np.isfinite(arrows).all(axis=-1)
     spacing = min(np.ptp(a) / (len(a) / stride[0]), np.ptp(b) / (len(b) / stride[1]))
-    # arrows of the speed `longest` reach to the next point; a scale says how fast that is
+    # arrows of the speed `longest` reach to the next point; the key shows how fast that is
     quiver = axes.quiver(
         x[there], y[there], *arrows[there].T, color=PALETTE[1], angles="xy", scale_units="xy",
         scale=max(longest, 1e-12) / (1.1 * spacing), width=0.006,
     )  # fmt: skip
-    axes.set_title(" ")  # room for the key
+    axes.set_title(" ")  # space for the key
     axes.quiverkey(quiver, 0.8, 1.04, longest, f"{longest:.2g} /s", labelpos="E", coordinates="axes")
     axes.set(xlabel=f"latent {plane[0] + 1}", ylabel=f"latent {plane[1] + 1}", aspect="equal")
 

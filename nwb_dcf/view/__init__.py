@@ -45,9 +45,9 @@ def view_nwb(
     browser : bool
         Open the page in the user's browser.
     link : str, optional
-        Address of an earlier page: what it showed is brought back.
+        Address of an earlier page, whose view is restored.
     announce : callable, optional
-        Told the address.
+        Called with the address once the page is served.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def make_panel(
     ----------
     result : DCFResult
     path : str or Path, optional
-        NWB file of the session; without it what the fit alone allows is shown.
+        NWB file of the session; without it only what the fit itself holds is shown.
     data, video_dir
         See `view_nwb`.
 

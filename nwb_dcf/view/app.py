@@ -6,7 +6,7 @@ import dataclasses
 import html
 import time as clock
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import panel as pn
@@ -16,21 +16,25 @@ from bokeh.models import ColumnDataSource, Range1d
 from ..errors import DCFError
 from ..metrics.clusters import pick_outliers
 from .coloring import Paint, describe_moment, explain_failure, paint_frames
+from .controls import make_angles, make_controls, set_label
 from .data import ViewData
-from .defaults import choose_start, describe_fit, describe_keys, list_axes, name_axes
+from .defaults import choose_start, describe_fit, describe_keys
 from .gallery import Gallery
 from .pictures import FrameServer
 from .plane import WIDTH_PX, PlaneView
 from .player import Player
 from .prediction import Predictor
-from .projection import Projection, spread_evenly
+from .projection import Projection, take_evenly
 from .state import MOST_CHOSEN, SPEEDS, Choices, read_state
 from .timeline import Timeline
 
-PERIOD_MS = 25
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+PERIOD_MS = 25  # between two looks at the clock: no screen shows more than 40 pictures a second of this page
 MOST_PENDING = 2  # pictures on their way to the browser: more would only queue up
 PATIENCE_S = 5.0  # after which a picture that was not reported counts as shown
-TRAIL_S = 1.0
+TRAIL_S = 1.0  # of path behind the moment
 N_OUTLIERS = 6
 HEADER = "font:14px sans-serif;line-height:1.5"
 
@@ -124,7 +128,7 @@ class App:
         if on == self.playing:
             return
         self.playing = on
-        self.controls["play"].name = "❚❚ pause" if on else "▶ play"
+        set_label(self.controls["play"], "❚❚ pause" if on else "▶ play")
         if on:
             if self.state.t >= self.choices.span[1] - self.view.step_s:
                 self.seek(self.choices.span[0])
@@ -137,10 +141,11 @@ class App:
             self._report()
 
     def seek(self, t: float) -> None:
-        """Go to the moment `t`, in every view."""
+        """Go to the moment `t`, seconds on the session clock, in every view."""
         t = min(max(t, self.choices.span[0]), self.choices.span[1])
         self.state = dataclasses.replace(self.state, t=t)
         view, frame = self.view, self.view.find_frame(t)
+        # between segments there is no state to mark
         known = abs(view.time[frame] - t) <= 2.5 * view.step_s
         back = max(1, round(TRAIL_S / view.step_s))
         with pn.io.hold():
@@ -157,6 +162,7 @@ class App:
             self._report()
 
     def _tick(self) -> None:
+        # the moment follows the wall clock and not the number of ticks: a slow browser skips frames, and stays in time
         now = clock.monotonic()
         self._pending = [sent for sent in self._pending if now - sent < PATIENCE_S]
         if len(self._pending) >= MOST_PENDING or not self.playing:
@@ -168,7 +174,7 @@ class App:
             self.play(False)
 
     def _hear(self, event: Any) -> None:
-        message: dict[str, Any] = event.data
+        message = event.data
         if "shown" in message:
             self.shown += 1
             self._pending = self._pending[1:]
@@ -230,34 +236,8 @@ class App:
     # what is shown
 
     def _make_controls(self) -> None:
-        view, state = self.view, self.state
-        axes = {name_axes(pair): pair for pair in list_axes(view.latents.shape[1])}
-        axes.setdefault(name_axes(state.axes), state.axes)
-        picks = ["frames to compare", "farthest from their cluster", "fastest"]
-        if view.clusters is not None:
-            picks += [f"along cluster {k + 1}" for k in range(len(view.clusters.centre))]
-        select = pn.widgets.Select
-        rows = [f"latent {k + 1}" for k in range(view.latents.shape[1])]
-        pictures = self.choices.pictures or ["nothing"]
-        self.controls: dict[str, Any] = {
-            "play": pn.widgets.Button(name="▶ play", button_type="primary", width=90, margin=(18, 5)),
-            "speed": select(name="speed", options={f"{s:g}x": s for s in SPEEDS}, value=state.speed, width=80),
-            "color": select(name="colour by", options=list(self.choices.colors), value=state.color, width=150),
-            "axes": select(name="axes", options=axes, value=state.axes, width=130),
-            "sort": select(name="rows sorted by", options=rows, value=rows[state.sort - 1], width=110),
-            "picture": select(name="beside it", options=list(pictures), value=state.picture or pictures[0], width=150),
-            "pick": select(name="compare", options=picks, value=picks[0], width=190),
-            "predict": pn.widgets.Button(name="predict from here", width=130, margin=(18, 5)),
-            "clear": pn.widgets.Button(name="clear", width=60, margin=(18, 5)),
-            # not a MultiChoice: that one takes labels, which come from the file, for HTML
-            "traces": pn.widgets.CheckBoxGroup(
-                name="below the latents", options=list(self.choices.traces), value=list(state.traces), inline=True
-            ),
-        }
-        self.angles = pn.Row(
-            pn.widgets.IntSlider(name="turn", start=-180, end=180, value=round(state.azimuth), width=190),
-            pn.widgets.IntSlider(name="tilt", start=-90, end=90, value=round(state.elevation), width=190),
-        )
+        self.controls = make_controls(self.view, self.state, self.choices)
+        self.angles = make_angles(self.state)
         watch: dict[str, Callable[[Any], None]] = {
             "speed": self._set_speed,
             "color": lambda name: self._set_color(name),
@@ -276,15 +256,15 @@ class App:
             slider.param.watch(lambda _: self._turn(), "value")
 
     def _guard(self, act: Callable[[Any], None], value: Any) -> None:
-        """Do what a control asks for; what cannot be done is said on the page."""
+        """Do what a control asks for; an error is shown on the page."""
         try:
             with pn.io.hold():
                 act(value)
         except DCFError as error:
-            self._say(explain_failure(error))
+            self._show_note(explain_failure(error))
         self._report()
 
-    def _say(self, *lines: str) -> None:
+    def _show_note(self, *lines: str) -> None:
         shown = [*self.view.missing, *self.notes, *lines]
         text = "<br>".join(html.escape(line) for line in shown)
         self.note.object = f'<div class="note" style="color:#8a4b08;font:12px sans-serif">{text}</div>' if shown else ""
@@ -303,7 +283,7 @@ class App:
                 plane.draw()
         self.timeline.color_trials(self.paint)
         self.timeline.reload()
-        self._say()
+        self._show_note()
 
     def _change_axes(self, axes: tuple[int, ...]) -> None:
         self.state = dataclasses.replace(self.state, axes=axes)
@@ -353,7 +333,7 @@ class App:
         self.below[:] = [pn.pane.Bokeh(fig, margin=0) for fig in self.timeline.list_figures()]
         if self.timeline.traces is not None:
             self.timeline.traces.on_event(Tap, self._tap_time)
-        self._say(*problems)
+        self._show_note(*problems)
 
     def _change_picture(self, name: str) -> None:
         self._set_picture(name)
@@ -390,26 +370,29 @@ class App:
             self.seek(float(event.x))
             self._played = clock.monotonic(), self.state.t
 
-    def _choose_inside(self, frames: np.ndarray) -> None:
+    def _choose_inside(self, frames: Int[np.ndarray, " frame"]) -> None:
         with pn.io.hold():
-            self._choose(spread_evenly(frames, MOST_CHOSEN).tolist(), seek=False)
-        said = f"{len(frames)} frames enclosed"
-        of = f", {MOST_CHOSEN} of them, spread over their time, are shown" if len(frames) > MOST_CHOSEN else ""
-        self.gallery.say(said + of if len(frames) else "no frame was enclosed")
+            self._choose(take_evenly(frames, MOST_CHOSEN).tolist(), seek=False)
+        count = f"{len(frames)} frames enclosed"
+        of = f", {MOST_CHOSEN} of them, at even distances, are shown" if len(frames) > MOST_CHOSEN else ""
+        self.gallery.set_note(count + of if len(frames) else "no frame was enclosed")
 
     def _pick(self, how: str) -> None:
-        view, bands = self.view, self.view.clusters
+        view, clusters = self.view, self.view.clusters
+        # neighbouring frames would show one movement many times
         apart_s = max(1.0, 5 * view.step_s)
         if how == "fastest":
             frames = pick_outliers(view.speed, view.time, N_OUTLIERS, apart_s=apart_s)
-        elif bands is not None and how.startswith("farthest"):
-            frames = pick_outliers(bands.distance, view.time, N_OUTLIERS, apart_s=apart_s)
-        elif bands is not None and how.startswith("along"):
-            frames = bands.pick_along(view.latents, int(how.rsplit(" ", 1)[-1]) - 1, MOST_CHOSEN // 2)
+        elif clusters is not None and how.startswith("farthest"):
+            frames = pick_outliers(clusters.distance, view.time, N_OUTLIERS, apart_s=apart_s)
+        elif clusters is not None and how.startswith("along"):
+            frames = clusters.pick_along(view.latents, int(how.rsplit(" ", 1)[-1]) - 1, MOST_CHOSEN // 2)
         else:
             return
         self._choose(frames.tolist(), seek=False)
-        self.gallery.say(f"{how}: {len(frames)} frames, at least {apart_s:g} s apart" if "along" not in how else how)
+        self.gallery.set_note(
+            f"{how}: {len(frames)} frames, at least {apart_s:g} s apart" if "along" not in how else how
+        )
 
     def _choose(self, frames: list[int], *, seek: bool) -> None:
         times = tuple(float(self.view.time[frame]) for frame in frames)
@@ -439,11 +422,11 @@ class App:
 
     def _predict(self) -> None:
         try:
-            self._say("predicting")
+            self._show_note("predicting")
             self.predictor.predict(self.view.find_frame(self.state.t))
-            self._say()
+            self._show_note()
         except DCFError as error:
-            self._say(explain_failure(error))
+            self._show_note(explain_failure(error))
         self._show_predicted()
 
     def _show_predicted(self) -> None:
@@ -456,6 +439,7 @@ class App:
 
     def _set_window(self, start: float, stop: float) -> None:
         low, high = self.choices.span
+        # never less than a few frames, never beyond the session
         width = min(max(stop - start, 5 * self.view.step_s), high - low)
         start = min(max(start, low), high - width)
         self.state = dataclasses.replace(self.state, window=(start, start + width))
@@ -467,7 +451,7 @@ class App:
         self._report()
 
     def _window_changed(self, attr: str, old: float, new: float) -> None:
-        """Draw what came into sight, once for all the changes that wait."""
+        """Draw what came into sight; `start` and `end` change one after the other, and are waited for."""
         if self._setting or self._waiting:
             return
         document = pn.state.curdoc
@@ -492,5 +476,6 @@ class App:
         self._set_window(*((t, t + width) if self.playing else (t - width / 2, t + width / 2)))
 
     def _report(self) -> None:
+        # not while playing: browsers slow pages down that change their address many times a second
         if self._on_change is not None and not self.playing:
             self._on_change(self.state.to_query())

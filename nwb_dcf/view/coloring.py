@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DCFError
 from ..plots.color import PALETTE, Coloring, choose_coloring, list_colorings
 from .data import ViewData
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, UInt8
 
 NO_VALUE = (205, 205, 205)
 LIMITS = (1.0, 99.0)  # percentiles that a scale spans: a few outliers would make all else one colour
@@ -29,19 +33,19 @@ class Paint:
     """
 
     coloring: Coloring
-    colors: np.ndarray
+    colors: UInt8[np.ndarray, "time 3"]
     low: float
     high: float
 
     def name_value(self, frame: int) -> str:
-        """Value of a frame, for people."""
+        """Return the value of a frame as text."""
         value = self.coloring.values[frame]
         if self.coloring.groups:
             return self.coloring.groups[int(value)]
         return f"{value:.4g}" if np.isfinite(value) else "unknown"
 
     def to_html(self) -> str:
-        """Legend: a swatch for each group, or a scale with its ends."""
+        """Return the legend as HTML: a swatch for each group, or a scale with its ends."""
         label = html.escape(self.coloring.label)
         if self.coloring.groups:
             swatches = " ".join(
@@ -62,7 +66,7 @@ class Paint:
 
 
 def paint_frames(view: ViewData, name: str) -> Paint:
-    """Colour every frame of a fit, in the order of its time.
+    """Colour every frame of a fit, in the order of time.
 
     Parameters
     ----------
@@ -77,6 +81,7 @@ def paint_frames(view: ViewData, name: str) -> Paint:
     """
     coloring = _choose(view, name)
     values = np.asarray(coloring.values, np.float64)
+    # names of groups come from the file, and only the legend, which escapes them, shows them
     if coloring.groups:
         table = np.array([_from_hex(coloring.pick(k)) for k in range(len(coloring.groups))], np.uint8)
         return Paint(coloring, table[values.astype(int)], 0.0, float(len(coloring.groups) - 1))
@@ -109,8 +114,8 @@ def _choose(view: ViewData, name: str) -> Coloring:
     return Coloring(found.name, found.label, np.asarray(found.values)[view.order], found.groups)
 
 
-def scale_colors(level: np.ndarray) -> np.ndarray:
-    """Colours of levels from 0 to 1, array of uint8, shape (..., 3): viridis, which the colour-blind can read.
+def scale_colors(level: Float[np.ndarray, "*value"]) -> UInt8[np.ndarray, "*value 3"]:
+    """Return colours of levels from 0 to 1, RGB, shape (..., 3): viridis, which is read with any colour vision.
 
     Examples
     --------
@@ -124,12 +129,12 @@ def scale_colors(level: np.ndarray) -> np.ndarray:
 
 
 def pick_line_color(k: int) -> str:
-    """Colour of the `k`-th line of several."""
+    """Return the colour of the `k`-th line of several."""
     return PALETTE[k % len(PALETTE)]
 
 
 def describe_moment(view: ViewData, paint: Paint, t: float) -> str:
-    """Say in one line what is known of the moment `t`."""
+    """Describe the moment `t`, seconds, in one line."""
     frame = view.find_frame(t)
     if abs(view.time[frame] - t) > 2.5 * view.step_s:
         return f"{t:.3f} s: no frame of the fit"
@@ -143,7 +148,7 @@ def describe_moment(view: ViewData, paint: Paint, t: float) -> str:
 
 
 def explain_failure(error: DCFError) -> str:
-    """Say on the page why something cannot be shown."""
+    """Return the line of the page on what cannot be shown."""
     return f"cannot be shown: {error.what}"
 
 
@@ -151,5 +156,5 @@ def _from_hex(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
-def _to_hex(color: np.ndarray) -> str:
+def _to_hex(color: Num[np.ndarray, 3]) -> str:
     return "#" + "".join(f"{int(part):02x}" for part in color)

@@ -1,4 +1,4 @@
-"""What a page is made of: a stored fit, and of its file as much as is there."""
+"""Contents of a page: a stored fit, and of its session as much as the files hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -19,8 +20,11 @@ from ..pipeline.source import find_beside, read_fitted
 from ..plots.color import list_colorings
 from .decimate import Raster
 
-MOST_COLUMNS = 12  # of a series that is offered as behaviour
-FEWEST_FRAMES = 40  # for clusters
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Float64, Int
+
+MOST_COLUMNS = 12  # of a series that is offered as behaviour: wider ones are recordings
+FEWEST_FRAMES = 40  # for four clusters, ten each
 POSITION = 2  # columns of what can be drawn as a map
 
 
@@ -58,36 +62,37 @@ class ViewData:
     _read: dict[str, xr.DataArray] = field(default_factory=dict)
 
     @cached_property
-    def order(self) -> np.ndarray:
-        """Frames of the fit in the order of their time."""
+    def order(self) -> Int[np.ndarray, " time"]:
+        """Frames of the fit in the order of their time, shape (time,); segments may overlap or be out of order."""
         return np.argsort(self.result.dataset["time"].values, kind="stable")
 
     @cached_property
-    def time(self) -> np.ndarray:
+    def time(self) -> Float64[np.ndarray, " time"]:
         """Seconds on the session clock, in order, shape (time,)."""
         return np.asarray(self.result.dataset["time"].values[self.order], np.float64)
 
     @cached_property
-    def latents(self) -> np.ndarray:
+    def latents(self) -> Float[np.ndarray, "time latent"]:
         """Latents, shape (time, latent)."""
         return np.asarray(self.result.dataset["latents"].values[self.order])
 
     @cached_property
-    def segment(self) -> np.ndarray:
-        """Segment of each frame."""
+    def segment(self) -> Int[np.ndarray, " time"]:
+        """Segment of each frame, from 0, shape (time,)."""
         return np.asarray(self.result.dataset["segment_index"].values[self.order])
 
     @cached_property
-    def speed(self) -> np.ndarray:
-        """Length of the velocity of the latents, latent units per second."""
+    def speed(self) -> Float[np.ndarray, " time"]:
+        """Length of the velocity of the latents, latent units per second, shape (time,)."""
         return np.asarray(np.linalg.norm(self.result.dataset["velocity"].values[self.order], axis=1))
 
     @cached_property
-    def held_out(self) -> np.ndarray:
+    def held_out(self) -> Bool[np.ndarray, " time"]:
         """Whether the model did not see a frame in training, shape (time,)."""
         data = self.result.dataset
         if "segment_held_out" in data and data["segment_held_out"].values.any():
             return np.asarray(data["segment_held_out"].values[self.segment].astype(bool))
+        # without segments, blocks of time are held out
         seen = np.zeros(len(self.time), bool)
         for start, stop in self.result.provenance.get("split", {}).get("held_out_intervals_s", []):
             seen |= (self.time >= start) & (self.time <= stop)
@@ -114,8 +119,8 @@ class ViewData:
             return []
         return [str(name) for name in self.recording[str(self.recording["data"].dims[1])].values]
 
-    def sort_rows(self, latent: int) -> np.ndarray:
-        """Rows of the raster by their loading on `latent` (from 0), the most negative first."""
+    def sort_rows(self, latent: int) -> Int[np.ndarray, " row"]:
+        """Return the rows of the raster by their loading on `latent` (from 0), the most negative first."""
         return np.argsort(self.result.dataset["loadings"].values[:, latent], kind="stable")
 
     @cached_property
@@ -125,18 +130,18 @@ class ViewData:
         return float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
 
     def list_colors(self) -> list[str]:
-        """What frames can be coloured by."""
+        """List what frames can be coloured by."""
         latents = [f"latent {k + 1}" for k in range(self.latents.shape[1])]
         clusters = ["cluster", "distance"] if len(self.time) >= FEWEST_FRAMES else []
         return [*list_colorings(self.result.dataset), "speed", *clusters, *latents, *self.behaviors]
 
     def list_traces(self) -> list[str]:
-        """What can be drawn against time below the latents."""
+        """List what can be drawn against time below the latents."""
         clusters = ["distance"] if len(self.time) >= FEWEST_FRAMES else []
         return ["speed", *clusters, *self.behaviors]
 
     def list_pictures(self) -> list[str]:
-        """What can be shown beside the trajectory."""
+        """List what can be shown beside the trajectory."""
         video = ["video"] if self.frames is not None else []
         return [*video, *(f"map of {name}" for name in self.behaviors if self.is_position(name))]
 
@@ -145,7 +150,7 @@ class ViewData:
         return name in self.positions
 
     def read_behavior(self, name: str) -> xr.DataArray:
-        """Read a behaviour at the times of the latents, dims (time, variable); once.
+        """Return a behaviour at the times of the latents, dims (time, variable); it is read once.
 
         Raises
         ------
@@ -185,7 +190,7 @@ def gather_view(
     Raises
     ------
     DCFError
-        If the fit cannot be read. What else is missing is said on the page.
+        If the fit cannot be read. Other parts that are missing are named on the page.
     """
     return complete_view(read_result(path, name), path, data=data, video_dir=video_dir)
 
@@ -193,7 +198,7 @@ def gather_view(
 def complete_view(
     result: DCFResult, path: str | Path | None, *, data: str | Path | None = None, video_dir: str | None = None
 ) -> ViewData:
-    """Add to a fit what its file, if one is named, holds of the session."""
+    """Add to a fit what its file, if one is given, holds of the session; what is missing is listed, not raised."""
     if path is None:
         why = "no file was named: what was fitted, behaviour and video are not shown"
         return ViewData(result, str(result.provenance.get("source", {}).get("file", "")), missing=[why])
@@ -242,7 +247,7 @@ def _list_source_paths(result: DCFResult) -> Sequence[str]:
 
 
 def _list_behaviors(path: Path, result: DCFResult) -> tuple[dict[str, str], set[str]]:
-    """Series that are behaviour: those that a fit takes only by name, and the one that was fitted is not."""
+    """Find the series that are behaviour: no fit takes them unless named, and none of them was fitted."""
     fitted = _list_source_paths(result)
     sources = [
         source

@@ -1,16 +1,25 @@
-"""Fewer numbers that look the same: a million frames on a screen of a thousand pixels."""
+"""Reduce what is drawn to what a screen shows: a million frames on a thousand pixels."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from ..data.chunks import frame_blocks, read_frames
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt8, UInt32
+
 
 def thin_lines(
-    time: np.ndarray, values: np.ndarray, segment: np.ndarray, window: tuple[float, float], n_buckets: int
-) -> tuple[np.ndarray, np.ndarray]:
+    time: Float[np.ndarray, " time"],
+    values: Float[np.ndarray, "time line"],
+    segment: Int[np.ndarray, " time"],
+    window: tuple[float, float],
+    n_buckets: int,
+) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, "point line"]]:
     """Thin lines to the lowest and the highest value of each bucket of frames: no spike is lost.
 
     Parameters
@@ -67,7 +76,7 @@ class Raster:
 
     COARSE = 32  # frames in a column of the overview, which is made once
 
-    def __init__(self, data: xr.DataArray, time: np.ndarray) -> None:
+    def __init__(self, data: xr.DataArray, time: Float[np.ndarray, " time"]) -> None:
         self._data, self._time = data, time
         n, step = len(time), self.COARSE
         self._overview = np.zeros((-(-n // step), data.shape[1]), np.float32)
@@ -81,10 +90,13 @@ class Raster:
             self._overview[columns[cuts]] += np.add.reduceat(block, cuts, axis=0).astype(np.float32)
         self._overview /= np.bincount(np.arange(n) // step)[:, None]
         self.mean = total / n
+        # in float64 a difference of squares is good to 1e-8 of the mean: enough for a picture, and one pass
         deviation = np.sqrt(np.maximum(square / n - self.mean**2, 0))
         self.deviation = np.where(deviation > 0, deviation, 1.0)
 
-    def cut(self, window: tuple[float, float], n_columns: int) -> tuple[np.ndarray, float, float]:
+    def cut(
+        self, window: tuple[float, float], n_columns: int
+    ) -> tuple[Float[np.ndarray, "channel column"], float, float]:
         """Average what is within `window` into at most `n_columns` columns of equal time.
 
         Returns
@@ -97,6 +109,7 @@ class Raster:
         first, last = np.searchsorted(self._time, window)
         last = min(len(self._time), last + 1)
         first = max(0, first - 1)
+        # the raster itself is read only where the overview is too coarse for the pixels that are there
         coarse = (last - first) > 2 * self.COARSE * n_columns
         if coarse:
             first, last = first // self.COARSE, -(-last // self.COARSE)
@@ -119,7 +132,9 @@ class Raster:
         return picture.T, start, stop
 
 
-def _fill_columns(picture: np.ndarray, filled: np.ndarray, frames_per_column: float) -> None:
+def _fill_columns(
+    picture: Float[np.ndarray, "column channel"], filled: Int[np.ndarray, " filled"], frames_per_column: float
+) -> None:
     """Carry a frame over the columns that its own width covers, where columns are narrower than frames."""
     missing = np.setdiff1d(np.arange(len(picture)), filled)
     before = filled[np.maximum(np.searchsorted(filled, missing) - 1, 0)]
@@ -128,8 +143,12 @@ def _fill_columns(picture: np.ndarray, filled: np.ndarray, frames_per_column: fl
 
 
 def paint_points(
-    points: np.ndarray, colors: np.ndarray, x: tuple[float, float], y: tuple[float, float], size: tuple[int, int]
-) -> np.ndarray:
+    points: Float[np.ndarray, "point 2"],
+    colors: UInt8[np.ndarray, "point 3"],
+    x: tuple[float, float],
+    y: tuple[float, float],
+    size: tuple[int, int],
+) -> UInt32[np.ndarray, "height width"]:
     """Paint points as a picture: the mean colour of those in a pixel, the more opaque the more they are.
 
     Parameters
@@ -164,6 +183,7 @@ def paint_points(
     picture = np.zeros((height * width, 4), np.uint8)
     for k in range(3):
         picture[:, k] = np.bincount(pixel, weights=colors[inside, k], minlength=width * height) / full
+    # the density of most pixels differs by orders of magnitude: logarithm, and the densest twentieth is full
     most = np.log1p(max(1, np.percentile(count[count > 0], 95))) if len(pixel) else 1.0
     picture[:, 3] = np.where(count > 0, 110 + 145 * np.minimum(np.log1p(count) / most, 1), 0)
     return picture.view(np.uint32).reshape(height, width)

@@ -1,4 +1,4 @@
-"""What a page shows before anything is chosen, and the words around it."""
+"""What a page shows before anything is chosen, and its texts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FIRST_S, FIRST_FRAMES = 20.0, 400  # what the window shows at the start, the lon
 
 
 def choose_start(view: ViewData, choices: Choices) -> ViewState:
-    """Choose what a page shows at first: what teaches most of what there is."""
+    """Choose what a page shows at first: trials or clusters as colours, a position below, a video beside."""
     last = min(view.time[-1], view.time[0] + max(FIRST_S, FIRST_FRAMES * view.step_s))
     axes = (1, 2) if view.latents.shape[1] > 1 else (1,)
-    # a behaviour that tells a place teaches more about latents than their speed
+    # where an animal was explains more of its latents than their speed does
     places = [name for name in view.behaviors if view.is_position(name)]
     traces = ("speed", *places[:1])
     columns = [name for name in choices.colors if f"trial_{name}" in view.result.dataset]
@@ -32,6 +32,7 @@ def choose_start(view: ViewData, choices: Choices) -> ViewState:
 def list_axes(dim: int) -> list[tuple[int, ...]]:
     """List pairs and triples of latents that are offered as axes, from 1."""
     most = min(dim, 6)
+    # beyond six, a menu of pairs is longer than a screen
     pairs: list[tuple[int, ...]] = [(i, j) for i in range(1, most + 1) for j in range(i + 1, most + 1)]
     solid: list[tuple[int, ...]] = [(1, 2, 3)] if dim >= 3 else []
     solid += [(i, i + 1, i + 2) for i in range(2, most - 1)]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import io
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DCFError
 from .data import ViewData
 
-QUALITY = 85
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+
+QUALITY = 85  # of JPEG: higher ones double the bytes of a frame, and playing is bound by them
 KEPT = 400  # encoded frames: some seconds, to go back and forth in
 NEAR = 2.5  # steps of the video: a moment farther from its frames has none
 AROUND = 12  # frames before and after a moment
@@ -19,7 +23,12 @@ LIMIT = 2.5  # standard deviations at the ends of a raster's scale
 
 
 class FrameServer:
-    """Frames of a video at moments of the session, encoded once."""
+    """Frames of a video at moments of the session, encoded once.
+
+    Parameters
+    ----------
+    view : ViewData
+    """
 
     def __init__(self, view: ViewData) -> None:
         self.frames = view.frames
@@ -28,6 +37,7 @@ class FrameServer:
         self._time = np.empty(0)
         self._near_s = 0.0
         if self.frames is not None:
+            # frames before the first or after the last pulse of a camera may have no time
             timed = np.flatnonzero(np.isfinite(self.frames.time))
             self._order = timed[np.argsort(self.frames.time[timed], kind="stable")]
             self._time = self.frames.time[self._order]
@@ -67,7 +77,7 @@ class FrameServer:
         return self._kept[number], f"frame {number} of {len(self.frames.time)}, {self.frames.time[number]:.3f} s"
 
 
-def encode_picture(pixels: np.ndarray, kind: str) -> str:
+def encode_picture(pixels: UInt8[np.ndarray, " y x *color"], kind: str) -> str:
     """Encode pixels (y, x) or (y, x, 3) of uint8 as a ``data:`` address, by ``"JPEG"`` or ``"PNG"``."""
     from PIL import Image
 
@@ -77,7 +87,7 @@ def encode_picture(pixels: np.ndarray, kind: str) -> str:
 
 
 def picture_rows(view: ViewData, t: float, sort: int, height: int = 150) -> str:
-    """Draw the rows of the raster around the moment `t`, which is in the middle; an empty text without a raster."""
+    """Draw the rows of the raster around the moment `t`, in the middle; without a raster return ""."""
     raster = view.raster
     if raster is None:
         return ""
@@ -99,8 +109,8 @@ def picture_rows(view: ViewData, t: float, sort: int, height: int = 150) -> str:
     return encode_picture(colors, "PNG")
 
 
-def color_rows(values: np.ndarray) -> np.ndarray:
-    """Colours of standard deviations from a row's mean, uint8, shape (..., 3): blue below, white, orange above.
+def color_rows(values: Float[np.ndarray, "*value"]) -> UInt8[np.ndarray, "*value 3"]:
+    """Return colours of standard deviations from a row's mean, uint8, shape (..., 3): blue below, white, orange above.
 
     Examples
     --------

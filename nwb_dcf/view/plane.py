@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.events import RangesUpdate, SelectionGeometry, Tap
@@ -11,8 +11,11 @@ from bokeh.models import ColumnDataSource, LassoSelectTool, PanTool, Range1d, Re
 from bokeh.plotting import figure
 
 from .decimate import paint_points
-from .projection import Projection, find_inside, find_limits
+from .projection import Projection, compute_limits, find_inside
 from .timeline import MARK
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt8
 
 WIDTH_PX, HEIGHT_PX = 420, 390
 MOST_DOTS = 6_000  # frames that are drawn one by one; more are painted as one picture
@@ -24,14 +27,16 @@ class PlaneView:
 
     Parameters
     ----------
-    title, x_label, y_label : str
+    title : str
     on_tap : callable
         Called with the number of the frame that was clicked, and whether shift was held.
     on_lasso : callable
         Called with the numbers of the frames that were enclosed.
     """
 
-    def __init__(self, title: str, on_tap: Callable[[int, bool], None], on_lasso: Callable[[np.ndarray], None]) -> None:
+    def __init__(
+        self, title: str, on_tap: Callable[[int, bool], None], on_lasso: Callable[[Int[np.ndarray, " frame"]], None]
+    ) -> None:
         self._on_tap, self._on_lasso = on_tap, on_lasso
         self.points = np.empty((0, 2))
         self.colors = np.empty((0, 3), np.uint8)
@@ -70,17 +75,24 @@ class PlaneView:
         fig.on_event(RangesUpdate, self._zoom)
         self.figure = fig
 
-    def set_points(self, points: np.ndarray, segment: np.ndarray, labels: tuple[str, str], *, fit: bool) -> None:
+    def set_points(
+        self,
+        points: Float[np.ndarray, "frame 2"],
+        segment: Int[np.ndarray, " frame"],
+        labels: tuple[str, str],
+        *,
+        fit: bool,
+    ) -> None:
         """Show `points`, shape (frame, 2), which may hold NaN; `fit`: let them fill the figure."""
         self.points, self._segment = points, segment
         self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = labels
         if fit:
-            x, y = find_limits(points)
+            x, y = compute_limits(points)
             # `reset` of bokeh goes back to what a range began with
             for axis, (low, high) in ((self.figure.x_range, x), (self.figure.y_range, y)):
                 axis.update(start=low, end=high, reset_start=low, reset_end=high)
 
-    def set_colors(self, colors: np.ndarray) -> None:
+    def set_colors(self, colors: UInt8[np.ndarray, "frame 3"]) -> None:
         """Colour the points, array of uint8, shape (frame, 3)."""
         self.colors = colors
 
@@ -111,17 +123,18 @@ class PlaneView:
         if frame is None:
             self.mark.data = self.trail.data = {"x": [], "y": []}
             return
+        # the path begins in its own segment
         first = max(0, frame - back, int(np.searchsorted(self._segment[: frame + 1], self._segment[frame])))
         path = self.points[first : frame + 1 : max(1, back // MOST_TRAIL)]
         self.trail.data = {"x": path[:, 0], "y": path[:, 1]}
         self.mark.data = {"x": [self.points[frame, 0]], "y": [self.points[frame, 1]]}
 
-    def mark_chosen(self, frames: np.ndarray) -> None:
+    def mark_chosen(self, frames: Int[np.ndarray, " chosen"]) -> None:
         """Mark and number the frames that are compared."""
         numbers = [str(k + 1) for k in range(len(frames))]
         self.chosen.data = {"x": self.points[frames, 0], "y": self.points[frames, 1], "number": numbers}
 
-    def show_predicted(self, path: np.ndarray) -> None:
+    def show_predicted(self, path: Float[np.ndarray, "frame 2"]) -> None:
         """Draw a predicted path, shape (frame, 2); empty for none."""
         self.predicted.data = {"x": path[:, 0], "y": path[:, 1]} if len(path) else {"x": [], "y": []}
 
@@ -146,6 +159,7 @@ class PlaneView:
             return
         axes = self.figure.x_range, self.figure.y_range
         scale = np.array([float(axis.end) - float(axis.start) for axis in axes])
+        # nearest on the screen, whose two axes have different units
         away = np.square((self.points - [event.x, event.y]) / scale).sum(axis=1)
         if np.isfinite(away).any():
             shift = bool(getattr(event, "modifiers", None) and event.modifiers.get("shift"))

@@ -1,7 +1,7 @@
-"""The part of a page that lives in the browser: it shows the frame of the moment and hears the keyboard.
+"""The part of a page that lives in the browser: it shows the frame of the moment and receives keys.
 
-Everything else is bokeh's. Each picture that is on the screen is reported back, so that the next is sent when the
-browser has room for it, and frames a second are counted where they are seen.
+Everything else is drawn by bokeh. Each picture that is on the screen is reported back, so that the next is sent when
+the browser is ready for it, and frames a second are counted where they are shown.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import param
 from panel.custom import JSComponent
 
+# Texts go in by textContent and never as HTML: names come from the file, and a file may come from anybody.
 SCRIPT = """
 export function render({ model }) {
   const box = document.createElement("div")

@@ -1,4 +1,4 @@
-"""What the model says comes next: a rollout from a frame, beside what came."""
+"""Predicted path: a rollout of the model from a frame."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from ..errors import SourceError
 from .data import ViewData
 
-N_FRAMES = 50
+N_FRAMES = 50  # at most as far as rollouts are scored by default
 
 
 class Predictor:
-    """Rolls out the stored model; torch is loaded when it is asked for the first time.
+    """Rolls out the stored model; torch is loaded with the first prediction.
 
     Attributes
     ----------

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Num
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class Projection:
         """Whether three latents are shown."""
         return len(self.axes) == 3
 
-    def matrix(self) -> np.ndarray:
-        """Where each of the axes points on the plane, shape (axis, 2); an orthographic view, so that lengths compare.
+    def matrix(self) -> Float[np.ndarray, "axis 2"]:
+        """Return where each axis points on the plane, shape (axis, 2): orthographic, so that lengths compare.
 
         Examples
         --------
@@ -45,7 +49,7 @@ class Projection:
         up = np.array([-np.sin(a) * np.sin(e), np.cos(a) * np.sin(e), np.cos(e)])
         return np.stack([across, up], axis=1)
 
-    def project(self, latents: np.ndarray) -> np.ndarray:
+    def project(self, latents: Float[np.ndarray, "frame latent"]) -> Float[np.ndarray, "frame 2"]:
         """Project `latents`, shape (frame, latent), to points, shape (frame, 2).
 
         Fits with one latent have points on a line.
@@ -56,18 +60,22 @@ class Projection:
         return np.asarray(z[:, list(self.axes)] @ self.matrix())
 
 
-def find_limits(points: np.ndarray, pad: float = 0.06) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Limits of x and y that hold all but the outermost thousandth of the points on each side, and some room."""
+def compute_limits(
+    points: Float[np.ndarray, "point 2"], pad: float = 0.06
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return limits of x and y that hold all but the outermost thousandth of the points on each side, and a margin."""
     limits = []
     for values in points.T:
         finite = values[np.isfinite(values)]
         low, high = np.percentile(finite, [0.1, 99.9]) if len(finite) else (0.0, 1.0)
-        room = pad * (high - low) or 0.5
-        limits.append((float(low - room), float(high + room)))
+        margin = pad * (high - low) or 0.5
+        limits.append((float(low - margin), float(high + margin)))
     return limits[0], limits[1]
 
 
-def find_inside(points: np.ndarray, polygon_x: np.ndarray, polygon_y: np.ndarray) -> np.ndarray:
+def find_inside(
+    points: Float[np.ndarray, "point 2"], polygon_x: Num[np.ndarray, " corner"], polygon_y: Num[np.ndarray, " corner"]
+) -> Int[np.ndarray, " inside"]:
     """Return the numbers of the points inside a polygon (even-odd rule), in order.
 
     Examples
@@ -78,6 +86,7 @@ def find_inside(points: np.ndarray, polygon_x: np.ndarray, polygon_y: np.ndarray
     px, py = np.asarray(polygon_x, np.float64), np.asarray(polygon_y, np.float64)
     x, y = points.T
     with np.errstate(invalid="ignore"):
+        # only points in the bounding box are tested edge by edge
         near = np.flatnonzero((x >= px.min()) & (x <= px.max()) & (y >= py.min()) & (y <= py.max()))
     inside = np.zeros(len(near), bool)
     for x0, y0, x1, y1 in zip(px, py, np.roll(px, -1), np.roll(py, -1), strict=True):
@@ -88,12 +97,12 @@ def find_inside(points: np.ndarray, polygon_x: np.ndarray, polygon_y: np.ndarray
     return np.asarray(near[inside])
 
 
-def spread_evenly(frames: np.ndarray, n: int) -> np.ndarray:
-    """Return at most `n` of `frames`, spread evenly over their order.
+def take_evenly(frames: Int[np.ndarray, " frame"], n: int) -> Int[np.ndarray, " taken"]:
+    """Return at most `n` of `frames`, at even distances in their order.
 
     Examples
     --------
-    >>> spread_evenly(np.arange(10), 4)
+    >>> take_evenly(np.arange(10), 4)
     array([0, 3, 6, 9])
     """
     if len(frames) <= n:

@@ -1,4 +1,4 @@
-"""Serve a page to this machine alone: bound to 127.0.0.1, with a token, and for no other origin.
+"""Serve a page on this machine: bound to 127.0.0.1, with a token, and for no other origin.
 
 A browser sends the token once, in the address that is printed; it is then kept in a cookie that scripts cannot read
 and that is not sent from other sites. Requests that name another host (as after DNS rebinding) or another origin are
@@ -30,7 +30,7 @@ TITLE = "nwb-dcf view"
 
 
 class TokenAuth(AuthProvider):  # type: ignore[misc]
-    """Let in who knows the token, from this machine's own names alone.
+    """Admit requests that have the token and name this machine as host and origin.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ class TokenAuth(AuthProvider):  # type: ignore[misc]
 
     @property
     def get_user(self) -> Callable[[Any], str | None]:
-        """Return who asks, or None."""
+        """Return the function that names the user of a request, or None to refuse it."""
         return self._admit
 
     @property
     def get_login_url(self) -> Callable[[Any], str]:
-        """Refuse who is nobody: there is no page to log in at."""
+        """Return the function that answers a refused request: there is no page to log in at."""
         return self._refuse
 
     def _admit(self, handler: Any) -> str | None:
@@ -63,6 +63,7 @@ class TokenAuth(AuthProvider):  # type: ignore[misc]
         if origin is not None and origin.lower() not in self._origins:
             return None
         given = handler.get_argument("token", None)
+        # compare_digest takes the same time for every wrong token, so that none can be guessed letter by letter
         if given is not None and hmac.compare_digest(given.encode(), self._token.encode()):
             if request.headers.get("Upgrade", "").lower() != "websocket":
                 handler.set_cookie(self._cookie, self._token, httponly=True, samesite="Strict", path="/")
@@ -75,7 +76,7 @@ class TokenAuth(AuthProvider):  # type: ignore[misc]
 
 
 def parse_link(link: str) -> dict[str, str]:
-    """Return what a link to a page holds but for the token: its query.
+    """Return the query of a link to a page, without its token.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def make_server(view: ViewData, *, port: int = 0, link: str | None = None, token
     port : int
         0: any that is free.
     link : str, optional
-        Address of an earlier page, whose view is brought back.
+        Address of an earlier page, whose view is restored.
     token : str, optional
         A random one by default.
 
@@ -160,7 +161,7 @@ def serve(
     browser : bool
         Open the page in the user's browser.
     announce : callable, optional
-        Told the address once the server is there.
+        Called with the address once the server runs.
     """
     server, address = make_server(view, port=port, link=link)
     server.start()

@@ -1,4 +1,4 @@
-"""What a page shows, as a link that brings it back."""
+"""What a page shows, as the query of a link that restores it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ViewState:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a state may hold: links come from anywhere.
+    """Valid values of a state, as links come from anywhere.
 
     Attributes
     ----------
@@ -94,16 +94,16 @@ def read_state(query: Mapping[str, str], start: ViewState, choices: Choices) -> 
     ----------
     query : mapping of str to str
     start : ViewState
-        What holds where the link says nothing.
+        State where the link has no entry.
     choices : Choices
 
     Returns
     -------
     state : ViewState
     ignored : list of str
-        What of the link means nothing here, one plain sentence each.
+        One sentence for each part of the link that is invalid here.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     ignored: list[str] = []
 
     def take(key: str, parse: Callable[[str], Any]) -> Any:
@@ -113,7 +113,7 @@ def read_state(query: Mapping[str, str], start: ViewState, choices: Choices) -> 
         try:
             return parse(text)
         except ValueError:
-            ignored.append(f"the link's {key} {text[:40]!r} means nothing here and was left out")
+            ignored.append(f"the link's {key} {text[:40]!r} is invalid here and was left out")
             return None
 
     low, high = choices.span
@@ -131,7 +131,7 @@ def read_state(query: Mapping[str, str], start: ViewState, choices: Choices) -> 
     return _replace(start, found), ignored
 
 
-def _replace(start: ViewState, found: Mapping[str, Any]) -> ViewState:
+def _replace(start: ViewState, found: Mapping[str, object]) -> ViewState:
     return ViewState(**{**vars(start), **{key: value for key, value in found.items() if value is not None}})
 
 

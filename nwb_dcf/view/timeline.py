@@ -1,9 +1,9 @@
-"""Views against time: latents, what goes on below them, trials and events, and the raster, on one clock."""
+"""Views against time on one clock: latents, behaviour, trials and events, and the raster."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d, RangeTool
@@ -14,6 +14,9 @@ from .coloring import Paint, pick_line_color
 from .data import ViewData
 from .decimate import thin_lines
 from .pictures import LIMIT
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Num
 
 BUCKETS = 1200  # of frames across a view
 COLUMNS = 1000  # of the raster
@@ -26,7 +29,7 @@ TOOLS = "xpan,xwheel_zoom"
 
 
 class Timeline:
-    """Figures that share the axis of time and show the moment.
+    """Figures with one axis of time, which show the moment.
 
     Parameters
     ----------
@@ -59,9 +62,9 @@ class Timeline:
         return [one for one in (self.latents, self.traces, self.trials, self.raster) if one is not None]
 
     def set_traces(self, names: Sequence[str]) -> list[str]:
-        """Draw `names` below the latents; return why some cannot be."""
+        """Draw `names` below the latents; return a sentence for each that cannot be drawn."""
         labels: list[str] = []
-        columns: list[np.ndarray] = []
+        columns: list[Num[np.ndarray, " time"]] = []
         problems: list[str] = []
         drawn: list[str] = []
         for name in names:
@@ -82,7 +85,7 @@ class Timeline:
         return problems
 
     def reload(self) -> None:
-        """Draw anew what lies in the window that is seen."""
+        """Draw what lies in the window that is seen."""
         window = float(self.x_range.start), float(self.x_range.end)
         view = self.view
         for source, columns in ((self.latents_source, self._columns), (self.traces_source, self._trace_columns)):
@@ -110,7 +113,7 @@ class Timeline:
         else:
             strip["color"] = strip["plain"]
 
-    def show_predicted(self, time: np.ndarray, latents: np.ndarray) -> None:
+    def show_predicted(self, time: Float[np.ndarray, " time"], latents: Float[np.ndarray, "time latent"]) -> None:
         """Draw a predicted path, `time` (time,) and `latents` (time, latent), dashed; empty arrays for none."""
         if len(time) == 0:
             self.predicted.data = {"xs": [], "ys": [], "color": []}
@@ -134,12 +137,12 @@ class Timeline:
         return fig
 
     def _make_overview(self) -> Any:
-        """The whole session in one strip, with what is seen as a frame in it that can be dragged."""
+        """Make the strip of the whole session, with the window as a frame in it that can be dragged."""
         view = self.view
         span = float(view.time[0]), float(view.time[-1])
         time, lines = thin_lines(view.time, self._columns[:, :1], view.segment, span, BUCKETS // 2)
         fig = figure(
-            width=WIDTH_PX, height=PIXELS["overview"], x_range=Range1d(*span), y_range=Range1d(*_reach(lines)),
+            width=WIDTH_PX, height=PIXELS["overview"], x_range=Range1d(*span), y_range=Range1d(*_compute_reach(lines)),
             tools="", toolbar_location=None, min_border_left=LEFT_PX, name="overview",
         )  # fmt: skip
         fig.line(time, lines[:, 0], color="#8fa9c4", line_width=1)
@@ -223,7 +226,7 @@ class Timeline:
             self._name_rows(self.raster)
 
 
-def _read_trace(view: ViewData, name: str) -> list[tuple[str, np.ndarray]]:
+def _read_trace(view: ViewData, name: str) -> list[tuple[str, Num[np.ndarray, " time"]]]:
     if name == "speed":
         return [("latent speed", view.speed)]
     if name == "distance" and view.clusters is not None:
@@ -235,19 +238,19 @@ def _read_trace(view: ViewData, name: str) -> list[tuple[str, np.ndarray]]:
     return [(f"{label} ({unit})" if k == 0 and unit else label, series.values[:, k]) for k, label in enumerate(labels)]
 
 
-def _reach(values: np.ndarray) -> tuple[float, float]:
+def _compute_reach(values: Num[np.ndarray, "*value"]) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if len(finite) and finite.min() < finite.max() else (0.0, 1.0)
 
 
-def _to_row(values: np.ndarray, like: np.ndarray, row: int) -> np.ndarray:
+def _to_row(values: Num[np.ndarray, " value"], like: Num[np.ndarray, " time"], row: int) -> Float[np.ndarray, " value"]:
     """Move values into row number `row` from below: most of `like` fills nine tenths of it."""
     finite = like[np.isfinite(like)]
     low, high = np.percentile(finite, [0.2, 99.8]) if len(finite) else (0.0, 1.0)
     return np.asarray(row + 0.05 + 0.9 * (values - low) / ((high - low) or 1.0))
 
 
-def _stack_rows(columns: Sequence[np.ndarray]) -> np.ndarray:
+def _stack_rows(columns: Sequence[Num[np.ndarray, " time"]]) -> Float[np.ndarray, "time row"]:
     """Put values one above the other, the first on top, shape (time, row)."""
     if not columns:
         return np.empty((0, 0))
@@ -265,8 +268,8 @@ def _label_rows(fig: Any, labels: Sequence[str]) -> None:
     fig.yaxis.axis_line_color = None
 
 
-def _find_spans(time: np.ndarray, inside: np.ndarray) -> list[tuple[float, float]]:
-    """Spans of time of the frames `inside`; of more than 500 none, which would be a haze."""
+def _find_spans(time: Float[np.ndarray, " time"], inside: Bool[np.ndarray, " time"]) -> list[tuple[float, float]]:
+    """Return the intervals of the frames `inside`, seconds; none where there are more than 500, which no eye parts."""
     edges = np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0))
     if len(edges) > 1000:
         return []
@@ -274,7 +277,7 @@ def _find_spans(time: np.ndarray, inside: np.ndarray) -> list[tuple[float, float
 
 
 def _list_strips(view: ViewData) -> list[dict[str, Any]]:
-    """Rows of intervals and events: the segments of the fit, then the tables of the file."""
+    """List rows of intervals and events: the segments of the fit, then the tables of the file."""
     data = view.result.dataset
     held_out = data["segment_held_out"].values.astype(bool) if "segment_held_out" in data else None
     n = data.sizes["segment"]
@@ -320,7 +323,8 @@ def _shorten(value: Any) -> str:
 
 
 def _cut_intervals(strips: Sequence[dict[str, Any]], window: tuple[float, float]) -> dict[str, Any]:
-    """Intervals of every row within the window; where they are too many, neighbours as one, which says so."""
+    """Return the intervals of every row within the window; too many are joined with their neighbours, and named so."""
+    # an event has no width, and would vanish between two pixels
     least = (window[1] - window[0]) / WIDTH_PX * 1.5
     parts: dict[str, list[Any]] = {key: [] for key in ("start", "stop", "low", "high", "color", "text")}
     for row, strip in enumerate(strips):
@@ -344,7 +348,7 @@ def _cut_intervals(strips: Sequence[dict[str, Any]], window: tuple[float, float]
     return {key: np.concatenate(values).tolist() if values else [] for key, values in parts.items()}
 
 
-def _thin_rows(values: np.ndarray) -> np.ndarray:
+def _thin_rows(values: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "thinned column"]:
     """Average neighbouring rows where there are more than a screen shows."""
     if len(values) <= MOST_ROWS:
         return values

@@ -81,7 +81,7 @@ CLEAN = {
     #
     "spikeinterface": False,
     #
-    "view": False,
+    "view": True,
 }
 """Which packages and files of `nwb_dcf` are held to it; empty comments keep changes of two lines apart for git."""
 

@@ -26,7 +26,7 @@ from nwb_dcf.plots import (
     draw_trajectories,
     list_colorings,
 )
-from nwb_dcf.plots.examples import choose_stretches
+from nwb_dcf.plots.examples import choose_intervals
 from nwb_dcf.plots.trajectories import MOST_FRAMES
 from nwb_dcf.plots.velocity_field import project_field
 from tests.io.results.synthetic import make_result
@@ -171,8 +171,8 @@ def test_a_fit_without_a_grid_says_so(result: DCFResult, figure: Figure) -> None
 def test_examples_are_of_what_was_held_out(result: DCFResult, figure: Figure) -> None:
     data = result.dataset
     held_out = data["segment_held_out"].values[data["segment_index"].values]
-    stretches = choose_stretches(result)
-    frames = np.concatenate(stretches)
+    intervals = choose_intervals(result)
+    frames = np.concatenate(intervals)
     assert held_out[frames].all()
     x = np.random.default_rng(0).normal(size=(data.sizes["time"], 8))
     prepared = make_recording(x, data["time"].values, segment_index=data["segment_index"].values, channel_dim="unit")
@@ -191,7 +191,9 @@ def make_images(result: DCFResult) -> xr.Dataset:
     return make_recording(images, data["time"].values, segment_index=data["segment_index"].values)
 
 
-def test_frames_stand_along_bands_and_at_outliers_where_the_source_is_video(result: DCFResult, figure: Figure) -> None:
+def test_frames_stand_along_clusters_and_at_outliers_where_the_source_is_video(
+    result: DCFResult, figure: Figure
+) -> None:
     recording = make_images(result)
     draw_clusters(figure, result, recording, n_clusters=3)
     shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
@@ -204,19 +206,19 @@ def test_frames_stand_along_bands_and_at_outliers_where_the_source_is_video(resu
     speed = np.linalg.norm(result.dataset["velocity"].values, axis=1)
     np.testing.assert_array_equal(shown[-n_fast], frames[speed.argmax()])
     rows = [axes.get_ylabel() for axes in figure.axes if axes.images and axes.get_ylabel()]
-    assert rows == ["band 1", "band 2", "band 3", "largest\ndistance", "largest\nspeed"]
+    assert rows == ["cluster 1", "cluster 2", "cluster 3", "largest\ndistance", "largest\nspeed"]
 
 
-def test_without_video_bands_come_without_frames(result: DCFResult, figure: Figure) -> None:
+def test_without_video_clusters_come_without_frames(result: DCFResult, figure: Figure) -> None:
     draw_clusters(figure, result, n_clusters=2)
     assert not any(axes.images for axes in figure.axes)
-    assert {"latent speed (1/s)", "latent distance\n(spreads of its band)"} <= {a.get_ylabel() for a in figure.axes}
+    assert {"latent speed (1/s)", "latent distance\n(SD of its cluster)"} <= {a.get_ylabel() for a in figure.axes}
 
 
-def test_images_are_rebuilt_side_by_side(result: DCFResult, figure: Figure) -> None:
+def test_images_and_their_reconstruction_stand_side_by_side(result: DCFResult, figure: Figure) -> None:
     recording = make_images(result)
-    rebuilt = np.zeros((result.dataset.sizes["time"], 30))
-    draw_examples(figure, result, recording, rebuilt)
+    reconstruction = np.zeros((result.dataset.sizes["time"], 30))
+    draw_examples(figure, result, recording, reconstruction)
     above = [axes for axes in figure.axes if axes.get_title()]
     assert len(above) == 6
     assert figure.axes[0].get_ylabel() == "data"

@@ -51,7 +51,8 @@ def trials(result: DCFResult) -> DCFResult:
 
 
 def test_conditions_part_where_they_do_and_intervals_hold_the_truth(trials: DCFResult) -> None:
-    time, mean, half, coloring = average_conditions(trials, "side")
+    means = average_conditions(trials, "side")
+    time, mean, half, coloring = means.time, means.mean, means.half_width, means.coloring
     assert coloring.groups == ["left", "right"]
     np.testing.assert_allclose(time[:N_FRAMES], np.arange(N_FRAMES) * STEP_S, atol=1e-9)
     truth = np.zeros_like(mean[:, :N_FRAMES])

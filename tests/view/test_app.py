@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf.view.app import App
+from nwb_dcf.view.controls import LABEL, set_label
 
 from .conftest import EVIL, STEP_S
 
@@ -143,7 +145,7 @@ def test_a_link_brings_the_page_back(app: App, told: list[dict[str, str]], make_
     assert again.gallery.pane.object.count("<img") == app.gallery.pane.object.count("<img")
 
 
-def test_what_a_link_cannot_mean_is_said_on_the_page(make_known_view: Callable[..., Any]) -> None:
+def test_what_is_invalid_in_a_link_is_named_on_the_page(make_known_view: Callable[..., Any]) -> None:
     app = App(make_known_view(), {"color": "<b>nothing", "t": "2"})
     assert "&lt;b&gt;nothing" in app.note.object
     assert app.state.t == 2.0
@@ -210,3 +212,13 @@ def test_a_million_frames_are_few_on_the_page() -> None:
     assert len(app.trajectory.dots.data["x"]) == 0
     assert app.trajectory.picture.data["image"][0].size < 200_000
     assert app.timeline.raster_source.data["image"][0].shape[1] <= 1000
+
+
+def test_widgets_are_labelled_without_a_warning(make_known_view: Callable[..., Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PendingDeprecationWarning)
+        app = App(make_known_view())
+        set_label(app.controls["play"], "pause")
+    assert getattr(app.controls["play"], LABEL) == "pause"
+    assert getattr(app.controls["color"], LABEL) == "colour by"
+    assert [getattr(slider, LABEL) for slider in app.angles] == ["turn", "tilt"]

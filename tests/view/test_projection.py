@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("panel", reason="could not import panel")
 
-from nwb_dcf.view.projection import Projection, find_inside, find_limits, spread_evenly
+from nwb_dcf.view.projection import Projection, compute_limits, find_inside, take_evenly
 
 
 @pytest.mark.parametrize(("azimuth", "elevation"), [(0, 0), (35, 25), (-120, 80)])
@@ -31,11 +31,11 @@ def test_a_concave_lasso_encloses_what_is_inside_it() -> None:
 def test_limits_leave_single_outliers_out_and_hold_a_constant() -> None:
     points = np.column_stack([np.linspace(0, 1, 10_001), np.zeros(10_001)])
     points[0, 0] = 1e6
-    (low, high), (down, up) = find_limits(points)
+    (low, high), (down, up) = compute_limits(points)
     assert -0.1 < low < high < 1.2
     assert down < 0 < up
 
 
 def test_frames_are_spread_over_all() -> None:
-    assert spread_evenly(np.arange(100), 3).tolist() == [0, 50, 99]
-    assert spread_evenly(np.arange(2), 3).tolist() == [0, 1]
+    assert take_evenly(np.arange(100), 3).tolist() == [0, 50, 99]
+    assert take_evenly(np.arange(2), 3).tolist() == [0, 1]

@@ -122,7 +122,7 @@ def test_only_this_machine_is_listened_to(running: Running) -> None:
         assert other.connect_ex(("127.0.0.2", running.port)) != 0
 
 
-def test_a_port_that_is_taken_is_said(running: Running) -> None:
+def test_a_port_that_is_taken_is_refused(running: Running) -> None:
     async def make() -> None:
         make_server(make_view(n_frames=60), port=running.port)
 

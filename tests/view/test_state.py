@@ -38,7 +38,7 @@ def test_a_link_brings_everything_back() -> None:
         ("angle", "1,2,3"),
     ],
 )
-def test_what_means_nothing_is_left_out_and_said(key: str, value: str) -> None:
+def test_what_is_invalid_is_left_out_and_named(key: str, value: str) -> None:
     state, ignored = read_state({key: value}, START, CHOICES)
     assert state == START
     assert len(ignored) == 1
