@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from ..pipeline.progress_bar import ProgressBar
 from .fit import _print, _with_output_options
 from .fit import fit as fit_command
-from .progress import TrainingBar
 from .text import format_number, label_lines, lay_out_table
 
 SOME_FAILED = 3
@@ -93,7 +93,7 @@ def batch(
         batches.save_config(settings, save_config)
     if jobs is not None:
         engine_kwargs = {**engine_kwargs, _name_jobs(engine): jobs}
-    with TrainingBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet) as bar:
         result = batches.run(
             files,
             engine,

@@ -9,8 +9,8 @@ import click
 
 import nwb_dcf
 
+from ..pipeline.progress_bar import ProgressBar
 from .fit import _join_names, _print, _with_output_options
-from .progress import TrainingBar
 from .text import format_number, label_lines, lay_out_table
 
 MARKS = {"good": "", "note": "note: ", "warning": "warning: ", "refused": "no: "}
@@ -48,7 +48,7 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
     Example: nwb-dcf cohort fit animals/ --align-on trials.direction --align go_cue --window -0.2 0.8 -o cohort.nwb
     """
     given = {name: value for name, value in options.items() if value is not None}
-    with TrainingBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet) as bar:
         result = nwb_dcf.fit_cohort(files, progress=bar, **given)
     _print(result.to_dict(), describe_cohort, as_json, quiet)
 

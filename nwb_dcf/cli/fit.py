@@ -9,9 +9,9 @@ import click
 
 import nwb_dcf
 
+from ..pipeline.progress_bar import ProgressBar
 from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, summarise_fit
 from .output import clean_report, print_json, write_text
-from .progress import TrainingBar
 
 
 def _parse_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
@@ -195,11 +195,11 @@ def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) ->
     # What was not said is left to the package, whose defaults depend on the data and the preset.
     given = {name: value for name, value in options.items() if value is not None}
     if dry_run:
-        with TrainingBar(hidden=quiet) as bar:
+        with ProgressBar(hidden=quiet) as bar:
             plan = nwb_dcf.plan_fit(file, progress=bar, **given)
         _print(plan.to_dict(), describe_plan, as_json, quiet)
         return 0
-    with TrainingBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet) as bar:
         result = nwb_dcf.fit_nwb(file, progress=bar, **given)
     _print(summarise_fit(result, given.get("output") or file), describe_fit, as_json, quiet)
     return 130 if result.provenance.get("interrupted") else 0
@@ -214,6 +214,6 @@ def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:
 
     The NWB file stays in FOLDER, the current one by default.
     """
-    with TrainingBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet) as bar:
         report = nwb_dcf.run_demo(folder, seed=seed, progress=bar)
     _print(report.to_dict(), describe_demo, as_json, quiet)

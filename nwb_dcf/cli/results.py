@@ -9,9 +9,9 @@ import click
 
 import nwb_dcf
 
+from ..pipeline.progress_bar import ProgressBar
 from .fit import _print, _with_output_options
 from .fit_report import describe_fit, summarise_fit
-from .progress import TrainingBar
 from .text import format_number, label_lines, lay_out_table
 
 STATE = ("created", "stale", "stale_because", "altered")
@@ -99,7 +99,7 @@ def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: An
 
     Example: nwb-dcf refit session.nwb units_dim3
     """
-    with TrainingBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet) as bar:
         compared = nwb_dcf.refit(file, name, progress=bar, **options)
     _print(compared.to_dict(), describe_refit, as_json, quiet)
     return 0 if compared.repeated else 2

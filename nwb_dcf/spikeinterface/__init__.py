@@ -1,7 +1,7 @@
 """Latents as one more post-processing step of SpikeInterface.
 
 Importing this module registers the extension ``dcf_latents``, so that ``analyzer.compute("dcf_latents", dim=3)``
-works and analyzers that hold latents load them. Here ``import spikeinterface`` means the library.
+works and analyzers that hold latents load them. In this package ``import spikeinterface`` is the library.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When the samples of a sorting were taken: the recording's clock where there is one.
+"""The clock of a sorting: times of its samples, by the clock of the recording where there is one.
 
 ============ ======================= =============================================================
 recording    clock of the sorting    time of sample i of a segment
@@ -14,18 +14,29 @@ absent       none                    i / rate, with a warning: the start of the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from ..errors import DataError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Int
+
+
+class StoredClock(TypedDict):
+    """A `SegmentClock` as a fit keeps it: enough to time spikes after the recording is gone."""
+
+    start_s: float
+    n_samples: int | None
+    time_vector: bool
+
 
 @dataclass(frozen=True)
 class SegmentClock:
-    """When the samples of one segment were taken.
+    """Times of the samples of one segment.
 
     Attributes
     ----------
@@ -34,7 +45,7 @@ class SegmentClock:
     start_s : float
         Time of the first sample.
     n_samples : int or None
-        None where nothing says how long the recording was.
+        None where the length of the recording is unknown.
     times : array of float64, shape (n_samples,), or None
         Time of each sample, where the recording has such a vector.
     """
@@ -42,18 +53,18 @@ class SegmentClock:
     rate_hz: float
     start_s: float
     n_samples: int | None
-    times: np.ndarray | None = None
+    times: Float64[np.ndarray, " sample"] | None = None
 
-    def find_times(self, sample: np.ndarray) -> np.ndarray:
-        """Time of each `sample`, seconds; of the one after the last, the end of the recording."""
+    def compute_times(self, sample: Int[np.ndarray, " spike"]) -> Float64[np.ndarray, " spike"]:
+        """Return the time of each `sample`, seconds; of the one after the last, the end of the recording."""
         if self.times is None:
             # in this order, which is SpikeInterface's: the last bit decides where a spike lies on a bin's edge
             return np.asarray(sample / self.rate_hz + self.start_s, np.float64)
         inside = np.minimum(sample, len(self.times) - 1)
         return np.asarray(self.times[inside] + (sample - inside) / self.rate_hz, np.float64)
 
-    def find_stretches(self) -> np.ndarray | None:
-        """Intervals that were recorded, shape (stretch, 2), cut at gaps of the time vector; None if not known."""
+    def compute_recorded_intervals(self) -> Float64[np.ndarray, "interval 2"] | None:
+        """Return the intervals that were recorded, seconds, cut at gaps of the time vector; None if not known."""
         if self.n_samples is None:
             return None
         if self.times is None:
@@ -64,7 +75,7 @@ class SegmentClock:
         last = np.append(first[1:], len(self.times)) - 1
         return np.column_stack([self.times[first], self.times[last] + 1 / self.rate_hz])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> StoredClock:
         """Describe the clock; JSON-able."""
         return {
             "start_s": float(self.start_s),
@@ -79,7 +90,7 @@ def find_clocks(
     *,
     where: str,
     n_samples: Sequence[int] | None = None,
-    stored: Sequence[Mapping[str, Any]] | None = None,
+    stored: Sequence[StoredClock] | None = None,
 ) -> list[SegmentClock]:
     """Find the clock of each segment of `sorting`; the module's table has the rules.
 
@@ -113,11 +124,12 @@ def find_clocks(
                 fix="give it with set_temporary_recording",
             )
         return [SegmentClock(rate, clock["start_s"], n) for clock, n in zip(stored, lengths, strict=True)]
+    # private, but its public readers answer 0 where no start is known, and here the two differ
     starts = [segment._t_start for segment in sorting.segments]
     if any(start is None for start in starts):
         warnings.warn(
             f"{where}: no recording and no start time, so times count from the first sample (0 s) of each segment; "
-            "give the recording to have its clock",
+            "give the recording to use its clock",
             UserWarning,
             stacklevel=3,
         )
@@ -141,6 +153,7 @@ def _read_recording_clocks(sorting: Any, recording: Any, where: str) -> list[Seg
         info = recording.get_time_info(i)
         start, rate = float(recording.get_start_time(i)), float(recording.sampling_frequency)
         own = segment._t_start
+        # half a sample: a shift of one would move spikes into other bins
         if own is not None and abs(own - start) > 0.5 / rate:
             raise DataError(
                 f"segment {i} starts at {start:.9g} s in the recording and at {own:.9g} s in the sorting: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -13,12 +13,18 @@ from spikeinterface.core.job_tools import fix_job_kwargs
 from ..config.validation import require, require_choice, require_flag, require_number
 from ..data.result import DCFResult
 from ..errors import DCFError, NotFittedError, ParameterError
-from .fit import fit_latents, make_params_config, unpack_result
+from .fit import StoredData, fit_latents, make_params_config, unpack_result
 from .recordings import from_analyzer
 from .safe_extension import SafeExtension
 from .sorted_units import PERIODS, hash_periods
 
+if TYPE_CHECKING:
+    from jaxtyping import Num
+
+    Numbers = Num[np.ndarray, " frame *latent"]
+
 Curation = Literal["refit", "drop"]
+Params = dict[str, Any]  # JSON, by the names of `DCFLatents`
 
 
 class DCFLatents(SafeExtension):
@@ -35,16 +41,16 @@ class DCFLatents(SafeExtension):
         Width of a bin in seconds.
     smooth : float or "auto", default: "auto"
         Standard deviation of the Gaussian in seconds, 0 for none; ``auto`` lets the units choose it and the scale,
-        see `nwb_dcf.estimator.smoothing_and_scale`. Bins stay as wide as `bin_width_s` says.
+        see `nwb_dcf.estimator.smoothing_and_scale`. The width of bins stays `bin_width_s`.
     held_out : float, default: 0.2
-        Share of the frames that is scored and not trained on.
+        Fraction of the frames that is scored and not trained on.
     seed : int, default: 0
         The same seed gives the same latents, to the bit on CPU.
     extent : "recording" | "spikes", default: "recording"
         Bins from the start of each segment to its end, or from its first spike to its last, which is how an NWB file
         without ``obs_intervals`` is read.
     valid_unit_periods : bool, default: True
-        Whether the extension of that name, where it is computed, says when units were observed.
+        Whether the extension of that name, where it is computed, limits the times at which units were observed.
     curation : "refit" | "drop", default: "refit"
         What select_units, remove_units, merge_units and split_units do. ``refit``: fit the units that are there then,
         with the same parameters, so that the latents are those of a fresh ``compute``. ``drop``: no latents, in no
@@ -54,10 +60,9 @@ class DCFLatents(SafeExtension):
 
     Notes
     -----
-    Latents of some units are not a part of the latents of all: the code sees every unit, and its axes are those of
-    what all of them share. Leaving out the removed units' share would keep what they did to the axes, be they noise or
-    halves of one cell. Hence the refit; where one is not possible (fewer units than `dim`), the latents are dropped
-    with a warning.
+    Latents of some units are not a part of the latents of all units: the axes are those of the variance that all units
+    have in common. Removed units, be they noise or halves of one cell, have shaped the axes. Hence the refit; where
+    none is possible (fewer units than `dim`), the latents are dropped with a warning.
 
     Of job_kwargs, ``n_jobs`` is the number of threads and ``progress_bar`` shows a bar; the fit is one job, to which
     chunks do not apply.
@@ -69,7 +74,7 @@ class DCFLatents(SafeExtension):
     use_nodepipeline = False
     need_job_kwargs = True
 
-    _dropped = ""  # why there are no latents any more
+    _dropped = ""  # why curation dropped the latents
 
     @classmethod
     def get_optional_dependencies(cls, **params: Any) -> list[str]:
@@ -87,7 +92,7 @@ class DCFLatents(SafeExtension):
         valid_unit_periods: bool = True,
         curation: Curation = "refit",
         **settings: Any,
-    ) -> dict[str, Any]:
+    ) -> Params:
         require_number("bin_width_s", bin_width_s, low=0, open_low=True)
         if smooth != "auto":
             require_number("smooth", smooth, low=0)
@@ -130,7 +135,7 @@ class DCFLatents(SafeExtension):
             clocks=source.get("segments"),
         )
 
-    def _fit(self, recording: xr.Dataset, label: str, *, verbose: bool = False, **job_kwargs: Any) -> dict[str, Any]:
+    def _fit(self, recording: xr.Dataset, label: str, *, verbose: bool = False, **job_kwargs: Any) -> StoredData:
         jobs = fix_job_kwargs(job_kwargs)
         return fit_latents(
             recording,
@@ -141,7 +146,7 @@ class DCFLatents(SafeExtension):
             progress_bar=jobs["progress_bar"],
         )
 
-    # -- what is asked of it ---------------------------------------------------------------------
+    # -- answers ---------------------------------------------------------------------------------
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
         """Return latents; see `_get_data`.
@@ -158,7 +163,7 @@ class DCFLatents(SafeExtension):
         if self._dropped:
             raise NotFittedError(f"the latents were dropped: {self._dropped}", fix='compute("dcf_latents") again')
 
-    def _get_data(self, outputs: str = "numpy") -> np.ndarray | list[np.ndarray] | xr.Dataset | DCFResult:
+    def _get_data(self, outputs: str = "numpy") -> Numbers | list[Numbers] | xr.Dataset | DCFResult:
         """Return what was fitted.
 
         Parameters
@@ -175,13 +180,13 @@ class DCFLatents(SafeExtension):
         result = unpack_result(self.data)
         return result.dataset if outputs == "xarray" else result
 
-    def get_times(self) -> np.ndarray | list[np.ndarray]:
-        """Time of each latent on the recording's clock in seconds: an array, or a list of one for each segment."""
+    def get_times(self) -> Numbers | list[Numbers]:
+        """Return the times of the latents, seconds on the recording's clock; of several segments a list of arrays."""
         self._refuse_dropped()
         return self._split_segments("time")
 
     def _warn_if_stale(self) -> None:
-        """Warn where valid periods were computed, or changed, after the latents: SpikeInterface does not tell."""
+        """Warn where valid periods were computed, or changed, after the latents: SpikeInterface does not notify."""
         analyzer = self._sorting_analyzer()
         if analyzer is None or not self.params[PERIODS]:
             return
@@ -196,7 +201,7 @@ class DCFLatents(SafeExtension):
                 stacklevel=4,
             )
 
-    def _split_segments(self, name: str) -> np.ndarray | list[np.ndarray]:
+    def _split_segments(self, name: str) -> Numbers | list[Numbers]:
         values = np.asarray(self.data[name])
         segment = np.asarray(self.data["trial_si_segment"])[np.asarray(self.data["segment_index"])]
         n_segments = len(self.data["provenance"]["source"]["segments"])
@@ -205,7 +210,7 @@ class DCFLatents(SafeExtension):
 
     # -- curation --------------------------------------------------------------------------------
 
-    def _select_units_extension_data(self, unit_ids: Sequence[Any]) -> dict[str, Any]:
+    def _select_units_extension_data(self, unit_ids: Sequence[Any]) -> StoredData:
         if np.array_equal(unit_ids, self.sorting_analyzer.unit_ids):
             return dict(self.data)
         return self._refit(self.sorting_analyzer, unit_ids=list(unit_ids))
@@ -218,17 +223,17 @@ class DCFLatents(SafeExtension):
         keep_mask: Any = None,
         verbose: bool = False,
         **job_kwargs: Any,
-    ) -> dict[str, Any]:
+    ) -> StoredData:
         return self._refit(new_sorting_analyzer, verbose=verbose, **job_kwargs)
 
     def _split_extension_data(
         self, split_units: Any, new_unit_ids: Any, new_sorting_analyzer: Any, verbose: bool = False, **job_kwargs: Any
-    ) -> dict[str, Any]:
+    ) -> StoredData:
         return self._refit(new_sorting_analyzer, verbose=verbose, **job_kwargs)
 
     def _refit(
         self, analyzer: Any, *, unit_ids: list[Any] | None = None, verbose: bool = False, **job_kwargs: Any
-    ) -> dict[str, Any]:
+    ) -> StoredData:
         if self.params["curation"] == "drop":
             raise _DroppedError("its units changed, and it was computed with curation='drop'")
         n = len(analyzer.unit_ids if unit_ids is None else unit_ids)
@@ -255,7 +260,7 @@ class DCFLatents(SafeExtension):
         )
 
     def _follow(self, analyzer: Any, follow: Callable[[], DCFLatents]) -> DCFLatents:
-        """Follow, or say why there are no latents any more: curation itself must never fail for them."""
+        """Follow, or keep the reason why there are no latents: curation itself must never fail for them."""
         why = self._dropped
         if not why:
             try:
@@ -273,7 +278,7 @@ class _DroppedError(DCFError):
 
 
 def _to_plain(value: Any) -> Any:
-    """Numbers of NumPy become Python's, which JSON knows; anything that JSON cannot hold is refused."""
+    """Turn numbers of NumPy into Python's, which JSON knows; refuse what JSON cannot hold."""
     value = value.item() if isinstance(value, np.generic) else value
     value = list(value) if isinstance(value, tuple) else value
     if not isinstance(value, (int, float, str, bool, list, type(None))):

@@ -1,4 +1,4 @@
-"""From the counts of an analyzer to the data that its extension stores."""
+"""Fit the counts of an analyzer, and pack the result as its extension stores it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from ..config import FitConfig, ReadConfig
 from ..config.presets import make_config
 from ..data.result import DCFResult
 from ..pipeline.fit_recording import FitPlan, fit_recording, plan_recording
+from ..pipeline.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from ..config.progress import Progress
+    from jaxtyping import Float64
+
     from ..estimator.fitted import FittedModel
 
+StoredData = dict[str, Any]
+"""Arrays by their names, and JSON: what SpikeInterface stores of an extension without a pickle."""
 NOT_SETTINGS = ("dim", "bin_width_s", "held_out", "extent", "valid_unit_periods", "curation")
 
 
@@ -27,14 +31,14 @@ def make_params_config(params: Mapping[str, Any]) -> FitConfig:
     Raises
     ------
     ParameterError
-        If a parameter is unknown or cannot be meant.
+        If a parameter is unknown or invalid.
     """
     settings = {**_read_settings(params), "dim": params["dim"]}
     return make_config(settings.pop("preset", "default"), settings, kind="counts")
 
 
-def _read_settings(params: Mapping[str, Any]) -> dict[str, Any]:
-    # JSON, which an analyzer's folder keeps parameters in, has no tuples
+def _read_settings(params: Mapping[str, Any]) -> dict[str, object]:
+    # JSON, in which the folder of an analyzer keeps parameters, has no tuples
     return {k: tuple(v) if isinstance(v, list) else v for k, v in params.items() if k not in NOT_SETTINGS}
 
 
@@ -46,7 +50,7 @@ def fit_latents(
     verbose: bool = False,
     n_jobs: int = 1,
     progress_bar: bool = False,
-) -> dict[str, Any]:
+) -> StoredData:
     """Fit `recording` by the steps of `nwb_dcf.fit_nwb`, and pack what the extension stores.
 
     Parameters
@@ -64,8 +68,8 @@ def fit_latents(
     Returns
     -------
     dict
-        See `pack_result`, and ``unit_r2`` (unit,): share of each unit's variance that the latents rebuild, on held-out
-        frames where there are any.
+        See `pack_result`, and ``unit_r2`` (unit,): fraction of the variance of each unit that is reconstructed, on
+        held-out frames where there are any.
     """
     from ..model.parallel import use_threads  # which loads torch
 
@@ -77,7 +81,7 @@ def fit_latents(
         print(
             f"{label}: {sizes['time']} bins of {params['bin_width_s']:g} s, {sizes['unit']} units, dim {params['dim']}"
         )
-    with use_threads(max(1, n_jobs)), _Bar(label, hidden=not progress_bar) as bar:
+    with use_threads(max(1, n_jobs)), ProgressBar(hidden=not progress_bar, label=label, only_in_terminal=False) as bar:
         fitted, result = fit_recording(plan, progress=bar)
         unit_r2 = score_units(fitted, plan)
     if verbose:
@@ -86,20 +90,20 @@ def fit_latents(
     return {**pack_result(result), "unit_r2": unit_r2}
 
 
-def score_units(fitted: FittedModel, plan: FitPlan) -> np.ndarray:
-    """Share of each unit's variance that ``dim`` numbers a frame rebuild, shape (unit,).
+def score_units(fitted: FittedModel, plan: FitPlan) -> Float64[np.ndarray, " unit"]:
+    """Return the fraction of the variance of each unit that the latents reconstruct, shape (unit,).
 
     In prepared units (square roots, smoothed), on held-out frames where there are any; 1 is all, below 0 is worse than
     the unit's mean, NaN where a unit does not vary there.
     """
     frames = fitted.prepare(plan.unseen)
-    x, rebuilt = frames.values, fitted.reconstruct(fitted.encode(frames))
+    x, reconstruction = frames.values, fitted.reconstruct(fitted.encode(frames))
     total = np.square(x - x.mean(axis=0), dtype=np.float64).sum(axis=0)
-    rest = np.square(x - rebuilt, dtype=np.float64).sum(axis=0)
+    rest = np.square(x - reconstruction, dtype=np.float64).sum(axis=0)
     return np.asarray(np.where(total > 0, 1 - rest / np.where(total > 0, total, 1), np.nan))
 
 
-def pack_result(result: DCFResult) -> dict[str, Any]:
+def pack_result(result: DCFResult) -> StoredData:
     """Turn a result into arrays and dicts, which SpikeInterface stores without a pickle.
 
     Returns
@@ -110,6 +114,7 @@ def pack_result(result: DCFResult) -> dict[str, Any]:
     """
     data, plain = result.dataset, {}
     for name, variable in data.variables.items():
+        # SpikeInterface pickles unknown objects, and a pickle that is loaded runs what is in it
         if variable.dtype.kind not in "biufU":
             raise TypeError(f"{name} is of type {variable.dtype}")  # a defect here, not in what was given
         plain[str(name)] = np.ascontiguousarray(variable.values)
@@ -142,31 +147,3 @@ def unpack_result(data: Mapping[str, Any]) -> DCFResult:
 
 def _to_json(value: Any) -> Any:
     return value.tolist()
-
-
-class _Bar:
-    """A bar for each stage of the fit, in SpikeInterface's manner."""
-
-    def __init__(self, label: str, *, hidden: bool) -> None:
-        self._label, self._hidden = label, hidden
-        self._stage, self._bar = "", None
-
-    def __call__(self, progress: Progress) -> None:
-        from tqdm.auto import tqdm
-
-        if self._hidden:
-            return
-        if progress.stage != self._stage:
-            self.__exit__()
-            self._stage = progress.stage
-            self._bar = tqdm(total=progress.steps, desc=f"{self._label}: {progress.stage}", unit=progress.unit)
-        if self._bar is not None:
-            self._bar.update(progress.step - self._bar.n)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None

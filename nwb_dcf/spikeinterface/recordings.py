@@ -1,17 +1,20 @@
-"""From a sorting, or an analyzer, to a recording of binned counts."""
+"""Bin a sorting, or the sorting of an analyzer, to a recording of counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from ..errors import ParameterError
-from .clocks import SegmentClock, find_clocks
+from .clocks import SegmentClock, StoredClock, find_clocks
 from .sorted_units import PERIODS, Extent, SortedUnits, bin_units
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 def from_sorting(
@@ -50,12 +53,12 @@ def from_sorting(
     DataError
         If there are no units, a segment is empty, or the recording is shifted against its sorting.
     ParameterError
-        If an argument cannot be meant.
+        If an argument is invalid.
 
     Warns
     -----
     UserWarning
-        Where neither a recording nor the sorting says when the recording started.
+        Where the start of the recording is known neither from a recording nor from the sorting.
 
     Examples
     --------
@@ -82,10 +85,10 @@ def from_analyzer(
     analyzer: Any,
     *,
     bin_width_s: float = 0.02,
-    unit_ids: Sequence[Any] | np.ndarray | None = None,
+    unit_ids: Sequence[Any] | Shaped[np.ndarray, " unit"] | None = None,
     extent: Extent | None = None,
     valid_unit_periods: bool = True,
-    clocks: Sequence[Mapping[str, Any]] | None = None,
+    clocks: Sequence[StoredClock] | None = None,
 ) -> xr.Dataset:
     """Bin the spikes of a SpikeInterface SortingAnalyzer.
 
@@ -98,8 +101,8 @@ def from_analyzer(
     unit_ids : sequence, optional
         Which units, in which order; all by default.
     valid_unit_periods : bool
-        Whether the extension of that name, where it is computed, says when each unit was observed: only bins in which
-        every unit was are kept, and units without a valid period are left out.
+        Whether the extension of that name, where it is computed, limits the times of each unit: only bins in which
+        every unit is valid are kept, and units without a valid period are left out.
     clocks : sequence of dict, optional
         ``recording.attrs["source"]["segments"]`` of an earlier recording, for an analyzer that has lost its own.
 
@@ -145,12 +148,12 @@ def _choose_extent(extent: Extent | None, clocks: list[SegmentClock], where: str
     if extent not in ("recording", "spikes"):
         raise ParameterError(f"extent is {extent!r}", where=where, fix="choose recording or spikes")
     if extent == "recording" and not known:
-        raise ParameterError("nothing says how long the recording was", where=where, fix="give the recording")
+        raise ParameterError("the length of the recording is unknown", where=where, fix="give the recording")
     return extent
 
 
 def _find_nwb_file(sorting: Any) -> str | None:
-    """Path of the NWB file that a sorting of ``read_nwb_sorting`` reads; None where its times have changed since."""
+    """Return the NWB file that a sorting of ``read_nwb_sorting`` reads; None where its times have changed since."""
     if type(sorting).__name__ != "NwbSortingExtractor" or sorting.has_recording():
         return None
     moved = any(segment._t_start != segment._native_t_start for segment in sorting.segments)

@@ -1,8 +1,8 @@
 """An extension whose stored data change in one step, once a new run is whole.
 
-SpikeInterface empties an extension's folder before it computes, and removes it when the computation fails: a slip in a
-parameter, Ctrl-C or a killed process would cost the latents of an earlier run, and what a kill leaves behind makes
-``copy`` of the analyzer fail. Here everything is computed first, written beside, and put in place by a rename.
+SpikeInterface empties an extension's folder before it computes, and removes it when the computation fails: a wrong
+parameter, Ctrl-C or a killed process would lose the latents of an earlier run, and the rest that a kill leaves makes
+``copy`` of the analyzer fail. Here everything is computed first, written beside, and moved into place by a rename.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..errors import StoreError
 
 
 class SafeExtension(AnalyzerExtension):  # type: ignore[misc]
-    """What `DCFLatents` inherits: SpikeInterface's extension, saved in one step."""
+    """Base of `DCFLatents`: an extension of SpikeInterface that is saved in one step."""
 
     _unsaved = False  # between set_params and the end of run, when the folder is still that of an earlier run
     _staged = False  # while a folder or group beside is written
@@ -58,10 +58,10 @@ class SafeExtension(AnalyzerExtension):  # type: ignore[misc]
             self._place_folder()
 
     def _delete_extension_folder(self) -> None:
-        if not self._unsaved:  # else what lies there is an earlier run's
+        if not self._unsaved:  # else the folder holds an earlier run
             super()._delete_extension_folder()
 
-    # -- where things lie: beside while they are written -----------------------------------------
+    # -- paths: beside while they are written ----------------------------------------------------
 
     @property
     def _stage_name(self) -> str:

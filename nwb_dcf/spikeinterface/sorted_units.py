@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import spikeinterface
@@ -25,6 +25,9 @@ from ..data.spike_counts import (
 )
 from ..errors import DataError
 from .clocks import SegmentClock
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Int, Shaped
 
 Extent = Literal["recording", "spikes"]
 PERIODS = "valid_unit_periods"
@@ -48,14 +51,14 @@ class SortedUnits:
     """
 
     sorting: Any
-    unit_ids: np.ndarray
+    unit_ids: Shaped[np.ndarray, " unit"]
     clocks: list[SegmentClock]
-    periods: np.ndarray | None
+    periods: Shaped[np.ndarray, " period"] | None
     where: str
     folder: str
 
     def read_trains(self, segment: int) -> SpikeTrains:
-        """Spike trains of one segment; where units are valid within what was recorded, that is `observed`."""
+        """Read the spike trains of one segment; `observed` are the recorded intervals in which units are valid."""
         clock, sorting = self.clocks[segment], self.sorting
         times = []
         for unit in self.unit_ids:
@@ -69,23 +72,25 @@ class SortedUnits:
                         where=self.where,
                         fix="remove them with spikeinterface.curation.remove_excess_spikes",
                     )
-                spikes = clock.find_times(samples)
+                spikes = clock.compute_times(samples)
             times.append(np.sort(np.asarray(spikes, np.float64)))
         periods = self.periods
         observed = None if periods is None else [self.read_periods(periods, segment, unit) for unit in self.unit_ids]
         return SpikeTrains(self.unit_ids, np.arange(len(self.unit_ids)), times, observed)
 
-    def read_periods(self, periods: np.ndarray, segment: int, unit: Any) -> np.ndarray:
-        """Intervals, shape (interval, 2), in seconds, in which `unit` is valid and was recorded."""
+    def read_periods(
+        self, periods: Shaped[np.ndarray, " period"], segment: int, unit: Any
+    ) -> Float64[np.ndarray, "interval 2"]:
+        """Return the intervals, seconds, in which `unit` is valid and was recorded."""
         index = self.sorting.id_to_index(unit)
         own = periods[(periods["segment_index"] == segment) & (periods["unit_index"] == index)]
         clock = self.clocks[segment]
-        ends = np.column_stack([clock.find_times(own[f"{end}_sample_index"]) for end in ("start", "end")])
+        ends = np.column_stack([clock.compute_times(own[f"{end}_sample_index"]) for end in ("start", "end")])
         valid = join_intervals(ends)
-        recorded = clock.find_stretches()
+        recorded = clock.compute_recorded_intervals()
         return valid if recorded is None or not len(valid) else intersect_intervals([recorded, valid])
 
-    def describe(self, trains: list[SpikeTrains], extent: Extent, row: np.ndarray) -> dict[str, Any]:
+    def describe(self, trains: list[SpikeTrains], extent: Extent, row: Int[np.ndarray, " unit"]) -> dict[str, object]:
         """Describe the source for ``recording.attrs["source"]``: no folder but its name, since archives publish it."""
         digest = hashlib.sha256()
         for part in trains:
@@ -106,8 +111,8 @@ class SortedUnits:
         }
 
 
-def hash_periods(periods: np.ndarray, sorting: Any, unit_ids: np.ndarray) -> str:
-    """SHA-256 of the valid periods of `unit_ids`, in whatever order they stand, so that a later change shows."""
+def hash_periods(periods: Shaped[np.ndarray, " period"], sorting: Any, unit_ids: Shaped[np.ndarray, " unit"]) -> str:
+    """Return the SHA-256 of the valid periods of `unit_ids`, in any order, so that a later change is noticed."""
     place = np.full(sorting.get_num_units(), -1)
     place[sorting.ids_to_indices(unit_ids)] = np.arange(len(unit_ids))
     unit = place[periods["unit_index"]]
@@ -196,8 +201,8 @@ def _find_doubts(source: SortedUnits, segment: int, trains: SpikeTrains, bin_wid
 def _count_segment(
     source: SortedUnits, segment: int, trains: SpikeTrains, bin_width_s: float, extent: Extent
 ) -> Counts:
-    """Count one segment in bins that start with each stretch of it; overlapping clocks of segments do not meet here."""
-    recorded, where = source.clocks[segment].find_stretches(), f"{source.where}: segment {segment}"
+    """Count one segment; bins start anew with each interval of it, and segments whose clocks overlap stay apart."""
+    recorded, where = source.clocks[segment].compute_recorded_intervals(), f"{source.where}: segment {segment}"
     ends = [(spikes[0], spikes[-1]) for spikes in trains.times if len(spikes)]
     if not ends:
         raise DataError(
@@ -210,15 +215,16 @@ def _count_segment(
         # a gap of the clock stays a gap
         recorded = span if recorded is None else intersect_intervals([recorded, span])
     if trains.observed is not None:
-        stretches = intersect_intervals([recorded, *trains.observed])
-        if not (stretches[:, 1] - stretches[:, 0] >= 2 * bin_width_s).any():
+        valid = intersect_intervals([recorded, *trains.observed])
+        # one bin alone has no next frame, which the dynamics are learned from
+        if not (valid[:, 1] - valid[:, 0] >= 2 * bin_width_s).any():
             return _count_nothing(len(trains.times), segment, bin_width_s)
-        recorded = stretches
+        recorded = valid
     return count_trains(trains, recorded[:, 0], recorded[:, 1], bin_width_s, where=where, observed=PERIODS)
 
 
 def _count_nothing(n_units: int, segment: int, bin_width_s: float) -> Counts:
-    """Counts of a segment in which the units are never valid together."""
+    """Return the empty counts of a segment in which the units are never valid together."""
     none = np.empty(0, np.int64)
     note = f"segment {segment} is left out: its units are never valid together ({PERIODS})"
     return Counts(np.empty((0, n_units), np.float32), Bins(np.empty(0), none, none, bin_width_s), [note])

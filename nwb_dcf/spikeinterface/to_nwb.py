@@ -1,4 +1,4 @@
-"""Take the latents of an analyzer along to the NWB file of its session."""
+"""Write the latents of an analyzer into the NWB file of its session."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..errors import DataError, NotFittedError
 from .clocks import find_clocks
 
 if TYPE_CHECKING:
+    from jaxtyping import Float64, Int, Shaped
+
     from ..io.results import WrittenResult
 
 
@@ -71,8 +73,8 @@ def to_nwb(
     return write_result(moved, path, name=name, overwrite=overwrite, output=output)
 
 
-def _order_segments(result: DCFResult, where: str) -> np.ndarray:
-    """Order of segments in time; a file has one clock, so segments that overlap have no place in it."""
+def _order_segments(result: DCFResult, where: str) -> Int[np.ndarray, " segment"]:
+    """Return the order of segments in time; those that overlap are refused, as a file has one clock."""
     start, stop = (result.dataset[f"segment_{end}"].values for end in ("start", "stop"))
     order = np.argsort(start, kind="stable")
     late = np.flatnonzero(start[order][1:] < stop[order][:-1] - 1e-6)
@@ -87,8 +89,8 @@ def _order_segments(result: DCFResult, where: str) -> np.ndarray:
     return order
 
 
-def _read_spikes(analyzer: Any, result: DCFResult, where: str) -> list[np.ndarray]:
-    """Spike times of the fitted units over all segments, on the clock that the latents have."""
+def _read_spikes(analyzer: Any, result: DCFResult, where: str) -> list[Float64[np.ndarray, " spike"]]:
+    """Return the spike times of each fitted unit over all segments, on the clock of the latents."""
     stored = result.provenance["source"]["segments"]
     lost = not (analyzer.has_recording() or analyzer.has_temporary_recording())
     clocks = find_clocks(
@@ -110,14 +112,14 @@ def _read_spikes(analyzer: Any, result: DCFResult, where: str) -> list[np.ndarra
     return [
         np.sort(
             np.concatenate(
-                [c.find_times(sorting.get_unit_spike_train(unit, segment_index=i)) for i, c in enumerate(clocks)]
+                [c.compute_times(sorting.get_unit_spike_train(unit, segment_index=i)) for i, c in enumerate(clocks)]
             )
         )
         for unit in result.dataset["unit"].values
     ]
 
 
-def _rename_channels(weights: bytes, ids: np.ndarray) -> bytes:
+def _rename_channels(weights: bytes, ids: Shaped[np.ndarray, " unit"]) -> bytes:
     from ..estimator.serialization import pack_weights, unpack_weights
 
     return pack_weights(replace(unpack_weights(weights, "cpu"), channels=ids.tolist()))

@@ -1,17 +1,20 @@
-"""Which units load on which axis, as a table beside the quality metrics."""
+"""Loadings of each unit on the axes, as a table beside the quality metrics."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotFittedError
 
+if TYPE_CHECKING:
+    from jaxtyping import Num
+
 
 def tabulate_units(analyzer: Any) -> pd.DataFrame:
-    """Tabulate what each unit has to do with the latents.
+    """Tabulate the loadings of each unit and the R2 of its reconstruction.
 
     Parameters
     ----------
@@ -29,7 +32,7 @@ def tabulate_units(analyzer: Any) -> pd.DataFrame:
         ================== =================================================================================
         ``dcf_loading_K``  the unit's entry in axis K, -1 to 1; the squares of an axis sum to 1 over units
         ``dcf_axis``       axis that moves the unit most: the largest loading times the axis' standard deviation
-        ``dcf_r2``         share of the unit's variance that the latents rebuild, on held-out frames where there
+        ``dcf_r2``         fraction of its variance that the latents reconstruct, on held-out frames where there
                            are any (square roots, smoothed); below 0 where the unit's own mean would do better
         ================== =================================================================================
 
@@ -49,8 +52,9 @@ def tabulate_units(analyzer: Any) -> pd.DataFrame:
     data = extension.get_data(outputs="xarray")
     dim = data.sizes["latent"]
     loadings = data["loadings"].values[:, :dim]
+    # a loading of unit length moves a unit by as much as its axis varies
     moved = np.abs(loadings) * np.sqrt(data["spectrum"].values[:dim])
-    columns: dict[str, np.ndarray] = {f"dcf_loading_{k + 1}": loadings[:, k] for k in range(dim)}
+    columns: dict[str, Num[np.ndarray, " unit"]] = {f"dcf_loading_{k + 1}": loadings[:, k] for k in range(dim)}
     columns |= {"dcf_axis": moved.argmax(axis=1) + 1, "dcf_r2": np.asarray(extension.data["unit_r2"])}
     table = pd.DataFrame(columns, index=data["unit"].values).reindex(analyzer.unit_ids)
     table["dcf_axis"] = table["dcf_axis"].astype("Int64")

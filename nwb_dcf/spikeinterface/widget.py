@@ -1,15 +1,21 @@
-"""Plots of latents in the manner of spikeinterface.widgets."""
+"""Plots of latents as widgets of SpikeInterface."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
+import xarray as xr
 from spikeinterface.widgets.base import BaseWidget, backend_kwargs_desc, default_backend_kwargs, to_attr
 
 from ..errors import ParameterError
 
-# Their registry of backends has no plotly; widgets of theirs do not offer it, so that nothing else changes.
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    Piece = tuple[Float[np.ndarray, " time"], Float[np.ndarray, "time latent"]]
+
+# The registry of SpikeInterface has no plotly; none of its own widgets offers it, so that nothing else changes.
 default_backend_kwargs.setdefault("plotly", {"figure": None, "figtitle": None, "width": None, "height": None})
 backend_kwargs_desc.setdefault(
     "plotly",
@@ -20,6 +26,14 @@ backend_kwargs_desc.setdefault(
         "height": "Height in pixels, default: None",
     },
 )
+
+
+class PlotData(TypedDict):
+    """What both backends draw."""
+
+    pieces: list[Piece]
+    mode: str
+    every: int  # one frame of so many is drawn
 
 
 class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
@@ -61,14 +75,14 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
         n_segments = analyzer.get_num_segments()
         if segment_index is not None and segment_index not in range(n_segments):
             raise ParameterError(f"segment_index is {segment_index}", fix=f"choose one of 0 to {n_segments - 1}")
-        plot_data = {
+        plot_data: PlotData = {
             "pieces": _cut_pieces(data, segment_index, time_range),
             "mode": mode,
             "every": max(1, data.sizes["time"] // max_frames) if mode == "space" else 1,
         }
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 
-    def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
+    def plot_matplotlib(self, data_plot: PlotData, **backend_kwargs: Any) -> None:
         """Draw with matplotlib; ``figure``, ``ax`` and ``axes`` as in SpikeInterface."""
         from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
 
@@ -111,7 +125,7 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
         ax.set(**{f"{axis}label": f"latent {k + 1}" for k, axis in enumerate("xyz"[:dims])})
         self.figure.colorbar(drawn, ax=ax, label="time (s)", shrink=0.7, pad=0.1)
 
-    def plot_plotly(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
+    def plot_plotly(self, data_plot: PlotData, **backend_kwargs: Any) -> None:
         """Draw with plotly; the figure is in ``figure`` and shown by ``figure.show()``."""
         try:
             import plotly.graph_objects as go
@@ -168,8 +182,8 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
 plot_dcf_latents = DCFLatentsWidget
 
 
-def _cut_pieces(data: Any, segment_index: int | None, time_range: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(time, latents) of each segment of the fit: no line is drawn across their edges."""
+def _cut_pieces(data: xr.Dataset, segment_index: int | None, time_range: tuple[float, float] | None) -> list[Piece]:
+    """Return time and latents of each segment of the fit: no line is drawn across their edges."""
     time, latents, index = (data[name].values for name in ("time", "latents", "segment_index"))
     shown = np.ones(len(time), bool)
     if segment_index is not None:

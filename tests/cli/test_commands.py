@@ -14,11 +14,11 @@ import xarray as xr
 
 import nwb_dcf
 from nwb_dcf.cli import main
-from nwb_dcf.cli.progress import TrainingBar
 from nwb_dcf.config import ReadConfig
 from nwb_dcf.config.progress import Progress
 from nwb_dcf.data.result import DCFResult
 from nwb_dcf.errors import StoreError
+from nwb_dcf.pipeline.progress_bar import ProgressBar
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -255,7 +255,7 @@ def test_bar_follows_stages_with_loss_and_time_left(monkeypatch: pytest.MonkeyPa
 
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with TrainingBar() as bar:
+    with ProgressBar() as bar:
         for stage, loss in (("train", 0.5), ("refit", 0.25)):
             for step in (1, 40, 80):
                 bar(Progress(stage, step, 80, loss))
@@ -268,7 +268,7 @@ def test_bar_follows_stages_with_loss_and_time_left(monkeypatch: pytest.MonkeyPa
 
 
 def test_bar_is_silent_where_hidden_or_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    for bar in (TrainingBar(hidden=True), TrainingBar()):
+    for bar in (ProgressBar(hidden=True), ProgressBar()):
         with bar:
             bar(Progress("train", 1, 2, 0.5))
     assert capsys.readouterr().err == ""

@@ -87,13 +87,13 @@ def test_dry_run_plans_and_writes_nothing(tmp_path: Path, run_cli: Cli) -> None:
 INTERRUPT = """
 import os, signal, sys
 from nwb_dcf.cli import main
-from nwb_dcf.cli.progress import TrainingBar
+from nwb_dcf.pipeline.progress_bar import ProgressBar
 
 def press_ctrl_c(self, progress, stage=sys.argv.pop(1)):
     if progress.stage.startswith(stage) and progress.step > 0:
         os.kill(os.getpid(), signal.SIGINT)
 
-TrainingBar.__call__ = press_ctrl_c
+ProgressBar.__call__ = press_ctrl_c
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may switch it off for background jobs
 sys.exit(main())
 """

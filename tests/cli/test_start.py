@@ -46,8 +46,8 @@ def test_help_loads_click_and_nothing_heavy(arguments: list[str]) -> None:
         "safetensors",
         "sklearn",
     }
-    rooms = {module for module in modules if module.startswith("nwb_dcf.") and not module.startswith("nwb_dcf.cli")}
-    assert rooms == {"nwb_dcf.errors"}
+    own = {module for module in modules if module.startswith("nwb_dcf.") and not module.startswith("nwb_dcf.cli")}
+    assert own == {"nwb_dcf.errors", "nwb_dcf.pipeline", "nwb_dcf.pipeline.progress_bar"}
 
 
 @pytest.mark.parametrize("command", ["info", "list"])
