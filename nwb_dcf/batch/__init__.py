@@ -1,4 +1,4 @@
-"""Many files, one fit each: engines of others, one table at the end, resuming by running again."""
+"""Fit many files: one job each, by an engine of joblib, processes, Dask or Slurm, and a table at the end."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Engines that run jobs side by side: joblib, processes, Dask, Slurm by submitit; the names are SpikeInterface's.
 
-Each is a function of jobs and keyword arguments that yields outcomes as they come. None of them is ours.
+Each is a function of jobs and keyword arguments that yields outcomes as they come.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any
 from ..errors import ParameterError
 from .job import FitJob, JobOutcome, run_job
 
-POLL_S = 0.5
-Engine = Callable[[Sequence[FitJob], dict[str, Any]], Iterator[JobOutcome]]
+POLL_S = 0.5  # between two looks at Slurm: a busy scheduler answers slowly
+EngineOptions = dict[str, Any]
+"""Keyword arguments of an engine; each engine checks its own."""
+Engine = Callable[[Sequence[FitJob], EngineOptions], Iterator[JobOutcome]]
 
 
 def run_engine(
     name: str, jobs: Sequence[FitJob], engine_kwargs: Mapping[str, Any] | None = None
 ) -> Iterator[JobOutcome]:
-    """Run `jobs` by the engine `name` and yield outcomes as they come, in whatever order.
+    """Run `jobs` by the engine `name` and yield outcomes as they come, in any order.
 
     Raises
     ------
@@ -33,15 +35,15 @@ def run_engine(
     yield from ENGINES[name](jobs, dict(engine_kwargs or {}))
 
 
-def _run_loop(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobOutcome]:
-    """One after the other, in this process."""
+def _run_loop(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutcome]:
+    """Run one after the other, in this process."""
     _refuse_rest("loop", kwargs)
     for job in jobs:
         yield run_job(job)
 
 
-def _run_joblib(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobOutcome]:
-    """``joblib.Parallel``; kwargs are its own: ``n_jobs`` (all cores by default), ``backend``, ..."""
+def _run_joblib(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutcome]:
+    """Run by ``joblib.Parallel``; kwargs are its own: ``n_jobs`` (all cores by default), ``backend``, ..."""
     import joblib
 
     settings = {"n_jobs": -1, "backend": "loky", **kwargs}
@@ -55,8 +57,8 @@ def _run_joblib(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobO
     yield from results
 
 
-def _run_processes(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobOutcome]:
-    """``concurrent.futures.ProcessPoolExecutor``; kwargs are its own: ``max_workers``, ..."""
+def _run_processes(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutcome]:
+    """Run by ``concurrent.futures.ProcessPoolExecutor``; kwargs are its own: ``max_workers``, ..."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
@@ -73,16 +75,16 @@ def _run_processes(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[J
             try:
                 yield future.result()
             except BrokenProcessPool:
-                yield JobOutcome(futures[future].file, "failed", message="its process died, as for want of memory")
+                yield JobOutcome(futures[future].file, "failed", message="its process died, perhaps for lack of memory")
 
 
-def _run_dask(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobOutcome]:
-    """A Dask client that the user has made: ``client``, or the current one."""
+def _run_dask(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutcome]:
+    """Run by a Dask client that the user has made: ``client``, or the current one."""
     try:
         import distributed
     except ImportError:
         raise ParameterError("Dask is not installed", fix="pip install nwb-dcf[cluster]") from None
-    dask: Any = distributed  # it ships half of its types
+    dask: Any = distributed  # its types are incomplete
     client = kwargs.pop("client", None)
     _refuse_rest("dask", kwargs)
     if client is None:
@@ -107,8 +109,8 @@ def _run_dask(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobOut
             yield JobOutcome(pending[future].file, "failed", message=f"the worker failed: {failure}")
 
 
-def _run_slurm(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobOutcome]:
-    """A Slurm array by submitit; ``folder`` for its logs, ``cluster="local"`` to try it here, others are Slurm's."""
+def _run_slurm(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutcome]:
+    """Run as a Slurm array by submitit; ``folder`` for logs, ``cluster="local"`` to try it here, others are Slurm's."""
     try:
         import submitit
     except ImportError:
@@ -132,7 +134,7 @@ def _run_slurm(jobs: Sequence[FitJob], kwargs: dict[str, Any]) -> Iterator[JobOu
             asked = pending.pop(job)
             try:
                 yield job.result()
-            except Exception as error:  # whatever the scheduler did to it: out of time, memory, a node
+            except Exception as error:  # raised by submitit for the scheduler: out of time or memory, a lost node
                 last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
                 yield JobOutcome(asked.file, "failed", message=f"job {job.job_id} failed: {last}")
         time.sleep(POLL_S if pending else 0)

@@ -1,40 +1,51 @@
-"""One file, one job: fitted, skipped where that very fit is there, or failed with a line that says why."""
+"""The job of one file: fitted, skipped where the same fit exists, or failed with the reason."""
 
 from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from ..config.request import hash_request
 from ..errors import DCFError
 from ..io.recordings import is_remote
 from ..io.results import list_results, read_result
+from .settings import Settings
 
 FIT_DEFAULTS = {"dim": 3, "held_out": 0.2, "null": 0, "repeats": 1}
-"""Of `nwb_dcf.fit_nwb`: asked or not, they are part of the request."""
+"""Of `nwb_dcf.fit_nwb`: given or not, they are part of the request."""
 State = Literal["fitted", "skipped", "failed"]
+
+
+class Scores(TypedDict, total=False):
+    """Figures of a fit for the table; None where they were not measured."""
+
+    dim: int | None
+    k_eff: int | None
+    bottleneck_r2: float | None
+    pca_r2: float | None
 
 
 @dataclass(frozen=True)
 class FitJob:
-    """What is asked of one file.
+    """Request to fit one file.
 
     Attributes
     ----------
     file : str
     options : dict
-        Arguments of `nwb_dcf.fit_nwb`; those that stay as they are are not in it.
+        Arguments of `nwb_dcf.fit_nwb` that differ from its defaults.
     threads : int
-        Of the processor, so that jobs side by side do not fight.
+        Of the processor: jobs side by side would slow each other down with more.
     refusal : str
-        Why the job cannot be run, where that is known beforehand; empty otherwise.
+        Why the job cannot be run, where that is known before it starts; empty otherwise.
     """
 
     file: str
-    options: dict[str, Any]
+    options: Settings
     threads: int = 1
     refusal: str = ""
 
@@ -46,7 +57,7 @@ class FitJob:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What became of one file.
+    """Result of the job of one file.
 
     Attributes
     ----------
@@ -66,11 +77,11 @@ class JobOutcome:
     name: str = ""
     seconds: float = 0.0
     message: str = ""
-    scores: dict[str, Any] = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
 
 
 def run_job(job: FitJob) -> JobOutcome:
-    """Run one job; whatever goes wrong is its outcome and stops nothing.
+    """Run one job; an error is its outcome and stops no other job.
 
     Parameters
     ----------
@@ -88,7 +99,7 @@ def run_job(job: FitJob) -> JobOutcome:
     except DCFError as error:
         return JobOutcome(job.file, "failed", seconds=time.perf_counter() - started, message=str(error))
     except Exception as error:
-        # A defect in one file of hundreds is a line in the table too, with the place where it happened.
+        # a defect that one file of hundreds brings out is a line in the table too, with the place where it happened
         place = traceback.extract_tb(error.__traceback__)[-1]
         message = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
         return JobOutcome(job.file, "failed", seconds=time.perf_counter() - started, message=" ".join(message.split()))
@@ -98,7 +109,7 @@ def _fit(job: FitJob, started: float) -> JobOutcome:
     there = find_fit(job)
     if there is not None:
         name, scores = there
-        return JobOutcome(job.file, "skipped", name, time.perf_counter() - started, "this fit is there already", scores)
+        return JobOutcome(job.file, "skipped", name, time.perf_counter() - started, "this fit exists already", scores)
     from ..model.parallel import use_threads
     from ..pipeline.fit import fit_nwb
 
@@ -109,11 +120,12 @@ def _fit(job: FitJob, started: float) -> JobOutcome:
     )
 
 
-def find_fit(job: FitJob) -> tuple[str, dict[str, Any]] | None:
-    """Name and scores of a fit to the same request and to data that have not changed, where the file has one."""
+def find_fit(job: FitJob) -> tuple[str, Scores] | None:
+    """Find a fit to the same request and to unchanged data in the file: its name and scores, or None."""
     target = Path(job.target)
     if is_remote(job.target) or not target.exists():
         return None
+    # compared by the request and not by the stored configuration, which defaults of a later version would change
     request = hash_request({**FIT_DEFAULTS, **job.options})
     wanted = job.options.get("name")
     for fit in list_results(target):
@@ -124,7 +136,7 @@ def find_fit(job: FitJob) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
-def _pick_scores(attrs: dict[str, Any]) -> dict[str, Any]:
+def _pick_scores(attrs: Mapping[str, Any]) -> Scores:
     scores = attrs.get("scores", {})
     return {
         "dim": attrs.get("dim"),

@@ -1,4 +1,4 @@
-"""The table at the end: for people, as CSV and as JSON."""
+"""Table of a batch: as text, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import ParameterError
 from .job import JobOutcome
 
 COLUMNS = ("file", "state", "name", "dim", "k_eff", "bottleneck_r2", "pca_r2", "seconds", "message")
 SUFFIXES = (".csv", ".json")
+Row = dict[str, str | int | float | None]  # by `COLUMNS`
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What became of all files, in the order in which they were given.
+    """Outcomes of all files, in the order in which they were given.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class BatchReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Files of each state."""
+        """Number of files in each state."""
         states = [outcome.state for outcome in self.outcomes]
         return {state: states.count(state) for state in ("fitted", "skipped", "failed")}
 
@@ -40,12 +40,12 @@ class BatchReport:
         """Whether any file failed."""
         return self.counts["failed"] > 0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the report as a JSON-able dict."""
         return {"engine": self.engine, "counts": self.counts, "files": self.rows}
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """A flat row for each file."""
         rows = []
         for outcome in self.outcomes:

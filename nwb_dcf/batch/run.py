@@ -10,10 +10,10 @@ from typing import Any
 from ..config.progress import Progress
 from ..errors import DCFError, ParameterError
 from ..io.recordings import is_remote
-from .engines import ENGINES, run_engine
+from .engines import ENGINES, EngineOptions, run_engine
 from .job import FitJob, JobOutcome
 from .report import BatchReport, check_report, sort_outcomes
-from .settings import load_overrides
+from .settings import Settings, load_overrides
 
 SUFFIXES = (".nwb", ".zarr")
 
@@ -21,9 +21,9 @@ SUFFIXES = (".nwb", ".zarr")
 def run(
     files: str | Path | Sequence[str | Path],
     engine: str = "joblib",
-    engine_kwargs: Mapping[str, Any] | None = None,
+    engine_kwargs: EngineOptions | None = None,
     *,
-    overrides: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
+    overrides: str | Path | Mapping[str, Settings] | None = None,
     output_folder: str | Path | None = None,
     report: str | Path | None = None,
     threads: int = 1,
@@ -32,20 +32,20 @@ def run(
 ) -> BatchReport:
     """Fit each of many NWB files and write each result into its file.
 
-    A fit that is there, to the same request and to data that have not changed, is skipped: to resume is to run again. A
-    file that fails is a line in the report and stops nothing.
+    A file that has a fit to the same request, of data that have not changed, is skipped: to resume, run again. A file
+    that fails is a line in the report and stops no other.
 
     Parameters
     ----------
     files : path or sequence of paths
         NWB files, addresses, or folders of NWB files.
     engine : {"loop", "joblib", "processpoolexecutor", "dask", "slurm"}
-        Who runs the jobs.
+        Library that runs the jobs.
     engine_kwargs : mapping, optional
         The engine's own arguments: ``n_jobs`` of joblib, ``max_workers``, ``client`` of Dask, ``folder`` and Slurm's
         parameters of submitit.
     overrides : path or mapping, optional
-        What is different for some files: a CSV (`load_overrides`), or settings by file name.
+        Settings that differ for some files: a CSV (`load_overrides`), or settings by file name.
     output_folder : str or Path, optional
         Write copies with the fits there, under the files' own names, and leave the files alone.
     report : str or Path, optional
@@ -94,17 +94,17 @@ def run(
 
 def make_jobs(
     files: Sequence[str],
-    options: Mapping[str, Any],
-    overrides: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
+    options: Settings,
+    overrides: str | Path | Mapping[str, Settings] | None = None,
     output_folder: str | Path | None = None,
     threads: int = 1,
 ) -> list[FitJob]:
-    """Make the job of each file; what is known to be wrong with one beforehand is its refusal.
+    """Make the job of each file; a file that cannot be fitted gets a refusal in place of a fit.
 
     Raises
     ------
     ParameterError
-        If an override names a file that is not there.
+        If an override names none of the files.
     """
     changed = load_overrides(overrides) if isinstance(overrides, str | Path) else dict(overrides or {})
     names = [Path(file).name for file in files]
@@ -125,7 +125,7 @@ def make_jobs(
 
 
 def _find_refusal(file: str) -> str:
-    """Why a file cannot be fitted, as far as one look says it."""
+    """Return why a file cannot be fitted, without opening it; empty where nothing is known against it."""
     try:
         return "" if is_remote(file) or Path(file).exists() else f"{file}: no such file"
     except (DCFError, OSError) as error:
@@ -133,7 +133,7 @@ def _find_refusal(file: str) -> str:
 
 
 def list_sessions(files: str | Path | Sequence[str | Path]) -> list[str]:
-    """Files to fit: those given, and all NWB files in folders that were given.
+    """List the files to fit: those given, and all NWB files in folders that were given.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Settings of a batch in files: one TOML for all, and a CSV of what is different for some."""
+"""Settings of a batch in files: a TOML for all files, and a CSV with those that differ for some."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any
 
 from ..errors import ParameterError
 
+Settings = dict[str, Any]
+"""Keyword arguments of `nwb_dcf.fit_nwb`, which checks them; any of them may be there."""
 SHORT = {"bin": "bin_width_s", "resample": "resample_hz", "min_length": "min_length_s", "max_gap": "max_gap_s"}
-"""Names of the command line's options, where Python's differ."""
+"""Names of Python, by the options of the command line that differ from them."""
 NOT_SETTINGS = ("file", "group", "animal")
 MANY = ("source", "trials", "tags")
 TEXT = ("source", "trials", "tags", "where", "units", "rois", "name", "output", "align", "preset", "transform", "scale")
 
 
-def load_config(path: str | Path) -> dict[str, Any]:
+def load_config(path: str | Path) -> Settings:
     """Read settings from a TOML file, as `save_config` writes it.
 
     Raises
@@ -71,8 +73,8 @@ def _to_toml(value: Any) -> str:
     raise ParameterError(f"{value!r} has no place in a TOML file", fix="leave it out")
 
 
-def load_overrides(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Read what is different for some files: a CSV with the column ``file`` and a column for each setting.
+def load_overrides(path: str | Path) -> dict[str, Settings]:
+    """Read the settings that differ for some files: a CSV with the column ``file`` and a column for each setting.
 
     Returns
     -------
@@ -86,13 +88,13 @@ def load_overrides(path: str | Path) -> dict[str, dict[str, Any]]:
         If it cannot be read, has no column ``file``, or a file has two rows.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"cannot be read: {error}", where=str(path)) from error
     if not rows or "file" not in rows[0]:
         raise ParameterError("has no column file", where=str(path), fix="name the columns in its first line")
-    overrides: dict[str, dict[str, Any]] = {}
+    overrides: dict[str, Settings] = {}
     for row in rows:
         name = Path((row["file"] or "").strip()).name
         if name in overrides:
@@ -103,7 +105,7 @@ def load_overrides(path: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def _parse(name: str, text: str) -> Any:
-    """A cell as the setting it is: numbers and true or false as themselves, several words of one setting split."""
+    """Parse a cell by its column: JSON where it is JSON, else text; several names of one setting are split."""
     if name in MANY and " " in text:
         return tuple(text.split())
     if name in TEXT:

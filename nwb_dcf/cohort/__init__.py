@@ -1,1 +1,1 @@
-"""Many sessions in one space: anchors, shared axes, a coupling for each session, and what may be said of them."""
+"""Many sessions in one space: anchors, shared axes, a coupling for each session, and findings about them."""

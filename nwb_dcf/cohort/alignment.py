@@ -1,8 +1,8 @@
-"""Without labels: latents of two sessions turned into each other by what their dynamics look like.
+"""Alignment without labels: latents of two sessions are rotated onto each other by their dynamics.
 
 Each session's whitened principal components are matched to another's by an orthogonal map, so that lagged covariances
-and lagged third moments agree. It works only where the dynamics have no symmetry, and it can know that: where another
-map does nearly as well (a small ratio), or maps around a triangle of sessions do not close, nothing is identified.
+and lagged third moments agree. It works only where the dynamics have no symmetry, and this is tested: where another map
+fits nearly as well (a small ratio), or maps around a triangle of sessions do not close, nothing is identified.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from .anchors import Floats, Ints
 
-LEAST_RATIO = 1.5
-LEAST_CLOSURE = 0.9
-LEAST_SESSIONS = 4
-STARTS = 64
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+LEAST_RATIO = 1.5  # of losses, second best over best: below it two maps fit alike
+LEAST_CLOSURE = 0.9  # 1: maps around every triangle of sessions return to where they began
+LEAST_SESSIONS = 4  # four triangles; one triangle may close by chance
+STARTS = 64  # the loss has many minima on the orthogonal group
 ITERATIONS = 120
 DIFFERENT = 0.9  # two maps are one where trace(R S') / k is above this
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Moments of a session's whitened latents that an orthogonal map turns and does not change otherwise.
+    """Moments of the whitened latents of a session, which an orthogonal map rotates and leaves the same otherwise.
 
     Attributes
     ----------
@@ -36,8 +39,8 @@ class Signature:
         E[z_a(t) z_b(t) z_c(t + lag)], for lag 0 too.
     """
 
-    covariance: Floats
-    third: Floats
+    covariance: Float[np.ndarray, "lag latent latent"]
+    third: Float[np.ndarray, "lag_from_0 latent latent latent"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Alignment:
         Mean over triangles of sessions of trace(R_ij R_jk R_ki) / k; 1 where maps agree.
     """
 
-    rotations: Floats
+    rotations: Float[np.ndarray, "session latent latent"]
     ratio: float
     closure: float
 
@@ -65,8 +68,8 @@ class Alignment:
         return enough and self.ratio >= LEAST_RATIO and self.closure >= LEAST_CLOSURE
 
 
-def whiten(values: NDArray[np.floating], dim: int) -> tuple[Floats, Floats, Floats]:
-    """Principal components of unit variance.
+def whiten(values: Float[np.ndarray, "frame unit"], dim: int) -> tuple[Floats, Floats, Floats]:
+    """Compute principal components of unit variance.
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ def whiten(values: NDArray[np.floating], dim: int) -> tuple[Floats, Floats, Floa
 
 
 def compute_signature(latents: Floats, trial: Ints, lags: Sequence[int]) -> Signature:
-    """Lagged covariances and third moments of latents (frame, latent), within trials."""
+    """Compute lagged covariances and third moments of latents (frame, latent), within trials."""
     covariance, third = [], []
     for lag in (0, *lags):
         early = np.flatnonzero(trial[: len(trial) - lag] == trial[lag:])
@@ -100,15 +103,16 @@ def compute_signature(latents: Floats, trial: Ints, lags: Sequence[int]) -> Sign
 
 
 def match_signatures(one: Signature, other: Signature, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Find the orthogonal map R by which ``z_other @ R.T`` looks like ``z_one``.
+    """Find the orthogonal map R for which ``z_other @ R.T`` has the moments of ``z_one``.
 
     Returns
     -------
     rotation : array, shape (latent, latent)
     ratio : float
-        Loss of the best map that is another one over that of the best.
+        Loss of the best different map over that of the best.
     """
     dim = one.covariance.shape[1]
+    # gradient descent from many starts at once, each with its own step
     maps = _draw_orthogonal(STARTS, dim, rng)
     loss, gradient = _compute_loss(maps, one, other)
     step = np.full(len(maps), 0.5)
@@ -132,7 +136,7 @@ def match_signatures(one: Signature, other: Signature, rng: np.random.Generator)
 
 
 def align_sessions(signatures: Sequence[Signature], rng: np.random.Generator) -> Alignment:
-    """Turn all sessions into one space, pair by pair, and measure whether the pairs agree.
+    """Rotate all sessions into one space, pair by pair, and measure whether the pairs agree.
 
     Raises
     ------
@@ -156,8 +160,9 @@ def align_sessions(signatures: Sequence[Signature], rng: np.random.Generator) ->
 
 
 def _synchronise(maps: Floats) -> Floats:
-    """Rotations of all sessions that agree best with the maps between pairs: leading eigenvectors, made orthogonal."""
+    """Compute the rotations that agree best with the maps between pairs: leading eigenvectors, made orthogonal."""
     n, _, dim, _ = maps.shape
+    # spectral synchronisation: with maps that agree, the block matrix has rank `dim` exactly
     blocks = maps.transpose(0, 2, 1, 3).reshape(n * dim, n * dim)
     vectors = np.linalg.eigh((blocks + blocks.T) / 2)[1][:, -dim:]
     left, _, right = np.linalg.svd(vectors.reshape(n, dim, dim))
@@ -165,7 +170,7 @@ def _synchronise(maps: Floats) -> Floats:
 
 
 def _compute_loss(maps: Floats, one: Signature, other: Signature) -> tuple[Floats, Floats]:
-    """Distance of the moments after turning, and its gradient, for each map."""
+    """Compute the distance of the moments after rotation, and its gradient, for each map."""
     size = (np.square(one.covariance).sum() + np.square(other.covariance).sum()) / 2
     size_third = (np.square(one.third).sum() + np.square(other.third).sum()) / 2
     turned = np.einsum("sai,lij,sbj->slab", maps, other.covariance, maps, optimize=True)

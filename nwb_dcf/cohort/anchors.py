@@ -7,11 +7,15 @@ have the shape (condition, bin, ...); flattened, a row for each, condition after
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,10 +44,10 @@ class AlignedFrames:
         If the lengths differ, or a trial's frames are not contiguous.
     """
 
-    values: NDArray[np.floating]
-    trial: Ints
-    condition: Ints
-    bin: Ints
+    values: Float[np.ndarray, "frame unit"]
+    trial: Int[np.ndarray, " frame"]
+    condition: Int[np.ndarray, " frame"]
+    bin: Int[np.ndarray, " frame"]
     n_conditions: int
     n_bins: int
     name: str = ""
@@ -60,18 +64,18 @@ class AlignedFrames:
             raise DataError("the frames of a trial are not contiguous", where=self.name or None)
 
     @property
-    def is_anchor(self) -> NDArray[np.bool_]:
+    def is_anchor(self) -> Bool[np.ndarray, " frame"]:
         """Whether a frame belongs to an anchor, shape (frame,)."""
         return np.asarray((self.condition >= 0) & (self.bin >= 0))
 
     @property
     def n_trials(self) -> int:
-        """Trials that have a condition."""
+        """Number of trials that have a condition."""
         return len(np.unique(self.trial[self.is_anchor]))
 
     @property
-    def trials_per_condition(self) -> Ints:
-        """Trials of each condition, shape (condition,)."""
+    def trials_per_condition(self) -> Int[np.ndarray, " condition"]:
+        """Number of trials of each condition, shape (condition,)."""
         labelled = self.is_anchor
         pairs = np.unique(np.stack([self.condition[labelled], self.trial[labelled]]), axis=1)
         return np.bincount(pairs[0], minlength=self.n_conditions)
@@ -102,11 +106,11 @@ class ConditionMeans:
         Trials in each mean.
     """
 
-    means: Floats
-    counts: Ints
+    means: Float[np.ndarray, "condition bin unit"]
+    counts: Int[np.ndarray, "condition bin"]
 
     @property
-    def seen(self) -> NDArray[np.bool_]:
+    def seen(self) -> Bool[np.ndarray, " condition"]:
         """Conditions that have every bin, shape (condition,)."""
         return np.asarray((self.counts > 0).all(axis=1))
 
@@ -140,7 +144,7 @@ def compute_condition_means(frames: AlignedFrames) -> ConditionMeans:
     return ConditionMeans(means.reshape(*shape, -1), counts.reshape(shape))
 
 
-def scale_means(means: ConditionMeans) -> Floats:
+def scale_means(means: ConditionMeans) -> Float[np.ndarray, "condition bin unit"]:
     """Centre the means over the conditions seen and give their rows an energy of 1 in the mean.
 
     Returns
@@ -166,17 +170,17 @@ def scale_means(means: ConditionMeans) -> Floats:
 
 
 def compute_gram(scaled: Floats) -> Floats:
-    """Products of the anchors of one session with each other, shape (condition * bin, condition * bin).
+    """Compute the products of the anchors of one session with each other, shape (condition * bin, condition * bin).
 
-    Rows and columns of conditions not seen are NaN. What is shared is found in sums of these matrices, whose size does
-    not depend on the number of units.
+    Rows and columns of conditions not seen are NaN. Shared axes are found in sums of these matrices, whose size
+    does not depend on the number of units.
     """
     flat = scaled.reshape(-1, scaled.shape[2])
     return flat @ flat.T
 
 
 def compute_cross_trial_gram(frames: AlignedFrames) -> tuple[Floats, NDArray[np.bool_]]:
-    """Products of anchors whose factors come from different trials, so that noise adds nothing in the mean.
+    """Compute products of anchors whose factors come from different trials, so that noise has a mean of zero.
 
     Returns
     -------
@@ -209,7 +213,7 @@ def compute_cross_trial_gram(frames: AlignedFrames) -> tuple[Floats, NDArray[np.
 
 
 def _sum_trials(frames: AlignedFrames, condition: int, centre: Floats) -> tuple[Floats, Floats, Floats]:
-    """Sum over the trials of a condition, sum of each trial's products, and trials that have both bins."""
+    """Sum values, and products within trials, over the trials of a condition; count the trials with both bins."""
     sums = np.zeros((frames.n_bins, frames.values.shape[1]))
     products, both = np.zeros((frames.n_bins, frames.n_bins)), np.zeros((frames.n_bins, frames.n_bins))
     chosen = np.flatnonzero((frames.condition == condition) & (frames.bin >= 0))

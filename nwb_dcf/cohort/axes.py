@@ -1,14 +1,15 @@
-"""Shared axes: the subspace that anchors of all sessions span, and inside it an order that repeats.
+"""Shared axes: the subspace that anchors of all sessions span, and a reproducible order of axes in it.
 
-Axes by shared variance do not repeat between two sets of sessions, since which plane carries more depends on which
-units were recorded. Inside the same subspace, axes by timescale do. So the variance finds the subspace, and the
-timescale the axes.
+Axes ordered by shared variance do not reproduce between two sets of sessions, since the plane with more variance
+depends on the units that were recorded. In the same subspace, axes ordered by timescale do. So the variance gives the
+subspace, and the timescale the axes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,15 @@ from numpy.typing import NDArray
 from ..errors import DataError, ParameterError
 from .anchors import Floats
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 FILL_ROUNDS = 30  # of filling the anchors of conditions that a session lacks
 
 
 @dataclass(frozen=True)
 class SharedAxes:
-    """Where each condition is in the shared space in each bin.
+    """Axes of the shared space, with the position of each condition in each bin.
 
     Attributes
     ----------
@@ -30,12 +34,12 @@ class SharedAxes:
     variance : array, shape (latent,)
         Fraction of the anchors' energy in an axis, averaged over sessions.
     persistence : array, shape (latent,)
-        What the order is by: the mean autocorrelation of an axis at lags of 1, T/8 and T/4 bins within conditions.
+        By which axes are ordered: the mean autocorrelation of an axis at lags of 1, T/8 and T/4 bins within conditions.
     """
 
-    anchors: Floats
-    variance: Floats
-    persistence: Floats
+    anchors: Float[np.ndarray, "condition bin latent"]
+    variance: Float[np.ndarray, " latent"]
+    persistence: Float[np.ndarray, " latent"]
 
     @property
     def dim(self) -> int:
@@ -120,7 +124,7 @@ def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> Sha
         raise ParameterError(
             f"dim is {dim}; {n_conditions} conditions of {n_bins} bins hold up to {rows - 1}", fix="give less"
         )
-    basis, mean = _find_subspace(grams, dim, fill_rounds)
+    basis, mean = _compute_subspace(grams, dim, fill_rounds)
     white = np.sqrt(rows) * basis
     lagged = _sum_lagged(white, n_conditions, n_bins)
     values, vectors = np.linalg.eigh(lagged + lagged.T)
@@ -134,12 +138,12 @@ def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> Sha
 
 
 def list_lags(n_bins: int) -> list[int]:
-    """Lags by which axes are ordered: 1, T/8 and T/4 bins, each once."""
+    """List the lags by which axes are ordered: 1, T/8 and T/4 bins, each once."""
     return sorted({max(1, round(lag)) for lag in (1, n_bins / 8, n_bins / 4)} & set(range(1, max(2, n_bins))))
 
 
 def _sum_lagged(white: Floats, n_conditions: int, n_bins: int) -> Floats:
-    """Lagged covariance of the white basis within conditions, summed over the lags."""
+    """Compute the lagged covariance of the white basis within conditions, summed over the lags."""
     paths = white.reshape(n_conditions, n_bins, -1)
     total = np.zeros((paths.shape[2], paths.shape[2]))
     for lag in list_lags(n_bins):
@@ -148,8 +152,8 @@ def _sum_lagged(white: Floats, n_conditions: int, n_bins: int) -> Floats:
     return total
 
 
-def _find_subspace(grams: GramSum, dim: int, fill_rounds: int) -> tuple[Floats, Floats]:
-    """Leading eigenvectors of the mean Gram, and that Gram with what was missing filled in."""
+def _compute_subspace(grams: GramSum, dim: int, fill_rounds: int) -> tuple[Floats, Floats]:
+    """Compute the leading eigenvectors of the mean Gram, and that Gram with missing conditions filled in."""
     if not (grams.seen_by > 0).all():
         raise DataError("a condition is in no session", fix="leave that condition out")
     seen = [np.isfinite(np.diag(gram)) for gram in grams.partial]
@@ -172,8 +176,8 @@ def _decompose(grams: GramSum, filled: Sequence[NDArray[np.floating]], dim: int)
     return values[::-1][:dim], vectors[:, ::-1][:, :dim], mean
 
 
-def compare_axes(one: SharedAxes, other: SharedAxes) -> Floats:
-    """Absolute correlation of each axis with the one of the same rank, shape (latent,)."""
+def compare_axes(one: SharedAxes, other: SharedAxes) -> Float[np.ndarray, " latent"]:
+    """Compute the absolute correlation of each axis with the one of the same rank, shape (latent,)."""
     pair = [axes.anchors.reshape(-1, axes.dim) for axes in (one, other)]
     pair = [columns - columns.mean(axis=0) for columns in pair]
     norms = [np.linalg.norm(columns, axis=0) for columns in pair]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -45,18 +45,21 @@ from .sharing import LEAST_CONDITIONS, LEVEL, SharingTest, compute_sharing_test
 from .stability import TrialResampling, resample_sessions
 from .vector_field import Paths, QuadraticField, SharedDynamics, compare_dynamics, compute_paths, fit_field
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Shaped
+
 LEAST_SEEN = 0.5  # of the conditions, with a trial at least
 Labels = str | Mapping[str, ArrayLike]
 
 
 @dataclass(frozen=True)
 class CoupledSession:
-    """A session that the cohort can read.
+    """A session with its coupling to the cohort.
 
     Attributes
     ----------
     preprocessor : Preprocessor
-        What is done with its values first.
+        Applied to its values first.
     coupling : Coupling
     channels : array, shape (unit,)
         Ids of its units, in their order.
@@ -72,16 +75,16 @@ class CoupledSession:
 
     preprocessor: Preprocessor
     coupling: Coupling
-    channels: NDArray[Any]
+    channels: Shaped[np.ndarray, " unit"]
     n_trials: int
-    seen: NDArray[np.bool_]
+    seen: Bool[np.ndarray, " condition"]
     in_axes: bool
-    means: Floats
+    means: Float[np.ndarray, "condition bin latent"]
 
 
 @dataclass
 class _Gathered:
-    """What one pass over the sessions leaves behind."""
+    """Products of one pass over the sessions, which are read one at a time."""
 
     grams: list[NDArray[np.float32]] = field(default_factory=list)
     cross: list[Floats] = field(default_factory=list)
@@ -102,11 +105,11 @@ class Cohort:
     smooth_bins : float
         Standard deviation of the Gaussian over the values, in bins.
     n_permutations : int
-        Permutations of the conditions for the test whether sessions share how they differ.
+        Permutations of the conditions for the test whether they differ in a common way.
     repeats : int
         Draws of trials and of sessions on which axes are compared.
     force : bool
-        Fit sessions that do not share how conditions differ all the same; the result is marked.
+        Fit sessions whose conditions do not differ in a common way; the result is marked ``unshared``.
     seed : int
         Of permutations and draws.
 
@@ -123,7 +126,7 @@ class Cohort:
     dynamics_ : SharedDynamics
     groups_ : GroupComparison or None
     findings_ : list of Finding
-        What may be said, in sentences.
+        One sentence each, with its figures.
     unshared_ : bool
         Whether it was fitted by force.
 
@@ -163,13 +166,13 @@ class Cohort:
         groups: Mapping[str, str] | None = None,
         animals: Mapping[str, str] | None = None,
     ) -> Self:
-        """Find the shared space, couple every session, and measure what may be said.
+        """Find the shared space, couple every session, and test what they have in common.
 
         Parameters
         ----------
         recordings : mapping of str to xarray.Dataset
-            Sessions by name; segments are trials that begin with the event. They are asked for one at a time, so that a
-            mapping which reads them when asked keeps memory small.
+            Sessions by name; segments are trials that begin with the event. They are taken one at a time, so that a
+            mapping which reads on access keeps memory small.
         labels : str or mapping of str to array
             Column of trials that names the condition, or the labels of each session's segments.
         groups : mapping of str to str, optional
@@ -185,7 +188,7 @@ class Cohort:
         ------
         DataError
             If there is one session, no common condition, a session listed twice, bins differ, a session lacks most
-            conditions, or the sessions share nothing (unless forced).
+            conditions, or conditions differ in no common way (unless forced).
         """
         names = list(recordings)
         if len(names) < 2:
@@ -207,6 +210,7 @@ class Cohort:
             means = compute_condition_means(frames)
             seen[name], n_trials[name] = means.seen, frames.n_trials
             self._check_seen(means.seen, name)
+            # float32: cohorts of hundreds of sessions keep a matrix (condition * bin)^2 each
             gathered.grams.append(compute_gram(scale_means(means)).astype(np.float32))
             cross, usable = compute_cross_trial_gram(frames)
             gathered.cross.append(cross)
@@ -252,7 +256,7 @@ class Cohort:
         recording : xarray.Dataset
         labels : str or array, shape (segment,)
         name : str
-            Under which `transform` knows it.
+            By which `transform` finds it.
 
         Raises
         ------
@@ -293,7 +297,7 @@ class Cohort:
         ParameterError
             If the session was never coupled.
         DataError
-            If its units are others.
+            If its units differ.
         """
         self._require_fit()
         if name not in self.sessions_:
@@ -310,7 +314,7 @@ class Cohort:
 
     @property
     def anchors(self) -> xr.DataArray:
-        """Where each condition is in the shared space in each bin, (condition, bin, latent); bins in seconds."""
+        """Position of each condition in the shared space, dims (condition, bin, latent); bins in seconds."""
         self._require_fit()
         return xr.DataArray(
             self.axes_.anchors,
@@ -331,7 +335,7 @@ class Cohort:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row for each session: trials, conditions, units, p, R2 of its own v and of the others'."""
+        """A row for each session: trials, conditions, units, p, R2 of its own v and of the v of the others."""
         self._require_fit()
         rows = []
         for i, (name, session) in enumerate(self.sessions_.items()):
@@ -387,7 +391,7 @@ class Cohort:
             )
 
     def _test_sharing(self, gathered: _Gathered, names: list[str], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Say whether the sessions share how conditions differ; which sessions make the axes."""
+        """Test whether conditions differ in a common way; return the sessions that the axes are found with."""
         self.sharing_: SharingTest | None = None
         self.unshared_ = False
         everyone = np.ones(len(names), bool)
@@ -396,7 +400,7 @@ class Cohort:
                 Finding(
                     "sharing",
                     "warning",
-                    f"whether sessions share how conditions differ: cannot tell, {LEAST_CONDITIONS} conditions with "
+                    f"whether conditions differ in a common way: cannot tell, {LEAST_CONDITIONS} conditions with "
                     "two trials are needed in each session",
                 )
             )
@@ -408,12 +412,13 @@ class Cohort:
         if self.sharing_.p > LEVEL:
             if not self.force:
                 raise DataError(
-                    f"these sessions do not share how conditions differ (p {self.sharing_.p:.3g}); "
+                    f"conditions do not differ in a common way in these sessions (p {self.sharing_.p:.3g}); "
                     "no shared space was fitted",
                     fix="look at labels and events; --force (force=True) writes it with the mark 'unshared'",
                 )
             self.unshared_ = True
             return everyone
+        # a session whose few conditions allow no small p is no evidence against itself
         included = (self.sharing_.p_session <= LEVEL) | (self.sharing_.floor_session > LEVEL)
         return included if included.sum() >= 2 else everyone
 
@@ -439,7 +444,7 @@ def _replace_values(frames: AlignedFrames, values: Floats) -> AlignedFrames:
 
 
 def _halve(latents: Floats, frames: AlignedFrames, rng: np.random.Generator) -> tuple[Paths, Paths]:
-    """Mean paths of two halves of the trials of each condition."""
+    """Compute the mean paths of two halves of the trials of each condition."""
     read = _replace_values(frames, latents)
     first: list[int] = []
     for condition in range(frames.n_conditions):

@@ -1,12 +1,13 @@
-"""A session's coupling: how its own units are read out into the shared space, in closed form.
+"""Coupling of a session: the linear readout of its units into the shared space, in closed form.
 
-What decides how well sessions meet is not how the shared axes are found but this readout: ridge regression from single
+How well sessions agree depends less on how the shared axes are found than on this readout: ridge regression from single
 frames (not from means), of all units in a short window, with a strong penalty.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from .anchors import AlignedFrames, Floats, Ints
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 WINDOW = 2  # bins on either side
 RIDGE = 3.0  # in units of the mean eigenvalue of the inputs' covariance
 RIDGE_FEW_TRIALS = 10.0
 FEW_TRIALS = 20
 RIDGE_SINGLE_FRAME = 1.0
-LEAST_SLOPE = 0.05  # a readout with less than this slope is not blown up further
+LEAST_SLOPE = 0.05  # a readout with a smaller slope is divided by this: noise would be amplified more than 20 times
 
 
 @dataclass(frozen=True)
@@ -40,26 +44,26 @@ class Coupling:
         Slope of the penalised readout on the anchors, by which it was divided.
     """
 
-    weights: Floats
-    centre: Floats
-    offset: Floats
+    weights: Float[np.ndarray, "lag unit latent"]
+    centre: Float[np.ndarray, "lag unit"]
+    offset: Float[np.ndarray, " latent"]
     ridge: float
-    slope: Floats
+    slope: Float[np.ndarray, " latent"]
 
     @property
     def window(self) -> int:
         """Bins on either side that a latent depends on."""
         return len(self.weights) // 2
 
-    def transform(self, values: NDArray[np.floating], trial: Ints) -> Floats:
+    def transform(self, values: NDArray[np.floating], trial: Ints) -> Float[np.ndarray, "frame latent"]:
         """Read latents, shape (frame, latent), out of prepared values (frame, unit).
 
-        At a trial's ends its first or last frame is repeated.
+        At the ends of a trial its first or last frame is repeated.
 
         Raises
         ------
         DataError
-            If the number of units is another one.
+            If the number of units differs.
         """
         if values.shape[1] != self.weights.shape[1]:
             raise DataError(
@@ -71,16 +75,20 @@ class Coupling:
 
 
 def choose_ridge(n_trials: int, window: int = WINDOW) -> float:
-    """Penalty that was best for this many trials: more where they are few, less from single frames."""
+    """Choose the penalty by the number of trials: larger where they are few, smaller for single frames."""
     if n_trials <= FEW_TRIALS:
         return RIDGE_FEW_TRIALS
     return RIDGE if window else RIDGE_SINGLE_FRAME
 
 
 def fit_coupling(
-    frames: AlignedFrames, anchors: Floats, *, window: int = WINDOW, ridge: float | None = None
+    frames: AlignedFrames,
+    anchors: Float[np.ndarray, "condition bin latent"],
+    *,
+    window: int = WINDOW,
+    ridge: float | None = None,
 ) -> Coupling:
-    """Fit a session's readout to anchors that stay as they are.
+    """Fit the readout of a session to fixed anchors.
 
     Parameters
     ----------
@@ -127,12 +135,14 @@ def fit_coupling(
 
 
 def _compute_slope(readout: Floats, target: Floats) -> Floats:
-    """Slope of each column of the readout on its target, 0 where the target does not vary."""
+    """Compute the slope of each column of the readout on its target, 0 where the target does not vary."""
     energy = np.square(target).sum(axis=0)
     return np.asarray((readout * target).sum(axis=0) / np.where(energy > 0, energy, np.inf))
 
 
-def gather_window(values: NDArray[np.floating], trial: Ints, window: int) -> Floats:
+def gather_window(
+    values: Float[np.ndarray, "frame unit"], trial: Int[np.ndarray, " frame"], window: int
+) -> Float[np.ndarray, "frame input"]:
     """Put the units of neighbouring frames of the same trial side by side.
 
     Parameters

@@ -1,18 +1,20 @@
-"""Behaviour decoded across animals: by a decoder of the others, beside the animal's own."""
+"""Decoding of behaviour across animals: by a decoder trained on the others, and by the animal's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..metrics.decoding import decode_by_neighbours, decode_linearly
-from .anchors import AlignedFrames, Floats
+from .anchors import AlignedFrames
 from .coupling import fit_coupling
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 CURVE_TRIALS = (5, 10, 20, 40)
 Method = Literal["ridge", "neighbours"]
@@ -20,7 +22,7 @@ Method = Literal["ridge", "neighbours"]
 
 @dataclass(frozen=True)
 class DecodedSession:
-    """What decoding needs of one session.
+    """Data of one session for decoding.
 
     Attributes
     ----------
@@ -29,9 +31,9 @@ class DecodedSession:
         Frames of the trials to which coupling and decoder were fitted; the others are tested.
     """
 
-    latents: Floats
-    behavior: Floats
-    training: NDArray[np.bool_]
+    latents: Float[np.ndarray, "frame latent"]
+    behavior: Float[np.ndarray, "frame variable"]
+    training: Bool[np.ndarray, " frame"]
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,17 @@ class CrossDecoding:
     Attributes
     ----------
     pairs : array, shape (session, session)
-        Decoder of the first, tested on the second; within sessions on the diagonal.
+        Decoder trained on the first, tested on the second; within sessions on the diagonal.
     others : array, shape (session,)
-        Decoder of all other sessions together.
+        Decoder trained on all other sessions together.
     """
 
-    pairs: Floats
-    others: Floats
+    pairs: Float[np.ndarray, "session session"]
+    others: Float[np.ndarray, " session"]
 
     @property
-    def within(self) -> Floats:
-        """Decoder of the session itself, shape (session,)."""
+    def within(self) -> Float[np.ndarray, " session"]:
+        """R2 of the decoder of the session itself, shape (session,)."""
         return np.diag(self.pairs).copy()
 
     @property
@@ -85,23 +87,23 @@ def decode_across(sessions: Sequence[DecodedSession], method: Method = "ridge") 
 
 def decode_new_session(
     frames: AlignedFrames,
-    behavior: Floats,
-    training: NDArray[np.bool_],
-    anchors: Floats,
+    behavior: Float[np.ndarray, "frame variable"],
+    training: Bool[np.ndarray, " frame"],
+    anchors: Float[np.ndarray, "condition bin latent"],
     others: Sequence[DecodedSession],
     *,
     rng: np.random.Generator,
     n_trials: Sequence[int] = CURVE_TRIALS,
     method: Method = "ridge",
-) -> Floats:
-    """Decode a session that is known by its coupling alone, fitted to few trials; axes and decoder are the others'.
+) -> Float[np.ndarray, " count"]:
+    """Decode a session by a coupling fitted to few of its trials; axes and decoder come from the others.
 
     Parameters
     ----------
     frames : AlignedFrames
     behavior : array, shape (frame, variable)
     training : array of bool, shape (frame,)
-        From which trials are drawn; the others are tested.
+        Frames whose trials are drawn from; the other frames are tested.
     anchors : array, shape (condition, bin, latent)
         Found without this session.
     others : sequence of DecodedSession

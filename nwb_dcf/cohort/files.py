@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import xarray as xr
 
@@ -30,19 +30,42 @@ from .cohort import Cohort
 from .findings import Finding
 from .labels import read_labels
 from .record import from_record, to_record
-from .session_fit import make_session_fit
+from .session_fit import CohortIdentity, make_session_fit
 
+Row = dict[str, object]  # of the table of sessions, by its columns
 Listen = Callable[[Progress], None] | None
 SUFFIXES = (".nwb", ".zarr")
 NO_EVENT = (
-    "trials begin where the table says: no event to align on was named. Where starts differ from the event by 80 ms "
-    "between sessions, a simulated cohort lost .07 of .92"
+    "trials begin at the start times of their table: no event to align on was given. Where starts differ from the "
+    "event by 80 ms between sessions, the decoding of a simulated cohort fell from .92 to .85"
 )
+
+
+class WrittenSession(TypedDict):
+    """The fit of one session: its file, its name, and whether it was written now."""
+
+    file: str
+    fit: str
+    state: Literal["written", "there"]
+
+
+class AddedSession(TypedDict):
+    """What `add_to_cohort` did."""
+
+    cohort: CohortIdentity
+    file: str
+    fit: str
+    session: str
+    units: int
+    trials: int
+    conditions: int
+    of_conditions: int
+    findings: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
 class CohortResult:
-    """What `fit_cohort` did.
+    """Result of `fit_cohort`.
 
     Attributes
     ----------
@@ -52,7 +75,7 @@ class CohortResult:
     output : str
         The cohort's file.
     files : dict of str to dict
-        Of each session ``file``, ``fit`` (name of the fit), and ``written``, or ``there`` where it was made before.
+        Of each session ``file``, ``fit`` (name of the fit) and ``state``: ``written``, or ``there`` where it existed.
     left_out : dict of str to str
         Files that could not be used, and why.
     """
@@ -60,10 +83,10 @@ class CohortResult:
     cohort: Cohort
     record: CohortRecord
     output: str
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, WrittenSession] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the result as a JSON-able dict."""
         return {
             "output": self.output,
@@ -113,7 +136,7 @@ def fit_cohort(
     sessions_to : str or Path, optional
         Folder for small files of results, in place of writing into the sessions' own files.
     force : bool
-        Write a space of sessions that share nothing, marked ``unshared``.
+        Write a space of sessions whose conditions do not differ in a common way, marked ``unshared``.
     n_permutations, seed : int
         See `nwb_dcf.Cohort`.
     progress : callable, optional
@@ -155,8 +178,8 @@ def fit_cohort(
         left_out=left_out,
     )
     _refuse_other_cohort(output, record, overwrite)
-    about = {"file": Path(output).name, "name": "cohort", "sha256": record.sha256}
-    written: dict[str, dict[str, Any]] = {}
+    about: CohortIdentity = {"file": Path(output).name, "name": "cohort", "sha256": record.sha256}
+    written: dict[str, WrittenSession] = {}
     names = list(recordings)
     if sessions_to is None:  # all are checked before the first is written
         for session in names:
@@ -174,7 +197,7 @@ def fit_cohort(
                 session_about = describe_session(paths[session])
                 write_derived(result, session_about, target, name=fit_name, overwrite=overwrite or target.exists())
             written[session] = {"file": str(target), "fit": fit_name, "state": "written"}
-        _tell(progress, "writing", i + 1, len(names))
+        _report(progress, "writing", i + 1, len(names))
     if not (_is_cohort(output) and read_cohort(output).sha256 == record.sha256):
         write_cohort(record, output, overwrite=overwrite)
     return CohortResult(cohort, read_cohort(output), str(output), written, left_out)
@@ -188,12 +211,13 @@ def add_to_cohort(
     overwrite: bool = False,
     output: str | Path | None = None,
     **reading: Any,
-) -> dict[str, Any]:
-    """Couple a new session to a stored cohort and write its latents into its file; axes and field never move.
+) -> AddedSession:
+    """Couple a new session to a stored cohort and write its latents into its file; axes and field stay fixed.
 
     Parameters
     ----------
     cohort_file : str or Path
+        As `fit_cohort` wrote it.
     file : str or Path
         NWB file of the new session.
     name : str, optional
@@ -228,7 +252,7 @@ def add_to_cohort(
         raise DataError("this session is in the cohort", where=str(path), fix="its latents are in its own file")
     cohort = from_record(record)
     session = cohort.couple(recording, str(config["align_on"]), path.name)
-    about = {"file": Path(cohort_file).name, "name": record.name, "sha256": record.sha256}
+    about: CohortIdentity = {"file": Path(cohort_file).name, "name": record.name, "sha256": record.sha256}
     result = make_session_fit(cohort, recording, path.name, cohort_about=about, read=read)
     written = write_result(result, path, name=fit_name, overwrite=overwrite, output=output)
     return {
@@ -244,7 +268,7 @@ def add_to_cohort(
     }
 
 
-def list_cohort(cohort_file: str | Path) -> list[dict[str, Any]]:
+def list_cohort(cohort_file: str | Path) -> list[Row]:
     """List the sessions of a stored cohort, and whether their files beside it still hold its latents.
 
     Parameters
@@ -262,15 +286,15 @@ def list_cohort(cohort_file: str | Path) -> list[dict[str, Any]]:
     fit_name = str(record.config.get("fit_name", ""))
     rows = []
     for i, session in enumerate(record.dataset["session"].values):
-        row: dict[str, Any] = {"session": str(session)}
+        row: Row = {"session": str(session)}
         row |= {column: record.dataset[column].values[i].item() for column in columns}
         row["state"] = _describe_state(Path(cohort_file).parent / str(row["file"]), fit_name, record.sha256)
         rows.append(row)
     return rows
 
 
-def summarise_cohort(record: CohortRecord) -> dict[str, Any]:
-    """What a stored cohort is and says, JSON-able."""
+def summarise_cohort(record: CohortRecord) -> dict[str, object]:
+    """Summarise a stored cohort: contents, settings, statistics and provenance, JSON-able."""
     dataset = record.dataset
     columns = [key for key, variable in dataset.data_vars.items() if variable.dims == ("session",)]
     return {
@@ -291,7 +315,7 @@ def summarise_cohort(record: CohortRecord) -> dict[str, Any]:
 
 
 def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path]:
-    """Sessions by name, the file's own: of a folder all NWB files in it.
+    """List sessions by the names of their files: of a folder all NWB files in it.
 
     Raises
     ------
@@ -319,7 +343,7 @@ def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path]:
 def _read_all(
     paths: Mapping[str, Path], read: ReadConfig, align_on: str, progress: Listen
 ) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
-    """Read every session that can be read; the others with the reason."""
+    """Read every session that can be read; return the others with the reason."""
     recordings: dict[str, xr.Dataset] = {}
     left_out: dict[str, str] = {}
     for i, (name, path) in enumerate(paths.items()):
@@ -329,7 +353,7 @@ def _read_all(
             recordings[name] = recording
         except DCFError as error:
             left_out[name] = f"{error.what}; {error.fix}" if error.fix else error.what
-        _tell(progress, "reading", i + 1, len(paths))
+        _report(progress, "reading", i + 1, len(paths))
     if len(recordings) < 2:
         why = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:2])
         raise DataError(
@@ -342,7 +366,7 @@ def _read_all(
 def _read_groups(
     groups: str | Path | Mapping[str, str] | None, paths: Mapping[str, Path]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Group and animal of each file, by its name."""
+    """Read group and animal of each file, by its name."""
     if groups is None:
         return {}, {}
     animals: dict[str, str] = {}
@@ -401,7 +425,7 @@ def _refuse_other_cohort(output: str | Path, record: CohortRecord, overwrite: bo
         raise StoreError("holds another cohort", where=str(output), fix="replace it with --overwrite, or name another")
 
 
-def _is_there(path: Path, fit_name: str, sha256: str, source: Mapping[str, Any]) -> bool:
+def _is_there(path: Path, fit_name: str, sha256: str, source: Mapping[str, object]) -> bool:
     """Whether the file holds this cohort's fit of this very source already."""
     try:
         stored = read_result(path, fit_name)
@@ -426,6 +450,6 @@ def _describe_state(path: Path, fit_name: str, sha256: str) -> str:
     return "current" if of == sha256 else f"its fit {fit_name} is of another cohort"
 
 
-def _tell(progress: Listen, stage: str, step: int, steps: int) -> None:
+def _report(progress: Listen, stage: str, step: int, steps: int) -> None:
     if progress is not None:
         progress(Progress(stage, step, steps, unit="session"))

@@ -1,23 +1,25 @@
-"""What may be said of a cohort, and how it says no: sentences, each with its figures."""
+"""Findings about a cohort: one sentence each, with its figures; a refusal is a finding too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import LEAST_CLOSURE, LEAST_RATIO, LEAST_SESSIONS, Alignment
-from .anchors import Floats
 from .groups import GroupComparison
 from .sharing import LEVEL, SharingTest
 from .vector_field import DIFFERENT_RATIO, LEAST_OWN, SharedDynamics
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 LEAST_TRIALS = 10  # below it a coupling's scores vary as much as they are large
-LEAST_AXIS = 0.9
-FEW_ANIMALS = 4
+LEAST_AXIS = 0.9  # correlation, below which an axis may have turned into its neighbour
+FEW_ANIMALS = 4  # in a group, up to which one animal decides the verdict
 
 Severity = Literal["good", "note", "warning", "refused"]
 
@@ -38,28 +40,32 @@ class Finding:
     severity: Severity
     sentence: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, str]:
         """Return the finding as a JSON-able dict."""
         return asdict(self)
 
 
 def note_sharing(test: SharingTest, names: Sequence[str]) -> list[Finding]:
-    """Say whether the sessions share how conditions differ, and which do not."""
+    """Note whether conditions differ in a common way, and in which sessions they do not."""
     figures = f"p {test.p:.3g} of {test.n_permutations} permutations of conditions, floor {test.floor:.2g}"
     if test.p > LEVEL:
-        return [Finding("sharing", "refused", f"these sessions do not share how conditions differ ({figures})")]
-    findings = [Finding("sharing", "good", f"the sessions share how conditions differ ({figures})")]
+        return [
+            Finding("sharing", "refused", f"conditions do not differ in a common way in these sessions ({figures})")
+        ]
+    findings = [Finding("sharing", "good", f"conditions differ in a common way across the sessions ({figures})")]
     for name, p, floor in zip(names, test.p_session, test.floor_session, strict=True):
         if p > LEVEL:
             why = "its few conditions allow no less" if floor > LEVEL else "it is left out of the axes"
             findings.append(
-                Finding("session", "warning", f"{name} does not share how conditions differ (p {p:.3g}); {why}")
+                Finding(
+                    "session", "warning", f"conditions of {name} do not differ in the common way (p {p:.3g}); {why}"
+                )
             )
     return findings
 
 
 def note_dynamics(dynamics: SharedDynamics) -> Finding:
-    """Say whether one field of velocity serves all sessions; descriptive, no p."""
+    """Note whether one velocity field describes all sessions; descriptive, without a p value."""
     own, shared = float(np.median(dynamics.own)), float(np.median(dynamics.shared))
     figures = f"R2 of velocities on held-out trials: the others' field {shared:.2f}, its own {own:.2f} (medians)"
     if dynamics.verdict == "shared":
@@ -77,8 +83,10 @@ def note_dynamics(dynamics: SharedDynamics) -> Finding:
     return Finding("dynamics", "note", f"whether the dynamics are shared: cannot tell ({why}); {figures}")
 
 
-def note_axes(over_trials: Floats, over_sessions: Floats | None) -> list[Finding]:
-    """Say which axes repeat.
+def note_axes(
+    over_trials: Float[np.ndarray, "repeat latent"], over_sessions: Float[np.ndarray, "repeat latent"] | None
+) -> list[Finding]:
+    """Note which axes repeat.
 
     Parameters
     ----------
@@ -95,7 +103,7 @@ def note_axes(over_trials: Floats, over_sessions: Floats | None) -> list[Finding
         listed = ", ".join(f"{value:.2f}" for value in mean)
         if weak:
             which = f"axes {', '.join(weak)} are" if len(weak) > 1 else f"axis {weak[0]} is"
-            sentence = f"{which} known as a plane only over {what} (correlations {listed})"
+            sentence = f"{which} determined as a plane only over {what} (correlations {listed})"
             found.append(Finding("axes", "warning", sentence))
         else:
             found.append(Finding("axes", "good", f"axes repeat over {what} (correlations {listed})"))
@@ -110,7 +118,7 @@ def note_trials(
     for name, n in n_trials.items():
         if n < LEAST_TRIALS:
             found.append(
-                Finding("trials", "warning", f"{name} has {n} trials; below {LEAST_TRIALS} a coupling is hardly known")
+                Finding("trials", "warning", f"{name} has {n} trials; below {LEAST_TRIALS} a coupling is uncertain")
             )
         missing = [condition for condition, known in zip(conditions, seen[name], strict=True) if not known]
         if missing:
@@ -122,7 +130,7 @@ def note_trials(
 
 
 def note_groups(groups: GroupComparison) -> list[Finding]:
-    """Say whether two groups differ, where the number of animals allows it."""
+    """Note whether two groups differ, where the number of animals allows a verdict."""
     first, second = groups.groups
     floor = f"floor {groups.floor:.2g}"
     if not groups.can_tell:
@@ -149,7 +157,7 @@ def note_groups(groups: GroupComparison) -> list[Finding]:
 
 
 def note_alignment(alignment: Alignment) -> Finding:
-    """Say whether sessions without labels are identified."""
+    """Note whether sessions without labels are identified."""
     figures = f"ratio {alignment.ratio:.2f}, closure {alignment.closure:.2f}"
     if alignment.accepted:
         return Finding("alignment", "good", f"sessions are aligned without labels ({figures})")

@@ -1,4 +1,4 @@
-"""Two groups compared: speed along the field of the others, and the field as a whole; animals permuted, never frames.
+"""Comparison of two groups: speed along the field of the others, and the field as a whole; animals are permuted.
 
 Speed is the more sensitive to dynamics that run faster or slower, and blind to a field that is turned; the second test,
 a permutational analysis of variance of the fields, sees that. Couplings absorb part of a difference in speed, so that
@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from ..errors import DataError
 from .anchors import Floats
 from .sharing import LEVEL
 from .vector_field import Paths, fit_field
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 EXACT_LIMIT = 20_000  # divisions of the animals that are tried one by one; beyond, as many at random
 
@@ -34,7 +38,7 @@ class GroupComparison:
     is_second : tuple of bool
         Whether an animal is of the second group.
     speed : array, shape (animal,)
-        Of each animal along the field of the others; 1 is theirs.
+        Of each animal along the field of the others; 1 is as fast as they are.
     ratio : float
         Speed of the second group over that of the first: a lower bound of the difference.
     p_speed, p_field : float
@@ -47,20 +51,20 @@ class GroupComparison:
     difference : array, shape (condition, bin)
         Distance between the mean fields of the groups at each anchor, latent units per bin.
     threshold : float
-        What the largest distance anywhere exceeds in 5 % of the divisions; NaN where the floor is above that.
+        The largest distance of any anchor exceeds it in 5 % of the divisions; NaN where the floor is above 5 %.
     """
 
     groups: tuple[str, str]
     animals: tuple[str, ...]
     is_second: tuple[bool, ...]
-    speed: Floats
+    speed: Float[np.ndarray, " animal"]
     ratio: float
     p_speed: float
     p_field: float
     floor: float
     n_divisions: int
     exact: bool
-    difference: Floats
+    difference: Float[np.ndarray, "condition bin"]
     threshold: float
 
     @property
@@ -73,7 +77,7 @@ def compare_groups(
     paths: Sequence[Paths],
     group: Sequence[str],
     animal: Sequence[str],
-    anchors: Floats,
+    anchors: Float[np.ndarray, "condition bin latent"],
     *,
     rng: np.random.Generator,
     exact_limit: int = EXACT_LIMIT,
@@ -117,11 +121,13 @@ def compare_groups(
         raise DataError("a group has one animal", fix="give two or more animals to each group")
 
     of = np.array([animals.index(name) for name in animal])
+    # logarithms, so that twice as fast and half as fast are equally far from 1
     log_speed = _average(np.log(measure_speeds(paths, of)), of)
     points = anchors.reshape(-1, anchors.shape[2])
     fields = _average(np.stack([fit_field([path])(points) for path in paths]), of)
     squared = np.square(fields[:, None] - fields[None]).sum(axis=(2, 3))
 
+    # animals and never frames are exchanged: frames of one animal are not independent
     divisions, exact = list_divisions(is_second, exact_limit, rng)
     counts = divisions.sum(axis=1)[:, None]
     n = len(animals)
@@ -129,7 +135,7 @@ def compare_groups(
     within = _sum_within(squared, divisions) / counts[:, 0] + _sum_within(squared, ~divisions) / (n - counts[:, 0])
     flat = fields.reshape(n, -1)
     maps = np.stack([_compute_map(flat, division, points.shape) for division in divisions])
-    floor = _find_floor(is_second, exact, len(divisions))
+    floor = _compute_floor_of(is_second, exact, len(divisions))
     largest = np.sort(maps.max(axis=1))
     threshold = float(largest[math.ceil((1 - LEVEL) * len(largest)) - 1]) if floor <= LEVEL else float("nan")
     gap = log_speed[is_second].mean() - log_speed[~is_second].mean()
@@ -149,8 +155,8 @@ def compare_groups(
     )
 
 
-def measure_speeds(paths: Sequence[Paths], animal: NDArray[np.integer]) -> Floats:
-    """Speed of each session along the field fitted to the sessions of all other animals, shape (session,).
+def measure_speeds(paths: Sequence[Paths], animal: NDArray[np.integer]) -> Float[np.ndarray, " session"]:
+    """Measure the speed of each session along the field fitted to the sessions of all other animals, shape (session,).
 
     The slope of the session's velocities on those that the field has at its states.
     """
@@ -165,7 +171,7 @@ def measure_speeds(paths: Sequence[Paths], animal: NDArray[np.integer]) -> Float
 def list_divisions(
     is_second: NDArray[np.bool_], exact_limit: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.bool_], bool]:
-    """Ways to divide the animals into groups of these sizes, the true one first; whether these are all.
+    """List the divisions of the animals into groups of these sizes, the true one first; whether these are all.
 
     Returns
     -------
@@ -187,30 +193,30 @@ def _enumerate(n: int, k: int) -> Iterator[NDArray[np.bool_]]:
         yield row
 
 
-def _find_floor(is_second: NDArray[np.bool_], exact: bool, n_divisions: int) -> float:
-    """Smallest p: with groups of one size the exchange of both is as extreme as the division itself."""
+def _compute_floor_of(is_second: NDArray[np.bool_], exact: bool, n_divisions: int) -> float:
+    """Compute the smallest p: with equal groups the exchange of both is as extreme as the division itself."""
     twice = 2 if 2 * is_second.sum() == len(is_second) else 1
     return (twice if exact else 1) / n_divisions
 
 
-def find_floor(n_first: int, n_second: int) -> float:
-    """Smallest p of an exact test of two groups of these sizes.
+def compute_floor(n_first: int, n_second: int) -> float:
+    """Compute the smallest p of an exact test of two groups of these sizes.
 
     Examples
     --------
-    >>> round(find_floor(3, 3), 3), round(find_floor(4, 4), 3)
+    >>> round(compute_floor(3, 3), 3), round(compute_floor(4, 4), 3)
     (0.1, 0.029)
     """
     return (2 if n_first == n_second else 1) / math.comb(n_first + n_second, n_first)
 
 
 def _average(values: Floats, of: NDArray[np.integer]) -> Floats:
-    """Mean over the sessions of each animal."""
+    """Average over the sessions of each animal."""
     return np.stack([values[of == animal].mean(axis=0) for animal in range(of.max() + 1)])
 
 
 def _sum_within(squared: Floats, chosen: NDArray[np.bool_]) -> Floats:
-    """Sum over pairs inside the chosen animals, for each division."""
+    """Sum the squared distances over pairs inside the chosen animals, for each division."""
     rows = chosen.astype(np.float64)
     return np.asarray(np.einsum("di,ij,dj->d", rows, squared, rows, optimize=True) / 2)
 
@@ -221,5 +227,5 @@ def _compute_map(fields: Floats, division: NDArray[np.bool_], shape: tuple[int, 
 
 
 def _tie(values: Floats) -> float:
-    """Statistics closer than this differ by rounding alone."""
+    """Return the distance below which statistics differ by rounding alone."""
     return float(1e-9 * max(1.0, np.abs(values).max()))

@@ -1,11 +1,11 @@
-"""From recordings whose segments are trials to labelled frames: which condition, which bin after the event."""
+"""Label the frames of recordings whose segments are trials: condition, and bin after the event."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,9 @@ from ..data.recording import flatten_frames, median_step_s, name_source, segment
 from ..errors import DataError, ParameterError
 from .anchors import AlignedFrames
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 MOST_CONDITIONS = 100  # a column with more values is a measurement and not a condition
 MISSING = ("", "nan", "none", "<na>", "nat")
 REACHED_BY = 0.9  # a bin is used if this fraction of each session's trials reaches it
@@ -25,7 +28,7 @@ STEP_TOLERANCE = 0.02
 
 
 def read_labels(recording: xr.Dataset, labels: str | ArrayLike) -> NDArray[np.str_]:
-    """Label of each segment as text; empty where there is none.
+    """Return the label of each segment as text; empty where there is none.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ def read_labels(recording: xr.Dataset, labels: str | ArrayLike) -> NDArray[np.st
 
 
 def name_value(value: Any) -> str:
-    """A label as text; whole numbers have no point, so that 3 and 3.0 are one condition."""
+    """Return a label as text; whole numbers have no point, so that 3 and 3.0 are one condition."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
@@ -70,7 +73,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
-    """Conditions that two sessions or more have, in order.
+    """Return the conditions that two sessions or more have, in order.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def _explain_no_common(labels: Mapping[str, NDArray[np.str_]]) -> str:
 
 
 def _sort_key(value: str) -> tuple[int, float, str]:
-    """Numbers by size, before text."""
+    """Sort numbers by size, before text."""
     try:
         return (0, float(value), value)
     except ValueError:
@@ -128,7 +131,7 @@ class TrialClock:
 
 
 def choose_clock(recordings: Mapping[str, xr.Dataset], smooth_bins: float) -> TrialClock:
-    """Bins that nine tenths of the trials of every session reach.
+    """Choose the bins that nine tenths of the trials of every session reach.
 
     Raises
     ------
@@ -164,20 +167,20 @@ def _count_bins(recording: xr.Dataset, frames: slice, width: float) -> int:
 
 
 def fit_session_preprocessor(recording: xr.Dataset, clock: TrialClock) -> Preprocessor:
-    """Square roots of counts, a Gaussian of the cohort's width, one scale for the session."""
+    """Fit the preparation of a session: square roots of counts, the Gaussian of the cohort, one scale."""
     return fit_preprocessor(recording, PrepareConfig(smooth=clock.smooth_s, scale="global"))
 
 
 def align_frames(
     recording: xr.Dataset,
-    labels: NDArray[np.str_],
+    labels: Shaped[np.ndarray, " segment"],
     conditions: Sequence[str],
     clock: TrialClock,
     preprocessor: Preprocessor,
     *,
     name: str = "",
 ) -> AlignedFrames:
-    """Prepare a session's frames and say to which anchor each belongs.
+    """Prepare the frames of a session and label each with its anchor.
 
     Parameters
     ----------
@@ -196,6 +199,7 @@ def align_frames(
     index = recording["segment_index"].values.astype(np.int64)
     since = recording["time"].values - recording["segment_start"].values[index]
     at = np.floor(since / clock.bin_width_s + 1e-6).astype(np.int64)
+    # frames before the event or beyond the common bins belong to no anchor, and are still read out
     at[(at < 0) | (at >= clock.n_bins)] = -1
     values = flatten_frames(preprocessor.apply(recording))
     return AlignedFrames(values, index, of_segment[index], at, len(conditions), clock.n_bins, name)

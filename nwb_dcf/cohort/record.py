@@ -1,4 +1,4 @@
-"""A fitted `Cohort` as plain values, and a cohort that can couple new sessions out of them."""
+"""Conversion of a fitted `Cohort` to plain values, and back to a cohort that can couple new sessions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from ..data.cohort_record import CohortRecord
 from .axes import SharedAxes
@@ -24,11 +24,11 @@ PACKAGES = ("nwb_dcf", "numpy", "scipy", "scikit-learn", "xarray")
 def to_record(
     cohort: Cohort,
     *,
-    config: Mapping[str, Any] | None = None,
-    sources: Mapping[str, Mapping[str, Any]] | None = None,
+    config: Mapping[str, object] | None = None,
+    sources: Mapping[str, Mapping[str, object]] | None = None,
     left_out: Mapping[str, str] | None = None,
 ) -> CohortRecord:
-    """Put a fitted cohort into plain values.
+    """Convert a fitted cohort to plain values.
 
     Parameters
     ----------
@@ -44,7 +44,9 @@ def to_record(
     table = cohort.table
     names = [str(name) for name in table.index]
     about = {name: dict((sources or {}).get(name, {})) for name in names}
-    columns: dict[str, Any] = {str(column): (("session",), table[column].to_numpy()) for column in table.columns}
+    columns: dict[str, tuple[tuple[str, ...], ArrayLike]] = {
+        str(column): (("session",), table[column].to_numpy()) for column in table.columns
+    }
     for key in ("file", "identifier", "sha256"):
         columns[key] = (("session",), np.array([str(about[name].get(key) or "") for name in names], np.str_))
     dataset = xr.Dataset(
@@ -71,7 +73,7 @@ def to_record(
 
 
 def from_record(record: CohortRecord) -> Cohort:
-    """Make a cohort that couples and transforms from plain values; couplings of its sessions are in their files."""
+    """Make a cohort that couples new sessions from plain values; those of its own sessions are in their files."""
     config, dataset = record.config, record.dataset
     cohort = Cohort(
         record.dim,
@@ -95,7 +97,7 @@ def from_record(record: CohortRecord) -> Cohort:
     return cohort
 
 
-def describe_settings(cohort: Cohort) -> dict[str, Any]:
+def describe_settings(cohort: Cohort) -> dict[str, object]:
     """Return the cohort's own settings, JSON-able."""
     clock = cohort.clock_
     return {
@@ -111,10 +113,10 @@ def describe_settings(cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def describe_statistics(cohort: Cohort) -> dict[str, Any]:
-    """Return what may be said, JSON-able: findings, and the figures behind them with the floor of every p."""
+def describe_statistics(cohort: Cohort) -> dict[str, object]:
+    """Return findings and the figures behind them, with the floor of every p, JSON-able."""
     over_sessions = cohort.axes_over_sessions_
-    report: dict[str, Any] = {
+    report: dict[str, object] = {
         "findings": [finding.to_dict() for finding in cohort.findings_],
         "unshared": cohort.unshared_,
         "axes": {
@@ -160,8 +162,8 @@ def describe_statistics(cohort: Cohort) -> dict[str, Any]:
     return report
 
 
-def hash_cohort(cohort: Cohort, settings: Mapping[str, Any]) -> str:
-    """SHA-256 of anchors, field, conditions and settings: the identity by which each session names its cohort."""
+def hash_cohort(cohort: Cohort, settings: Mapping[str, object]) -> str:
+    """Return the SHA-256 of anchors, field, conditions and settings, by which each session names its cohort."""
     digest = hashlib.sha256()
     for values in (cohort.axes_.anchors, cohort.field_.weights, cohort.field_.centre, cohort.field_.scale):
         digest.update(np.ascontiguousarray(values, "<f8").tobytes())

@@ -1,9 +1,9 @@
-"""What a cohort leaves in a session's own file: a fit like any other, whose encoder is the coupling."""
+"""The fit of one session of a cohort, as it is written into its file: the coupling is its encoder."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,9 @@ from ..evaluation.velocity_field import sample_field
 from ..io.results import write_tensors
 from .anchors import Floats
 from .cohort import Cohort, CoupledSession
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 HISTORY = "none: v of a cohort depends on the state alone"
 ARCHITECTURE = {
@@ -30,18 +33,26 @@ ARCHITECTURE = {
 }
 
 
+class CohortIdentity(TypedDict):
+    """The cohort that a session belongs to, as its fit names it."""
+
+    file: str
+    name: str
+    sha256: str
+
+
 class _PerSecond:
     """The shared field in latent units per second."""
 
     def __init__(self, cohort: Cohort) -> None:
         self.cohort = cohort
 
-    def velocity_at(self, points: np.ndarray) -> np.ndarray:
+    def velocity_at(self, points: Float[np.ndarray, "point latent"]) -> Float[np.ndarray, "point latent"]:
         return np.asarray(self.cohort.field_(np.asarray(points, np.float64)) / self.cohort.clock_.bin_width_s)
 
 
 def make_session_fit(
-    cohort: Cohort, recording: xr.Dataset, name: str, *, cohort_about: dict[str, Any], read: ReadConfig
+    cohort: Cohort, recording: xr.Dataset, name: str, *, cohort_about: CohortIdentity, read: ReadConfig
 ) -> DCFResult:
     """Describe a coupled session as a fit.
 
@@ -66,7 +77,7 @@ def make_session_fit(
     transformed = cohort.transform(recording, name)
     latents, velocity = transformed["latents"].values, transformed["velocity"].values
     values = session.preprocessor.apply(recording)["data"].values.astype(np.float64)
-    mean, loadings, curve, pca_curve = _rebuild(values, latents)
+    mean, loadings, curve, pca_curve = _reconstruct(values, latents)
     (dim_name,) = frame_dims(recording)
     component = np.arange(1, cohort.dim + 1)
     dataset = transformed.assign(
@@ -120,14 +131,14 @@ def make_session_fit(
 
 
 def _describe_coupling(cohort: Cohort, session: CoupledSession) -> str:
-    role = "made the axes with others" if session.in_axes else "was coupled to axes that other sessions made"
+    role = "the axes were found with it" if session.in_axes else "it was coupled to axes found without it"
     return (
-        f"a session of a cohort of {len(cohort.sessions_)}: it {role}; ridge {session.coupling.ridge:g}, window of "
+        f"a session of a cohort of {len(cohort.sessions_)}: {role}; ridge {session.coupling.ridge:g}, window of "
         f"{session.coupling.window} bins to either side"
     )
 
 
-def _rebuild(values: Floats, latents: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+def _reconstruct(values: Floats, latents: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Mean, orthonormal axes nearest to the regression on the latents, and R2 from the first K latents and of PCA."""
     mean = values.mean(axis=0)
     centred, z = values - mean, latents - latents.mean(axis=0)

@@ -1,7 +1,7 @@
-"""Whether sessions share how conditions differ: conditions permuted, products of different trials.
+"""Test whether conditions differ in a common way: conditions are permuted, products are of different trials.
 
-The test is honest about conditions and not about dynamics: sessions whose conditions merely start alike are
-significant, whatever moves them afterwards.
+The test concerns conditions and not dynamics: sessions whose conditions merely start alike are significant, whatever
+moves them afterwards.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
 from .anchors import Floats
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 LEVEL = 0.05
 TIE = 1e-9  # of statistics that differ by rounding alone
@@ -28,7 +32,7 @@ class SharingTest:
     Attributes
     ----------
     p : float
-        Of the cohort: some sessions share how conditions differ.
+        Of the cohort: in some sessions conditions differ in a common way.
     p_session : array, shape (session,)
         Of each session against the sum of the others.
     floor, floor_session : float
@@ -39,10 +43,10 @@ class SharingTest:
     """
 
     p: float
-    p_session: Floats
+    p_session: Float[np.ndarray, " session"]
     floor: float
     floor_session: Floats
-    similarity: Floats
+    similarity: Float[np.ndarray, "session session"]
     n_permutations: int
 
 
@@ -53,7 +57,7 @@ def compute_sharing_test(
     n_permutations: int = 199,
     rng: np.random.Generator,
 ) -> SharingTest:
-    """Test whether sessions share how conditions differ.
+    """Test whether conditions differ in a common way in several sessions.
 
     Parameters
     ----------
@@ -77,7 +81,7 @@ def compute_sharing_test(
 
     Notes
     -----
-    The time course common to all conditions is taken out first: it is shared wherever trials begin with an event. The
+    The time course common to all conditions is removed first: it is alike wherever trials begin with an event. The
     statistic of the cohort is the sum over pairs of sessions of the correlation of their Gram matrices, that of a
     session its product with the sum of the others.
 
@@ -87,7 +91,7 @@ def compute_sharing_test(
     Biology 2010.
     """
     if len(grams) < 2:
-        raise DataError("one session shares with none", fix="give two sessions or more")
+        raise DataError("one session has none to compare with", fix="give two sessions or more")
     fewest = min(int(known.sum()) for known in usable)
     if fewest < LEAST_CONDITIONS:
         raise DataError(
@@ -97,6 +101,7 @@ def compute_sharing_test(
     blocks = np.stack([_normalise(gram, known) for gram, known in zip(grams, usable, strict=True)])
     total = blocks.sum(axis=0)
     statistic, own = _score(total, blocks)
+    # counting from 1: the data themselves are one of the permutations (Phipson and Smyth)
     above, above_session = 1, np.ones(len(blocks))
     for _ in range(n_permutations):
         permuted = np.stack([_permute(block, known, rng) for block, known in zip(blocks, usable, strict=True)])
@@ -116,8 +121,8 @@ def compute_sharing_test(
     )
 
 
-def _normalise(gram: Floats, usable: NDArray[np.bool_]) -> Floats:
-    """Take out what all usable conditions have in common; norm 1; shape (condition, condition, bin, bin)."""
+def _normalise(gram: Floats, usable: NDArray[np.bool_]) -> Float[np.ndarray, "condition condition bin bin"]:
+    """Remove the mean over the usable conditions and divide by the norm: (condition, condition, bin, bin)."""
     n = len(usable)
     centring = np.diag(usable.astype(np.float64)) - np.outer(usable, usable) / usable.sum()
     blocks = np.einsum("ac,citj,tb->abij", centring, gram, centring, optimize=True)
@@ -135,7 +140,7 @@ def _permute(block: Floats, usable: NDArray[np.bool_], rng: np.random.Generator)
 
 
 def _score(total: Floats, blocks: Floats) -> tuple[float, Floats]:
-    """Sum over pairs of sessions, and the product of each with the sum of the others."""
+    """Compute the sum over pairs of sessions, and the product of each with the sum of the others."""
     squares = np.einsum("sabij,sabij->s", blocks, blocks)
     own = np.einsum("sabij,abij->s", blocks, total) - squares
     return float(own.sum()), own

@@ -1,14 +1,18 @@
-"""Do the axes repeat: on resampled trials, and on disjoint sets of sessions."""
+"""Stability of the axes: on resampled trials, and on disjoint sets of sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .anchors import AlignedFrames, Floats, compute_condition_means, compute_gram, scale_means
+from .anchors import AlignedFrames, compute_condition_means, compute_gram, scale_means
 from .axes import GramSum, compare_axes, fit_axes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 REPEATS = 10
 FRACTION = 0.8  # of the trials of each condition
@@ -56,8 +60,8 @@ class TrialResampling:
                 drawn = frames.select_trials(draw_trials(frames, self.fraction, self.rng))
                 grams.add(compute_gram(scale_means(compute_condition_means(drawn))))
 
-    def compare(self, dim: int) -> Floats:
-        """Absolute correlation of axes of the same rank, shape (repeat, latent)."""
+    def compare(self, dim: int) -> Float[np.ndarray, "repeat latent"]:
+        """Return the absolute correlation of axes of the same rank, shape (repeat, latent)."""
         return np.array([compare_axes(fit_axes(one, dim), fit_axes(other, dim)) for one, other in self.pairs])
 
 
@@ -69,7 +73,7 @@ def resample_sessions(
     *,
     rng: np.random.Generator,
     n_repeats: int = REPEATS,
-) -> Floats | None:
+) -> Float[np.ndarray, "repeat latent"] | None:
     """Correlate the axes of two disjoint halves of the sessions.
 
     Parameters

@@ -1,23 +1,26 @@
-"""Fields of velocity in the shared space, quadratic in the latents, and whether sessions move by the same one.
+"""Velocity fields in the shared space, quadratic in the latents, and a test whether sessions have the same field.
 
 The fields are fitted to means over trials of each condition, and scored on means of other trials. One-step predictions
-of single trials are the same whether anything is shared or not, since smoothing predicts itself: they are no evidence.
+of single trials are as good without a shared field, since smoothed data predict themselves: they are no evidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .anchors import AlignedFrames, Floats, compute_condition_means
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 RIDGE = 1e-2  # in units of the mean square of the features
 SHARED_RATIO = 0.9  # at least this much of a session's own field: the dynamics are shared
 DIFFERENT_RATIO = 0.7  # less than this: they differ
-LEAST_OWN = 0.3  # below this a session's own field is too noisy to say
+LEAST_OWN = 0.3  # R2, below which the own field of a session is too noisy to compare with
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class Paths:
         Anchor of each point: condition * n_bins + bin.
     """
 
-    state: Floats
-    velocity: Floats
-    where: NDArray[np.int64]
+    state: Float[np.ndarray, "point latent"]
+    velocity: Float[np.ndarray, "point latent"]
+    where: Int[np.ndarray, " point"]
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,17 @@ class QuadraticField:
         By which states are standardised first.
     """
 
-    weights: Floats
-    centre: Floats
-    scale: Floats
+    weights: Float[np.ndarray, "feature latent"]
+    centre: Float[np.ndarray, " latent"]
+    scale: Float[np.ndarray, " latent"]
 
-    def __call__(self, state: Floats) -> Floats:
-        """Velocity at each state, shape (point, latent), latent units per bin."""
+    def __call__(self, state: Floats) -> Float[np.ndarray, "point latent"]:
+        """Return the velocity at each state, shape (point, latent), latent units per bin."""
         return np.asarray(_expand((state - self.centre) / self.scale) @ self.weights)
 
 
-def compute_paths(latents: Floats, frames: AlignedFrames) -> Paths:
-    """Mean path of each condition and its velocity by central differences.
+def compute_paths(latents: Float[np.ndarray, "frame latent"], frames: AlignedFrames) -> Paths:
+    """Compute the mean path of each condition and its velocity by central differences.
 
     Parameters
     ----------
@@ -90,7 +93,7 @@ def fit_field(paths: Sequence[Paths], *, ridge: float = RIDGE) -> QuadraticField
 
 
 def score_field(field: QuadraticField, paths: Paths) -> float:
-    """R2 of the velocities on paths that the field has not seen, about a velocity of their mean."""
+    """Compute R2 of the velocities on paths that the field was not fitted to, against their mean velocity."""
     error = np.square(paths.velocity - field(paths.state)).sum()
     total = np.square(paths.velocity - paths.velocity.mean(axis=0)).sum()
     return float(1 - error / total) if total > 0 else float("nan")
@@ -98,7 +101,7 @@ def score_field(field: QuadraticField, paths: Paths) -> float:
 
 @dataclass(frozen=True)
 class SharedDynamics:
-    """How well the field of the other sessions does in a session, beside its own.
+    """R2 of the field of the other sessions in each session, and of its own field.
 
     Attributes
     ----------
@@ -106,12 +109,12 @@ class SharedDynamics:
         R2 of velocities on mean paths of held-out trials.
     """
 
-    own: Floats
-    shared: Floats
+    own: Float[np.ndarray, " session"]
+    shared: Float[np.ndarray, " session"]
 
     @property
     def ratio(self) -> float:
-        """Median over sessions of shared over own R2; NaN where no session's own field can say."""
+        """Median over sessions of shared over own R2; NaN where the own field of every session is too noisy."""
         able = self.own >= LEAST_OWN
         return float(np.median(self.shared[able] / self.own[able])) if able.any() else float("nan")
 
@@ -146,6 +149,6 @@ def compare_dynamics(halves: Sequence[tuple[Paths, Paths]]) -> SharedDynamics:
 
 
 def _expand(state: Floats) -> Floats:
-    """1, each latent, and each product of two."""
+    """Return the features: 1, each latent, and each product of two."""
     first, second = np.triu_indices(state.shape[1])
     return np.column_stack([np.ones(len(state)), state, state[:, first] * state[:, second]])

@@ -51,7 +51,7 @@ CLEAN = {
     #
     "cli": False,
     #
-    "cohort": False,
+    "cohort": True,
     #
     "config": False,
     #

@@ -90,7 +90,7 @@ def test_a_missing_condition_is_named_and_most_missing_is_refused(animals):
 def test_sessions_that_share_nothing_are_refused_unless_forced():
     animals = draw(3, 1, CohortDesign(sharing="nothing"))
     recordings = {f"animal{i}": animal.recording for i, animal in enumerate(animals)}
-    with pytest.raises(DataError, match="do not share how conditions differ"):
+    with pytest.raises(DataError, match="conditions do not differ in a common way"):
         Cohort(3, **FEW).fit(recordings, "condition")
     forced = Cohort(3, **FEW, force=True).fit(recordings, "condition")
     assert forced.unshared_

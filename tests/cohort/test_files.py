@@ -131,8 +131,8 @@ def test_a_newer_schema_is_refused(fitted: CohortResult, tmp_path: Path):
 def test_the_command_line_shows_what_was_found(fitted: CohortResult, capsys: pytest.CaptureFixture[str]):
     assert main(["cohort", "show", fitted.output]) == 0
     text = capsys.readouterr().out
-    assert "share how conditions differ" in text
-    assert "warning: trials begin where the table says" in text
+    assert "conditions differ in a common way" in text
+    assert "warning: trials begin at the start times of their table" in text
     assert main(["cohort", "show", fitted.output, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sha256"] == fitted.record.sha256
 

@@ -17,14 +17,14 @@ def test_a_cohort_that_shares_nothing_is_refused():
     (finding,) = note_sharing(make_test(0.3, [0.3, 0.4]), ["a", "b"])
     assert (finding.severity, finding.sentence.partition(" (")[0]) == (
         "refused",
-        "these sessions do not share how conditions differ",
+        "conditions do not differ in a common way in these sessions",
     )
 
 
 def test_a_session_that_shares_nothing_is_named():
     good, bad = note_sharing(make_test(0.005, [0.01, 0.2]), ["a", "b"])
     assert good.severity == "good"
-    assert bad.sentence == "b does not share how conditions differ (p 0.2); it is left out of the axes"
+    assert bad.sentence == "conditions of b do not differ in the common way (p 0.2); it is left out of the axes"
     (_, few) = note_sharing(make_test(0.005, [0.01, 0.2], floor_session=0.17), ["a", "b"])
     assert few.sentence.endswith("its few conditions allow no less")
 
@@ -42,7 +42,7 @@ def test_dynamics_are_shared_different_or_it_cannot_tell():
 def test_axes_that_turn_are_known_as_a_plane():
     trials, sessions = note_axes(np.array([[0.99, 0.98, 0.97]]), np.array([[0.99, 0.5, 0.6]]))
     assert trials.severity == "good"
-    assert sessions.sentence.startswith("axes 2, 3 are known as a plane only over disjoint sets of sessions")
+    assert sessions.sentence.startswith("axes 2, 3 are determined as a plane only over disjoint sets of sessions")
     (_, few) = note_axes(np.array([[0.99]]), None)
     assert few.sentence == "fewer than 4 sessions: axes may turn with other sessions"
 
@@ -52,7 +52,7 @@ def test_few_trials_and_missing_conditions_are_counted():
     found = [finding.sentence for finding in note_trials({"a": 30, "b": 7}, seen, ["left", "right"])]
     assert found == [
         "a lacks 1 of 2 conditions (right)",
-        "b has 7 trials; below 10 a coupling is hardly known",
+        "b has 7 trials; below 10 a coupling is uncertain",
     ]
 
 

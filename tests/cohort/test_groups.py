@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf.cohort.coupling import fit_coupling
-from nwb_dcf.cohort.groups import GroupComparison, compare_groups, find_floor, list_divisions
+from nwb_dcf.cohort.groups import GroupComparison, compare_groups, compute_floor, list_divisions
 from nwb_dcf.cohort.vector_field import Paths, compute_paths
 from nwb_dcf.data.synthetic import CohortDesign
 from nwb_dcf.errors import DataError
@@ -70,8 +70,8 @@ def test_divisions_are_all_and_the_true_one_is_first():
 
 
 def test_floors():
-    assert find_floor(4, 4) == pytest.approx(2 / 70)
-    assert find_floor(3, 5) == pytest.approx(1 / 56)
+    assert compute_floor(4, 4) == pytest.approx(2 / 70)
+    assert compute_floor(3, 5) == pytest.approx(1 / 56)
 
 
 @pytest.mark.parametrize(
