@@ -10,8 +10,9 @@ from .data import ViewData
 from .defaults import list_axes, name_axes
 from .state import SPEEDS, Choices, ViewState
 
-# panel 1.9 renames `name` of a widget to `label` and warns of the old one, which 2.0 removes; 1.7 knows no other.
+# panel 1.9 renames two parameters and warns of the old names, which 2.0 removes; 1.7 knows no others
 LABEL = "label" if "label" in pn.widgets.Widget.param else "name"
+COLOR = "color" if "color" in pn.widgets.Button.param else "button_type"
 BELOW_LABELS = (18, 5)  # margin that brings a button, which has no label above it, in line with the menus
 
 
@@ -48,7 +49,7 @@ def make_controls(view: ViewData, state: ViewState, choices: Choices) -> dict[st
 
     menu, button = pn.widgets.Select, pn.widgets.Button
     return {
-        "play": make(button, "▶ play", button_type="primary", width=90, margin=BELOW_LABELS),
+        "play": make(button, "▶ play", **{COLOR: "primary"}, width=90, margin=BELOW_LABELS),
         "speed": make(menu, "speed", options={f"{s:g}x": s for s in SPEEDS}, value=state.speed, width=80),
         "color": make(menu, "colour by", options=list(choices.colors), value=state.color, width=150),
         "axes": make(menu, "axes", options=axes, value=state.axes, width=130),
