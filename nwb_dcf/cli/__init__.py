@@ -22,13 +22,14 @@ from .apply import COMMANDS as USE
 from .batch import COMMANDS as BATCH
 from .cohort import COMMANDS as COHORT
 from .compare import COMMANDS as COMPARE
+from .doctor import COMMANDS as DOCTOR
 from .fit import cli
 from .output import OutputError, abandon_stdout, flush, print_json, write_text
 from .results import COMMANDS as STORED
 from .scan import COMMANDS as SCAN
 from .view import COMMANDS as VIEW
 
-for command in (*SCAN, *STORED, *USE, *VIEW, *BATCH, *COHORT, *COMPARE):
+for command in (*SCAN, *STORED, *USE, *VIEW, *BATCH, *COHORT, *COMPARE, *DOCTOR):
     cli.add_command(command)
 
 BAD_INPUT, DEFECT, NO_OUTPUT, INTERRUPTED = 2, 1, 74, 130  # 74 is EX_IOERR of sysexits.h
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = bool(os.environ.get("NWB_DCF_DEBUG"))
     if not debug:
-        # Warnings of the libraries below mean nothing to people who did not call them.
+        # warnings of pynwb and others concern those who wrote the file; what matters here is a note of the report
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
     try:
@@ -126,7 +127,7 @@ def _find_empty(arguments: Sequence[str]) -> str:
 
 
 def _fail(arguments: Sequence[str], line: str, code: int, kind: str, **details: str | None) -> int:
-    """Report in one line on stderr, and under ``--json`` in one document too, what went wrong."""
+    """Report an error in one line on stderr, and under ``--json`` in one document too."""
     line = clean_text(line)
     write_text(f"nwb-dcf: {line}", to_stderr=True)
     if "--json" in arguments:

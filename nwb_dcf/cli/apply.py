@@ -1,4 +1,4 @@
-"""``transform``, ``simulate``, ``evaluate``, ``export`` and ``plot``: what is done with a stored fit."""
+"""``transform``, ``simulate``, ``evaluate``, ``export`` and ``plot``: uses of a stored fit."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""What was done with a stored fit, as a dict for programs and as text for people."""
+"""Reports of the uses of a stored fit: as a dict for programs and as text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import DOUBT
 from .fit_report import describe_input, write_reading_lines
-from .text import format_number, label_lines
+from .text import Report, format_number, label_lines
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from ..data.result import DCFResult
 
 
-def describe_transform(done: Mapping[str, Any]) -> str:
+def describe_transform(done: Report) -> str:
     """Return what `transform` did as text."""
     model, scores = done["model"], done["scores"]
-    rebuilt, pca = format_number(scores.get("bottleneck_r2")), format_number(scores.get("pca_r2"))
+    reconstructed, pca = format_number(scores.get("bottleneck_r2")), format_number(scores.get("pca_r2"))
     lines = [
         *label_lines("model", [f"{model['name']} of {model['file']}, sha256 {model['sha256'][:12]}"]),
         *describe_input({**done, "split": None}),
-        *label_lines("found", [f"{done['dim']} latents rebuild R2 {rebuilt} of {scores['on']}"]),
+        *label_lines("found", [f"{done['dim']} latents reconstruct R2 {reconstructed} of {scores['on']}"]),
         *label_lines("", [f"PCA fitted to these data themselves {pca}"]),
         *label_lines("written", [f"/processing/dcf/{done['name']} in {done['file']}", *done["write_notes"]]),
     ]
     return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(done["file"], done["name"]))])
 
 
-def summarise_simulation(paths: xr.Dataset, stored: DCFResult, output: str | None) -> dict[str, Any]:
-    """Return what was simulated: sizes, where from, and how far the simulated paths go."""
+def summarise_simulation(paths: xr.Dataset, stored: DCFResult, output: str | None) -> dict[str, object]:
+    """Summarise a simulation: sizes, starts, and how far the paths move."""
     data, n_paths = paths["data"], paths.sizes["segment"]
     n_frames = paths.sizes["time"] // n_paths
     # a path's first and last frame, over all paths and channels
@@ -52,7 +52,7 @@ def summarise_simulation(paths: xr.Dataset, stored: DCFResult, output: str | Non
     }
 
 
-def describe_simulation(done: Mapping[str, Any]) -> str:
+def describe_simulation(done: Report) -> str:
     """Return what was simulated as text."""
     step = done["step_s"]
     long = f" ({done['frames'] * step:.3g} s)" if step else ""
@@ -73,19 +73,20 @@ def describe_simulation(done: Mapping[str, Any]) -> str:
     return "\n".join(lines + (label_lines("written", [done["written"]]) if done["written"] else []))
 
 
-def _describe_horizon(done: Mapping[str, Any]) -> str:
-    """Say until when rollouts predicted better than that nothing changes."""
-    where = "on data the fit had not seen"
+def _describe_horizon(done: Report) -> str:
+    """Describe how long rollouts predict better than persistence, on held-out data."""
+    where = "on held-out data"
     if done["horizon"] == 0:
-        return f"does not beat persistence {where}: a state that stays as it is predicts the next frame no worse"
+        return f"does not beat persistence {where}: the current state predicts the next frame no worse"
     last = done["horizon"] == done["leads"]
     until = f"the last frame measured, {done['leads']}" if last else f"frame {done['horizon']}"
     return f"{where}, rollouts predicted better than persistence until {until}"
 
 
-def describe_decoding(report: Mapping[str, Any]) -> str:
+def describe_decoding(report: Report) -> str:
     """Return how well behaviour was decoded as text."""
     names = {"ridge": "ridge regression", "neighbours": "nearest neighbours"}
+    # notes on what may be wrong in the file come before any score
     doubts = [note.removeprefix(DOUBT) for note in report["notes"] if note.startswith(DOUBT)]
     notes = [note for note in report["notes"] if not note.startswith(DOUBT)]
     lines = label_lines("doubt", doubts)
@@ -105,19 +106,19 @@ def describe_decoding(report: Mapping[str, Any]) -> str:
     lines += label_lines("ceiling", _describe_ceiling(report["scores"]))
     lines += label_lines("chance", _describe_chance(report["scores"], names))
     one = next(iter(report["scores"].values()))["latents"]
-    rests = f"{one['level']:.0%}, over {one['n']} {one['over']}, all that the scores rest on"
-    lines += label_lines("intervals", [rests])
+    basis = f"{one['level']:.0%}, over {one['n']} {one['over']}, on which the scores depend"
+    lines += label_lines("intervals", [basis])
     lines += label_lines("verdict", [report["verdict"]])
     return "\n".join(lines + label_lines("note", notes))
 
 
-def _describe_ceiling(scores: Mapping[str, Any]) -> list[str]:
+def _describe_ceiling(scores: Report) -> list[str]:
     ceiling = scores.get("ridge", {}).get("ceiling")
     return [f"R2 {_show(ceiling)} by ridge regression from all channels in the same bins"] if ceiling else []
 
 
-def _describe_chance(scores: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    """Say what labels that were shifted in time give."""
+def _describe_chance(scores: Report, names: Mapping[str, str]) -> list[str]:
+    """Describe the scores of labels shifted in time, which are chance."""
     lines = []
     for method, one in scores.items():
         chance = one["chance"]
@@ -127,19 +128,19 @@ def _describe_chance(scores: Mapping[str, Any], names: Mapping[str, str]) -> lis
     return lines
 
 
-def describe_written(done: Mapping[str, Any]) -> str:
+def describe_written(done: Report) -> str:
     """Return what was exported as text."""
     sizes = ", ".join(f"{n} {dim}" for dim, n in done["sizes"].items() if dim in ("time", "latent", "segment"))
     return "\n".join(label_lines("written", [f"{done['written']}: {done['name']} of {done['file']} ({sizes})"]))
 
 
-def describe_plot(done: Mapping[str, Any]) -> str:
+def describe_plot(done: Report) -> str:
     """Return what was drawn as text."""
     lines = label_lines("written", [f"{done['written']}: {', '.join(done['figures'])} of {done['name']}"])
     left_out = [f"{figure}: {why}" for figure, why in done["left_out"].items()]
     return "\n".join(lines + (label_lines("left out", left_out) if left_out else []))
 
 
-def _show(interval: Mapping[str, Any]) -> str:
+def _show(interval: Report) -> str:
     value, low, high = (format_number(interval[key]) for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,16 +9,16 @@ import click
 from ..pipeline.progress_bar import ProgressBar
 from .fit import _print, _with_output_options
 from .fit import fit as fit_command
-from .text import format_number, label_lines, lay_out_table
+from .text import Report, format_number, label_lines, lay_out_table
 
-SOME_FAILED = 3
+SOME_FAILED = 3  # exit code
 OF_ONE_FILE = ("file", "files", "output", "dry_run", "as_json", "quiet", "keep_partial", "warm_start")
 """Parameters of ``fit`` that have no meaning for many files."""
 
 
-def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
-    """NAME=VALUE, numbers as numbers."""
-    pairs: dict[str, Any] = {}
+def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str | int]:
+    """Parse NAME=VALUE; whole numbers become int."""
+    pairs: dict[str, str | int] = {}
     for text in value:
         name, mark, rest = text.partition("=")
         if not mark or not name:
@@ -38,7 +37,7 @@ def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, .
     type=click.Choice(["loop", "joblib", "processpoolexecutor", "dask", "slurm"]),
     default="joblib",
     show_default=True,
-    help="Who runs the fits.",
+    help="Library that runs the fits.",
 )
 @click.option("--jobs", type=int, metavar="N", help="Files at a time, of joblib and processpoolexecutor.")
 @click.option(
@@ -63,7 +62,7 @@ def batch(
     files: tuple[str, ...],
     engine: str,
     jobs: int | None,
-    engine_kwargs: dict[str, Any],
+    engine_kwargs: dict[str, str | int],
     threads: int,
     config: str | None,
     save_config: str | None,
@@ -76,19 +75,20 @@ def batch(
 ) -> int:
     """Fit each of FILES, or each NWB file in FOLDER, and print a table.
 
-    A fit that is there is skipped: to resume is to run again. Ends with 3 where some files failed. All options of fit
+    A file with the same fit is skipped: to resume, run again. Ends with 3 where some files failed. All options of fit
     are options here too.
 
     Example: nwb-dcf batch sessions/ --dim 3 --trials trials --report table.csv
     """
     from nwb_dcf import batch as batches
 
-    said = {
+    # options of the command line come before the file; its defaults must not
+    given = {
         name: value
         for name, value in options.items()
         if value is not None and ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
     }
-    settings = {**(batches.load_config(config) if config else {}), **said}
+    settings = {**(batches.load_config(config) if config else {}), **given}
     if save_config:
         batches.save_config(settings, save_config)
     if jobs is not None:
@@ -110,14 +110,14 @@ def batch(
 
 
 def _name_jobs(engine: str) -> str:
-    """What an engine calls the number of jobs side by side."""
+    """Return the name that an engine has for the number of parallel jobs."""
     names = {"joblib": "n_jobs", "processpoolexecutor": "max_workers"}
     if engine not in names:
         raise click.UsageError(f"--jobs has no meaning for {engine}.")
     return names[engine]
 
 
-def describe_batch(report: Mapping[str, Any]) -> str:
+def describe_batch(report: Report) -> str:
     """Return the table as text."""
     counts = report["counts"]
     rows = [
@@ -134,6 +134,7 @@ def describe_batch(report: Mapping[str, Any]) -> str:
     return "\n".join([*lay_out_table(rows), "", *total])
 
 
+# the same objects as those of `fit`: one name and one help for one setting
 _own = {param.name for param in batch.params}
 batch.params += [param for param in fit_command.params if param.name not in {*_own, *OF_ONE_FILE}]
 

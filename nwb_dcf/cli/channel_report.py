@@ -1,20 +1,21 @@
-"""What each latent is made of, a line for each."""
+"""Channels with the largest loadings on each latent, one line for each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from .text import Report
 
 LATENTS_SHOWN = 8
 
 
-def describe_channels(latents: Sequence[Mapping[str, Any]] | None, dim: str) -> list[str]:
-    """Name the channels that have most of each latent, and warn where one has more than half.
+def describe_channels(latents: Sequence[Report] | None, dim: str) -> list[str]:
+    """Name the channels with the largest fraction of each latent, and warn where one has more than half.
 
     Parameters
     ----------
     latents : sequence of mapping, or None
-        ``scores["channels"]`` of a fit; None in fits made before it was measured.
+        ``scores["channels"]`` of a fit; None in fits of versions that did not measure it.
     dim : str
         What a channel is called.
     """
@@ -29,7 +30,7 @@ def describe_channels(latents: Sequence[Mapping[str, Any]] | None, dim: str) -> 
         lines.append(f"and {rest} more")
     alone = [latent for latent in latents if latent["one_channel"]]
     for latent in alone:
-        name = max(latent["top"], key=_find_share)["channel"]
+        name = max(latent["top"], key=_get_fraction)["channel"]
         lines.append(
             f"warning: latent {latent['latent']} is {dim} {name} alone, more than half of it: leave that {dim} out, or "
             "give all the same say with --scale zscore, and fit again"
@@ -37,12 +38,14 @@ def describe_channels(latents: Sequence[Mapping[str, Any]] | None, dim: str) -> 
     return lines
 
 
-def _find_share(one: Mapping[str, Any]) -> float:
+def _get_fraction(one: Report) -> float:
     return float(max(one["loading_share"], one["decoder_share"] or 0.0))
 
 
-def _show_channel(one: Mapping[str, Any]) -> str:
-    share = f"{one['loading_share']:.0%}"
+def _show_channel(one: Report) -> str:
+    fraction = f"{one['loading_share']:.0%}"
     decoded = one["decoder_share"]
-    # the second number is what the decoder makes of it
-    return f"{one['channel']} ({share})" if decoded is None else f"{one['channel']} ({share}, {decoded:.0%} decoded)"
+    # a decoder that is not linear may use a channel more, or less, than its loading suggests
+    return (
+        f"{one['channel']} ({fraction})" if decoded is None else f"{one['channel']} ({fraction}, {decoded:.0%} decoded)"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
 from .fit import _join_names, _print, _with_output_options
-from .text import format_number, label_lines, lay_out_table
+from .text import Report, format_number, label_lines, lay_out_table
 
 MARKS = {"good": "", "note": "note: ", "warning": "warning: ", "refused": "no: "}
 
@@ -38,7 +37,11 @@ def cohort() -> None:
 @click.option("-o", "--output", required=True, metavar="COHORT.nwb", help="The cohort's file: results only.")
 @click.option("--sessions-to", metavar="FOLDER", help="Small files of results there; sessions' files stay as they are.")
 @click.option("--overwrite", is_flag=True, help="Replace fits of that name and the cohort's file.")
-@click.option("--force", is_flag=True, help="Fit sessions that share nothing; the result is marked 'unshared'.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Fit sessions whose conditions differ in no common way; the result is marked 'unshared'.",
+)
 @click.option("--permutations", "n_permutations", type=int, default=199, show_default=True, help="Of the conditions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of permutations and draws.")
 @_with_output_options
@@ -65,7 +68,7 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @_with_output_options
 def add(cohort_file: str, file: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Couple the session in FILE to a cohort; its axes never move.
+    """Couple the session in FILE to a cohort; its axes stay fixed.
 
     Example: nwb-dcf cohort add cohort.nwb new_animal.nwb
     """
@@ -77,7 +80,7 @@ def add(cohort_file: str, file: str, as_json: bool, quiet: bool, **options: Any)
 @click.argument("cohort_file", metavar="COHORT.nwb")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def show(cohort_file: str, as_json: bool) -> None:
-    """Say what a cohort is and what may be said of it."""
+    """Show a cohort: its sessions, conditions, axes and findings."""
     report = {"output": cohort_file, **nwb_dcf.summarise_cohort(nwb_dcf.read_cohort(cohort_file))}
     _print(report, describe_cohort, as_json, quiet=False)
 
@@ -91,7 +94,7 @@ def list_(cohort_file: str, as_json: bool) -> None:
     _print(report, describe_sessions, as_json, quiet=False)
 
 
-def describe_cohort(report: Mapping[str, Any]) -> str:
+def describe_cohort(report: Report) -> str:
     """Return a cohort as text."""
     conditions = report["conditions"]
     listed = ", ".join(conditions[:8]) + (" ..." if len(conditions) > 8 else "")
@@ -102,8 +105,8 @@ def describe_cohort(report: Mapping[str, Any]) -> str:
     lines += label_lines(
         "anchors", [f"{len(conditions)} conditions ({listed}), {report['bins']} bins of {report['bin_width_s']:g} s"]
     )
-    shares = ", ".join(format_number(value, 2) for value in axes["variance"])
-    lines += label_lines("axes", [f"slowest first; fraction of the means' energy {shares}"])
+    fractions = ", ".join(format_number(value, 2) for value in axes["variance"])
+    lines += label_lines("axes", [f"slowest first; fraction of the means' energy {fractions}"])
     if report["statistics"]["unshared"]:
         lines += label_lines("mark", ["unshared: fitted by force"])
     lines += label_lines("findings", [MARKS[f["severity"]] + f["sentence"] for f in report["statistics"]["findings"]])
@@ -120,8 +123,8 @@ def describe_cohort(report: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", *lay_out_table(rows)])
 
 
-def _shorten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A session's row for people: figures with three digits, no hashes."""
+def _shorten(row: Report) -> dict[str, object]:
+    """Shorten the row of a session for a table: three digits, no hashes."""
     hidden = ("sha256", "identifier", "file")
     shown = {key: value for key, value in row.items() if key not in hidden}
     for key in ("p", "own_r2", "shared_r2"):
@@ -129,11 +132,9 @@ def _shorten(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key.replace("_r2", " R2"): value for key, value in shown.items()}
 
 
-def describe_added(report: Mapping[str, Any]) -> str:
+def describe_added(report: Report) -> str:
     """Return what was coupled as text."""
-    lines = label_lines(
-        "added", [f"{report['session']} to {report['cohort']['file']}; axes and field are as they were"]
-    )
+    lines = label_lines("added", [f"{report['session']} to {report['cohort']['file']}; axes and field are unchanged"])
     lines += label_lines(
         "session",
         ["{units} units, {trials} trials, {conditions} of {of_conditions} conditions".format_map(report)],
@@ -143,7 +144,7 @@ def describe_added(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def describe_sessions(report: Mapping[str, Any]) -> str:
+def describe_sessions(report: Report) -> str:
     """Return the list of sessions as text."""
     return "\n".join(
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -10,8 +10,10 @@ import click
 import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
+from .doctor import print_versions
 from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, summarise_fit
 from .output import clean_report, print_json, write_text
+from .text import Report
 
 
 def _parse_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
@@ -43,7 +45,7 @@ def _parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | 
 
 
 def _join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | tuple[str, ...] | None:
-    """What an option that may be repeated was given: nothing, one name, or several."""
+    """Return the values of a repeatable option: None, one name, or several."""
     return value if len(value) > 1 else next(iter(value), None)
 
 
@@ -52,7 +54,7 @@ def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
 
 
-def _print(report: Mapping[str, Any], describe: Callable[[Mapping[str, Any]], str], as_json: bool, quiet: bool) -> None:
+def _print(report: Report, describe: Callable[[Report], str], as_json: bool, quiet: bool) -> None:
     if not quiet:
         write_text(describe(clean_report(report)), to_stderr=as_json)
     if as_json:
@@ -60,7 +62,14 @@ def _print(report: Mapping[str, Any], describe: Callable[[Mapping[str, Any]], st
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}, no_args_is_help=False)
-@click.version_option(nwb_dcf.__version__, prog_name="nwb-dcf")
+@click.option(
+    "--version",
+    is_flag=True,
+    callback=print_versions,
+    expose_value=False,
+    is_eager=True,
+    help="Print versions and end.",
+)
 def cli() -> None:
     """Fit Dynamic Compression Flows to a recording in an NWB file.
 
@@ -160,30 +169,32 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
     "--smooth",
     callback=_parse_seconds,
     metavar="SECONDS|auto",
-    help="Gaussian's standard deviation; auto: spikes choose by what left-out units say.",
+    help="Gaussian's standard deviation; auto: chosen by how well spikes of left-out units are predicted.",
 )
 @click.option(
     "--scale",
     metavar="auto|global|soft|zscore|none",
-    help="Of channels; global: by one number; auto: spikes choose soft or zscore.",
+    help="Of channels; global: by one number; auto: soft or zscore for spikes, chosen with the smoothing.",
 )
-@click.option("--held-out", type=float, default=0.2, show_default=True, help="Share of the segments kept for scoring.")
+@click.option(
+    "--held-out", type=float, default=0.2, show_default=True, help="Fraction of the segments kept for scoring."
+)
 @click.option("--preset", metavar="default|paper|authors", help="Settings of the model and training.")
 @click.option("--network", metavar="auto|mlp|unet", help="Of the flows; unet for images alone.")
 @click.option("--seed", type=int, help="Seed of all randomness; 0 by default.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train; auto by default.")
 @click.option("--steps", type=int, help="Optimiser steps at most.")
 @click.option("--null", type=int, metavar="N", help="Fits to channels shifted apart in time, to compare with.")
-@click.option("--repeats", type=int, metavar="N", help="Fits in all, to resampled segments: do their axes agree?")
+@click.option("--repeats", type=int, metavar="N", help="Fits in all, to resampled segments, to compare their axes.")
 @click.option("--warm-start", metavar="FILE#NAME", help="A fit of the same channels and dim to begin with.")
 @click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")
 @click.option("--results-only", is_flag=True, help="Write the fit to OUT.nwb without the data of FILE.")
-@click.option("--keep-partial", is_flag=True, help="After Ctrl-C write the fit as far as it came.")
+@click.option("--keep-partial", is_flag=True, help="After Ctrl-C write the fit as far as it has come.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same fit, which was ended.")
 @click.option("--checkpoint", metavar="DIR", help="Keep checkpoints there; beside FILE, hidden, by default.")
-@click.option("--dry-run", is_flag=True, help="Say what would be fitted, and stop.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fitted, and stop.")
 @_with_output_options
 def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
     """Fit latents to FILE and write them into it.
@@ -192,7 +203,7 @@ def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) ->
 
     Example: nwb-dcf fit session.nwb --dim 3 --trials trials --where "outcome == 'hit'"
     """
-    # What was not said is left to the package, whose defaults depend on the data and the preset.
+    # options that were not given are left to the package, whose defaults depend on the data and the preset
     given = {name: value for name, value in options.items() if value is not None}
     if dry_run:
         with ProgressBar(hidden=quiet) as bar:

@@ -1,4 +1,4 @@
-"""What was done, as a dict for programs and, from that dict alone, as text for people."""
+"""Reports of fits and files: as a dict for programs, and from that dict alone as text."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DOUBT
 from .channel_report import describe_channels
 from .smoothing_report import describe_smoothing
-from .text import format_number, label_lines, lay_out_table
+from .text import Report, format_number, label_lines, lay_out_table
 
 if TYPE_CHECKING:
     from ..data.result import DCFResult
 
 
-def describe_findings(fit: Mapping[str, Any]) -> list[str]:
+def describe_findings(fit: Report) -> list[str]:
     """Describe the scores of a report as `summarise_fit` makes it."""
     scores = fit["scores"]
     return [
-        *label_lines("found", _describe_rebuilding(fit)),
-        *label_lines("sources", _describe_shares(fit.get("source_share") or {})),
+        *label_lines("found", _describe_reconstruction(fit)),
+        *label_lines("sources", _describe_fractions(fit.get("source_share") or {})),
         *label_lines("made of", describe_channels(scores.get("channels"), fit.get("channel_dim") or "channel")),
         *label_lines("rollouts", _describe_rollouts(scores.get("rollout"))),
         *label_lines("null", _describe_null(scores.get("null"), fit["dim"])),
@@ -29,7 +29,7 @@ def describe_findings(fit: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _describe_rebuilding(fit: Mapping[str, Any]) -> list[str]:
+def _describe_reconstruction(fit: Report) -> list[str]:
     scores, dim = fit["scores"], fit["dim"]
     intervals = scores.get("intervals") or {}
 
@@ -37,10 +37,10 @@ def _describe_rebuilding(fit: Mapping[str, Any]) -> list[str]:
         ends = intervals.get(name)
         return format_number(scores.get(name)) + (f" [{', '.join(map(format_number, ends))}]" if ends else "")
 
-    rebuilt = f"{dim} latents rebuild R2 {show('bottleneck_r2')} of the {scores.get('on', 'held-out data')}"
+    reconstruction = f"{dim} latents reconstruct R2 {show('bottleneck_r2')} of the {scores.get('on', 'held-out data')}"
     by_pca = f"PCA with {dim} ax{'i' if dim == 1 else 'e'}s {show('pca_r2')}"
     by = f", difference {show('difference_r2')}" if "difference_r2" in intervals else ""
-    lines = [f"{rebuilt}; {by_pca}{by}", *_describe_curve(fit)]
+    lines = [f"{reconstruction}; {by_pca}{by}", *_describe_curve(fit)]
     if "smoothness" in scores:
         paths = (format_number(scores[name], 1) for name in ("smoothness", "pca_smoothness"))
         lines.append("paths are {} times as long as their displacement, PCA's {}".format(*paths))
@@ -50,8 +50,8 @@ def _describe_rebuilding(fit: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _describe_curve(fit: Mapping[str, Any]) -> list[str]:
-    """Say at which numbers of latents PCA rebuilds more: of the same fit, which serves every number."""
+def _describe_curve(fit: Report) -> list[str]:
+    """Name the numbers of latents at which PCA reconstructs more: one fit has a curve over all of them."""
     ours, pca = (list(fit.get(name, ())) for name in ("bottleneck_r2", "pca_r2"))
     below = [k for k, (mine, other) in enumerate(zip(ours, pca, strict=False), 1) if other - mine > CURVE_TOLERANCE]
     if not below:
@@ -60,7 +60,7 @@ def _describe_curve(fit: Mapping[str, Any]) -> list[str]:
 
 
 def _join_ranges(numbers: Sequence[int]) -> str:
-    """``[1, 2, 3, 6]`` as ``1 to 3, 6``."""
+    """Return ``[1, 2, 3, 6]`` as ``1 to 3, 6``."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -70,18 +70,18 @@ def _join_ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
-def _describe_shares(shares: Mapping[str, Sequence[float]]) -> list[str]:
-    """Say of which source each axis is."""
+def _describe_fractions(fractions: Mapping[str, Sequence[float]]) -> list[str]:
+    """Describe the fraction of each axis that each source has."""
     return [
-        f"{name} has {', '.join(f'{100 * share:.0f} %' for share in of)} of axes 1 to {len(of)}"
+        f"{name} has {', '.join(f'{100 * fraction:.0f} %' for fraction in of)} of axes 1 to {len(of)}"
         if len(of) > 1
         else f"{name} has {100 * of[0]:.0f} % of the axis"
-        for name, of in shares.items()
+        for name, of in fractions.items()
     ]
 
 
-def _describe_rollouts(rollout: Mapping[str, Any] | None) -> list[str]:
-    """Say how far simulations from held-out starts reach, beside an autoregression."""
+def _describe_rollouts(rollout: Report | None) -> list[str]:
+    """Describe how long rollouts from held-out starts beat persistence, beside an autoregression."""
     if not rollout:
         return []
     if "horizon" not in rollout:
@@ -89,16 +89,16 @@ def _describe_rollouts(rollout: Mapping[str, Any] | None) -> list[str]:
     reach, rival = (rollout["horizon"][name] for name in ("rollout", "ar3"))
     seconds = f"{reach * rollout['step_s']:.3g} s"
     if reach == 0:
-        how = "do not beat 'stay' one frame ahead"
+        how = "do not beat persistence one frame ahead"
     elif reach == rollout["leads"]:
-        how = f"beat 'stay' to the last frame measured, {reach} ({seconds})"
+        how = f"beat persistence to the last frame measured, {reach} ({seconds})"
     else:
-        how = f"beat 'stay' until frame {reach} ({seconds})"
+        how = f"beat persistence until frame {reach} ({seconds})"
     return [f"{how}; ridge AR(3) does until {rival}" if rival else f"{how}; ridge AR(3) never does"]
 
 
-def _describe_null(null: Mapping[str, Any] | None, dim: int) -> list[str]:
-    """Say what fits to channels shifted apart found, and what they leave."""
+def _describe_null(null: Report | None, dim: int) -> list[str]:
+    """Describe the scores of fits to channels shifted apart in time, and what such a shift keeps."""
     if not null:
         return []
     stopped = f" (stopped: {null['stopped']})" if null.get("stopped") else ""
@@ -108,14 +108,15 @@ def _describe_null(null: Mapping[str, Any] | None, dim: int) -> list[str]:
     p, pca_p = (_show_p(null, name) for name in ("p", "pca_p"))
     found = f"R2 {_show_range(null['bottleneck_r2'])}{p}; PCA {_show_range(null['pca_r2'])}{pca_p}"
     lines = [f"{fits} to channels shifted apart in time{stopped}: {dim} latents {found}"]
+    # the data count as one of the permutations, so that p is never 0 (Phipson and Smyth 2010)
     if null["fits"] < LEAST_NULLS:
         floor = 1 / (null["fits"] + 1)
         lines.append(f"too few for a p: {null['fits']} could show no less than {floor:.2f}; give --null 19 or more")
     return [*lines, str(null["survives"])]
 
 
-def _describe_agreement(agreement: Mapping[str, Any] | None) -> list[str]:
-    """Say how well axes repeat when segments are resampled: planes where axes may turn into each other."""
+def _describe_agreement(agreement: Report | None) -> list[str]:
+    """Describe how well axes repeat when segments are resampled; planes, where axes may rotate into each other."""
     if not agreement:
         return []
     stopped = f" (stopped: {agreement['stopped']})" if agreement.get("stopped") else ""
@@ -131,8 +132,8 @@ def _describe_agreement(agreement: Mapping[str, Any] | None) -> list[str]:
     return [f"axes 1, 2, ... of {over}: {ours}; PCA's {pca_axes}{''.join(planes)}"]
 
 
-def _describe_support(support: Mapping[str, Any] | None) -> list[str]:
-    """Warn where latents look into the future."""
+def _describe_support(support: Report | None) -> list[str]:
+    """Warn where latents depend on later frames: latencies read off them would be too early."""
     if not support or support["causal"]:
         return []
     frames, sigma_s, seen = support["frames_after"], support["smoothing"]["sigma_s"], []
@@ -143,8 +144,8 @@ def _describe_support(support: Mapping[str, Any] | None) -> list[str]:
     return [f"latents see {' and '.join(seen)} to either side: no latencies from them"]
 
 
-def _show_p(null: Mapping[str, Any], name: str) -> str:
-    """The share of nulls as high, where there are enough of them to say it; never below what so many can show."""
+def _show_p(null: Report, name: str) -> str:
+    """Show the p value, where there are enough null fits for one, with a mark at the least that they can show."""
     if null["fits"] < LEAST_NULLS or null.get(name) is None:
         return ""
     floor = 1 / (null["fits"] + 1)
@@ -165,13 +166,13 @@ def _show_span(seconds: float) -> str:
 
 
 IDS_SHOWN = 24
-CURVE_TOLERANCE = 5e-4  # of R2, by which PCA has to be better to be called so
+CURVE_TOLERANCE = 5e-4  # of R2: smaller differences change with the seed
 LEAST_NULLS = 19  # fewer cannot reach p = 0.05
 CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is shown as 0
 
 
-def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
-    """Return what people and programs want to know of a fit that was written to `file`."""
+def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
+    """Summarise a fit that was written to `file`."""
     dataset, provenance = result.dataset, result.provenance
     written = provenance.get("written", {})
     read = result.config.get("read") or {}
@@ -194,7 +195,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
         "smoothing": provenance.get("smoothing"),
         "axes_for_95_percent": dataset.attrs.get("k_eff"),
         "scores": dict(dataset.attrs.get("scores", {})),
-        "source_share": _list_shares(dataset),
+        "source_share": _list_fractions(dataset),
         "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
         "bottleneck_r2": dataset["bottleneck_r2"].values if "bottleneck_r2" in dataset else [],
         "pca_r2": dataset["pca_r2"].values if "pca_r2" in dataset else [],
@@ -205,12 +206,12 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, Any]:
     }
 
 
-def describe_fit(fit: Mapping[str, Any]) -> str:
+def describe_fit(fit: Report) -> str:
     """Return the report of `summarise_fit` as text."""
     name = fit["name"]
     lines = describe_input(fit) + describe_smoothing(fit) + _describe_dimension(fit) + describe_findings(fit)
     if fit["interrupted"]:
-        lines += label_lines("partial", ["training was interrupted; this is the fit as far as it came"])
+        lines += label_lines("partial", ["training was interrupted; this is the fit as far as it had come"])
     if fit["seconds"] is not None:
         lines += label_lines("took", [f"{fit['seconds']:.0f} s"])
     lines += label_lines("written", [f"/processing/dcf/{name} in {fit['file']}", *fit["write_notes"]])
@@ -223,7 +224,7 @@ def write_reading_lines(file: str, name: str) -> list[str]:
     return ["from pynwb import read_nwb", f"latents = read_nwb({json.dumps(file, ensure_ascii=False)}).{where}.data[:]"]
 
 
-def describe_plan(plan: Mapping[str, Any]) -> str:
+def describe_plan(plan: Report) -> str:
     """Return what a fit would do as text."""
     lines = describe_input(plan) + describe_smoothing(plan) + _describe_dimension(plan)
     repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
@@ -234,17 +235,19 @@ def describe_plan(plan: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "nothing was fitted or written"])
 
 
-def describe_demo(demo: Mapping[str, Any]) -> str:
+def describe_demo(demo: Report) -> str:
     """Return what the demo found as text."""
     truth, by_pca = format_number(demo["truth_r2"]), format_number(demo["pca_truth_r2"])
-    rebuilt, pca = format_number(demo["bottleneck_r2"]), format_number(demo["pca_r2"])
+    reconstructed, pca = format_number(demo["bottleneck_r2"]), format_number(demo["pca_r2"])
     lines = [
         *label_lines("made", [demo["session"]]),
         *label_lines(
             "truth",
-            [f"the three true latents, read linearly off ours: R2 {truth}; off PCA's {by_pca} (held-out trials)"],
+            [f"true latents by linear regression on those found: R2 {truth}; on PCA's {by_pca} (held-out trials)"],
         ),
-        *label_lines("found", [f"3 latents rebuild R2 {rebuilt} of the held-out data; PCA with 3 axes {pca}"]),
+        *label_lines(
+            "found", [f"3 latents reconstruct R2 {reconstructed} of the held-out data; PCA with 3 axes {pca}"]
+        ),
         *label_lines("took", [f"{demo['seconds']:.0f} s"]),
         *label_lines("written", [f"/processing/dcf/{demo['name']} in {demo['file']}"]),
     ]
@@ -252,7 +255,7 @@ def describe_demo(demo: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "read it", *(f"  {line}" for line in reading)])
 
 
-def describe_info(catalog: Mapping[str, Any]) -> str:
+def describe_info(catalog: Report) -> str:
     """Return the catalog of a file as text; ``>`` marks what `fit` would take."""
     default = catalog.get("default")
     sources = [
@@ -291,30 +294,30 @@ def describe_info(catalog: Mapping[str, Any]) -> str:
             f"a fit was ended: {kept.get('fit')} of {kept.get('file')}; the same command with --resume goes on"
         )
     for path in catalog.get("leftovers", []):
-        lines.append(f"left by a write that was killed: {path}; the next that writes in this folder removes it")
+        lines.append(f"left by a write that was killed: {path}; the next write in this folder removes it")
     return "\n".join(lines)
 
 
-def _describe_use(table: Mapping[str, Any]) -> str:
-    """Say which option can name a table of intervals or of events."""
+def _describe_use(table: Report) -> str:
+    """Name the option that can take a table of intervals or of events."""
     trials = table["problem"] or "--trials can name it"
     return f"--align can name it; {trials}" if table.get("is_events") else trials
 
 
-def _describe_clock(source: Mapping[str, Any]) -> str:
+def _describe_clock(source: Report) -> str:
     if source["rate_hz"]:
         return f"{source['rate_hz']:g} Hz"
     return f"every {source['median_step_s']:.4g} s" if source["median_step_s"] else ""
 
 
-def _describe_span(source: Mapping[str, Any]) -> str:
+def _describe_span(source: Report) -> str:
     if source["start_s"] is None or source["duration_s"] is None:
         return ""
     return f"{source['start_s']:.6g} to {source['start_s'] + source['duration_s']:.6g} s"
 
 
-def describe_input(report: Mapping[str, Any]) -> list[str]:
-    """Say what was read and what was left out, for a fit or for a plan of one."""
+def describe_input(report: Report) -> list[str]:
+    """Describe what was read and what was left out, for a fit or for a plan of one."""
     source = report["source"]
     what = source.get("path") or report.get("kind") or "data"
     of = f" of {source['file']}" if source.get("file") else ""
@@ -323,10 +326,10 @@ def describe_input(report: Mapping[str, Any]) -> list[str]:
     dim = {"units": "units", "video": "pixels"}.get(str(report.get("kind")), "channels")
     n_segments = report.get("segments")
     sizes = f"{report.get('channels')} {dim}, {bins} in {n_segments} segment{'' if n_segments == 1 else 's'}"
-    # What was left out has lines of its own.
-    said = [str(note) for note in report.get("notes", [])]
-    doubts = [note.removeprefix(DOUBT) for note in said if note.startswith(DOUBT)]
-    notes = [note for note in said if " left out" not in note and not note.startswith(DOUBT)]
+    # channels that were left out have lines of their own
+    all_notes = [str(note) for note in report.get("notes", [])]
+    doubts = [note.removeprefix(DOUBT) for note in all_notes if note.startswith(DOUBT)]
+    notes = [note for note in all_notes if " left out" not in note and not note.startswith(DOUBT)]
     lines = label_lines("doubt", doubts) + label_lines("read", [f"{what}{of}: {sizes}", *notes])
     lines += label_lines("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
     split = report.get("split")
@@ -336,8 +339,8 @@ def describe_input(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _describe_dimension(report: Mapping[str, Any]) -> list[str]:
-    """Say how the number of latents was chosen, with its curve; nothing where it was given."""
+def _describe_dimension(report: Report) -> list[str]:
+    """Describe how the number of latents was chosen, with its curve; nothing where it was given."""
     choice = report.get("dimension")
     if not choice:
         return []
@@ -347,7 +350,7 @@ def _describe_dimension(report: Mapping[str, Any]) -> list[str]:
     return label_lines("dimension", [*lines, f"shared variance along 1, 2, ...: {along}"] if along else lines)
 
 
-def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:
+def _describe_left_out(items: Iterable[Report]) -> list[str]:
     """Gather what was left out by kind and reason: ``3 units (3, 8, 12): no spikes``."""
     groups: dict[tuple[str, str], list[str]] = {}
     for item in items:
@@ -359,15 +362,15 @@ def _describe_left_out(items: Iterable[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _has_bins(dataset: Any, provenance: Mapping[str, Any]) -> bool:
+def _has_bins(dataset: Any, provenance: Report) -> bool:
     """Whether the frames are bins of units, alone or joined with other sources."""
     members = provenance.get("source", {}).get("members", [])
     return "units" in (dataset.attrs.get("kind"), *(member.get("kind") for member in members))
 
 
-def _list_shares(dataset: Any) -> dict[str, list[float]]:
-    """Share that each source has of the axes that are latents; nothing where one source was fitted."""
+def _list_fractions(dataset: Any) -> dict[str, list[float]]:
+    """List the fraction of each latent that each source has; nothing where one source was fitted."""
     if "source_share" not in dataset:
         return {}
-    shares = dataset["source_share"].values[: dataset.sizes["latent"]]
-    return {str(name): shares[:, i].tolist() for i, name in enumerate(dataset["source"].values)}
+    fractions = dataset["source_share"].values[: dataset.sizes["latent"]]
+    return {str(name): fractions[:, i].tolist() for i, name in enumerate(dataset["source"].values)}

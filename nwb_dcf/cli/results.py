@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ import nwb_dcf
 from ..pipeline.progress_bar import ProgressBar
 from .fit import _print, _with_output_options
 from .fit_report import describe_fit, summarise_fit
-from .text import format_number, label_lines, lay_out_table
+from .text import Report, format_number, label_lines, lay_out_table
 
 STATE = ("created", "stale", "stale_because", "altered")
 
@@ -33,7 +32,7 @@ def list_(file: str, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def show(file: str, name: str | None, as_json: bool) -> None:
-    """Show what the fit NAME in FILE found, what it was fitted to, and whether that has changed since.
+    """Show the fit NAME in FILE: its scores, its source, and whether that has changed since.
 
     Example: nwb-dcf show session.nwb units_dim3
     """
@@ -74,9 +73,9 @@ def remove(file: str, name: str, as_json: bool, quiet: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @_with_output_options
 def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: bool, quiet: bool) -> None:
-    """Put the fit in RESULT, a file of results alone, into FILE, the session that it was made of.
+    """Put the fit in RESULT, a file of results alone, into FILE, the session that was fitted.
 
-    RESULT is FILE.nwb or FILE.nwb#NAME, as a fit says that was not taken by its own file; it stays.
+    RESULT is FILE.nwb or FILE.nwb#NAME, as printed by a fit that could not be written into its own file; it is kept.
 
     Example: nwb-dcf attach session_units_dim3.nwb session.nwb
     """
@@ -93,9 +92,9 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 @click.option("--mask", metavar="IMAGE", help="The image that hid parts of their frames, if there was one.")
 @_with_output_options
 def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> int:
-    """Make the fit NAME in FILE again from what is stored of it, and compare; nothing is written.
+    """Repeat the fit NAME in FILE from its stored settings, and compare; nothing is written.
 
-    Ends with 2 where the data have changed since, or the fit does not come back.
+    Ends with 2 where the data have changed since, or the repeated fit differs.
 
     Example: nwb-dcf refit session.nwb units_dim3
     """
@@ -105,7 +104,7 @@ def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: An
     return 0 if compared.repeated else 2
 
 
-def describe_fits(report: Mapping[str, Any]) -> str:
+def describe_fits(report: Report) -> str:
     """Return the list of fits as text."""
     if not report["fits"]:
         return f"{report['file']}: no fits in processing/dcf"
@@ -125,7 +124,7 @@ def describe_fits(report: Mapping[str, Any]) -> str:
     return "\n".join([f"{report['file']}: {len(rows)} fit{'' if len(rows) == 1 else 's'}", "", *lay_out_table(rows)])
 
 
-def _describe_state(fit: Mapping[str, Any]) -> str:
+def _describe_state(fit: Report) -> str:
     if fit["stale"] is None:
         state = f"unknown: {fit['stale_because']}"
     else:
@@ -135,14 +134,14 @@ def _describe_state(fit: Mapping[str, Any]) -> str:
     return state
 
 
-def describe_shown(fit: Mapping[str, Any]) -> str:
+def describe_shown(fit: Report) -> str:
     """Return a stored fit as text."""
     first, *rest = describe_fit(fit).splitlines()
     state = label_lines("state", [f"{_describe_state(fit)}; fitted {fit['created']}, schema {fit['schema_version']}"])
     return "\n".join([first, *state, *rest])
 
 
-def describe_removed(report: Mapping[str, Any]) -> str:
+def describe_removed(report: Report) -> str:
     """Return what was removed as text."""
     left = ", ".join(report["fits"]) or "none"
     before, after = (f"{report[key] / 1e6:.2f} MB" for key in ("bytes_before", "bytes_after"))
@@ -156,21 +155,21 @@ def describe_removed(report: Mapping[str, Any]) -> str:
     )
 
 
-def describe_attached(report: Mapping[str, Any]) -> str:
+def describe_attached(report: Report) -> str:
     """Return where a fit was put as text."""
     place = f"/processing/dcf/{report['name']} of {report['file']}, from {report['from']}"
     return "\n".join([*label_lines("attached", [place]), *label_lines("note", report["notes"])])
 
 
-def describe_refit(compared: Mapping[str, Any]) -> str:
-    """Return how a fit came back as text."""
+def describe_refit(compared: Report) -> str:
+    """Return the comparison of a repeated fit as text."""
     if compared["equal"]:
         verdict = "equal to the bit: latents, velocities, axes, curves and every weight"
     else:
         verb = "within" if compared["repeated"] else "beyond"
         verdict = (
             f"not to the bit, {verb} the tolerance: latents differ by {compared['difference']:.3g} of their standard "
-            f"deviation, and {compared['tolerance']:g} is taken as the same"
+            f"deviation, the tolerance is {compared['tolerance']:g}"
         )
     then, now = (format_number(value) for value in compared["bottleneck_r2"])
     lines = label_lines("refit", [f"{compared['name']} of {compared['file']}, data of {compared['data']}", verdict])

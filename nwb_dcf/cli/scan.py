@@ -1,4 +1,4 @@
-"""``scan``: every smoothing and scale of a source side by side."""
+"""``scan``: scores of every smoothing and scale of a source."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .smoothing_report import describe_scan
 @click.option("--seed", type=int, default=0, show_default=True, help="Of halves of the channels and of blocks.")
 @_with_output_options
 def scan(file: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Say what each smoothing and scale of a source in FILE is worth, before anything is fitted.
+    """Score each smoothing and scale of a source in FILE, before anything is fitted.
 
     Half of the channels predict the other half on held-out blocks of time; behaviour has no part in it.
 

@@ -1,17 +1,14 @@
-"""How smoothing and scale were chosen, in three lines."""
+"""Report of the choice of smoothing and scale, in three lines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from .text import format_number, label_lines, lay_out_table
+from .text import Report, format_number, label_lines, lay_out_table
 
 SCALES = {"soft": "soft scale", "zscore": "z-scores", "global": "one scale for all", "none": "no scale"}
 
 
-def describe_smoothing(report: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a report on what ``auto`` took, and why; none where nothing was ``auto``."""
+def describe_smoothing(report: Report) -> list[str]:
+    """Return the lines of a report on what ``auto`` chose, and why; none where nothing was ``auto``."""
     choice = report.get("smoothing")
     if not choice:
         return []
@@ -20,7 +17,7 @@ def describe_smoothing(report: Mapping[str, Any]) -> list[str]:
     lines = [f"{taken}, in bins of {1000 * width:g} ms" if width else taken]
     other = choice.get("runner_up")
     if choice["chosen"] and other:
-        score, best = format_number(other["score"], 2), format_number(_find_best(choice), 2)
+        score, best = format_number(other["score"], 2), format_number(_get_best(choice), 2)
         rival = f"{_show_width(other['smooth_s'])}, {SCALES.get(other['scale'], other['scale'])}"
         lines[0] += f"; next {rival} ({score} beside {best})"
     lines.append(str(choice["rule"]))
@@ -29,8 +26,8 @@ def describe_smoothing(report: Mapping[str, Any]) -> list[str]:
     return label_lines("smoothing", lines)
 
 
-def describe_scan(scan: Mapping[str, Any]) -> str:
-    """Return what `nwb-dcf scan` measured as text: a line for each smoothing and scale, the one to take marked."""
+def describe_scan(scan: Report) -> str:
+    """Return what `nwb-dcf scan` measured as text: a line for each smoothing and scale, the choice marked."""
     source = scan["source"]
     lines = label_lines(
         "scanned",
@@ -54,7 +51,7 @@ def describe_scan(scan: Mapping[str, Any]) -> str:
     ]
     lines += ["", *lay_out_table(rows), ""]
     lines += label_lines(
-        "left-out", ["prediction of channels in the other half, each over its own best; 1 is all at their best"]
+        "left-out", ["prediction of channels in the other half, each relative to its own best; 1: all at their best"]
     )
     if behavior:
         lines += label_lines(
@@ -64,7 +61,7 @@ def describe_scan(scan: Mapping[str, Any]) -> str:
     return "\n".join(lines + label_lines("note", scan["notes"]))
 
 
-def _find_best(choice: Mapping[str, Any]) -> float | None:
+def _get_best(choice: Report) -> float | None:
     table = choice["table"]
     rows = zip(table["smooth_s"], table["scale"], table["score"], strict=True)
     return next((score for s, name, score in rows if (s, name) == (choice["smooth_s"], choice["scale"])), None)

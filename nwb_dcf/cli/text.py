@@ -1,4 +1,4 @@
-"""How text for people is laid out: labels before lines, tables, numbers."""
+"""Layout of text: labels before lines, tables, numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+Report = Mapping[str, Any]
+"""A report as JSON has it, from which alone its text is made: what is printed is what a program is given."""
 LABEL_WIDTH = 10
 
 
@@ -36,7 +38,7 @@ def format_scalar(value: Any) -> str:
     return str(value)
 
 
-def lay_out_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def lay_out_table(rows: Sequence[Report]) -> list[str]:
     """Align the columns of `rows` that hold anything."""
     names = dict.fromkeys(name for row in rows for name in row)
     columns = [name for name in names if any(row.get(name) not in (None, "", []) for row in rows)]

@@ -49,7 +49,7 @@ CLEAN = {
     #
     "batch": True,
     #
-    "cli": False,
+    "cli": True,
     #
     "cohort": True,
     #
@@ -86,6 +86,8 @@ CLEAN = {
 """Which packages and files of `nwb_dcf` are held to it; empty comments keep changes of two lines apart for git."""
 
 STORED: dict[str, set[str]] = {
+    "cli/channel_report.py": {"loading_share", "decoder_share"},
+    "cli/fit_report.py": {"source_share"},
     "io/results/payload.py": {"source_share", "loading_share", "decoder_share"},
 }
 """By file, whole strings that earlier versions wrote into files or that are public options: they must be read."""

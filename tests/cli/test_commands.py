@@ -82,7 +82,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
     return made
 
 
-def test_only_what_was_said_is_passed_on(calls: list[Any]) -> None:
+def test_only_options_that_were_given_are_passed_on(calls: list[Any]) -> None:
     assert main(["fit", "s.nwb"]) == 0
     path, options = calls[0]
     assert path == "s.nwb"

@@ -24,7 +24,8 @@ def describe(scores: dict[str, Any], support: dict[str, Any] | None = None, dim:
 def test_scores_are_shown_with_their_intervals() -> None:
     text = describe(SCORES)
     assert (
-        "3 latents rebuild R2 0.424 [0.410, 0.437] of the held-out data; PCA with 3 axes 0.380 [0.370, 0.390]" in text
+        "3 latents reconstruct R2 0.424 [0.410, 0.437] of the held-out data; PCA with 3 axes 0.380 [0.370, 0.390]"
+        in text
     )
     assert len(text.splitlines()) == 1
 
@@ -80,7 +81,7 @@ def test_few_nulls_give_no_p_and_say_what_they_could_show(p: float | None) -> No
     assert "too few for a p: 5 could show no less than 0.17; give --null 19 or more" in text
 
 
-def test_where_the_curve_lies_below_pca_is_said() -> None:
+def test_a_curve_below_pca_is_reported() -> None:
     report = {"scores": SCORES, "dim": 3, "support": None}
     curves = {"bottleneck_r2": [0.1, 0.2, 0.3, 0.4, 0.5, float("nan")], "pca_r2": [0.15, 0.25, 0.25, 0.3, 0.6, 1.0]}
     assert "below PCA with 1 to 2, 5 latents of 6" in "\n".join(describe_findings({**report, **curves}))

@@ -1,4 +1,4 @@
-"""``nwb-dcf view``: its options reach the viewer, and what is wrong is said in one line."""
+"""``nwb-dcf view``: its options reach the viewer, and errors take one line."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def test_options_reach_the_viewer_and_the_address_is_printed(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["view", "nowhere.nwb", "--no-browser"], "no such file"),
         (["view", "nowhere.nwb", "--link", "http://elsewhere/"], "is no link to a view"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_take_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("panel", reason="could not import panel")
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 

@@ -97,3 +97,10 @@ def _list_arrays(obj: Any) -> Iterator[Any]:
         yield as_stored(getattr(held, "data", held))
     for column in getattr(obj, "columns", None) or ():
         yield as_stored(column.data)
+
+
+def list_filters() -> tuple[list[str], list[str]]:
+    """Return the names of the filters of ``hdf5plugin`` that HDF5 has, and of those that it lacks."""
+    load_filters()
+    there = [name for number, name in FROM_HDF5PLUGIN.items() if h5py.h5z.filter_avail(number)]
+    return there, [name for name in FROM_HDF5PLUGIN.values() if name not in there]
