@@ -77,9 +77,9 @@ CLEAN = {
     #
     "pipeline": False,
     #
-    "plots": False,
+    "plots": True,
     #
-    "spikeinterface": False,
+    "spikeinterface": True,
     #
     "view": True,
 }
