@@ -8,9 +8,9 @@ import click
 
 import nwb_dcf
 
+from ..pipeline.progress_bar import ProgressBar
 from .compare_report import describe_comparison
 from .fit import _join_names, _parse_dim, _parse_seconds, _print, _with_output_options
-from .progress import TrainingBar
 
 
 @click.command()
@@ -62,7 +62,7 @@ def compare(file: str, as_json: bool, quiet: bool, output: str | None, overwrite
     Example: nwb-dcf compare session.nwb --dim 3 --against behavior/position
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    with TrainingBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet) as bar:
         report = nwb_dcf.compare_nwb(file, output=output, overwrite=overwrite, progress=bar, **given)
     _print(report.to_dict(), describe_comparison, as_json, quiet)
 

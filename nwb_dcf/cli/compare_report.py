@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..compare.table import describe_row
-from .text import label_lines, lay_out_table
+from .text import Report, label_lines, lay_out_table
 
 
-def describe_comparison(report: Mapping[str, Any]) -> str:
+def describe_comparison(report: Report) -> str:
     """Lay out the table of methods, what it amounts to first."""
     source = report["source"]
     lines = [

@@ -185,7 +185,7 @@ class _GPFA:
         return np.concatenate([np.asarray(trial, np.float64).T for trial in found])
 
     def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> None:
-        return None  # it rebuilds square roots of raw counts, not the frames of the others
+        return None  # it reconstructs square roots of raw counts, not the frames of the others
 
     def _list_trains(self, frames: Frames) -> list[Any]:
         import neo

@@ -27,10 +27,11 @@ EXTRAS = {
     "view": {"panel": "panel", "bokeh": "bokeh", "pillow": "PIL"},
     "zarr": {"hdmf-zarr": "hdmf_zarr", "zarr": "zarr", "numcodecs": "numcodecs"},
     "filters": {"hdf5plugin": "hdf5plugin"},
-    "stream": {"remfile": "remfile", "requests": "requests"},
+    "stream": {"requests": "requests", "urllib3": "urllib3"},
     "parquet": {"pyarrow": "pyarrow"},
     "spikeinterface": {"spikeinterface": "spikeinterface"},
     "large": {"dask": "dask"},
+    "compare": {"elephant": "elephant", "umap-learn": "umap"},
     "cluster": {"submitit": "submitit", "distributed": "distributed"},
 }
 """Packages of each extra, and the modules that they are imported by."""

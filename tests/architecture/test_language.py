@@ -53,6 +53,8 @@ CLEAN = {
     #
     "cohort": True,
     #
+    "compare": True,
+    #
     "config": False,
     #
     "data": False,
