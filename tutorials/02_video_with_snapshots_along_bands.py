@@ -66,7 +66,7 @@ def main(
         read.pop("video_dir")  # it lies beside the copy, too
     result = nwb_dcf.fit_nwb(path, dim=3, steps=steps, output=output, overwrite=True, **read)
     scores, latents = result.dataset.attrs["scores"], result.dataset["latents"]
-    print(f"latents {latents.shape}; {scores['on']} rebuilt from 3 numbers: R2 {scores['bottleneck_r2']:.2f}, "
+    print(f"latents {latents.shape}; {scores['on']} reconstruction from 3 latents: R2 {scores['bottleneck_r2']:.2f}, "
           f"PCA {scores['pca_r2']:.2f}")  # fmt: skip
 
     # 3. Where does the animal dwell? Bands of the latents, the frames that lie evenly along each, and those that stand

@@ -48,7 +48,7 @@ def main(folder: str = ".", n_trials: int = 90, steps: int = 300) -> float:
     model = result.provenance["model"]
     scores = result.dataset.attrs["scores"]
     print(f"tuesday: latents {result.dataset['latents'].shape} by {model['name']} of {model['file']}")
-    print(f"rebuilt from 3 numbers: R2 {scores['bottleneck_r2']:.3f} of {scores['on']}")
+    print(f"reconstruction from 3 latents: R2 {scores['bottleneck_r2']:.3f} of {scores['on']}")
 
     # 3. Units that are gone are refused, unless one says what to put in their place.
     fewer = write_fewer_units(tuesday, Path(folder) / "fewer.nwb")
@@ -58,7 +58,7 @@ def main(folder: str = ".", n_trials: int = 90, steps: int = 300) -> float:
         print(f"refused: {error}")
     imputed = transform_nwb(fewer, f"{monday}#units_dim3", impute="mean")
     change = np.abs(imputed.dataset["latents"].values - result.dataset["latents"].values).mean()
-    print(f"with five units at their mean, latents move by {change:.2f} on average (their spread is 1)")
+    print(f"with five units at their mean, latents move by {change:.2f} on average (their standard deviation is 1)")
 
     # 4. What do the latents say about behaviour? Here the truth stands in for it.
     report = evaluate_nwb(tuesday, against="simulation/latents")
@@ -70,7 +70,7 @@ def main(folder: str = ".", n_trials: int = 90, steps: int = 300) -> float:
     start, n_frames, n_paths = float(result.dataset["segment_start"][0]) + 0.3, 20, 20
     paths = simulate_nwb(tuesday, n_frames=n_frames, starts=[start], n_paths=n_paths)
     horizon = nwb_dcf.read_result(monday).dataset.attrs["scores"]["rollout"]["horizon"]["rollout"]
-    print(f"{n_paths} paths of {n_frames} frames; on held-out trials rollouts beat 'stay' for {horizon} frames")
+    print(f"{n_paths} paths of {n_frames} frames; on held-out trials rollouts beat persistence for {horizon} frames")
     draw_paths(paths, result.dataset, n_paths).savefig(Path(folder) / "paths.png", dpi=80)
     print("look at paths.png")
 
