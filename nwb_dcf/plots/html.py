@@ -11,7 +11,7 @@ from ..errors import DOUBT
 
 
 def lay_out_page(title: str, facts: Mapping[str, str], sections: Sequence[str], *, doubts: Sequence[str] = ()) -> str:
-    """Return a page as HTML: a title, doubts and facts, which are escaped here, and sections, which are HTML already."""
+    """Return a page as HTML: title, doubts and facts, which are escaped here, and sections, which are HTML already."""
     rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
     warnings = "".join(f'<p class="doubt" role="alert">Doubt: {html.escape(doubt)}</p>' for doubt in doubts)
     return PAGE.format(title=html.escape(title), doubts=warnings, rows=rows, sections="\n".join(sections))
