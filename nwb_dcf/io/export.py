@@ -126,6 +126,7 @@ def write_whole(path: Path, write: Callable[[str], None]) -> None:
         If it cannot be written.
     """
     try:
+        # Beside it, since only on one file system a rename is a single step.
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
             beside = os.path.join(folder, path.name)
             write(beside)
@@ -156,6 +157,7 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
     units = {"time": "s"}
     for name, variable in dataset.variables.items():
         if variable.dims == ("segment",) and name != "segment":
+            # What holds of a segment is repeated for each of its frames: a table has rows of one kind.
             columns[str(name)] = variable.values[index]
             units |= {str(name): variable.attrs["units"]} if "units" in variable.attrs else {}
     for name, series in dataset.data_vars.items():
@@ -170,6 +172,7 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
             columns[f"{name}_{label}"] = values
             units[f"{name}_{label}"] = str(series.attrs.get("units", ""))
     table = pd.DataFrame(columns)
+    # parquet keeps attributes as JSON, which knows no arrays.
     table.attrs = {**json.loads(_dump(dataset.attrs)), "units": units}
     return table
 
@@ -181,7 +184,7 @@ def _write_csv(dataset: xr.Dataset, path: str) -> None:
 def defuse_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose texts and names of columns no spreadsheet takes for a formula, and that have no controls.
 
-    A leading apostrophe says to spreadsheets that text follows. Names and texts come out of a file, which may be
+    A leading apostrophe marks text for spreadsheets. Names and texts come out of a file, which may be
     anybody's; numbers stay as they are.
     """
     safe = table.copy()
@@ -224,6 +227,7 @@ def _write_netcdf(dataset: xr.Dataset, path: str) -> None:
         if values.dtype.kind in "iu" and values.size and np.abs(values).max() > LARGEST_INT:
             values = values.astype(np.float64)  # netCDF 3 has no integers of 64 bits
         plain[name] = (dataset[name].dims, values, dict(dataset[name].attrs))
+    # Attributes of netCDF 3 are texts and numbers.
     plain.attrs = {
         name: value if type(value) in (str, int, float) else _dump(value) for name, value in dataset.attrs.items()
     }
@@ -232,7 +236,7 @@ def _write_netcdf(dataset: xr.Dataset, path: str) -> None:
 
 
 def _to_plain(values: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndarray, "*shape"]:
-    """Numbers, bools and text as they are; any other object as text, so that nothing is pickled."""
+    """Return numbers, bools and text as they are, and any other object as text, so that nothing is pickled."""
     return values if values.dtype.kind in "biufU" else np.array([str(v) for v in values.flat]).reshape(values.shape)
 
 

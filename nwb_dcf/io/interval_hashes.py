@@ -18,7 +18,7 @@ _ALWAYS = ("id", "start_time", "stop_time")
 
 
 def choose_tables(read: ReadConfig) -> list[str]:
-    """Paths of the tables of intervals that may decide the segments of a reading; events are not among them."""
+    """List the paths of the tables of intervals that may decide the segments of a reading, without those of events."""
     names = [read.trials] if isinstance(read.trials, str) else list(read.trials)
     found = [] if read.keep_invalid else [INVALID]
     if names == ["auto"]:
@@ -28,7 +28,8 @@ def choose_tables(read: ReadConfig) -> list[str]:
 
 
 def choose_columns(names: Iterable[str], read: ReadConfig) -> list[str]:
-    """Columns, of those that a table has, that decide its segments; those of ragged ones with their indexes."""
+    """Choose the columns of a table that decide its segments; ragged ones with their indexes."""
+    # A condition may be any expression; every word in it could be a column, and one too many does no harm.
     words = {*re.findall(r"\w+", read.where or ""), read.align}
     chosen = [name for name in names if name in words or (name == "tags" and read.tags)]
     return [*_ALWAYS, *(part for name in sorted(chosen) for part in (name, f"{name}_index"))]

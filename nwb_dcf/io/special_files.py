@@ -11,6 +11,7 @@ def name_special(path: str | Path) -> str | None:
 
     To open one may wait for ever, and to replace one may harm what others do with it.
     """
+    # Links are followed: what is opened is what they lead to.
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError):

@@ -74,7 +74,7 @@ def write_session(
         draft = folder / target.name
         _write_nwb(recording, spike_times, draft, truth, description, seed)
         sync(draft)
-        os.replace(draft, target)
+        os.replace(draft, target)  # whole, or not at all
         sync(target.parent)
     return target
 
@@ -102,7 +102,7 @@ def _write_nwb(
 
     nwbfile = NWBFile(
         session_description=description,
-        identifier=f"{_MARK}{seed}",
+        identifier=f"{_MARK}{seed}",  # by which a later call knows the file for its own
         session_start_time=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
         session_id=path.stem,
     )

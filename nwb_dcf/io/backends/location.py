@@ -74,6 +74,7 @@ def locate(path: str | os.PathLike[str]) -> Location:
         urlsplit(text)
     except ValueError as error:
         raise SourceError(f"this is no address ({error})", where=text.partition("?")[0], fix="check it") from error
+    # Schemes are alike in either case, keys of buckets are not.
     return Address(scheme + text[len(found[1]) :])
 
 

@@ -38,6 +38,7 @@ def restrict_pickles() -> Iterator[None]:
             out[...] = values
             return out
 
+    # Zarr looks a codec up by its name when it opens an array, and keeps it.
     register_codec(PickledReferences)
     try:
         yield
@@ -47,6 +48,7 @@ def restrict_pickles() -> Iterator[None]:
 
 class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        # Every call that a pickle makes goes by a name that is looked up here.
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"a pickle in it asks for {module}.{name}, which is not allowed")
         return super().find_class(module, name)

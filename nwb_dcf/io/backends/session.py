@@ -79,6 +79,7 @@ def explain_damage(error: BaseException, location: Location) -> SourceError | No
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
+    # h5py raises its own error for what a file object raises, with that as its context.
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)

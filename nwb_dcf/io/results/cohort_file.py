@@ -124,6 +124,7 @@ def read_cohort(path: str | Path, name: str | None = None) -> CohortRecord:
     """
     with open_nwb(path) as file:
         names = find_cohorts(file)
+        # A newer schema may have moved what is read here.
         refuse_newer_schema(file, path, also=names)
         if name is None and len(names) == 1:
             name = names[0]

@@ -42,6 +42,7 @@ def hash_parts(
     for path in sorted(texts):
         text = _without_hashes(texts[path]) if path == "provenance" else texts[path]
         digests.setdefault(path.partition("/")[0], hashlib.sha256()).update(f"{path}\0{text}\0".encode())
+    # HDF5 and Zarr give numbers of their own types.
     about = json.dumps({key: str(attributes.get(key)) for key in ("kind", "dim", "k_eff")}, sort_keys=True)
     digests["attributes"] = hashlib.sha256(about.encode())
     return {part: digest.hexdigest() for part, digest in sorted(digests.items())}

@@ -80,6 +80,7 @@ def _get_own(group: Any, name: str, path: str) -> Any:
     """The item of that name, if it is stored in the fit itself; only timestamps are shared, within it."""
     if not isinstance(group, h5py.Group):
         return group[name]
+    # h5py follows links without a word; only by asking for the link itself are they seen.
     link = group.get(name, getlink=True)
     if isinstance(link, h5py.ExternalLink):
         raise StoredJSONError(f"{path} is an external link, to {Path(link.filename).name}")
@@ -118,6 +119,7 @@ def _check_array(array: Any, name: str) -> None:
         raise StoredJSONError(f"{name} is no text")
     if is_document and array.dtype.itemsize > LONGEST_TEXT:
         raise StoredJSONError(f"{name} claims {array.dtype.itemsize} characters")
+    # A few bytes may claim any size: gzip and the fill value both make much of little.
     claimed, stored = math.prod(array.shape) * array.dtype.itemsize, _measure_stored(array)
     if claimed > stored * DENSEST + SMALL or (claimed and not stored):
         raise StoredJSONError(f"{name} claims {array.shape}, {claimed:.3g} bytes, of which {stored} are stored")

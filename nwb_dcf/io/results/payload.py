@@ -276,12 +276,13 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
         raise StoreError(f"the result lacks {lacks}", fix="write results as DCF.fit made them")
     arrays: dict[str, Shaped[np.ndarray, "*_"]] = {}
     units: dict[str, str] = {}
+    # NWB wants a clock for each series, and all of ours have one.
     clock = _describe_clock(dataset["time"].values)
     frame_dims = [str(dim) for dim in dataset["mean"].dims]  # the channels, or y and x of images
     for key, variable in dataset.variables.items():
         name, dims, values = str(key), variable.dims, _to_plain(str(key), variable.values)
         if name in ("time", "segment_index", "segment", "latent"):
-            continue
+            continue  # they follow from the clock, the table of segments and the summary
         if dims == ("time", "latent"):
             arrays[f"{name}/data"] = values
             arrays.update({f"{name}/{part}": value for part, value in clock.items()})
@@ -293,6 +294,7 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
         elif name == DECODER_FRACTION:
             arrays[f"{CHANNEL_TABLE}/{name}"] = values
         elif name in ("loadings", "mean"):
+            # A row for each pixel, so that an axis of images and one of channels are read alike.
             arrays[name] = values.reshape(-1, *values.shape[len(frame_dims) :])
         elif [name] == frame_dims:
             arrays["channels"] = values
@@ -302,15 +304,18 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
             continue  # labels of the table of sources, and how many channels each has, are in the summary
         else:
             raise StoreError(f"variable {name!r} with dims {dims} has no place in a stored fit", fix="drop it first")
+    # Pixels have no ids; the schema asks for a number for each.
     arrays.setdefault("channels", np.arange(len(arrays["mean"])))
     if len(frame_dims) == 1:
         arrays |= _tabulate_channels(arrays, result.dim)
+    # A reader of tables finds the frames of a segment without searching its times.
     starts, counts = _count_frames(dataset["segment_index"].values, dataset.sizes["segment"])
     arrays |= {"segments/start_index": starts, "segments/count": counts}
     parts, architectures = split_weights(result.weights)
     arrays |= {f"{part}/weights": np.frombuffer(weights, dtype=np.uint8) for part, weights in parts.items()}
     arrays |= {f"sources/{column}": np.array(values) for column, values in _list_sources(result.provenance).items()}
     attrs = dict(dataset.attrs)
+    # What is neither an array nor an attribute of a single type: JSON, in one document.
     summary = {
         **attrs,
         "channel_dim": frame_dims[0] if len(frame_dims) == 1 else "pixel",
@@ -341,11 +346,19 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
 
 
 def to_result(payload: Payload, *, name: str) -> DCFResult:
-    """Turn the arrays and texts of a stored fit back into a result: the inverse of `to_payload`."""
+    """Turn the arrays and texts of a stored fit back into a result: the inverse of `to_payload`.
+
+    Raises
+    ------
+    StoredJSONError
+        If documents, model and arrays disagree.
+    """
     arrays = payload.arrays
+    # Before anything is built on it: the model goes to torch, which would take any shape.
     check_weights(payload)
     texts = {key: parse_json(payload.texts[key], key) for key in ("config", "provenance", "summary")}
     summary = texts["summary"]
+    # What only describes the layout is taken out, the rest are attributes of the dataset.
     channel_dim, pixels = summary.pop("channel_dim", "channel"), summary.pop("pixels", None)
     frame_ids: Mapping[str, Sized] = pixels or {channel_dim: arrays["channels"]}
     shape = [len(ids) for ids in frame_ids.values()]
@@ -361,6 +374,7 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
         head, _, tail = path.partition("/")
         if tail == "data":
             variables[head] = (("time", "latent"), values)
+        # pynwb gives each table a column of ids.
         elif head in dims_of and tail not in ("start_index", "count", "id"):
             variables[original.get(tail, tail)] = ((dims_of[head], *(["source"] if values.ndim > 1 else [])), values)
         elif path == f"{CHANNEL_TABLE}/{DECODER_FRACTION}":
@@ -381,6 +395,7 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
         if sum(source_channels) != shape[0] or len(source_channels) != len(labels["source"] or ()):
             raise StoredJSONError(f"source_channels do not divide the {shape[0]} channels among the sources")
         coords[CHANNEL_SOURCE] = (channel_dim, np.repeat(np.asarray(labels["source"], np.str_), source_channels))
+    # Images have their loadings as pictures again.
     variables["loadings"] = ((*frame_ids, "component"), arrays["loadings"].reshape(*shape, -1))
     variables["mean"] = (tuple(frame_ids), arrays["mean"].reshape(shape))
     dataset = xr.Dataset(variables, coords=coords, attrs=summary)
@@ -426,6 +441,7 @@ def _name_field(
 def _list_sources(provenance: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the columns of the table of sources: one row, or one for each of the ``members`` of a source."""
     source = provenance.get("source") or {}
+    # Joined sources have no path of their own.
     rows = source.get("members") or ([source] if source else [])
     names = {"file": "file", "path": "path", "type": "type", "source_object_id": "object_id", "sha256": "sha256"}
     return {column: [str(row.get(key) or "") for row in rows] for column, key in names.items()} if rows else {}
@@ -439,6 +455,7 @@ def _describe_clock(time: Float[np.ndarray, " time"]) -> dict[str, Shaped[np.nda
         exact = (len(time) - 1) / (time[-1] - time[0])
         for rate in (round(exact, 6), exact):
             regular = {"starting_time": np.asarray(time[0]), "rate": np.asarray(rate), "data": time}
+            # Times far from zero are no finer than their own rounding.
             tolerance = 1e-9 + 4 * np.spacing(np.abs(time).max())
             if rate > 0 and np.abs(read_clock(regular) - time).max() <= tolerance:
                 return {"starting_time": regular["starting_time"], "rate": regular["rate"]}
@@ -498,7 +515,7 @@ def _to_json(value: Any) -> Any:
         return {str(k): _to_json(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
         return _to_json(value.tolist())
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple, set, frozenset)):  # sets have no order, and the text is to be the same each time
         return [_to_json(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
     if isinstance(value, np.generic):
         return _to_json(value.item())

@@ -78,6 +78,7 @@ def list_results(path: str | Path) -> list[ListedFit]:
         If the file cannot be opened, or a fit in it is malformed.
     """
     with open_nwb(path) as file:
+        # One check for all fits: sources that they have in common are hashed once.
         fits, check = [], SourceCheck(file)
         for name in find_fits(file):
             try:
@@ -132,6 +133,7 @@ def split_address(address: str | Path) -> tuple[str, str | None]:
     >>> split_address("session.nwb#units_dim3"), split_address("session.nwb")
     (('session.nwb', 'units_dim3'), ('session.nwb', None))
     """
+    # A file may have "#" in its name, so the whole address is tried as one.
     text = str(address)
     file, mark, name = text.rpartition("#")
     return (file, name) if mark and not Path(text).exists() else (text, None)
@@ -216,6 +218,7 @@ def find_fits(file: Any) -> list[str]:
 
 def is_fit(item: Any) -> bool:
     """Whether `item` is a container that this package wrote."""
+    # Other extensions may have a type of that name.
     of_type, of_ours = read_attribute(item, "neurodata_type") == TYPE, read_attribute(item, "namespace") == NAMESPACE
     return bool(of_type and of_ours)
 
@@ -228,6 +231,7 @@ def refuse_references(file: Any, path: str | Path, name: str, *, fix: str = "rem
     StoreError
         That names what does.
     """
+    # HDF5 would leave such a reference pointing at nothing, and a later fit may get its address.
     leading = find_leading_to(file, f"/{MODULE}/{name}")
     if leading:
         more = f" and {len(leading) - 1} more" if len(leading) > 1 else ""
@@ -297,7 +301,7 @@ def _read_payload(group: Any) -> Payload:
     StoredJSONError
         If it is not as this package writes it.
     """
-    check_layout(group)
+    check_layout(group)  # before any array is read
     arrays: dict[str, Shaped[np.ndarray, "*_"]] = {}
     texts = {key: read_text(group, key) for key in _TEXTS}
     for name, item in group.items():

@@ -34,6 +34,7 @@ def rescue_result(result: DCFResult, session: Mapping[str, Any], target: Path, n
     """
     for folder in list_rescue_folders(target):
         try:
+            # Latents of a session are as private as the session.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = _name_free(folder, f"{target.stem}_{name}")
             write_derived(result, session, path, name=name)
@@ -49,6 +50,7 @@ def list_rescue_folders(target: Path) -> list[Path]:
 
 
 def _name_free(folder: Path, stem: str) -> Path:
+    # File systems take 255 bytes, and a number and an ending follow.
     short = stem.encode()[:150].decode("utf-8", "ignore")
     number = 1
     while (path := folder / f"{short}{'' if number == 1 else f'_{number}'}.nwb").exists():

@@ -46,7 +46,7 @@ def write_tensors(tensors: Mapping[str, Shaped[np.ndarray, "*_"]], metadata: Map
         }
         bodies.append(body)
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-len(text) % 8)  # the values begin at a multiple of eight bytes
     return len(text).to_bytes(8, "little") + text + b"".join(bodies)
 
 

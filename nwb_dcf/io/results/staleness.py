@@ -32,7 +32,7 @@ class SourceCheck:
         self._hashes: dict[str, str | None] = {}
 
     def find_changes(self, provenance: Mapping[str, Any]) -> tuple[bool | None, str | None]:
-        """Say whether what was fitted has changed, and what.
+        """Find whether what was fitted has changed, and what.
 
         Returns
         -------
@@ -47,12 +47,13 @@ class SourceCheck:
             return None, "the fit names no source"
         if str(source.get("identifier") or self.identifier) != self.identifier:
             return None, f"the source lies in another file, {source.get('file')}"
+        # What has changed comes before what cannot be known, and that before what is as it was.
         answers = [self._compare(member) for member in members]
         answers += [(True, why) for why in self._compare_tables(source.get("intervals") or {})]
         return next((answer for answer in answers if answer[0]), min(answers, key=lambda answer: answer[0] is not None))
 
     def _compare_tables(self, tables: Mapping[str, Any]) -> list[str]:
-        """Say which tables of intervals, of those that decided the segments, are not what they were."""
+        """Name the tables of intervals, of those that decided the segments, are not what they were."""
         changes = []
         for path, known in tables.items():
             group = self._file.get(path) if path in self._file else None
@@ -84,7 +85,7 @@ class SourceCheck:
             return None, f"{path} cannot be read"
         if found == known:
             return False, None
-        return True, f"{path} has changed since it was fitted{_tell_numbers(source, self._file[path])}"
+        return True, f"{path} has changed since it was fitted{_note_numbers(source, self._file[path])}"
 
 
 def refuse_other_source(file: Any, path: Path, provenance: Mapping[str, Any]) -> None:
@@ -103,6 +104,7 @@ def refuse_other_source(file: Any, path: Path, provenance: Mapping[str, Any]) ->
         what = f"this is another session ({check.identifier}) than the one that was fitted ({source['identifier']})"
         raise StoreError(what, where=str(path), fix=fix)
     for member in _list_members(source):
+        # A copy of a session keeps its identifier; object ids differ where an object was written anew.
         stored, known = file.get(str(member["path"])), member.get("object_id")
         found = None if stored is None else read_attribute(stored, "object_id")
         if known and found and found != known:
@@ -113,8 +115,8 @@ def refuse_other_source(file: Any, path: Path, provenance: Mapping[str, Any]) ->
         raise StoreError(str(why), where=str(path), fix=fix)
 
 
-def _tell_numbers(source: Mapping[str, Any], group: Any) -> str:
-    """Say how many values there were and are, where the number is what has changed."""
+def _note_numbers(source: Mapping[str, Any], group: Any) -> str:
+    """Note how many values there were and are, where the number is what has changed."""
     data = group["spike_times"] if source.get("type") == "Units" else follow(group, "data")
     then, now = source.get("values"), None if data is None else math.prod(data.shape)
     unit = "spikes" if source.get("type") == "Units" else "values"
@@ -122,7 +124,7 @@ def _tell_numbers(source: Mapping[str, Any], group: Any) -> str:
 
 
 def _list_members(source: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The objects of a source: itself, or those of its members, which may be families in turn."""
+    """List the objects of a source: itself, or those of its members, which may be families in turn."""
     if source.get("members"):
         return [one for member in source["members"] for one in _list_members(member)]
     return [source] if source.get("path") else []
@@ -140,6 +142,7 @@ def hash_stored(group: Any) -> str | None:
             "rate": None if start is None else start.attrs["rate"],
             "starting_time": None if start is None else read_values(start),
         }
+        # A series of images has its values in other files, and an empty array of data.
         if "external_file" in group and len(group["external_file"]):
             place = group.file.filename if isinstance(group, h5py.Group) else group.store.path
             files = [Path(place).parent / str(name) for name in read_values(group["external_file"])]

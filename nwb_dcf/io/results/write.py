@@ -112,7 +112,7 @@ def check_writable(
         file is open for writing elsewhere, or its fits are of a newer schema.
     """
     original, target = _resolve(path, output)
-    check_work_folder(target)
+    check_work_folder(target)  # now, and not after hours of training
     with open_nwb(original) as file:
         refuse_newer_schema(file, path)
         name = _choose_name(file, path, name, f"{kind}_dim{dim}", overwrite)
@@ -239,10 +239,11 @@ def write_locked(
 def _make_payload(result: DCFResult, nwb_version: str) -> Payload:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     provenance = {"created": now, **result.provenance, "nwb_version_before": nwb_version}
-    provenance.pop(KEY, None)
+    provenance.pop(KEY, None)  # of the file from which the fit was read, as by attach
     payload = to_payload(
         dataclasses.replace(result, provenance=provenance), schema_version=SCHEMA_VERSION, package_version=__version__
     )
+    # Of what is stored and not of the result: a reader compares what it finds.
     hashes = hash_parts(payload.arrays, payload.texts, payload.attributes)
     text = json.dumps({**json.loads(payload.texts["provenance"]), KEY: hashes}, allow_nan=False)
     return dataclasses.replace(payload, texts={**payload.texts, "provenance": text})
@@ -250,6 +251,7 @@ def _make_payload(result: DCFResult, nwb_version: str) -> Payload:
 
 def _resolve(path: str | Path, output: str | Path | None) -> tuple[Path, Path]:
     """Paths of the file to copy and of the file to write, symbolic links followed."""
+    # A link stays a link to the new file: the file itself is replaced, where it lies.
     original = Path(path).resolve()
     target = original if output is None else Path(output).resolve()
     if output is not None and target == original:
@@ -265,6 +267,7 @@ def check_fit_name(name: str) -> str:
     StoreError
         If not.
     """
+    # The name is a path in HDF5, a folder of Zarr, part of file names and a cell of reports.
     known = all(char.isalnum() or char in "_-. " for char in name) and name.isprintable()
     if not known or len(name) > LONGEST_NAME or not name.strip(" .") or name != name.strip():
         fix = f"give letters, digits, _ - . and spaces within, {LONGEST_NAME} characters at most"
@@ -286,12 +289,14 @@ def _choose_name(file: Any, path: str | Path, name: str | None, default: str, ov
         also = f" (also there: {', '.join(others)})" if others else ""
         fix = f"replace it with --overwrite, or write beside it with --name {chosen}_{number}"
         raise StoreError(f"this fit exists{also}", where=where, fix=fix)
+    # They would lead to the new fit, or into nothing if it lacks what they lead to.
     beside = f"remove that first, or write beside the fit with --name {chosen}_{number}"
     refuse_references(file, path, chosen, fix=beside)
     return chosen
 
 
 def _check_space(original: Path, target: Path, payload_bytes: int) -> None:
+    # The payload lies in the work folder, and again in the copy.
     check_free_space(
         size_of_copy(original, linked=target == original) + 2 * payload_bytes + _SPARE_BYTES, target.parent
     )

@@ -84,7 +84,7 @@ def run(request: Request) -> dict[str, list[str]]:
         source = nwbfile.objects.get(request["source_id"])
         links = _link_source(source, arrays["channels"])
         flow = _build_flow(name, arrays, document, links)
-        # An empty module is falsy: ask by name.
+        # An empty module is falsy, so it is asked for by name.
         if MODULE in nwbfile.processing:
             module = nwbfile.processing[MODULE]
         else:
@@ -146,6 +146,7 @@ def _link_source(source: NWBFile | None, channels: Shaped[np.ndarray, " channel"
         if channels.dtype.kind in "iu" and all(int(unit) in row_of for unit in channels):
             rows = [row_of[int(unit)] for unit in channels]
             description = "units of the fit, in the order of the model"
+            # A region names rows, while the fit knows units by their ids.
             links["units"] = DynamicTableRegion(name="units", data=rows, description=description, table=source)
         return links
     return {"source_series": source} if isinstance(source, TimeSeries) else {}
@@ -186,6 +187,7 @@ def _build_series(
         time = {part: float(arrays[f"{name}/{part}"]) for part in ("starting_time", "rate")}
     return LatentSeries(
         name=name,
+        # Bytes of equal significance beside each other compress better.
         data=H5DataIO(arrays[f"{name}/data"], compression="gzip", shuffle=True),
         unit=document["units"][name],
         description=document["docs"].get(name, name),

@@ -14,6 +14,7 @@ _TIMES = ("session_start_time", "timestamps_reference_time", "date_of_birth")
 def run(request: dict[str, Any]) -> dict[str, str]:
     """Write the session ``request["session"]`` to ``request["copy"]`` under the new ``request["identifier"]``."""
     session = dict(request["session"])
+    # The new file is another one: it names its source, and does not claim to be it.
     subject, origin = session.pop("subject"), (session.pop("file"), session.pop("identifier"))
     nwbfile = NWBFile(
         identifier=request["identifier"],

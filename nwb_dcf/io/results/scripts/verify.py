@@ -128,6 +128,7 @@ def describe_tree(file: h5py.File) -> Tree:
             tree[path] = (("same object",), {})
             continue
         seen.add(address)
+        # Values are not compared: the copy was made byte by byte, and pynwb changes structure and attributes alone.
         shape = _describe_array(item) if isinstance(item, h5py.Dataset) else type(item).__name__
         tree[path] = (shape, {key: _describe_attribute(item, key) for key in item.attrs})
         if not isinstance(item, h5py.Group):

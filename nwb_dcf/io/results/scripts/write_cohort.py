@@ -24,6 +24,7 @@ def run(request: dict[str, str]) -> dict[str, str]:
         document = json.loads(str(stored["__document__"]))
         arrays = {key: stored[key] for key in stored.files if key != "__document__"}
     attributes = document["attributes"]
+    # NWB asks for the start of a session, and a cohort has none.
     now = datetime.datetime.now(datetime.UTC)
     nwbfile = NWBFile(
         session_description="Sessions in one latent space: results only, the sessions are files of their own.",
