@@ -136,7 +136,7 @@ def test_a_disk_that_is_full_after_each_tenth_of_the_write(
     result, limit = result_for(session), (session.stat().st_size + 300_000) * tenth // 10
 
     def write_limited() -> None:
-        limit_bytes = max(limit, 2**14)  # what is said on standard error is a file here too
+        limit_bytes = max(limit, 2**14)  # standard error is a file here too
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
         write_result(result, session)
 

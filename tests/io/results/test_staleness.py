@@ -1,4 +1,4 @@
-"""Fits whose source has changed since are told from those whose source has not."""
+"""Fits whose source has changed since are kept apart from those whose source has not."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_is_said_of_one_source(
     with h5py.File(path) as file:
         source = describe_units(path) | changes
         assert SourceCheck(file).find_changes({"source": source}) == expected
-        # One of several that has changed is enough, and one that cannot be known is said where none has.
+        # One of several that has changed is enough, and one that cannot be known is reported where none has.
         several = {"identifier": source["identifier"], "file": path.name, "members": [describe_units(path), source]}
         assert SourceCheck(file).find_changes({"source": several}) == expected
 

@@ -211,4 +211,4 @@ def test_names_as_long_as_a_file_system_takes_them(session: Path, name: str) -> 
     left.mkdir()
     write_result(result_for(path), path)
     assert_same_result(read_result(path), result_for(path))
-    assert left.exists()  # whose it is cannot be said, so that it stays
+    assert left.exists()  # its owner cannot be known, so it stays
