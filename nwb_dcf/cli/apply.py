@@ -39,6 +39,7 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 @click.option("--where", metavar="EXPRESSION", help='Which trials, as "direction == 3".')
 @click.option("--time-scale", multiple=True, callback=_join_names, metavar="[NAME=]FACTOR", help="As for fit.")
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@click.option("--allow-outside", is_flag=True, default=None, help="Open videos by paths that leave the folder of FILE.")
 @click.option("--mask", metavar="IMAGE", help="As for fit; no stored fit chooses it.")
 @click.option(
     "--match",

@@ -80,15 +80,16 @@ def cli() -> None:
 @cli.command()
 @click.argument("file")
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@click.option("--allow-outside", is_flag=True, help="Open videos by paths that leave the folder of FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def info(file: str, video_dir: str | None, as_json: bool) -> None:
+def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -> None:
     """List what FILE holds that can be fitted, and what `fit` would take.
 
     FILE is in HDF5, a folder in Zarr, or an address: https://, s3://BUCKET/KEY, dandi://DANDISET/PATH.
     """
     from ..io.results import find_unfinished
 
-    report = nwb_dcf.list_sources(file, video_dir=video_dir).to_dict()
+    report = nwb_dcf.list_sources(file, video_dir=video_dir, allow_outside=allow_outside).to_dict()
     _print({**report, **find_unfinished(file)}, describe_info, as_json, quiet=False)
 
 
@@ -158,6 +159,7 @@ def info(file: str, video_dir: str | None, as_json: bool) -> None:
 @click.option("--every", type=int, metavar="N", help="Read one frame of every N.")
 @click.option("--mask", metavar="IMAGE", help="Hide what is black in this image, as large as the frames.")
 @click.option("--video-dir", metavar="FOLDER", help="Where the video files are, if they were moved.")
+@click.option("--allow-outside", is_flag=True, help="Open videos by paths that leave the folder of FILE.")
 @click.option("--frame-times", metavar="auto|nwb|file", help="Whose clock, if they disagree.")
 @click.option("--keep-frames", is_flag=True, default=None, help="Keep the frames as read beside the video.")
 @click.option("--min-confidence", type=float, default=0.6, show_default=True, help="Of a position, to be trusted.")

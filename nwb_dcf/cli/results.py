@@ -89,6 +89,7 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 @click.argument("name", required=False)
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@click.option("--allow-outside", is_flag=True, help="Open videos by paths that leave the folder of FILE.")
 @click.option("--mask", metavar="IMAGE", help="The image that hid parts of their frames, if there was one.")
 @_with_output_options
 def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> int:

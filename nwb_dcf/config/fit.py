@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -168,7 +169,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require(
-            self.device in ("auto", "cpu", "cuda", "mps") or self.device.startswith("cuda:"),
+            self.device in ("auto", "cpu", "cuda", "mps") or re.fullmatch(r"cuda:\d{1,3}", self.device) is not None,
             f"device is {self.device!r}",
             "give one of auto, cpu, cuda, mps",
         )

@@ -15,7 +15,7 @@ MIN_SIDE = 4
 """Least side of a frame in pixels."""
 Side = Annotated[int, Field(ge=MIN_SIDE)]
 
-PLACES = ("mask", "video_dir", "keep_frames")
+PLACES = ("mask", "video_dir", "keep_frames", "allow_outside")
 """Settings that name or make files of this machine: given by whoever asks, never obeyed from a file."""
 
 
@@ -105,6 +105,8 @@ class ReadConfig:
         Read what the file marks as invalid for the source too.
     allow_external : bool
         Read values that lie in other files, to which the file leads.
+    allow_outside : bool
+        Open video files by paths that leave the folder of the NWB file, or `video_dir`.
     """
 
     source: str | tuple[str, ...] | None = None
@@ -139,6 +141,7 @@ class ReadConfig:
     cut_gaps: bool = True
     keep_invalid: bool = False
     allow_external: bool = True
+    allow_outside: bool = False
 
     def __post_init__(self) -> None:
         self._refuse_empty()

@@ -10,7 +10,15 @@ from typing import Any
 from ..data.result import DCFResult
 from ..errors import ParameterError
 from ..io.backends.location import is_remote, locate
-from ..io.results import check_derived, check_writable, remove_leftovers, restore_folder, write_derived, write_result
+from ..io.results import (
+    check_derived,
+    check_writable,
+    rehearse_append,
+    remove_leftovers,
+    restore_folder,
+    write_derived,
+    write_result,
+)
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,17 @@ class Destination:
         """Whether the result goes into a file without the data: of an address, nobody asked for a whole copy."""
         return self.results_only or is_remote(self.path)
 
-    def reserve(self, kind: str, dim: int) -> ReservedDestination:
+    def reserve(self, kind: str, dim: int, source_id: str | None = None) -> ReservedDestination:
         """Check that a fit can be written, before the long work, and settle its name.
+
+        Parameters
+        ----------
+        kind : str
+            Of the recording.
+        dim : int
+            Number of latents.
+        source_id : str, optional
+            Object id of what is fitted, to which the fit will link.
 
         Raises
         ------
@@ -88,6 +105,8 @@ class Destination:
             name = check_derived(self.output, **about)
         else:
             name = check_writable(self.path, output=self.output, **about)
+            original = Path(self.path).resolve()
+            rehearse_append(original, name=name, kind=kind, dim=dim, source_id=source_id, where=str(self.path))
         # The session is read now, since the file or its server may be gone after the long work.
         from ..io.recordings import describe_session  # pynwb
 

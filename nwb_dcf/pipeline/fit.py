@@ -13,7 +13,7 @@ from ..config.request import hash_request
 from ..data.result import DCFResult
 from .checkpointing import CheckpointPlace, keep_training
 from .destination import Destination
-from .fit_recording import FitPlan, Repeats, fit_recording, plan_recording, read_to_fit, resample
+from .fit_recording import FitPlan, Repeats, check_device, fit_recording, plan_recording, read_to_fit, resample
 from .held_out_score import require_score
 from .source import read_warm_start
 
@@ -149,7 +149,9 @@ def plan_fit(
     destination.check()
     first = read_warm_start(warm_start)
     recording, read, smoothing = read_to_fit(path, read, config, bins=bins, held_out=held_out, progress=progress)
+    check_device(config.train.device)
     plan = plan_recording(recording, config, dim, held_out=held_out, read=read, smoothing=smoothing)
-    plan = replace(plan, repeats=counts, warm_start=first, destination=destination.reserve(plan.kind, plan.dim))
+    reserved = destination.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"))
+    plan = replace(plan, repeats=counts, warm_start=first, destination=reserved)
     CheckpointPlace.of(plan, checkpoint, resume=resume).check()
     return plan

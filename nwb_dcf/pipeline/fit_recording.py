@@ -179,6 +179,20 @@ def plan_recording(
     return FitPlan(recording, split, held_out, read, settled.config, settled.dimension, settled.smoothing)
 
 
+def check_device(name: str) -> None:
+    """Refuse a device that is not here; torch is loaded only where one is named.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    if name not in ("auto", "cpu"):
+        from ..estimator.initialization import choose_device
+
+        choose_device(name)
+
+
 def read_to_fit(
     path: str | Path,
     read: ReadConfig,

@@ -73,6 +73,7 @@ def refit(
     data: str | Path | None = None,
     video_dir: str | None = None,
     mask: str | None = None,
+    allow_outside: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> RefitReport:
     """Make a stored fit again from its configuration, and compare; nothing is written.
@@ -92,6 +93,8 @@ def refit(
         Folder that holds its videos, where they are not where that file says; no fit remembers it.
     mask : str, optional
         The image that hid parts of their frames, if there was one; no fit opens it by itself.
+    allow_outside : bool
+        Open videos by paths that leave the folder of the NWB file; no fit allows that by itself.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` every few steps.
 
@@ -124,7 +127,9 @@ def refit(
         raise DataError(f"{why}: the fit cannot be repeated", where=str(file), fix="fit the new data with nwb-dcf fit")
     config = FitConfig.from_dict(stored.config)
     read = find_reading(stored, mask) if config.read else ReadConfig()
-    recording = read_recording(file, **{**asdict(read), "video_dir": video_dir}, progress=progress)
+    recording = read_recording(
+        file, **{**asdict(read), "video_dir": video_dir, "allow_outside": allow_outside}, progress=progress
+    )
     _require_same(stored, recording, str(file))
     if config.prepare.smooth == "auto":  # fits of before the data could choose hold the word for what is standard now
         config = replace(config, prepare=replace(config.prepare, smooth="standard"))

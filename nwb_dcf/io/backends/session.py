@@ -146,6 +146,8 @@ class Session:
         What stored times are multiplied by, as asked.
     reading : tuple of str
         Paths of the objects that are being read as one recording.
+    allow_outside : bool
+        Whether paths of video files may leave the folder of the file.
     """
 
     path: Location
@@ -156,6 +158,7 @@ class Session:
     _places: Places = field(default_factory=lambda: Places({}, {}), repr=False)
     time_scales: TimeScales = field(default_factory=TimeScales, repr=False)
     reading: tuple[str, ...] = ()
+    allow_outside: bool = False
 
     @property
     def folder(self) -> Path | None:

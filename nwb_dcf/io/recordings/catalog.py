@@ -89,7 +89,7 @@ class Catalog:
         return dataclasses.asdict(self)
 
 
-def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
+def list_sources(path: str | Path, *, video_dir: str | None = None, allow_outside: bool = False) -> Catalog:
     """List what in the NWB file at `path` can be fitted, its tables of intervals and its fits.
 
     Parameters
@@ -97,13 +97,16 @@ def list_sources(path: str | Path, *, video_dir: str | None = None) -> Catalog:
     path : str or Path
     video_dir : str, optional
         Folder that holds its video files, where they are no longer where the NWB file says.
+    allow_outside : bool
+        Open video files by paths that leave the folder of the NWB file.
 
     Raises
     ------
     SourceError
         If the file cannot be read as NWB 2.
     """
-    with open_session(path) as session:
+    with open_session(path) as opened:
+        session = dataclasses.replace(opened, allow_outside=allow_outside)
         sources = describe_sources(session, video_dir, spans=True)
         # `info` must answer for a file without any source that is fitted by default, too.
         chosen: Source | None = None

@@ -99,7 +99,9 @@ def read_recording(
     config = ReadConfig.make(source=source, **settings)
     with open_session(path) as opened:
         # Time scales belong to the open file, as tables and series of it are scaled by one rule.
-        session = dataclasses.replace(opened, time_scales=TimeScales.parse(config.time_scale))
+        session = dataclasses.replace(
+            opened, time_scales=TimeScales.parse(config.time_scale), allow_outside=config.allow_outside
+        )
         sources = describe_sources(session, config.video_dir)
         turned: tuple[str, ...] = ()
         if config.transpose:

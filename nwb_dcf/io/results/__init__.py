@@ -21,6 +21,7 @@ from .checkpoint_file import (
 from .cohort_file import check_cohort_output, read_cohort, write_cohort
 from .payload import have_equal_tensors
 from .read import find_changes, list_results, read_result, split_address
+from .rehearsal import rehearse_append
 from .remove import RemovedResult, remove_result
 from .rescue import rescue_result
 from .safetensors_bytes import read_tensors, write_tensors
@@ -45,6 +46,7 @@ __all__ = [
     "read_cohort",
     "read_result",
     "read_tensors",
+    "rehearse_append",
     "remove_checkpoint",
     "remove_leftovers",
     "remove_result",

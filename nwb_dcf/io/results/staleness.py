@@ -12,6 +12,7 @@ import h5py
 from ...errors import StoreError
 from ..hashing import hash_series, hash_units, hash_video
 from ..interval_hashes import hash_columns
+from ..special_files import is_inside
 from .scripts.items import follow, is_group, read_attribute, read_text, read_values
 
 _COLUMNS = ("spike_times_index", "spike_times", "obs_intervals_index", "obs_intervals")
@@ -145,7 +146,10 @@ def hash_stored(group: Any) -> str | None:
         # A series of images has its values in other files, and an empty array of data.
         if "external_file" in group and len(group["external_file"]):
             place = group.file.filename if isinstance(group, h5py.Group) else group.store.path
-            files = [Path(place).parent / str(name) for name in read_values(group["external_file"])]
+            folder = Path(place).absolute().parent
+            files = [folder / str(name) for name in read_values(group["external_file"])]
+            if not all(is_inside(file, folder) for file in files):  # a name of a stranger's opens nothing elsewhere
+                return None
             return hash_video(files, **clock)
         return hash_series(follow(group, "data"), **clock)
     except (KeyError, OSError, ValueError, TypeError, MemoryError):

@@ -22,6 +22,15 @@ WHITE = 255.0
 DEEP_WHITE = 65535.0
 """White in 8 and in 16 bits: videos with more than 8 bits are read in 16, and scaled to the range of 8."""
 
+CONTAINERS = (
+    "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "avi", "matroska", "webm", "mpeg", "mpegts", "mpegvideo", "m4v", "mjpeg",
+    "h264", "hevc", "ogg", "flv", "asf", "gif", "mxf", "ivf", "dv", "nut", "yuv4mpegpipe",
+    "png_pipe", "jpeg_pipe", "bmp_pipe", "tiff_pipe", "webp_pipe", "pgm_pipe", "pgmyuv_pipe", "pbm_pipe", "ppm_pipe",
+)  # fmt: skip
+"""Containers of ffmpeg that hold frames themselves. Lists of other files and descriptions of streams are not among
+them: a file of a stranger would have ffmpeg open what it names."""
+OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
+
 SEEK_BEYOND = 60
 """Frames: up to a frame less far ahead all frames are decoded, which is faster than to seek it."""
 
@@ -345,15 +354,18 @@ def _open_stream(path: Path) -> Iterator[tuple[Any, Any]]:
             "reading video needs the package av", where=str(path), fix="pip install 'nwb-dcf[video]'"
         ) from error
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        # "file:" and an absolute path: a name is never taken for an address, nor for a list of other files
+        name = f"file:{Path(path).absolute()}"
+        with av.open(name, options=dict(OPEN_OPTIONS), metadata_errors="replace") as container:
             if not container.streams.video or container.streams.video[0].codec_context is None:
                 raise SourceError("this file holds no video", where=str(path), fix="give the video that was recorded")
             yield container, container.streams.video[0]
     except av.error.FFmpegError as error:
+        why = "it is truncated or damaged"
+        if isinstance(error, av.error.ArgumentError):  # what ffmpeg says of containers that are not on the list
+            why = "it is damaged, or of a container that is not read (avi, mp4, mov, mkv and their like are)"
         raise SourceError(
-            f"this video cannot be read, it is truncated or damaged: {error.strerror}",
-            where=str(path),
-            fix="copy it again",
+            f"this video cannot be read, {why}: {error.strerror}", where=str(path), fix="copy it again"
         ) from error
     except OSError as error:
         raise SourceError(f"this video cannot be read: {error}", where=str(path), fix="check the file") from error

@@ -19,7 +19,7 @@ from .clock_evidence import list_clocks, weigh
 from .crop import GRAY, FrameCrop
 from .decode import decode_frames
 from .files import VideoFiles
-from .frame_cache import name_cache
+from .frame_cache import CachePlace, name_cache
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Real
@@ -160,7 +160,7 @@ class ExternalFrames:
             for frame in decode_frames(file, view.crop, view.size, wanted[a:b] - first):
                 yield frame[None]
 
-    def name_cache(self, view: FrameCrop, every: int) -> Path:
+    def name_cache(self, view: FrameCrop, every: int) -> CachePlace:
         """Name the file that keeps frames, beside the first video; it depends on the videos and on `view`."""
         identity = [hash_video(self.files), view.crop, view.size, every]
         turned = [file.turned for file in self.videos.files]

@@ -11,6 +11,7 @@ import numpy as np
 
 from ....errors import DataError, DCFError, SourceError
 from ...backends.session import Session
+from ...special_files import is_inside
 from ..provenance import list_names
 from .decode import VideoFile, peek_video, probe_video
 from .stored_frames import check_stored
@@ -230,6 +231,7 @@ def _find_file(session: Session, path: str, name: str, video_dir: str | None) ->
         if not folder.is_dir():
             raise SourceError(f"there is no folder {video_dir}", where=where, fix="check the path given as --video-dir")
         tried = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+        tried = [file for file in tried if session.allow_outside or is_inside(file, folder)]
         found = next((file for file in tried if file.is_file()), None)
         if found is None:
             raise SourceError(
@@ -238,7 +240,14 @@ def _find_file(session: Session, path: str, name: str, video_dir: str | None) ->
         return found
     # A path of Windows is never absolute here: its parts are tried beside the NWB file.
     absolute = isinstance(stored, PurePosixPath) and stored.is_absolute()
-    file = Path(stored) if absolute else Path(str(beside)).parent.joinpath(*parts)
+    folder = Path(str(beside)).absolute().parent
+    file = Path(stored) if absolute else folder.joinpath(*parts)
+    if not session.allow_outside and not is_inside(file, folder):
+        raise SourceError(
+            f"its video file {name} lies outside the folder of the NWB file",
+            where=where,
+            fix="name the folder that holds it with --video-dir, or trust the file's paths with --allow-outside",
+        )
     if not file.is_file():
         raise SourceError(
             f"its video file {name} is missing: there is no {file}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -135,7 +136,8 @@ def open_frames(
     """
     config = ReadConfig.make(**settings)
     why = NO_VIDEO
-    with open_session(path) as session:
+    with open_session(path) as opened:
+        session = dataclasses.replace(opened, allow_outside=config.allow_outside)
         known = [source for source in describe_sources(session, config.video_dir) if source.kind in FRAME_KINDS]
         # The source of a fit comes first, then cameras before microscopes.
         known.sort(key=lambda source: (source.path not in sources, FRAME_KINDS.index(source.kind)))

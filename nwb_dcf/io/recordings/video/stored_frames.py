@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from ....errors import DataError, ParameterError
 from ...backends.session import Session
 from ..clock import SampleClock, read_clock
 from .crop import GRAY, FrameCrop, shrink_frames
+from .frame_cache import CachePlace
 
 if TYPE_CHECKING:
     from jaxtyping import Float32, Int
@@ -127,7 +127,7 @@ class StoredFrames:
             plain = self.factor == 1 and self.offset == 0
             yield small if plain else small * np.float32(self.factor) + np.float32(self.offset)
 
-    def name_cache(self, view: FrameCrop, every: int) -> Path:
+    def name_cache(self, view: FrameCrop, every: int) -> CachePlace:
         """Refuse to keep frames that need no decoding.
 
         Raises

@@ -171,7 +171,7 @@ def _read_frames(
     shape = (len(numbers), *view.shape)
     # Frames are kept unmasked and for all segments.
     cache = frames.name_cache(view, config.every)
-    kept = open_cache(cache, shape)
+    kept = open_cache(cache, shape, frames.dtype)
     if kept is None:
 
         def fill(data: Real[np.ndarray, "number y x"]) -> None:

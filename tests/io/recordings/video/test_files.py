@@ -35,7 +35,7 @@ def test_a_moved_folder(tmp_path, stored):
     (tmp_path / "archive" / "day 1").mkdir(parents=True)
     write_video(tmp_path / "archive" / "day 1" / "camera.mkv", FRAMES)
     session = make_video_session(tmp_path / "s.nwb", [stored], num_samples=40)
-    refuse(session, stored, "is missing", "--video-dir")
+    refuse(session, stored, "lies outside" if stored.startswith("/") else "is missing", "--video-dir")
     for folder in ("archive", "archive/day 1"):
         moved = read_recording(session, video_dir=str(tmp_path / folder))
         np.testing.assert_array_equal(moved["data"], FRAMES)
@@ -50,7 +50,8 @@ def test_relative_to_the_nwb_file_not_to_where_we_are(tmp_path, monkeypatch):
     write_video(tmp_path / "camera.mkv", FRAMES)
     session = make_video_session(tmp_path / "sub" / "s.nwb", ["../camera.mkv"], num_samples=40)
     monkeypatch.chdir("/")
-    assert read_recording(session).sizes["time"] == 40
+    refuse(session, "lies outside the folder", "--allow-outside")
+    assert read_recording(session, allow_outside=True).sizes["time"] == 40
 
 
 def test_an_address(tmp_path):
