@@ -148,6 +148,8 @@ class Session:
         Paths of the objects that are being read as one recording.
     allow_outside : bool
         Whether paths of video files may leave the folder of the file.
+    reads_several : bool
+        Whether these are of more than one source.
     """
 
     path: Location
@@ -159,6 +161,7 @@ class Session:
     time_scales: TimeScales = field(default_factory=TimeScales, repr=False)
     reading: tuple[str, ...] = ()
     allow_outside: bool = False
+    reads_several: bool = False
 
     @property
     def folder(self) -> Path | None:
@@ -188,8 +191,8 @@ class Session:
         return self.time_scales.of(path, is_fitted=path in self.reading)
 
     def name_scale(self, path: str) -> str:
-        """What a time scale for the object at `path` is given for; empty where it is all that is read."""
-        return "" if len(self.reading) <= 1 or path not in self.reading else path.rsplit("/", 1)[-1]
+        """What a time scale for the object at `path` is given for; empty where one source is read, of which it is."""
+        return path.rsplit("/", 1)[-1] if self.reads_several or path not in self.reading else ""
 
     def find_members(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """Return (path, object) of each of `paths`, in their order; they must exist."""

@@ -256,10 +256,12 @@ def glance_at_clock(series: Any, n_samples: int, kind: str, name: str) -> list[D
     head = np.asarray(series.timestamps[: min(n_samples, PEEK)])
     time = head.astype(np.float64)
     time = np.unique(time[np.isfinite(time)])
-    # The last sample gives the span, without which whole numbers or long sessions are not seen.
-    if n_samples > PEEK and len(time) and clock.stop_s > time[-1]:
-        time = np.append(time, clock.stop_s)
-    return find_sample_doubts(time, kind=kind, dtype=head.dtype, name=name)
+    doubts = find_sample_doubts(time, kind=kind, dtype=head.dtype, name=name)
+    # The last sample gives the span, without which whole numbers or long sessions are not seen; but 0, 1, 2, ..., 999
+    # count frames, and 0, 1, 2, ..., 99, 999 do not.
+    if not doubts and n_samples > PEEK and len(time) and clock.stop_s > time[-1]:
+        doubts = find_sample_doubts(np.append(time, clock.stop_s), kind=kind, dtype=head.dtype, name=name)
+    return doubts
 
 
 def list_sampling_rates(session: Session) -> list[float]:

@@ -151,7 +151,7 @@ def _begin_reading(session: Session, sources: Sequence[Source]) -> Session:
         )
     check_scales(session)
     paths = {path for source in sources for path in (source.path, *source.members)}
-    return dataclasses.replace(session, reading=tuple(sorted(paths)))
+    return dataclasses.replace(session, reading=tuple(sorted(paths)), reads_several=len(sources) > 1)
 
 
 def _note_scales(session: Session) -> list[str]:

@@ -3,17 +3,26 @@ import json
 import numpy as np
 import pytest
 from pynwb import TimeSeries
+from pynwb.ophys import Fluorescence
 
-from nwb_dcf.errors import SourceError
+from nwb_dcf.errors import DOUBT, SourceError
 from nwb_dcf.io.recordings import list_sources, read_recording
 from tests.nwb_files import (
     add_intervals,
+    add_plane,
     make_roi_session,
+    make_rois,
     make_series_session,
     make_spike_session,
     new_nwbfile,
     write_nwbfile,
 )
+
+REAL = (
+    "celegans_moving.nwb", "human_mtl_000207.nwb", "linear_track.nwb", "mouse_alm_000006.nwb", "mouse_alm_000009.nwb",
+    "no_neural_data.nwb", "openfield_video.nwb", "ophys_rois.nwb", "pose_bad_clock.nwb", "reach_chewie.nwb",
+    "running_mouse_video.nwb", "three_units.nwb",
+)  # fmt: skip
 
 
 def kinds(catalog):
@@ -158,3 +167,53 @@ def test_nothing_to_fit_says_what_is_there(real_data):
     ):
         read_recording(real_data("no_neural_data.nwb"))
     assert read_recording(real_data("no_neural_data.nwb"), "States").sizes["channel"] == 1
+
+
+def test_no_ordinary_file_is_doubted_and_the_wrong_clock_is(real_data):
+    doubted = {}
+    for name in REAL:
+        try:
+            doubted[name] = list_sources(real_data(name)).doubts
+        except SourceError:  # a video without its file beside it
+            continue
+    wrong = doubted.pop("pose_bad_clock.nwb")
+    assert len(wrong) == 5  # its body parts, and the pose that they make
+    assert all("frame numbers" in doubt for doubt in wrong)
+    assert not any(doubted.values()), doubted
+    (said,) = [note for note in read_recording(real_data("pose_bad_clock.nwb")).attrs["notes"] if "doubt" in note]
+    assert "give --time-scale 1/RATE" in said
+
+
+def write_ordinary_session(path, seed):
+    """Write units of ordinary rates with trials and events, imaging, a wheel and a nose, each on a clock of its own."""
+    rng = np.random.default_rng(seed)
+    start, length = rng.choice([0.0, 12.3, 3600.5]), rng.uniform(120, 900)
+    nwbfile = new_nwbfile()
+    for rate in rng.lognormal(np.log(3), 1, rng.integers(4, 12)):
+        nwbfile.add_unit(spike_times=start + np.sort(rng.uniform(0, length, rng.poisson(rate * length) + 2)))
+    begins = start + np.arange(2.0, length - 8, rng.uniform(3, 7))
+    for begin in begins:
+        nwbfile.add_trial(start_time=begin, stop_time=begin + rng.uniform(1, 3))
+    rewards = nwbfile.create_events_table(name="rewards", description="drops")
+    for begin in begins:
+        rewards.add_row(timestamp=begin + 0.7)
+    frames = start + np.arange(0, length, 1 / rng.choice([7.5, 15.0, 30.0]))
+    frames += rng.normal(scale=1e-4, size=len(frames))
+    rois = make_rois(add_plane(nwbfile), "raw", rng.normal(size=(len(frames), 6)).cumsum(axis=0), timestamps=frames)
+    nwbfile.processing["ophys"].add(Fluorescence(roi_response_series=[rois]))
+    rate = float(rng.choice([30.0, 100.0, 1000.0]))
+    speed = rng.normal(size=int(length * rate)).cumsum()
+    nwbfile.add_acquisition(TimeSeries(name="wheel", data=speed, unit="cm", rate=rate, starting_time=start))
+    nose = rng.normal(size=(len(frames), 2)).cumsum(axis=0)
+    nwbfile.add_acquisition(TimeSeries(name="nose", data=nose, unit="px", timestamps=frames.astype("f8")))
+    return write_nwbfile(nwbfile, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_no_ordinary_session_is_doubted(seed, tmp_path):
+    path = write_ordinary_session(tmp_path / "s.nwb", seed)
+    assert list_sources(path).doubts == ()
+    for source in ("units", "raw", "wheel", ["units", "raw"]):
+        notes = read_recording(path, source).attrs["notes"]
+        assert not any(note.startswith(DOUBT) or "--no-gaps" in note for note in notes), notes

@@ -144,6 +144,8 @@ def rois_in_milliseconds(path: Path) -> None:
 def rois_with_frame_numbers(path: Path) -> None:
     write_rois(path, timestamps=np.arange(1200.0))
     assert "frame numbers" in doubts_of(path)
+    read = notes_of(read_recording(path))
+    assert "give --time-scale 1/RATE" in read
 
 
 def a_series_that_begins_after_the_units_end(path: Path) -> None:
