@@ -43,7 +43,8 @@ def written_once(make: Make[P]) -> Make[P]:
         kept = keep_folder() / key
         if not kept.exists():
             made = make(path, *args, **kwargs)
-            shutil.copyfile(made, kept)
+            if made.exists():  # a video without frames is no file with some versions
+                shutil.copyfile(made, kept)
             return made
         shutil.copyfile(kept, path)
         return path

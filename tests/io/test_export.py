@@ -28,7 +28,7 @@ def test_a_table_holds_every_frame_with_the_columns_of_its_trial(
     suffix: str, result: DCFResult, tmp_path: Path
 ) -> None:
     path = export_result(result, tmp_path / f"fit{suffix}")
-    table = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    table = pd.read_csv(path, float_precision="round_trip") if suffix == ".csv" else pd.read_parquet(path)
     data = result.dataset
     assert len(table) == data.sizes["time"]
     np.testing.assert_array_equal(table["time"], data["time"])

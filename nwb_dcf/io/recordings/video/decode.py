@@ -418,5 +418,5 @@ def _find_turn(path: Path) -> int:
             frame = next(iter(container.decode(stream)), None)
         except (OSError, ValueError):  # a damaged frame is reported where frames are read
             return 0
-        turned = round(-(getattr(frame, "rotation", 0) or 0)) % 360  # PyAV before 14 has no such attribute
+        turned = round(-(frame.rotation if frame is not None else 0)) % 360
     return turned if turned in TURNS else 0
