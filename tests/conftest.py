@@ -33,19 +33,22 @@ def real_data() -> Callable[[str], Path]:
     return find
 
 
-OF_CLEAN_PROCESSES = tuple(
-    f"tests/io/results/test_{name}.py" for name in ("atomic", "atomic_folder", "clean_process", "work_folder", "write")
+OF_CLEAN_PROCESSES = (
+    "tests/io/results/test_clean_process.py",
+    "tests/io/results/test_atomic.py::test_a_disk",  # whose limits a process has from the one that starts it
+    "tests/io/results/test_atomic.py::test_killed_at",
+    "tests/io/results/test_atomic.py::test_two_writers",
 )
-"""Tests that are about clean processes, which start them as the package does."""
+"""Tests that are about clean processes, which start them as the package does; commands in a process do so too."""
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _fork_clean_processes() -> Iterator[None]:
+def clean_server() -> Iterator[ForkServer | None]:
     """Fork the clean processes that write and verify from one that has loaded pynwb, and nothing of this package."""
     from nwb_dcf.io.results import clean_process
 
     if not hasattr(os, "fork"):
-        yield
+        yield None
         return
     server = ForkServer("h5py", "numpy", "pynwb")
 
@@ -56,5 +59,5 @@ def _fork_clean_processes() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clean_process, "subprocess", SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
-        yield
+        yield server
     server.stop()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nwb_dcf
+from tests.fork_server import ForkServer
 from tests.nwb_files import make_spike_session
 
 from .conftest import ROOT, SmallFit
@@ -100,11 +101,19 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize(("stage", "options"), [("choosing steps", []), ("training", ["--keep-partial"])])
-def test_ctrl_c_ends_cleanly(stage: str, options: list[str], tmp_path: Path) -> None:
+def test_ctrl_c_ends_cleanly(
+    stage: str,
+    options: list[str],
+    cli_server: ForkServer,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    script = tmp_path_factory.mktemp("script") / "interrupt.py"
+    script.write_text(INTERRUPT)
     path = make_spike_session(tmp_path / "s.nwb", n_units=5, duration_s=12)
     before = path.read_bytes()
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPT, stage, "fit", str(path), "--dim", "2", "--steps", "60", *options],
+        [*cli_server.command, str(script), stage, "fit", str(path), "--dim", "2", "--steps", "60", *options],
         capture_output=True,
         text=True,
         check=False,

@@ -131,7 +131,10 @@ TRAINED = {
 }
 
 
-@pytest.fixture(scope="module", params=[*list(TRAINED)[:2], pytest.param(list(TRAINED)[2], marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[name if name == "rotated axes" else pytest.param(name, marks=pytest.mark.long) for name in TRAINED],
+)
 def trained(request: pytest.FixtureRequest, frames: Tensor) -> TrainingResult:
     settings, rotated = TRAINED[request.param]
     model = build_model(frames, k_max=4, **settings)

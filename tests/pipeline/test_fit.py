@@ -246,7 +246,7 @@ def test_too_few_data_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "dim", "settings"),
     [
-        ("reach_chewie.nwb", 3, {"bin_width_s": 0.1, "smooth": 0.1}),
+        pytest.param("reach_chewie.nwb", 3, {"bin_width_s": 0.1, "smooth": 0.1}, marks=pytest.mark.long),
         ("three_units.nwb", 2, {"bin_width_s": 0.1}),
     ],
 )

@@ -132,6 +132,7 @@ def test_drawing_what_is_stored_needs_no_torch(fitted: Path, tmp_path: Path) -> 
     assert done.stdout.split() == ["False", "False"]
 
 
+@pytest.mark.long
 def test_two_and_one_latents_have_pages_too(tmp_path: Path) -> None:
     from tests.io.results.synthetic import make_result
 

@@ -34,7 +34,12 @@ def split_in_two(sorting, unit):
     return {unit: [np.arange(0, n, 2), np.arange(1, n, 2)]}
 
 
-@pytest.mark.parametrize("change", ["select", "remove", "merge", "merge hard", "merge censored", "split"])
+ALIKE = ("remove", "merge hard", "merge censored")  # a selection and merges once more
+
+
+@pytest.mark.parametrize(
+    "change", ["select", "merge", "split", *(pytest.param(change, marks=pytest.mark.long) for change in ALIKE)]
+)
 def test_latents_after_a_change_are_those_of_a_fresh_computation(change, computed, recording):
     groups = [["u0", "u3"], ["u5", "u6"]]
     curated = {

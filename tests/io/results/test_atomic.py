@@ -75,6 +75,7 @@ def kill_randomly(session: Path, n_kills: int, latest_s: float) -> int:
     return done
 
 
+@pytest.mark.long
 def test_killed_at_random_moments(session: Path) -> None:
     kill_randomly(session, 10, 2.5)
 
@@ -126,7 +127,9 @@ def test_killed_around_each_stage(session: Path, stage: str, moment: str, monkey
     assert os.listdir(session.parent) == [session.name]
 
 
-@pytest.mark.parametrize("tenth", range(10))
+@pytest.mark.parametrize(
+    "tenth", [pytest.param(tenth, marks=pytest.mark.long) if tenth in (6, 7, 8) else tenth for tenth in range(10)]
+)
 def test_a_disk_that_is_full_after_each_tenth_of_the_write(
     session: Path, tenth: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
