@@ -13,6 +13,7 @@ import xarray as xr
 
 from .captions import describe_pictures
 from .recording import median_step_s
+from .summary import format_summary, format_summary_html, summarise_result
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,17 @@ class DCFResult:
     def dim(self) -> int:
         """Number of latents."""
         return int(self.dataset.sizes["latent"])
+
+    def summary(self) -> str:
+        """Return the fit in a few lines: what was fitted, how well beside PCA, and how far rollouts reach."""
+        return format_summary(summarise_result(self))
+
+    def __repr__(self) -> str:
+        facts = summarise_result(self)
+        return f"<DCFResult {facts['fit']}; frames: {facts['frames']}>"
+
+    def _repr_html_(self) -> str:
+        return format_summary_html(summarise_result(self))
 
     def view(self, path: str | Path | None = None, **options: Any) -> Any:
         """Look at the fit in a notebook: the page of ``nwb-dcf view`` as a panel object.

@@ -172,6 +172,10 @@ class FittedModel:
     solver_error: SolverError = field(default_factory=SolverError)
     calibration: RateCalibration | None = None
 
+    def __repr__(self) -> str:
+        # a dataclass would print every weight
+        return f"<FittedModel {self.config.model.dim} latents of {len(self.channels)} {self.channel_dim}s, {self.kind}>"
+
     def __post_init__(self) -> None:
         self.model.eval()
 

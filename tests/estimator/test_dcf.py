@@ -554,3 +554,11 @@ def test_rates_are_expected_counts_where_the_square_of_the_root_is_too_small() -
     values = DCF(2, **QUICK).fit(counts.astype(float))
     with pytest.raises(DataError, match="rates are of counts"):
         values.rates(values.transform(counts.astype(float)))
+
+
+def test_a_fitted_model_shows_no_weights(fitted: DCF) -> None:
+    model = fitted.fitted_
+    shown = (
+        f"<FittedModel {model.config.model.dim} latents of {len(model.channels)} {model.channel_dim}s, {model.kind}>"
+    )
+    assert repr(model) == shown

@@ -1,0 +1,54 @@
+"""A fit in a few lines, for a terminal and for a notebook."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .result import DCFResult
+
+
+def summarise_result(result: DCFResult) -> dict[str, str]:
+    """Return the facts of a fit by their labels; facts that are not known are left out.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> from nwb_dcf.data.result import DCFResult
+    >>> data = xr.Dataset({"latents": (("time", "latent"), np.zeros((5, 2))), "mean": ("unit", np.zeros(4))})
+    >>> summarise_result(DCFResult(data, {}, {}, b""))
+    {'fit': '2 latents of 4 units', 'frames': '5'}
+    """
+    data, provenance = result.dataset, result.provenance
+    scores, source = data.attrs.get("scores") or {}, provenance.get("source") or {}
+    dims = [str(dim) for dim in data["mean"].dims] if "mean" in data else []
+    # images have a mean over y and x, whose sizes say more than their product
+    channels = f"{data['mean'].size} {dims[0]}s" if len(dims) == 1 else " x ".join(map(str, data["mean"].shape))
+    facts = {"fit": f"{result.name + ': ' if result.name else ''}{result.dim} latents of {channels}"}
+    if source.get("path") or source.get("file"):
+        facts["source"] = f"{source.get('path', '')} of {source.get('file', '')}".strip()
+    segments = data.sizes.get("segment")
+    facts["frames"] = f"{data.sizes['time']:,}" + (f" in {segments} segments" if segments and segments > 1 else "")
+    r2, pca = scores.get("bottleneck_r2"), scores.get("pca_r2")
+    if r2 is not None:
+        beside = "" if pca is None else f"; PCA {pca:.3f}"
+        facts["R2"] = f"{r2:.3f} of {scores.get('on', 'the data')}{beside}"
+    reach = ((scores.get("rollout") or {}).get("horizon") or {}).get("rollout")
+    if reach is not None:
+        facts["rollouts"] = f"beat persistence until frame {reach}" if reach else "do not beat persistence"
+    if provenance.get("interrupted"):
+        facts["partial"] = "training was interrupted"
+    return facts
+
+
+def format_summary(facts: dict[str, str]) -> str:
+    """Return facts as lines of text, their labels aligned."""
+    width = max(map(len, facts)) + 2
+    return "\n".join(f"{label:<{width}}{text}" for label, text in facts.items())
+
+
+def format_summary_html(facts: dict[str, str]) -> str:
+    """Return facts as a table of HTML; names come from files and are escaped."""
+    rows = (f"<tr><th>{html.escape(label)}</th><td>{html.escape(text)}</td></tr>" for label, text in facts.items())
+    return f"<table>{''.join(rows)}</table>"
