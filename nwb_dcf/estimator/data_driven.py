@@ -1,4 +1,4 @@
-"""What the data settle of a configuration: latents, smoothing and scale, where they are ``auto``."""
+"""Settings that are chosen from the data: latents, smoothing and scale, where they are ``auto``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .smoothing_and_scale import SmoothingChoice, apply_choice, resolve_smoothin
 
 @dataclass(frozen=True)
 class SettledConfig:
-    """A finished configuration, and how it came to be.
+    """A finished configuration, and the choices that led to it.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ def settle_config(
     *,
     smoothing: SmoothingChoice | None = None,
 ) -> SettledConfig:
-    """Let what is to be fitted settle what is ``auto``, and refuse it where it is too small.
+    """Choose settings that are ``auto`` from the training data, and refuse data that are too small.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def settle_config(
     config : FitConfig
         Of the recording's kind; its number of latents is 1 where `dim` is ``auto``.
     dim : int, "auto" or None
-        As it was asked for.
+        As it was requested.
     smoothing : SmoothingChoice, optional
-        What stands in place of ``auto``, where it has been chosen already.
+        The choice in place of ``auto``, where it has been made already.
 
     Raises
     ------

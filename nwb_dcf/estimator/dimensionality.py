@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import xarray as xr
@@ -16,12 +16,31 @@ from ..metrics.shared_variance import HalvedRecording
 
 DEFAULT_DIM = 3  # where the data cannot choose
 MOST = 12
-LEAST_CHANNELS = 8  # that can be halved with sense
+LEAST_CHANNELS = 8  # fewer give halves too small to predict each other
 LEAST_FRAMES = 200
 LEAST_TRIALS = 20  # fewer segments are cut in blocks instead
 N_BLOCKS = 40
 LEVEL = 0.01  # of the test of each further dimension
-CURVED = 0.25  # a component that depends on earlier ones by more is no dimension of its own
+CURVED = 0.25  # a component whose dependence on earlier ones is larger is a curve of theirs, not a dimension
+
+
+class ComponentRecord(TypedDict):
+    """Evidence of one component, see `DimensionChoice.curve`."""
+
+    shared: float
+    p_value: float
+    dependence: float
+    counted: bool
+
+
+class DimensionRecord(TypedDict):
+    """A `DimensionChoice` as JSON; NaN as None."""
+
+    dim: int
+    chosen: bool
+    supported: bool
+    rule: str
+    curve: dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -33,11 +52,11 @@ class DimensionChoice:
     dim : int
         The choice, 1 or more.
     curve : xarray.Dataset
-        Over ``component`` 1, 2, ...: ``shared``, variance that two halves of the channels share along it on held-out
-        blocks, in prepared units squared; ``p_value`` of its test; ``dependence``, the share that is a function
-        of earlier ones; ``counted`` (bool). NaN where nothing was measured: behind the first that is not significant.
+        Over ``component`` 1, 2, ...: ``shared``, variance common to two halves of the channels along it on held-out
+        blocks, in prepared units squared; ``p_value`` of its test; ``dependence``, the fraction that is a function
+        of earlier ones; ``counted`` (bool). NaN where nothing was measured: after the first that is not significant.
     rule : str
-        How it was chosen and what was found, for people.
+        How it was chosen and the result, in a sentence.
     chosen : bool
         Whether the data chose; False where they cannot.
     supported : bool
@@ -50,20 +69,20 @@ class DimensionChoice:
     chosen: bool
     supported: bool
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DimensionRecord:
         """Return all of it as JSON-able values; NaN as None."""
         columns = {
             str(name): [None if value != value else value for value in values.values.tolist()]
             for name, values in self.curve.data_vars.items()
         }
-        named = {"dim": self.dim, "chosen": self.chosen, "supported": self.supported, "rule": self.rule}
-        return {**named, "curve": {"component": self.curve["component"].values.tolist(), **columns}}
+        curve = {"component": self.curve["component"].values.tolist(), **columns}
+        return {"dim": self.dim, "chosen": self.chosen, "supported": self.supported, "rule": self.rule, "curve": curve}
 
 
 def choose_dimension(
     recording: xr.Dataset, config: PrepareConfig | None = None, *, most: int = MOST, seed: int = 0
 ) -> DimensionChoice:
-    """Count the dimensions that the channels of a recording share.
+    """Count the shared dimensions of the channels of a recording.
 
     Parameters
     ----------
@@ -87,18 +106,18 @@ def choose_dimension(
 
     Notes
     -----
-    The channels are divided in random halves. Directions that vary together in both are found on training blocks
-    and tried on held-out ones, so that neither spike noise nor signals of a single channel count. A dimension is
+    The channels are divided in random halves. Directions that vary together in both are computed on training blocks
+    and tested on held-out ones, so that neither spike noise nor signals of a single channel count. A dimension is
     counted where its shared variance is significant (``p < 0.01``, one after another until the first that is not)
     and at most a quarter of it is predicted by a quadratic function of the directions before it. The test flips
     signs over trials, or, for fewer than 20 segments, shifts the halves in time against each other.
 
-    What is counted are dimensions of a space in which a curved manifold lies: a ring has 2. A signal of very few
-    channels, or one that only one of many halves sees, is not counted; noise that channels share (movement,
+    The count is that of the space in which a curved manifold lies: a ring has 2. A signal of very few
+    channels, or one that only one of many halves sees, is not counted; shared noise (movement,
     neuropil, a common reference) is.
 
-    Video, recordings of fewer than 8 channels that vary and recordings of fewer than 200 frames do not choose: 3
-    is taken, or the number of channels where that is smaller.
+    Video, recordings of fewer than 8 channels that vary and recordings of fewer than 200 frames cannot choose: the
+    result is 3, or the number of channels where that is smaller.
 
     Examples
     --------
@@ -133,10 +152,12 @@ def choose_for_fit(recording: xr.Dataset, config: FitConfig) -> tuple[DimensionC
     return choice, replace(config, model=replace(config.model, dim=choice.dim))
 
 
-def _test_in_turn(halved: HalvedRecording, trials: bool) -> tuple[list[dict[str, float]], list[int]]:
+def _test_in_turn(halved: HalvedRecording, trials: bool) -> tuple[list[ComponentRecord], list[int]]:
     """Test components until the first that is not significant; return all, and which are dimensions."""
     shared = halved.gain.sum(axis=0) / len(halved.block)
-    rows = [{"shared": float(s), "p_value": np.nan, "dependence": np.nan, "counted": 0.0} for s in shared]
+    rows: list[ComponentRecord] = [
+        {"shared": float(s), "p_value": np.nan, "dependence": np.nan, "counted": False} for s in shared
+    ]
     counted: list[int] = []
     for k, row in enumerate(rows):
         row["p_value"] = halved.flip_signs(k) if trials else halved.shift_halves(k)
@@ -144,7 +165,7 @@ def _test_in_turn(halved: HalvedRecording, trials: bool) -> tuple[list[dict[str,
             break
         row["dependence"] = halved.measure_dependence(k)
         if row["dependence"] <= CURVED:
-            row["counted"] = 1.0
+            row["counted"] = True
             counted.append(k)
     return rows, counted
 
@@ -154,7 +175,7 @@ def _explain_refusal(recording: xr.Dataset, n_usable: int) -> str:
     source = str(recording.attrs.get("source", {}).get("type", ""))
     dims = frame_dims(recording)
     if dims == IMAGE_DIMS or "ImageSeries" in source:
-        return "neighbouring pixels share their noise, so that no half of them is independent of the other"
+        return "noise is common to neighbouring pixels, so that no half of them is independent of the other"
     if n_usable < LEAST_CHANNELS:
         return f"{n_usable} {dims[0]}s that vary are too few to predict one half of them from the other"
     if recording.sizes["time"] < LEAST_FRAMES:
@@ -162,7 +183,7 @@ def _explain_refusal(recording: xr.Dataset, n_usable: int) -> str:
     return ""
 
 
-def _describe(rows: list[dict[str, float]], n_counted: int, dim: str, trials: bool) -> str:
+def _describe(rows: list[ComponentRecord], n_counted: int, dim: str, trials: bool) -> str:
     significant = sum(row["p_value"] < LEVEL for row in rows)
     test = "sign flips over trials" if trials else "halves shifted in time"
     how = (
@@ -178,10 +199,11 @@ def _describe(rows: list[dict[str, float]], n_counted: int, dim: str, trials: bo
     return f"{n_counted} dimension{'s are' if n_counted > 1 else ' is'} {how}{more}{reached}"
 
 
-def _make_curve(rows: list[dict[str, float]]) -> xr.Dataset:
+def _make_curve(rows: list[ComponentRecord]) -> xr.Dataset:
     columns = {
-        name: ("component", np.array([row[name] for row in rows], np.float64))
-        for name in ("shared", "p_value", "dependence")
+        "shared": ("component", np.array([row["shared"] for row in rows], np.float64)),
+        "p_value": ("component", np.array([row["p_value"] for row in rows], np.float64)),
+        "dependence": ("component", np.array([row["dependence"] for row in rows], np.float64)),
+        "counted": ("component", np.array([row["counted"] for row in rows], bool)),
     }
-    counted = ("component", np.array([row["counted"] for row in rows]) > 0)
-    return xr.Dataset({**columns, "counted": counted}, coords={"component": np.arange(1, len(rows) + 1)})
+    return xr.Dataset(columns, coords={"component": np.arange(1, len(rows) + 1)})

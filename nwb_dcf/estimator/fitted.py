@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
@@ -19,7 +19,7 @@ from ..errors import DataError, ParameterError
 from ..metrics import r2_score
 from ..metrics.rate_calibration import RateCalibration
 from ..model.dcf_model import DCFModel
-from ..model.parallel import split_frames, spread
+from ..model.parallel import run_parts, split_frames
 from ..model.precision import multiply_in
 from ..model.rollout import compute_velocity, draw_start_noise, place_states, roll_out
 from ..model.training import LossCurve
@@ -95,6 +95,34 @@ class SolverError(TypedDict, total=False):
     latents: float
 
 
+class Machine(TypedDict):
+    """Hardware of a fit.
+
+    Attributes
+    ----------
+    device, name : str
+    threads : int
+        Of the CPU.
+    products : str
+        Precision of matrix products in training.
+    frames : str
+        Where frames were held.
+    """
+
+    device: str
+    name: str
+    threads: int
+    products: str
+    frames: str
+
+
+class HeldOut(TypedDict, total=False):
+    """Data that were held out: the rule, and intervals in seconds on the session clock."""
+
+    rule: str
+    intervals_s: Sequence[Sequence[float]]
+
+
 @dataclass(frozen=True)
 class FittedModel:
     """A trained model with everything needed to use it on new data.
@@ -127,21 +155,19 @@ class FittedModel:
     notes : list of str
     timing : dict of str to float
         ``seconds``, ``samples_per_s``.
-    machine : dict
-        ``device``, its ``name``, CPU ``threads``, the factors of training's ``products``, and where ``frames``
-        were held.
+    machine : Machine
     bin_width_s : float or None
         Of the recording that was fitted, where it was binned.
-    chosen_on : dict
-        Held-out data on which the steps were chosen: ``rule``, ``intervals_s``; empty where nothing was held out.
+    chosen_on : HeldOut
+        Held-out data on which the steps were chosen; empty where nothing was held out.
     settled : dict of str to int
         Step at which u and v were stopped early; without those that took the whole schedule.
     finished : dict of str to int
         Steps on all frames that followed the chosen one, of u and v; without those that took none.
     init : dict of str to str
         Fit whose networks training started from: ``fit``, its name, and the ``sha256`` of its weights; empty for none.
-    solver_error : dict
-        Of the quick solver against dopri5, see `measure_solver`; empty where that is the solver.
+    solver_error : SolverError
+        Empty where the solver is dopri5.
     calibration : RateCalibration or None
         Of the rates that `dim` latents give, on the training frames; None for images, values that are no counts, and
         fits stored without it.
@@ -162,9 +188,9 @@ class FittedModel:
     curve: LossCurve
     notes: list[str]
     timing: dict[str, float]
-    machine: dict[str, Any]
+    machine: Machine
     bin_width_s: float | None
-    chosen_on: dict[str, Any]
+    chosen_on: HeldOut
     pixels: dict[str, list[Any]] | None = None
     settled: dict[str, int] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
@@ -263,9 +289,9 @@ class FittedModel:
         latents : array, shape (time, k_max), optional
             Of all axes, where `encode` has computed them already.
         """
-        table, codes = self._tabulate(frames, latents)
-        rows = torch.arange(len(codes), device=codes.device)
-        found = self._run(lambda part: compute_velocity(self.model, codes[table.window(part)], self.dim), rows)
+        table, known = self._tabulate(frames, latents)
+        rows = torch.arange(len(known), device=known.device)
+        found = self._run(lambda part: compute_velocity(self.model, known[table.window(part)], self.dim), rows)
         return np.asarray(found / self.step_s)
 
     def velocity_at(self, points: Real[np.ndarray, "point latent"]) -> Float[np.ndarray, "point latent"]:
@@ -363,14 +389,14 @@ class FittedModel:
             If a path leaves all bounds.
         """
         model, k, x = self.model, self.dim, frames.values
-        table, codes = self._tabulate(frames, latents)
-        last = torch.tensor(np.flatnonzero(np.append(np.diff(frames.segment) != 0, True)), device=codes.device)
-        generator = torch.Generator(codes.device).manual_seed(seed)
+        table, known = self._tabulate(frames, latents)
+        last = torch.tensor(np.flatnonzero(np.append(np.diff(frames.segment) != 0, True)), device=known.device)
+        generator = torch.Generator(known.device).manual_seed(seed)
         rows = table.window(last.repeat_interleave(n_paths or 1))
         paths = []
         for part in torch.split(rows, max(1, NUMBERS_AT_ONCE // (n_frames * model.n_channels))):
             seen = self._view(x[part.cpu().numpy()]) if tau else None
-            past = place_states(model, codes[part], seen, tau, k)
+            past = place_states(model, known[part], seen, tau, k)
             noise = draw_start_noise(model, len(part), tau, k, self.total_variance, generator) if n_paths else None
 
             def run(some: slice, past: Tensor = past, noise: Tensor | None = noise) -> Float[np.ndarray, "p f s"]:
@@ -378,7 +404,7 @@ class FittedModel:
                 return (model.coupling.read(path)[..., :k] if tau == 0 else model.show(path)).cpu().numpy()
 
             some = split_frames(len(part), model.n_channels, part.device, PATHS_AT_ONCE)
-            paths += spread(run, some, part.device, beside=self._beside)
+            paths += run_parts(run, some, part.device, beside=self._beside)
         found = np.concatenate(paths).reshape(len(last), n_paths or 1, n_frames, -1)
         if not np.isfinite(found).all():
             raise DataError(
@@ -400,15 +426,15 @@ class FittedModel:
 
     def _tabulate(self, frames: PreparedFrames, latents: Latents | None) -> tuple[FrameTable, Tensor]:
         """Index the histories of all frames, and return the latents of all axes on the device."""
-        codes = self._tensor(self.encode(frames, self.k_max) if latents is None else latents)
+        known = self._tensor(self.encode(frames, self.k_max) if latents is None else latents)
         table = FrameTable.build(
-            codes,
+            known,
             torch.tensor(frames.segment),
             torch.tensor(frames.time),
             history=self.model.config.history,
             drop_start=False,
         )
-        return table, codes
+        return table, known
 
     @torch.no_grad()
     @multiply_in("float32")
@@ -438,7 +464,7 @@ class FittedModel:
             return function(some if isinstance(some, Tensor) else self._tensor(some)).cpu().numpy()
 
         parts = split_frames(len(rows), self.model.n_channels, device)
-        return np.concatenate(spread(run, parts, device, beside=self._beside))
+        return np.concatenate(run_parts(run, parts, device, beside=self._beside))
 
 
 def check_channels(recording: xr.Dataset, fitted: FittedModel) -> None:

@@ -1,7 +1,8 @@
-"""Where training begins: the device, the frames on it, and a model that stands at what is known in advance.
+"""The initial model: the device, the frames on it, and parameters at optima that are known in closed form.
 
-From a random start L_align needs about 8,000 steps to come within 1 % of its optimum; from the principal axes it is
-there at step 0. v starts at a ridge autoregression of the code, so that training adds what is not linear.
+From a random start L_align needs about 8,000 steps to come within 1 % of its optimum; the principal axes are that
+optimum (Rippel et al. 2014). v starts at a ridge autoregression of the latents, so that training adds what is not
+linear.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from ..data.recording import flatten_frames, frame_shape
 from ..errors import DataError, ParameterError
 from ..model.dcf_model import DCFModel
 from ..model.dynamical_flow import RidgeStartDynamics
-from ..model.principal_axes import MOST_AXES, PrincipalAxes, find_principal_axes
+from ..model.principal_axes import MOST_AXES, PrincipalAxes, compute_principal_axes
 from ..model.training import ContextHeads, FrameTable
 from ..model.training.batches import FRAMES_READ
 
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
-SHARE_OF_GPU = 0.4  # of its free memory, that frames may take; the held-out ones and the networks need some too
-MOST_PAIRS = 2**17  # evenly spaced, that the autoregression of v starts from: far more than it has coefficients
+FRACTION_OF_GPU = 0.4  # of its free memory, for frames; the held-out ones and the networks need some too
+MOST_PAIRS = 2**17  # evenly spaced, for the autoregression of v: far more than it has coefficients
 MOST_IMAGE_AXES = 256  # orthonormalising 4,096 axes of 64 x 64 pixels takes 2.5 s a step, 256 of them 28 ms
 _SEEDING = threading.Lock()  # torch's global generator is one for all threads
 
@@ -50,10 +51,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_k_max(config: FitConfig, n_channels: int, rank: int, *, images: bool = False) -> int:
-    """Number of axes: as asked, or min(D, rank, max(16, 2 dim)); k_max = 0 asks for D, as the paper has it.
+    """Choose the number of axes: as configured, or min(D, rank, max(16, 2 dim)); k_max = 0 is D, as in the paper.
 
-    Of images no more than `MOST_IMAGE_AXES` are taken for that D, for a step of so many axes would cost more than
-    the networks.
+    For images that D is at most `MOST_IMAGE_AXES`: a step of more axes would cost more than the networks.
     """
     dim, asked = config.model.dim, config.model.k_max
     if asked == 0:
@@ -70,13 +70,13 @@ def start_model(
     step_s: float | None = None,
     warm: DCFModel | None = None,
 ) -> tuple[DCFModel, FrameTable, PrincipalAxes]:
-    """Build the model at its start: networks from the seed, or from a `warm` model; the rest from the frames.
+    """Build the initial model: networks from the seed, or from a `warm` model; the rest from the frames.
 
     Returns
     -------
     model : DCFModel
     table : FrameTable
-        The frames on `device`, as the networks know them.
+        The frames on `device`, as the networks see them.
     principal : PrincipalAxes
         Of the frames themselves.
 
@@ -88,7 +88,7 @@ def start_model(
     frames, shape = _get_frames(prepared, device), frame_shape(prepared)
     n_channels = frames.shape[1]
     most = config.model.network_axes or MOST_AXES
-    principal = find_principal_axes(frames, most=most, seed=config.train.seed).to(device)
+    principal = compute_principal_axes(frames, most=most, seed=config.train.seed).to(device)
     if principal.rank < 2:
         raise DataError(
             "the frames hardly vary beside their mean, or are too large for single precision",
@@ -113,8 +113,8 @@ def start_model(
             model.basis.start_at(principal)
             seen = model.basis.turn(principal)
     table = tabulate_frames(prepared, config, device, step_s, model)
-    if seen is principal and model.basis is not None:  # a warm model's basis, which is not that of these frames
-        seen = find_principal_axes(table.x)
+    if seen is principal and model.basis is not None:  # the basis of a warm model, of other frames
+        seen = compute_principal_axes(table.x)
     model.start_at(seen)
     if warm is not None:
         model.coupling.start_at(turn_axes(seen, warm, table.x))
@@ -126,18 +126,17 @@ def start_model(
 
 @contextmanager
 def seed_initial_weights(seed: int) -> Iterator[None]:
-    """Let torch's global generator, which initial weights come from, begin at `seed` for a while: one thread a time."""
+    """Seed torch's global generator, the source of initial weights, for a while: one thread at a time."""
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> PrincipalAxes:
-    """The axes of a fitted model in place of the principal ones, with the variances of the frames along them.
+    """Return the axes of a fitted model in place of the principal ones, with the variances of the frames along them.
 
-    All are of frames as the networks know them.
-
-    Its networks know the codes by those axes; the principal ones of other frames differ where variances are close.
+    All are of frames as the networks see them. The networks of that model expect latents on those axes; the principal
+    axes of other frames differ where variances are close.
     """
     axes = warm.coupling.axes.detach().to(principal.axes)
     along = torch.cat([(part.to(axes) - principal.mean) @ axes for part in torch.split(frames, FRAMES_READ)])
@@ -146,7 +145,7 @@ def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> Princ
 
 
 def take_networks(model: DCFModel, warm: DCFModel) -> None:
-    """Give `model` the trained networks of another; axes that do not learn, their variances and b stay the data's.
+    """Copy the trained networks of another model into `model`; axes that do not learn, d and b stay those of the data.
 
     Raises
     ------
@@ -161,9 +160,9 @@ def take_networks(model: DCFModel, warm: DCFModel) -> None:
     if different or given.keys() != own.keys():
         mine, theirs = ({**asdict(each.config), "k_max": each.k_max} for each in (model, warm))
         names = [name for name in mine if mine[name] != theirs[name]]
-        told, here = (", ".join(f"{name} {shape[name]}" for name in names) for shape in (theirs, mine))
+        stored, own_shape = (", ".join(f"{name} {shape[name]}" for name in names) for shape in (theirs, mine))
         raise ParameterError(
-            f"the fit to start from has another shape: {told}, and this one {here}",
+            f"the fit to start from has another shape: {stored}, and this one {own_shape}",
             fix="give it the same settings, or start without it",
         )
     model.load_state_dict({name: own[name] if name in kept else value for name, value in given.items()})
@@ -195,20 +194,20 @@ def tabulate_frames(
 
 
 def _get_frames(prepared: xr.Dataset, device: torch.device) -> Tensor:
-    """Frames (time, D), on `device` where there is room."""
+    """Return frames (time, D), on `device` where they fit."""
     x = torch.as_tensor(flatten_frames(prepared))
     return x.to(device) if fits_on(device, x.nbytes) else x
 
 
 def fits_on(device: torch.device, n_bytes: int) -> bool:
-    """Whether frames of that size may lie on `device`: on a GPU, in `SHARE_OF_GPU` of what is free there."""
+    """Whether frames of that size may lie on `device`: on a GPU, in `FRACTION_OF_GPU` of what is free there."""
     if device.type != "cuda":
         return True
-    return n_bytes <= SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]
+    return n_bytes <= FRACTION_OF_GPU * torch.cuda.mem_get_info(device)[0]
 
 
 def note_frame_storage(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
-    """Say in words where frames whose tensor is at `home` lay during a fit on `device`."""
+    """Describe where frames whose tensor is at `home` were held during a fit on `device`."""
     host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
     if device.type == "cpu":
         return host
@@ -219,7 +218,7 @@ def note_frame_storage(recording: xr.Dataset, device: torch.device, home: torch.
 def make_heads(
     model: DCFModel, principal: PrincipalAxes, config: FitConfig, device: torch.device
 ) -> ContextHeads | None:
-    """Make the heads of L_context; None where nothing of it could reach the code."""
+    """Make the heads of L_context; None where its gradients would not reach the encoder."""
     if not (config.train.gamma and config.model.train_encoder_with_flows):
         return None
     with seed_initial_weights(config.train.seed):
@@ -228,16 +227,18 @@ def make_heads(
 
 
 def teach_heads(heads: ContextHeads, model: DCFModel, table: FrameTable, config: FitConfig) -> None:
-    """Let the heads of L_context learn the code that another fit has left."""
+    """Train the heads of L_context on the latents of another fit."""
     with torch.no_grad():
-        codes = table.encode(model.coupling)
-    heads.follow(codes, table, config.model.bridge_noise, torch.Generator(table.device).manual_seed(config.train.seed))
+        latents = table.encode(model.coupling)
+    heads.follow(
+        latents, table, config.model.bridge_noise, torch.Generator(table.device).manual_seed(config.train.seed)
+    )
 
 
 def start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:
-    """Set v's autoregression to that of the code as it is now."""
+    """Set the autoregression of v to that of the present latents."""
     with torch.no_grad():
-        codes = table.encode(model.coupling)
+        latents = table.encode(model.coupling)
     pairs = table.pairs[:: -(-len(table.pairs) // MOST_PAIRS)]
-    later = (codes[pairs + 1] - codes[pairs]) / table.step[pairs][:, None]
-    v.start_at(codes[table.window(pairs)], later)
+    later = (latents[pairs + 1] - latents[pairs]) / table.step[pairs][:, None]
+    v.start_at(latents[table.window(pairs)], later)

@@ -1,7 +1,7 @@
-"""Simulation: a recording continued by the model's own dynamics, from any frame with what was known then.
+"""Simulation: a recording continued by the model's own dynamics, from any frame and its past (paper, section 4).
 
 A start sees no frame after it. Smoothing and windows look ahead, so every start is cut from its recording and
-prepared anew, as it would be online; prepared as a whole, it would tell of frames that are to be foretold.
+prepared separately, as it would be online; prepared as a whole, it would contain frames that are to be predicted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,9 @@ from ..data.preprocessing import TRUNCATE
 from ..data.recording import make_recording, segment_slices
 from ..errors import ParameterError
 from .fitted import FittedModel, check_channels
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 MOST = {"n_frames": 10**6, "n_paths": 10**5, "seed": 2**62}
 """Of a simulation: a million frames are hours at 100 Hz, long after any rollout has lost its start."""
@@ -58,10 +62,12 @@ def simulate(fitted: FittedModel, recording: xr.Dataset, plan: Plan) -> xr.Datas
     return _join_paths(paths, recording["time"].values[starts], fitted, plan.tau)
 
 
-def simulate_paths(fitted: FittedModel, recording: xr.Dataset, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Continue a recording from each start; return the frames that were starts, and the paths from each.
+def simulate_paths(
+    fitted: FittedModel, recording: xr.Dataset, plan: Plan
+) -> tuple[Int[np.ndarray, " start"], Float[np.ndarray, "start path frame *state"]]:
+    """Continue a recording from each start; return the frames of the starts, and the paths from each.
 
-    The paths are as `FittedModel.simulate` gives them.
+    See `FittedModel.simulate` for the paths.
     """
     check_channels(recording, fitted)
     starts = find_starts(recording, plan.starts, fitted.config.model.history)
@@ -77,8 +83,8 @@ def simulate_paths(fitted: FittedModel, recording: xr.Dataset, plan: Plan) -> tu
     return starts, fitted.simulate(histories, plan.n_frames, tau=float(plan.tau), n_paths=plan.n_paths, seed=plan.seed)
 
 
-def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> np.ndarray:
-    """Turn ``"last"``, ``"first"`` (the first frame of each segment that has its whole history) or frames to frames.
+def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> Int[np.ndarray, " start"]:
+    """Resolve ``"last"``, ``"first"`` (the first frame of each segment with its whole history) or frames to frames.
 
     Raises
     ------
@@ -101,8 +107,8 @@ def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> np.ndarr
     return frames.astype(np.int64)
 
 
-def cut_histories(recording: xr.Dataset, starts: np.ndarray, fitted: FittedModel) -> xr.Dataset:
-    """Cut a segment for each start: all that its code and history need, up to the start and no further."""
+def cut_histories(recording: xr.Dataset, starts: Int[np.ndarray, " start"], fitted: FittedModel) -> xr.Dataset:
+    """Cut a segment for each start: all that its latents and history depend on, up to the start and no further."""
     time, index, slices = recording["time"].values, recording["segment_index"].values, segment_slices(recording)
     frames_before = fitted.config.model.history + fitted.config.model.encoder_window
     reach_s = TRUNCATE * fitted.preparation.smooth_s
@@ -119,8 +125,13 @@ def cut_histories(recording: xr.Dataset, starts: np.ndarray, fitted: FittedModel
     )
 
 
-def _join_paths(paths: np.ndarray, start_s: np.ndarray, fitted: FittedModel, tau: float) -> xr.Dataset:
-    """A recording of which every path is a segment; its table says which start and path each is."""
+def _join_paths(
+    paths: Float[np.ndarray, "start path frame *state"],
+    start_s: Float[np.ndarray, " start"],
+    fitted: FittedModel,
+    tau: float,
+) -> xr.Dataset:
+    """Make a recording of which every path is a segment, with a table of their starts and paths."""
     n_starts, n_paths, n_frames = paths.shape[:3]
     lead_s = (np.arange(n_frames) + 1) * fitted.step_s
     ids = fitted.frame_ids if tau > 0 else {"latent": np.arange(1, paths.shape[-1] + 1)}

@@ -28,6 +28,7 @@ from .fitted import FittedModel
 from .initialization import choose_device
 
 FORMAT = 1
+JSON = dict[str, Any]
 LONGEST_REASON = 300
 MOST_TIMES = 8  # bytes that building may take at once for each that is stored
 SPARE_BYTES = 2**26
@@ -54,7 +55,7 @@ _PLAIN = tuple(f.name for f in fields(FittedModel) if f.name not in _OBJECTS)
 
 def pack_weights(fitted: FittedModel) -> bytes:
     """Return `fitted` as safetensors bytes."""
-    about: dict[str, Any] = {
+    about: JSON = {
         "format": FORMAT,
         "k_max": fitted.model.k_max,
         "n_channels": fitted.model.n_channels,
@@ -71,7 +72,7 @@ def pack_weights(fitted: FittedModel) -> bytes:
     return safetensors.torch.save(tensors, metadata={"nwb_dcf": json.dumps(about)})
 
 
-def describe_architecture(model: DCFModel) -> dict[str, Any]:
+def describe_architecture(model: DCFModel) -> JSON:
     """Describe what the coupling and both flows compute, by their symbols in the paper: JSON-able, for readers."""
     settings = asdict(model.config)
     shape = {"n_channels": model.n_channels, "k_max": model.k_max, "frame_shape": model.frame_shape}
@@ -148,7 +149,7 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
             )
         model.load_state_dict(tensors)
         model.to(choose_device(device)).eval()
-        older: dict[str, Any] = {
+        older: JSON = {
             "pixels": None,
             "settled": {},
             "finished": {},
@@ -157,7 +158,7 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
             "calibration": None,
         }  # fields that earlier fits were stored without
         about = {**older, **about}
-        parts: dict[str, Any] = {name: about[name] for name in _PLAIN}
+        parts: JSON = {name: about[name] for name in _PLAIN}
         parts |= {name: LossCurve(**about[name]) for name in _CURVES}
         calibration = RateCalibration.from_dict(about["calibration"]) if about["calibration"] else None
         return FittedModel(

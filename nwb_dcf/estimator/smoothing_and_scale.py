@@ -1,10 +1,10 @@
-"""Smoothing and scale of spike counts, chosen by what one half of the units tells of the other half."""
+"""Smoothing and scale of spike counts, chosen by how well one half of the units predicts the other half."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -24,6 +24,39 @@ APART = 4.0  # smoothings that differ by this factor are timescales of their own
 LEAST_TIME_S = 10.0
 
 
+class RunnerUp(TypedDict):
+    """The second best setting."""
+
+    smooth_s: float
+    scale: str
+    score: float
+
+
+class SmoothingRecord(TypedDict):
+    """A `SmoothingChoice` as JSON; NaN as None."""
+
+    smooth_s: float
+    scale: str
+    bin_width_s: float
+    chosen: bool
+    rule: str
+    runner_up: RunnerUp | None
+    notes: list[str]
+    units: int
+    voters: int
+    lags_s: list[float]
+    table: dict[str, list[float | str | None]]
+
+
+class _Voters(TypedDict):
+    """Table of scores, channels in all and with a vote, and lags of a choice."""
+
+    table: xr.Dataset
+    units: int
+    voters: int
+    lags_s: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class SmoothingChoice:
     """A smoothing and a scale with their evidence.
@@ -36,11 +69,11 @@ class SmoothingChoice:
     chosen : bool
         Whether the data chose; False where the standard was kept.
     rule : str
-        How it was chosen, or why not, for people.
+        How it was chosen, or why not, in a sentence.
     runner_up : dict or None
         ``smooth_s``, ``scale`` and ``score`` of the next best; None where nothing was compared.
     notes : list of str
-        What else is to be known: timescales that compete, what so long a smoothing costs.
+        Caveats: timescales that compete, what so long a smoothing costs.
     table : xarray.Dataset
         Over ``point``: ``smooth_s``, ``scale``, ``score`` and ``median_r2``, see
         `nwb_dcf.metrics.cross_prediction.SettingScores`; empty where nothing was compared.
@@ -54,7 +87,7 @@ class SmoothingChoice:
     scale: str
     chosen: bool
     rule: str
-    runner_up: dict[str, Any] | None = None
+    runner_up: RunnerUp | None = None
     notes: list[str] = field(default_factory=list)
     table: xr.Dataset = field(default_factory=lambda: _tabulate(None))
     units: int = 0
@@ -63,10 +96,10 @@ class SmoothingChoice:
 
     @property
     def bin_width_s(self) -> float:
-        """Bins that are wide enough for the smoothing and no wider, in seconds: a quarter of it, 10 to 100 ms."""
+        """Width of bins that suits the smoothing, in seconds: a quarter of it, 10 to 100 ms."""
         return suggest_bin_width(self.smooth_s)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SmoothingRecord:
         """Return all of it as JSON-able values; NaN as None."""
         columns = {
             str(name): [None if value != value else value for value in values.values.tolist()]
@@ -88,7 +121,7 @@ class SmoothingChoice:
 
 
 def suggest_bin_width(smooth_s: float) -> float:
-    """Width of bins for a smoothing in seconds: a quarter of it, within 10 to 100 ms, in whole milliseconds.
+    """Compute the width of bins for a smoothing in seconds: a quarter of it, 10 to 100 ms, in whole milliseconds.
 
     Examples
     --------
@@ -102,14 +135,14 @@ def suggest_bin_width(smooth_s: float) -> float:
 def choose_smoothing_and_scale(
     recording: xr.Dataset, config: PrepareConfig | None = None, *, seed: int = 0
 ) -> SmoothingChoice:
-    """Choose what ``auto`` means for the smoothing and the scale of counts; no behaviour is asked for.
+    """Choose the smoothing and the scale of counts where they are ``auto``; no behaviour is needed.
 
     Parameters
     ----------
     recording : xarray.Dataset
         Training segments alone.
     config : PrepareConfig, optional
-        Of smoothing and scale what is not ``auto`` stays as it is.
+        A smoothing or scale that is not ``auto`` stays as it is.
     seed : int
         Of the halves of the units and of the blocks of time.
 
@@ -117,16 +150,16 @@ def choose_smoothing_and_scale(
     -------
     SmoothingChoice
         The standard (0.04 s and one scale for all units, for spikes) where the data cannot choose or no unit is
-        predicted by others; the rule says so.
+        predicted by others, as `rule` then reports.
 
     Notes
     -----
     Three principal axes of one half of the units, and Gaussian bumps along them, predict the unsmoothed square roots
     of the counts of the other half by ridge regression on held-out blocks of time, at once, 0.5 s and 2 s later. Each
-    unit counts by the variance that is explained of it over the most that any setting explains; units of which no
-    setting explains anything have no vote. The smoothing and the scale with the highest mean are taken
-    (`nwb_dcf.metrics.cross_prediction`). Seconds are those of behaviour: whoever is after ripples or theta sets the
-    smoothing.
+    unit counts by its explained variance over the most that any setting explains; units of which no
+    setting explains anything have no vote. The smoothing and the scale with the highest mean are chosen
+    (`nwb_dcf.metrics.cross_prediction`). The lags are timescales of behaviour: for ripples or theta set the smoothing
+    by hand.
 
     Examples
     --------
@@ -153,7 +186,7 @@ def choose_smoothing_and_scale(
         seed=seed,
     )
     dim = frame_dims(recording)[0]
-    about: dict[str, Any] = {
+    about: _Voters = {
         "table": _tabulate(scores),
         "units": recording.sizes[dim],
         "voters": int(scores.kept.sum()),
@@ -220,7 +253,7 @@ def scan_settings(
     """
     if frame_shape(recording) is not None:
         raise DataError(
-            "pixels share their noise with their neighbours, so that no half of them is independent of the other",
+            "noise is common to neighbouring pixels, so that no half of them is independent of the other",
             fix="choose a source that is not images",
         )
     if not _is_regular(recording):
@@ -266,12 +299,12 @@ def _is_regular(recording: xr.Dataset) -> bool:
     return len(steps) > 0 and bool(np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean())
 
 
-def _describe(scores: SettingScores, about: dict[str, Any], dim: str) -> SmoothingChoice:
+def _describe(scores: SettingScores, about: _Voters, dim: str) -> SmoothingChoice:
     order = np.argsort(-scores.score, kind="stable")
     best = int(order[0])
     smooth_s, scale = float(scores.sigma_s[best]), scores.scale[best]
     other = int(order[1]) if len(order) > 1 else None
-    runner_up = None
+    runner_up: RunnerUp | None = None
     if other is not None:
         runner_up = {
             "smooth_s": float(scores.sigma_s[other]),
@@ -280,7 +313,7 @@ def _describe(scores: SettingScores, about: dict[str, Any], dim: str) -> Smoothi
         }
     lags = ", ".join(f"{lag:g}" for lag in scores.lags_s)
     rule = (
-        f"chosen by what half of the {dim}s tells of the other half on held-out blocks, {lags} s later: "
+        f"chosen by how well half of the {dim}s predicts the other half on held-out blocks, {lags} s later: "
         f"{scores.score[best]:.2f} of each {dim}'s best, mean over {about['voters']} of {about['units']} {dim}s"
     )
     notes = []

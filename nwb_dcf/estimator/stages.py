@@ -1,7 +1,7 @@
-"""A model trained from its start, part after part: steps chosen on held-out frames, then finished on all of them.
+"""Training of a model part after part: steps chosen on held-out frames, then finished on all of them.
 
-A second training from the start, on all frames for the steps found, took as long as the first. In its place each part
-goes on from the weights that were best on what was held out, now with those frames too, while the rate falls to 0.
+A second training from the start, on all frames for the chosen steps, took as long as the first. Instead each part
+continues from the weights that were best on held-out frames, now with those frames too, while the rate falls to 0.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from ..model.training.optimizer import scale_rate
 from .initialization import make_heads, start_dynamics, start_model, teach_heads
 
 Runs = Callable[[str], Run | None]
-PART_NAMES = {"coupling": "code", "u": "compression", "v": "dynamics"}  # in progress, for people
-LEAST_RATE = 0.25  # of the full rate, from which it falls while a part is finished: frames that are new have to tell
+PART_NAMES = {"coupling": "encoder", "u": "compression", "v": "dynamics"}  # in progress and notes
+LEAST_RATE = 0.25  # of the full rate, from which it falls while a part is finished: new frames must have an effect
 FINISH_PASSES = 2  # over the frames, below which more frames give no more than more steps would
 
 
 @dataclass(frozen=True)
 class Start:
-    """A model at its start, the frames it is to learn from, as prepared and on the device, and their axes."""
+    """An initial model, its training frames, as prepared and on the device, and their axes."""
 
     prepared: xr.Dataset
     model: DCFModel
@@ -67,9 +67,9 @@ class Training:
         Of the whole recording, see `FrameTable.build`.
     progress : callable, or None
     keep_partial : bool
-        Whether Ctrl-C keeps what was learned so far.
+        Whether Ctrl-C keeps the partly trained model.
     warm : DCFModel, or None
-        Whose networks training begins with.
+        Whose networks training starts from.
     """
 
     config: FitConfig
@@ -83,10 +83,10 @@ class Training:
         """Build the model on `prepared` frames."""
         return Start(prepared, *start_model(prepared, self.config, self.device, self.step_s, self.warm))
 
-    def learn(self, start: Start, division: FrameGroups | None = None) -> TrainingResult:
-        """Train the parts of the model in `choose_order`, each on what those before it left.
+    def learn(self, start: Start, groups: FrameGroups | None = None) -> TrainingResult:
+        """Train the parts of the model in `choose_order`, each given those before it.
 
-        With a `division` the steps of u and v are chosen on what it holds out, and each part is then finished on all
+        With `groups` the steps of u and v are chosen on its held-out frames, and each part is then finished on all
         frames. b, L and d are those of all frames from the start.
 
         Raises
@@ -97,17 +97,17 @@ class Training:
             If a loss is not finite.
         """
         with name_runs() as run:
-            return self._learn_in_order(start, division, run)
+            return self._learn_in_order(start, groups, run)
 
-    def _learn_in_order(self, start: Start, division: FrameGroups | None, run: Runs) -> TrainingResult:
+    def _learn_in_order(self, start: Start, groups: FrameGroups | None, run: Runs) -> TrainingResult:
         config, model, principal, warm = self.config, start.model, start.principal, self.warm is not None
         done: TrainingResult | None = None
         for learn in choose_order(config, warm=warm):
             every = start.table.with_whole_history() if learn == {"v"} else start.table
             flows = [name for name in ("u", "v") if name in learn]
             seen, judged = every, None
-            if division is not None and flows:
-                parts = (division.training, division.held_out)
+            if groups is not None and flows:
+                parts = (groups.training, groups.held_out)
                 seen, judged = (every.select(torch.from_numpy(rows)) for rows in parts)
                 judged = judged if len(judged.pairs) else None
             if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
@@ -135,19 +135,19 @@ class Training:
         heads: ContextHeads | None,
         run: Runs,
     ) -> TrainingResult:
-        """Go on from the chosen weights on all frames, where the chosen step is not the start itself."""
+        """Continue from the chosen weights on all frames, unless the initial model was chosen."""
         config = self.config.train
         last = max(chosen.best_step.values())
         steps = round(config.finish * last)
         if steps == 0 or last * config.batch_size < FINISH_PASSES * len(table.x):
             return chosen
         still = {name for name, step in chosen.best_step.items() if step == 0}
-        share = max(LEAST_RATE, scale_rate(last, config))
+        fraction = max(LEAST_RATE, scale_rate(last, config))
         plan = dataclasses.replace(
             config,
             steps=steps,
-            learning_rate=share * config.learning_rate,
-            encoder_learning_rate=share * config.encoder_learning_rate,
+            learning_rate=fraction * config.learning_rate,
+            encoder_learning_rate=fraction * config.encoder_learning_rate,
             prefix_ramp=0,
             seed=config.seed + 1,  # other draws than those of the first steps
         )
@@ -186,10 +186,11 @@ class Training:
 
 
 def choose_order(config: FitConfig, *, warm: bool = False) -> list[set[str]]:
-    """Which parts learn together, in order.
+    """List which parts learn together, in order.
 
-    v learns last, on the finished code, so that it starts at that code's own autoregression. A coupling that starts at
-    random first finds its axes alone (L_align), but for a `warm` one. `jointly` trains all at once, as the paper does.
+    v learns last, on final latents, so that it starts at their own autoregression. A coupling with a random start first
+    learns its axes alone (L_align), unless it is `warm`. ``single_stage`` trains all at once, as the paper does
+    (equation 8).
     """
     model = config.model
     if config.train.single_stage:
@@ -203,7 +204,7 @@ def _name_parts(learn: set[str]) -> str:
 
 
 def _plan_alignment(train: TrainConfig) -> TrainConfig:
-    """Settings with which the coupling learns alone: only L_align, at its own rate."""
+    """Settings for training the coupling alone: only L_align, at its own rate."""
     return dataclasses.replace(
         train, steps=max(1, train.align_steps), encoder_learning_rate=train.align_rate, eta=1.0, weight_decay=0.0
     )

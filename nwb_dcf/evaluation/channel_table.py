@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     Reconstruct = Callable[[Float[np.ndarray, "time latent"]], Float[np.ndarray, "time channel"]]
 
 
-class TopChannelRecord(TypedDict):
-    """A channel with a large fraction of a latent, as it is stored in the summary of a fit."""
-
-    channel: object
-    loading_share: float
-    decoder_share: float | None
+TopChannelRecord = TypedDict(  # noqa: UP013  # names of stored keys
+    "TopChannelRecord", {"channel": object, "loading_share": float, "decoder_share": float | None}
+)
+"""A channel with a large fraction of a latent, as it is stored in the summary of a fit."""
 
 
 class LatentRecord(TypedDict):
@@ -124,15 +122,15 @@ def tabulate_channels(result: DCFResult) -> pd.DataFrame:
     pandas.DataFrame
         A row for each channel, by its id.
 
-        ==================== ===============================================================================
-        column               meaning
-        ==================== ===============================================================================
-        ``loading_K``        the channel's entry in axis K, -1 to 1; the squares of an axis sum to 1
-        ``share_K``          that square: the channel's fraction of latent K
-        ``decoder_share_K``  the channel's fraction of the variance that latent K explains through the decoder; NaN
-                             in fits stored without it
-        ``axis``             axis with the largest effect on the channel: loading times its standard deviation
-        ==================== ===============================================================================
+        ======================= ============================================================================
+        column                  meaning
+        ======================= ============================================================================
+        ``loading_K``           the channel's entry in axis K, -1 to 1; the squares of an axis sum to 1
+        ``fraction_K``          that square: the channel's fraction of latent K
+        ``decoder_fraction_K``  the channel's fraction of the variance that latent K explains through the decoder; NaN
+                                in fits stored without it
+        ``axis``                axis with the largest effect on the channel: loading times its standard deviation
+        ======================= ============================================================================
 
     Raises
     ------
@@ -141,7 +139,7 @@ def tabulate_channels(result: DCFResult) -> pd.DataFrame:
 
     Examples
     --------
-    >>> tabulate_channels(nwb_dcf.read_result("session.nwb")).nlargest(5, "share_1")  # doctest: +SKIP
+    >>> tabulate_channels(nwb_dcf.read_result("session.nwb")).nlargest(5, "fraction_1")  # doctest: +SKIP
     """
     data, dim = result.dataset, result.dim
     dims = [str(one) for one in data["mean"].dims]
@@ -152,7 +150,7 @@ def tabulate_channels(result: DCFResult) -> pd.DataFrame:
     by_decoder = data["decoder_share"].values if "decoder_share" in data else np.full_like(fractions, np.nan)
     moved = np.abs(loadings) * np.sqrt(data["spectrum"].values[:dim])
     columns: dict[str, Float[np.ndarray, " channel"]] = {}
-    for name, values in (("loading", loadings), ("share", fractions), ("decoder_share", by_decoder)):
+    for name, values in (("loading", loadings), ("fraction", fractions), ("decoder_fraction", by_decoder)):
         columns |= {f"{name}_{k + 1}": values[:, k] for k in range(dim)}
     table = pd.DataFrame({**columns, "axis": moved.argmax(axis=1) + 1}, index=data[dims[0]].values)
     return table.rename_axis(dims[0])

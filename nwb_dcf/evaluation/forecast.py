@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 import xarray as xr
@@ -80,14 +80,38 @@ def measure_horizon(
     return scored
 
 
-def describe_horizon(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> dict[str, Any]:
+class Horizon(TypedDict, total=False):
+    """Summary of `measure_horizon`: R2 lead by lead, None where a lead was not scored.
+
+    Attributes
+    ----------
+    horizon : dict of str to int
+        Leads at which ``rollout`` and ``ar3`` beat persistence, see `score_forecasts`.
+    step_s : float
+    leads : int
+    rollout, ar3, stay, starts : list of float or None
+    not_measured : str
+        The reason, and nothing else, where nothing was scored.
+    """
+
+    horizon: dict[str, int]
+    step_s: float
+    leads: int
+    rollout: list[float | None]
+    ar3: list[float | None]
+    stay: list[float | None]
+    starts: list[float | None]
+    not_measured: str
+
+
+def describe_horizon(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> Horizon:
     """Summarise `measure_horizon` for storage: JSON-able, None where a lead was not scored, or why none was."""
     try:
         scored = measure_horizon(fitted, training, unseen)
     except DataError as error:
         return {"not_measured": str(error)}
     curves = {str(name): _to_plain(values.values) for name, values in scored.data_vars.items()}
-    return {**scored.attrs, "leads": scored.sizes["lead"], **curves}
+    return cast(Horizon, {**scored.attrs, "leads": scored.sizes["lead"], **curves})
 
 
 def _to_plain(values: Real[np.ndarray, " lead"]) -> list[float | None]:

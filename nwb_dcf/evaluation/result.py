@@ -101,7 +101,7 @@ def build_result(
         dataset = dataset.assign(compute_source_fractions(dataset))
     if len(dims) == 1:  # pixels are too many to be named
         fractions = measure_decoder_fractions(fitted.reconstruct, latents)
-        dataset = dataset.assign(decoder_share=((*dims, "latent"), fractions))
+        dataset = dataset.assign({"decoder_share": ((*dims, "latent"), fractions)})
         loadings = fitted.loadings[:, : fitted.dim]
         scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, fractions)
     dataset.attrs = {
@@ -130,7 +130,7 @@ def compute_source_fractions(dataset: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``source_share`` (component, source), sources in the order of their channels.
+        One variable (component, source), sources in the order of their channels.
     """
     label = dataset[CHANNEL_SOURCE].values
     names = list(dict.fromkeys(label.tolist()))

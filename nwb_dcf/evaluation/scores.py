@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
@@ -22,7 +22,9 @@ from ..metrics import (
     score_reconstruction,
 )
 from ..metrics.rate_calibration import calibrate_rates
+from .channel_table import LatentRecord
 from .encoded import EncodedRecording
+from .forecast import Horizon
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -30,9 +32,55 @@ if TYPE_CHECKING:
 CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: "flow" integrates each of them
 
 
-def score_fit(
-    fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording
-) -> tuple[dict[str, Any], dict[str, Float[np.ndarray, " component"]]]:
+class Scores(TypedDict, total=False):
+    """Scores of a fit on held-out frames, see `nwb_dcf.DCFResult`.
+
+    Attributes
+    ----------
+    on : str
+    frames : int
+    bottleneck_r2, flow_r2, pca_r2, difference_r2 : float
+        R2 of frames from `dim` latents: by the mean, by the integrated flow, by PCA; and DCF's less PCA's.
+    round_trip_r2 : float
+        Of data to tau = 0 and back (paper, Table 2): a check of the solver.
+    energy_outside : float
+        Fraction of the energy of states at tau = 0 off the first `dim` axes.
+    smoothness, pca_smoothness : float
+        Path length over displacement.
+    deviance_explained, pca_deviance_explained, difference_deviance : float
+        Of counts.
+    intervals : dict
+        [low, high] of each score that has an interval, and its ``level``, ``n`` and ``over``.
+    rollout : Horizon
+    channels : list of LatentRecord
+    """
+
+    on: str
+    frames: int
+    bottleneck_r2: float
+    flow_r2: float
+    pca_r2: float
+    difference_r2: float
+    round_trip_r2: float
+    energy_outside: float
+    smoothness: float
+    pca_smoothness: float
+    deviance_explained: float
+    pca_deviance_explained: float
+    difference_deviance: float
+    intervals: dict[str, object]
+    rollout: Horizon
+    channels: list[LatentRecord]
+
+
+class Curve(TypedDict):
+    """R2 of frames from the first K latents, and from K principal axes, against K."""
+
+    bottleneck_r2: Float[np.ndarray, " component"]
+    pca_r2: Float[np.ndarray, " component"]
+
+
+def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> tuple[Scores, Curve]:
     """Score a fit on `unseen`.
 
     Parameters
@@ -44,10 +92,10 @@ def score_fit(
 
     Returns
     -------
-    scores : dict
-        JSON-able but for NaN, see `nwb_dcf.DCFResult`. ``intervals`` holds [low, high] for each score that has one.
-    curve : dict of str to array, shape (component,)
-        ``bottleneck_r2`` and ``pca_r2`` against K, on some of the frames, evenly spaced.
+    scores : Scores
+        JSON-able but for NaN; without ``rollout`` and ``channels``.
+    curve : Curve
+        On some of the frames, evenly spaced.
 
     Notes
     -----
@@ -64,12 +112,12 @@ def score_fit(
     def project(frames: Float[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time channel"]:
         return np.asarray(mean + (frames - mean) @ axes[:, :k] @ axes[:, :k].T)
 
-    curve = {
+    curve: Curve = {
         "bottleneck_r2": np.array([r2_score(x[some], fitted.reconstruct(every[some, :k])) for k in lengths]),
         "pca_r2": np.array([r2_score(x[some], project(x[some], k)) for k in lengths]),
     }
     latents, by_dcf, by_pca = every[:, :dim], fitted.reconstruct(every[:, :dim]), project(x, dim)
-    scores: dict[str, Any] = {
+    scores: Scores = {
         "on": "held-out data" if unseen is not training else "training data (nothing was held out)",
         "frames": len(x),
         "bottleneck_r2": r2_score(x, by_dcf),
@@ -95,16 +143,14 @@ def score_fit(
     return scores, curve
 
 
-def _add_pair(
-    scores: dict[str, Any], name: str, pca_name: str, difference: str, ours: SegmentSums, pca: SegmentSums
-) -> None:
+def _add_pair(scores: Scores, name: str, pca_name: str, difference: str, ours: SegmentSums, pca: SegmentSums) -> None:
     """Add a score, PCA's and their difference on the same segments, each with its interval."""
     found: dict[str, Interval] = {
         name: bootstrap_over_segments(ours),
         pca_name: bootstrap_over_segments(pca),
         difference: compare_paired(ours, pca),
     }
-    scores |= {key: interval.value for key, interval in found.items()}
+    scores |= cast(Scores, {key: interval.value for key, interval in found.items()})
     one = found[name]
     scores["intervals"] |= {key: [interval.low, interval.high] for key, interval in found.items()}
     scores["intervals"] |= {"level": one.level, "n": one.n, "over": one.over}
@@ -115,7 +161,7 @@ def _compare_paths(
     pca_scores: Float[np.ndarray, "time latent"],
     pca_deviation: Float[np.ndarray, " latent"],
     segment: Int[np.ndarray, " time"],
-) -> dict[str, float]:
+) -> Scores:
     """Path length over displacement of latents and of PCA's scores, both of unit variance in training."""
     scaled = pca_scores / np.where(pca_deviation > 0, pca_deviation, 1)
     try:

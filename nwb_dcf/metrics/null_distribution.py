@@ -43,7 +43,7 @@ def shift_channels(
 
     Notes
     -----
-    Each segment keeps every channel's mean. Signal that channels share between trials, such as slow drift or a mean
+    Each segment keeps every channel's mean. Signal common to channels between trials, such as slow drift or a mean
     rate that depends on the condition, is therefore in the null too. The time course common to all trials is not,
     but for its mean over the trial, since each trial has its own shifts. A score above the null is evidence of
     coordination from moment to moment, not of trial means.

@@ -41,7 +41,7 @@ def predict_by_ridge(
 
     x, y = np.asarray(training, np.float64), np.asarray(target, np.float64)
     size = np.square(x - x.mean(axis=0)).sum(axis=0).mean()
-    # The smallest penalty that still leaves the Gram matrix regular: features that repeat each other share a weight.
+    # The smallest penalty that still leaves the Gram matrix regular: features that repeat each other get equal weights.
     least = len(x) * x.shape[1] * np.finfo(np.float64).eps
     alpha = np.repeat(np.maximum(penalties, least) * max(size, np.finfo(np.float64).tiny), y.shape[1])
     # One target for each penalty and variable: scikit-learn then computes the Gram matrix once for all penalties.

@@ -1,4 +1,4 @@
-"""The axes of the data, as flows use them: coordinates of a state, states of coordinates, what lies off the axes.
+"""The axes of the data, as flows use them: coordinates of a state, states of coordinates, the part off the axes.
 
 Symbols: x (..., D) states; b (D,) mean; L (D, k_max) orthonormal axes; d (k_max,) their variances; mu (..., k_max)
 coordinates, of unit variance in the data; mask (n, k_max) the prefix m_K.
@@ -16,7 +16,7 @@ from .precision import in_full
 
 @dataclass(frozen=True)
 class Axes:
-    """b, L and d with the products that every step of training and of an integration asks for, made once.
+    """b, L and d with the products that every step of training and of an integration needs, computed once.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Axes:
         return cls(mean, directions, (directions * scale).T, directions / scale)
 
     def detach(self) -> Axes:
-        """The same axes as seen by flows whose losses are not to move L and d."""
+        """Return the axes without gradients, for flows whose losses must not move L and d."""
         return Axes(*(getattr(self, field.name).detach() for field in fields(self)))
 
     @in_full

@@ -39,8 +39,8 @@ class BridgeNoise(nn.Module):
     """Gaussian noise of standard deviation `size` times that of the data along each principal axis.
 
     With an absolute sigma the exact field leaves sigma_i^2 / (lam_i + sigma_i^2) of every dropped axis'
-    variance at tau = 0, and slow axes of v are attenuated by the same share; relative noise makes
-    both size^2 / (1 + size^2) on all axes. Axes beyond those found share their mean variance.
+    variance at tau = 0, and slow axes of v are attenuated by the same fraction; relative noise makes
+    both size^2 / (1 + size^2) on all axes. Axes beyond those computed get their mean variance.
     Before `start_at` the noise is absolute: `size` on every channel.
     """
 

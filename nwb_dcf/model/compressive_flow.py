@@ -25,7 +25,7 @@ class PlainCompression(nn.Module):
         self.conditioned = conditioned
         self.embed_tau = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
         n_condition = 2 * N_FOURIER + (k_max if conditioned else 0)
-        self.network = size.build(n_channels, n_states=1, n_codes=0, n_condition=n_condition, zero_start=False)
+        self.network = size.build(n_channels, n_states=1, n_latents=0, n_condition=n_condition, zero_start=False)
 
     def forward(self, x: Tensor, tau: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return u, shape (n, D)."""
@@ -50,16 +50,16 @@ class PlainCompression(nn.Module):
 
 
 class ClosedFormCompression(nn.Module):
-    """u as the exact field of a Gaussian with the data's axes, plus a network that begins at zero.
+    """u as the exact field of a Gaussian with the data's axes, plus a network whose last layer starts at zero.
 
     For the bridge x^(tau) = (1 - tau) x0 + tau x1 + rho C^(1/2) eps between Gaussian data and their
     projection on the first K axes, the exact field is 0 on kept axes and tau / (tau^2 + rho^2) times the
     state on dropped ones, whatever their variance. What remains for the network is, on dropped
-    axes, of the order of the posterior spread rho / sqrt(tau^2 + rho^2); its output is scaled by that.
+    axes, of the order of the posterior standard deviation rho / sqrt(tau^2 + rho^2); its output is scaled by that.
 
-    In the coordinates kept + dropped / sqrt(tau^2 + rho^2) the closed form stands still. They are integrated in equal
+    In the coordinates kept + dropped / sqrt(tau^2 + rho^2) the closed form is constant. They are integrated in equal
     steps of w = arcsinh(tau / rho), where d tau / dw = sqrt(tau^2 + rho^2): neither the rates on kept axes, of order 1
-    per tau, nor those on dropped ones, which all happen within a few rho, are ever above the network's own. (Per angle
+    per tau, nor those on dropped ones, which all occur within a few rho, exceed the network's own. (Per angle
     arctan(tau / rho) the kept rates grow to 1 / rho towards tau = 1, and the same steps are 70 times less exact.)
     """
 
@@ -70,7 +70,7 @@ class ClosedFormCompression(nn.Module):
         self.network = size.build(
             n_channels,
             n_states=size.count_views(),
-            n_codes=k_max,
+            n_latents=k_max,
             n_condition=2 * N_FREQUENCIES + k_max,
             zero_start=True,
         )
@@ -78,10 +78,10 @@ class ClosedFormCompression(nn.Module):
     def forward(self, x: Tensor, tau: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return u, shape (n, D)."""
         kept, dropped = axes.split(x, mask)
-        spread = (tau.square() + self.rho**2).sqrt()
-        out, along = self._run_network(kept, dropped / spread, tau, mask, axes)
-        posterior = self.rho / spread
-        u = torch.addcmul(tau / spread.square() * dropped, posterior, out)
+        deviation = (tau.square() + self.rho**2).sqrt()
+        out, along = self._run_network(kept, dropped / deviation, tau, mask, axes)
+        posterior = self.rho / deviation
+        u = torch.addcmul(tau / deviation.square() * dropped, posterior, out)
         return torch.addcmul(u, 1 - posterior, along)
 
     def carry(
@@ -102,14 +102,13 @@ class ClosedFormCompression(nn.Module):
         return axes.place(kept) + dropped * math.hypot(tau_to, self.rho)
 
     def _scaled_rate(self, state: Tensor, w: Tensor, mask: Tensor, axes: Axes) -> Tensor:
-        tau = (self.rho * w.sinh()).view(1, 1)  # one for all states: what follows from it alone is made once
+        tau = (self.rho * w.sinh()).view(1, 1)  # one tau for all states: what depends on it alone is computed once
         kept, scaled = axes.split(state, mask)
         out, along = self._run_network(kept, scaled, tau, mask, axes)
-        spread = (
-            self.rho * w.cosh()
-        )  # sqrt(tau^2 + rho^2) = d tau / dw; on dropped axes the scaling leaves rho / spread
-        posterior = self.rho / spread
-        return posterior * out + (spread - posterior) * along
+        # sqrt(tau^2 + rho^2) = d tau / dw; on dropped axes the scaling leaves rho / deviation
+        deviation = self.rho * w.cosh()
+        posterior = self.rho / deviation
+        return posterior * out + (deviation - posterior) * along
 
     def _run_network(
         self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, axes: Axes

@@ -50,7 +50,7 @@ class Coupling(nn.Module):
 
     @torch.no_grad()
     def start_at(self, principal: PrincipalAxes) -> None:
-        """Set b; and, with a linear start, L, d and mu to the principal axes (section 8.1 of the method)."""
+        """Set b; and, with a linear start, L, d and mu to the principal axes, the optimum of L_align."""
         self.mean.copy_(principal.mean)
         if self.linear_start and self.encoder.whitening is not None:
             k_max = self.axes.shape[1]
@@ -59,24 +59,24 @@ class Coupling(nn.Module):
             self.encoder.whitening.copy_(self.axes / self.variance.sqrt())
 
     def make_axes(self) -> Axes:
-        """b, L and d as the flows use them; make them anew where L or d have moved."""
+        """Return b, L and d as the flows use them; call it again where L or d have moved."""
         return Axes.make(self.mean, self.axes, self.variance)
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """mu(x): frames (n, D), or frames within their surroundings (n, 2 window + 1, D), to features (n, k_max).
+        """Compute mu(x): frames (n, D), or windows of frames (n, 2 window + 1, D), to features (n, k_max).
 
-        A lone frame is its own surroundings, as the first frame of a segment is for those before it. With a
+        A lone frame fills its window, as the first frame of a segment does for those before it. With a
         `generator` channels are dropped as configured.
         """
         mu: Tensor = self.encoder(x - self.mean, generator)
         return mu
 
     def place(self, mu: Tensor) -> Tensor:
-        """b + L D^(1/2) mu: features (..., k_max) to states (..., D)."""
+        """Compute b + L D^(1/2) mu (equation 1): features (..., k_max) to states (..., D)."""
         return self.make_axes().place(mu)
 
     def read(self, x: Tensor) -> Tensor:
-        """(L D^(1/2))^+ (x - b): coordinates of states (..., D) on the axes, (..., k_max)."""
+        """Compute (L D^(1/2))^+ (x - b): coordinates of states (..., D) on the axes, (..., k_max)."""
         return self.make_axes().read(x)
 
     @torch.no_grad()
@@ -89,9 +89,9 @@ class Coupling(nn.Module):
 
         Notes
         -----
-        Cholesky QR, twice (Yamamoto et al. 2015): columns that drifted within a step are far from dependent, for which
-        it is as exact as Householder's and several times faster. Whether axes are replaced is decided on the device,
-        so that no step of training waits for it.
+        Cholesky QR, twice (Yamamoto et al. 2015): as exact as Householder's for columns that are far from dependent,
+        as after the drift of one step, and several times faster. Whether axes are replaced is decided on the device:
+        no step of training waits for it.
         """
         q, good = self.axes, torch.ones((), dtype=torch.bool, device=self.axes.device)
         drift = (self.axes.T @ self.axes - torch.eye(q.shape[1], device=q.device, dtype=q.dtype)).abs().max()

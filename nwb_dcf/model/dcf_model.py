@@ -31,15 +31,15 @@ class DCFModel(nn.Module):
     frame_shape : (int, int), optional
         Height and width of frames that are images: D = height * width, pixels row by row.
     n_axes : int
-        Principal axes of the frames in whose coordinates the model lives, see `FrameBasis`; 0 for the channels
+        Principal axes of the frames in whose coordinates the model works, see `FrameBasis`; 0 for the channels
         themselves.
 
     Attributes
     ----------
     basis : FrameBasis or None
     n_inputs : int
-        Numbers by which `coupling`, `u`, `v` and `noise` know a frame: D, or `n_axes`. The model's own methods take and
-        give frames and states of D.
+        Width of a frame in `coupling`, `u`, `v` and `noise`: D, or `n_axes`. The model's own methods take and
+        return frames and states of D.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class DCFModel(nn.Module):
 
     @property
     def learns_encoder(self) -> bool:
-        """Whether mu is trained: it is not where its optimum is known in closed form."""
+        """Whether mu is trained: detached from the flows, its optimum is known in closed form (Rippel et al. 2014)."""
         return self.config.start == "random" or self.config.train_encoder_with_flows
 
     @property
@@ -98,10 +98,7 @@ class DCFModel(nn.Module):
         return self.config.start == "random"
 
     def start_at(self, principal: PrincipalAxes) -> None:
-        """Set what the principal axes, of frames as the networks know them, determine.
-
-        b, the noise and, with a PCA start, L, d and mu.
-        """
+        """Set b, the noise and, with a PCA start, L, d and mu, from principal axes of the networks' frames."""
         self.coupling.start_at(principal)
         if self.config.noise_scale == "relative":
             self.noise.start_at(principal)
@@ -127,19 +124,19 @@ class DCFModel(nn.Module):
         return variance if self.basis is None else variance / self.basis.factor.square()
 
     def view(self, x: Tensor) -> Tensor:
-        """Frames (n, D) as the networks know them, (n, n_inputs)."""
+        """Return frames (n, D) as the networks see them, (n, n_inputs)."""
         return x if self.basis is None else self.basis.read(x)
 
     def show(self, y: Tensor) -> Tensor:
-        """States (..., n_inputs) as frames (..., D); nothing off the axes."""
+        """Return states (..., n_inputs) as frames (..., D), without a part off the axes."""
         return y if self.basis is None else self.basis.place(y)
 
     def read(self, states: Tensor) -> Tensor:
-        """(L D^(1/2))^+ (x - b): coordinates of states (n, D) on the axes, (n, k_max)."""
+        """Compute (L D^(1/2))^+ (x - b): coordinates of states (n, D) on the axes, (n, k_max)."""
         return self.coupling.read(self.view(states))
 
     def encode(self, x: Tensor, k: int) -> Tensor:
-        """First `k` coordinates of mu(x): frames (n, D) to (n, k)."""
+        """Compute the first `k` coordinates of mu(x): frames (n, D) to (n, k)."""
         return self.coupling.encode(self.view(x))[:, :k]
 
     def compress(self, x: Tensor, k: int, *, solver: str = "", steps: int = 0) -> Tensor:
@@ -182,7 +179,7 @@ class DCFModel(nn.Module):
         if self.basis is None:
             return self._integrate(x, tau_from, tau_to, k, solver, steps)
         y = self.basis.read(x)
-        rest = self.basis.find_rest(x, y) * scale_rest(tau_from, tau_to, self.config.bridge_noise)
+        rest = self.basis.compute_rest(x, y) * scale_rest(tau_from, tau_to, self.config.bridge_noise)
         return self.basis.place(self._integrate(y, tau_from, tau_to, k, solver, steps)) + rest
 
     def _integrate(self, y: Tensor, tau_from: float, tau_to: float, k: int, solver: str = "", steps: int = 0) -> Tensor:

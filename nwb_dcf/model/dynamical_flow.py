@@ -27,7 +27,7 @@ class PlainDynamics(nn.Module):
         self.embed_s = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
         n_condition = 4 * N_FOURIER + (k_max if conditioned else 0)
         self.network = size.build(
-            n_channels, n_states=history + 2, n_codes=0, n_condition=n_condition, zero_start=False
+            n_channels, n_states=history + 2, n_latents=0, n_condition=n_condition, zero_start=False
         )
 
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
@@ -43,15 +43,15 @@ class PlainDynamics(nn.Module):
 
 
 class RidgeStartDynamics(nn.Module):
-    """v as a ridge autoregression in the code, plus two networks that begin at zero.
+    """v as a ridge autoregression of the latents, plus two networks whose last layers start at zero.
 
-    At tau = 0 every endpoint lies in the span of the kept axes, and v is a matter of the code alone: a network of its
-    own learns it there, undisturbed by the pixels or units that the other adds, whose part is multiplied by tau.
+    At tau = 0 every endpoint lies in the span of the kept axes, and v depends on the latents alone: one network learns
+    it there, undisturbed by the pixels or units that the other adds, whose output is multiplied by tau.
     History enters as coordinates on the axes, shape (n, h + 1, k_max).
 
-    Both networks see the history of the kept coordinates whitened: successive frames are alike, and speed and bend,
-    which decide where a rollout goes, are small differences between them. A triangular matrix does it for every
-    prefix at once, latent by latent: what is seen of the first K needs none beyond them.
+    Both networks see the history of the kept coordinates whitened: successive frames are alike, and velocity and
+    curvature, which determine a rollout, are small differences between them. A triangular matrix whitens every prefix
+    at once, latent by latent: the first K depend on none beyond them.
     """
 
     ridge: Tensor
@@ -62,10 +62,10 @@ class RidgeStartDynamics(nn.Module):
         self.rho = rho
         self.embed_tau = ScalarEmbedding(N_FREQUENCIES)
         self.embed_s = ScalarEmbedding(N_FREQUENCIES)
-        n_codes, n_condition = (history + 2) * k_max, 4 * N_FREQUENCIES + k_max
-        self.latent = ConditionedMLP(n_codes, k_max, n_condition, width=size.width, depth=size.depth, zero_start=True)
+        n_latents, n_condition = (history + 2) * k_max, 4 * N_FREQUENCIES + k_max
+        self.latent = ConditionedMLP(n_latents, k_max, n_condition, width=size.width, depth=size.depth, zero_start=True)
         self.network = size.build(
-            n_channels, n_states=size.count_views(), n_codes=n_codes, n_condition=n_condition, zero_start=True
+            n_channels, n_states=size.count_views(), n_latents=n_latents, n_condition=n_condition, zero_start=True
         )
         n_past = (history + 1) * k_max
         self.register_buffer("ridge", torch.zeros(n_past, k_max, k_max))
@@ -73,14 +73,14 @@ class RidgeStartDynamics(nn.Module):
 
     @torch.no_grad()
     def start_at(self, history: Tensor, displacement: Tensor) -> None:
-        """Set the autoregression of every prefix, and the whitening, from codes.
+        """Set the autoregression of every prefix, and the whitening, from latents.
 
         Parameters
         ----------
         history : Tensor, shape (pair, h + 1, k_max)
-            Codes of each pair's past, newest first.
+            Latents of each pair's past, newest first.
         displacement : Tensor, shape (pair, k_max)
-            Code of the next frame minus that of the current one, per median step.
+            Latents of the next frame minus those of the current one, per median step.
         """
         n, lags, k_max = history.shape
         flat, target = in_double(history.flatten(1)), in_double(displacement)
@@ -98,31 +98,33 @@ class RidgeStartDynamics(nn.Module):
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return v, shape (n, D), per median step."""
         kept, dropped = axes.split(x, mask)
-        codes = [kept, self._whiten(history, mask)]
+        latents = [kept, self._whiten(history, mask)]
         condition = self._condition(tau, s, mask)
-        v = self._along_axes(codes, history, condition, mask, axes)
-        # What the state says of the data off the axes: nothing at tau = 0, where it is noise.
+        v = self._along_axes(latents, history, condition, mask, axes)
+        # Posterior mean of the data off the axes given the state: 0 at tau = 0, where the state there is noise.
         posterior = tau / (tau.square() + self.rho**2) * dropped
         states = [posterior, axes.span(kept)] if self.network.sees_images else [posterior]
-        return torch.addcmul(v, tau, self.network(states, codes, condition))
+        return torch.addcmul(v, tau, self.network(states, latents, condition))
 
     def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
-        """Return v at tau = 0, shape (n, D), where the network of the data has no say and is not asked."""
-        codes = [axes.read(x) * mask, self._whiten(history, mask)]
-        return self._along_axes(codes, history, self._condition(torch.zeros_like(s), s, mask), mask, axes)
+        """Return v at tau = 0, shape (n, D), where the network of the data is multiplied by 0 and not run."""
+        latents = [axes.read(x) * mask, self._whiten(history, mask)]
+        return self._along_axes(latents, history, self._condition(torch.zeros_like(s), s, mask), mask, axes)
 
     def _condition(self, tau: Tensor, s: Tensor, mask: Tensor) -> Tensor:
         return torch.cat([self.embed_tau(tau), self.embed_s(s), mask], dim=-1)
 
-    def _along_axes(self, codes: list[Tensor], history: Tensor, condition: Tensor, mask: Tensor, axes: Axes) -> Tensor:
+    def _along_axes(
+        self, latents: list[Tensor], history: Tensor, condition: Tensor, mask: Tensor, axes: Axes
+    ) -> Tensor:
         """The part of v along the kept axes, (n, D)."""
         every = ((history * mask[:, None]).flatten(1) @ self.ridge.flatten(1)).view(len(mask), *self.ridge.shape[1:])
         linear = every[torch.arange(len(mask), device=mask.device), mask.sum(-1).long() - 1]
-        rate = torch.addcmul(linear, mask, self.latent([], codes, condition))
+        rate = torch.addcmul(linear, mask, self.latent([], latents, condition))
         return axes.span(rate)
 
     def _whiten(self, history: Tensor, mask: Tensor) -> Tensor:
-        """History as the network sees it, (n, k_max * (h + 1)): white on kept coordinates, as it is on the others."""
+        """Whiten the history for the networks, (n, k_max * (h + 1)): kept coordinates alone, others unchanged."""
         by_latent = history.transpose(1, 2)
         kept = mask[..., None]
         white = ((by_latent * kept).flatten(1) @ self.whitening).view_as(by_latent)

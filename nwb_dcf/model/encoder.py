@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-NORM_CAP = 100.0  # of each sample's raw features, as in the authors' code (10 to 100)
+NORM_CAP = 100.0  # of each sample's raw features, as the authors use it (10 to 100)
 VARIANCE_FLOOR = 1e-6
 
 
@@ -21,7 +21,7 @@ def make_features(n_in: int, n_out: int, *, width: int, depth: int) -> nn.Sequen
 
 
 class Encoder(nn.Module):
-    """mu(x): a linear map of the frame, plus a network that begins at zero and sees its surroundings too.
+    """mu(x): a linear map of the frame, plus a network that starts at zero and sees neighbouring frames too.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ class Encoder(nn.Module):
     window : int
         Frames on either side of each one that the network sees.
     dropout : float
-        Share of channels hidden from the network in training: in all frames of a window alike, since a unit that
-        comes and goes is what the code is to be robust to.
+        Fraction of channels hidden from the network in training: in all frames of a window alike, since the latents
+        are to be robust to a unit that is lost.
     momentum : float
-        Of the running mean and standard deviation (0.9 in the authors' code).
+        Of the running mean and standard deviation (0.9 in the authors' implementation).
     linear : {"fixed", "learned", "none"}
         ``fixed`` is set by `Coupling.start_at`, ``learned`` starts at random; with ``none`` (presets ``paper`` and
-        ``authors``) the network is all there is.
+        ``authors``) there is no linear part.
     """
 
     whitening: Tensor | None
@@ -64,8 +64,8 @@ class Encoder(nn.Module):
             last = list(network.children())[-1]
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-            spread = n_channels**-0.5 if linear == "learned" else 0.0
-            self.whitening = nn.Parameter(spread * torch.randn(n_channels, k_max), requires_grad=linear == "learned")
+            deviation = n_channels**-0.5 if linear == "learned" else 0.0
+            self.whitening = nn.Parameter(deviation * torch.randn(n_channels, k_max), requires_grad=linear == "learned")
         self.learns_linear = linear == "learned"
         self.register_buffer("running_mean", torch.zeros(k_max))
         self.register_buffer("running_variance", torch.ones(k_max))
@@ -108,12 +108,12 @@ class Encoder(nn.Module):
 
     @property
     def is_linear(self) -> bool:
-        """Whether the network beside the linear part says nothing, as where it never learned."""
+        """Whether the network beside the linear part returns 0, as before any training."""
         last = list(self.network.children())[-1:]
         return self.whitening is not None and bool(last) and not any(bool(p.any()) for p in last[0].parameters())
 
     def apply_linear(self, centred: Tensor) -> Tensor:
-        """mu of x - b, (n, D) to (n, k_max), where `is_linear`: one matrix product and no surroundings."""
+        """Return mu of x - b, (n, D) to (n, k_max), where `is_linear`: one matrix product, no neighbouring frames."""
         if self.whitening is None:
             raise ValueError("this encoder has no linear part")
         return self._normalise(centred @ self.whitening)
@@ -130,7 +130,7 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def normalise_over(self, mu: Tensor) -> None:
-        """Make mean and variance exact: `mu`, shape (frame, k_max), is what the running ones gave on all frames."""
-        spread = self.running_variance.clamp(min=VARIANCE_FLOOR).sqrt()
-        self.running_mean.add_(mu.mean(0) * spread)
-        self.running_variance.copy_(mu.var(0, unbiased=False) * spread.square())
+        """Make mean and variance exact, given `mu` of all frames, shape (frame, k_max), by the running ones."""
+        deviation = self.running_variance.clamp(min=VARIANCE_FLOOR).sqrt()
+        self.running_mean.add_(mu.mean(0) * deviation)
+        self.running_variance.copy_(mu.var(0, unbiased=False) * deviation.square())

@@ -1,9 +1,9 @@
-"""The principal axes of wide frames, in whose coordinates the model lives; what lies off them is closed form.
+"""The principal axes of wide frames, in whose coordinates the model works; off them u is closed form.
 
 Symbols: x (n, D) frames or states; b (D,) mean; V (D, m) orthonormal axes; f a number; y = f V^T (x - b), (n, m).
 
-A perceptron on the D pixels of an image learned nothing: at tau = 0, where it is to decode a few numbers, these are
-drowned by D of noise. On m axes it learned more than a U-Net does, in a fraction of the time (benchmarks/RESULTS.md).
+A perceptron on the D pixels of an image learned nothing: at tau = 0, where it decodes a few latents, the noise of D
+pixels dominates its input. On m axes it learned more than a U-Net, in a fraction of the time (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FrameBasis(nn.Module):
         self.factor.copy_(principal.variance[:n].mean().rsqrt())
 
     def turn(self, principal: PrincipalAxes) -> PrincipalAxes:
-        """Principal axes of the coordinates, where the basis is made of `principal`: the unit vectors."""
+        """Return the principal axes of the coordinates, for a basis made of `principal`: the unit vectors."""
         n = self.axes.shape[1]
         variance = principal.variance[:n] * self.factor.square()
         return PrincipalAxes(torch.zeros_like(variance), torch.eye(n).to(variance), variance, float(variance.sum()), n)
@@ -57,13 +57,13 @@ class FrameBasis(nn.Module):
         """Frames (..., D) of coordinates (..., m): b + V y / f."""
         return self.mean + (y / self.factor) @ self.axes.T
 
-    def find_rest(self, x: Tensor, y: Tensor) -> Tensor:
-        """What of frames (n, D) lies off the axes, given their coordinates `y`."""
+    def compute_rest(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the part of frames (n, D) off the axes, given their coordinates `y`."""
         return x - self.place(y)
 
 
 def scale_rest(tau_from: float, tau_to: float, rho: float) -> float:
-    """Factor of what lies off every axis on its way between two tau: the exact field of a Gaussian's dropped axes.
+    """Compute the factor of the part off every axis from one tau to another: the exact field of a dropped axis.
 
     ``u_i = tau / (tau^2 + rho^2) y_i`` whatever the variance, so y_i grows as sqrt(tau^2 + rho^2).
     """

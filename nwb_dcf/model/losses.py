@@ -28,7 +28,7 @@ def dynamics_loss(v: Tensor, target: Tensor, weight: Tensor | None = None) -> Te
 
 
 def alignment_loss(x: Tensor, x0: Tensor, weight: Tensor | None = None) -> Tensor:
-    """L_align = E || x1 - x^(0,K) ||^2 / D, x0 being the endpoint of the masked code."""
+    """L_align = E || x1 - x^(0,K) ||^2 / D, x0 being the endpoint of the masked latents."""
     return _average_square(x, x0, weight)
 
 
@@ -47,5 +47,5 @@ def _average_square(guess: Tensor, target: Tensor, weight: Tensor | None) -> Ten
 
 
 def _weigh(per_sample: Tensor, weight: Tensor) -> Tensor:
-    # Chunks may hold no pair at all; such a batch has nothing to say, rather than a loss of 0 / 0.
+    # Chunks may hold no pair at all; the loss of such a batch is 0, not 0 / 0.
     return (per_sample * weight).sum() / weight.sum().clamp(min=1e-12)

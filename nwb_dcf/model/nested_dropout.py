@@ -27,7 +27,7 @@ def draw_prefix_lengths(
     p : float or scalar Tensor
         Parameter of the geometric distribution, E[K] = 1/p before truncation; 1 gives K = 1 always.
     at_dim : float
-        Share of the draws that are `dim` instead.
+        Fraction of the draws that are `dim` instead.
     per_sample : bool
         False gives all n the same K, as the paper does.
 

@@ -1,7 +1,7 @@
 """Networks for u and v: a multilayer perceptron whose layers are shifted by a condition, or on images a U-Net.
 
-Both are called with states, (n, D) each or several side by side, codes (n, any) and a condition (n, n_condition), and
-give (n, D). A network that `sees_images` is also given the kept part of a state, which others know from its code.
+Both are called with states, (n, D) each or several side by side, latents (n, any) and a condition (n, n_condition),
+and return (n, D). A network that `sees_images` also gets the kept part of a state, which others get as latents.
 """
 
 from __future__ import annotations
@@ -17,14 +17,8 @@ from torch import Tensor, nn
 from .unet import ConditionedUNet
 
 N_FREQUENCIES = 8
-
-
 FOURIER_SCALE = 30.0  # of the paper's Gaussian-Fourier embedding
-
-
 N_FOURIER = 32
-
-
 N_EMBEDDING = 64
 
 
@@ -49,24 +43,24 @@ class NetworkSize:
     patch: int = 0
 
     def build(
-        self, n_channels: int, *, n_states: int, n_codes: int, n_condition: int, zero_start: bool
+        self, n_channels: int, *, n_states: int, n_latents: int, n_condition: int, zero_start: bool
     ) -> ConditionedMLP | ConditionedUNet:
-        """Build a network to (n, `n_channels`) from `n_states` states and codes of `n_codes` numbers in all."""
+        """Build a network to (n, `n_channels`) from `n_states` states and `n_latents` latents in all."""
         if self.frame_shape is not None:
             return ConditionedUNet(
                 self.frame_shape,
                 n_states,
-                n_codes,
+                n_latents,
                 n_condition,
                 channels=self.channels,
                 patch=self.patch,
                 zero_start=zero_start,
             )
-        n_in = n_codes + n_states * n_channels
+        n_in = n_latents + n_states * n_channels
         return ConditionedMLP(n_in, n_channels, n_condition, width=self.width, depth=self.depth, zero_start=zero_start)
 
     def count_views(self) -> int:
-        """States by which a network is shown one whose kept part is given as code: without it, or apart from it."""
+        """Count the states that stand for one whose kept part enters as latents: the rest, or on images both parts."""
         return 1 if self.frame_shape is None else 2
 
 
@@ -93,11 +87,11 @@ class ScalarEmbedding(nn.Module):
 
 
 class ConditionedMLP(nn.Module):
-    """MLP from states and codes, n_in numbers in all, to (n, n_out), an embedded condition at each level.
+    """MLP from states and latents, n_in numbers in all, to (n, n_out), an embedded condition at each level.
 
     The condition shifts every level. A scale as well (the paper's FiLM, there on images) cost a quarter of
-    the time and changed no figure here. The last layer starts at zero when `zero_start`, so that a
-    closed-form start stays as it is until the network has learned something.
+    the time and changed no score. The last layer starts at zero when `zero_start`: the initial model is then its
+    closed form alone.
     """
 
     sees_images: ClassVar[bool] = False
@@ -122,12 +116,12 @@ class ConditionedMLP(nn.Module):
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)
 
-    def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
-        """Return (n, n_out) of states, codes (the first that of the states themselves) and condition, as said above.
+    def forward(self, states: Sequence[Tensor], latents: Sequence[Tensor], condition: Tensor) -> Tensor:
+        """Return (n, n_out) from states, latents (the first those of the states themselves) and a condition.
 
         A condition of one row holds for all of them; its layers, half of the work of a narrow network, are run once.
         """
-        x = torch.cat([*codes[:1], *states, *codes[1:]], dim=-1)
+        x = torch.cat([*latents[:1], *states, *latents[1:]], dim=-1)
         embedded = self.embed(condition)
         for layer, shift in zip(self.layers, self.shifts, strict=True):
             weight: Tensor = layer.weight  # type: ignore[assignment]  # modules in a list have lost their type

@@ -1,7 +1,7 @@
-"""Frames in parts, side by side in threads where a processor works on them.
+"""Frames in parts, in parallel threads on a CPU.
 
-torch's own threads meet after every operation and spin while they wait: with another job on the machine, what a small
-network makes of many frames took six to twenty times as long with two of them as with one (RESULTS.md). Parts need not
+torch's own threads meet after every operation and spin while they wait: with another job on the machine, a small
+network took six to twenty times as long for many frames with two of them as with one (RESULTS.md). Parts need not
 wait for one another.
 """
 
@@ -33,9 +33,10 @@ def use_threads(n: int) -> Iterator[None]:
 
 
 def split_frames(n: int, n_channels: int, device: torch.device, most: int = 0) -> list[slice]:
-    """Cut `n` frames, or what stands for frames of `n_channels` numbers, into parts to work on at a time.
+    """Cut `n` frames of `n_channels` numbers into parts to work on at a time.
 
-    `most` of them on a processor, `FRAMES_AT_ONCE` by default: as many whatever its threads, so that results are alike.
+    `most` of them on a CPU, `FRAMES_AT_ONCE` by default, whatever its number of threads: sums of other parts would
+    differ in their last bits.
     """
     size = most or FRAMES_AT_ONCE
     if device.type == "cuda":
@@ -43,18 +44,18 @@ def split_frames(n: int, n_channels: int, device: torch.device, most: int = 0) -
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def spread(
+def run_parts(
     function: Callable[[slice], R], parts: Sequence[slice], device: torch.device, *, beside: bool = True
 ) -> list[R]:
-    """What `function` makes of each of some `parts`, without gradients.
+    """Call `function` on each of the `parts`, without gradients.
 
     Parameters
     ----------
     function : callable
-        Of a part; its operations are torch's, which let other threads of Python go on meanwhile.
+        Of a part; its operations are torch's, which release Python's lock.
     parts : sequence of slice
     device : torch.device
-        Where it works. On a processor as many parts are worked on at a time as torch has threads, with one thread each.
+        On a CPU as many parts are worked on at a time as torch has threads, with one thread each.
     beside : bool
         False takes one after the other, with all of torch's threads: for networks whose every operation is large.
 
@@ -74,5 +75,5 @@ def spread(
     with use_threads(1):
         if n_threads < 2:
             return [run(part) for part in parts]
-        with ThreadPoolExecutor(n_threads, "spread") as pool:  # new threads take torch's number, which is 1 now
+        with ThreadPoolExecutor(n_threads, "frames") as pool:  # new threads take torch's number, which is 1 now
             return list(pool.map(run, parts))

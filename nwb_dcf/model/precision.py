@@ -1,8 +1,8 @@
-"""How exact the matrix products of networks are while they learn.
+"""Precision of the matrix products of networks in training.
 
-A processor with matrix tiles (AMX), like a GPU, multiplies factors of 8 bits' mantissa several times as fast as those
-of 24, and adds up in float32 either way. The gradients of a batch are far noisier than that; what must be exact, as
-coordinates on the axes, stays so (`in_full`), and nothing but training is ever reduced.
+A CPU with matrix tiles (AMX), like a GPU, multiplies factors of 8 bits' mantissa several times as fast as those of 24,
+and adds up in float32 either way. The gradients of a batch are far noisier than that. Products that must be exact, as
+coordinates on the axes, stay so (`in_full`), and only training is ever reduced.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
-
-if TYPE_CHECKING:
-    pass
 
 FULL = "highest"
 
@@ -25,9 +22,10 @@ R = TypeVar("R")
 
 @contextmanager
 def multiply_in(products: str) -> Iterator[None]:
-    """Let float32 matrix products be made as `choose_products` says for a while, and on a GPU convolutions as well.
+    """Set the precision of float32 matrix products, see `choose_products`, and on a GPU of convolutions, for a while.
 
-    These reduce by themselves there, and sum in whatever order was first; one seed is to give one result.
+    Convolutions reduce by default there, and choose the order of a sum by what is fastest; one seed must give one
+    result.
     """
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.deterministic

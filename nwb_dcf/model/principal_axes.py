@@ -45,13 +45,13 @@ class PrincipalAxes:
         )
 
 
-def find_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0) -> PrincipalAxes:
-    """Find the principal axes of `frames`, shape (frame, D), in float64.
+def compute_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0) -> PrincipalAxes:
+    """Compute the principal axes of `frames`, shape (frame, D), in float64.
 
     The optimum of L_align is known (Rippel et al. 2014), so training starts there. The smaller of the
     two Gram matrices is decomposed exactly up to `EXACT_SIZE`; above, a randomised range finder is
-    used, whose seed is an argument since torch's own draws from global state. Frames are taken in blocks, so that no
-    copy of them all is made.
+    used, whose seed is an argument since torch's own draws from global state. Frames are read in blocks: no second
+    copy of all of them is in memory. scikit-learn's PCA would need one, and no GPU.
     """
     n, width = frames.shape
     parts = torch.split(frames, max(1, BLOCK_NUMBERS // width)) if n > EXACT_SIZE else (frames,)

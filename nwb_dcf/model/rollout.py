@@ -1,7 +1,7 @@
 """Rollouts: states carried on frame by frame by the dynamical flow, at any compression tau (paper section 4).
 
 Symbols: past (n, h + 1, D) states at one tau, newest first, the current one included, D being the model's
-`n_inputs`; k the prefix K that v is shown; rho the bridge's noise relative to each axis.
+`n_inputs`; k the prefix K of the latents that v sees; rho the bridge's noise relative to each axis.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .ode import integrate
 STEPS_PER_FRAME = 2  # midpoint steps in s; v changes little within one frame
 
 
-def place_states(model: DCFModel, codes: Tensor, frames: Tensor | None, tau: float, k: int) -> Tensor:
-    """States at `tau` on the bridge between codes and frames, as v was trained on.
+def place_states(model: DCFModel, latents: Tensor, frames: Tensor | None, tau: float, k: int) -> Tensor:
+    """Return states at `tau` on the bridge between latents and frames, as v was trained on.
 
     Parameters
     ----------
-    codes : Tensor, shape (..., k_max)
+    latents : Tensor, shape (..., k_max)
         mu of the frames.
     frames : Tensor, shape (..., D), or None
         Prepared frames; needed where tau is above 0.
@@ -31,33 +31,33 @@ def place_states(model: DCFModel, codes: Tensor, frames: Tensor | None, tau: flo
     -------
     Tensor, shape (..., D)
     """
-    x0 = model.coupling.place(codes * _find_seen(model, k))
+    x0 = model.coupling.place(latents * _mask_endpoints(model, k))
     return x0 if tau == 0 or frames is None else interpolate_compression(x0, frames, x0.new_tensor(tau))
 
 
 def recall(model: DCFModel, past: Tensor) -> Tensor:
-    """Past states as v wants them: whole, or by their coordinates, (n, h + 1, k_max).
+    """Return past states in the form of v's input: whole, or as coordinates on the axes, (n, h + 1, k_max).
 
-    Reading is affine, so that of a state it gives (1 - tau) codes + tau reads, the history that v learned from.
+    Reading is affine: of a state it gives (1 - tau) latents + tau reads, the history that v was trained on.
     """
     return model.coupling.read(past) if isinstance(model.v, RidgeStartDynamics) else past
 
 
-def compute_velocity(model: DCFModel, codes: Tensor, k: int) -> Tensor:
-    """v at tau = 0, s = 0 at the encoder's point, in latent coordinates per median step.
+def compute_velocity(model: DCFModel, latents: Tensor, k: int) -> Tensor:
+    """Compute v at tau = 0, s = 0 at the encoder's point, in latent coordinates per median step (section 4).
 
     Parameters
     ----------
-    codes : Tensor, shape (n, h + 1, k_max)
+    latents : Tensor, shape (n, h + 1, k_max)
         Latents of the current frame and its past, newest first.
     k : int
-        Prefix that v is shown.
+        Prefix of the latents that v sees.
 
     Returns
     -------
     Tensor, shape (n, k)
     """
-    past = place_states(model, codes, None, 0.0, k)
+    past = place_states(model, latents, None, 0.0, k)
     zero = past.new_zeros(len(past), 1)
     v = model.v.at_zero(past[:, 0], zero, recall(model, past), model.mask(k, past), model.coupling.make_axes())
     return model.coupling.read(model.coupling.mean + v)[:, :k]
@@ -126,7 +126,7 @@ def draw_start_noise(
     """Draw the bridge's noise for `n` states at `tau`, shape (n, D).
 
     At tau = 0 it lies on the kept axes, as all endpoints do. Relative noise is rho times the standard deviation
-    of each axis; what `total_variance` holds beyond the axes is shared evenly by the directions off them.
+    of each axis; the rest of `total_variance` is distributed evenly over the directions off the axes.
     """
     coupling, config = model.coupling, model.config
     if model.basis is not None:
@@ -139,12 +139,12 @@ def draw_start_noise(
         on = noise @ coupling.axes
         noise = rest**0.5 * (noise - on @ coupling.axes.T) + (on * coupling.variance.sqrt()) @ coupling.axes.T
     if tau == 0:
-        noise = ((noise @ coupling.axes) * _find_seen(model, k)) @ coupling.axes.T
+        noise = ((noise @ coupling.axes) * _mask_endpoints(model, k)) @ coupling.axes.T
     scaled: Tensor = config.bridge_noise * noise
     return scaled
 
 
-def _find_seen(model: DCFModel, k: int) -> Tensor:
-    """Coordinates that endpoints have, (k_max,): m_K, or all where the flows saw unmasked ones."""
+def _mask_endpoints(model: DCFModel, k: int) -> Tensor:
+    """Mask of the coordinates of endpoints, (k_max,): m_K, or all where the flows saw unmasked ones."""
     axis = torch.arange(model.k_max, device=model.coupling.mean.device)
     return (axis < k if model.config.masked_endpoints else axis >= 0).to(model.coupling.mean.dtype)

@@ -1,7 +1,7 @@
 """Networks on images: the U-Net of u and v, and the convolutions of mu (paper, experiments on video).
 
 States are (n, D) everywhere else in the model, pixels row by row; only here do they become images. Two planes of
-coordinates tell a convolution where it is (Liu et al. 2018), and codes and tau enter every level as a scale and a
+coordinates give a convolution its position (Liu et al. 2018), and latents and tau enter every level as a scale and a
 shift of its channels (FiLM, Perez et al. 2018).
 
 Symbols: p the patch, pixels per side that make one place of the first level; c_i channels of level i.
@@ -37,7 +37,7 @@ def choose_patch(frame_shape: tuple[int, int]) -> int:
 
 
 def choose_levels(frame_shape: tuple[int, int], patch: int, channels: Sequence[int]) -> tuple[int, ...]:
-    """Channels of the levels that a frame has room for, at least the first.
+    """Choose the levels that are not too small for a frame, at least the first; return their channels.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def choose_levels(frame_shape: tuple[int, int], patch: int, channels: Sequence[i
 class ImagePlanes(nn.Module):
     """Turns (n, m D) into images of m planes and the two coordinates, in patches: (n, (m + 2) p^2, places).
 
-    A side that no power of two divides is continued by its last row or column; `crop` takes that off again.
+    A side that no power of two divides is padded by its last row or column; `crop` removes the padding.
     """
 
     coordinates: Tensor
@@ -86,10 +86,10 @@ class ImagePlanes(nn.Module):
         return nn.functional.pixel_shuffle(images, self.patch)[:, 0, :height, :width].flatten(1)
 
 
-class FilmBlock(nn.Module):
+class FiLMBlock(nn.Module):
     """Two convolutions beside a shortcut, the channels between them scaled and shifted by the embedding.
 
-    Nothing is normalised: an output is a velocity whose size matters, and the shortcuts keep gradients in size.
+    Nothing is normalised: the magnitude of a velocity matters, and the shortcuts keep gradients from vanishing.
     """
 
     def __init__(self, n_in: int, n_out: int, n_embedding: int) -> None:
@@ -97,18 +97,19 @@ class FilmBlock(nn.Module):
         self.first = nn.Conv2d(n_in, n_out, 3, padding=1)
         self.second = nn.Conv2d(n_out, n_out, 3, padding=1)
         self.shortcut = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
-        self.film = nn.Linear(n_embedding, 2 * n_out)
-        nn.init.zeros_(self.film.bias)
+        modulation = nn.Linear(n_embedding, 2 * n_out)
+        nn.init.zeros_(modulation.bias)
+        self.add_module("film", modulation)  # tensors of stored models are called by that name
 
     def forward(self, images: Tensor, embedded: Tensor) -> Tensor:
-        scale, shift = self.film(embedded)[..., None, None].chunk(2, dim=1)
+        scale, shift = self.get_submodule("film")(embedded)[..., None, None].chunk(2, dim=1)
         hidden = torch.addcmul(shift, self.first(images), 1 + scale)
         out: Tensor = self.shortcut(images) + self.second(nn.functional.silu(hidden))
         return nn.functional.silu(out)
 
 
 class ConditionedUNet(nn.Module):
-    """U-Net from state planes, codes and a condition to a velocity (n, D); of the interface of `ConditionedMLP`.
+    """U-Net from state planes, latents and a condition to a velocity (n, D); with the interface of `ConditionedMLP`.
 
     Parameters
     ----------
@@ -116,10 +117,10 @@ class ConditionedUNet(nn.Module):
         Height and width in pixels; any size.
     n_planes : int
         States seen as images.
-    n_codes, n_condition : int
-        Widths of what enters each level by FiLM; the embedding is as wide as the deepest level, 256 in the paper.
+    n_latents, n_condition : int
+        Widths of the inputs of FiLM at each level; the embedding is as wide as the deepest level, 256 in the paper.
     channels : sequence of int
-        Of each level; levels that the frame has no room for are left out.
+        Of each level; levels that are too small for the frame are left out.
     patch : int
         Pixels per side of a place of the first level; 1 as in the paper, 0 to choose it by `choose_patch`.
     zero_start : bool
@@ -132,7 +133,7 @@ class ConditionedUNet(nn.Module):
         self,
         frame_shape: tuple[int, int],
         n_planes: int,
-        n_codes: int,
+        n_latents: int,
         n_condition: int,
         *,
         channels: Sequence[int],
@@ -144,27 +145,27 @@ class ConditionedUNet(nn.Module):
         n_embedding, sizes = channels[-1], choose_levels(frame_shape, patch, channels)
         self.planes = ImagePlanes(frame_shape, patch, len(sizes))
         self.embed = nn.Sequential(
-            nn.Linear(n_codes + n_condition, n_embedding),
+            nn.Linear(n_latents + n_condition, n_embedding),
             nn.SiLU(),
             nn.Linear(n_embedding, n_embedding),
             nn.SiLU(),
         )
         self.stem = nn.Conv2d((n_planes + 2) * patch**2, sizes[0], 3, padding=1)
-        self.down = nn.ModuleList(FilmBlock(c, c, n_embedding) for c in sizes)
+        self.down = nn.ModuleList(FiLMBlock(c, c, n_embedding) for c in sizes)
         pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
         self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs)
-        self.up = nn.ModuleList(FilmBlock(2 * a, a, n_embedding) for a, _ in pairs)
+        self.up = nn.ModuleList(FiLMBlock(2 * a, a, n_embedding) for a, _ in pairs)
         self.last = nn.Conv2d(sizes[0], patch**2, 1)
         if zero_start:
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, states: Sequence[Tensor], codes: Sequence[Tensor], condition: Tensor) -> Tensor:
-        """Return (n, D); `states` (n, D) or several side by side, `codes` (n, any), `condition` (n or 1, any)."""
+    def forward(self, states: Sequence[Tensor], latents: Sequence[Tensor], condition: Tensor) -> Tensor:
+        """Return (n, D); `states` (n, D) or several side by side, `latents` (n, any), `condition` (n or 1, any)."""
         planes = torch.cat([*states], dim=1)
-        embedding = torch.cat([*codes, condition.expand(len(planes), -1)], dim=1)
+        embedding = torch.cat([*latents, condition.expand(len(planes), -1)], dim=1)
         return _run_in_parts(self._run, planes, embedding)
 
     def _run(self, planes: Tensor, embedding: Tensor) -> Tensor:
@@ -197,7 +198,7 @@ class ConvFeatures(nn.Module):
         for a, b in zip(sizes[:-1], sizes[1:], strict=True):
             layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.SiLU()]
         self.layers = nn.Sequential(*layers)
-        # Flattened, not pooled: where something is on the image is what a code has to tell.
+        # Flattened, not pooled: latents have to encode positions on the image.
         self.last = nn.Linear(sizes[-1] * self.planes.n_places // 4 ** (len(sizes) - 1), n_out)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..config import PrepareConfig, ReadConfig, sort_settings
 from ..data.recording import frame_dims, is_count, median_step_s
 from ..errors import ParameterError
-from ..estimator.smoothing_and_scale import SmoothingChoice, choose_smoothing_and_scale, scan_settings
+from ..estimator.smoothing_and_scale import SmoothingChoice, SmoothingRecord, choose_smoothing_and_scale, scan_settings
 from ..evaluation.setting_scan import N_AXES, decode_setting
 from ..io.recordings import locate, read_recording
 from ..io.recordings.behavior import read_behavior
@@ -54,7 +54,7 @@ class ScanReport:
     against: str | None
     axes: int
     rows: list[dict[str, Any]]
-    choice: dict[str, Any]
+    choice: SmoothingRecord
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:

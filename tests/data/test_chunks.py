@@ -21,7 +21,7 @@ from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
 from nwb_dcf.model import principal_axes
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.training import batches as windows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,12 +76,12 @@ def test_smoothing_in_blocks_is_smoothing_at_once(monkeypatch: pytest.MonkeyPatc
 
 def test_principal_axes_in_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.tensor(draw_values(500)) + 3
-    whole = find_principal_axes(x)
+    whole = compute_principal_axes(x)
     monkeypatch.setattr(principal_axes, "BLOCK_NUMBERS", 6 * 41)
     monkeypatch.setattr(principal_axes, "EXACT_SIZE", 64)
-    exact = find_principal_axes(x)
+    exact = compute_principal_axes(x)
     monkeypatch.setattr(principal_axes, "EXACT_SIZE", 4)
-    randomised = find_principal_axes(x)
+    randomised = compute_principal_axes(x)
     for found in (exact, randomised):
         torch.testing.assert_close(found.axes, whole.axes, atol=1e-4, rtol=0)
         torch.testing.assert_close(found.variance, whole.variance)

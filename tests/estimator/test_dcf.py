@@ -15,7 +15,7 @@ from nwb_dcf.data.recording import make_recording
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.errors import DataError, NotFittedError, ParameterError, TrainingError
 from nwb_dcf.estimator import fitted as codec
-from nwb_dcf.model import parallel as spread
+from nwb_dcf.model import parallel
 
 QUICK: dict[str, Any] = {"steps": 20, "width": 16, "depth": 2, "batch_size": 64, "solver_steps": 4}
 TRAINED: dict[str, Any] = {**QUICK, "early_stopping": False}  # never the start alone, which is the best of many
@@ -391,7 +391,7 @@ def test_long_recordings_in_pieces_equal_the_whole(fitted: DCF, monkeypatch: pyt
         return [*z, *fitted.velocity(x), *fitted.flow(x), *fitted.inverse_transform(z), *fitted.simulate(x, 4)]
 
     whole = use()
-    monkeypatch.setattr(spread, "FRAMES_AT_ONCE", 37)
+    monkeypatch.setattr(parallel, "FRAMES_AT_ONCE", 37)
     monkeypatch.setattr(codec, "PATHS_AT_ONCE", 1)
     for one, other in zip(use(), whole, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

@@ -20,7 +20,7 @@ def test_a_gpu_takes_frames_up_to_a_share_of_its_free_memory(monkeypatch: pytest
         return 1000, 80_000
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", tell)
-    share = int(1000 * start.SHARE_OF_GPU)
+    share = int(1000 * start.FRACTION_OF_GPU)
     assert fits_on(GPU, share)
     assert not fits_on(GPU, share + 1)
     assert asked == [GPU, GPU]

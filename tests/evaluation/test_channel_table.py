@@ -74,14 +74,14 @@ def test_the_table_of_channels_is_in_the_file_and_comes_back():
     np.testing.assert_array_equal(again.dataset["decoder_share"], shares)
     table = tabulate_channels(again)
     assert list(table.columns)[:2] == ["loading_1", "loading_2"]
-    np.testing.assert_allclose(table["decoder_share_1"], shares[:, 0])
+    np.testing.assert_allclose(table["decoder_fraction_1"], shares[:, 0])
     assert table.index.name == channel
 
 
 def test_fits_without_decoder_shares_have_the_others():
     table = tabulate_channels(make_result(np.arange(8)))
-    assert table["decoder_share_1"].isna().all()
-    np.testing.assert_allclose(table["share_1"].sum(), 1, rtol=1e-6)
+    assert table["decoder_fraction_1"].isna().all()
+    np.testing.assert_allclose(table["fraction_1"].sum(), 1, rtol=1e-6)
 
 
 def test_pixels_are_no_channels():

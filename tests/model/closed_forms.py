@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nwb_dcf.config import ModelConfig, TrainConfig
 from nwb_dcf.model.dcf_model import DCFModel
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.training import FrameTable
 from nwb_dcf.model.training.batches import WindowSampler
 from nwb_dcf.model.training.objective import compute_losses
@@ -59,7 +59,7 @@ def build_model(x: Tensor, k_max: int, seed: int = 0, **settings: Any) -> DCFMod
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = DCFModel(x.shape[1], k_max, config)
-    model.start_at(find_principal_axes(x))
+    model.start_at(compute_principal_axes(x))
     return model.eval()
 
 

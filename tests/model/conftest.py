@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nwb_dcf.config import ModelConfig
 from nwb_dcf.model.dcf_model import DCFModel
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 
 VARIANCES = (4.0, 2.5, 1.2, 0.6, 0.3, 0.1)
 
@@ -49,7 +49,7 @@ def make_model() -> Callable[..., DCFModel]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = DCFModel(frames.shape[1], k_max or frames.shape[1], ModelConfig(**small))
-        model.start_at(find_principal_axes(frames))
+        model.start_at(compute_principal_axes(frames))
         return model.eval()
 
     return make

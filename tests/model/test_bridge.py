@@ -8,7 +8,7 @@ import torch
 
 from nwb_dcf.model.bridge import BridgeNoise, interpolate_compression, interpolate_time, target_compression, target_time
 from nwb_dcf.model.losses import alignment_loss, compression_loss, dynamics_loss
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 
 from .conftest import draw_gaussian, rotate, to_numpy
 
@@ -48,14 +48,14 @@ def draw_covariance(noise: BridgeNoise) -> np.ndarray:
 def test_relative_noise_has_the_covariance_of_the_data_times_rho_squared() -> None:
     x = draw_gaussian()
     noise = BridgeNoise(6, 0.3)
-    noise.start_at(find_principal_axes(x))
+    noise.start_at(compute_principal_axes(x))
     np.testing.assert_allclose(draw_covariance(noise), 0.09 * np.cov(x.double().numpy().T, bias=True), atol=0.004)
 
 
 def test_axes_beyond_those_found_share_their_mean_variance() -> None:
     x = draw_gaussian()
     noise = BridgeNoise(6, 0.5)
-    noise.start_at(find_principal_axes(x, most=2))
+    noise.start_at(compute_principal_axes(x, most=2))
     axes = rotate(6, 1)
     variances = torch.tensor([4.0, 2.5, *([(1.2 + 0.6 + 0.3 + 0.1) / 4] * 4)], dtype=torch.float64)
     expected = 0.25 * axes @ torch.diag(variances) @ axes.T
@@ -65,7 +65,7 @@ def test_axes_beyond_those_found_share_their_mean_variance() -> None:
 def test_axes_without_variance_get_no_noise() -> None:
     x = draw_gaussian(variances=(4.0, 2.0, 1.0)) @ rotate(8, 5)[:3].float()
     noise = BridgeNoise(8, 0.5)
-    noise.start_at(find_principal_axes(x))
+    noise.start_at(compute_principal_axes(x))
     values = np.linalg.eigvalsh(draw_covariance(noise))[::-1]
     np.testing.assert_allclose(values[:3], [1.0, 0.5, 0.25], atol=0.01)
     np.testing.assert_allclose(values[3:], 0, atol=1e-4)

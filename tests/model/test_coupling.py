@@ -12,7 +12,7 @@ from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.encoder import NORM_CAP, Encoder, make_features
 from nwb_dcf.model.losses import alignment_loss
 from nwb_dcf.model.nested_dropout import mask_prefix
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 
 from .conftest import VARIANCES, draw_gaussian, fill_randomly, rotate, to_numpy
 
@@ -97,7 +97,7 @@ def test_orthonormal_axes_are_left_alone_to_the_bit() -> None:
 
 def test_principal_axes_are_the_eigenvectors_of_the_covariance() -> None:
     x = draw_gaussian()
-    found = find_principal_axes(x)
+    found = compute_principal_axes(x)
     values, vectors = np.linalg.eigh(np.cov(x.double().numpy().T, bias=True))
     np.testing.assert_allclose(to_numpy(found.variance), values[::-1], rtol=1e-5)
     np.testing.assert_allclose(to_numpy(found.variance), VARIANCES, rtol=1e-4)
@@ -111,7 +111,7 @@ def test_principal_axes_are_the_eigenvectors_of_the_covariance() -> None:
 
 def test_rank_counts_only_axes_that_vary() -> None:
     flat = draw_gaussian(variances=(4.0, 2.0, 1.0)) @ rotate(8, 5)[:3].float()
-    found = find_principal_axes(flat)
+    found = compute_principal_axes(flat)
     assert found.rank == 3
     assert found.axes.shape == (8, 3)
     np.testing.assert_allclose(to_numpy(found.variance), [4, 2, 1], rtol=1e-4)
@@ -119,7 +119,7 @@ def test_rank_counts_only_axes_that_vary() -> None:
 
 def test_more_channels_than_frames_give_the_same_axes() -> None:
     x = torch.randn(7, 30, generator=torch.Generator().manual_seed(0)) * torch.linspace(3, 0.5, 30)
-    found = find_principal_axes(x)
+    found = compute_principal_axes(x)
     centred = x.double().numpy() - x.double().numpy().mean(0)
     _, s, vt = np.linalg.svd(centred, full_matrices=False)
     assert found.rank == 6
@@ -134,16 +134,16 @@ def test_randomised_axes_agree_with_exact_ones_and_repeat(
     generator = torch.Generator().manual_seed(4)
     x = torch.randn(shape, generator=generator) * 1.3 ** -torch.arange(shape[1])
     x = x @ rotate(shape[1], 6).float()
-    exact = find_principal_axes(x, most=10)
+    exact = compute_principal_axes(x, most=10)
     monkeypatch.setattr(principal_axes, "EXACT_SIZE", 20)
     state = torch.random.get_rng_state()
-    found = find_principal_axes(x, most=10, seed=1)
+    found = compute_principal_axes(x, most=10, seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert found.axes.shape == (shape[1], 10)
     np.testing.assert_allclose(to_numpy(found.variance), to_numpy(exact.variance), rtol=1e-4)
     np.testing.assert_allclose(np.abs(to_numpy(found.axes.T @ exact.axes)), np.eye(10), atol=5e-3)
     assert found.total == pytest.approx(exact.total)
-    assert torch.equal(found.axes, find_principal_axes(x, most=10, seed=1).axes)
+    assert torch.equal(found.axes, compute_principal_axes(x, most=10, seed=1).axes)
 
 
 def test_pca_start_whitens_the_scores(make_model: Make) -> None:
@@ -174,7 +174,7 @@ def test_random_start_takes_only_the_mean_from_the_data(make_model: Make) -> Non
     assert model.coupling.encoder.whitening.any()
     gram = model.coupling.axes.T @ model.coupling.axes
     np.testing.assert_allclose(to_numpy(gram), np.eye(6), atol=1e-5)
-    cosine = np.abs(to_numpy(model.coupling.axes.T @ find_principal_axes(x).axes))
+    cosine = np.abs(to_numpy(model.coupling.axes.T @ compute_principal_axes(x).axes))
     assert cosine.diagonal().min() < 0.9
 
 

@@ -8,7 +8,7 @@ import torch
 from nwb_dcf.config import ModelConfig
 from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.frame_basis import FrameBasis, scale_rest
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 
 D, M, N = 40, 8, 300
 
@@ -25,7 +25,7 @@ def make_model(frames: torch.Tensor, n_axes: int) -> DCFModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = DCFModel(D, 4, config, None, n_axes)
-    principal = find_principal_axes(frames)
+    principal = compute_principal_axes(frames)
     if model.basis is None:
         model.start_at(principal)
     else:
@@ -36,7 +36,7 @@ def make_model(frames: torch.Tensor, n_axes: int) -> DCFModel:
 
 def test_coordinates_have_mean_variance_one_and_lead_back() -> None:
     frames = draw_frames()
-    principal = find_principal_axes(frames)
+    principal = compute_principal_axes(frames)
     basis = FrameBasis(D, M)
     basis.start_at(principal)
     y = basis.read(frames)
@@ -44,7 +44,7 @@ def test_coordinates_have_mean_variance_one_and_lead_back() -> None:
     torch.testing.assert_close(y.mean(0), torch.zeros(M), atol=1e-4, rtol=0)
     torch.testing.assert_close(y.var(0, unbiased=False).mean(), torch.ones(()), rtol=1e-4, atol=0)
     torch.testing.assert_close(y.var(0, unbiased=False), basis.turn(principal).variance, rtol=1e-3, atol=1e-5)
-    rest = basis.find_rest(frames, y)
+    rest = basis.compute_rest(frames, y)
     torch.testing.assert_close(basis.place(y) + rest, frames, rtol=1e-5, atol=1e-4)
     assert float((rest @ basis.axes).abs().max()) < 1e-3
 
@@ -75,8 +75,8 @@ def test_the_way_to_tau_0_and_back_is_exact_off_the_axes() -> None:
     with torch.no_grad():
         states = model.compress(frames, 2)
         torch.testing.assert_close(model.expand(states, 2), frames, rtol=1e-4, atol=1e-3)
-        rest = model.basis.find_rest(frames, model.basis.read(frames))
-        left = model.basis.find_rest(states, model.basis.read(states))
+        rest = model.basis.compute_rest(frames, model.basis.read(frames))
+        left = model.basis.compute_rest(states, model.basis.read(states))
     torch.testing.assert_close(left, rest * scale_rest(1.0, 0.0, 0.05), rtol=1e-3, atol=1e-4)
 
 

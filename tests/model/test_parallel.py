@@ -12,7 +12,7 @@ import torch
 from nwb_dcf import DCF
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.estimator import fitted as codec
-from nwb_dcf.model import parallel as spread
+from nwb_dcf.model import parallel
 from nwb_dcf.model.parallel import split_frames, use_threads
 
 CPU = torch.device("cpu")
@@ -33,12 +33,12 @@ def test_two_parts_are_worked_on_at_a_time_with_one_thread_each() -> None:
         together.wait()
         return part.start, torch.get_num_threads(), torch.is_grad_enabled()
 
-    assert spread.spread(run, PARTS, CPU) == [(start, 1, False) for start in range(0, 12, 2)]
+    assert parallel.run_parts(run, PARTS, CPU) == [(start, 1, False) for start in range(0, 12, 2)]
 
 
 @pytest.mark.parametrize(("parts", "beside", "threads"), [(PARTS, False, 2), (PARTS[:1], True, 1)])
 def test_others_are_worked_on_where_they_are_asked_for(parts: list[slice], beside: bool, threads: int) -> None:
-    found = spread.spread(lambda part: (threading.get_ident(), torch.get_num_threads()), parts, CPU, beside=beside)
+    found = parallel.run_parts(lambda part: (threading.get_ident(), torch.get_num_threads()), parts, CPU, beside=beside)
     assert found == [(threading.get_ident(), threads)] * len(parts)
 
 
@@ -52,7 +52,7 @@ def test_an_error_is_told_and_what_was_not_begun_is_left() -> None:
         threading.Event().wait(0.1)
 
     with pytest.raises(ValueError, match="as expected"):
-        spread.spread(fail, split_frames(200, 5, CPU, 2), CPU)
+        parallel.run_parts(fail, split_frames(200, 5, CPU, 2), CPU)
     assert len(begun) < 50
 
 
@@ -69,7 +69,7 @@ def test_a_gpu_takes_more_of_small_frames_and_fewer_of_large_ones() -> None:
 
 
 def test_latents_are_the_same_to_the_bit_whatever_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spread, "FRAMES_AT_ONCE", 150)
+    monkeypatch.setattr(parallel, "FRAMES_AT_ONCE", 150)
     monkeypatch.setattr(codec, "PATHS_AT_ONCE", 3)
     recording = simulate_reach(n_trials=10).recording
     fit = DCF(dim=3, steps=20, early_stopping=False, device="cpu").fit(recording)

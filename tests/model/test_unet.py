@@ -13,7 +13,7 @@ from nwb_dcf.config import ModelConfig
 from nwb_dcf.model import unet
 from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.networks import ConditionedMLP
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.unet import ConditionedUNet, ConvFeatures, ImagePlanes, choose_levels, choose_patch
 
 
@@ -152,7 +152,7 @@ def test_the_model_takes_the_u_net_for_images_alone(closed_form: bool) -> None:
 def test_closed_form_and_whitening_stand_until_the_network_has_learned() -> None:
     frames = draw_frames()
     model = DCFModel(64, 5, ModelConfig(channels=(4, 6), history=1), (8, 8))
-    principal = find_principal_axes(frames)
+    principal = compute_principal_axes(frames)
     model.start_at(principal)
     model.eval()
     with torch.no_grad():
@@ -169,7 +169,7 @@ def test_there_and_back(closed_form: bool) -> None:
     torch.manual_seed(0)
     frames = draw_frames(20, 7)
     model = DCFModel(49, 5, ModelConfig(channels=(4, 6), closed_form=closed_form, history=1), (7, 7))
-    model.start_at(find_principal_axes(frames))
+    model.start_at(compute_principal_axes(frames))
     nn.init.normal_(model.u.network.last.weight, std=0.05)  # type: ignore[arg-type]
     with torch.no_grad():
         states = model.compress(frames, 3, steps=32)

@@ -61,29 +61,29 @@ MUTATIONS = [
     Mutation(
         "history without mask",
         "model/training/objective.py",
-        "codes * (self.mask if rows.dim() == 1 else self.mask[:, None])",
-        "codes * self.mask if rows.dim() == 1 else codes",
+        "latents * (self.mask if rows.dim() == 1 else self.mask[:, None])",
+        "latents * self.mask if rows.dim() == 1 else latents",
         OBJECTIVE,
     ),
     Mutation(
         "alignment without mask",
         "model/training/objective.py",
-        "axes.place(samples.pick(samples.codes, samples.now) * mask)",
-        "axes.place(samples.pick(samples.codes, samples.now))",
+        "axes.place(samples.pick(samples.latents, samples.now) * mask)",
+        "axes.place(samples.pick(samples.latents, samples.now))",
         OBJECTIVE,
     ),
     Mutation(
         "joined code detached",
         "model/training/objective.py",
-        "samples.codes if settings.train_encoder_with_flows else samples.codes.detach()",
-        "samples.codes.detach()",
+        "samples.latents if settings.train_encoder_with_flows else samples.latents.detach()",
+        "samples.latents.detach()",
         OBJECTIVE,
     ),
     Mutation(
         "code not detached",
         "model/training/objective.py",
-        "codes = samples.codes if settings.train_encoder_with_flows else samples.codes.detach()",
-        "codes = samples.codes",
+        "latents = samples.latents if settings.train_encoder_with_flows else samples.latents.detach()",
+        "latents = samples.latents",
         OBJECTIVE,
     ),
     Mutation(
@@ -135,7 +135,9 @@ MUTATIONS = [
         "+ noise, s, tau, history",
         OBJECTIVE,
     ),
-    Mutation("no tau at zero", "model/training/objective.py", "share < config.tau_at_zero", "share < 0", OBJECTIVE),
+    Mutation(
+        "no tau at zero", "model/training/objective.py", "fraction < config.tau_at_zero", "fraction < 0", OBJECTIVE
+    ),
     Mutation(
         "tau steep in the wrong angle",
         "model/training/objective.py",
@@ -256,15 +258,15 @@ MUTATIONS = [
     Mutation(
         "closed form with the wrong noise scale",
         "model/compressive_flow.py",
-        "tau / spread.square() * dropped",
-        "tau / spread * dropped",
+        "tau / deviation.square() * dropped",
+        "tau / deviation * dropped",
         COMPRESSION,
     ),
     Mutation(
         "sign of the closed form",
         "model/compressive_flow.py",
-        "tau / spread.square() * dropped",
-        "-tau / spread.square() * dropped",
+        "tau / deviation.square() * dropped",
+        "-tau / deviation.square() * dropped",
         COMPRESSION,
     ),
     Mutation(
@@ -277,7 +279,7 @@ MUTATIONS = [
     Mutation(
         "integration forgets the change of variable",
         "model/compressive_flow.py",
-        "posterior * out + (spread - posterior) * along",
+        "posterior * out + (deviation - posterior) * along",
         "posterior * (out + along)",
         COMPRESSION,
     ),
@@ -379,8 +381,8 @@ MUTATIONS = [
     Mutation(
         "U-Net blind to codes",
         "model/unet.py",
-        "torch.cat([*codes, condition.expand(len(planes), -1)], dim=1)",
-        "torch.cat([*[0 * code for code in codes], condition.expand(len(planes), -1)], dim=1)",
+        "torch.cat([*latents, condition.expand(len(planes), -1)], dim=1)",
+        "torch.cat([*[0 * one for one in latents], condition.expand(len(planes), -1)], dim=1)",
         UNET,
     ),
     Mutation(

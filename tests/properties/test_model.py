@@ -16,7 +16,7 @@ from nwb_dcf.config import ModelConfig, TrainConfig
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.model.coupling import Coupling
 from nwb_dcf.model.dcf_model import DCFModel
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.rollout import compute_velocity, roll_out_latents
 from nwb_dcf.model.training import FrameTable
 from nwb_dcf.model.training.batches import WindowSampler
@@ -59,7 +59,7 @@ def build(shape: dict[str, Any], x: Tensor, **choices: Any) -> DCFModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(shape["seed"])
         model = DCFModel(shape["n_channels"], shape["k_max"], config)
-    model.start_at(find_principal_axes(x))
+    model.start_at(compute_principal_axes(x))
     return model.eval()
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..coupling import Coupling
 from ..dcf_model import DCFModel
-from ..parallel import split_frames, spread
+from ..parallel import run_parts, split_frames
 
 FRAMES_READ = 8192  # at a time, off the axes
-CACHED_NUMBERS = 2**26  # of codes that are kept where the encoder does not learn: 256 MB
+CACHED_NUMBERS = 2**26  # of latents that are cached where the encoder does not learn: 256 MB
 CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
 
 
@@ -34,16 +34,15 @@ def take_rows(values: Tensor, rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class FrameTable:
-    """All frames of a recording, with what says which pairs exist.
+    """All frames of a recording, with the index of its pairs of successive frames.
 
-    Frames that are too many for a GPU stay on the host, from where those of each batch are sent; all else is on the
-    `device`.
+    Frames that are too many for a GPU stay on the host, and those of each batch are sent; all else is on the `device`.
 
     Attributes
     ----------
     x : Tensor, shape (frame, D)
     first, last : Tensor of int64, shape (frame,)
-        First and last frame of each frame's segment: history and surroundings stop there.
+        First and last frame of each frame's segment: history and windows stop there.
     step : Tensor, shape (frame,)
         Time to the next frame in median steps; 1 where there is none.
     pairs : Tensor of int64, shape (pair,)
@@ -67,7 +66,7 @@ class FrameTable:
 
     @property
     def device(self) -> torch.device:
-        """Where training takes place."""
+        """Device of training."""
         return self.first.device
 
     @classmethod
@@ -86,8 +85,8 @@ class FrameTable:
 
         `device` is that of `x` by default.
 
-        `step_s` is the step that v counts in, the median of `time` by default. A part of a recording is given that of
-        the whole: on an irregular clock its own median is another, and so would be its velocities.
+        `step_s` is the time unit of v, the median step of `time` by default. A part of a recording needs that of the
+        whole: on an irregular clock its own median differs, and so would its velocities.
 
         With `drop_start` the first h frames of a segment serve as history only (preset ``authors``);
         otherwise history at a segment's start repeats its first frame.
@@ -111,15 +110,15 @@ class FrameTable:
         )
 
     def with_whole_history(self) -> FrameTable:
-        """The same without pairs whose history repeats a segment's first frame, where they are not most of all.
+        """Return the table without pairs whose history repeats a segment's first frame, unless they are the majority.
 
-        Repeated frames stand still, which nothing does: a v that learned from them too went astray sooner.
+        Repeated frames are a constant history, which no recording has: rollouts of a v trained on them diverged sooner.
         """
         pairs = self.pairs[self.pairs - self.first[self.pairs] >= self.history]
         return dataclasses.replace(self, pairs=pairs) if 2 * len(pairs) >= len(self.pairs) else self
 
     def select(self, rows: Tensor) -> FrameTable:
-        """The same frames, of which only `rows` (rising) are drawn: what surrounds one of them ends where they do."""
+        """Return the table with only `rows` (rising) drawn: history and windows end where these rows do."""
         n, device = len(self.x), self.device
         frame, chosen = torch.arange(n, device=device), torch.zeros(n, dtype=torch.bool, device=device)
         chosen[rows.to(device)] = True
@@ -145,7 +144,7 @@ class FrameTable:
         return torch.maximum(frames[..., None] - lags, take_rows(self.first, frames)[..., None])
 
     def surround(self, frames: Tensor, reach: int) -> Tensor:
-        """Frames with those around them, shape (n, 2 reach + 1, D) in order of time; a segment's ends repeat."""
+        """Return windows of frames, shape (n, 2 reach + 1, D) in order of time; a segment's ends repeat."""
         rows = frames[:, None] + torch.arange(-reach, reach + 1, device=frames.device)
         first, last = take_rows(self.first, frames), take_rows(self.last, frames)
         return take_rows(self.x, torch.clamp(rows, first[:, None], last[:, None]))
@@ -153,21 +152,21 @@ class FrameTable:
     def encode(self, coupling: Coupling) -> Tensor:
         """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients."""
         encoder, training, linear = coupling.encoder, coupling.training, coupling.encoder.is_linear
-        codes = self.step.new_empty(len(self.x), coupling.axes.shape[1])
+        latents = self.step.new_empty(len(self.x), coupling.axes.shape[1])
 
         def encode(part: slice) -> None:
             if linear:
-                codes[part] = encoder.apply_linear(self.x[part].to(self.device) - coupling.mean)
+                latents[part] = encoder.apply_linear(self.x[part].to(self.device) - coupling.mean)
             else:
                 rows = torch.arange(part.start, part.stop, device=self.device)
-                codes[part] = coupling.encode(self.surround(rows, encoder.window))
+                latents[part] = coupling.encode(self.surround(rows, encoder.window))
 
         coupling.eval()  # the running statistics are not to follow the parts
         seen = self.x.shape[1] * (1 if linear else 2 * encoder.window + 1)
         parts = split_frames(len(self.x), seen, self.device)
-        spread(encode, parts, self.device, beside=not encoder.sees_images)
+        run_parts(encode, parts, self.device, beside=not encoder.sees_images)
         coupling.train(training)
-        return codes
+        return latents
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ class Samples:
 
     Attributes
     ----------
-    x, codes, reads : Tensor, shapes (row, D), (row, k_max), (row, k_max)
+    x, latents, reads : Tensor, shapes (row, D), (row, k_max), (row, k_max)
         Frames, mu of them, and their coordinates on the axes at tau = 1.
     now, later : Tensor of int64, shape (n,)
         Rows of the frames k and k + 1.
@@ -191,7 +190,7 @@ class Samples:
     """
 
     x: Tensor
-    codes: Tensor
+    latents: Tensor
     reads: Tensor
     now: Tensor
     later: Tensor
@@ -211,14 +210,14 @@ class Samples:
 
 
 class WindowSampler:
-    """Draws `Samples` from a table; encodes all frames once where the encoder does not change and there is room.
+    """Draws `Samples` from a table; encodes all frames once where the encoder does not learn.
 
     Parameters
     ----------
     table : FrameTable
     model : DCFModel
     learn : collection of str
-        Parts that learn, of ``coupling``, ``u`` and ``v``: without v single frames will do.
+        Parts that learn, of ``coupling``, ``u`` and ``v``: without v single frames suffice.
     """
 
     def __init__(self, table: FrameTable, model: DCFModel, learn: Collection[str] = ("coupling", "u", "v")) -> None:
@@ -228,14 +227,14 @@ class WindowSampler:
         self.is_pair = torch.zeros(len(table.x), dtype=torch.bool, device=table.device)
         self.is_pair[table.pairs] = True
         self.cached: tuple[Tensor, Tensor] | None = None
-        self.learns_code = "coupling" in learn and model.learns_encoder
-        if not self.learns_code and len(table.x) * model.k_max <= CACHED_NUMBERS:
+        self.learns_latents = "coupling" in learn and model.learns_encoder
+        if not self.learns_latents and len(table.x) * model.k_max <= CACHED_NUMBERS:
             with torch.no_grad():
-                codes = table.encode(model.coupling)
-                reads = torch.empty_like(codes)
+                latents = table.encode(model.coupling)
+                reads = torch.empty_like(latents)
                 for part, into in zip(*(torch.split(rows, FRAMES_READ) for rows in (table.x, reads)), strict=True):
                     into.copy_(model.coupling.read(part.to(table.device)))
-                self.cached = codes, reads
+                self.cached = latents, reads
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
         """Draw about `n` pairs, or `n` single frames where v does not learn, uniformly."""
@@ -245,30 +244,30 @@ class WindowSampler:
 
     def _draw_pairs(self, n: int, generator: torch.Generator) -> Samples:
         table = self.table
-        codes, reads = self.cached  # type: ignore[misc]
+        latents, reads = self.cached  # type: ignore[misc]
         at = torch.randint(len(table.pairs), (n,), generator=generator, device=table.device)
         now = take_rows(table.pairs, at)
         step = take_rows(table.step, now)
-        return Samples(table.x, codes, reads, now, now + 1, table.window(now), step, None, now)
+        return Samples(table.x, latents, reads, now, now + 1, table.window(now), step, None, now)
 
     def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
         table, device = self.table, self.table.device
         frames = table.draw(n, generator)
-        codes, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.step.new_ones(n)
-        return Samples(take_rows(table.x, frames), codes, codes, row, row, row[:, None], one, None, frames)
+        latents, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.step.new_ones(n)
+        return Samples(take_rows(table.x, frames), latents, latents, row, row, row[:, None], one, None, frames)
 
     def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:
         table, h, device = self.table, self.table.history, self.table.device
         n_chunks, length = max(1, round(n / CHUNK)), CHUNK + self.table.history + 1
-        # Chunks may hang over either end of the recording, so that every pair is drawn equally often.
+        # Chunks may extend beyond either end of the recording, so that every pair is drawn equally often.
         low, high = -(h + CHUNK - 1), len(table.x) - h - 1
         offset = torch.randint(low, max(high, low + 1), (n_chunks, 1), generator=generator, device=device)
         rows = (offset + torch.arange(length, device=device)).clamp(0, len(table.x) - 1)
-        if table.rows is not None:  # frames that are not to be drawn stand in no pair, and others in their place
+        if table.rows is not None:  # excluded frames are replaced by others, and are in no pair
             place = torch.searchsorted(table.rows, rows).clamp(max=len(table.rows) - 1)
             rows = take_rows(table.rows, place)
         x = take_rows(table.x, rows.flatten())
-        codes, reads = self._encode(rows.flatten(), generator), self.model.coupling.read(x)
+        latents, reads = self._encode(rows.flatten(), generator), self.model.coupling.read(x)
 
         now = offset + h + torch.arange(CHUNK, device=device)
         inside = (now >= 0) & (now < len(table.x) - 1)
@@ -279,7 +278,7 @@ class WindowSampler:
         weight = (inside & self.is_pair[now]).to(x.dtype)
         return Samples(
             x,
-            codes,
+            latents,
             reads,
             local.clamp(0, len(x) - 2).flatten(),
             (local + 1).clamp(0, len(x) - 1).flatten(),
@@ -290,9 +289,9 @@ class WindowSampler:
         )
 
     def _encode(self, frames: Tensor, generator: torch.Generator) -> Tensor:
-        """mu of some frames; channels are dropped only while gradients flow, not where losses are judged."""
+        """Compute mu of some frames; channels are dropped only where gradients are computed, not in evaluations."""
         coupling = self.model.coupling
-        if coupling.training and not self.learns_code:
-            coupling.eval()  # its running statistics stand still with it
+        if coupling.training and not self.learns_latents:
+            coupling.eval()  # freezes its running statistics as well
         seen = self.table.surround(frames, coupling.encoder.window)
-        return coupling.encode(seen, generator if torch.is_grad_enabled() and self.learns_code else None)
+        return coupling.encode(seen, generator if torch.is_grad_enabled() and self.learns_latents else None)

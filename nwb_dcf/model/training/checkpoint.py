@@ -1,7 +1,7 @@
-"""Checkpoints: the whole state of a fit's trainings, from which one that was ended goes on as if it had not been.
+"""Checkpoints: the whole state of a fit's trainings, from which an interrupted one continues to the bit.
 
-A fit trains several times: it searches for the number of steps, trains on all frames for that many, and perhaps does so
-again for shifted or resampled data. Each training is a run with a name of its own, and one document holds them all:
+A fit trains several times: it chooses the number of steps, trains on all frames for that many, and perhaps does so
+again for shifted or resampled data. Each training is a run with a unique name, and one document holds them all:
 of a finished run its outcome, of another all that its next step depends on. It is safetensors bytes with JSON beside
 the tensors, so that nothing in it is executed when it is read.
 """
@@ -27,20 +27,23 @@ EVERY_S = 60.0  # between two checkpoints: at most this much of the training is 
 FORMAT = 1
 _TENSOR = "$tensor"
 
+State = dict[str, Any]
+"""JSON-able values with tensors anywhere among them."""
+
 
 class Checkpoints:
     """The runs of a fit, written together whenever one of them is due.
 
-    Runs may be in threads of their own. What a run has left is copied when it is left, so that the run can go on.
+    Runs may be in different threads. A state is copied when it is stored, so that the run can continue.
 
     Parameters
     ----------
     write : callable
-        Puts bytes where they stay, in place of those before; an OSError of it does not end the training.
+        Stores bytes in place of those before; an OSError of it does not end the training.
     about : mapping
-        What the fit is, JSON-able: kept in the document.
+        Identity of the fit, JSON-able: kept in the document.
     stored : bytes, optional
-        A document to go on from.
+        A document to continue from.
     every_s : float
         Seconds between two of them.
 
@@ -49,9 +52,9 @@ class Checkpoints:
     failure : str
         Why the last document could not be written; empty where it was.
     trains : bool
-        Whether a training goes on, which ends at its next step once it is asked to.
+        Whether a training is running, which ends at its next step after `request_stop`.
     resumed : dict of str to int
-        Runs that were stored, and the step that each had come to.
+        Runs that were stored, and the step of each.
 
     Raises
     ------
@@ -62,7 +65,7 @@ class Checkpoints:
     def __init__(
         self,
         write: Callable[[bytes], None],
-        about: Mapping[str, Any],
+        about: Mapping[str, object],
         *,
         stored: bytes | None = None,
         every_s: float = EVERY_S,
@@ -70,7 +73,7 @@ class Checkpoints:
         self._write, self._about, self._every_s = write, dict(about), every_s
         self._lock = threading.RLock()
         self._stop = threading.Event()
-        self._runs: dict[str, dict[str, Any]] = {} if stored is None else unpack(stored)["runs"]
+        self._runs: dict[str, State] = {} if stored is None else unpack(stored)["runs"]
         self._written_s = time.monotonic()
         self.resumed = {name: run.get("step") for name, run in self._runs.items()}
         self.failure = ""
@@ -78,21 +81,21 @@ class Checkpoints:
         self._fits = 0
 
     def run(self, name: str) -> Run:
-        """Return the run of that name, with what is stored of it."""
+        """Return the run of that name, with its stored state."""
         return Run(self, name)
 
     def request_stop(self) -> None:
-        """Let every run leave its state at its next step and end with `Terminated`."""
+        """Make every run store its state at its next step and end with `Terminated`."""
         self._stop.set()
 
     def begin_fit(self) -> int:
-        """Count a fit whose trainings begin, and return its number."""
+        """Count a fit at its first training, and return its number."""
         self._fits += 1
         self.trains = True
         return self._fits
 
     def end_fit(self) -> None:
-        """Note that no training goes on that would heed `request_stop`."""
+        """Record that no training is running that `request_stop` could end."""
         self.trains = False
 
     @property
@@ -104,19 +107,19 @@ class Checkpoints:
         """Whether it is time for the next document."""
         return self.stops or time.monotonic() - self._written_s >= self._every_s
 
-    def find(self, name: str) -> dict[str, Any] | None:
-        """What is stored of a run; None where nothing is."""
+    def find(self, name: str) -> State | None:
+        """Return the stored state of a run; None where there is none."""
         with self._lock:
             return self._runs.get(name)
 
-    def leave(self, name: str, state: dict[str, Any]) -> None:
-        """Keep the state of a run, in place of what was kept of it."""
+    def leave(self, name: str, state: State) -> None:
+        """Store the state of a run in place of an earlier one."""
         copied = _copy(state)
         with self._lock:
             self._runs[name] = copied
 
     def write(self) -> None:
-        """Write what all runs have left."""
+        """Write the states of all runs."""
         with self._lock:
             if not self._runs:
                 return
@@ -136,7 +139,7 @@ _kept: ContextVar[Checkpoints | None] = ContextVar("checkpoints", default=None)
 def keep_checkpoints(checkpoints: Checkpoints) -> Iterator[None]:
     """Let every fit inside the block leave checkpoints, those that figures are compared with too.
 
-    Who trains is many calls away from who knows where checkpoints go, and the fits between are in no need to know.
+    A context variable, since training is many calls below the pipeline that knows where checkpoints go.
     """
     token = _kept.set(checkpoints)
     try:
@@ -149,7 +152,7 @@ def keep_checkpoints(checkpoints: Checkpoints) -> Iterator[None]:
 def name_runs() -> Iterator[Callable[[str], Run | None]]:
     """Give the trainings of one fit their runs by name; None where no checkpoints are kept.
 
-    Fits are told apart by their number: they follow one another in the same order each time.
+    Fits are identified by their number: they follow one another in the same order each time.
     """
     checkpoints = _kept.get()
     if checkpoints is None:
@@ -174,12 +177,12 @@ class Run:
     def __init__(self, checkpoints: Checkpoints, name: str) -> None:
         self.checkpoints, self.name = checkpoints, name
 
-    def find(self) -> dict[str, Any] | None:
-        """The state that it was left in; None where it was not."""
+    def find(self) -> State | None:
+        """Return its stored state; None where there is none."""
         return self.checkpoints.find(self.name)
 
-    def visit(self, collect: Callable[[], dict[str, Any]]) -> None:
-        """Leave the state that `collect` gives, between two steps, if it is time to.
+    def visit(self, collect: Callable[[], State]) -> None:
+        """Store the state of `collect` between two steps, if a checkpoint is due.
 
         Raises
         ------
@@ -192,19 +195,19 @@ class Run:
         if self.checkpoints.stops:
             raise Terminated
 
-    def leave(self, state: dict[str, Any]) -> None:
-        """Keep the state; it is written with the next document."""
+    def leave(self, state: State) -> None:
+        """Store the state; it is written with the next document."""
         self.checkpoints.leave(self.name, state)
 
 
-def pack(document: Mapping[str, Any]) -> bytes:
+def pack(document: State) -> bytes:
     """Turn JSON-able values, and tensors anywhere among them, into safetensors bytes."""
     tensors: dict[str, Tensor] = {}
 
     def take_out(value: Any) -> Any:
         if isinstance(value, Tensor):
             name = str(len(tensors))
-            tensors[name] = value.detach().cpu().contiguous().clone()  # none may share memory with another
+            tensors[name] = value.detach().cpu().contiguous().clone()  # safetensors refuses tensors with common memory
             return {_TENSOR: name}
         if isinstance(value, Mapping):
             return {str(key): take_out(inner) for key, inner in value.items()}
@@ -216,8 +219,8 @@ def pack(document: Mapping[str, Any]) -> bytes:
     return safetensors.torch.save(tensors, metadata={"nwb_dcf": text})
 
 
-def unpack(data: bytes) -> dict[str, Any]:
-    """Turn what `pack` gave back into values and tensors.
+def unpack(data: bytes) -> State:
+    """Turn the bytes of `pack` back into values and tensors.
 
     Raises
     ------
@@ -237,10 +240,10 @@ def unpack(data: bytes) -> dict[str, Any]:
             return [put_back(inner) for inner in value] if isinstance(value, list) else value
 
         if document["format"] > FORMAT:
-            raise StoreError("the checkpoint is of a newer nwb_dcf", fix="upgrade nwb_dcf to go on from it")
+            raise StoreError("the checkpoint is of a newer nwb_dcf", fix="upgrade nwb_dcf to continue from it")
         if not isinstance(document["runs"], dict):
             raise TypeError("no runs")
-        restored: dict[str, Any] = put_back(document)
+        restored: State = put_back(document)
         return restored
     except (KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         if isinstance(error, StoreError):
@@ -250,7 +253,7 @@ def unpack(data: bytes) -> dict[str, Any]:
 
 
 def _copy(value: Any) -> Any:
-    """Copy a state, its tensors to the host: what is kept must not move on with the training."""
+    """Copy a state, its tensors to the host: training changes tensors in place."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
@@ -260,7 +263,7 @@ def _copy(value: Any) -> Any:
 
 @torch.no_grad()
 def put_into(tensors: list[Tensor], stored: list[Tensor]) -> None:
-    """Copy stored values into tensors that others hold.
+    """Copy stored values into existing tensors.
 
     Raises
     ------

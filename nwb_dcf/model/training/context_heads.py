@@ -1,4 +1,4 @@
-"""L_context: the code of a frame is to say what surrounds it (see `ContextHeads`)."""
+"""L_context: the latents of a frame have to predict the frames around it (see `ContextHeads`)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FOLLOW_STEPS, FOLLOW_RATE = 200, 1e-2
 
 
 class ContextHeads(nn.Module):
-    """Reads the frames `lags` before and after one from the first `dim` numbers of its code.
+    """Predicts the frames `lags` before and after one from its first `dim` latents.
 
-    A code that must tell its surroundings as well keeps what lasts and drops what is noise in one frame. The heads
-    serve training alone: no result holds them.
+    Latents that predict neighbouring frames keep what lasts and drop the noise of a single frame. The heads serve
+    training alone and are in no result. Not in the paper.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class ContextHeads(nn.Module):
         n_out = len(lags) * self.axes.shape[1]
         self.network = nn.Sequential(nn.Linear(dim, WIDTH), nn.SiLU(), nn.Linear(WIDTH, n_out))
 
-    def follow(self, codes: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> None:
-        """Learn to read codes (frame, k_max) that stand still, of all frames of `table`.
+    def follow(self, latents: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> None:
+        """Train the heads on fixed latents (frame, k_max) of all frames of `table`.
 
-        Where a code comes from another fit: heads that know nothing would first spoil it.
+        For latents of another fit: the gradients of untrained heads would first move them away.
         """
         groups = [ParameterGroup(list(self.parameters()), FOLLOW_RATE, clipped=False)]
         config = TrainConfig(steps=FOLLOW_STEPS, weight_decay=0.0)
@@ -56,16 +56,18 @@ class ContextHeads(nn.Module):
         for step in range(FOLLOW_STEPS):
             frames = table.draw(config.batch_size, generator)
             optimiser.zero_grad()
-            torch.autograd.backward(self.loss(codes[frames], frames, table, rho, generator))
+            torch.autograd.backward(self.loss(latents[frames], frames, table, rho, generator))
             optimiser.step(scale_rate(step, config))
 
-    def loss(self, codes: Tensor, frames: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> Tensor:
-        """L_context of `frames`, shape (n,), from their codes (n, k_max) with the bridge's noise `rho`."""
+    def loss(
+        self, latents: Tensor, frames: Tensor, table: FrameTable, rho: float, generator: torch.Generator
+    ) -> Tensor:
+        """Compute L_context of `frames`, shape (n,), from their latents (n, k_max) with the bridge's noise `rho`."""
         around = frames[:, None] + self.lags
         first, last = take_rows(table.first, frames), take_rows(table.last, frames)
         inside = (around >= first[:, None]) & (around <= last[:, None])
         target = (take_rows(table.x, around.clamp(0, len(table.x) - 1)) - self.mean) @ self.axes
-        seen = codes[:, : self.dim]
+        seen = latents[:, : self.dim]
         seen = seen + rho * torch.randn(seen.shape, generator=generator, device=seen.device, dtype=seen.dtype)
         guess = self.network(seen).view(target.shape)
         return context_loss(guess, target, inside.to(seen.dtype), self.n_channels)

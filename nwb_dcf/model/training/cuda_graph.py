@@ -1,8 +1,8 @@
 """Steps on a GPU as graphs of their kernels, recorded once and replayed.
 
 A step of a session-sized fit is some three hundred small kernels: Python takes ten times as long to start them one by
-one as the GPU to run them (RESULTS.md). What a replay is to take anew, the rate and p of the prefix lengths, it
-finds in tensors; what it draws comes from the generator, as if the step had been taken.
+one as the GPU to run them (RESULTS.md). A replay reads its rate and p of the prefix lengths from tensors; its
+draws come from the generator, as if the step had been taken.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class StepGraphs:
         Parameters
         ----------
         move : callable
-            Takes a step on the device alone: the flows that learn, the share of the full rate, p. It is not kept: with
-            whom it belongs to the graphs would be a cycle, collected at any time, and none may go while one is made.
+            Takes a step on the device alone: the flows that learn, the fraction of the full rate, p. It is not kept: a
+            reference to its owner would be a cycle, collected at any time, and no graph may be freed in a capture.
         flows : frozenset of str
             Those of u and v that learn.
         rate, prefix_p : float

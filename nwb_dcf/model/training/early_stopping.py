@@ -1,4 +1,4 @@
-"""Judging weights on held-out frames: the same draws each time, the best step kept."""
+"""Evaluation of weights on held-out frames: the same draws each time, the best step kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import dataclasses
 import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +14,13 @@ from torch import Tensor, nn
 from ...config import TrainConfig
 from ..dcf_model import DCFModel
 from .batches import FrameTable, WindowSampler
+from .checkpoint import State
 from .context_heads import ContextHeads
 from .loss_curve import LossCurve
 from .objective import Losses, compute_losses
 
-PATIENCE = 5  # evaluations without a fall of the held-out loss before the schedule ends by itself,
-LEAST_SHARE = 0.3  # but not before this share of it: a network that starts at zero needs a while
+PATIENCE = 5  # evaluations without a fall of the held-out loss before training stops,
+LEAST_FRACTION = 0.3  # but not before this fraction of the schedule: a network that starts at zero needs a while
 HELD_OUT_SAMPLES = 4096  # 8,192 chose the same steps on five recordings, within one evaluation
 HELD_OUT_IMAGES = 1024  # cost about three steps of a U-Net: over all evaluations a tenth of a search
 PARTS = ("coupling", "u", "v")
@@ -29,7 +29,7 @@ Weights = dict[str, dict[str, Tensor]]
 
 
 class EarlyStopping:
-    """Looks at held-out losses of the averaged weights, with the same draws each time.
+    """Evaluates held-out losses of the averaged weights, with the same draws each time.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class EarlyStopping:
     table : FrameTable
         Held-out frames.
     warm : bool
-        Whether the flows come trained from another fit, so that they may stop at any share of the schedule.
+        Whether the flows come trained from another fit, so that they may stop at any step of the schedule.
     """
 
     def __init__(
@@ -53,21 +53,21 @@ class EarlyStopping:
         warm: bool = False,
     ) -> None:
         self.model, self.kept, self.table, self.config, self.heads = model, kept, table, config, heads
-        self.least_steps = 0.0 if warm else LEAST_SHARE * config.steps
-        self.learns_code = "coupling" in kept
-        self.sampler = WindowSampler(table, model, kept.keys())  # once: a code that does not learn stays as it is
+        self.least_steps = 0.0 if warm else LEAST_FRACTION * config.steps
+        self.learns_latents = "coupling" in kept
+        self.sampler = WindowSampler(table, model, kept.keys())  # once: latents that do not learn are encoded once
         self.best: Weights = {}
         self.best_step: dict[str, int] = {}
         self.best_loss = {"u": math.inf, "v": math.inf}
         self.fallen_to, self.fell_at = dict(self.best_loss), dict.fromkeys(self.best_loss, 0)
 
-    def get_state(self) -> dict[str, Any]:
-        """What has been found so far."""
+    def get_state(self) -> State:
+        """Return the best weights and losses so far."""
         names = ("best", "best_step", "best_loss", "fallen_to", "fell_at")
         return {name: dict(getattr(self, name)) for name in names}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` gave."""
+    def set_state(self, state: State) -> None:
+        """Continue from a state of `get_state`."""
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -81,14 +81,14 @@ class EarlyStopping:
                 learn=self.kept.keys(),
                 sampler=self.sampler,
                 heads=self.heads,
-                as_trained=self.learns_code,
+                as_trained=self.learns_latents,
             )
         cf, df, joint = torch.stack([losses.cf, losses.df, losses.total(self.config)]).tolist()
         curve.held_out_step.append(step)
         curve.held_out_cf.append(cf if "u" in self.kept else math.nan)
         curve.held_out_df.append(df if "v" in self.kept else math.nan)
-        # While the encoder learns both flows depend on it and share one best step; else each has its own.
-        score = {"u": joint, "v": joint} if self.learns_code else {"u": cf, "v": df}
+        # While the encoder learns both flows depend on it and have one best step; else each has its own.
+        score = {"u": joint, "v": joint} if self.learns_latents else {"u": cf, "v": df}
         better = {name for name in active if score[name] < self.best_loss[name]}
         self.best |= copy_weights(self.kept, better)
         self.best_loss |= {name: score[name] for name in better}
@@ -98,9 +98,9 @@ class EarlyStopping:
                 self.fallen_to[name], self.fell_at[name] = score[name], step
 
     def find_settled(self, step: int, every: int) -> set[str]:
-        """Flows whose loss has fallen by no more than the tolerance in `PATIENCE` evaluations: they need learn no more.
+        """Return the flows whose loss has fallen by no more than the tolerance in `PATIENCE` evaluations.
 
-        A fall is counted from the last loss that was one, so that many small ones count in the end.
+        A fall is measured from the last loss that was one, so that many small ones add up.
         """
         if step < self.least_steps:
             return set()
@@ -138,12 +138,12 @@ def evaluate_losses(
     heads: ContextHeads | None = None,
     as_trained: bool = False,
 ) -> Losses:
-    """Losses on `table` with fixed draws: the same frames, tau, s, K and noise whenever it is called.
+    """Compute losses on `table` with fixed draws: the same frames, tau, s, K and noise in every call.
 
-    A `sampler` of the table saves encoding it anew where the code does not learn.
+    A `sampler` of the table avoids a second encoding where the encoder does not learn.
 
-    L_cf is defined with tau uniform; `as_trained` draws tau as training does instead, which is what counts where the
-    code learns from it.
+    L_cf is defined with tau uniform (paper 2.3); `as_trained` draws tau as training does instead, which is the
+    criterion where the encoder learns from it.
     """
     generator = torch.Generator(table.device).manual_seed(config.seed + 1)
     if not as_trained:

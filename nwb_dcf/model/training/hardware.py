@@ -1,18 +1,13 @@
-"""How many threads a step of training keeps busy."""
+"""Threads and precision of a training step on the hardware at hand."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from ..dcf_model import DCFModel
 
-if TYPE_CHECKING:
-    from ..dcf_model import DCFModel
-
-WIDE = 256  # of a layer, from which on it pays: at 128 what is converted costs more than the products (RESULTS.md)
+WIDE = 256  # of a layer, from which on it pays: at 128 the conversion costs more than the products (RESULTS.md)
 
 
 def choose_products(model: DCFModel, precision: str) -> str:

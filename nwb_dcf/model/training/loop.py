@@ -1,7 +1,7 @@
-"""The training loop: schedule, early stopping with step 0 as a candidate, progress, checkpoints, Ctrl-C.
+"""The training loop: schedule, early stopping with the initial model as a candidate, progress, checkpoints, Ctrl-C.
 
-No step waits for the device. Every `REPORT_EVERY` steps one read brings the losses, which are reported and checked;
-every evaluation of held-out losses one more.
+No step waits for the device. Every `REPORT_EVERY` steps one read fetches the losses, which are reported and checked;
+every evaluation of held-out losses is one more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from ..nested_dropout import ramp_prefix_p
 from ..parallel import use_threads
 from ..precision import multiply_in
 from .batches import FrameTable, WindowSampler
-from .checkpoint import Run, put_into
+from .checkpoint import Run, State, put_into
 from .context_heads import ContextHeads
 from .cuda_graph import StepGraphs, can_replay, use_own_stream
 from .early_stopping import PARTS, EarlyStopping, copy_weights
@@ -88,7 +87,7 @@ class TrainingStep:
 
     def take(self, flows: frozenset[str]) -> None:
         """Take the next step, in which of u and v only `flows` learn."""
-        if not self.model.training:  # judging ends it
+        if not self.model.training:  # an evaluation has switched it off
             self.model.train()
         p = ramp_prefix_p(self.config.prefix_p, self.taken * self.config.batch_size, self.config.prefix_ramp)
         rate = scale_rate(self.taken, self.config)
@@ -119,15 +118,15 @@ class TrainingStep:
         if self.moves_axes:
             model.coupling.orthonormalise()
         self.average.update()
-        # Without their graph: what lives on from an earlier step could not be replayed in a later one.
+        # Detached: a CUDA graph cannot replay a step while the autograd graph of an earlier one is alive.
         self.losses = Losses(*(getattr(losses, field.name).detach() for field in fields(losses)))
         self.total = total.detach()
         self.number.add_(1)
         seen = torch.where(torch.isfinite(self.total), self.first_bad, torch.minimum(self.first_bad, self.number))
         self.first_bad.copy_(seen)
 
-    def get_state(self) -> dict[str, Any]:
-        """All that the next step depends on, but for the model's own weights."""
+    def get_state(self) -> State:
+        """Return all that the next step depends on, except the model's own weights."""
         return {
             "taken": self.taken,
             "generator": self.generator.get_state(),
@@ -139,8 +138,8 @@ class TrainingStep:
             "heads": None if self.heads is None else self.heads.state_dict(),
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` gave."""
+    def set_state(self, state: State) -> None:
+        """Continue from a state of `get_state`."""
         self.taken = state["taken"]
         self.generator.set_state(state["generator"])
         put_into([self.number, self.first_bad], [state["number"], state["first_bad"]])
@@ -152,7 +151,7 @@ class TrainingStep:
             self.heads.load_state_dict(state["heads"])
 
     def read_losses(self) -> dict[str, float]:
-        """All of the last step's losses, their ``total`` and `first_bad`, brought from the device by one read."""
+        """Return the last step's losses, their ``total`` and `first_bad`, fetched from the device by one read."""
         named = {field.name: getattr(self.losses, field.name) for field in fields(self.losses)}
         named |= {"total": self.total, "first_bad": self.first_bad}
         return dict(zip(named, torch.stack(list(named.values())).tolist(), strict=True))
@@ -196,7 +195,7 @@ class TrainingResult:
     interrupted : bool
         Whether Ctrl-C ended the loop.
     settled : dict of str to int
-        Step at which each flow ended by itself, since its held-out loss fell no more; without those that did not.
+        Step at which each flow was stopped early, its held-out loss falling no more; without those that were not.
     finished : dict of str to int
         Steps on all frames that followed the chosen one; without the flows that took none.
     """
@@ -234,34 +233,34 @@ def train_model(
     heads : ContextHeads, optional
         Of L_context.
     held_out : FrameTable, optional
-        Frames whose losses choose the step, step 0 included.
+        Frames whose losses choose the step, the initial model included.
     keep_partial : bool
-        Whether Ctrl-C keeps what was learned so far instead of raising KeyboardInterrupt.
+        Whether Ctrl-C keeps the partly trained model instead of raising KeyboardInterrupt.
     warm : bool
         Whether the flows come trained from another fit.
     run : Run, optional
-        Where the state of this training is left between steps, and found where it was left before: it goes on from
-        there to the bit as if it had not been ended.
+        Where the state of this training is stored between steps. A stored state is continued, to the bit as if the
+        training had not been ended.
 
     Raises
     ------
     TrainingError
         If a loss is not finite; names the first such step.
     Terminated
-        If the process is to end; the state has been left then.
+        If the process is to end; the state has been stored then.
     StoreError
-        If what was left is of another training.
+        If the stored state is of another training.
     """
     stored = run.find() if run else None
     if stored is not None and stored.get("finished"):
         return _restore_outcome(model, heads, stored)
-    learns_code = model.learns_encoder and "coupling" in learn
+    learns_latents = model.learns_encoder and "coupling" in learn
     flows = {name for name in ("u", "v") if name in learn}
-    names = [name for name in PARTS if name in flows or (name == "coupling" and learns_code)]
+    names = [name for name in PARTS if name in flows or (name == "coupling" and learns_latents)]
     parts = nn.ModuleDict({name: getattr(model, name) for name in names})
     steps = TrainingStep(model, parts, table, config, learn, heads)
-    kept = steps.average.averaged  # the weights that are judged and left in the model
-    if learns_code and not config.ema_encoder:
+    kept = steps.average.averaged  # the weights that are evaluated and left in the model
+    if learns_latents and not config.ema_encoder:
         kept["coupling"] = model.coupling
     judge = EarlyStopping(model, kept, held_out, config, heads, warm=warm) if held_out is not None else None
     active = set(flows)  # flows that still learn
@@ -271,7 +270,7 @@ def train_model(
     every_thread, threads = torch.get_num_threads(), choose_threads(model, parts, config.batch_size)
     step, interrupted = 0, False
 
-    def collect() -> dict[str, Any]:
+    def collect() -> State:
         return {
             "finished": False,
             "step": step,
@@ -323,7 +322,7 @@ def train_model(
     latest = copy_weights(kept, flows or {"coupling"})
     for name, weights in {**latest, **chosen}.items():
         getattr(model, name).load_state_dict(weights)
-    if learns_code:
+    if learns_latents:
         _settle_coupling(model, table)
     outcome = TrainingResult(best_step, curve, step * config.batch_size, interrupted, settled_at)
     if run and not interrupted:
@@ -332,7 +331,7 @@ def train_model(
     return outcome
 
 
-def _restore_outcome(model: DCFModel, heads: ContextHeads | None, stored: dict[str, Any]) -> TrainingResult:
+def _restore_outcome(model: DCFModel, heads: ContextHeads | None, stored: State) -> TrainingResult:
     """Put back the weights of a training that had finished, and return its outcome."""
     with _explain_other():
         model.load_state_dict(stored["model"])
@@ -345,7 +344,7 @@ def _restore_outcome(model: DCFModel, heads: ContextHeads | None, stored: dict[s
 
 @contextmanager
 def _explain_other() -> Iterator[None]:
-    """Turn what goes wrong while a state is put back into an error for people."""
+    """Turn errors while a state is restored into one that names the checkpoint."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Losses noted during training."""
+"""Losses recorded during training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HELD_OUT = ("held_out_cf", "held_out_df")
 
 @dataclass
 class LossCurve:
-    """Losses noted during training, one entry per noted step; NaN where a part did not learn."""
+    """Losses recorded during training, one entry per recorded step; NaN where a part did not learn."""
 
     step: list[int] = field(default_factory=list)
     cf: list[float] = field(default_factory=list)

@@ -49,10 +49,10 @@ def compute_losses(
 ) -> Losses:
     """Draw tau, s, K and noise for every pair of `samples` and return the losses.
 
-    Both frames of a pair share K. u sees one frame of each pair, either with equal chance, so that
+    Both frames of a pair have the same K (paper 3.1). u sees one frame of each pair, either with equal chance, so that
     the last frame of a segment is seen as well. The loss of a flow that is not in `flows` is 0 and costs
-    nothing; what is drawn does not depend on it. L_context needs its `heads` and the `table` of all frames. With a
-    `balance` each prefix counts in L_cf by what it leaves unexplained.
+    nothing; the draws do not depend on it. L_context needs its `heads` and the `table` of all frames. With a
+    `balance` each prefix is weighted in L_cf by the inverse of its running loss.
     """
     n, device = len(samples.now), samples.now.device
     settings = model.config
@@ -67,7 +67,7 @@ def compute_losses(
     )
     mask = mask_prefix(lengths, model.k_max, samples.x.dtype)
     uniform = torch.rand(n, 3, 1, generator=generator, device=device).unbind(1)
-    noise = model.noise.draw(n, generator)  # one draw serves both bridges, whose networks share nothing
+    noise = model.noise.draw(n, generator)  # one draw for both bridges, whose networks have no weight in common
 
     axes = model.coupling.make_axes()
     endpoints = Endpoints.make(samples, mask, axes, settings, one_prefix=not config.prefix_per_sample)
@@ -92,8 +92,8 @@ def compute_losses(
             interpolate_compression(endpoints.place(rows), samples.pick(samples.x, rows), tau)
             for rows in (samples.now, samples.later)
         )
-        if settings.closed_form:  # v is shown the history's coordinates, else whole states
-            past, data = endpoints.mask_codes(samples.past), take_rows(samples.reads, samples.past)
+        if settings.closed_form:  # v sees the history as coordinates, else as whole states
+            past, data = endpoints.mask_latents(samples.past), take_rows(samples.reads, samples.past)
         else:
             past, data = endpoints.place(samples.past), take_rows(samples.x, samples.past)
         history = interpolate_compression(past, data, tau[:, None])
@@ -103,26 +103,26 @@ def compute_losses(
         df = dynamics_loss(v, target_time(now, later, samples.step[:, None]), samples.weight)
 
     if model.learns_encoder or not torch.is_grad_enabled():  # else constant: at its optimum
-        aligned = axes.place(samples.pick(samples.codes, samples.now) * mask)
+        aligned = axes.place(samples.pick(samples.latents, samples.now) * mask)
         align = alignment_loss(samples.pick(samples.x, samples.now), aligned, samples.weight)
     if heads is not None and table is not None:
-        codes = samples.pick(samples.codes, samples.now)
-        context = heads.loss(codes, samples.frames, table, settings.bridge_noise, generator)
+        latents = samples.pick(samples.latents, samples.now)
+        context = heads.loss(latents, samples.frames, table, settings.bridge_noise, generator)
     return Losses(cf, df, align, context)
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The compressed endpoints x0 = b + L D^(1/2) (m_K * mu) of a batch, as the flows see them.
+    """The compressed endpoints x0 = b + L D^(1/2) (m_K * mu) of a batch, as the flows see them (equation 1).
 
-    Where the flow losses are not to reach the code (not `joined`), neither do their gradients; where flows see whole
-    codes (not `masked_endpoints`), nothing is masked.
+    Without `train_encoder_with_flows` the gradients of the flow losses do not reach the encoder, as in the authors'
+    default; without `masked_endpoints` flows see all latents and nothing is masked.
 
     Attributes
     ----------
     samples : Samples
-    codes : Tensor, shape (row, k_max)
-        Theirs, detached where no gradient is to reach them.
+    latents : Tensor, shape (row, k_max)
+        Of the samples, detached where no gradient may reach them.
     mask : Tensor, shape (n, k_max), or None
         m_K of each pair.
     axes : Axes
@@ -131,42 +131,42 @@ class Endpoints:
     """
 
     samples: Samples
-    codes: Tensor
+    latents: Tensor
     mask: Tensor | None
     axes: Axes
     placed: Tensor | None
 
     @classmethod
     def make(cls, samples: Samples, mask: Tensor, axes: Axes, settings: ModelConfig, *, one_prefix: bool) -> Endpoints:
-        """Endpoints of `samples`; `one_prefix` says that all rows of `mask` are the same."""
-        codes = samples.codes if settings.train_encoder_with_flows else samples.codes.detach()
+        """Make the endpoints of `samples`; `one_prefix`: all rows of `mask` are the same."""
+        latents = samples.latents if settings.train_encoder_with_flows else samples.latents.detach()
         axes = axes if settings.train_encoder_with_flows else axes.detach()
         shown = mask if settings.masked_endpoints else None
         few = len(samples.x) < samples.past.numel()
         placed = None
         if few and (one_prefix or shown is None):
-            placed = axes.place(codes if shown is None else codes * shown[:1])
-        return cls(samples, codes, shown, axes, placed)
+            placed = axes.place(latents if shown is None else latents * shown[:1])
+        return cls(samples, latents, shown, axes, placed)
 
-    def mask_codes(self, rows: Tensor) -> Tensor:
+    def mask_latents(self, rows: Tensor) -> Tensor:
         """m_K * mu of `rows`, (n,) or (n, any), to (..., k_max)."""
-        codes = self.samples.pick(self.codes, rows)
+        latents = self.samples.pick(self.latents, rows)
         if self.mask is None:
-            return codes
-        return codes * (self.mask if rows.dim() == 1 else self.mask[:, None])
+            return latents
+        return latents * (self.mask if rows.dim() == 1 else self.mask[:, None])
 
     def place(self, rows: Tensor) -> Tensor:
         """x0 of `rows`, (n,) or (n, any), to (..., D)."""
-        return self.axes.place(self.mask_codes(rows)) if self.placed is None else take_rows(self.placed, rows)
+        return self.axes.place(self.mask_latents(rows)) if self.placed is None else take_rows(self.placed, rows)
 
 
 def _draw_tau(n: int, rho: float, config: TrainConfig, generator: torch.Generator) -> Tensor:
-    """Draw tau, shape (n, 1): uniform, or uniform in arctan(tau / rho), or 0, in the configured shares.
+    """Draw tau, shape (n, 1): uniform, or uniform in arctan(tau / rho), or 0, in the configured fractions.
 
-    On the way from tau = 0 dropped axes unfold within a few rho; uniform draws hardly visit that stretch.
-    Uniform in angle, even the L_cf of uniform draws fell faster.
+    From tau = 0 on, dropped axes unfold within a few rho; uniform draws hardly visit that interval.
+    With draws uniform in angle even the L_cf of uniform draws fell faster.
     """
-    uniform, share = torch.rand(n, 2, 1, generator=generator, device=generator.device).unbind(1)
+    uniform, fraction = torch.rand(n, 2, 1, generator=generator, device=generator.device).unbind(1)
     steep = rho * torch.tan(uniform * math.atan(1 / rho)) if rho > 0 else uniform
-    tau = torch.where(share < config.tau_in_angle, steep, uniform)
-    return tau.masked_fill(share < config.tau_at_zero, 0.0)  # torch.where would send the 0 to a GPU, and wait
+    tau = torch.where(fraction < config.tau_in_angle, steep, uniform)
+    return tau.masked_fill(fraction < config.tau_at_zero, 0.0)  # torch.where would send the 0 to a GPU, and wait

@@ -6,14 +6,13 @@ import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ...config import TrainConfig
-from .checkpoint import put_into
+from .checkpoint import State, put_into
 
 WARM_UP = 20  # steps over which the rate rises
 BETAS = (0.9, 0.999)
@@ -21,7 +20,7 @@ PIECE = 2**13  # numbers that a block of a GPU's threads is given at a time
 
 
 def scale_rate(step: int, config: TrainConfig) -> float:
-    """Share of the full rate at `step`: a short rise, then half a cosine over the whole schedule, or a constant."""
+    """Compute the fraction of the full rate at `step`: a short rise, then half a cosine or a constant."""
     warm = min(1.0, (step + 1) / WARM_UP)
     if config.schedule == "constant":
         return warm
@@ -75,10 +74,10 @@ class ParameterGroup:
 
 
 class AdamW:
-    """One fused update of all parameters of a group; those without a gradient stay as they are.
+    """One fused update of all parameters of a group; those without a gradient do not change.
 
-    torch's own optimiser classes import its compiler when they are made, seconds that a small fit does not have, and
-    count the steps of every parameter by itself, a tenth of a small step. The update is the kernel that they call.
+    torch's own optimiser classes import its compiler when they are made, seconds of a small fit, and count the steps
+    of every parameter separately, a tenth of a small step. The update is the kernel that they call.
 
     Parameters
     ----------
@@ -90,12 +89,12 @@ class AdamW:
     def __init__(self, groups: Iterable[ParameterGroup], config: TrainConfig) -> None:
         self.groups, self.config = list(groups), config
 
-    def get_state(self) -> list[dict[str, Any]]:
-        """Moments and steps of each group."""
+    def get_state(self) -> list[State]:
+        """Return moments and steps of each group."""
         return [{"first": group.first, "second": group.second, "steps": group.steps} for group in self.groups]
 
-    def set_state(self, state: list[dict[str, Any]]) -> None:
-        """Go on from what `get_state` gave."""
+    def set_state(self, state: list[State]) -> None:
+        """Continue from a state of `get_state`."""
         for group, stored in zip(self.groups, state, strict=True):
             put_into([*group.first, *group.second, group.steps], [*stored["first"], *stored["second"], stored["steps"]])
 
@@ -107,7 +106,7 @@ class AdamW:
 
     @torch.no_grad()
     def step(self, scale: float | Tensor) -> None:
-        """Clip, and move every parameter that has a gradient at `scale` times its rate; nothing of it waits."""
+        """Clip, and update every parameter with a gradient at `scale` times its rate; no wait for the device."""
         for group in self.groups:
             moved = [i for i, parameter in enumerate(group.parameters) if parameter.grad is not None]
             if not moved:
@@ -144,7 +143,7 @@ class WeightAverage:
     ----------
     parts : nn.ModuleDict
     decay : float
-        Share of the average that a step keeps.
+        Fraction of the average that a step keeps.
     """
 
     def __init__(self, parts: nn.ModuleDict, decay: float) -> None:
@@ -155,18 +154,18 @@ class WeightAverage:
         self._kept_buffers, self._new_buffers = (list(module.buffers()) for module in (self.averaged, parts))
         self._started = False
 
-    def get_state(self) -> dict[str, Any]:
-        """The averages, and whether there are any yet."""
+    def get_state(self) -> State:
+        """Return the averages, and whether there are any yet."""
         return {"averaged": self.averaged.state_dict(), "started": self._started}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` gave."""
+    def set_state(self, state: State) -> None:
+        """Continue from a state of `get_state`."""
         self.averaged.load_state_dict(state["averaged"])
         self._started = state["started"]
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights of this step in; those of the first step whole. Buffers are copied."""
+        """Update the averages by the weights of this step; the first step sets them. Buffers are copied."""
         if self._started:
             self._mix(self._kept, self._new, None)
         else:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nwb_dcf.config import ModelConfig
 from nwb_dcf.model.dcf_model import DCFModel
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.training import FrameTable
 from nwb_dcf.model.training.batches import Samples
 
@@ -49,7 +49,7 @@ def make_problem() -> Callable[..., Problem]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = DCFModel(x.shape[1], 4, config)
-        model.start_at(find_principal_axes(x))
+        model.start_at(compute_principal_axes(x))
         return Problem(model, table)
 
     return make

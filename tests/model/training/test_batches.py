@@ -87,9 +87,9 @@ def test_codes_and_reads_belong_to_the_frames(make_problem: Make, joined: bool) 
     problem = make_problem(train_encoder_with_flows=joined)
     model = problem.model.eval()
     samples = WindowSampler(problem.table, model).draw(64, torch.Generator().manual_seed(1))
-    assert torch.allclose(samples.codes, model.coupling.encode(samples.x), atol=1e-6)
+    assert torch.allclose(samples.latents, model.coupling.encode(samples.x), atol=1e-6)
     assert torch.allclose(samples.reads, model.coupling.read(samples.x), atol=1e-6)
-    assert samples.codes.requires_grad == joined
+    assert samples.latents.requires_grad == joined
 
 
 def test_a_recording_shorter_than_a_chunk_can_be_drawn_from(make_problem: Make) -> None:

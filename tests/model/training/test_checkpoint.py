@@ -14,7 +14,7 @@ import torch
 
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.errors import StoreError, Terminated
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.training import ContextHeads, FrameTable, Progress, TrainingResult, train_model
 from nwb_dcf.model.training.checkpoint import Checkpoints, pack, unpack
 
@@ -49,7 +49,7 @@ def train(
     if with_heads:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(7)
-            heads = ContextHeads(find_principal_axes(problem.table.x), 2, (-1, 1))
+            heads = ContextHeads(compute_principal_axes(problem.table.x), 2, (-1, 1))
     held_out = make_held_out(problem) if judged else None
     trained = train_model(problem.model, problem.table, plan, held_out=held_out, heads=heads, **more)
     return problem, trained

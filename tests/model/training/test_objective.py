@@ -49,7 +49,7 @@ class Watched:
     def place(self, rows: Tensor, masked: bool = True) -> Tensor:
         """Endpoints b + L D^(1/2) (m_K * mu), written out."""
         coupling = self.model.coupling
-        mu = self.samples.codes[rows] * (self.mask_u if masked else 1)
+        mu = self.samples.latents[rows] * (self.mask_u if masked else 1)
         placed: Tensor = coupling.mean + (mu * coupling.variance.sqrt()) @ coupling.axes.T
         return placed.detach()
 

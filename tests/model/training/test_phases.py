@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from nwb_dcf.config import TrainConfig
-from nwb_dcf.model import parallel as spread
+from nwb_dcf.model import parallel
 from nwb_dcf.model.dcf_model import DCFModel
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.training import ContextHeads, FrameTable, train_model
 from nwb_dcf.model.training.batches import WindowSampler
 from nwb_dcf.model.training.objective import compute_losses
@@ -70,7 +70,7 @@ def test_v_learns_on_a_code_that_stands_still(make_problem: Make, settings: dict
     assert sampler.cached is not None
     generator = torch.Generator().manual_seed(0)
     samples = sampler.draw(64, generator)
-    assert not samples.codes.requires_grad
+    assert not samples.latents.requires_grad
     losses = compute_losses(problem.model, samples, QUICK, generator, prefix_p=0.3, flows=("v",))
     losses.df.backward()
     encoder = problem.model.coupling.encoder
@@ -131,10 +131,10 @@ def test_drawn_codes_are_those_of_the_frame_in_its_window(make_problem: Make, le
     every = problem.table.encode(problem.model.coupling).detach()
     samples = WindowSampler(problem.table, problem.model, learn).draw(80, torch.Generator().manual_seed(0))
     real = find_real(samples)
-    torch.testing.assert_close(samples.codes[samples.now[real]].detach(), every[samples.frames[real]])
+    torch.testing.assert_close(samples.latents[samples.now[real]].detach(), every[samples.frames[real]])
     torch.testing.assert_close(samples.x[samples.now[real]], problem.table.x[samples.frames[real]])
     if "v" in learn:
-        torch.testing.assert_close(samples.codes[samples.later[real]].detach(), every[samples.frames[real] + 1])
+        torch.testing.assert_close(samples.latents[samples.later[real]].detach(), every[samples.frames[real] + 1])
 
 
 def test_the_linear_part_sees_the_frame_alone(make_problem: Make) -> None:
@@ -165,7 +165,7 @@ def test_channels_are_dropped_in_training_alone_in_all_frames_of_a_window(make_p
 def test_context_is_read_from_the_first_numbers_of_the_code_within_the_segment(make_problem: Make) -> None:
     """Heads that answer nothing have the mean square of the frames around; frames beyond the segment do not count."""
     problem = make_problem(train_encoder_with_flows=True)
-    table, principal = problem.table, find_principal_axes(problem.table.x)
+    table, principal = problem.table, compute_principal_axes(problem.table.x)
     heads = ContextHeads(principal, 2, (-1, 2))
     frames = torch.tensor([0, 10, LENGTHS[0] - 1, LENGTHS[0] - 2])
     codes = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
@@ -191,7 +191,7 @@ def test_context_reaches_the_encoder_only_where_it_learns(make_problem: Make) ->
     for joined in (False, True):
         problem = make_problem(train_encoder_with_flows=joined, encoder_window=1)
         model = problem.model.train()
-        heads = ContextHeads(find_principal_axes(problem.table.x), 2, (-2, 2))
+        heads = ContextHeads(compute_principal_axes(problem.table.x), 2, (-2, 2))
         generator = torch.Generator().manual_seed(0)
         for parameter in model.coupling.encoder.learned():
             parameter.requires_grad_(joined)
@@ -211,7 +211,7 @@ def test_a_known_code_is_not_moved_by_encoding_a_long_recording_in_pieces(
     make_problem: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model fresh from its start, and frames that drift: each piece has a mean of its own."""
-    monkeypatch.setattr(spread, "FRAMES_AT_ONCE", 16)
+    monkeypatch.setattr(parallel, "FRAMES_AT_ONCE", 16)
     problem = make_problem()
     coupling = problem.model.train().coupling
     train_model(problem.model, problem.table, QUICK, learn=("u",))
@@ -221,7 +221,7 @@ def test_a_known_code_is_not_moved_by_encoding_a_long_recording_in_pieces(
 
 def test_heads_learn_to_read_a_code_that_stands_still(make_problem: Make) -> None:
     problem = make_problem(train_encoder_with_flows=True)
-    heads = ContextHeads(find_principal_axes(problem.table.x), 2, (-1, 1))
+    heads = ContextHeads(compute_principal_axes(problem.table.x), 2, (-1, 1))
     with torch.no_grad():
         codes = problem.table.encode(problem.model.coupling)
     frames = torch.arange(len(codes))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nwb_dcf.config import TrainConfig
-from nwb_dcf.model.principal_axes import find_principal_axes
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.training import ContextHeads, TrainingResult, train_model
 from nwb_dcf.model.training.loop import REPORT_EVERY
 
@@ -54,7 +54,7 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def make_heads(problem: Problem, learn: Any) -> ContextHeads | None:
-    return ContextHeads(find_principal_axes(problem.table.x), 2, (-1, 1)) if "v" not in learn else None
+    return ContextHeads(compute_principal_axes(problem.table.x), 2, (-1, 1)) if "v" not in learn else None
 
 
 def run(problem: Problem, learn: Any, steps: int, **more: Any) -> TrainingResult:
