@@ -121,8 +121,8 @@ class _Network(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance; the latter is empty where nothing is variational."""
-        code = self.encoder(x)
-        return code[:, : self.dim], code[:, self.dim :].clamp(-10, 10)
+        moments = self.encoder(x)
+        return moments[:, : self.dim], moments[:, self.dim :].clamp(-10, 10)
 
     def measure_loss(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Squared error; in training, which has a generator, a VAE's bound."""

@@ -62,6 +62,7 @@ def settle_config(
     check_size(training, config.model.dim)
     check_smoothing(training, config.prepare.smooth)
     if smoothing is None:
+        # before the dimension: dimensions are counted on smoothed and scaled values
         smoothing, config = resolve_smoothing(training, config)
     else:
         config = apply_choice(config, smoothing)

@@ -160,6 +160,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         TrainingError
             If a loss is not finite.
         """
+        # scikit-learn clones estimators before fit: everything is resolved here and nothing in __init__
         recording = as_recording(x, images=self.network == "unet").recording  # which is for images alone
         warm_start = self._read_warm_start()
         for note in recording.attrs["notes"]:
@@ -278,6 +279,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         return self._answer_frames(z, self.fitted_.rates)
 
     def _answer_frames(self, z: Any, reconstruct: Callable[[np.ndarray], np.ndarray]) -> Any:
+        # latents come back in the kind of the input, with its times and segments
         fitted, given = self.fitted_, as_recording(z)
         frames = reconstruct(given.recording["data"].values)
         ids = {dim: np.asarray(values) for dim, values in fitted.frame_ids.items()}
@@ -342,6 +344,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         return self.fitted_.score(self._prepare(x)[1])
 
     def __sklearn_tags__(self) -> Any:
+        # scikit-learn's estimator checks read these tags
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]  # latents are float32 whatever comes in
         return tags
@@ -371,6 +374,7 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
 def _answer_paths(fitted: FittedModel, given: InputAdapter, plan: Plan) -> Any:
     """Simulate, and answer in the kind of the input; see `DCF.simulate`."""
     if given.kind == "list":
+        # noise must differ between the items of a list, and not depend on how many there are before
         seeds = np.random.SeedSequence(plan.seed).generate_state(len(given.original))
         plans = [replace(plan, seed=int(seed)) for seed in seeds]
         return [_answer_paths(fitted, item, one) for item, one in zip(given.original, plans, strict=True)]

@@ -133,9 +133,11 @@ def choose_dimension(
     if reason:
         dim = max(1, min(DEFAULT_DIM, int(usable.sum()), most))
         return DimensionChoice(dim, _make_curve([]), f"not chosen from the data: {reason}; {dim} taken", False, False)
+    # as in the fit: smoothing decides which signals two halves have in common
     prepared = fit_preprocessor(recording, config or PrepareConfig()).apply(recording)
     x, block = prepared["data"].values[:, usable], prepared["segment_index"].values
     trials = recording.sizes["segment"] >= LEAST_TRIALS
+    # a long recording without trials is cut into equal blocks, whose shifts give the null distribution
     if not trials:
         length = len(x) // N_BLOCKS
         x, block = x[: length * N_BLOCKS], np.repeat(np.arange(N_BLOCKS), length)
@@ -161,9 +163,11 @@ def _test_in_turn(halved: HalvedRecording, trials: bool) -> tuple[list[Component
     counted: list[int] = []
     for k, row in enumerate(rows):
         row["p_value"] = halved.flip_signs(k) if trials else halved.shift_halves(k)
+        # components are ordered by shared variance: behind the first that is noise no later one is tested
         if row["p_value"] >= LEVEL:
             break
         row["dependence"] = halved.measure_dependence(k)
+        # an exponential or quadratic of earlier dimensions is significant too, and adds no dimension of the manifold
         if row["dependence"] <= CURVED:
             row["counted"] = True
             counted.append(k)

@@ -80,12 +80,15 @@ def fit(
         raise ParameterError(
             "network is 'unet', but the frames are no images", fix="give images (time, y, x), or network='mlp'"
         )
+    # refused before any frame is prepared
     device = choose_device(config.train.device)
     preparation = fit_preprocessor(recording, config.prepare)
     notes: list[str] = []
     step_s = median_step_s(recording)
+    # frames within the smoother's and the history's reach of held-out blocks would leak into them
     gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.encoder_window + 1) * step_s
     training = Training(config, device, step_s, progress, keep_partial, warm_start.fitted.model if warm_start else None)
+    # frames are prepared once; every later step works on this table
     start = training.start(preparation.apply(recording))
     split, groups = _divide(recording, config.train, gap_s)
     if config.train.early_stopping and groups is None:
@@ -100,6 +103,7 @@ def fit(
     if config.model.k_max == 0 and model.k_max < model.n_channels:
         notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
     spectrum = model.spectrum if model.learns_axes else principal.variance  # not truncated at k_max
+    # measured before the solver's check and the calibration, which are no training
     seconds = time.perf_counter() - started
     ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
     fitted = FittedModel(
@@ -148,6 +152,7 @@ def calibrate(fitted: FittedModel, recording: xr.Dataset, prepared: xr.Dataset) 
     """
     if fitted.units not in COUNT_UNITS or fitted.pixels:
         return None
+    # equality of mean rate and mean count holds on the frames of the regression: all of them, if they fit in memory
     n_frames, n_units = recording.sizes["time"], fitted.model.n_channels
     some = np.linspace(0, n_frames - 1, min(n_frames, max(1, MOST_CALIBRATED // n_units))).round().astype(int)
     latents = fitted.encode(PreparedFrames.of(prepared))[some]
@@ -179,6 +184,7 @@ def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[S
     """Hold frames out to choose the steps; None where early stopping is off, or the recording is too short."""
     if not config.early_stopping:
         return None, None
+    # positions survive the split as a variable: the parts index the one table that is on the device
     marked = recording.assign(frame_number=("time", np.arange(recording.sizes["time"])))
     split = split_recording(marked, config.held_out, seed=config.seed, gap_s=gap_s)
     if split is None:
@@ -203,6 +209,7 @@ def measure_solver(model: DCFModel, prepared: xr.Dataset) -> SolverError:
     settings = model.config
     if settings.solver == "dopri5":
         return {}
+    # dopri5 on a few frames costs less than one training step
     n = SOLVER_FRAMES if model.image_shape is None else SOLVER_IMAGES
     places = np.unique(np.linspace(0, prepared.sizes["time"] - 1, n).round().astype(int))
     x = torch.tensor(prepared["data"].values[places].reshape(len(places), -1), device=model.mean.device)
@@ -233,6 +240,7 @@ def check_warm_start(recording: xr.Dataset, config: FitConfig, warm_start: WarmS
     before = warm_start.fitted
     where = warm_start.about.get("fit") or None
     try:
+        # bins may differ: networks see prepared values, whose scale hardly depends on the width
         check_channels(recording, dataclasses.replace(before, bin_width_s=None))
         before.preparation.check(recording)
     except DataError as error:

@@ -66,6 +66,7 @@ class PreparedFrames:
         """Yield blocks that cover all frames, each as a slice with `reach` frames around, and the block within it."""
         n = count_block_frames(self.values.shape)
         for start in range(0, len(self), n):
+            # the window reaches into neighbouring blocks, so that results do not depend on where blocks end
             stop = min(start + n, len(self))
             wide = slice(max(start - reach, 0), min(stop + reach, len(self)))
             yield wide, slice(start - wide.start, stop - wide.start)
@@ -203,6 +204,7 @@ class FittedModel:
         return f"<FittedModel {self.config.model.dim} latents of {len(self.channels)} {self.channel_dim}s, {self.kind}>"
 
     def __post_init__(self) -> None:
+        # in training mode the encoder's running statistics would move with every call
         self.model.eval()
 
     # -- what it is ------------------------------------------------------------------------------
@@ -300,6 +302,7 @@ class FittedModel:
         spare = self.k_max - k
 
         def compute(part: Tensor) -> Tensor:
+            # a constant history: the only one that a point alone determines
             held = nn.functional.pad(part, (0, spare))[:, None].expand(-1, lags, -1)
             return compute_velocity(self.model, held, k)
 
@@ -351,6 +354,7 @@ class FittedModel:
         """
         if self.units not in COUNT_UNITS:
             raise DataError(f"rates are of counts, and the fitted values are {self.units}", fix="fit counts")
+        # the inverse of a mean square root, not its square: E[sqrt(n)]^2 < E[n]
         rates = self.preparation.expect_counts(self._shape(self.reconstruct(latents)))
         return rates if self.calibration is None else self.calibration.apply(rates)
 
@@ -390,8 +394,11 @@ class FittedModel:
         """
         model, k, x = self.model, self.dim, frames.values
         table, known = self._tabulate(frames, latents)
+        # segments are contiguous: each ends where the label changes
         last = torch.tensor(np.flatnonzero(np.append(np.diff(frames.segment) != 0, True)), device=known.device)
+        # drawn part by part in order: the same noise whatever runs in parallel
         generator = torch.Generator(known.device).manual_seed(seed)
+        # paths of one start are rows of one batch
         rows = table.window(last.repeat_interleave(n_paths or 1))
         paths = []
         for part in torch.split(rows, max(1, NUMBERS_AT_ONCE // (n_frames * model.n_channels))):
@@ -406,6 +413,7 @@ class FittedModel:
             some = split_frames(len(part), model.n_channels, part.device, PATHS_AT_ONCE)
             paths += run_parts(run, some, part.device, beside=self._beside)
         found = np.concatenate(paths).reshape(len(last), n_paths or 1, n_frames, -1)
+        # v is fitted on the visited part of the space; far outside of it rollouts may diverge
         if not np.isfinite(found).all():
             raise DataError(
                 f"the simulation leaves all bounds within {n_frames} frames", fix="simulate fewer, or fit longer"
@@ -426,6 +434,7 @@ class FittedModel:
 
     def _tabulate(self, frames: PreparedFrames, latents: Latents | None) -> tuple[FrameTable, Tensor]:
         """Index the histories of all frames, and return the latents of all axes on the device."""
+        # rollouts need all axes: history enters v as coordinates on every one
         known = self._tensor(self.encode(frames, self.k_max) if latents is None else latents)
         table = FrameTable.build(
             known,
@@ -463,6 +472,7 @@ class FittedModel:
             some = rows[part]
             return function(some if isinstance(some, Tensor) else self._tensor(some)).cpu().numpy()
 
+        # frames may be more than a GPU holds; only parts are sent
         parts = split_frames(len(rows), self.model.n_channels, device)
         return np.concatenate(run_parts(run, parts, device, beside=self._beside))
 
@@ -493,6 +503,7 @@ def check_channels(recording: xr.Dataset, fitted: FittedModel) -> None:
         return  # pixels have no ids: their place on the image identifies them
     ids, expected = recording[dim].values.tolist(), fitted.channels
     pairs = ((recording.attrs["kind"], ids), (fitted.kind, expected))
+    # bare arrays have positions for ids, which prove nothing about their channels
     nameless = any(kind == "array" and names == list(range(len(names))) for kind, names in pairs)
     if ids != expected and not nameless:
         missing = [i for i in expected if i not in ids]

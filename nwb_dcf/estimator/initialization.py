@@ -44,6 +44,7 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    # asked by name: torch itself fails only at the first tensor
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if not there[name.split(":")[0]]:
         raise ParameterError(f"device is {name!r}, which torch does not find here", fix="use --device cpu")
@@ -58,6 +59,7 @@ def choose_k_max(config: FitConfig, n_channels: int, rank: int, *, images: bool 
     dim, asked = config.model.dim, config.model.k_max
     if asked == 0:
         return min(n_channels, max(MOST_IMAGE_AXES, dim)) if images else n_channels
+    # a random start is not bound to the rank: axes beyond it get a tiny variance
     if asked is not None and config.model.start == "random":
         return min(asked, n_channels)
     return min(n_channels, rank, max(K_MAX_FLOOR, 2 * dim) if asked is None else asked)
@@ -87,6 +89,7 @@ def start_model(
     """
     frames, shape = _get_frames(prepared, device), frame_shape(prepared)
     n_channels = frames.shape[1]
+    # one decomposition serves the basis of images and the coupling
     most = config.model.network_axes or MOST_AXES
     principal = compute_principal_axes(frames, most=most, seed=config.train.seed).to(device)
     if principal.rank < 2:
@@ -103,6 +106,7 @@ def start_model(
         k_max = choose_k_max(config, n_channels, principal.rank, images=shape is not None)
         n_axes = min(config.model.network_axes, principal.rank)
         k_max = min(k_max, n_axes or k_max)
+        # inside the seeding: torch draws initial weights from its global generator
         model = DCFModel(n_channels, k_max, config.model, shape, n_axes)
     model.to(device)
     seen = principal
@@ -112,6 +116,7 @@ def start_model(
         else:
             model.basis.start_at(principal)
             seen = model.basis.turn(principal)
+    # after the basis is set: the table holds its coordinates, not pixels
     table = tabulate_frames(prepared, config, device, step_s, model)
     if seen is principal and model.basis is not None:  # the basis of a warm model, of other frames
         seen = compute_principal_axes(table.x)
@@ -140,6 +145,7 @@ def turn_axes(principal: PrincipalAxes, warm: DCFModel, frames: Tensor) -> Princ
     """
     axes = warm.coupling.axes.detach().to(principal.axes)
     along = torch.cat([(part.to(axes) - principal.mean) @ axes for part in torch.split(frames, FRAMES_READ)])
+    # an axis along which the new frames do not vary would have log d = -inf
     floor = 1e-6 * principal.variance[0]
     return dataclasses.replace(principal, axes=axes, variance=along.var(0, unbiased=False).clamp(min=floor))
 
@@ -153,6 +159,7 @@ def take_networks(model: DCFModel, warm: DCFModel) -> None:
         If the two differ in their shape.
     """
     own, given = model.state_dict(), warm.state_dict()
+    # b, L and d belong to the data, the networks to the earlier fit
     kept = {"coupling.mean"}
     if not model.learns_axes:
         kept |= {"coupling.axes", "coupling.log_variance", "coupling.encoder.whitening"}
@@ -239,6 +246,7 @@ def start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) ->
     """Set the autoregression of v to that of the present latents."""
     with torch.no_grad():
         latents = table.encode(model.coupling)
+    # every n-th pair: evenly spaced, without a draw
     pairs = table.pairs[:: -(-len(table.pairs) // MOST_PAIRS)]
     later = (latents[pairs + 1] - latents[pairs]) / table.step[pairs][:, None]
     v.start_at(latents[table.window(pairs)], later)

@@ -42,6 +42,7 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
         ParameterError
             If a value is invalid.
         """
+        # parameters left at None take the preset's values; dim alone may be None on purpose
         every = self.get_params(deep=False)
         params = {k: v for k, v in every.items() if k not in NOT_SETTINGS and (v is not None or k == "dim")}
         return make_config(every["preset"], {**(every["settings"] or {}), **params}, kind=kind)
@@ -106,6 +107,7 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
     @classmethod
     def from_bytes(cls, data: bytes, device: str = "auto") -> Self:
         """Load a fitted model from the bytes of `to_bytes`; nothing is unpickled."""
+        # the configuration is stored with the model: no parameter of this class is pickled
         fitted = unpack_weights(data, device)
         model = cls.from_config(fitted.config)
         model.set_params(device=device)

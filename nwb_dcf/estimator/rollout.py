@@ -79,6 +79,7 @@ def simulate_paths(
             "into memory",
             fix="give fewer frames (--frames), paths (--paths) or starts (--starts)",
         )
+    # prepared after the cut, so that no smoothing reaches past a start
     histories = fitted.prepare(cut_histories(recording, starts, fitted))
     return starts, fitted.simulate(histories, plan.n_frames, tau=float(plan.tau), n_paths=plan.n_paths, seed=plan.seed)
 
@@ -98,6 +99,7 @@ def find_starts(recording: xr.Dataset, starts: Starts, history: int) -> Int[np.n
         ends = np.array([frames.stop - 1 for frames in slices])
         return ends if starts == "last" else np.minimum(ends, [frames.start + history for frames in slices])
     frames, n = np.asarray(starts), recording.sizes["time"]
+    # boolean masks are refused too: they would be read as frames 0 and 1
     if frames.ndim != 1 or frames.size == 0 or frames.dtype.kind not in "iu":
         raise ParameterError(f"starts is {starts!r}", fix="give whole numbers: places of frames in the recording")
     if frames.min() < 0 or frames.max() >= n:
@@ -111,10 +113,12 @@ def cut_histories(recording: xr.Dataset, starts: Int[np.ndarray, " start"], fitt
     """Cut a segment for each start: all that its latents and history depend on, up to the start and no further."""
     time, index, slices = recording["time"].values, recording["segment_index"].values, segment_slices(recording)
     frames_before = fitted.config.model.history + fitted.config.model.encoder_window
+    # the smoother's Gaussian is truncated there: earlier frames have no weight
     reach_s = TRUNCATE * fitted.preparation.smooth_s
     pieces = []
     for start in starts:
         first = slices[index[start]].start
+        # history and window first, then the smoother's reach before the oldest of them
         oldest = max(first, start - frames_before)
         first += int(np.searchsorted(time[first : start + 1], time[oldest] - reach_s))
         pieces.append(np.arange(first, start + 1))
@@ -133,6 +137,7 @@ def _join_paths(
 ) -> xr.Dataset:
     """Make a recording of which every path is a segment, with a table of their starts and paths."""
     n_starts, n_paths, n_frames = paths.shape[:3]
+    # times of simulated frames continue the session clock in the fitted step
     lead_s = (np.arange(n_frames) + 1) * fitted.step_s
     ids = fitted.frame_ids if tau > 0 else {"latent": np.arange(1, paths.shape[-1] + 1)}
     joined = make_recording(

@@ -68,6 +68,7 @@ def pack_weights(fitted: FittedModel) -> bytes:
         **{name: getattr(fitted, name) for name in _PLAIN},
         **{name: asdict(getattr(fitted, name)) for name in _CURVES},
     }
+    # on the CPU: a file must open on a machine without the device of the fit
     tensors = {name: t.detach().cpu().contiguous() for name, t in fitted.model.state_dict().items()}
     return safetensors.torch.save(tensors, metadata={"nwb_dcf": json.dumps(about)})
 

@@ -192,6 +192,7 @@ def choose_smoothing_and_scale(
         "voters": int(scores.kept.sum()),
         "lags_s": scores.lags_s,
     }
+    # no unit predicts another: any setting would be noise, so that the default is kept
     if not scores.kept.any() or scores.median_r2[np.argmax(scores.score)] <= 0:
         why = (
             f"no {dim} is predicted by the others on held-out blocks, whatever the smoothing: nothing is shared that "
@@ -260,7 +261,9 @@ def scan_settings(
         raise DataError("the clock is irregular", fix="put the source on a regular clock with --resample HZ")
     step_s, counts = median_step_s(recording), is_count(recording)
     values, segment = flatten_frames(recording), recording["segment_index"].values
+    # square roots make the variance of Poisson counts equal for all rates
     root = counts if transform == "auto" else transform == "sqrt"
+    # rounded down with a tolerance: 0.04 / 0.02 may be 1.9999
     merged = max(1, int(SCAN_BIN_S / step_s * (1 + 1e-6))) if counts else 1
     if merged > 1:
         values, segment, _ = merge_bins(values, segment, merged)
@@ -295,6 +298,7 @@ def _explain_refusal(recording: xr.Dataset) -> str:
 
 def _is_regular(recording: xr.Dataset) -> bool:
     inside = np.diff(recording["segment_index"].values) == 0
+    # gaps between segments are no irregularity of the clock
     steps = np.diff(recording["time"].values)[inside]
     return len(steps) > 0 and bool(np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean())
 
@@ -317,6 +321,7 @@ def _describe(scores: SettingScores, about: _Voters, dim: str) -> SmoothingChoic
         f"{scores.score[best]:.2f} of each {dim}'s best, mean over {about['voters']} of {about['units']} {dim}s"
     )
     notes = []
+    # one smoothing cannot suit two timescales: the user has to decide
     rival = find_competing_timescale(scores)
     if rival is not None:
         notes.append(
@@ -325,6 +330,7 @@ def _describe(scores: SettingScores, about: _Voters, dim: str) -> SmoothingChoic
         )
     if smooth_s == scores.sigma_s.max() and len(np.unique(scores.sigma_s)) > 1:
         notes.append(f"{smooth_s:g} s is the longest that was tried: longer may do better still")
+    # a Gaussian of .4 s truncated at 4 SD reaches 1.6 s: longer than most responses
     if smooth_s >= 0.4:
         reach = TRUNCATE * smooth_s
         notes.append(f"each frame reaches {reach:.3g} s to either side: no latencies, no events shorter than that")
@@ -345,6 +351,7 @@ def find_competing_timescale(scores: SettingScores) -> int | None:
     for i, point in enumerate(top):
         low, high = sorted((max(sigmas[i], 1e-3), max(sigmas[at], 1e-3)))
         between = profile[min(i, at) + 1 : max(i, at)]
+        # neighbours on the grid score alike by construction; only a valley between them makes two timescales
         if high / low < APART or not len(between) or between.min() >= profile[i]:
             continue
         difference = relative[best] - relative[point]

@@ -103,13 +103,16 @@ class Training:
         config, model, principal, warm = self.config, start.model, start.principal, self.warm is not None
         done: TrainingResult | None = None
         for learn in choose_order(config, warm=warm):
+            # u uses single frames, so that pairs without a history matter to v alone
             every = start.table.with_whole_history() if learn == {"v"} else start.table
             flows = [name for name in ("u", "v") if name in learn]
             seen, judged = every, None
             if groups is not None and flows:
                 parts = (groups.training, groups.held_out)
                 seen, judged = (every.select(torch.from_numpy(rows)) for rows in parts)
+                # held-out segments may all be shorter than the history
                 judged = judged if len(judged.pairs) else None
+            # after the encoder has learned: the ridge is exact for its final latents only
             if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
                 start_dynamics(model, model.v, every)
             heads = make_heads(model, principal, config, self.device) if {"coupling", "u"} <= learn else None
@@ -137,12 +140,15 @@ class Training:
     ) -> TrainingResult:
         """Continue from the chosen weights on all frames, unless the initial model was chosen."""
         config = self.config.train
+        # both flows finish together, for a fraction of the longer schedule
         last = max(chosen.best_step.values())
         steps = round(config.finish * last)
         if steps == 0 or last * config.batch_size < FINISH_PASSES * len(table.x):
             return chosen
+        # a part whose initial model was best on held-out frames is not trained further
         still = {name for name, step in chosen.best_step.items() if step == 0}
         fraction = max(LEAST_RATE, scale_rate(last, config))
+        # the prefix ramp is over, and the rate continues where the chosen step left it
         plan = dataclasses.replace(
             config,
             steps=steps,

@@ -81,6 +81,7 @@ def measure_decoder_fractions(
     effects = []
     for k in range(some.shape[1]):
         without = some.copy()
+        # 0 is the latent's mean in training
         without[:, k] = 0
         effects.append(np.square(whole - reconstruct(without)).mean(axis=0))
     return compute_effect_fractions(np.stack(effects, axis=1))
@@ -104,6 +105,7 @@ def summarise_channels(
             }
             for one in top
         ]
+        # by loading or by decoder: a single fast unit may dominate either
         alone = bool(max(fractions[:, k].max(), np.nan_to_num(decoder_fractions[:, k]).max()) > MOST_OF_ONE)
         found.append({"latent": k + 1, "effective_channels": float(effective[k]), "one_channel": alone, "top": rows})
     return found
@@ -148,6 +150,7 @@ def tabulate_channels(result: DCFResult) -> pd.DataFrame:
     loadings = data["loadings"].values[:, :dim].astype(np.float64)
     fractions = compute_loading_fractions(loadings)
     by_decoder = data["decoder_share"].values if "decoder_share" in data else np.full_like(fractions, np.nan)
+    # loadings are of unit length; the axis' standard deviation makes effects comparable between axes
     moved = np.abs(loadings) * np.sqrt(data["spectrum"].values[:dim])
     columns: dict[str, Float[np.ndarray, " channel"]] = {}
     for name, values in (("loading", loadings), ("fraction", fractions), ("decoder_fraction", by_decoder)):

@@ -82,6 +82,7 @@ def measure_chance(
     Chance
     """
     n = len(target)
+    # rotations keep the autocorrelation of behaviour, which shuffling would destroy: its null would be too narrow
     first, last = int(FIRST_SHIFT * n), max(int((1 - FIRST_SHIFT) * n), int(FIRST_SHIFT * n) + 1)
     offsets = np.random.default_rng([seed, n]).integers(first, last, N_SHIFTS)
     scores = [decode(np.roll(target, int(offset), axis=0)) for offset in offsets]
@@ -102,6 +103,7 @@ def judge_decoding(scores: Mapping[str, MethodScores]) -> str:
     scores : mapping
         By method, ``ridge`` and ``neighbours``.
     """
+    # decoders below chance are not compared with PCA: their differences are noise
     above = [name for name, one in scores.items() if _is_above_chance(one)]
     if not above:
         return "not decoded: no better than from labels shifted in time"
@@ -120,6 +122,7 @@ def judge_decoding(scores: Mapping[str, MethodScores]) -> str:
     if ceiling and ceiling["value"] > 0:
         fraction = scores["ridge"]["latents"]["value"] / ceiling["value"]
         parts.append(f"linearly {max(0.0, fraction):.0%} of what all channels give")
+    # with so few resampled units an interval is too narrow (Efron and Tibshirani 1993)
     if one["latents"]["n"] < FEW_BLOCKS:
         parts.append(f"doubtful, since it rests on {one['latents']['n']} {one['latents']['over']}")
     return "; ".join(parts)

@@ -59,6 +59,7 @@ def encode_split(fitted: FittedModel, recording: xr.Dataset, split: Split | None
     whole = encode_recording(fitted, recording)
     if split is None:
         return EncodedSplit(whole, whole, whole)
+    # preparation and encoding end at segments: whole ones can be taken out of the whole recording
     held_out = split.held_out_segments
     if not held_out.any() or whole.frames.values.nbytes > MOST_SELECTED:
         return EncodedSplit(whole, *(encode_recording(fitted, part) for part in (split.training, split.held_out)))

@@ -53,21 +53,27 @@ def measure_horizon(
         If fewer than eight frames have both a history and a future.
     """
     recording, slices = unseen.recording, segment_slices(unseen.recording)
+    # a start needs h frames before it and one after
     starts = np.concatenate([np.arange(s.start + fitted.config.model.history, s.stop - 1) for s in slices])
     if len(starts) < FEWEST_STARTS:
         raise DataError(f"{len(starts)} frames have both a history and a future", fix="give longer segments")
     most = max(FEWEST_STARTS, min(MOST_STARTS, MOST_NUMBERS // unseen.frames.values.shape[1]))
     starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(most, len(starts))).round().astype(int))]
+    # leads left in the segment of each start
     ahead = find_starts(recording, "last", 0)[unseen.frames.segment[starts]] - starts
+    # no lead that fewer than eight starts reach
     n_leads = min(n_leads, int(np.sort(ahead)[-FEWEST_STARTS]))
 
+    # causal: each start is prepared without its future
     histories = encode_recording(fitted, cut_histories(recording, starts, fitted))
     latents, known = (part.latents[:, : fitted.dim] for part in (unseen, histories))
     last = find_starts(histories.recording, "last", 0)
+    # the first frame of a segment repeats, as in the history of v
     past = known[np.maximum(last[:, None] - np.arange(ORDER), last[:, None] - np.diff(last, prepend=-1)[:, None] + 1)]
     truth = np.full((len(starts), n_leads, latents.shape[1]), np.nan)
     for i, (start, n) in enumerate(zip(starts, np.minimum(ahead, n_leads), strict=True)):
         truth[i, :n] = latents[start + 1 : start + 1 + n]
+    # the rival is fitted to latents of the training frames, as v was
     segments = [training.latents[frames, : fitted.dim] for frames in segment_slices(training.recording)]
     simulated = fitted.simulate(histories.frames, n_leads, latents=histories.latents)
     forecasts = {

@@ -130,9 +130,11 @@ def measure_null(
     evidence that channels are coordinated from moment to moment, not that the latents are correct.
     """
     config = fitted.config
+    # independent of the fit's own draws, and two for each null: training and held-out
     seeds = np.random.SeedSequence([config.train.seed, 1]).generate_state(2 * n).reshape(n, 2)
 
     def fit_null(i: int) -> tuple[float, float]:
+        # shifted before smoothing: the seam of a rotation is then smoothed like any jump
         shifted = _shift(training, int(seeds[i, 0]))
         tried = shifted if unseen is training else _shift(unseen, int(seeds[i, 1]))
         null = fit(shifted, config, progress=_label(progress, f"null {i + 1} of {n}"))
@@ -188,6 +190,7 @@ def measure_agreement(
     over = divide_frames(training["segment_index"].values).over
 
     def fit_resampled(i: int) -> LatentPair:
+        # initial weights are to differ too; from one PCA start seeds alone would agree by construction
         seed = config.train.seed + 1 + i
         drawn = resample_segments(training, seed=seed)
         settings = replace(config, train=replace(config.train, seed=seed))
@@ -201,6 +204,7 @@ def measure_agreement(
     if not found:
         return outcome
     runs = [_compute_latents(fitted, training, unseen), *found]
+    # close variances leave only planes determined
     spectrum = fitted.spectrum[: fitted.dim]
     ours, pca = (compare_runs([run[i] for run in runs], spectrum) for i in (0, 1))
     return {
@@ -234,6 +238,7 @@ def resample_segments(recording: xr.Dataset, *, seed: int) -> xr.Dataset:
         blocks = cut_pieces(recording, groups.index, np.ones(len(groups.index), bool))
         pieces = recording if blocks is None else blocks  # None where no block has two frames
     n = pieces.sizes["segment"]
+    # whole segments: frames within one are not independent
     drawn = np.random.default_rng(seed).integers(n, size=n)
     return select_segments(pieces, drawn).assign(segment_origin=("segment", drawn))
 
@@ -246,6 +251,7 @@ def _shift(recording: xr.Dataset, seed: int) -> xr.Dataset:
 
 def _compute_latents(fitted: FittedModel, training: xr.Dataset, unseen: xr.Dataset) -> LatentPair:
     """Latents of `unseen` by a fit, and by PCA of the same training frames, each with that fit's preparation."""
+    # PCA with each fit's own preparation: the comparison is of methods, not of scalings
     mean, axes = compute_pca_axes(fitted.prepare(training).values, fitted.dim)
     frames = fitted.prepare(unseen)
     return fitted.encode(frames), (frames.values - mean) @ axes

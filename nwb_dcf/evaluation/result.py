@@ -65,7 +65,9 @@ def build_result(
     """
     encoded = encode_split(fitted, recording, split)
     whole, parts = encoded.whole, (encoded.training, encoded.unseen)
+    # copied: a view would keep all axes of all frames in memory
     latents, velocity = whole.latents[:, : fitted.dim].copy(), fitted.velocity(whole.frames, whole.latents)
+    # on held-out frames where there are any
     scores, curve = score_fit(fitted, *parts)
     scores["rollout"] = describe_horizon(fitted, *parts)
     dims = frame_dims(recording)
@@ -134,6 +136,7 @@ def compute_source_fractions(dataset: xr.Dataset) -> xr.Dataset:
     """
     label = dataset[CHANNEL_SOURCE].values
     names = list(dict.fromkeys(label.tolist()))
+    # columns of L have length 1, so that squares are fractions
     squared = np.square(dataset["loadings"].values.astype(np.float64))
     energy = np.stack([squared[label == name].sum(axis=0) for name in names], axis=1)
     fractions = energy / energy.sum(axis=1, keepdims=True)
@@ -144,6 +147,7 @@ def _align_search(search: LossCurve, steps: list[int]) -> dict[str, Float[np.nda
     """Held-out losses at the first recorded step of the final training that is not before theirs, else NaN."""
     columns = {name: np.full(len(steps), np.nan) for name in ("held_out_cf", "held_out_df")}
     for step, cf, df in zip(search.held_out_step, search.held_out_cf, search.held_out_df, strict=True):
+        # both series have one axis of steps in the file; each held-out loss goes to the next recorded step
         at = np.searchsorted(steps, step)
         if at < len(steps):
             columns["held_out_cf"][at], columns["held_out_df"][at] = cf, df
@@ -242,6 +246,7 @@ def describe_support(fitted: FittedModel) -> Support:
     A window makes the encoder depend on more than x_t: equation 1 and the argument for identifiability (paper 3.1)
     then hold for the windowed frames alone, and latencies below the reach cannot be read from latents.
     """
+    # readers of latencies need it: smoothed latents respond before the data do
     window, sigma_s = fitted.config.model.encoder_window, fitted.preparation.smooth_s
     return {
         "frames_before": window,

@@ -107,6 +107,7 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
     states, every, dim = fitted.compress(unseen.frames), unseen.latents, fitted.dim
     some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
     lengths = range(1, fitted.k_max + 1)
+    # of the training frames, as the fit is: the baseline sees nothing more
     mean, axes = compute_pca_axes(seen, fitted.k_max)
 
     def project(frames: Float[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time channel"]:
@@ -123,11 +124,13 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
         "bottleneck_r2": r2_score(x, by_dcf),
         "flow_r2": r2_score(x, fitted.reconstruct(latents, decoder="flow")),
         "pca_r2": r2_score(x, by_pca),
+        # near 1 by construction (paper, Table 2), whatever the latents hold
         "round_trip_r2": r2_score(x, fitted.expand(states)),
         "energy_outside": measure_energy_outside(states, fitted.mean, fitted.loadings, dim),
         "intervals": {},
     }
     if np.isfinite(by_dcf).all():  # else R2 is NaN, and there is nothing to resample
+        # paired on segments: their difference is far less variable than either score
         pair = score_reconstruction(x, by_dcf, segment), score_reconstruction(x, by_pca, segment)
         _add_pair(scores, "bottleneck_r2", "pca_r2", "difference_r2", *pair)
     scores |= _compare_paths(latents, (x - mean) @ axes[:, :dim], ((seen - mean) @ axes[:, :dim]).std(axis=0), segment)
@@ -135,6 +138,7 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
         counts, expect = flatten_frames(unseen.recording), fitted.preparation.expect_counts
         pca_rates = expect(by_pca)
         if fitted.calibration is not None:
+            # the same calibration as the fit's rates, on the same frames
             known = calibrate_rates(expect(project(seen, dim)), flatten_frames(training.recording))
             pca_rates = known.apply(pca_rates)
         rates = fitted.rates(latents), pca_rates
@@ -163,6 +167,7 @@ def _compare_paths(
     segment: Int[np.ndarray, " time"],
 ) -> Scores:
     """Path length over displacement of latents and of PCA's scores, both of unit variance in training."""
+    # unit variance, as the latents have: smoothness depends on the scaling
     scaled = pca_scores / np.where(pca_deviation > 0, pca_deviation, 1)
     try:
         return {

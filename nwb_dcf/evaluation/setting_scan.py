@@ -52,11 +52,13 @@ def decode_setting(
     known = np.isfinite(behavior).all(axis=1)
     if known.sum() < FEWEST_FRAMES:
         raise DataError(f"behaviour is known at {known.sum()} frames", fix="name a series recorded at the same time")
+    # PCA in place of a fit: a scan compares dozens of settings in seconds
     x = flatten_frames(fit_preprocessor(recording, config).apply(recording))
     mean, axes = compute_pca_axes(x, min(n_axes, x.shape[1]))
     frames = np.flatnonzero(known)
     frames = frames[:: max(1, len(frames) // MOST_FRAMES)]
     z, y = (x[frames] - mean) @ axes, behavior[frames]
+    # neighbours weigh axes by their variance; here all count alike
     z = z / np.maximum(z.std(axis=0), np.finfo(np.float32).tiny)
     fold = _deal_folds(recording, frames)
     guesses = {"ridge": np.empty_like(y), "neighbours": np.empty_like(y)}

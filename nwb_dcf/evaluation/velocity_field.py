@@ -50,16 +50,19 @@ def sample_field(
     their mean. v depends on the history: with a constant one it shows the attractors of the system, the mean over
     frames the observed passage. They differ most where the dynamics turn.
     """
+    # a grid over more axes would have too few frames in each cell
     n_axes = min(latents.shape[1], max(POINTS))
     grid = [_space_points(latents[:, axis], POINTS[n_axes]) for axis in range(n_axes)]
     dims = [f"grid_{axis + 1}" for axis in range(n_axes)]
     shape = tuple(map(len, grid))
     points = np.zeros((int(np.prod(shape)), latents.shape[1]))
     points[:, :n_axes] = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(-1, n_axes)
+    # a history has to be assumed where no frame was; a constant one adds no direction of its own
     held = fitted.velocity_at(points).reshape(*shape, -1)
     edges = [_compute_edges(axis) for axis in grid]
     places = latents[:, :n_axes].astype(np.float64)
     frames = np.histogramdd(places, edges)[0]
+    # mean velocity per cell: the observed flow beside the model's
     sums = [np.histogramdd(places, edges, weights=part)[0] for part in velocity.T.astype(np.float64)]
     with np.errstate(invalid="ignore"):  # 0 / 0 in cells without a frame
         mean = np.stack(sums, axis=-1) / frames[..., None]
@@ -74,6 +77,7 @@ def sample_field(
 
 
 def _space_points(values: Real[np.ndarray, " time"], n: int) -> Float[np.ndarray, " point"]:
+    # percentiles: one artefact would extend the grid over empty space
     low, high = np.percentile(values, VISITED)
     if not high > low:
         low, high = low - 0.5, high + 0.5

@@ -120,6 +120,7 @@ def compare_paired(
             f"the two scores are over {len(a.part)} {a.over} and {len(b.part)} {b.over}",
             fix="score both methods on the same frames",
         )
+    # one set of draws for both: independent draws would hide a difference that every segment shows
     return _make_interval(a.value - b.value, _draw_differences([a, b], n_draws, seed), level, len(a.part), a.over)
 
 

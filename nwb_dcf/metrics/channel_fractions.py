@@ -86,6 +86,7 @@ def count_effective_channels(fractions: ArrayLike) -> Float[np.ndarray, " latent
     [2.0, 1.0]
     """
     with np.errstate(divide="ignore", invalid="ignore"):
+        # the inverse participation ratio
         return np.asarray(1 / np.square(_require_matrix(fractions, finite=False)).sum(axis=0))
 
 
@@ -136,7 +137,9 @@ def list_top_channels(
         raise DataError(
             f"effects have shape {by_effect.shape} and loadings {by_loading.shape}", fix="give those of the same fit"
         )
+    # fmax ignores NaN: fits stored without effects are ranked by loadings
     larger = np.fmax(by_loading, by_effect)
+    # stable: channels of equal fractions keep their order, whatever the platform
     order = np.argsort(-np.nan_to_num(larger, nan=-1.0), axis=0, kind="stable")[:n]
     return [
         [TopChannel(int(c), float(by_loading[c, k]), float(by_effect[c, k])) for c in order[:, k]]

@@ -111,6 +111,7 @@ def find_clusters(latents: Real[np.ndarray, "time latent"], n_clusters: int = N_
         centre[k] = z[inside].mean(axis=0)
         off = z[inside] - centre[k]
         variance, axes = np.linalg.eigh(off.T @ off / max(1, len(off) - 1))
+        # signs of eigenvectors are arbitrary: the largest entry is positive
         axis[k] = axes[:, -1] * np.sign(axes[np.argmax(np.abs(axes[:, -1])), -1])
         scaled = (off @ axes) / np.sqrt(variance + RIDGE * variance.mean() + np.finfo(float).tiny)
         distance[inside] = np.sqrt(np.square(scaled).mean(axis=1))

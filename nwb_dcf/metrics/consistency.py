@@ -90,6 +90,7 @@ def measure_consistency(
     first, second = (np.asarray(z, np.float64) - np.mean(z, axis=0, dtype=np.float64) for z in (a, b))
     norms = np.linalg.norm(first, axis=0), np.linalg.norm(second, axis=0)
     size = norms[0] * norms[1]
+    # absolute correlation: the sign of each axis is arbitrary (paper 3.1)
     axes = np.minimum(1, np.abs(np.divide((first * second).sum(axis=0), size, where=size > 0, out=np.zeros_like(size))))
     groups = group_close_axes(np.arange(a.shape[1], 0, -1.0) ** 4 if spectrum is None else spectrum)
     if sum(map(len, groups)) != a.shape[1]:
@@ -141,12 +142,14 @@ def group_close_axes(spectrum: Real[np.ndarray, " latent"], tolerance: float = 0
     if not 0 <= tolerance < 1:
         raise ParameterError(f"tolerance is {tolerance!r}", fix="give a fraction, such as 0.1")
     larger = np.maximum(spectrum[:-1], spectrum[1:])
+    # eigenvectors of close eigenvalues rotate freely under resampling (Davis and Kahan 1970)
     apart = np.abs(np.diff(spectrum)) > tolerance * (1 - 1e-9) * larger  # 1 - 0.9 is a little under 0.1
     return tuple(tuple(g.tolist()) for g in np.split(np.arange(len(spectrum)), np.flatnonzero(apart) + 1))
 
 
 def _compare_spans(a: Float[np.ndarray, "time latent"], b: Float[np.ndarray, "time latent"]) -> float:
     """Cosine of the largest principal angle between column spans; 0 where one has fewer dimensions than columns."""
+    # subspace_angles of rank-deficient columns are those of a smaller span
     if min(np.linalg.matrix_rank(a), np.linalg.matrix_rank(b)) < a.shape[1]:
         return 0.0
     return float(np.cos(subspace_angles(a, b)).min())

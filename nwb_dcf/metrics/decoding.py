@@ -136,6 +136,7 @@ def score_decoding(
     _check_request(method, n_folds, gap)
     require_frames(latents=latents, target=target)
     require_labels(segment, len(latents))
+    # frames of one segment are not independent: folds by frame would score memory of the segment
     folds = _Folds(segment, n_folds, gap)
     rng, estimate = np.random.default_rng(seed), np.empty(np.shape(target))
     for training, test in folds.draw(np.arange(len(latents)), rng):
@@ -201,6 +202,7 @@ class _Folds:
         n_folds = min(self.n_folds, len(parts))
         if n_folds < 2:
             raise DataError("there is one segment too short to cut", fix="give more frames or more segments")
+        # groups in random order, dealt in turn: folds of equal size
         fold = np.empty(self.groups.n, np.int64)
         fold[parts] = np.arange(len(parts)) % n_folds
         for k in range(n_folds):
@@ -233,6 +235,7 @@ def _decode_nested(
     decode = predict_by_ridge if method == "ridge" else _decode_by_neighbours
     choices: tuple[float, ...] | tuple[int, ...] = RIDGES if method == "ridge" else NEIGHBOURS
     error = np.zeros(len(choices))
+    # the setting is chosen inside the training frames (Cawley and Talbot 2010)
     for inner, held_out in folds.draw(training, rng):
         estimates = decode(latents[inner], target[inner], latents[held_out], choices)
         error += [np.square(estimate - target[held_out]).sum() for estimate in estimates]
@@ -251,6 +254,7 @@ def _decode_by_neighbours(
 
     counts = [min(int(n), len(training)) for n in numbers]
     nearest = NearestNeighbors(n_neighbors=max(counts)).fit(training).kneighbors(test, return_distance=False)
+    # neighbours are sorted by distance, so that one search serves every number of them
     running = np.cumsum(np.asarray(target, np.float64)[nearest], axis=1)
     return [running[:, n - 1] / n for n in counts]
 

@@ -55,6 +55,7 @@ def score_forecasts(
             scores[name][lead] = r2_score(
                 truth[rows, lead], np.nan_to_num(forecast[rows, lead], posinf=1e6, neginf=-1e6)
             )
+    # persistence may be worse than the mean: both have to be beaten
     beaten = np.maximum(scores["stay"], 0)
     horizon = {name: _count_first(scores[name] > beaten) for name in forecasts if name != "stay"}
     return xr.Dataset(
@@ -94,6 +95,7 @@ class Autoregression:
         past = np.concatenate(
             [np.stack([z[order - 1 - i : len(z) - 1 - i] for i in range(order)], 1) for z in segments]
         )
+        # displacements, not frames: the penalty then shrinks towards persistence
         moved = np.concatenate([np.diff(z, axis=0)[order - 1 :] for z in segments])
         x = (past - self.mean).reshape(len(past), -1)
         size = max(np.square(x).mean(), np.finfo(np.float64).tiny)

@@ -64,6 +64,7 @@ def shift_channels(
     index = np.unique(segment, return_inverse=True)[1]
     rng, shifted = np.random.default_rng(seed), np.empty_like(values)
     for frames in split_by_label(index, int(index.max()) + 1):
+        # 0 included: the null distribution is uniform over all rotations
         shift = rng.integers(len(frames), size=values.shape[1])
         source = (np.arange(len(frames))[:, None] - shift) % len(frames)
         shifted[frames] = np.take_along_axis(values[frames], source, axis=0)
@@ -98,4 +99,5 @@ def rank_in_null(value: float, nulls: Sequence[float] | Float[np.ndarray, " null
     nulls = np.asarray(nulls, np.float64)
     if nulls.ndim != 1 or len(nulls) == 0 or np.isnan(nulls).any() or np.isnan(value):
         raise DataError("the value or a null is missing", fix="give a score and those of one or more null sets")
+    # the observed value counts among the nulls, so that p is never 0
     return float(1 + np.sum(nulls >= value)) / (len(nulls) + 1)

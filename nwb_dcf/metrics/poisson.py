@@ -95,6 +95,7 @@ def fit_rates(
     weight, bias = np.zeros((z.shape[1], len(spikes))), np.full(len(spikes), -np.inf)
     if active.any():
         weight[:, active], bias[active] = _maximise_posterior(z, counts[:, active], prior)
+    # the range on training frames bounds predictions
     log_rates = z @ weight + bias
     return RateModel(centre, weight / scale[:, None], bias, log_rates.min(axis=0), log_rates.max(axis=0))
 
@@ -159,6 +160,7 @@ def score_rates(
     """
     counts, rates, groups = _check(counts, rates, segment, floor)
     mean = counts.mean(axis=0)
+    # terms in the logarithm of factorials cancel in the differences
     by_mean = xlogy(counts, np.broadcast_to(mean, counts.shape)) - mean
     by_rates = xlogy(counts, rates) - rates
     best = xlogy(counts, counts) - counts
@@ -205,6 +207,7 @@ def bits_per_spike(
     """
     explained = score_rates(counts, rates, segment, floor=floor)
     spikes = divide_frames(segment).add_up(np.asarray(counts, np.float64).sum(axis=1))
+    # half a deviance is a log-likelihood in nats
     return SegmentSums(explained.part / (2 * np.log(2)), spikes, explained.over)
 
 

@@ -129,6 +129,7 @@ def _fit_lines(
     slope = np.ones(x.shape[1])
     for _ in range(MAX_ITERATIONS):
         weight = np.exp(slope * x - (slope * x).max(axis=0))
+        # the profile likelihood: for each slope the bias has a closed form
         weight *= spikes / weight.sum(axis=0)  # rates at the best bias for this slope
         mean = (weight * x).sum(axis=0)
         curvature = (weight * x * x).sum(axis=0) - mean**2 / spikes
@@ -138,6 +139,7 @@ def _fit_lines(
         slope = slope + change
         if np.abs(change).max() < TOLERANCE:
             break
+    # before the exponential: large rates overflow
     top = (slope * x).max(axis=0)
     bias = np.log(spikes) - np.log(np.exp(slope * x - top).sum(axis=0)) - top
     return slope, bias - slope * centre

@@ -36,6 +36,7 @@ def r2_score(truth: Real[np.ndarray, " time *channel"], estimate: Real[np.ndarra
     1.0
     """
     truth, estimate = np.asarray(truth, np.float64), np.asarray(estimate, np.float64)
+    # pooled, not averaged over channels: a silent channel would dominate a mean of R2
     total = np.square(truth - truth.mean(axis=0)).sum()
     return float(1 - np.square(truth - estimate).sum() / total) if total > 0 else float("nan")
 
@@ -101,6 +102,7 @@ def measure_energy_outside(
     float
         Between 0 and 1.
     """
+    # float64: a fraction of 1e-3 is a difference of nearly equal sums
     centred = np.asarray(states, np.float64) - mean
     total, kept = np.square(centred).sum(), np.square(centred @ np.asarray(loadings, np.float64)[:, :dim]).sum()
     return float(max(0.0, 1 - kept / total)) if total > 0 else 0.0
@@ -119,4 +121,5 @@ def count_variance_axes(spectrum: Real[np.ndarray, " k_max"], total: float | Non
     """
     spectrum = np.asarray(spectrum, np.float64)
     target = VARIANCE_FRACTION * (spectrum.sum() if total is None else total)
+    # the tolerance absorbs rounding where the sum reaches 95 % exactly
     return int(np.searchsorted(np.cumsum(spectrum), target * (1 - 1e-9))) + 1

@@ -110,6 +110,7 @@ def divide_frames(segment: Shaped[np.ndarray, " time"]) -> FrameGroups:
     segment = np.asarray(segment)
     if segment.ndim != 1 or len(segment) == 0:
         raise DataError(f"segment has shape {segment.shape}", fix="give the label of each frame's segment, (time,)")
+    # labels may be any ids of trials
     index = np.unique(segment, return_inverse=True)[1]
     n_segments = int(index.max()) + 1
     if n_segments >= MIN_SEGMENTS:
@@ -117,6 +118,7 @@ def divide_frames(segment: Shaped[np.ndarray, " time"]) -> FrameGroups:
     length = max(MIN_BLOCK, len(index) / N_BLOCKS)
     blocks, n = np.empty_like(index), 0
     for frames in split_by_label(index, n_segments):
+        # blocks end at segments: a gap between two is no continuous signal
         n_here = max(1, round(len(frames) / length))
         blocks[frames] = n + np.arange(len(frames)) * n_here // len(frames)
         n += n_here
@@ -171,5 +173,6 @@ def require_labels(segment: Shaped[np.ndarray, " time"], n_frames: int) -> None:
 
 def require_count(name: str, value: int, low: int) -> None:
     """Refuse a value that is no whole number of at least `low`."""
+    # bool is a subclass of int in Python
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
         raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")

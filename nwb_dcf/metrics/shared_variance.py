@@ -97,8 +97,10 @@ class HalvedRecording:
         centred = np.asarray(x, np.float64) - x.mean(axis=0, dtype=np.float64)
         n_channels, n_blocks = x.shape[1], int(block[-1]) + 1
         most = min(most, n_channels // 2)
+        # contiguous folds: slow drift is not in training and test alike
         fold = np.arange(n_blocks) * N_FOLDS // n_blocks
         halvings, directions, gain = [], [], np.zeros((n_blocks, most))
+        # one halving may put both channels of a pair in the same half: several are averaged
         for _ in range(N_HALVINGS):
             order = rng.permutation(n_channels)
             first, second = (_compute_scores(centred[:, half]) for half in np.array_split(order, 2))
@@ -117,6 +119,7 @@ class HalvedRecording:
         """
         gain = self.gain[:, component]
         signs = np.random.default_rng([self.seed, component]).choice([-1.0, 1.0], (N_FLIPS, len(gain)))
+        # the observed signs count among the flips, so that p is never 0
         return float((1 + (signs @ gain >= gain.sum()).sum()) / (N_FLIPS + 1))
 
     def shift_halves(self, component: int) -> float:
@@ -126,6 +129,7 @@ class HalvedRecording:
         components are removed from both halves; then the second half is rotated in time by whole blocks, and the best
         direction is computed anew. The gains of all shifts give a normal distribution.
         """
+        # halves stay as they are; only their alignment in time is broken
         null = np.zeros(len(self._shifted[0]))
         for moved, found in zip(self._shifted, self.directions, strict=True):
             for f, (left, right) in enumerate(found):
@@ -167,6 +171,7 @@ class HalvedRecording:
             for f, (left, right) in enumerate(found[:FUNCTION_FOLDS]):
                 columns, test = slice(component + 1), fold == f
                 ends = halving.first[some] @ left[:, columns], halving.second[some] @ right[:, columns]
+                # predicted from the other half, whose noise is independent
                 for source, target in (ends, ends[::-1]):
                     features, y = _expand_quadratic(source[:, :-1]), target[:, -1]
                     predicted = _predict(features[~test], y[~test], features[test])
@@ -178,6 +183,7 @@ class HalvedRecording:
 
 def _compute_scores(half: Float[np.ndarray, "frame channel"]) -> Float[np.ndarray, "frame axis"]:
     """Coordinates of centred frames on their leading principal axes, at most `AXES`."""
+    # few channels need no reduction
     if half.shape[1] <= AXES:
         return np.ascontiguousarray(half)
     axes = np.linalg.eigh(half.T @ half)[1][:, : -AXES - 1 : -1]

@@ -56,6 +56,7 @@ def measure_smoothness(
     latents, groups = np.asarray(latents, np.float64), divide_frames(segment)
     path, displacement = np.zeros(groups.n), np.zeros(groups.n)
     for i, frames in enumerate(groups.list_frames()):
+        # a whole segment by default: its path over its displacement
         n_steps = span or len(frames) - 1
         for start in range(0, len(frames) - n_steps, max(n_steps, 1)):
             points = latents[frames[start : start + n_steps + 1]]

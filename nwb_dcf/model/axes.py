@@ -37,6 +37,7 @@ class Axes:
     @classmethod
     def make(cls, mean: Tensor, directions: Tensor, variance: Tensor) -> Axes:
         """Make the products of b, L and d."""
+        # L has orthonormal columns, so that (L D^(1/2))^+ is D^(-1/2) L^T: no pseudo-inverse is computed
         scale = variance.sqrt()
         return cls(mean, directions, (directions * scale).T, directions / scale)
 
@@ -52,6 +53,7 @@ class Axes:
     @in_full
     def place(self, mu: Tensor) -> Tensor:
         """b + L D^(1/2) mu: coordinates (..., k_max) to states (..., D)."""
+        # addmm adds b in the same kernel; it takes matrices alone
         if mu.dim() == 2:
             return torch.addmm(self.mean, mu, self.up)
         return self.mean + mu @ self.up
@@ -66,6 +68,7 @@ class Axes:
         """Coordinates (n, k_max) on the kept axes and the rest of x - b, (n, D), off them; x (n, D)."""
         centred = x - self.mean
         kept = (centred @ self.down) * mask
+        # the dropped part stays in D coordinates: a basis of it would cost D x D
         return kept, torch.addmm(centred, kept, self.up, alpha=-1)
 
     @in_full

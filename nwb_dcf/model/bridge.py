@@ -13,16 +13,19 @@ from .principal_axes import PrincipalAxes
 
 def interpolate_compression(x0: Tensor, x1: Tensor, tau: Tensor) -> Tensor:
     """x^(tau) = (1 - tau) x0 + tau x1."""
+    # paper 2.3: the straight line between the endpoints
     return torch.lerp(x0, x1, tau)
 
 
 def target_compression(x0: Tensor, x1: Tensor) -> Tensor:
     """u* = d x^(tau) / d tau = x1 - x0."""
+    # constant in tau, so that L_cf is a regression on one vector
     return x1 - x0
 
 
 def interpolate_time(x_now: Tensor, x_next: Tensor, s: Tensor) -> Tensor:
     """x_t^(tau) = (1 - s) x_k^(tau) + s x_{k+1}^(tau) (equation 4)."""
+    # the same tau in both frames: equation 4 interpolates within one compression level
     return torch.lerp(x_now, x_next, s)
 
 
@@ -57,9 +60,11 @@ class BridgeNoise(nn.Module):
     @torch.no_grad()
     def start_at(self, principal: PrincipalAxes) -> None:
         """Take the standard deviation of each principal axis."""
+        # principal axes beyond those kept have no variance of their own; the total says what they have together
         n_rest = self.n_channels - len(principal.variance)
         rest = max(principal.total - float(principal.variance.sum()), 0.0) / n_rest if n_rest else 0.0
         self.floor = torch.as_tensor(rest).sqrt().to(principal.variance)
+        # the floor is drawn on all channels, so that kept axes get the excess above it alone
         self.shape = principal.axes * (principal.variance - rest).clamp(min=0).sqrt()
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
@@ -67,6 +72,8 @@ class BridgeNoise(nn.Module):
         device, dtype = self.shape.device, self.shape.dtype
         rank = self.shape.shape[1]
         noise = torch.zeros(n, self.n_channels, device=device, dtype=dtype)
+        # no draw where all axes are known: the generator's state then depends on the rank, and is part of a seed's
+        # result
         if rank < self.n_channels:
             noise = torch.randn(n, self.n_channels, generator=generator, device=device, dtype=dtype) * self.floor
         if rank:

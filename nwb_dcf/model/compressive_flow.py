@@ -29,6 +29,7 @@ class PlainCompression(nn.Module):
 
     def forward(self, x: Tensor, tau: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return u, shape (n, D)."""
+        # the authors condition u on tau alone; K enters only where the coupling is masked and `conditioned` is set
         condition = self.embed_tau(tau).expand(len(x), -1)
         if self.conditioned:
             condition = torch.cat([condition, mask.expand(len(x), -1)], dim=-1)
@@ -79,6 +80,8 @@ class ClosedFormCompression(nn.Module):
         """Return u, shape (n, D)."""
         kept, dropped = axes.split(x, mask)
         deviation = (tau.square() + self.rho**2).sqrt()
+        # the network sees dropped coordinates at unit variance for every tau, which keeps one set of weights useful
+        # for all
         out, along = self._run_network(kept, dropped / deviation, tau, mask, axes)
         posterior = self.rho / deviation
         u = torch.addcmul(tau / deviation.square() * dropped, posterior, out)
@@ -89,6 +92,7 @@ class ClosedFormCompression(nn.Module):
     ) -> Tensor:
         """Integrate u from `tau_from` to `tau_to`, in scaled coordinates; `mask` (1, k_max) where all have one K."""
         kept, dropped = axes.split(x, mask)
+        # scaled coordinates, in which the solver integrates the residual network alone
         start = axes.place(kept) + dropped / math.hypot(tau_from, self.rho)
         end = integrate(
             lambda w, state: self._scaled_rate(state, w, mask, axes),
@@ -113,10 +117,13 @@ class ClosedFormCompression(nn.Module):
     def _run_network(
         self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, axes: Axes
     ) -> tuple[Tensor, Tensor]:
+        # the posterior factor is the cosine of this angle; tau itself hardly changes where u changes most, near 0
         angle = torch.atan(tau / self.rho) / math.atan(1 / self.rho)
         embedded = self.embed_angle(angle)
         rows = max(len(embedded), len(mask))
         condition = torch.cat([embedded.expand(rows, -1), mask.expand(rows, -1)], dim=-1)
         states = [scaled, axes.span(kept)] if self.network.sees_images else [scaled]
         out = self.network(states, [kept], condition)
+        # the closed form is 0 on kept axes (paper 2.3 with masked endpoints); what the network adds there is weighted
+        # apart
         return out, axes.project(out, mask)

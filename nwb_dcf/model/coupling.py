@@ -40,7 +40,9 @@ class Coupling(nn.Module):
         self.encoder = encoder
         self.linear_start = linear_start
         self.register_buffer("mean", torch.zeros(n_channels))
+        # orthonormal from the start; torch's QR may flip signs, which the prefix structure leaves open (paper 3.1)
         self.axes = nn.Parameter(torch.linalg.qr(torch.randn(n_channels, k_max)).Q)
+        # d as log d, so that an optimiser's step cannot make a variance negative (paper 2.2)
         self.log_variance = nn.Parameter(torch.zeros(k_max))
 
     @property
@@ -51,11 +53,13 @@ class Coupling(nn.Module):
     @torch.no_grad()
     def start_at(self, principal: PrincipalAxes) -> None:
         """Set b; and, with a linear start, L, d and mu to the principal axes, the optimum of L_align."""
+        # b is the data mean and is not learned (paper 2.2)
         self.mean.copy_(principal.mean)
         if self.linear_start and self.encoder.whitening is not None:
             k_max = self.axes.shape[1]
             self.axes.copy_(principal.axes[:, :k_max])
             self.log_variance.copy_(principal.variance[:k_max].log())
+            # whitened scores: zero mean and unit variance, as equation 2 asks of mu
             self.encoder.whitening.copy_(self.axes / self.variance.sqrt())
 
     def make_axes(self) -> Axes:
@@ -68,6 +72,7 @@ class Coupling(nn.Module):
         A lone frame fills its window, as the first frame of a segment does for those before it. With a
         `generator` channels are dropped as configured.
         """
+        # mu sees x - b, so that a linear encoder needs no bias
         mu: Tensor = self.encoder(x - self.mean, generator)
         return mu
 
@@ -94,6 +99,7 @@ class Coupling(nn.Module):
         no step of training waits for it.
         """
         q, good = self.axes, torch.ones((), dtype=torch.bool, device=self.axes.device)
+        # the authors' rule: re-orthonormalise only above a drift of 1e-4
         drift = (self.axes.T @ self.axes - torch.eye(q.shape[1], device=q.device, dtype=q.dtype)).abs().max()
         for _ in range(2):
             upper, failed = torch.linalg.cholesky_ex(q.T @ q, upper=True)

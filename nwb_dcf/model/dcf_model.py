@@ -52,14 +52,19 @@ class DCFModel(nn.Module):
     ) -> None:
         super().__init__()
         self.n_channels, self.k_max, self.config, self.frame_shape = n_channels, k_max, config, frame_shape
+        # a perceptron sees images as rows of pixels or coordinates; only a U-Net needs their shape
         self.image_shape = None if config.network == "mlp" else frame_shape
         self.basis = FrameBasis(n_channels, n_axes) if n_axes else None
+        # from here on D is the width of the basis, wherever there is one
         self.n_inputs = n_channels = n_axes or n_channels
         self.coupling = Coupling(self._make_encoder(), n_channels, k_max, linear_start=config.start == "pca")
         self.noise = BridgeNoise(n_channels, config.bridge_noise)
+        # u and v are of one size, as in the paper's section 4
         size = NetworkSize(config.width, config.depth, self.image_shape, config.channels, config.patch)
         self.u: PlainCompression | ClosedFormCompression
         self.v: PlainDynamics | RidgeStartDynamics
+        # the closed forms hold for masked endpoints with the PCA coupling; presets `paper` and `authors` use networks
+        # alone
         if config.closed_form:
             self.u = ClosedFormCompression(n_channels, k_max, rho=config.bridge_noise, size=size)
             self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.bridge_noise, size=size)
@@ -69,6 +74,7 @@ class DCFModel(nn.Module):
 
     def _make_encoder(self) -> Encoder:
         config, n_frames = self.config, 2 * self.config.encoder_window + 1
+        # mu has the network of its data: convolutions on images, else a perceptron (paper, section 4)
         features: nn.Module
         if self.image_shape is not None:
             features = ConvFeatures(
@@ -99,6 +105,7 @@ class DCFModel(nn.Module):
 
     def start_at(self, principal: PrincipalAxes) -> None:
         """Set b, the noise and, with a PCA start, L, d and mu, from principal axes of the networks' frames."""
+        # Rippel et al. 2014: the optimum of L_align under nested dropout is PCA
         self.coupling.start_at(principal)
         if self.config.noise_scale == "relative":
             self.noise.start_at(principal)
@@ -121,6 +128,7 @@ class DCFModel(nn.Module):
     def spectrum(self) -> Tensor:
         """d in the frames' own units, shape (k_max,)."""
         variance = self.coupling.variance
+        # the basis scales its coordinates to unit mean variance; d is reported in prepared units
         return variance if self.basis is None else variance / self.basis.factor.square()
 
     def view(self, x: Tensor) -> Tensor:
@@ -162,9 +170,11 @@ class DCFModel(nn.Module):
         -------
         Tensor, shape (n, D)
         """
+        # coordinates beyond K are 0, their mean: the point m_K * mu of paper 3.1
         x0, k = self._place(latents), latents.shape[1]
         if (decoder or self.config.decoder) == "flow":
             return self.show(self._integrate(x0, 0.0, 1.0, k))
+        # x0 + u(x0, 0) is the target of L_cf at tau = 0, a conditional mean: one evaluation instead of an integration
         added: Tensor = self.u(x0, x0.new_zeros(1, 1), self.mask(k, x0[:1]), self.coupling.make_axes())
         return self.show(x0 + added)
 
@@ -179,6 +189,7 @@ class DCFModel(nn.Module):
         if self.basis is None:
             return self._integrate(x, tau_from, tau_to, k, solver, steps)
         y = self.basis.read(x)
+        # off the basis u is its Gaussian closed form, whose solution is a factor
         rest = self.basis.compute_rest(x, y) * scale_rest(tau_from, tau_to, self.config.bridge_noise)
         return self.basis.place(self._integrate(y, tau_from, tau_to, k, solver, steps)) + rest
 

@@ -25,6 +25,7 @@ class PlainDynamics(nn.Module):
         self.conditioned = conditioned
         self.embed_tau = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
         self.embed_s = ScalarEmbedding(N_FOURIER, FOURIER_SCALE)
+        # tau and s are embedded apart: sine and cosine for each of their frequencies
         n_condition = 4 * N_FOURIER + (k_max if conditioned else 0)
         self.network = size.build(
             n_channels, n_states=history + 2, n_latents=0, n_condition=n_condition, zero_start=False
@@ -83,9 +84,12 @@ class RidgeStartDynamics(nn.Module):
             Latents of the next frame minus those of the current one, per median step.
         """
         n, lags, k_max = history.shape
+        # successive frames are nearly collinear: normal equations in float32 lose the velocity
         flat, target = in_double(history.flatten(1)), in_double(displacement)
         gram, cross = flat.T @ flat / n, flat.T @ target / n
         latent = torch.arange(k_max, device=flat.device).repeat(lags)
+        # one regression for each prefix: v may see only the first K latents (paper 3.1), and zeros would bias the
+        # others
         for k in range(1, k_max + 1):
             rows = torch.nonzero(latent < k)[:, 0]
             regular = gram[rows[:, None], rows] + RIDGE * torch.eye(len(rows), device=gram.device, dtype=gram.dtype)
@@ -93,6 +97,7 @@ class RidgeStartDynamics(nn.Module):
             self.ridge[rows.to(self.ridge.device), k - 1, :k] = solved.to(self.ridge)
         by_latent = torch.argsort(latent, stable=True)
         regular = gram[by_latent[:, None], by_latent] + RIDGE * torch.eye(len(gram)).to(gram)
+        # a Cholesky factor is triangular: latent k is whitened by latents up to k alone
         self.whitening.copy_(torch.linalg.inv(torch.linalg.cholesky(regular)).T)
 
     def forward(self, x: Tensor, tau: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
@@ -119,7 +124,9 @@ class RidgeStartDynamics(nn.Module):
     ) -> Tensor:
         """The part of v along the kept axes, (n, D)."""
         every = ((history * mask[:, None]).flatten(1) @ self.ridge.flatten(1)).view(len(mask), *self.ridge.shape[1:])
+        # each sample has its own prefix; all are computed in one product and one is picked
         linear = every[torch.arange(len(mask), device=mask.device), mask.sum(-1).long() - 1]
+        # the network's output on dropped latents is masked: v must stay within the prefix
         rate = torch.addcmul(linear, mask, self.latent([], latents, condition))
         return axes.span(rate)
 
@@ -128,4 +135,5 @@ class RidgeStartDynamics(nn.Module):
         by_latent = history.transpose(1, 2)
         kept = mask[..., None]
         white = ((by_latent * kept).flatten(1) @ self.whitening).view_as(by_latent)
+        # dropped latents are independent noise of unit variance already
         return torch.lerp(by_latent, white, kept).flatten(1)

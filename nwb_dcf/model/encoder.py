@@ -62,11 +62,13 @@ class Encoder(nn.Module):
             self.whitening = None
         else:
             last = list(network.children())[-1]
+            # the initial model is then PCA itself
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
             deviation = n_channels**-0.5 if linear == "learned" else 0.0
             self.whitening = nn.Parameter(deviation * torch.randn(n_channels, k_max), requires_grad=linear == "learned")
         self.learns_linear = linear == "learned"
+        # equation 2: running mean and standard deviation of the raw features
         self.register_buffer("running_mean", torch.zeros(k_max))
         self.register_buffer("running_variance", torch.ones(k_max))
 
@@ -100,6 +102,7 @@ class Encoder(nn.Module):
             frame, around = centred[:, self.window], centred
         if self.dropout and generator is not None:
             uniform = torch.rand(frame.shape, generator=generator, device=frame.device, dtype=frame.dtype)
+            # inverted dropout: the expectation of the input stays
             around = around * ((uniform >= self.dropout) / (1 - self.dropout))[:, None]
         raw = self.network(around.flatten(1))
         if self.whitening is not None:
@@ -119,11 +122,14 @@ class Encoder(nn.Module):
         return self._normalise(centred @ self.whitening)
 
     def _normalise(self, raw: Tensor) -> Tensor:
+        # the authors cap the norm of raw features before they enter the running statistics: one outlier would move
+        # them
         raw = raw * (NORM_CAP / raw.norm(dim=-1, keepdim=True).clamp(min=NORM_CAP))
         if self.training:
             with torch.no_grad():
                 mean = raw.mean(0)
                 self.running_mean.lerp_(mean, 1 - self.momentum)
+                # variance about the batch's own mean, not the running one, which lags behind
                 self.running_variance.lerp_((raw - mean).square().mean(0), 1 - self.momentum)
         mu: Tensor = (raw - self.running_mean) / self.running_variance.clamp(min=VARIANCE_FLOOR).sqrt()
         return mu

@@ -41,11 +41,13 @@ class FrameBasis(nn.Module):
         n = self.axes.shape[1]
         self.mean.copy_(principal.mean)
         self.axes.copy_(principal.axes[:, :n])
+        # unit mean variance, at which the networks' initial weights and learning rates were chosen
         self.factor.copy_(principal.variance[:n].mean().rsqrt())
 
     def turn(self, principal: PrincipalAxes) -> PrincipalAxes:
         """Return the principal axes of the coordinates, for a basis made of `principal`: the unit vectors."""
         n = self.axes.shape[1]
+        # principal axes in their own coordinates: no second decomposition of the frames
         variance = principal.variance[:n] * self.factor.square()
         return PrincipalAxes(torch.zeros_like(variance), torch.eye(n).to(variance), variance, float(variance.sum()), n)
 

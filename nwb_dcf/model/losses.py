@@ -18,6 +18,7 @@ def compression_loss(
     """
     if importance is None:
         return _average_square(u, target, weight)
+    # importance stays out of the denominator: it rescales gradients, not the mean's number of samples
     errors = (u - target).square().mean(-1) * importance
     return errors.mean() if weight is None else _weigh(errors, weight)
 
@@ -42,6 +43,7 @@ def context_loss(guess: Tensor, target: Tensor, inside: Tensor, n_channels: int)
 
 def _average_square(guess: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
+        # a fused kernel; the same mean over samples and channels
         return nn.functional.mse_loss(guess, target)
     return _weigh((guess - target).square().mean(-1), weight)
 

@@ -36,6 +36,7 @@ def draw_prefix_lengths(
     Tensor of int64, shape (n,)
     """
     device = generator.device
+    # paper 3.1 draws one K for each step; one a sample lowers the variance of the gradient
     shape = n if per_sample else 1
     uniform = torch.rand(shape, generator=generator, device=device)
     if not isinstance(p, Tensor) and p >= 1:
@@ -47,6 +48,7 @@ def draw_prefix_lengths(
         lengths = (torch.log1p(-uniform * inside) / log_q).floor().to(torch.int64).add(1).clamp(1, k_max)
     if at_dim > 0:
         fixed = torch.rand(shape, generator=generator, device=device) < at_dim
+        # half of the draws at dim by default: reports are made from that prefix
         lengths = lengths.masked_fill(fixed, dim)  # torch.where would send the number to a GPU, and wait
     return lengths.expand(n)
 

@@ -56,6 +56,7 @@ class NetworkSize:
                 patch=self.patch,
                 zero_start=zero_start,
             )
+        # a perceptron takes everything side by side
         n_in = n_latents + n_states * n_channels
         return ConditionedMLP(n_in, n_channels, n_condition, width=self.width, depth=self.depth, zero_start=zero_start)
 
@@ -78,6 +79,7 @@ class ScalarEmbedding(nn.Module):
         if scale is None:
             frequencies = math.pi * torch.arange(1, n_frequencies + 1, dtype=torch.float32)
         else:
+            # drawn once and stored: the embedding is part of the model
             frequencies = 2 * math.pi * scale * torch.randn(n_frequencies)
         self.register_buffer("frequencies", frequencies)
 
@@ -109,6 +111,7 @@ class ConditionedMLP(nn.Module):
         super().__init__()
         sizes = [n_in, *([width] * depth)]
         self.embed = nn.Sequential(nn.Linear(n_condition, N_EMBEDDING), nn.SiLU())
+        # no bias: the shift of the condition is one
         self.layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
         self.shifts = nn.ModuleList(nn.Linear(N_EMBEDDING, width) for _ in range(depth))
         self.last = nn.Linear(width, n_out)
@@ -125,6 +128,7 @@ class ConditionedMLP(nn.Module):
         embedded = self.embed(condition)
         for layer, shift in zip(self.layers, self.shifts, strict=True):
             weight: Tensor = layer.weight  # type: ignore[assignment]  # modules in a list have lost their type
+            # addmm adds the shift in the product's own kernel, and broadcasts a condition of one row
             x = nn.functional.silu(torch.addmm(shift(embedded), x, weight.T))
         out: Tensor = self.last(x)
         return out

@@ -38,6 +38,7 @@ def integrate(
     times = torch.tensor([t0, t1], dtype=start.dtype, device=start.device)
     if solver == "dopri5":
         rtol, atol = DOPRI5_TOLERANCE
+        # torchdiffeq's own guess of the first step evaluates u far outside the data
         options = {"first_step": abs(t1 - t0) / DOPRI5_FIRST}
         end: Tensor = odeint(rate, start, times, method="dopri5", rtol=rtol, atol=atol, options=options)[-1]
     else:

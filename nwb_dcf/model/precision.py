@@ -30,6 +30,7 @@ def multiply_in(products: str) -> Iterator[None]:
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.deterministic
     torch.set_float32_matmul_precision({"bfloat16": "medium", "tf32": "high"}.get(products, FULL))
+    # convolutions have switches of their own, which set_float32_matmul_precision does not touch
     cudnn.allow_tf32, cudnn.deterministic = products == "tf32", True
     try:
         yield

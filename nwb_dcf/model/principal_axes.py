@@ -62,6 +62,7 @@ def compute_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int =
 
     total = sum(float(x.square().sum()) for x in centre()) / n
     if min(n, width) > EXACT_SIZE:
+        # on the CPU whatever the device: one seed, one basis
         generator = torch.Generator().manual_seed(seed)
         basis = torch.randn(width, min(most + 16, min(n, width)), generator=generator).to(frames.device)
         for _ in range(POWER_ITERATIONS):  # sharpen the spectrum; single precision will do for where to look
@@ -76,8 +77,10 @@ def compute_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int =
         values, left = torch.linalg.eigh(x @ x.T / n)
         axes = x.T @ left / (values.clamp(min=1e-300) * n).sqrt()
     values, axes = values.flip(0)[:most], axes.flip(1)[:, :most]
+    # float32 frames have relative errors of 1e-7: smaller variances are rounding
     rank = int((values > 1e-6 * values[0].clamp(min=1e-300)).sum())
     values, axes = values[:rank], axes[:, :rank]
+    # signs are arbitrary (paper 3.1): a fixed choice makes fits comparable
     sign = torch.sign(axes.gather(0, axes.abs().argmax(0, keepdim=True)))
     return PrincipalAxes(mean.to(frames), (axes * sign).to(frames), values.to(frames), total, rank)
 

@@ -31,6 +31,7 @@ def place_states(model: DCFModel, latents: Tensor, frames: Tensor | None, tau: f
     -------
     Tensor, shape (..., D)
     """
+    # the same endpoints as in training, else v is evaluated where it was never fitted
     x0 = model.coupling.place(latents * _mask_endpoints(model, k))
     return x0 if tau == 0 or frames is None else interpolate_compression(x0, frames, x0.new_tensor(tau))
 
@@ -58,7 +59,9 @@ def compute_velocity(model: DCFModel, latents: Tensor, k: int) -> Tensor:
     Tensor, shape (n, k)
     """
     past = place_states(model, latents, None, 0.0, k)
+    # s = 0: at the current frame itself
     zero = past.new_zeros(len(past), 1)
+    # at tau = 0 the networks of the data need not run
     v = model.v.at_zero(past[:, 0], zero, recall(model, past), model.mask(k, past), model.coupling.make_axes())
     return model.coupling.read(model.coupling.mean + v)[:, :k]
 
@@ -83,6 +86,7 @@ def roll_out(
     mask = model.mask(k, past)
     level = past.new_full((len(past), 1), tau)
     axes = model.coupling.make_axes()
+    # noise belongs to the bridge alone (paper 2.4): the history is noise-free in training too
     history, state = recall(model, past), past[:, 0] if noise is None else past[:, 0] + noise
     path = []
     for _ in range(n_frames):
@@ -95,7 +99,9 @@ def roll_out(
             v: Tensor = model.v(x, level, at, window, mask, axes)
             return v
 
+        # v is per median step: s from 0 to 1 is one frame
         state = integrate(rate, state, 0.0, 1.0, solver="midpoint", steps=STEPS_PER_FRAME)
+        # newest first, as in training
         history = torch.cat([recall(model, state[:, None]), history[:, :-1]], dim=1)
         path.append(state)
     return torch.stack(path, dim=1)
@@ -130,6 +136,7 @@ def draw_start_noise(
     """
     coupling, config = model.coupling, model.config
     if model.basis is not None:
+        # coordinates of a basis have unit mean variance by construction
         total_variance = float(model.n_inputs)  # of coordinates whose mean variance is 1
     like = coupling.mean
     noise = torch.randn(n, model.n_inputs, generator=generator, device=like.device, dtype=like.dtype)
@@ -137,6 +144,7 @@ def draw_start_noise(
         n_off = model.n_inputs - model.k_max
         rest = max(total_variance - float(coupling.variance.detach().sum()), 0.0) / n_off if n_off else 0.0
         on = noise @ coupling.axes
+        # the same distribution as `BridgeNoise`, which is not stored with the model
         noise = rest**0.5 * (noise - on @ coupling.axes.T) + (on * coupling.variance.sqrt()) @ coupling.axes.T
     if tau == 0:
         noise = ((noise @ coupling.axes) * _mask_endpoints(model, k)) @ coupling.axes.T

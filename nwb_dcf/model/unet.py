@@ -30,6 +30,7 @@ def choose_patch(frame_shape: tuple[int, int]) -> int:
     >>> choose_patch((28, 28)), choose_patch((64, 64)), choose_patch((480, 640))
     (2, 8, 32)
     """
+    # start at single pixels, as in the paper, and merge while the level stays wide enough
     patch = 1
     while min(frame_shape) // (2 * patch) >= FIRST_SIDE:
         patch *= 2
@@ -60,6 +61,7 @@ class ImagePlanes(nn.Module):
     def __init__(self, frame_shape: tuple[int, int], patch: int, n_levels: int) -> None:
         super().__init__()
         self.frame_shape, self.patch = frame_shape, patch
+        # every level halves the sides: padded once, no level needs to be cropped
         unit = patch * 2 ** (n_levels - 1)
         height, width = (-(-side // unit) * unit for side in frame_shape)
         self.padding = {-1: width - frame_shape[1], -2: height - frame_shape[0]}
@@ -150,7 +152,9 @@ class ConditionedUNet(nn.Module):
             nn.Linear(n_embedding, n_embedding),
             nn.SiLU(),
         )
+        # two more planes are the coordinates (CoordConv)
         self.stem = nn.Conv2d((n_planes + 2) * patch**2, sizes[0], 3, padding=1)
+        # shortcuts between levels of one size, as in the paper's four-level U-Net
         self.down = nn.ModuleList(FiLMBlock(c, c, n_embedding) for c in sizes)
         pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairs)
@@ -196,6 +200,7 @@ class ConvFeatures(nn.Module):
         self.planes = ImagePlanes(frame_shape, patch, len(sizes))
         layers: list[nn.Module] = [nn.Conv2d((n_planes + 2) * patch**2, sizes[0], 3, padding=1), nn.SiLU()]
         for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+            # strided convolutions in place of pooling: positions stay readable
             layers += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.SiLU()]
         self.layers = nn.Sequential(*layers)
         # Flattened, not pooled: latents have to encode positions on the image.

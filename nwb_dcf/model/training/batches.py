@@ -25,6 +25,7 @@ def take_rows(values: Tensor, rows: Tensor) -> Tensor:
     Rows of a table that stayed on the host are sent to the device that asks for them. Where gradients come back to one
     on a GPU it is indexed: index_select adds them up there in whatever order they come.
     """
+    # one seed has to give one result: index_put is deterministic, the backward of index_select is not
     if values.is_cuda and values.requires_grad:
         return values[rows]
     if values.device != rows.device:
@@ -93,16 +94,19 @@ class FrameTable:
         """
         n = len(x)
         frame = torch.arange(n)
+        # segments are contiguous, so that a change of the label is an edge
         starts = torch.cat([torch.ones(1, dtype=torch.bool), segment[1:] != segment[:-1]])
         first = torch.cummax(torch.where(starts, frame, 0), 0).values
         ends = torch.cat([starts[1:], torch.ones(1, dtype=torch.bool)])
         last = torch.cummin(torch.where(ends, frame, n).flip(0), 0).values.flip(0)
         has_next = torch.cat([~starts[1:], torch.zeros(1, dtype=torch.bool)])
+        # session clocks exceed float32's 24 bits after hours
         step = torch.ones(n, dtype=torch.float64)
         step[:-1][has_next[:-1]] = time.double().diff()[has_next[:-1]]
         if has_next.any():
             # NumPy's median lies between the middle two, as in `recording.median_step_s`; torch's is the lower one
             step = torch.where(has_next, step / (step_s or float(np.median(step[has_next].numpy()))), 1.0)
+        # pairs never cross a segment or a gap (paper 2.4)
         pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
         device = device or x.device
         return cls(
@@ -141,6 +145,7 @@ class FrameTable:
     def window(self, frames: Tensor) -> Tensor:
         """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""
         lags = torch.arange(self.history + 1, device=frames.device)
+        # history before a segment's start repeats its first frame
         return torch.maximum(frames[..., None] - lags, take_rows(self.first, frames)[..., None])
 
     def surround(self, frames: Tensor, reach: int) -> Tensor:
@@ -228,6 +233,7 @@ class WindowSampler:
         self.is_pair[table.pairs] = True
         self.cached: tuple[Tensor, Tensor] | None = None
         self.learns_latents = "coupling" in learn and model.learns_encoder
+        # encoding is half of a step where all else is small; fixed latents need it once
         if not self.learns_latents and len(table.x) * model.k_max <= CACHED_NUMBERS:
             with torch.no_grad():
                 latents = table.encode(model.coupling)
@@ -260,6 +266,7 @@ class WindowSampler:
         table, h, device = self.table, self.table.history, self.table.device
         n_chunks, length = max(1, round(n / CHUNK)), CHUNK + self.table.history + 1
         # Chunks may extend beyond either end of the recording, so that every pair is drawn equally often.
+        # successive pairs have history frames in common: each frame of a chunk is encoded once
         low, high = -(h + CHUNK - 1), len(table.x) - h - 1
         offset = torch.randint(low, max(high, low + 1), (n_chunks, 1), generator=generator, device=device)
         rows = (offset + torch.arange(length, device=device)).clamp(0, len(table.x) - 1)
@@ -275,6 +282,7 @@ class WindowSampler:
         base = torch.arange(n_chunks, device=device)[:, None] * length
         local = base + now - offset
         past = base[..., None] + (table.window(now) - offset[..., None]).clamp(0, length - 1)
+        # places of a chunk that are no pair get weight 0: batches keep one shape, which CUDA graphs need
         weight = (inside & self.is_pair[now]).to(x.dtype)
         return Samples(
             x,

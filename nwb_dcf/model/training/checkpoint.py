@@ -114,6 +114,7 @@ class Checkpoints:
 
     def leave(self, name: str, state: State) -> None:
         """Store the state of a run in place of an earlier one."""
+        # outside the lock: copying from a GPU waits for the step in progress
         copied = _copy(state)
         with self._lock:
             self._runs[name] = copied
@@ -158,6 +159,7 @@ def name_runs() -> Iterator[Callable[[str], Run | None]]:
     if checkpoints is None:
         yield lambda name: None
         return
+    # names of stages repeat from fit to fit of one job: nulls and resampled fits train alike
     number = checkpoints.begin_fit()
     try:
         yield lambda name: Run(checkpoints, f"fit {number}: {name}")
@@ -270,6 +272,7 @@ def put_into(tensors: list[Tensor], stored: list[Tensor]) -> None:
     StoreError
         If number or shapes differ.
     """
+    # copy_ would broadcast a wrong shape in silence
     if [t.shape for t in tensors] != [t.shape for t in stored]:
         raise StoreError("the checkpoint is of another model", fix="fit again without --resume")
     for tensor, value in zip(tensors, stored, strict=True):

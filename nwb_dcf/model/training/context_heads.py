@@ -39,6 +39,7 @@ class ContextHeads(nn.Module):
         super().__init__()
         self.dim = dim
         self.n_channels = len(principal.mean)
+        # targets on a few axes: noise of the others would dominate the loss
         self.register_buffer("axes", principal.axes[:, :N_AXES].clone())
         self.register_buffer("mean", principal.mean.clone())
         self.register_buffer("lags", torch.tensor(lags))
@@ -65,9 +66,11 @@ class ContextHeads(nn.Module):
         """Compute L_context of `frames`, shape (n,), from their latents (n, k_max) with the bridge's noise `rho`."""
         around = frames[:, None] + self.lags
         first, last = take_rows(table.first, frames), take_rows(table.last, frames)
+        # no target beyond the segment: a repeated edge frame would be easy to predict
         inside = (around >= first[:, None]) & (around <= last[:, None])
         target = (take_rows(table.x, around.clamp(0, len(table.x) - 1)) - self.mean) @ self.axes
         seen = latents[:, : self.dim]
+        # the bridge's noise: information below it is not kept by the decoder either
         seen = seen + rho * torch.randn(seen.shape, generator=generator, device=seen.device, dtype=seen.dtype)
         guess = self.network(seen).view(target.shape)
         return context_loss(guess, target, inside.to(seen.dtype), self.n_channels)

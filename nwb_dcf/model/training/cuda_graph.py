@@ -52,6 +52,7 @@ class StepGraphs:
             Those of u and v that learn.
         rate, prefix_p : float
         """
+        # graphs read device memory: a Python float would be frozen at its value of the capture
         self.rate.fill_(rate)
         self.prefix_p.fill_(prefix_p)
         if self.taken < FIRST:

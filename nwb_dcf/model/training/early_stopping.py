@@ -90,10 +90,12 @@ class EarlyStopping:
         # While the encoder learns both flows depend on it and have one best step; else each has its own.
         score = {"u": joint, "v": joint} if self.learns_latents else {"u": cf, "v": df}
         better = {name for name in active if score[name] < self.best_loss[name]}
+        # copied, since averages go on moving
         self.best |= copy_weights(self.kept, better)
         self.best_loss |= {name: score[name] for name in better}
         self.best_step |= dict.fromkeys(sorted(better), step)
         for name in better:
+            # a fall below the tolerance is no reason to go on, but its weights are still the best
             if score[name] < (1 - self.config.early_stopping_tolerance) * self.fallen_to[name]:
                 self.fallen_to[name], self.fell_at[name] = score[name], step
 
@@ -116,6 +118,7 @@ def copy_weights(kept: nn.ModuleDict, names: Collection[str]) -> Weights:
 @contextmanager
 def use_parts(model: DCFModel, parts: nn.ModuleDict) -> Iterator[None]:
     """Let `model` run with other parts (u, v, coupling) for a while."""
+    # modules are swapped, not copied: an evaluation of large networks would double their memory
     own = {name: getattr(model, name) for name in parts}
     for name, part in parts.items():
         setattr(model, name, part)
@@ -145,6 +148,7 @@ def evaluate_losses(
     L_cf is defined with tau uniform (paper 2.3); `as_trained` draws tau as training does instead, which is the
     criterion where the encoder learns from it.
     """
+    # another seed than training's: the same draws would favour what they trained
     generator = torch.Generator(table.device).manual_seed(config.seed + 1)
     if not as_trained:
         config = dataclasses.replace(config, tau_in_angle=0.0, tau_at_zero=0.0)

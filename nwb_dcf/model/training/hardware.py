@@ -29,6 +29,7 @@ def choose_products(model: DCFModel, precision: str) -> str:
 
 def has_tiles() -> bool:
     """Whether the processor multiplies matrices of bfloat16 by tiles."""
+    # private in torch, and absent in older versions: then no tiles are used
     supported: bool = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
     return supported
 

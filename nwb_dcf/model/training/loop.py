@@ -89,6 +89,7 @@ class TrainingStep:
         """Take the next step, in which of u and v only `flows` learn."""
         if not self.model.training:  # an evaluation has switched it off
             self.model.train()
+        # the authors let E[K] rise from 1 to 1/p: early steps order the first axes
         p = ramp_prefix_p(self.config.prefix_p, self.taken * self.config.batch_size, self.config.prefix_ramp)
         rate = scale_rate(self.taken, self.config)
         if self.graphs:
@@ -115,12 +116,14 @@ class TrainingStep:
         self.optimiser.zero_grad()
         torch.autograd.backward(total)
         self.optimiser.step(rate)
+        # L leaves the orthonormal manifold by every gradient step
         if self.moves_axes:
             model.coupling.orthonormalise()
         self.average.update()
         # Detached: a CUDA graph cannot replay a step while the autograd graph of an earlier one is alive.
         self.losses = Losses(*(getattr(losses, field.name).detach() for field in fields(losses)))
         self.total = total.detach()
+        # counted on the device: a Python number would not move in a replayed graph
         self.number.add_(1)
         seen = torch.where(torch.isfinite(self.total), self.first_bad, torch.minimum(self.first_bad, self.number))
         self.first_bad.copy_(seen)
@@ -166,6 +169,7 @@ def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads |
     if heads is not None:
         groups.append(ParameterGroup(list(heads.parameters()), config.learning_rate, clipped=False))
     for parameter in model.coupling.parameters():
+        # frozen parts take no memory for gradients, and no time in backward
         parameter.requires_grad_(False)
     if "coupling" in parts:
         axes = [model.coupling.axes, model.coupling.log_variance] if model.learns_axes else []
@@ -290,6 +294,7 @@ def train_model(
             steps.set_state(stored["steps"])
             if judge:
                 judge.set_state(stored["judge"])
+    # the initial model is a candidate: no training is kept that is not better on held-out frames
     elif judge:
         judge.look(0, curve, active)
     try:
@@ -303,6 +308,7 @@ def train_model(
                 if judge and (step % evaluate_every == 0 or step == config.steps):
                     with use_threads(every_thread):  # held-out samples are many more than a batch
                         judge.look(step, curve, active)
+                    # settled flows keep their best weights; the other one learns on
                     now_settled = active & judge.find_settled(step, evaluate_every) if step < config.steps else set()
                     settled_at |= dict.fromkeys(sorted(now_settled), step)
                     active -= now_settled

@@ -34,6 +34,8 @@ class LossCurve:
         """The losses of two parts that learned one after the other, each against its own steps."""
         joined = LossCurve()
         for steps, names in (("step", TRAINING), ("held_out_step", HELD_OUT)):
+            # parts are evaluated at steps of their own; a step of either has a place, and NaN where it was not
+            # evaluated
             every = sorted({*getattr(self, steps), *getattr(other, steps)})
             getattr(joined, steps).extend(every)
             for name in names:

@@ -31,6 +31,7 @@ class Losses:
 
     def total(self, config: TrainConfig) -> Tensor:
         """L of equation 8, and L_context."""
+        # equation 8
         paper = config.alpha * self.cf + config.beta * self.df + config.eta * self.align
         return paper + config.gamma * self.context
 
@@ -56,6 +57,7 @@ def compute_losses(
     """
     n, device = len(samples.now), samples.now.device
     settings = model.config
+    # paper 3.1: one prefix for both frames of a pair, since v* is the difference of masked endpoints
     lengths = draw_prefix_lengths(
         n,
         model.k_max,
@@ -71,6 +73,7 @@ def compute_losses(
 
     axes = model.coupling.make_axes()
     endpoints = Endpoints.make(samples, mask, axes, settings, one_prefix=not config.prefix_per_sample)
+    # the authors detach the coupling from both flow losses; L_align alone then trains it
     flow_axes = axes if settings.train_encoder_with_flows else axes.detach()
     tau = _draw_tau(n, settings.bridge_noise, config, generator)
     cf, df, align, context = torch.zeros(4, device=device).unbind()
@@ -81,6 +84,7 @@ def compute_losses(
         if settings.kept_noise != 1:  # on kept axes, where u's target does not depend on it
             blur = noise - (1 - settings.kept_noise) * axes.detach().project(noise, mask)
         u = model.u(interpolate_compression(x0, x1, tau) + blur, tau, mask, flow_axes)
+        # the noise is not part of the target: u regresses the conditional mean of x1 - x0
         target = target_compression(x0, x1)
         importance = balance.weigh((u - target).square().mean(-1), lengths) if balance else None
         cf = compression_loss(u, target, samples.weight, importance)
@@ -100,6 +104,7 @@ def compute_losses(
         if not settings.train_encoder_with_flows:
             history = history.detach()  # its coordinates at tau = 1 move with the axes
         v = model.v(interpolate_time(now, later, s) + noise, tau, s, history, mask, flow_axes)
+        # paper 2.4, per median step instead of per second, on one scale with the other losses
         df = dynamics_loss(v, target_time(now, later, samples.step[:, None]), samples.weight)
 
     if model.learns_encoder or not torch.is_grad_enabled():  # else constant: at its optimum

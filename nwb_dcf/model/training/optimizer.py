@@ -21,6 +21,7 @@ PIECE = 2**13  # numbers that a block of a GPU's threads is given at a time
 
 def scale_rate(step: int, config: TrainConfig) -> float:
     """Compute the fraction of the full rate at `step`: a short rise, then half a cosine or a constant."""
+    # Adam's second moments are poor estimates in the first steps: full rates would move the initial model far off
     warm = min(1.0, (step + 1) / WARM_UP)
     if config.schedule == "constant":
         return warm

@@ -37,6 +37,7 @@ class PrefixBalance:
         one = (lengths[:, None] == self.prefix).to(errors.dtype)
         count = one.sum(0)
         mean = (one.T @ errors) / count.clamp(min=1)
+        # the first sample of a prefix sets its level: an average from 0 would overweight it
         step = torch.where(self.seen > 0, 1 - KEPT**count, (count > 0).to(mean.dtype))
         self.level.lerp_(mean, step)
         self.seen.add_(count)
