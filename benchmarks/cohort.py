@@ -434,7 +434,7 @@ def run_worms(seeds: range) -> None:
 
 def run_scale(seeds: range) -> None:
     """Axes, couplings and the test of 500 sessions of 80 units."""
-    from nwb_dcf import Cohort
+    from nwb_dcf.cohort import Cohort
 
     animals = simulate_cohort(10, 3, n_bins=20, n_units=(80, 80), trials_per_condition=(8, 8), seed=seeds[0])
     recordings = {f"s{i}": animals[i % 10].recording for i in range(500)}

@@ -72,6 +72,8 @@ def run(
     >>> report.counts  # doctest: +SKIP
     {'fitted': 12, 'skipped': 0, 'failed': 1}
     """
+    if "write" in options:  # each file has a destination of its own
+        raise ParameterError("write is given for many files", fix="give name, overwrite or output_folder")
     if engine not in ENGINES:
         raise ParameterError(f"engine is {engine!r}", fix=f"choose one of {', '.join(ENGINES)}")
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import DCFError, Terminated, clean_text
+from ..errors import DCFError, Terminated, clean_text, compose_message
 from .apply import COMMANDS as USE
 from .batch import COMMANDS as BATCH
 from .cohort import COMMANDS as COHORT
@@ -103,8 +103,9 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
 
 
 def _fail_input(arguments: Sequence[str], error: DCFError) -> int:
-    details = {"what": error.what, "where": error.where, "fix": error.fix}
-    return _fail(arguments, f"error: {error}", BAD_INPUT, type(error).__name__, **details)
+    details = error.describe_options()
+    line = compose_message(str(details["what"]), details["where"], details["fix"])
+    return _fail(arguments, f"error: {line}", BAD_INPUT, type(error).__name__, **details)
 
 
 def _fail_defect(arguments: Sequence[str], error: Exception, debug: bool) -> int:

@@ -77,9 +77,7 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
 @click.command()
 @click.argument("file")
 @click.argument("name", required=False)
-@click.option(
-    "--data", "recording", metavar="OTHER.nwb", help="Continue this recording instead; channels matched by id."
-)
+@click.option("--data", metavar="OTHER.nwb", help="Continue this recording instead; channels matched by id.")
 @click.option("--frames", "n_frames", type=int, default=50, show_default=True, help="Frames to simulate.")
 @click.option("--tau", type=float, default=0.0, show_default=True, help="0: latents; 1: the data themselves.")
 @click.option(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-import nwb_dcf
+from nwb_dcf import cohort as cohorts
 
 from ..pipeline.progress_bar import ProgressBar
 from .fit import _join_names, _print, _with_output_options
@@ -52,7 +52,7 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
     """
     given = {name: value for name, value in options.items() if value is not None}
     with ProgressBar(hidden=quiet) as bar:
-        result = nwb_dcf.fit_cohort(files, progress=bar, **given)
+        result = cohorts.fit_cohort(files, progress=bar, **given)
     _print(result.to_dict(), describe_cohort, as_json, quiet)
 
 
@@ -73,7 +73,7 @@ def add(cohort_file: str, file: str, as_json: bool, quiet: bool, **options: Any)
     Example: nwb-dcf cohort add cohort.nwb new_animal.nwb
     """
     given = {name: value for name, value in options.items() if value is not None}
-    _print(nwb_dcf.add_to_cohort(cohort_file, file, **given), describe_added, as_json, quiet)
+    _print(cohorts.add_to_cohort(cohort_file, file, **given), describe_added, as_json, quiet)
 
 
 @cohort.command()
@@ -81,7 +81,7 @@ def add(cohort_file: str, file: str, as_json: bool, quiet: bool, **options: Any)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def show(cohort_file: str, as_json: bool) -> None:
     """Show a cohort: its sessions, conditions, axes and findings."""
-    report = {"output": cohort_file, **nwb_dcf.summarise_cohort(nwb_dcf.read_cohort(cohort_file))}
+    report = {"output": cohort_file, **cohorts.summarise_cohort(cohorts.read_cohort(cohort_file))}
     _print(report, describe_cohort, as_json, quiet=False)
 
 
@@ -90,7 +90,7 @@ def show(cohort_file: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def list_(cohort_file: str, as_json: bool) -> None:
     """List a cohort's sessions, and whether their files beside it have changed since."""
-    report = {"cohort": cohort_file, "sessions": nwb_dcf.list_cohort(cohort_file)}
+    report = {"cohort": cohort_file, "sessions": cohorts.list_cohort(cohort_file)}
     _print(report, describe_sessions, as_json, quiet=False)
 
 

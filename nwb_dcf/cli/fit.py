@@ -227,6 +227,8 @@ def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:
 
     The NWB file stays in FOLDER, the current one by default.
     """
+    from ..pipeline.demo import run_demo
+
     with ProgressBar(hidden=quiet) as bar:
-        report = nwb_dcf.run_demo(folder, seed=seed, progress=bar)
+        report = run_demo(folder, seed=seed, progress=bar)
     _print(report.to_dict(), describe_demo, as_json, quiet)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..errors import clean_text, find_controls
+from ..errors import clean_text, find_controls, name_options
 
 
 class OutputError(Exception):
@@ -32,13 +32,15 @@ class OutputError(Exception):
 def write_text(text: str, *, to_stderr: bool = False) -> None:
     """Write lines of text; control characters in them, but for the breaks between lines, are shown as escapes.
 
+    Arguments of Python's functions that notes name are shown as options.
+
     Raises
     ------
     OutputError
         If standard output does not take it.
     """
     try:
-        click.echo(clean_text(text, keep="\n"), err=to_stderr)
+        click.echo(clean_text(name_options(text), keep="\n"), err=to_stderr)
     except OSError as error:
         if not to_stderr:
             raise OutputError(error) from error
@@ -99,6 +101,8 @@ def _to_plain(value: Any) -> Any:
         return {str(key): _to_plain(item) for key, item in value.items()}
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, str):
+        return name_options(value)
     if hasattr(value, "tolist"):  # numpy, which is not imported here
         return _to_plain(value.tolist())
     if isinstance(value, list | tuple):

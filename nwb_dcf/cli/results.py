@@ -79,7 +79,9 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 
     Example: nwb-dcf attach session_units_dim3.nwb session.nwb
     """
-    written = nwb_dcf.attach_nwb(result, file, name=name, overwrite=overwrite)
+    from ..pipeline.attach import attach_nwb
+
+    written = attach_nwb(result, file, name=name, overwrite=overwrite)
     report = {"file": file, "name": written.name, "from": result, "notes": written.notes}
     _print(report, describe_attached, as_json, quiet)
 

@@ -414,7 +414,7 @@ class Cohort:
                 raise DataError(
                     f"conditions do not differ in a common way in these sessions (p {self.sharing_.p:.3g}); "
                     "no shared space was fitted",
-                    fix="look at labels and events; --force (force=True) writes it with the mark 'unshared'",
+                    fix="look at labels and events; --force writes it with the mark 'unshared'",
                 )
             self.unshared_ = True
             return everyone

@@ -20,12 +20,12 @@ from ..io.results import (
     check_cohort_output,
     check_writable,
     list_results,
-    read_cohort,
     read_result,
     write_cohort,
     write_derived,
     write_result,
 )
+from ..io.results import read_cohort as read_cohort  # is public here
 from .cohort import Cohort
 from .findings import Finding
 from .labels import read_labels
@@ -138,7 +138,7 @@ def fit_cohort(
     force : bool
         Write a space of sessions whose conditions do not differ in a common way, marked ``unshared``.
     n_permutations, seed : int
-        See `nwb_dcf.Cohort`.
+        See `nwb_dcf.cohort.Cohort`.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` for every session read and written.
     **reading

@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..config import ReadConfig
 from ..data.recording import frame_dims
+from ..data.records import Provenance, SourceRecord
 from ..data.result import DCFResult
 from ..evaluation.velocity_field import sample_field
 from ..io.results import write_tensors
@@ -108,8 +109,9 @@ def make_session_fit(
         "kind": recording.attrs["kind"],
     }
     config = {"read": read.to_record()}
-    provenance = {
-        "source": dict(recording.attrs.get("source", {})),
+    source: SourceRecord = recording.attrs.get("source", {})
+    provenance: Provenance = {
+        "source": {**source},
         "kind": recording.attrs["kind"],
         "channels": session.channels.tolist(),
         "notes": [*recording.attrs.get("notes", []), _describe_coupling(cohort, session)],

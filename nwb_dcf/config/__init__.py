@@ -7,8 +7,9 @@ code.
 
 from __future__ import annotations
 
+from .destination import Destination
 from .fit import FitConfig, ModelConfig, PrepareConfig, TrainConfig
 from .read import ReadConfig
 from .stages import sort_settings
 
-__all__ = ["FitConfig", "ModelConfig", "PrepareConfig", "ReadConfig", "TrainConfig", "sort_settings"]
+__all__ = ["Destination", "FitConfig", "ModelConfig", "PrepareConfig", "ReadConfig", "TrainConfig", "sort_settings"]

@@ -18,6 +18,7 @@ from .validation import (
     Layers,
     NotNegative,
     Positive,
+    Settings,
     Size,
     Steps,
     refuse_unknown,
@@ -191,11 +192,11 @@ class FitConfig:
         default=None, repr=False, compare=False
     )  # given by name; None: finished
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Settings:
         """Return a JSON-able dict that `from_dict` accepts."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "chosen"}
 
-    def to_settings(self) -> dict[str, Any]:
+    def to_settings(self) -> Settings:
         """Return the settings of preparation, model and training by name, without `dim`, seed and device."""
         stages = (self.prepare, self.model, self.train)
         every = {name: value for stage in stages for name, value in dataclasses.asdict(stage).items()}
@@ -211,7 +212,7 @@ class FitConfig:
             If a key is unknown or a value is invalid.
         """
         refuse_unknown(values, [field.name for field in dataclasses.fields(cls)], of=cls.__name__)
-        parts: dict[str, Any] = dict(values)
+        parts: Settings = dict(values)
         for name, stage in {**STAGES, "read": ReadConfig}.items():
             if parts.get(name) is not None:
                 require(isinstance(parts[name], Mapping), f"{name} is {parts[name]!r}", "give its settings by name")

@@ -17,10 +17,10 @@ from ..errors import ParameterError
 from .fit import STAGES, FitConfig
 from .read import ReadConfig
 from .stages import sort_settings
-from .validation import names_of, refuse_unknown
+from .validation import Settings, names_of, refuse_unknown
 
 _PAPER_BATCH = 256
-_PAPER: dict[str, Any] = {
+_PAPER: Settings = {
     "smooth": "standard",
     "scale": "global",
     "k_max": 0,
@@ -61,14 +61,14 @@ _PAPER: dict[str, Any] = {
     "v_tau_at_zero": 0.0,
     "early_stopping": False,
 }
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, Settings] = {
     "default": {},
     "paper": _PAPER,
     "authors": {**_PAPER, "train_encoder_with_flows": False, "masked_endpoints": False, "history_start": "drop"},
 }
-# What kinds of recording want otherwise (benchmarks/RESULTS.md has the measurements). Other values keep the code at its
-# known optimum, PCA's: on calcium no learned code was better on blocks that no setting was chosen on.
-COUNTS: dict[str, dict[str, Any]] = {
+# What kinds of recording want otherwise (benchmarks/RESULTS.md has the measurements). Other values keep the latents at
+# PCA's optimum: on calcium no learned encoder was better on blocks that no setting was chosen on.
+COUNTS: dict[str, Settings] = {
     "default": {
         "train_encoder_with_flows": True,
         "encoder_window": 2,
@@ -82,9 +82,9 @@ COUNTS: dict[str, dict[str, Any]] = {
         "encoder_learning_rate": 1.2e-3,
     },
 }
-# Perceptrons on the principal axes of the frames: they rebuild more than a U-Net, and more can be decoded from their
-# code, in a fraction of its time (benchmarks/RESULTS.md). The paper takes the U-Net, and no history.
-_PERCEPTRON: dict[str, Any] = {
+# Perceptrons on the principal axes of the frames: they reconstruct more than a U-Net, and more can be decoded from
+# their latents, in a fraction of its time (benchmarks/RESULTS.md). The paper takes the U-Net, and no history.
+_PERCEPTRON: Settings = {
     "network": "mlp",
     "network_axes": 256,
     "train_encoder_with_flows": True,
@@ -99,7 +99,7 @@ _PERCEPTRON: dict[str, Any] = {
     "encoder_learning_rate": 2e-3,
 }
 # A U-Net's steps are dear: few and small.
-_UNET: dict[str, Any] = {
+_UNET: Settings = {
     "network": "unet",
     "channels": (32, 64, 128),
     "train_encoder_with_flows": True,
@@ -110,15 +110,15 @@ _UNET: dict[str, Any] = {
     "learning_rate": 3e-3,
     "encoder_learning_rate": 1e-3,
 }
-IMAGES: dict[str, dict[str, Any]] = {
+IMAGES: dict[str, Settings] = {
     "default": _PERCEPTRON,
     "paper": {"network": "unet", "history": 0},
     "authors": {"network": "unet", "history": 0},
 }
-KINDS: dict[str, dict[str, dict[str, Any]]] = {"counts": COUNTS, "images": IMAGES, "values": {}}
+KINDS: dict[str, dict[str, Settings]] = {"counts": COUNTS, "images": IMAGES, "values": {}}
 
 
-def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") -> FitConfig:
+def make_config(preset: str, settings: Settings, *, kind: str = "values") -> FitConfig:
     """Build the configuration of a preset, with `settings` (name to value) in place of its own.
 
     Parameters
@@ -132,7 +132,7 @@ def make_config(preset: str, settings: dict[str, Any], *, kind: str = "values") 
     Raises
     ------
     ParameterError
-        If the preset or a setting is unknown, or a value cannot be meant.
+        If the preset or a setting is unknown, or a value is invalid.
     """
     if preset not in PRESETS:
         raise ParameterError(f"preset is {preset!r}", fix=f"choose one of {', '.join(PRESETS)}")
@@ -193,7 +193,7 @@ def adapt_to_kind(config: FitConfig, kind: str) -> FitConfig:
     return dataclasses.replace(config, **stages)
 
 
-def _choose_own(preset: str, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _choose_own(preset: str, kind: str, given: Mapping[str, Any]) -> Settings:
     """Settings that `preset` has of its own for a `kind` of recording, but for those that were given by name."""
     if kind != "images":
         own = KINDS[kind].get(preset, {})
@@ -203,7 +203,7 @@ def _choose_own(preset: str, kind: str, given: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in own.items() if name not in given}
 
 
-def _choose_image_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _choose_image_settings(preset: str, settings: Mapping[str, Any]) -> Settings:
     """Settings of images under `preset`: those of the U-Net where it, or what it alone has, is asked for."""
     network = settings.get("network", "auto")
     if preset != "default":

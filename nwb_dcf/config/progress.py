@@ -1,4 +1,4 @@
-"""What a progress callback is told, by reading as by training."""
+"""What a progress callback receives, from reading as from training."""
 
 from __future__ import annotations
 

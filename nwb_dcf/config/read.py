@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from .time_scale import TimeScales
-from .validation import Count, Fraction, Index, NotNegative, Positive, names_of, require, settings
+from .validation import Count, Fraction, Index, NotNegative, Positive, Settings, names_of, require, settings
 
 MIN_SIDE = 4
 """Least side of a frame in pixels."""
@@ -35,8 +35,8 @@ class ReadConfig:
         Frames a second, for a series that is not to keep its own samples (`io.recordings.resample`); of several, the
         clock on which they are joined. Units have bins instead.
     trials : str or tuple of str
-        ``"auto"``: the table ``trials`` if its intervals are usable, else the continuous stretches.
-        ``"none"``: the continuous stretches. Else the name or path of a table of intervals, or of several that are
+        ``"auto"``: the table ``trials`` if its intervals are usable, else the continuous intervals.
+        ``"none"``: the continuous intervals. Else the name or path of a table of intervals, or of several that are
         read as one.
     tags : str or tuple of str, optional
         Which intervals: those with one of these in their column ``tags``. With ``trials="auto"`` of the table
@@ -62,7 +62,7 @@ class ReadConfig:
         that are wider than long.
     max_gap_s : float, optional
         Missing samples (NaN) are interpolated where the values around them are at most so many seconds apart; longer
-        stretches cut the segment. 0.5 for ROIs, families of series and pose; NaN in other series is refused unless
+        gaps cut the segment. 0.5 for ROIs, families of series and pose; NaN in other series is refused unless
         this is given.
     dff : bool
         Turn raw fluorescence into dF/F, F0 being a running quantile.
@@ -147,7 +147,7 @@ class ReadConfig:
         self._refuse_empty()
         require(
             self.dff or (self.dff_window_s == 60 and self.dff_quantile == 0.1),
-            "dff_window_s or dff_quantile is given, yet dF/F is not asked for",
+            "--dff-window or --dff-quantile is given, yet dF/F is not asked for",
             "add --dff",
         )
         if isinstance(self.source, tuple):
@@ -160,7 +160,7 @@ class ReadConfig:
             require(self.window[0] < self.window[1], f"window is {self.window}", "give two times, the earlier first")
         require(
             (self.align is None) == (self.window is None),
-            "align and window belong together",
+            "--align and --window belong together",
             "give both --align COLUMN and --window A B",
         )
         for name in ("trials", "tags"):
@@ -168,8 +168,8 @@ class ReadConfig:
         require(bool(self.trials), "trials names no table", "give 'auto', 'none' or the name of a table")
         require(
             not (self.trials == "none" and (self.align or self.where or self.tags)),
-            "trials is 'none', yet align, where or tags selects trials",
-            "name a table of intervals by `trials`",
+            "trials is 'none', yet --align, --where or --tags selects trials",
+            "name a table of intervals with --trials",
         )
         require(
             isinstance(self.trials, str) or not {"auto", "none"} & set(self.trials),
@@ -184,7 +184,7 @@ class ReadConfig:
             value = getattr(self, field.name)
             words = value if isinstance(value, tuple) else (value,)
             empty = any(isinstance(word, str) and not word.strip() for word in words)
-            require(not empty, f"{field.name} is empty", "leave it out, or say what is meant")
+            require(not empty, f"{field.name} is empty", "leave it out, or give a value")
 
     @classmethod
     def make(cls, **values: Any) -> Self:
@@ -193,11 +193,11 @@ class ReadConfig:
         Raises
         ------
         ParameterError
-            If a name is unknown or a value cannot be meant.
+            If a name is unknown or a value is invalid.
         """
         return cls(**values)
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> Settings:
         """Return the settings for a result, JSON-able, without folders of this machine: archives publish them."""
         mask = Path(self.mask).name if self.mask else None
         return {**dataclasses.asdict(self), "mask": mask, "video_dir": None}

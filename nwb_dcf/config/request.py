@@ -9,7 +9,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-DESTINATION = ("name", "overwrite", "output", "results_only", "keep_partial", "progress", "device")
+DESTINATION = (
+    "name", "overwrite", "output", "results_only", "write", "keep_partial", "resume", "checkpoint", "progress",
+    "device",
+)  # fmt: skip
 """Arguments that say where and on what, and not what."""
 
 
@@ -32,7 +35,9 @@ def _canonise(value: Any) -> Any:
         return _canonise(dataclasses.asdict(value))
     if isinstance(value, Mapping):
         return {str(key): _canonise(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))  # a set of text has another order in every process
+    if isinstance(value, list | tuple):
         return [_canonise(item) for item in value]
     if hasattr(value, "tolist"):
         return _canonise(value.tolist())

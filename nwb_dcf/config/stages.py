@@ -9,12 +9,12 @@ from typing import Any
 from ..errors import ParameterError
 from .fit import STAGES as FIT_STAGES
 from .read import ReadConfig
-from .validation import names_of, refuse_unknown, require
+from .validation import Settings, names_of, refuse_unknown, require
 
 STAGES: dict[str, type[Any]] = {"read": ReadConfig, **FIT_STAGES}
 
 
-def sort_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def sort_settings(settings: Mapping[str, Any]) -> tuple[Settings, Settings]:
     """Separate what to read from the settings of the fit.
 
     Parameters
@@ -41,8 +41,8 @@ def sort_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
     ({'bin_width_s': 0.05}, {'history': 2, 'steps': 200})
     """
     names = {stage: {f.name: str(f.type) for f in dataclasses.fields(cls)} for stage, cls in STAGES.items()}
-    sorted_: dict[str, dict[str, Any]] = {stage: _read_stage(stage, settings.get(stage)) for stage in STAGES}
-    rest: dict[str, Any] = {}
+    sorted_ = {stage: read_stage(stage, settings.get(stage), cls) for stage, cls in STAGES.items()}
+    rest: Settings = {}
     for name, value in settings.items():
         if name in STAGES:
             continue
@@ -63,8 +63,14 @@ def sort_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
     return read, {name: value for stage in (*sorted_.values(), rest) for name, value in stage.items()}
 
 
-def _read_stage(stage: str, given: Any) -> dict[str, Any]:
-    cls = STAGES[stage]
+def read_stage(stage: str, given: Any, cls: type[Any]) -> Settings:
+    """Return the settings of one stage by name, given as a mapping or as its configuration, without ``dim``.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither, or has a setting that the stage does not know.
+    """
     if given is None:
         return {}
     if isinstance(given, cls):

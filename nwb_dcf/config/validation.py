@@ -16,6 +16,9 @@ from ..errors import ParameterError
 
 T = TypeVar("T")
 
+Settings = dict[str, Any]
+"""Settings by name: open, since each stage refuses the names and values that it does not know."""
+
 Count = Annotated[int, Field(ge=1, le=2**62)]
 """A whole number, 1 or more."""
 Index = Annotated[int, Field(ge=0, le=2**62)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from ..errors import DOUBT, DataError
 from .chunks import map_lazily
@@ -22,7 +23,10 @@ from .recording import (
     validate_recording,
 )
 
-Input = xr.Dataset | xr.DataArray | np.ndarray | Sequence[Any]
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
+
+Input = xr.Dataset | xr.DataArray | ArrayLike | Sequence[Any]
 Kind = Literal["recording", "dataarray", "array", "list"]
 
 
@@ -35,32 +39,38 @@ class InputAdapter:
     recording : xarray.Dataset
     kind : str
     original : object
-        What came in; for a list, a InputAdapter for each item.
+        What came in; for a list, an InputAdapter for each item.
     """
 
     recording: xr.Dataset
     kind: Kind
     original: Any
 
-    def answer(self, values: np.ndarray, dim: str, ids: np.ndarray, units: str) -> Any:
-        """Return `values`, shape (frame, number), in the kind that came in.
+    def answer(
+        self, values: Shaped[np.ndarray, "time number"], dim: str, ids: Shaped[np.ndarray, " number"], units: str
+    ) -> Any:
+        """Return `values`, shape (time, number), in the kind that came in.
 
         A recording gives a recording whose channel dim is `dim`, a DataArray a DataArray (time, `dim`),
         an array an array, a list a list of whatever its items were.
         """
         return self.answer_frames(values, {dim: ids}, units)
 
-    def answer_frames(self, values: np.ndarray, ids: Mapping[str, Any], units: str) -> Any:
+    def answer_frames(
+        self, values: Shaped[np.ndarray, " time *frame"], ids: Mapping[str, ArrayLike], units: str
+    ) -> Any:
         """As `answer`, for frames of any dims: `ids` holds those of each, as ``{"y": ..., "x": ...}``."""
         if self.kind == "array":
             return values
         if self.kind == "list":
+            # the answer is of all items at once: cut where each of them ends
             ends = np.cumsum([item.recording.sizes["time"] for item in self.original])
             parts = np.split(values, ends[:-1])
             return [item.answer_frames(part, ids, units) for item, part in zip(self.original, parts, strict=True)]
         if self.kind == "dataarray":
             return _as_dataarray(values, self.original, ids, units)
         old = self.recording
+        # coordinates of the channels go, since the answer has other columns
         gone = set(frame_dims(old))
         answer = old.drop_vars(["data", *(n for n in old.coords if gone.intersection(old[n].dims))])
         return answer.assign_coords(dict(ids)).assign(data=(("time", *ids), values, {"units": units}))
@@ -122,6 +132,7 @@ def _read_input(x: Input, images: bool) -> InputAdapter:
     if isinstance(x, np.ndarray):
         return InputAdapter(_read_array(_as_numbers(x), images), "array", x)
     if isinstance(x, list | tuple) and x and all(_is_row(item) for item in x):
+        # NumPy would make an array of objects, or raise an error that names neither row
         if len({len(row) for row in x}) > 1:
             raise DataError("the rows of numbers differ in their length", fix="give rows of one number per channel")
         return InputAdapter(_read_array(np.asarray(x), images), "array", x)
@@ -142,7 +153,7 @@ def _is_row(item: Any) -> bool:
     return isinstance(item, list | tuple) and len(item) > 0 and all(isinstance(value, Number) for value in item)
 
 
-def _as_numbers(x: np.ndarray) -> np.ndarray:
+def _as_numbers(x: Shaped[np.ndarray, " *any"]) -> Shaped[np.ndarray, " *any"]:
     """Turn an array of objects that are numbers, as a DataFrame of several types gives it, into one of floats."""
     if x.dtype != object:
         return x
@@ -152,7 +163,7 @@ def _as_numbers(x: np.ndarray) -> np.ndarray:
         raise DataError(f"not all values are numbers: {error}", fix="give numbers alone") from error
 
 
-def _read_array(x: np.ndarray, images: bool) -> xr.Dataset:
+def _read_array(x: Shaped[np.ndarray, " *any"], images: bool) -> xr.Dataset:
     if x.ndim == 3 and not images:
         raise DataError(
             f"an array of shape {x.shape} may be trials (trial, time, unit) or images (time, y, x)",
@@ -163,7 +174,7 @@ def _read_array(x: np.ndarray, images: bool) -> xr.Dataset:
     return make_recording(map_lazily(x), np.arange(len(x), dtype=np.float64), units=_name_units(x, "a.u."))
 
 
-def _name_units(x: np.ndarray | xr.DataArray, otherwise: str) -> str:
+def _name_units(x: Shaped[np.ndarray, " *any"] | xr.DataArray, otherwise: str) -> str:
     """Integers are counts, but grey values in images."""
     return "count" if x.ndim == 2 and np.issubdtype(x.dtype, np.integer) else otherwise
 
@@ -184,7 +195,7 @@ def _read_dataarray(x: xr.DataArray) -> xr.Dataset:
     return recording.assign_coords({dim: x.coords[dim].values for dim in IMAGE_DIMS if x.ndim == 3 and dim in x.coords})
 
 
-def _number_segments(labels: np.ndarray) -> np.ndarray:
+def _number_segments(labels: Shaped[np.ndarray, " time"]) -> Int[np.ndarray, " time"]:
     """Number segments 0, 1, 2, ... in their order: some may have been left out, as a cross-validation does."""
     return np.cumsum(np.diff(labels, prepend=labels[:1]) != 0)
 
@@ -210,11 +221,13 @@ def _join(items: Sequence[InputAdapter]) -> xr.Dataset:
         if is_count(other) != is_count(first):
             raise DataError("the items of the list are counts and other values", fix="give one or the other")
     lengths = [recording.sizes["time"] for recording in recordings]
+    # bare arrays all begin at 0, and time has to increase; items with a clock keep theirs
     shift = np.cumsum([0, *lengths[:-1]]) * np.array([item.kind == "array" for item in items])
     segments = np.cumsum([0, *(recording.sizes["segment"] for recording in recordings)])
+    # a column that some items lack has no value for their segments
     common = set.intersection(*({str(v) for v in r if str(v).startswith("trial_")} for r in recordings))
 
-    def gather(name: str) -> np.ndarray:
+    def gather(name: str) -> Shaped[np.ndarray, " *any"]:
         return np.concatenate([recording[name].values for recording in recordings])
 
     index = [recording["segment_index"].values + k for recording, k in zip(recordings, segments[:-1], strict=True)]
@@ -235,8 +248,8 @@ def _join(items: Sequence[InputAdapter]) -> xr.Dataset:
     return joined.assign_coords({dim: first[dim].values for dim in dims})
 
 
-def _read_time(item: xr.DataArray) -> np.ndarray | None:
-    """Seconds of the frames, None where they have no clock."""
+def _read_time(item: xr.DataArray) -> Float[np.ndarray, " time"] | None:
+    """Return the seconds of the frames, None where they have no clock."""
     if "time" in item.dims[1:]:
         raise DataError(f"the DataArray has dims {item.dims}", fix="put time first: x.transpose('time', ...)")
     if "time" not in item.coords or item.coords["time"].dims != item.dims[:1]:
@@ -247,7 +260,10 @@ def _read_time(item: xr.DataArray) -> np.ndarray | None:
     return np.asarray(time, np.float64)
 
 
-def _as_dataarray(values: np.ndarray, like: xr.DataArray, ids: Mapping[str, Any], units: str) -> xr.DataArray:
+def _as_dataarray(
+    values: Shaped[np.ndarray, " time *frame"], like: xr.DataArray, ids: Mapping[str, ArrayLike], units: str
+) -> xr.DataArray:
     time = like.dims[0]
+    # coordinates of the channels are those of the input, and the answer has others
     coords = {n: c for n, c in like.coords.items() if c.dims in ((), (time,))}
     return xr.DataArray(values, dims=(time, *ids), coords={**coords, **ids}, attrs={"units": units})

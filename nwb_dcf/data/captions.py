@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
+import xarray as xr
 
-if TYPE_CHECKING:
-    from .result import DCFResult
+from .records import Scores
 
 NEGLIGIBLE_R2 = 0.005
 
 
-def describe_pictures(result: DCFResult) -> dict[str, str]:
+def describe_pictures(data: xr.Dataset) -> dict[str, str]:
     """Return a caption for each picture of a fit, by the picture's name.
 
     Parameters
     ----------
-    result : DCFResult
+    data : xarray.Dataset
+        Of a `nwb_dcf.DCFResult`.
 
     Returns
     -------
@@ -25,9 +24,9 @@ def describe_pictures(result: DCFResult) -> dict[str, str]:
         ``latents``, ``trajectories``, ``conditions``, ``loadings``, ``smoothing``, ``spectrum``, ``curve``,
         ``examples``, ``field`` and ``clusters``.
     """
-    data = result.dataset
-    scores: dict[str, Any] = data.attrs.get("scores") or {}
-    numbers = f"{result.dim} number{'s' if result.dim > 1 else ''}"
+    scores: Scores = data.attrs.get("scores", {})
+    dim = data.sizes["latent"]
+    numbers = f"{dim} number{'s' if dim > 1 else ''}"
     held_out = "held" in str(scores.get("on", ""))
     seen = "Shaded spans were held out: if they look like the others, the latents describe frames not trained on."
     captions = {
@@ -47,29 +46,29 @@ def describe_pictures(result: DCFResult) -> dict[str, str]:
         "frames lie farthest from their cluster or move fastest; look at them before you name them.",
     }
     return captions | {
-        "spectrum": _describe_spectrum(result),
-        "curve": _describe_curve(scores, result.dim),
+        "spectrum": _describe_spectrum(data, dim),
+        "curve": _describe_curve(scores, dim),
         "examples": _describe_examples(scores, numbers, held_out),
     }
 
 
-def _describe_spectrum(result: DCFResult) -> str:
-    data = result.dataset
+def _describe_spectrum(data: xr.Dataset, dim: int) -> str:
     total, variance = data.attrs.get("total_variance"), data["spectrum"].values
     held = ""
     if total:
-        fraction = variance[: result.dim].sum() / total
-        held = f"The first {result.dim} axes hold {fraction:.0%} of the variance, noise included. "
+        fraction = variance[:dim].sum() / total
+        held = f"The first {dim} axes hold {fraction:.0%} of the variance, noise included. "
     return f"{held}A slow fall without a step says that the number of latents is a choice and no finding."
 
 
-def _describe_curve(scores: dict[str, Any], dim: int) -> str:
+def _describe_curve(scores: Scores, dim: int) -> str:
     interval, difference = (scores.get("intervals") or {}).get("difference_r2"), scores.get("difference_r2")
     about = "How much of the data K numbers a frame bring back. "
     if difference is None or not interval or None in interval:
         return f"{about}Whether DCF leads PCA is not known here: there is no interval of the difference."
     low, high = interval
-    verdict = "the two cannot be told apart on these data"
+    verdict = "these data do not distinguish the two"
+    # a tiny difference is significant where frames are many, and of no use
     if max(abs(low), abs(high)) < NEGLIGIBLE_R2:
         verdict = "the two are alike in practice"
     elif low > 0 or high < 0:
@@ -77,11 +76,11 @@ def _describe_curve(scores: dict[str, Any], dim: int) -> str:
     return f"{about}At K = {dim} the difference is {difference:+.3f}, interval [{low:+.3f}, {high:+.3f}]: {verdict}."
 
 
-def _describe_examples(scores: dict[str, Any], numbers: str, held_out: bool) -> str:
+def _describe_examples(scores: Scores, numbers: str, held_out: bool) -> str:
     value = scores.get("bottleneck_r2")
-    share = f" They hold {value:.0%} of the variance." if value is not None and np.isfinite(value) and value > 0 else ""
+    held = f" They hold {value:.0%} of the variance." if value is not None and np.isfinite(value) and value > 0 else ""
     kind = "Data that the model never saw" if held_out else "Data"
     return (
-        f"{kind}, above what {numbers} a frame bring back.{share} What is missing is noise or more dimensions; "
+        f"{kind}, above what {numbers} a frame bring back.{held} What is missing is noise or more dimensions; "
         "this picture cannot tell which."
     )

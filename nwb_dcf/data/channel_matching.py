@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import xarray as xr
 
 from ..errors import DataError, ParameterError
 from .recording import CHANNEL_SOURCE, channel_dim, name_source, validate_recording
+from .records import MatchingRecord
+
+if TYPE_CHECKING:
+    from jaxtyping import Real, Shaped
 
 SHOWN = 8
 
@@ -26,7 +30,7 @@ class ChannelInfo(Protocol):
     @property
     def ids(self) -> list[int]: ...
     @property
-    def columns(self) -> Mapping[str, np.ndarray]: ...
+    def columns(self) -> Mapping[str, Shaped[np.ndarray, " channel"]]: ...
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,12 @@ class Matching:
         """The model's ids of the channels that are not in the other recording."""
         return [wanted for wanted, here in zip(self.wanted, self.here, strict=True) if here is None]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> MatchingRecord:
         """Return a JSON-able dict."""
         return {"by": list(self.by), "model": self.wanted, "here": self.here}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: MatchingRecord) -> Self:
         """Make a matching from `to_dict`'s output."""
         return cls(tuple(values["by"]), values["model"], values["here"])
 
@@ -113,7 +117,9 @@ def match_channels(
             fix="match by id (--match id), or give the model as it lies in the file that was fitted",
         )
     name_of = {i: (i,) for i in wanted} if by_id or known is None else _name_channels(known, columns)
+    # a unit of the model that its own table no longer has is missing like any other
     names = [name_of.get(i) for i in wanted]
+    # two channels of one name could be matched either way: refused rather than guessed
     _refuse_repeats([name for name in names if name is not None], columns, known or there)
     places: dict[tuple[Any, ...], list[Any]] = {}
     for i, name in _name_channels(there, columns).items():
@@ -133,7 +139,7 @@ def match_channels(
     return found
 
 
-def order_channels(recording: xr.Dataset, matching: Matching, means: np.ndarray) -> xr.Dataset:
+def order_channels(recording: xr.Dataset, matching: Matching, means: Real[np.ndarray, " channel"]) -> xr.Dataset:
     """Put the channels of `recording` in the model's order and under the model's ids.
 
     Parameters
@@ -159,6 +165,7 @@ def order_channels(recording: xr.Dataset, matching: Matching, means: np.ndarray)
     column = {i: k for k, i in enumerate(recording[dim].values.tolist())}
     left_out = recording.attrs["left_out"]
     constant = list_constant(recording)
+    # float32 at least: the model's means are no integers
     ordered = np.empty((len(values), len(matching.wanted)), np.result_type(values.dtype, np.float32))
     for k, here in enumerate(matching.here):
         if here is None:
@@ -174,12 +181,13 @@ def order_channels(recording: xr.Dataset, matching: Matching, means: np.ndarray)
             raise DataError(
                 f"{dim} {here} cannot be used: {why}",
                 where=name_source(recording),
-                fix="read a stretch in which it was observed",
+                fix="read an interval in which it was observed",
             )
     gone = [name for name in recording.coords if dim in recording[name].dims]
     units = recording["data"].attrs
     renamed = recording.drop_vars(["data", *gone]).assign_coords({dim: np.asarray(matching.wanted)})
     filled = [here for here in matching.here if here in constant and here not in column]
+    # that note speaks of channels left out, which are back here with their constant value
     notes = [note for note in recording.attrs["notes"] if f"{dim}s left out" not in note]
     if filled:
         notes.append(f"{len(filled)} {dim}s are silent or constant here and keep that value: {_list_some(filled)}")
@@ -187,6 +195,7 @@ def order_channels(recording: xr.Dataset, matching: Matching, means: np.ndarray)
         notes.append(f"{len(matching.missing)} {dim}s missing, set to the model's mean: {_list_some(matching.missing)}")
     renamed.attrs["notes"] = notes
     if CHANNEL_SOURCE in recording.coords:
+        # ids of joined sources begin with the label of their source
         renamed = renamed.assign_coords({CHANNEL_SOURCE: (dim, [str(i).rpartition("/")[0] for i in matching.wanted])})
     renamed.attrs["left_out"] = [
         item for item in left_out if "value" not in item or item.get("channel", item["id"]) not in filled
@@ -224,7 +233,7 @@ def _refuse_repeats(names: list[tuple[Any, ...]], columns: tuple[str, ...], tabl
     name, n = max(Counter(names).items(), key=lambda item: item[1], default=((), 0))
     if n > 1:
         raise DataError(
-            f"{n} {table.dim}s share {', '.join(f'{c} {v!r}' for c, v in zip(columns, name, strict=True))}",
+            f"{n} {table.dim}s have the same {', '.join(f'{c} {v!r}' for c, v in zip(columns, name, strict=True))}",
             where=table.where,
             fix="match by columns that together name one each, as --match location,electrode",
         )

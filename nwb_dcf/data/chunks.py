@@ -1,7 +1,7 @@
-"""Values in blocks of frames, so that what is held of a long recording at a time does not grow with it.
+"""Values in blocks of frames: memory does not grow with the length of a recording.
 
-A recording's ``data`` may be a dask array: it is then read block by block, and what is made of it and has to stay lies
-in a scratch file that is mapped into memory, from which the system keeps as much at hand as there is room for.
+A recording's ``data`` may be a dask array, which is read block by block. What is computed from it and has to stay lies
+in a scratch file that is mapped into memory, so that the operating system decides how much of it is kept in RAM.
 """
 
 from __future__ import annotations
@@ -9,35 +9,39 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, Shaped
 
 BLOCK_NUMBERS = 2**22  # 32 MB of float64
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and standard deviation over frames, arrays of the shape of a frame."""
+    """Mean and standard deviation (`sd`) over frames, each of the shape of a frame."""
 
-    mean: np.ndarray
-    spread: np.ndarray
+    mean: Float[np.ndarray, " *frame"]
+    sd: Float[np.ndarray, " *frame"]
 
 
 def is_lazy(data: xr.DataArray) -> bool:
-    """Whether the values are a dask array, read when they are asked for."""
+    """Whether the values are a dask array, which is read on demand."""
     return data.chunks is not None
 
 
-def map_lazily(values: np.ndarray) -> Any:
-    """Turn a memory map into a dask array of blocks; anything else, or where dask is not installed, stays as it is."""
+def map_lazily(values: Shaped[np.ndarray, " ..."]) -> Any:
+    """Return a memory map as a dask array of blocks; other arrays, and all where dask is missing, as they are."""
     if not isinstance(values, np.memmap):
         return values
     try:
         import dask.array
     except ImportError:
         return values
+    # dask would hash the whole map for a name: name=False draws one
     chunks = (count_block_frames(values.shape), *values.shape[1:])
     return dask.array.from_array(values, chunks=chunks, name=False)  # type: ignore[no-untyped-call]
 
@@ -60,13 +64,13 @@ def frame_blocks(data: xr.DataArray) -> Iterator[slice]:
         yield slice(start, min(start + n, len(data)))
 
 
-def read_frames(data: xr.DataArray, frames: slice) -> np.ndarray:
-    """Values of some frames, shape (frame, ...)."""
+def read_frames(data: xr.DataArray, frames: slice) -> Num[np.ndarray, " time *frame"]:
+    """Return the values of some frames, shape (time, ...)."""
     return np.asarray(data[frames].values)
 
 
-def find_moments(blocks: Iterable[np.ndarray]) -> Moments:
-    """Mean and standard deviation of all frames of some blocks, in float64.
+def compute_moments(blocks: Iterable[Num[np.ndarray, " _ *frame"]]) -> Moments:
+    """Compute mean and standard deviation of all frames of some blocks, in float64.
 
     Each block is centred at its own mean before squares are summed (Chan et al. 1983), so that a large mean costs no
     digits.
@@ -79,13 +83,13 @@ def find_moments(blocks: Iterable[np.ndarray]) -> Moments:
         if n == 0:
             mean, squares = here, around
         else:
-            away, share = here - mean, len(values) / (n + len(values))
-            mean, squares = mean + away * share, squares + around + np.square(away) * n * share
+            away, fraction = here - mean, len(values) / (n + len(values))
+            mean, squares = mean + away * fraction, squares + around + np.square(away) * n * fraction
         n += len(values)
     return Moments(mean, np.sqrt(squares / n))
 
 
-def make_scratch(shape: tuple[int, ...]) -> np.ndarray:
-    """Make a float32 array in a nameless temporary file; the file goes when the array does."""
+def make_scratch(shape: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
+    """Make a float32 array in a temporary file without a name; the file is deleted with the array."""
     with tempfile.TemporaryFile(prefix="nwb-dcf-") as file:
         return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import xarray as xr
+
+from .records import JSON
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class CohortRecord:
     """
 
     dataset: xr.Dataset
-    config: dict[str, Any]
-    provenance: dict[str, Any]
-    statistics: dict[str, Any]
+    config: JSON
+    provenance: JSON
+    statistics: JSON
     name: str = ""
 
     @property

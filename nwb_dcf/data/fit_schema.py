@@ -20,7 +20,7 @@ Word = Annotated[str, Field(max_length=1000)]
 Sentence = Annotated[str, Field(max_length=20_000)]
 Natural = Annotated[int, Field(ge=0, le=2**53)]
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**64)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Label = Whole | float | Word | bool
 Loss = Annotated[float, Field(allow_inf_nan=True)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -61,7 +61,7 @@ class StoredSplit(_Open):
     training: Natural = 0
     held_out: Natural = 0
     rule: Sentence | None = None
-    share: Share | None = None
+    share: Fraction | None = None
     held_out_intervals_s: list[Span] = []
 
 

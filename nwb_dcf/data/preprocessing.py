@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -20,20 +20,24 @@ from scipy.special import gammaln, xlogy
 
 from ..config import PrepareConfig
 from ..errors import DataError, ParameterError
-from .chunks import find_moments, frame_blocks, is_lazy, make_scratch, read_frames
+from .chunks import compute_moments, frame_blocks, is_lazy, make_scratch, read_frames
 from .recording import CHANNEL_SOURCE, frame_dims, is_count, median_step_s, name_source, segment_slices, split_sources
+from .records import JSON
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, Real
 
 N_RATES = 400  # at which the mean root is tabulated
 LEAST_RATE = 1e-4  # below it, as below any small rate, the mean root is the rate itself
 
 
-def invert_mean_root(roots: np.ndarray) -> np.ndarray:
+def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     """Find the rate whose Poisson counts have `roots` as the mean of their square roots.
 
     Parameters
     ----------
     roots : array
-        Rebuilt square roots of counts, as smoothing or a decoder that predicts means gives them; negative ones
+        Reconstructed square roots of counts, as smoothing or a decoder that predicts means gives them; negative ones
         count as 0.
 
     Returns
@@ -79,6 +83,21 @@ MOST_WEIGHTS = 2 * 10**8  # of smoothing on an irregular clock: 3 GB
 CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
 
 
+PreprocessingStep = TypedDict(
+    "PreprocessingStep",
+    {
+        "step": str,
+        "how": str | list[str],
+        "edges": str,
+        "per": str,
+        "sigma_s": float | list[float],
+        "total variance": str,
+    },
+    total=False,
+)
+"""One step of a preparation, for ``recording.attrs["steps"]``."""
+
+
 @dataclass(frozen=True)
 class SourcePreprocessing:
     """What is done with the channels of one source, before all are scaled.
@@ -118,8 +137,8 @@ class Preprocessor:
     transform: str
     smooth_s: float
     scale: str
-    factor: np.ndarray
-    offset: np.ndarray
+    factor: Float[np.ndarray, " *frame"]
+    offset: Float[np.ndarray, " *frame"]
     sources: tuple[SourcePreprocessing, ...] = ()
 
     def apply(self, recording: xr.Dataset) -> xr.Dataset:
@@ -134,6 +153,7 @@ class Preprocessor:
         """
         self.check(recording)
         data = recording["data"]
+        # float32 in a file: prepared frames of a video are larger than the video
         values = make_scratch(data.shape) if is_lazy(data) else np.empty(data.shape, np.float32)
         for frames in frame_blocks(data):
             values[frames] = self.apply_to(recording, frames)
@@ -158,18 +178,19 @@ class Preprocessor:
                 fix="give the channels that the model was fitted to",
             )
 
-    def apply_to(self, recording: xr.Dataset, frames: slice) -> np.ndarray:
-        """Prepare some frames, float32 (frame, channel) or (frame, y, x); no more is read than smoothing reaches."""
+    def apply_to(self, recording: xr.Dataset, frames: slice) -> Float[np.ndarray, " time *frame"]:
+        """Prepare some frames, float32 (time, channel) or (time, y, x); no more is read than smoothing reaches."""
         treated = [
             _smooth(recording, frames, how, smooth_s, channels) for channels, how, smooth_s in self._list_treatments()
         ]
+        # sources are smoothed each by its own Gaussian, and joined channels follow each other
         smoothed = np.concatenate(treated, axis=1) if self.sources else treated[0]
         return np.asarray(((smoothed - self.offset) * self.factor).astype(np.float32))
 
-    def undo(self, values: np.ndarray) -> np.ndarray:
+    def undo(self, values: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
         """Map prepared values (..., channel) or (..., y, x) back to the data's unit; smoothing stays.
 
-        Negative rebuilt square roots become zero counts.
+        Negative reconstructed square roots become zero counts.
         """
         restored = self.undo_scale(values)
         if self.sources:
@@ -177,20 +198,21 @@ class Preprocessor:
                 if how == "sqrt":
                     restored[..., channels] = np.square(np.maximum(restored[..., channels], 0))
             return restored
+        # a square would turn a negative root into a positive count
         return np.square(np.maximum(restored, 0)) if self.transform == "sqrt" else restored
 
-    def expect_counts(self, values: np.ndarray) -> np.ndarray:
+    def expect_counts(self, values: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
         """Map prepared values (..., channel) that are means of what was fitted to expected counts."""
         restored = self.undo_scale(values)
         return invert_mean_root(restored) if self.transform == "sqrt" else np.maximum(restored, 0)
 
-    def undo_scale(self, values: np.ndarray) -> np.ndarray:
+    def undo_scale(self, values: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
         """Map prepared values (..., channel) back to what was scaled; square roots stay."""
         return np.asarray(np.asarray(values, np.float64) / self.factor + self.offset)
 
-    def describe(self) -> list[dict[str, Any]]:
-        """Steps in order, JSON-able, without the statistics."""
-        smoothing = {"step": "smooth", "how": "gaussian", "edges": "normalised", "per": "segment"}
+    def describe(self) -> list[PreprocessingStep]:
+        """Describe the steps in order, JSON-able, without the statistics."""
+        smoothing: PreprocessingStep = {"step": "smooth", "how": "gaussian", "edges": "normalised", "per": "segment"}
         if self.sources:
             return [
                 {"step": "transform", "how": [source.transform for source in self.sources]},
@@ -203,7 +225,7 @@ class Preprocessor:
             {"step": "scale", "how": self.scale},
         ]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return all settings and statistics as JSON-able values."""
         return {**asdict(self), "factor": self.factor.tolist(), "offset": self.offset.tolist()}
 
@@ -248,43 +270,46 @@ def fit_preprocessor(recording: xr.Dataset, config: PrepareConfig) -> Preprocess
         return _balance([fit_preprocessor(source, config) for source in split_sources(recording)], recording)
     counts = is_count(recording)
     transform = ("sqrt" if counts else "none") if config.transformation == "auto" else config.transformation
-    smooth_s = find_standard_smoothing(recording) if isinstance(config.smooth, str) else float(config.smooth)
-    moments = find_moments(
+    smooth_s = compute_standard_smoothing(recording) if isinstance(config.smooth, str) else float(config.smooth)
+    # of smoothed values: what smoothing takes away should not set the scale
+    moments = compute_moments(
         _smooth(recording, frames, transform, smooth_s) for frames in frame_blocks(recording["data"])
     )
-    spread = moments.spread
-    if not spread.any():
+    sd = moments.sd
+    if not sd.any():
         raise DataError("every channel is constant", where=name_source(recording))
     # float32 keeps seven digits: of a channel that lies so far from 0, its mean is taken off before they are cut.
-    # A spread of rounding alone is that of a constant channel, which stays as it is.
-    is_far = (spread > 1e-12 * np.abs(moments.mean)) & (np.abs(moments.mean) >= FAR * spread)
+    # An SD of rounding errors alone is that of a constant channel, which is not shifted.
+    is_far = (sd > 1e-12 * np.abs(moments.mean)) & (np.abs(moments.mean) >= FAR * sd)
     offset = np.where(is_far, moments.mean, 0.0)
     if config.scale in ("global", "auto"):
-        factor = np.full_like(spread, 1 / np.sqrt(np.mean(np.square(spread))))
+        factor = np.full_like(sd, 1 / np.sqrt(np.mean(np.square(sd))))
     elif config.scale == "soft":
-        factor = 1 / (spread + np.median(spread[spread > 0]))
+        # the median keeps units that hardly fire from being blown up, as z-scores do
+        factor = 1 / (sd + np.median(sd[sd > 0]))
     elif config.scale == "zscore":
-        factor, offset = 1 / np.where(spread > 0, spread, 1), moments.mean
+        factor, offset = 1 / np.where(sd > 0, sd, 1), moments.mean
     else:
-        factor = np.ones_like(spread)
+        factor = np.ones_like(sd)
     return Preprocessor(transform, smooth_s, "global" if config.scale == "auto" else config.scale, factor, offset)
 
 
-def find_standard_smoothing(recording: xr.Dataset) -> float:
-    """Standard deviation of the Gaussian in seconds where nothing has chosen it, by the kind of data."""
+def compute_standard_smoothing(recording: xr.Dataset) -> float:
+    """Return the Gaussian's standard deviation in seconds that is the default for the kind of data."""
     if recording.attrs.get("kind") == "units":
         return SPIKE_SMOOTH_S
     return COUNT_SMOOTH_FRAMES * median_step_s(recording) if is_count(recording) else 0.0
 
 
 def _balance(parts: list[Preprocessor], recording: xr.Dataset) -> Preprocessor:
-    """One preparation of all channels, whose sources have equal total variance, and whose channels 1 in the mean."""
+    """Join preparations: sources get equal total variance, and channels a mean variance of 1."""
     sizes = [part.factor.size for part in parts]
     factors = []
     for part, source in zip(parts, split_sources(recording), strict=True):
+        # float64, since a sum over many channels in float32 loses digits
         total = float(part.apply(source)["data"].values.var(axis=0, dtype="f8").sum())
-        share = 1.0 if part.scale == "none" else float(np.sqrt(sum(sizes) / len(parts) / total))
-        factors.append(part.factor * share)
+        balance = 1.0 if part.scale == "none" else float(np.sqrt(sum(sizes) / len(parts) / total))
+        factors.append(part.factor * balance)
     return Preprocessor(
         "by source",
         max(part.smooth_s for part in parts),
@@ -311,9 +336,9 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
     dim_name = dims[0] if len(dims) == 1 else "pixel"
     where = name_source(recording)
     data = recording["data"]
-    spread = find_moments(read_frames(data, frames) for frames in frame_blocks(data)).spread.reshape(-1)
-    usable = int((spread > 0).sum())
-    if len(spread) < 2 or usable < 2:
+    sd = compute_moments(read_frames(data, frames) for frames in frame_blocks(data)).sd.reshape(-1)
+    usable = int((sd > 0).sum())
+    if len(sd) < 2 or usable < 2:
         raise DataError(
             f"{usable} usable {dim_name}: there is nothing to compress", where=where, fix="fit two or more channels"
         )
@@ -327,7 +352,10 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
         raise DataError("no segment has two frames", where=where, fix="choose longer segments or narrower bins")
 
 
-def _transform(values: np.ndarray, transform: str, where: str | None) -> np.ndarray:
+def _transform(
+    values: Num[np.ndarray, " time *frame"], transform: str, where: str | None
+) -> Float[np.ndarray, " time *frame"]:
+    # the square root of NumPy's uint8 would be float16
     values = values.astype(np.float64)
     if transform == "none":
         return values
@@ -335,17 +363,18 @@ def _transform(values: np.ndarray, transform: str, where: str | None) -> np.ndar
         raise DataError(
             f"the square root is asked of negative values (smallest {values.min():.4g})",
             where=where,
-            fix="take no transform: --transformation none, or DCF(transformation='none')",
+            fix="take no transform: --transformation none",
         )
     return np.asarray(np.sqrt(values))
 
 
 def _smooth(
     recording: xr.Dataset, frames: slice, transform: str, sigma_s: float, channels: slice = slice(None)
-) -> np.ndarray:
+) -> Float[np.ndarray, " time *frame"]:
     """Transform some frames and channels and smooth them by a Gaussian of `sigma_s` seconds, each segment by itself.
 
-    Weights sum to 1 at every frame. The frames around that the Gaussian reaches are read as well.
+    Weights sum to 1 at every frame, so that edges of segments are not pulled to 0. The frames around that the Gaussian
+    reaches are read as well.
     """
     where, pieces = name_source(recording), list(_cut_pieces(recording, frames, sigma_s))
     start, stop = pieces[0].seen.start, pieces[-1].seen.stop
@@ -363,7 +392,7 @@ def _smooth(
             weight = _filter(np.ones(len(seen)), piece.sigma)
             around = (total.T / weight).T[inside]
         else:
-            weights = _gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
+            weights = _compute_gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
             around = (weights @ seen.reshape(len(seen), -1)).reshape(-1, *seen.shape[1:])
         smoothed[piece.frames.start - frames.start : piece.frames.stop - frames.start] = around
     return smoothed
@@ -445,6 +474,7 @@ def _cut_pieces(recording: xr.Dataset, frames: slice, sigma_s: float) -> Iterato
         steps, inside = np.diff(time[segment]), slice(start, stop)
         if len(steps) == 0:
             yield _Piece(inside, inside, 0.0)
+        # a regular clock can be filtered by position, a hundred times faster than by weights
         elif np.ptp(steps) <= CLOCK_TOLERANCE * steps.mean():
             sigma = sigma_s / steps.mean()
             reach = int(TRUNCATE * sigma + 0.5)  # as SciPy rounds it
@@ -457,8 +487,11 @@ def _cut_pieces(recording: xr.Dataset, frames: slice, sigma_s: float) -> Iterato
             yield _Piece(inside, slice(segment.start + int(low), segment.start + int(high)), None)
 
 
-def _gaussian_weights(time: np.ndarray, seen: np.ndarray, sigma_s: float) -> csr_array:
-    """Normalised Gaussian weights of frames on an irregular clock, (frame, frame seen), sparse."""
+def _compute_gaussian_weights(
+    time: Float[np.ndarray, " time"], seen: Float[np.ndarray, " seen"], sigma_s: float
+) -> csr_array:
+    """Compute normalised Gaussian weights of frames on an irregular clock, (time, seen), sparse."""
+    # each frame has its own window: a sparse matrix holds those weights alone
     low = np.searchsorted(seen, time - TRUNCATE * sigma_s)
     high = np.searchsorted(seen, time + TRUNCATE * sigma_s, side="right")
     counts = high - low

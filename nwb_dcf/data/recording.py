@@ -1,4 +1,4 @@
-"""The contract between rooms: what a recording is, as an ``xarray.Dataset``.
+"""The contract between packages: what a recording is, as an ``xarray.Dataset``.
 
 A *recording* holds one source of one session, or several joined, on one clock:
 
@@ -28,7 +28,7 @@ CH (coord)              (CH,)          ids of the channels as stored in the file
 ``attrs`` (all JSON-able): ``kind`` (``units``, ``series``, ``array``, ...), ``source`` (dict:
 ``file``, ``identifier``, ``path``, ``type``, ``object_id``, ``sha256``), ``bin_width_s`` (float or
 None), ``left_out`` (list of dicts ``{"what", "id", "why"}``, of constant channels with their ``value``),
-``notes`` (sentences that say which choices were made), ``steps`` (what the preparing room did, in order).
+``notes`` (sentences on the choices that were made), ``steps`` (the steps of the preparation, in order).
 
 A recording of several sources has ``kind`` ``"joined"``, the dim ``channel`` and ids such as ``"units/7"``, pixels
 ``"video/3,5"`` (y, x). Its ``source`` has ``members``: a dict for each, in the order of their channels, with ``label``,
@@ -38,13 +38,18 @@ A recording of several sources has ``kind`` ``"joined"``, the dim ``channel`` an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from ..errors import DataError
 from .chunks import frame_blocks, read_frames
+from .records import SourceRecord
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 CHANNEL_SOURCE = "channel_source"
 CHANNEL_DIMS = ("unit", "roi", "channel", "latent")
@@ -54,20 +59,20 @@ TOUCH_S = 1e-6
 
 
 def make_recording(
-    data: np.ndarray,
-    time: np.ndarray,
+    data: ArrayLike,
+    time: ArrayLike,
     *,
     channel_dim: str = "channel",
-    channel: Sequence[Any] | np.ndarray | None = None,
-    channel_source: Sequence[str] | np.ndarray | None = None,
-    segment_index: np.ndarray | None = None,
-    segment_start: np.ndarray | None = None,
-    segment_stop: np.ndarray | None = None,
-    segment_row: np.ndarray | None = None,
-    trial_columns: Mapping[str, np.ndarray] | None = None,
+    channel: ArrayLike | None = None,
+    channel_source: ArrayLike | None = None,
+    segment_index: ArrayLike | None = None,
+    segment_start: ArrayLike | None = None,
+    segment_stop: ArrayLike | None = None,
+    segment_row: ArrayLike | None = None,
+    trial_columns: Mapping[str, ArrayLike] | None = None,
     units: str = "a.u.",
     kind: str = "array",
-    source: Mapping[str, Any] | None = None,
+    source: SourceRecord | Mapping[str, Any] | None = None,
     bin_width_s: float | None = None,
     left_out: Sequence[Mapping[str, Any]] = (),
     notes: Sequence[str] = (),
@@ -107,26 +112,29 @@ def make_recording(
     DataError
         If the parts do not make a recording.
     """
-    data = data if hasattr(data, "dask") else np.asarray(data)
+    # np.asarray would read a dask array whole
+    values: Any = data if hasattr(data, "dask") else np.asarray(data)
     time = np.asarray(time, dtype=np.float64)
-    if data.ndim not in (2, 3) or (data.ndim == 3 and channel is not None):
+    if values.ndim not in (2, 3) or (values.ndim == 3 and channel is not None):
         raise DataError(
-            f"data has shape {data.shape}",
+            f"data has shape {values.shape}",
             fix="give an array (time, channel), or images (time, y, x), whose pixels have no ids",
         )
-    dims = IMAGE_DIMS if data.ndim == 3 else (channel_dim,)
-    ids = [np.arange(n) for n in data.shape[1:]] if channel is None else [np.asarray(channel)]
+    dims = IMAGE_DIMS if values.ndim == 3 else (channel_dim,)
+    ids = [np.arange(n) for n in values.shape[1:]] if channel is None else [np.asarray(channel)]
+    # int64: later sums of frames of long recordings would overflow int32
     index = np.zeros(len(time), np.int64) if segment_index is None else np.asarray(segment_index, np.int64)
     n_segments = int(index[-1]) + 1 if len(index) else 0
     first = np.searchsorted(index, np.arange(n_segments), side="left")
     last = np.searchsorted(index, np.arange(n_segments), side="right") - 1
     start = time[first] if segment_start is None else np.asarray(segment_start, np.float64)
     stop = time[last] if segment_stop is None else np.asarray(segment_stop, np.float64)
+    # pynapple joins intervals that overlap by rounding, and drops their columns
     stop = part_touching(start, stop)
     row = np.full(n_segments, -1) if segment_row is None else np.asarray(segment_row, np.int64)
     recording = xr.Dataset(
         {
-            "data": (("time", *dims), data, {"units": units}),
+            "data": (("time", *dims), values, {"units": units}),
             "segment_start": ("segment", start, {"units": "s"}),
             "segment_stop": ("segment", stop, {"units": "s"}),
             "segment_row": ("segment", row),
@@ -134,7 +142,7 @@ def make_recording(
         },
         coords={
             "time": ("time", time, {"units": "s"}),
-            **{dim: (dim, values) for dim, values in zip(dims, ids, strict=True)},
+            **{dim: (dim, named) for dim, named in zip(dims, ids, strict=True)},
             "segment_index": ("time", index),
             "segment": ("segment", np.arange(n_segments)),
         },
@@ -152,7 +160,9 @@ def make_recording(
     return validate_recording(recording)
 
 
-def part_touching(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+def part_touching(
+    start: Float[np.ndarray, " segment"], stop: Float[np.ndarray, " segment"]
+) -> Float[np.ndarray, " segment"]:
     """Return `stop` with what reaches into the next segment by rounding alone taken off.
 
     Readers of intervals join two that overlap by 1e-14 s, and lose the columns of all of them (pynapple 0.11).
@@ -197,8 +207,10 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
     index = recording["segment_index"].values
     if 0 in data.shape:
         raise DataError(f"no data: shape {data.shape} (time, {', '.join(dims)})", where=where)
+    # NumPy counts complex among the numbers, and a square root of counts would pass in silence
     if not np.issubdtype(data.dtype, np.number) or np.issubdtype(data.dtype, np.complexfloating):
         raise DataError(f"data are of type {data.dtype}, not real numbers", where=where)
+    # block by block: a mask of a whole video would take as much memory as the video
     bad, first = 0, ""
     for frames in frame_blocks(data) if data.dtype.kind == "f" else ():  # whole numbers are finite
         wrong = ~np.isfinite(read_frames(data, frames))
@@ -211,10 +223,11 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
         raise DataError(
             f"{bad} values are NaN or infinite, the first in {first}",
             where=where,
-            fix="leave those channels or stretches out, or fill them first",
+            fix="leave those channels or intervals out, or fill them first",
         )
     if not np.isfinite(time).all():
         raise DataError("time holds NaN or infinite values", where=where)
+    # contiguous, since pairs of frames and smoothing are cut by this index alone
     step = np.diff(index)
     if index[0] != 0 or not np.isin(step, (0, 1)).all() or index[-1] + 1 != recording.sizes["segment"]:
         raise DataError("the frames of a segment are not contiguous", where=where)
@@ -268,8 +281,8 @@ def frame_shape(recording: xr.Dataset) -> tuple[int, int] | None:
     return (recording.sizes["y"], recording.sizes["x"]) if dims == IMAGE_DIMS else None
 
 
-def flatten_frames(recording: xr.Dataset) -> np.ndarray:
-    """Values with a row for each frame, shape (time, D); the pixels of an image follow row by row."""
+def flatten_frames(recording: xr.Dataset) -> Shaped[np.ndarray, "time number"]:
+    """Return the values with a row for each frame, shape (time, D); the pixels of an image follow row by row."""
     values = recording["data"].values
     return values.reshape(len(values), -1)
 
@@ -284,6 +297,7 @@ def split_sources(recording: xr.Dataset) -> list[xr.Dataset]:
     """
     members = recording.attrs.get("source", {}).get("members", [])
     label = recording[CHANNEL_SOURCE].values
+    # a recording whose channels were selected may have lost a source: better refused than mislabelled
     if [member.get("label") for member in members] != list(dict.fromkeys(label.tolist())):
         raise DataError("the sources of the channels are not those of the recording", where=name_source(recording))
     parts = []
@@ -297,39 +311,41 @@ def split_sources(recording: xr.Dataset) -> list[xr.Dataset]:
 def segment_slices(recording: xr.Dataset) -> list[slice]:
     """Frames of each segment, in order, as slices of the ``time`` dim."""
     index = recording["segment_index"].values
+    # sorted by the contract, so that a binary search finds each segment
     edges = np.searchsorted(index, np.arange(recording.sizes["segment"] + 1))
     return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
-def iterate_segments(recording: xr.Dataset) -> Iterator[np.ndarray]:
+def iterate_segments(recording: xr.Dataset) -> Iterator[Shaped[np.ndarray, " _time *frame"]]:
     """Yield the values of each segment, arrays of shape (time, channel) or (time, y, x)."""
     values = recording["data"].values
     for frames in segment_slices(recording):
         yield values[frames]
 
 
-def select_segments(recording: xr.Dataset, segments: Sequence[int] | np.ndarray) -> xr.Dataset:
+def select_segments(recording: xr.Dataset, segments: ArrayLike) -> xr.Dataset:
     """Keep only `segments` (rows of the segment table), renumbered 0, 1, 2, ..."""
-    segments = np.asarray(segments, dtype=np.int64)
+    chosen = np.asarray(segments, dtype=np.int64)
     slices = segment_slices(recording)
-    frames = np.concatenate([np.arange(slices[i].start, slices[i].stop) for i in segments])
-    lengths = [slices[i].stop - slices[i].start for i in segments]
-    picked = recording.isel(time=frames, segment=segments)
+    frames = np.concatenate([np.arange(slices[i].start, slices[i].stop) for i in chosen])
+    lengths = [slices[i].stop - slices[i].start for i in chosen]
+    picked = recording.isel(time=frames, segment=chosen)
     return picked.assign_coords(
-        segment_index=("time", np.repeat(np.arange(len(segments)), lengths)),
-        segment=("segment", np.arange(len(segments))),
+        segment_index=("time", np.repeat(np.arange(len(chosen)), lengths)),
+        segment=("segment", np.arange(len(chosen))),
     )
 
 
 def median_step_s(recording: xr.Dataset) -> float:
     """Median time between successive frames of a segment, in seconds (1.0 where there is none)."""
+    # steps across segments are pauses, and would be the median of short trials
     inside = np.diff(recording["segment_index"].values) == 0
     steps = np.diff(recording["time"].values)[inside]
     return float(np.median(steps)) if len(steps) else 1.0
 
 
 def is_count(recording: xr.Dataset) -> bool:
-    """Whether the values are counts: by their unit, as the reading room sets it."""
+    """Whether the values are counts: by their unit, ``"count"``, as readers set it."""
     return str(recording["data"].attrs.get("units", "")).lower() in ("count", "counts")
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool
+
+from . import records
 from .captions import describe_pictures
 from .recording import median_step_s
 from .summary import format_summary, format_summary_html, summarise_result
@@ -40,7 +43,7 @@ class DCFResult:
     ======================== ================= =================================================
     variable                 dims              meaning
     ======================== ================= =================================================
-    ``latents``              (time, latent)    encoder's code, what ``inverse_transform`` takes
+    ``latents``              (time, latent)    the encoder's, which ``inverse_transform`` takes
     ``flowed``               (time, latent)    each frame integrated to tau = 0 (section 4)
     ``velocity``             (time, latent)    v at the encoder's point, latent units per second
     ``time``                 (time,)           float64 s on the session clock
@@ -49,9 +52,9 @@ class DCFResult:
                                                ``segment_held_out`` (bool), ``trial_NAME`` columns
     ``component`` (coord)    (component,)      1 ... k_max
     ``spectrum``             (component,)      d, variance of each axis in prepared units squared
-    ``bottleneck_r2``        (component,)      R2 rebuilt from the first K numbers, held out
+    ``bottleneck_r2``        (component,)      R2 of reconstruction from K numbers, held out
     ``pca_r2``               (component,)      the same for PCA of the training frames
-    ``source_share``         (component,       of joined sources: share of each axis that each ``source``
+    ``source_share``         (component,       of joined sources: fraction of each axis that each ``source``
                              source)           has, the sum of its squared loadings; ``channel_source``
                                                (CH,) says which source each channel is from
     ``loadings``             (CH, component)   L, orthonormal columns
@@ -76,14 +79,14 @@ class DCFResult:
     ============================== ====================================================================
     key                            meaning
     ============================== ====================================================================
-    ``bottleneck_r2, pca_r2``      R2 rebuilt from ``dim`` numbers a frame, and by that many axes of PCA
+    ``bottleneck_r2, pca_r2``      R2 of reconstruction from ``dim`` latents, and from as many axes of PCA
     ``difference_r2``              the first less the second
-    ``deviance_explained``         of counts: share of the Poisson deviance of unsmoothed counts that the rates of
+    ``deviance_explained``         of counts: fraction of the Poisson deviance of unsmoothed counts that the rates of
                                    ``inverse_transform`` explain; ``pca_deviance_explained``, ``difference_deviance``
     ``intervals``                  [low, high] of each of these over segments (``over``, ``n``) at ``level``
     ``flow_r2``                    R2 where u is integrated from tau = 0 to 1
     ``round_trip_r2``              frames to tau = 0 and back, all coordinates kept: a check of the solver
-    ``energy_outside``             share of the energy at tau = 0 off the first ``dim`` axes
+    ``energy_outside``             fraction of the energy at tau = 0 off the first ``dim`` axes
     ``smoothness``                 path length over displacement of latents; ``pca_smoothness`` of PCA's scores
     ``rollout``                    see `nwb_dcf.evaluation.forecast.describe_horizon`
     ``null``                       with ``null=N``: see `nwb_dcf.evaluation.resampling.measure_null`
@@ -94,8 +97,8 @@ class DCFResult:
     """
 
     dataset: xr.Dataset
-    config: dict[str, Any]
-    provenance: dict[str, Any]
+    config: records.JSON
+    provenance: records.Provenance
     weights: bytes = field(repr=False)
     name: str = ""
 
@@ -142,22 +145,35 @@ class DCFResult:
         return importlib.import_module("nwb_dcf.view").make_panel(self, path, **options)
 
     @property
+    def scores(self) -> records.Scores:
+        """Figures of the fit, as under *Scores*; empty where it has none."""
+        scores: records.Scores = self.dataset.attrs.get("scores", {})
+        return scores
+
+    @property
+    def smoothing_s(self) -> float:
+        """Standard deviation of the Gaussian that frames were smoothed by, in seconds; 0 where nothing was smoothed."""
+        support: records.Support = self.provenance.get("support", {})
+        smoothing: records.SmoothingSupport = support.get("smoothing", {})
+        return float(smoothing.get("sigma_s", 0.0))
+
+    @property
     def captions(self) -> dict[str, str]:
         """What each picture of the fit says, and what it does not, by the picture's name."""
-        return describe_pictures(self)
+        return describe_pictures(self.dataset)
 
     @property
     def curve(self) -> xr.Dataset:
-        """Rebuilding R2 against the number of latents K, beside PCA's."""
+        """R2 of reconstruction against the number of latents K, beside PCA's."""
         return self.dataset[["bottleneck_r2", "pca_r2", "spectrum"]]
 
     @property
-    def held_out(self) -> np.ndarray:
+    def held_out(self) -> Bool[np.ndarray, " time"]:
         """Frames that no part of the fit has seen, shape (time,): of whole segments, or of blocks of a long one."""
         return mark_held_out(self.dataset, self.provenance)
 
 
-def mark_held_out(dataset: xr.Dataset, provenance: Mapping[str, Any]) -> np.ndarray:
+def mark_held_out(dataset: xr.Dataset, provenance: records.Provenance) -> Bool[np.ndarray, " time"]:
     """Mark the frames that no part of a fit has seen.
 
     Parameters
@@ -172,9 +188,11 @@ def mark_held_out(dataset: xr.Dataset, provenance: Mapping[str, Any]) -> np.ndar
     array of bool, shape (time,)
     """
     index, time = dataset["segment_index"].values, dataset["time"].values
+    # whole segments are marked in the table; blocks of a long one by their times alone
     if "segment_held_out" in dataset and dataset["segment_held_out"].values.any():
-        whole: np.ndarray = np.asarray(dataset["segment_held_out"].values, bool)
+        whole = np.asarray(dataset["segment_held_out"].values, bool)
         return np.asarray(whole[index])
+    # half a step of slack: stored times carry rounding, and intervals end at frames
     unseen, slack = np.zeros(len(time), bool), median_step_s(dataset) / 2
     for start, stop in (provenance.get("split") or {}).get("held_out_intervals_s", []):
         unseen |= (time >= start - slack) & (time <= stop + slack)

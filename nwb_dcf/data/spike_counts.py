@@ -1,4 +1,4 @@
-"""Bins of equal width that start with their segment: spikes in each, and how much of each was observed.
+"""Bins of equal width that start with their segment: spikes in each, and the fraction of each that was observed.
 
 Bin i of a segment holds ``start + i * width <= t < start + (i + 1) * width``. A last bin that does not fit
 wholly is not made. Times that lie at an edge but for the rounding of floating point numbers count as
@@ -8,17 +8,21 @@ lying at it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DataError
 from .frame_runs import find_runs
 
-MIN_SHARE = 0.5
-"""A bin of which a unit was observed for less than this share is dropped; above, its count is corrected."""
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Float32, Int, Num, Real, Shaped
+
+MIN_FRACTION = 0.5
+"""A bin of which a unit was observed for less than this fraction is dropped; above, its count is corrected."""
 
 SPARSE = 4
-"""From so many bins a spike on, spikes are looked at and not bins."""
+"""At so many bins per spike or more, spikes are counted one by one, and empty bins are not touched."""
 
 MIN_BINS = 2
 MAX_VALUES = 2**31
@@ -40,43 +44,42 @@ class Bins:
         Width of every bin.
     """
 
-    start: np.ndarray
-    n_bins: np.ndarray
-    segment: np.ndarray
+    start: Real[np.ndarray, " block"]
+    n_bins: Int[np.ndarray, " block"]
+    segment: Int[np.ndarray, " block"]
     width_s: float
 
     @property
-    def stop(self) -> np.ndarray:
+    def stop(self) -> Float[np.ndarray, " block"]:
         """End of the last bin of each block, seconds."""
-        stop: np.ndarray = self.start + self.n_bins * self.width_s
-        return stop
+        return np.asarray(self.start + self.n_bins * self.width_s)
 
     @property
-    def frame_block(self) -> np.ndarray:
+    def frame_block(self) -> Int[np.ndarray, " time"]:
         """Block of each bin, shape (time,)."""
         return np.repeat(np.arange(len(self.n_bins)), self.n_bins)
 
     @property
-    def left(self) -> np.ndarray:
+    def left(self) -> Float[np.ndarray, " time"]:
         """Left edge of each bin in seconds, shape (time,)."""
         first = np.cumsum(self.n_bins) - self.n_bins
         number = np.arange(self.n_bins.sum()) - np.repeat(first, self.n_bins)
-        left: np.ndarray = np.repeat(self.start, self.n_bins) + number * self.width_s
-        return left
+        # a product, not a sum of widths, whose rounding errors would add up
+        return np.asarray(np.repeat(self.start, self.n_bins) + number * self.width_s)
 
     @property
-    def centre(self) -> np.ndarray:
+    def centre(self) -> Float[np.ndarray, " time"]:
         """Centre of each bin in seconds, shape (time,)."""
         return self.left + self.width_s / 2
 
-    def keep(self, good: np.ndarray, min_length_s: float = 0.0) -> tuple[Bins, np.ndarray]:
+    def keep(self, good: Bool[np.ndarray, " time"], min_length_s: float = 0.0) -> tuple[Bins, Int[np.ndarray, " kept"]]:
         """Keep runs of two or more successive `good` bins, `min_length_s` or longer, each as a block of its own.
 
         Returns
         -------
         Bins
             The runs.
-        array of int, shape (time kept,)
+        array of int, shape (kept,)
             Which bins they hold.
         """
         left, block = self.left, self.frame_block
@@ -84,7 +87,9 @@ class Bins:
         return Bins(left[runs.first], runs.lengths, self.segment[runs.segment], self.width_s), runs.frames
 
 
-def make_bins(start: np.ndarray, stop: np.ndarray, width_s: float, *, n_units: int, where: str) -> Bins:
+def make_bins(
+    start: Real[np.ndarray, " segment"], stop: Real[np.ndarray, " segment"], width_s: float, *, n_units: int, where: str
+) -> Bins:
     """Divide each segment into bins from its start; segments shorter than two bins have none.
 
     Raises
@@ -116,7 +121,7 @@ def make_bins(start: np.ndarray, stop: np.ndarray, width_s: float, *, n_units: i
     return Bins(start[kept], n_bins[kept], kept, width_s)
 
 
-def count_spikes(times: list[np.ndarray], bins: Bins) -> np.ndarray:
+def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float32[np.ndarray, "time unit"]:
     """Count the spikes of each unit in each bin.
 
     Parameters
@@ -153,8 +158,8 @@ def count_spikes(times: list[np.ndarray], bins: Bins) -> np.ndarray:
     return counts.T
 
 
-def _count_into(counts: np.ndarray, number: np.ndarray) -> None:
-    """Add to `counts`, all 0, how often each number occurs; numbers are in order."""
+def _count_into(counts: Float32[np.ndarray, " time"], number: Int[np.ndarray, " spike"]) -> None:
+    """Write into `counts`, which are all 0, how often each bin number occurs; numbers are in order."""
     if len(counts) < SPARSE * len(number):
         counts[:] = np.bincount(number, minlength=len(counts))
         return
@@ -163,17 +168,21 @@ def _count_into(counts: np.ndarray, number: np.ndarray) -> None:
     np.add.at(counts, again, np.float32(1))
 
 
-def _number_bins(spikes: np.ndarray, start: np.ndarray, width_s: float, tolerance: float) -> np.ndarray:
-    """Bin of each spike from `start` on, in place as far as can be: there may be tens of millions."""
+def _number_bins(
+    spikes: Real[np.ndarray, " spike"], start: Real[np.ndarray, " *spike"], width_s: float, tolerance: float
+) -> Int[np.ndarray, " spike"]:
+    """Return the bin of each spike, counted from `start`."""
+    # in place: there may be tens of millions of spikes
     place = spikes - start
     place /= width_s
     place += tolerance
-    number: np.ndarray = place.astype(np.int64)
-    return number
+    return np.asarray(place.astype(np.int64))
 
 
-def observed_share(observed: list[np.ndarray], bins: Bins) -> np.ndarray:
-    """Share of each bin during which each unit was observed.
+def compute_observed_fraction(
+    observed: list[Real[np.ndarray, "_interval 2"]], bins: Bins
+) -> Float32[np.ndarray, "time unit"]:
+    """Compute the fraction of each bin during which each unit was observed.
 
     Parameters
     ----------
@@ -185,11 +194,11 @@ def observed_share(observed: list[np.ndarray], bins: Bins) -> np.ndarray:
     Returns
     -------
     array of float32, shape (time, unit)
-        0 to 1; shares within rounding of 1 are exactly 1.
+        0 to 1; within rounding of 1 exactly 1.
     """
     left = bins.left
-    share = np.empty((len(left), len(observed)), dtype=np.float32)
-    known: dict[bytes, np.ndarray] = {}  # most often all units share their intervals
+    fraction = np.empty((len(left), len(observed)), dtype=np.float32)
+    known: dict[bytes, Float[np.ndarray, " time"]] = {}  # most often all units have the same intervals
     for unit, intervals in enumerate(observed):
         key = intervals.tobytes()
         if key not in known:
@@ -199,11 +208,11 @@ def observed_share(observed: list[np.ndarray], bins: Bins) -> np.ndarray:
             part = np.interp(left + bins.width_s, knots, seconds) - np.interp(left, knots, seconds)
             part = np.clip(part / bins.width_s, 0, 1)
             known[key] = np.where(part > 1 - 1e-4, 1, part)
-        share[:, unit] = known[key]
-    return share
+        fraction[:, unit] = known[key]
+    return fraction
 
 
-def intersect_intervals(intervals: list[np.ndarray]) -> np.ndarray:
+def intersect_intervals(intervals: list[Real[np.ndarray, "_interval 2"]]) -> Real[np.ndarray, "interval 2"]:
     """Return the intervals, shape (interval, 2), during which all of `intervals` hold.
 
     Examples
@@ -227,7 +236,7 @@ def intersect_intervals(intervals: list[np.ndarray]) -> np.ndarray:
     return shared
 
 
-def join_intervals(intervals: np.ndarray) -> np.ndarray:
+def join_intervals(intervals: Real[np.ndarray, "_interval 2"]) -> Real[np.ndarray, "joined 2"]:
     """Sort intervals, shape (interval, 2), and join those that touch or overlap; empty ones go.
 
     Examples
@@ -245,8 +254,9 @@ def join_intervals(intervals: np.ndarray) -> np.ndarray:
     return np.array(joined, np.float64).reshape(-1, 2)
 
 
-def _tolerance(times: np.ndarray, width_s: float) -> float:
-    """Rounding of ordered `times` as a share of a bin: a millionth, or what float64 leaves of late clocks."""
+def _tolerance(times: Real[np.ndarray, " spike"], width_s: float) -> float:
+    """Return the rounding of ordered `times` as a fraction of a bin: a millionth, or more for late clocks."""
+    # float64 leaves less and less of late clocks: 1e9 s are known to 1e-7 s
     latest = max(abs(float(times[0])), abs(float(times[-1]))) if len(times) else 0.0
     return 1e-6 + 4 * float(np.spacing(latest)) / width_s
 
@@ -267,12 +277,12 @@ class SpikeTrains:
         When each unit was observed, seconds; None where nothing says so.
     """
 
-    unit_id: np.ndarray
-    row: np.ndarray
-    times: list[np.ndarray]
-    observed: list[np.ndarray] | None
+    unit_id: Shaped[np.ndarray, " unit"]
+    row: Int[np.ndarray, " unit"]
+    times: list[Real[np.ndarray, " _spike"]]
+    observed: list[Real[np.ndarray, "_interval 2"]] | None
 
-    def take(self, keep: np.ndarray) -> SpikeTrains:
+    def take(self, keep: Bool[np.ndarray, " unit"]) -> SpikeTrains:
         """Return the units for which `keep` is true."""
         rows = np.flatnonzero(keep)
         observed = None if self.observed is None else [self.observed[i] for i in rows]
@@ -286,22 +296,22 @@ class Counts:
     Attributes
     ----------
     values : array of float32, shape (time, unit)
-        Spikes; of partly observed bins divided by the observed share.
+        Spikes; of partly observed bins divided by the observed fraction.
     bins : Bins
         Their bins.
     notes : list of str
         What was corrected or dropped, in sentences.
     """
 
-    values: np.ndarray
+    values: Float32[np.ndarray, "time unit"]
     bins: Bins
     notes: list[str]
 
 
 def count_trains(
     trains: SpikeTrains,
-    start: np.ndarray,
-    stop: np.ndarray,
+    start: Real[np.ndarray, " segment"],
+    stop: Real[np.ndarray, " segment"],
     bin_width_s: float,
     *,
     where: str,
@@ -338,20 +348,22 @@ def count_trains(
     counts = count_spikes(trains.times, bins)
     if trains.observed is None:
         return Counts(counts, bins, [])
-    share = observed_share(trains.observed, bins)
-    corrected = (share < 1) & (share >= MIN_SHARE)
-    counts /= np.where(corrected, share, 1)
-    bins, kept = bins.keep(share.min(axis=1) >= MIN_SHARE, min_length_s)
+    fraction = compute_observed_fraction(trains.observed, bins)
+    corrected = (fraction < 1) & (fraction >= MIN_FRACTION)
+    counts /= np.where(corrected, fraction, 1)
+    bins, kept = bins.keep(fraction.min(axis=1) >= MIN_FRACTION, min_length_s)
     if len(kept) == 0:
         raise DataError(
             "no two successive bins in which every unit was observed for half of the bin",
             where=where,
             fix="leave out those that were observed for a short time (--units)",
         )
-    return Counts(counts[kept], bins, _say_corrections(trains, share, corrected[kept], len(kept), observed))
+    return Counts(counts[kept], bins, _note_corrections(trains, fraction, corrected[kept], len(kept), observed))
 
 
-def find_constant(counts: np.ndarray, unit_id: np.ndarray, *, where: str) -> tuple[np.ndarray, list[dict[str, object]]]:
+def find_constant(
+    counts: Num[np.ndarray, "time unit"], unit_id: Shaped[np.ndarray, " unit"], *, where: str
+) -> tuple[Bool[np.ndarray, " unit"], list[dict[str, object]]]:
     """Find the units whose count never changes.
 
     Returns
@@ -366,7 +378,7 @@ def find_constant(counts: np.ndarray, unit_id: np.ndarray, *, where: str) -> tup
     DataError
         If no unit varies.
     """
-    varies: np.ndarray = counts.max(axis=0) > counts.min(axis=0)
+    varies = np.asarray(counts.max(axis=0) > counts.min(axis=0))
     if not varies.any():
         raise DataError("no unit varies from bin to bin", where=where, fix="read other trials or use another --bin")
     left_out: list[dict[str, object]] = []
@@ -376,30 +388,36 @@ def find_constant(counts: np.ndarray, unit_id: np.ndarray, *, where: str) -> tup
     return varies, left_out
 
 
-def say_left_out(left_out: list[dict[str, object]]) -> list[str]:
-    """Say in a sentence which units are not in the recording."""
+def note_left_out(left_out: list[dict[str, object]]) -> list[str]:
+    """Return a sentence on the units that are not in the recording, if any."""
     ids = ", ".join(str(item["id"]) for item in left_out)
     return [f"{len(left_out)} units left out as silent, constant or never observed: {ids}"] if left_out else []
 
 
-def _say_corrections(
-    trains: SpikeTrains, share: np.ndarray, corrected: np.ndarray, n_kept: int, observed: str
+def _note_corrections(
+    trains: SpikeTrains,
+    fraction: Float32[np.ndarray, "time unit"],
+    corrected: Bool[np.ndarray, "kept unit"],
+    n_kept: int,
+    observed: str,
 ) -> list[str]:
     notes = []
     if corrected.any():
         n = int(corrected.any(axis=1).sum())
-        notes.append(f"{n} bins were partly observed ({observed}): counts divided by the observed share")
-    dropped = len(share) - n_kept
+        notes.append(f"{n} bins were partly observed ({observed}): counts divided by the observed fraction")
+    dropped = len(fraction) - n_kept
     if dropped:
-        worst = int((share < MIN_SHARE).sum(axis=0).argmax())
+        worst = int((fraction < MIN_FRACTION).sum(axis=0).argmax())
         notes.append(
-            f"{dropped} of {len(share)} bins dropped, in which a unit was observed for less than half "
+            f"{dropped} of {len(fraction)} bins dropped, in which a unit was observed for less than half "
             f"(most often unit {trains.unit_id[worst]}) or which stood alone"
         )
     return notes
 
 
-def merge_bins(values: np.ndarray, segment: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def merge_bins(
+    values: Num[np.ndarray, "time unit"], segment: Int[np.ndarray, " time"], n: int
+) -> tuple[Num[np.ndarray, "merged unit"], Int[np.ndarray, " merged"], Int[np.ndarray, " merged"]]:
     """Sum the counts of `n` bins, one after another within each segment.
 
     Parameters

@@ -1,14 +1,18 @@
-"""Holding out: whole segments at random, or blocks with gaps where a recording has few segments."""
+"""Hold out whole segments at random, or blocks with gaps where a recording has few segments."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from ..errors import ParameterError
 from .recording import median_step_s, segment_slices, select_segments
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int
 
 MIN_SEGMENTS = 5  # fewer segments are cut in blocks instead
 N_BLOCKS = 10
@@ -33,18 +37,18 @@ class Split:
 
     training: xr.Dataset
     held_out: xr.Dataset
-    held_out_segments: np.ndarray
+    held_out_segments: Bool[np.ndarray, " segment"]
     held_out_intervals_s: list[tuple[float, float]]
     rule: str
 
 
-def split_recording(recording: xr.Dataset, share: float, *, seed: int, gap_s: float = 0.0) -> Split | None:
-    """Hold out about `share` of the frames: whole segments, or blocks with gaps where there are few.
+def split_recording(recording: xr.Dataset, fraction: float, *, seed: int, gap_s: float = 0.0) -> Split | None:
+    """Hold out about a `fraction` of the frames: whole segments, or blocks with gaps where there are few.
 
     Parameters
     ----------
     recording : xarray.Dataset
-    share : float
+    fraction : float
         Between 0 and 0.9.
     seed : int
         Which segments or blocks are drawn.
@@ -54,30 +58,33 @@ def split_recording(recording: xr.Dataset, share: float, *, seed: int, gap_s: fl
     Returns
     -------
     Split or None
-        None where `share` is 0 or the recording is too short to hold anything out.
+        None where `fraction` is 0 or the recording is too short to hold anything out.
     """
-    if not 0 <= share <= 0.9:
-        raise ParameterError(f"the share to hold out is {share:g}", fix="give a number from 0 to 0.9")
+    if not 0 <= fraction <= 0.9:
+        raise ParameterError(f"the fraction to hold out is {fraction:g}", fix="give a number from 0 to 0.9")
     lengths = np.array([s.stop - s.start for s in segment_slices(recording)])
-    if share == 0 or lengths.sum() < 3 * MIN_BLOCK:
+    if fraction == 0 or lengths.sum() < 3 * MIN_BLOCK:
         return None
     rng = np.random.default_rng(seed)
     whole = _group_segments(recording)
     if len(lengths) >= MIN_SEGMENTS and whole.max() > 0:
         lengths = np.bincount(whole, lengths)
+        # trials of a session drift: held out at random, they are as late as those that are fitted
         order = rng.permutation(len(lengths))
+        # a segment is drawn if its middle lies within the fraction, so that lengths and not numbers count
         before = np.cumsum(lengths[order]) - lengths[order] / 2
         drawn = np.zeros(len(lengths), bool)
-        drawn[order[before <= share * lengths.sum()]] = True
+        drawn[order[before <= fraction * lengths.sum()]] = True
+        # whatever the fraction, both parts have a segment
         drawn[order[0]], drawn[order[-1]] = True, False
         drawn = drawn[whole]
         held_out = select_segments(recording, np.flatnonzero(drawn))
         rule = f"{int(drawn.sum())} of {len(drawn)} segments held out at random (seed {seed})"
         return Split(select_segments(recording, np.flatnonzero(~drawn)), held_out, drawn, _intervals(held_out), rule)
-    return _split_blocks(recording, share, rng, gap_s, seed)
+    return _split_blocks(recording, fraction, rng, gap_s, seed)
 
 
-def _group_segments(recording: xr.Dataset) -> np.ndarray:
+def _group_segments(recording: xr.Dataset) -> Int[np.ndarray, " segment"]:
     """Group of each segment, 0, 1, ...: copies of one that was drawn more than once belong together."""
     if "segment_origin" not in recording:
         return np.arange(recording.sizes["segment"])
@@ -85,21 +92,24 @@ def _group_segments(recording: xr.Dataset) -> np.ndarray:
 
 
 def _split_blocks(
-    recording: xr.Dataset, share: float, rng: np.random.Generator, gap_s: float, seed: int
+    recording: xr.Dataset, fraction: float, rng: np.random.Generator, gap_s: float, seed: int
 ) -> Split | None:
     # Steps of a clock that is late differ in their last digits: 50.000001 frames are 50.
     gap = int(np.ceil(gap_s / median_step_s(recording) * (1 - 1e-6)))
     role = np.zeros(recording.sizes["time"], np.int64)  # 0 training, 1 held out, 2 gap
+    # blocks have to outlast the gaps at both their ends
     n_blocks = max(2, min(N_BLOCKS, recording.sizes["time"] // (MIN_BLOCK + 2 * gap)))
     blocks = np.array_split(np.arange(recording.sizes["time"]), n_blocks)
-    n_drawn = int(np.clip(round(share * n_blocks), 1, n_blocks - 1))
+    n_drawn = int(np.clip(round(fraction * n_blocks), 1, n_blocks - 1))
     for i in np.sort(rng.permutation(n_blocks)[:n_drawn]):
         role[blocks[i]] = 1
     index = recording["segment_index"].values
     edge = np.flatnonzero((np.diff(role) != 0) & (np.diff(index) == 0)) + 1
     for e in edge:
+        # the gap is taken from training alone: what is held out stays whole
         role[max(e - gap, 0) : e][role[max(e - gap, 0) : e] == 0] = 2
         role[e : e + gap][role[e : e + gap] == 0] = 2
+    # a piece ends where its role or its segment does
     pieces = np.cumsum(np.concatenate([[0], (np.diff(role) != 0) | (np.diff(index) != 0)]))
     training = cut_pieces(recording, pieces, role == 0)
     held_out = cut_pieces(recording, pieces, role == 1)
@@ -109,9 +119,12 @@ def _split_blocks(
     return Split(training, held_out, np.zeros(recording.sizes["segment"], bool), _intervals(held_out), rule)
 
 
-def cut_pieces(recording: xr.Dataset, pieces: np.ndarray, chosen: np.ndarray) -> xr.Dataset | None:
+def cut_pieces(
+    recording: xr.Dataset, pieces: Int[np.ndarray, " time"], chosen: Bool[np.ndarray, " time"]
+) -> xr.Dataset | None:
     """Keep the chosen frames, each run of them a segment of its own; runs under two frames go."""
     ids, first, counts = np.unique(pieces[chosen], return_index=True, return_counts=True)
+    # v needs two successive frames
     ids, first, counts = ids[counts >= 2], first[counts >= 2], counts[counts >= 2]
     if len(ids) == 0:
         return None

@@ -11,6 +11,7 @@ import xarray as xr
 from ..config import FitConfig, PrepareConfig
 from ..data.preprocessing import fit_preprocessor
 from ..data.recording import IMAGE_DIMS, flatten_frames, frame_dims
+from ..data.records import DimensionRecord
 from ..errors import ParameterError
 from ..metrics.shared_variance import HalvedRecording
 
@@ -31,16 +32,6 @@ class ComponentRecord(TypedDict):
     p_value: float
     dependence: float
     counted: bool
-
-
-class DimensionRecord(TypedDict):
-    """A `DimensionChoice` as JSON; NaN as None."""
-
-    dim: int
-    chosen: bool
-    supported: bool
-    rule: str
-    curve: dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)

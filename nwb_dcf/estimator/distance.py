@@ -53,7 +53,7 @@ def check_distance(
     limit = f"{max_distance:g} times the RMS distance of the fitted frames from their mean"
     what = f"{n_far} of {len(distance)} frames lie beyond {limit}, the furthest at {distance.max():.3g} times"
     if n_far > MAX_FAR * len(distance):
-        fix = "check the unit and the scale of the values, or raise the limit: --max-distance N (max_distance=N)"
+        fix = "check the unit and the scale of the values, or raise the limit: --max-distance N"
         raise DataError(what, where=where, fix=fix)
     return [f"{DOUBT}{what}: latents there are extrapolated"]
 

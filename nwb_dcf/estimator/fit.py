@@ -18,6 +18,7 @@ from ..config import FitConfig, TrainConfig
 from ..config.progress import Progress
 from ..data.preprocessing import fit_preprocessor
 from ..data.recording import flatten_frames, frame_dims, frame_shape, median_step_s
+from ..data.records import SolverError
 from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
 from ..metrics import count_variance_axes
@@ -27,7 +28,7 @@ from ..model.parallel import use_threads
 from ..model.precision import multiply_in
 from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
-from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, SolverError, check_channels
+from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, check_channels
 from .initialization import choose_device, note_frame_storage
 from .serialization import unpack_weights
 from .stages import PART_NAMES, FrameGroups, Training

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ..config import FitConfig
 from ..data.chunks import count_block_frames
 from ..data.preprocessing import Preprocessor
 from ..data.recording import flatten_frames, frame_dims
+from ..data.records import HeldOut, Machine, SolverError
 from ..errors import DataError, ParameterError
 from ..metrics import r2_score
 from ..metrics.rate_calibration import RateCalibration
@@ -70,58 +71,6 @@ class PreparedFrames:
             stop = min(start + n, len(self))
             wide = slice(max(start - reach, 0), min(stop + reach, len(self)))
             yield wide, slice(start - wide.start, stop - wide.start)
-
-
-class SolverError(TypedDict, total=False):
-    """Difference between the quick solver of u and dopri5.
-
-    Attributes
-    ----------
-    solver, against : str
-    steps : int
-        Of the quick solver.
-    frames : int
-        Frames compared.
-    compress : float
-        Root mean square of the difference at tau = 0, relative to that of the frames about their mean.
-    latents : float
-        Root mean square of the difference in the flowed latents, whose own is about 1.
-    """
-
-    solver: str
-    steps: int
-    against: str
-    frames: int
-    compress: float
-    latents: float
-
-
-class Machine(TypedDict):
-    """Hardware of a fit.
-
-    Attributes
-    ----------
-    device, name : str
-    threads : int
-        Of the CPU.
-    products : str
-        Precision of matrix products in training.
-    frames : str
-        Where frames were held.
-    """
-
-    device: str
-    name: str
-    threads: int
-    products: str
-    frames: str
-
-
-class HeldOut(TypedDict, total=False):
-    """Data that were held out: the rule, and intervals in seconds on the session clock."""
-
-    rule: str
-    intervals_s: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)

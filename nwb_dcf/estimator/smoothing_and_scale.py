@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, PrepareConfig
-from ..data.preprocessing import CLOCK_TOLERANCE, TRUNCATE, find_standard_smoothing
+from ..data.preprocessing import CLOCK_TOLERANCE, TRUNCATE, compute_standard_smoothing
 from ..data.recording import CHANNEL_SOURCE, flatten_frames, frame_dims, frame_shape, is_count, median_step_s
+from ..data.records import RunnerUp, SmoothingRecord
 from ..data.spike_counts import merge_bins
 from ..errors import DataError
 from ..metrics.cross_prediction import SCALES, SettingScores, score_settings
@@ -22,30 +23,6 @@ BINS_PER_SIGMA = 4
 SCAN_BIN_S = 0.04  # finer bins are merged for the choice: no smoothing that is tried needs them
 APART = 4.0  # smoothings that differ by this factor are timescales of their own
 LEAST_TIME_S = 10.0
-
-
-class RunnerUp(TypedDict):
-    """The second best setting."""
-
-    smooth_s: float
-    scale: str
-    score: float
-
-
-class SmoothingRecord(TypedDict):
-    """A `SmoothingChoice` as JSON; NaN as None."""
-
-    smooth_s: float
-    scale: str
-    bin_width_s: float
-    chosen: bool
-    rule: str
-    runner_up: RunnerUp | None
-    notes: list[str]
-    units: int
-    voters: int
-    lags_s: list[float]
-    table: dict[str, list[float | str | None]]
 
 
 class _Voters(TypedDict):
@@ -170,7 +147,7 @@ def choose_smoothing_and_scale(
     """
     config = config or PrepareConfig()
     standard = SmoothingChoice(
-        find_standard_smoothing(recording) if config.smooth in ("auto", "standard") else float(config.smooth),
+        compute_standard_smoothing(recording) if config.smooth in ("auto", "standard") else float(config.smooth),
         STANDARD_SCALE if config.scale == "auto" else config.scale,
         False,
         "",

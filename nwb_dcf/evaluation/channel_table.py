@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ..data.recording import CHANNEL_DIMS
+from ..data.records import LatentRecord, TopChannelRecord
 from ..data.result import DCFResult
 from ..errors import DataError
 from ..metrics.channel_fractions import (
@@ -26,31 +27,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Real, Shaped
 
     Reconstruct = Callable[[Float[np.ndarray, "time latent"]], Float[np.ndarray, "time channel"]]
-
-
-TopChannelRecord = TypedDict(  # noqa: UP013  # names of stored keys
-    "TopChannelRecord", {"channel": object, "loading_share": float, "decoder_share": float | None}
-)
-"""A channel with a large fraction of a latent, as it is stored in the summary of a fit."""
-
-
-class LatentRecord(TypedDict):
-    """What a latent is made of, as it is stored in the summary of a fit.
-
-    Attributes
-    ----------
-    latent : int
-        From 1.
-    effective_channels : float
-    one_channel : bool
-        Whether a single channel has more than half of the loading, or of the explained variance.
-    top : list of TopChannelRecord
-    """
-
-    latent: int
-    effective_channels: float
-    one_channel: bool
-    top: list[TopChannelRecord]
 
 
 def measure_decoder_fractions(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from ..data.recording import flatten_frames, select_segments
+from ..data.records import Agreement, NullScores
 from ..data.split import cut_pieces
 from ..errors import DCFError
 from ..estimator.fit import fit
@@ -33,65 +34,6 @@ SURVIVES = "each segment keeps every channel's mean, so that variance shared fro
 
 Listener = Callable[["Progress"], None]
 T = TypeVar("T")
-
-
-class NullScores(TypedDict):
-    """Scores of fits to shifted channels.
-
-    Attributes
-    ----------
-    fits : int
-    bottleneck_r2, pca_r2 : list of float
-        One for each fit.
-    p, pca_p : float or None
-        Fraction of nulls at or above the fit's own score (see `nwb_dcf.metrics.rank_in_null`); None where a score is
-        NaN or there are fewer than 19 nulls.
-    p_floor : float
-        Smallest p that so many nulls can give.
-    survives : str
-        Which structure is in the null too.
-    stopped : str
-        Why there are fewer fits than requested, where there are.
-    """
-
-    fits: int
-    bottleneck_r2: list[float]
-    pca_r2: list[float]
-    p: float | None
-    pca_p: float | None
-    p_floor: float
-    survives: str
-    stopped: NotRequired[str]
-
-
-class Agreement(TypedDict, total=False):
-    """Agreement of fits to resampled segments.
-
-    Attributes
-    ----------
-    fits : int
-    over : {"segments", "blocks"}
-        What was resampled.
-    groups : list of list of int
-        Latents from 1 whose variances are close.
-    axes : list of float
-        Absolute correlation of each latent between two fits, the mean over all pairs.
-    planes : list of float
-        The same for the span of each group.
-    pca_axes, pca_planes : list of float
-        Of PCA on the same segments.
-    stopped : str
-        Why there are fewer fits than requested, where there are. With a single fit nothing else is there.
-    """
-
-    fits: int
-    over: Literal["segments", "blocks"]
-    groups: list[list[int]]
-    axes: list[float]
-    planes: list[float]
-    pca_axes: list[float]
-    pca_planes: list[float]
-    stopped: str
 
 
 def measure_null(

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,7 @@ import xarray as xr
 from ..config import ReadConfig
 from ..data.preprocessing import TRUNCATE
 from ..data.recording import CHANNEL_SOURCE, frame_dims
+from ..data.records import Provenance, SourceRecord, Support
 from ..data.result import DCFResult
 from ..data.split import Split
 from ..estimator.dimensionality import DimensionChoice
@@ -154,15 +155,16 @@ def _align_search(search: LossCurve, steps: list[int]) -> dict[str, Float[np.nda
     return columns
 
 
-def _trace(fitted: FittedModel, recording: xr.Dataset, split: Split | None, held_out: float) -> dict[str, Any]:
+def _trace(fitted: FittedModel, recording: xr.Dataset, split: Split | None, held_out: float) -> Provenance:
     """Provenance of the result: no user, host or absolute path, since archives publish it."""
     model = fitted.model
+    source: SourceRecord = recording.attrs.get("source", {})
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **_list_versions()},
         "machine": fitted.machine,
         "seed": fitted.config.train.seed,
-        "source": dict(recording.attrs.get("source", {})),
+        "source": {**source},
         "kind": recording.attrs["kind"],
         "channels": fitted.pixels or fitted.channels,
         "notes": [*recording.attrs.get("notes", []), *fitted.notes],
@@ -183,7 +185,8 @@ def _trace(fitted: FittedModel, recording: xr.Dataset, split: Split | None, held
             "settled": fitted.settled,
             "finished": fitted.finished,
             "step": fitted.search.held_out_step,
-            **{name: _without_nan(getattr(fitted.search, name)) for name in ("held_out_cf", "held_out_df")},
+            "held_out_cf": _without_nan(fitted.search.held_out_cf),
+            "held_out_df": _without_nan(fitted.search.held_out_df),
         },
         "init": fitted.init,
         "solver_error": fitted.solver_error,
@@ -196,48 +199,6 @@ def _trace(fitted: FittedModel, recording: xr.Dataset, split: Split | None, held
 def _without_nan(values: list[float]) -> list[float | None]:
     """None where a flow did not learn, since JSON has no NaN."""
     return [None if math.isnan(value) else value for value in values]
-
-
-class FrameSupport(TypedDict):
-    """Frames around the current one."""
-
-    frames_before: int
-    frames_after: int
-
-
-class SmoothingSupport(TypedDict):
-    """Standard deviation of the smoother, its reach to either side, and its treatment of ends."""
-
-    sigma_s: float
-    reach_s: float
-    edges: str
-
-
-class Support(TypedDict):
-    """Frames that a latent depends on.
-
-    Attributes
-    ----------
-    frames_before, frames_after : int
-        Of mu around each frame.
-    seconds : float
-        The same in seconds.
-    flowed, velocity : FrameSupport
-        Of flowed latents, a frame alone, and of v, with its history.
-    causal : bool
-        Whether no later frame counts.
-    edges : str
-    smoothing : SmoothingSupport
-    """
-
-    frames_before: int
-    frames_after: int
-    seconds: float
-    flowed: FrameSupport
-    velocity: FrameSupport
-    causal: bool
-    edges: str
-    smoothing: SmoothingSupport
 
 
 def describe_support(fitted: FittedModel) -> Support:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import numpy as np
 
 from ..data.recording import flatten_frames, name_kind
+from ..data.records import LatentRecord
 from ..errors import DataError
 from ..estimator.fitted import FittedModel
 from ..metrics import (
@@ -22,7 +23,6 @@ from ..metrics import (
     score_reconstruction,
 )
 from ..metrics.rate_calibration import calibrate_rates
-from .channel_table import LatentRecord
 from .encoded import EncodedRecording
 from .forecast import Horizon
 

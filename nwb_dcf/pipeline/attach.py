@@ -40,6 +40,7 @@ def attach_nwb(
     if Path(file).resolve() == Path(path).resolve():
         raise StoreError("the fit is in this file already", where=str(path), fix="name the session it is to go into")
     stored = read_result(file, fit)
+    # without it nothing could tell whether this is the session that was fitted
     if not (stored.provenance.get("source") or {}).get("identifier"):
         what = "the fit does not say which session it was made of"
         raise StoreError(what, where=f"{file}: {stored.name}", fix="write it with nwb_dcf.write_result")

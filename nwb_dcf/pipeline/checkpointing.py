@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
+from ..data.records import JSON
 from ..data.result import DCFResult
 from ..errors import DCFError, ParameterError, StoreError, Terminated
 from ..io.results import (
@@ -36,6 +37,7 @@ from .fit_recording import FitPlan
 if TYPE_CHECKING:
     from ..model.training.checkpoint import Checkpoints
 
+# Windows has no SIGHUP
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -63,7 +65,7 @@ class CheckpointPlace:
     def of(cls, plan: FitPlan, folder: str | Path | None, *, resume: bool) -> CheckpointPlace:
         """Place of the checkpoint of a plan that has a destination."""
         reserved = _require_destination(plan)
-        return cls(reserved.asked.find_file(), reserved.name, folder, resume)
+        return cls(reserved.target.find_file(), reserved.name, folder, resume)
 
     @property
     def path(self) -> Path:
@@ -179,15 +181,16 @@ def _require_destination(plan: FitPlan) -> ReservedDestination:
     return plan.destination
 
 
-def describe_plan(plan: FitPlan) -> dict[str, Any]:
+def describe_plan(plan: FitPlan) -> JSON:
     """Describe all that the weights of a fit depend on, but for the machine; JSON-able."""
     recording, source, reserved = plan.recording, plan.recording.attrs["source"], _require_destination(plan)
+    # the clock and the segments, which neither the source nor the settings determine: a table may have changed
     digest = hashlib.sha256()
     for variable in ("time", "segment_index", "segment_start", "segment_stop"):
         digest.update(np.ascontiguousarray(recording[variable].values).tobytes())
     about = {
         "fit": reserved.name,
-        "file": reserved.asked.find_file().name,
+        "file": reserved.target.find_file().name,
         "nwb_dcf": __version__,
         "source": {key: source.get(key) for key in ("identifier", "path", "object_id", "sha256")},
         "frames": {**{str(dim): int(n) for dim, n in recording.sizes.items()}, "sha256": digest.hexdigest()},
@@ -196,7 +199,8 @@ def describe_plan(plan: FitPlan) -> dict[str, Any]:
         "settings": plan.config.to_dict(),
         "warm_start": None if plan.warm_start is None else hashlib.sha256(plan.warm_start.weights).hexdigest(),
     }
-    plain: dict[str, Any] = json.loads(json.dumps(about, default=str))
+    # through JSON and back, as it is compared with what a file holds: tuples are lists there
+    plain: JSON = json.loads(json.dumps(about, default=str))
     return plain
 
 
@@ -218,6 +222,7 @@ def end_with_checkpoint(checkpoints: Checkpoints) -> Iterator[None]:
             checkpoints.write()
             raise Terminated(number)
 
+    # Python takes signal handlers from the main thread alone; nohup and callers that handle signals keep their way
     handled = []
     if threading.current_thread() is threading.main_thread():
         handled = [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_DFL]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..data.preprocessing import Preprocessor
+from ..data.records import JSON
 from ..data.synthetic import simulate_lorenz
 from ..errors import StoreError
 from ..io.results import write_session
@@ -18,6 +19,8 @@ from .fit import fit_nwb
 from .source import read_fitted
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from ..config.progress import Progress
 
 FILE = "nwb_dcf_demo.nwb"
@@ -36,8 +39,9 @@ class DemoReport:
     truth_r2, pca_truth_r2 : float
         R2 of the three true latents, decoded linearly from the found ones (from PCA's) on held-out trials.
     bottleneck_r2, pca_r2 : float
-        R2 of held-out data rebuilt from three numbers a bin.
+        R2 of held-out data, reconstructed from three latents and from as many axes of PCA.
     k_eff : int
+        Axes that hold 95 % of the variance, noise included.
     seconds : float
     """
 
@@ -51,7 +55,7 @@ class DemoReport:
     k_eff: int
     seconds: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return the report as a JSON-able dict."""
         return asdict(self)
 
@@ -88,13 +92,15 @@ def run_demo(
     path = write_session(simulation.recording, folder / FILE, truth=simulation.truth, seed=seed, overwrite=True)
     result = fit_nwb(path, 3, seed=seed, progress=progress)
     data = result.dataset
+    # nearest: float64 times come back from the file, bins may have been chosen anew
     truth = simulation.truth["latents"].sel(time=data["time"], method="nearest").values
     unseen = data["segment_held_out"].values[data["segment_index"].values]
 
-    def decode(latents: np.ndarray) -> float:
+    def decode(latents: Float[np.ndarray, "time latent"]) -> float:
         return r2_score(truth[unseen], decode_linearly(latents[~unseen], truth[~unseen], latents[unseen]))
 
     preparation = Preprocessor.from_dict(result.provenance["preparation"])
+    # PCA of what the fit saw, so that only the method differs
     x = preparation.apply(read_fitted(path, result))["data"].values
     mean, axes = compute_pca_axes(x[~unseen], 3)
     scores, sizes = data.attrs["scores"], simulation.recording.sizes

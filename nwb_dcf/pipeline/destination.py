@@ -1,12 +1,13 @@
-"""Where a result is to be written: what is refused before anything is read, and the writing."""
+"""The file that a result goes into: what is refused before anything is read, and the writing."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ..config import Destination
+from ..data.records import JSON, WrittenRecord
 from ..data.result import DCFResult
 from ..errors import ParameterError
 from ..io.backends.location import is_remote, locate
@@ -22,28 +23,19 @@ from ..io.results import (
 
 
 @dataclass(frozen=True)
-class Destination:
-    """Where a fit of `path` is asked to go.
+class Target:
+    """The file that a fit of `path` is asked to go into.
 
     Attributes
     ----------
     path : str or Path
         The file that is read.
-    name : str or None
-        Of the fit; KIND_dimN where it is None.
-    overwrite : bool
-        Whether a fit of that name, and a file at `output`, may be replaced.
-    output : str, Path or None
-        A copy to write, in place of `path`.
-    results_only : bool
-        Whether that is a file without the data.
+    asked : Destination
+        Where its fit goes.
     """
 
     path: str | Path
-    name: str | None = None
-    overwrite: bool = False
-    output: str | Path | None = None
-    results_only: bool = False
+    asked: Destination
 
     def check(self) -> None:
         """Refuse, before anything is read, what cannot be written; bring back what a killed write has set aside.
@@ -55,33 +47,36 @@ class Destination:
         """
         if not is_remote(self.path):
             restore_folder(Path(self.path))
-        if self.output is None and self.is_derived:
+        output = self.asked.output
+        if output is None and self.is_derived:
             what = (
-                "results alone go into a file of their own" if self.results_only else "an address cannot be written to"
+                "results alone go into a file of their own"
+                if self.asked.results_only
+                else "an address cannot be written to"
             )
             raise ParameterError(
                 what, where=str(locate(self.path)), fix="say where the result is to go, with -o RESULT.nwb"
             )
-        if self.output is not None and is_remote(self.output):
+        if output is not None and is_remote(output):
             raise ParameterError(
-                "the output is an address", where=str(locate(self.output)), fix="give a path, -o RESULT.nwb"
+                "the output is an address", where=str(locate(output)), fix="give a path, -o RESULT.nwb"
             )
 
     def clear(self) -> None:
         """Remove what killed writes have left where the fit is to go: a fit writes there, a plan does not."""
-        place = self.path if self.output is None else self.output
+        place = self.path if self.asked.output is None else self.asked.output
         if not is_remote(place):
             restore_folder(Path(place))
             remove_leftovers(Path(place).resolve())
 
     def find_file(self) -> Path:
         """The file that is to hold the fit, links followed."""
-        return Path(self.path if self.output is None else self.output).resolve()
+        return Path(self.path if self.asked.output is None else self.asked.output).resolve()
 
     @property
     def is_derived(self) -> bool:
         """Whether the result goes into a file without the data: of an address, nobody asked for a whole copy."""
-        return self.results_only or is_remote(self.path)
+        return self.asked.results_only or is_remote(self.path)
 
     def reserve(self, kind: str, dim: int, source_id: str | None = None) -> ReservedDestination:
         """Check that a fit can be written, before the long work, and settle its name.
@@ -100,11 +95,13 @@ class Destination:
         StoreError
             See `nwb_dcf.io.results.check_writable`.
         """
-        about: dict[str, Any] = {"name": self.name, "kind": kind, "dim": dim, "overwrite": self.overwrite}
-        if self.output is not None and self.is_derived:
-            name = check_derived(self.output, **about)
+        asked = self.asked
+        if asked.output is not None and self.is_derived:
+            name = check_derived(asked.output, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite)
         else:
-            name = check_writable(self.path, output=self.output, **about)
+            name = check_writable(
+                self.path, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite, output=asked.output
+            )
             original = Path(self.path).resolve()
             rehearse_append(original, name=name, kind=kind, dim=dim, source_id=source_id, where=str(self.path))
         # The session is read now, since the file or its server may be gone after the long work.
@@ -117,14 +114,14 @@ class Destination:
 class ReservedDestination:
     """Where a fit will go: checked, with its name, and the session that a file without the data would be about."""
 
-    asked: Destination
+    target: Target
     name: str
-    session: dict[str, Any]
+    session: JSON
 
     def to_dict(self) -> dict[str, str]:
         """Return the file that is read, and where the result goes in which."""
-        asked = self.asked
-        return {"file": locate(asked.path).name, "name": self.name, "output": str(asked.output or asked.path)}
+        path = self.target.path
+        return {"file": locate(path).name, "name": self.name, "output": str(self.target.asked.output or path)}
 
     def write(self, result: DCFResult) -> DCFResult:
         """Write, and return the result with its name and ``provenance["written"]``.
@@ -134,12 +131,13 @@ class ReservedDestination:
         StoreError
             See `nwb_dcf.write_result`.
         """
-        asked = self.asked
-        if asked.is_derived and asked.output is not None:
+        path, asked = self.target.path, self.target.asked
+        if self.target.is_derived and asked.output is not None:
             written = write_derived(result, self.session, asked.output, name=self.name, overwrite=asked.overwrite)
         else:
             written = write_result(
-                result, asked.path, name=self.name, overwrite=asked.overwrite, output=asked.output, as_read=True
+                result, path, name=self.name, overwrite=asked.overwrite, output=asked.output, as_read=True
             )
-        report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
+        # base name only: archives publish the provenance
+        report: WrittenRecord = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
         return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,7 @@ import xarray as xr
 from ..config.time_scale import TimeScales
 from ..data.preprocessing import TRUNCATE, Preprocessor
 from ..data.recording import flatten_frames, median_step_s
+from ..data.records import JSON
 from ..data.result import DCFResult
 from ..errors import DataError, DCFError
 from ..evaluation.decoding_verdict import Chance, MethodScores, judge_decoding, measure_chance
@@ -29,6 +30,9 @@ from ..metrics import (
 )
 from ..metrics.decoding import Method
 from .source import find_reading, read_fitted
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
 
 GAP_S = 1.0  # least time between frames that a decoder learns from and held-out blocks of the same segment
 FEWEST_FRAMES = 20
@@ -58,9 +62,9 @@ class DecodingReport:
         same of ridge regression from all channels, None for neighbours, for images and where the source is not there;
         ``chance``, see `nwb_dcf.evaluation.decoding_verdict.measure_chance`.
     blocks : int
-        Held-out segments or blocks that the scores rest on.
+        Held-out segments or blocks over which the scores are averaged.
     verdict : str
-        What it amounts to, in one sentence.
+        The conclusion, in one sentence.
     notes : list of str
     """
 
@@ -78,7 +82,7 @@ class DecodingReport:
     verdict: str
     notes: list[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return the report as a JSON-able dict."""
         return asdict(self)
 
@@ -118,7 +122,7 @@ def evaluate_nwb(
     Raises
     ------
     DCFError
-        If the fit or the series cannot be read, or they share too few frames.
+        If the fit or the series cannot be read, or they have too few frames in common.
 
     Notes
     -----
@@ -134,6 +138,7 @@ def evaluate_nwb(
         time_scale = [f"{key}={factor!r}" for key, factor in named.items()] or None
     behavior = read_behavior(data or path, against, frames["time"].values, time_scale=time_scale)
     notes += behavior.attrs["notes"]
+    # NaN beyond the series and in its gaps: decoders take whole rows
     known = np.isfinite(behavior.values).all(axis=1)
     if known.sum() < FEWEST_FRAMES:
         raise DataError(
@@ -142,15 +147,15 @@ def evaluate_nwb(
             fix="name a series recorded at the same time",
         )
     task = _Task.of(stored, behavior.values, known, seed)
-    codes = {"latents": frames["latents"].values}
+    predictors = {"latents": frames["latents"].values}
     try:
         prepared = _read_prepared(path, stored, data)
-        codes["pca"] = _find_pca_scores(prepared, stored.dim, task)
+        predictors["pca"] = _compute_pca_scores(prepared, stored.dim, task)
         if prepared.shape[1] <= MOST_CHANNELS:
-            codes["ceiling"] = _standardise(prepared, task)
+            predictors["ceiling"] = _standardise(prepared, task)
     except DCFError as error:
         notes.append(f"neither PCA nor all channels are beside it: {error}")
-    scores: dict[str, MethodScores] = {method: _compare(task, codes, method) for method in get_args(Method)}
+    scores: dict[str, MethodScores] = {method: _compare(task, predictors, method) for method in get_args(Method)}
     return DecodingReport(
         file=Path(path).name,
         name=stored.name,
@@ -172,39 +177,44 @@ def evaluate_nwb(
 class _Task:
     """Behaviour, and which frames decoders learn from and which they are scored on."""
 
-    target: np.ndarray
-    segment: np.ndarray
-    learn: np.ndarray
-    score: np.ndarray
+    target: Float[np.ndarray, "time variable"]
+    segment: Int[np.ndarray, " time"]
+    learn: Bool[np.ndarray, " time"]
+    score: Bool[np.ndarray, " time"]
     gap: int
     seed: int
     rule: str
 
     @classmethod
-    def of(cls, stored: DCFResult, target: np.ndarray, known: np.ndarray, seed: int) -> _Task:
+    def of(
+        cls, stored: DCFResult, target: Float[np.ndarray, "time variable"], known: Bool[np.ndarray, " time"], seed: int
+    ) -> _Task:
         data = stored.dataset
         unseen, near, segment = find_held_out_frames(stored)
         smooth_s = float(stored.provenance.get("preparation", {}).get("smooth_s", 0.0))
+        # smoothed frames near a fold know of frames within it
         gap = int(np.ceil(TRUNCATE * smooth_s / median_step_s(data)))
         learn, score = known & ~near, known & unseen
         if learn.sum() >= FEWEST_FRAMES and score.sum() >= FEWEST_FRAMES:
             n_learn, n_score = (len(np.unique(segment[part])) for part in (learn, score))
             rule = f"learned on {n_learn} fitted segments or blocks, scored on {n_score} that the fit held out"
             return cls(target, segment, learn, score, gap, seed, rule)
+        # nothing was held out, or too little: cross-validation over segments, blocks of a long one
         whole = data["segment_index"].values
         over = f"{len(np.unique(whole[known]))} segment{'s' if len(np.unique(whole[known])) > 1 else ''}"
         return cls(target, whole, known, known, gap, seed, f"cross-validated over {over}")
 
-    def decode(self, codes: np.ndarray, method: Method) -> SegmentSums:
-        settings: dict[str, Any] = {"method": method, "gap": self.gap, "seed": self.seed}
-        learned = codes[self.learn], self.target[self.learn], self.segment[self.learn]
+    def decode(self, predictors: Float[np.ndarray, "time predictor"], method: Method) -> SegmentSums:
+        learned = predictors[self.learn], self.target[self.learn], self.segment[self.learn]
         if self.learn is self.score:
-            return score_decoding(*learned, **settings)
-        scored = codes[self.score], self.target[self.score], self.segment[self.score]
-        return score_decoding_on(*learned, *scored, **settings)
+            return score_decoding(*learned, method=method, gap=self.gap, seed=self.seed)
+        scored = predictors[self.score], self.target[self.score], self.segment[self.score]
+        return score_decoding_on(*learned, *scored, method=method, gap=self.gap, seed=self.seed)
 
 
-def find_held_out_frames(stored: DCFResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def find_held_out_frames(
+    stored: DCFResult,
+) -> tuple[Bool[np.ndarray, " time"], Bool[np.ndarray, " time"], Int[np.ndarray, " time"]]:
     """Find the frames that no part of a fit has seen.
 
     Returns
@@ -217,6 +227,7 @@ def find_held_out_frames(stored: DCFResult) -> tuple[np.ndarray, np.ndarray, np.
     data = stored.dataset
     index, time = data["segment_index"].values, data["time"].values
     held_out = data["segment_held_out"].values if "segment_held_out" in data else np.zeros(data.sizes["segment"], bool)
+    # whole segments: their neighbours are other trials, and no gap is needed
     unseen = np.asarray(held_out, bool)[index]
     if unseen.any():
         return unseen, unseen, index
@@ -225,6 +236,7 @@ def find_held_out_frames(stored: DCFResult) -> tuple[np.ndarray, np.ndarray, np.
     step_s = median_step_s(data)
     # a smoothed frame knows of those around it, on the other side of the edge of a block too
     gap_s = max(GAP_S, TRUNCATE * float(stored.provenance.get("preparation", {}).get("smooth_s", 0.0)))
+    # blocks of a long recording are stored as times, since frames may be counted anew
     for start, stop in stored.provenance.get("split", {}).get("held_out_intervals_s", []):
         inside = (time >= start - step_s / 2) & (time <= stop + step_s / 2)
         unseen |= inside
@@ -233,26 +245,30 @@ def find_held_out_frames(stored: DCFResult) -> tuple[np.ndarray, np.ndarray, np.
     return unseen, near | unseen, np.unique(np.stack([index, cuts]), axis=1, return_inverse=True)[1].ravel()
 
 
-def _read_prepared(path: str | Path, stored: DCFResult, data: str | Path | None) -> np.ndarray:
-    """Frames as the model sees them, (time, channel); pixels row by row."""
+def _read_prepared(path: str | Path, stored: DCFResult, data: str | Path | None) -> Float[np.ndarray, "time channel"]:
+    """Read frames as the model sees them, (time, channel); pixels row by row."""
     recording: xr.Dataset = read_fitted(path, stored, data)
     return flatten_frames(Preprocessor.from_dict(stored.provenance["preparation"]).apply(recording))
 
 
-def _find_pca_scores(frames: np.ndarray, dim: int, task: _Task) -> np.ndarray:
-    """Scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
+def _compute_pca_scores(
+    frames: Float[np.ndarray, "time channel"], dim: int, task: _Task
+) -> Float[np.ndarray, "time latent"]:
+    """Compute scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
     mean, axes = compute_pca_axes(frames[task.learn], dim)
     return _standardise((frames - mean) @ axes, task)
 
 
-def _standardise(values: np.ndarray, task: _Task) -> np.ndarray:
+def _standardise(values: Float[np.ndarray, "time column"], task: _Task) -> Float[np.ndarray, "time column"]:
     """Give each column unit variance in the frames that decoders learn from; constant ones stay as they are."""
+    # of the frames to learn from: others would tell the decoder of what it is scored on
     deviation = values[task.learn].std(axis=0)
     return np.asarray(values / np.where(deviation > 0, deviation, 1))
 
 
-def _compare(task: _Task, codes: dict[str, np.ndarray], method: Method) -> MethodScores:
-    wanted = {name: values for name, values in codes.items() if name != "ceiling" or method == "ridge"}
+def _compare(task: _Task, predictors: dict[str, Float[np.ndarray, "time _predictor"]], method: Method) -> MethodScores:
+    # neighbours among hundreds of channels are all about as far, and take minutes
+    wanted = {name: values for name, values in predictors.items() if name != "ceiling" or method == "ridge"}
     sums = {name: task.decode(values, method) for name, values in wanted.items()}
     found: dict[str, Interval | None] = {
         "latents": bootstrap_over_segments(sums["latents"], seed=task.seed),
@@ -261,13 +277,14 @@ def _compare(task: _Task, codes: dict[str, np.ndarray], method: Method) -> Metho
         "ceiling": bootstrap_over_segments(sums["ceiling"], seed=task.seed) if "ceiling" in sums else None,
     }
     records = {name: asdict(interval) if interval else None for name, interval in found.items()}
-    chance = _find_chance(task, codes["latents"], method, sums["latents"].value)
+    chance = _measure_chance(task, predictors["latents"], method, sums["latents"].value)
     return cast(MethodScores, {**records, "chance": chance})
 
 
-def _find_chance(task: _Task, latents: np.ndarray, method: Method, value: float) -> Chance:
+def _measure_chance(task: _Task, latents: Float[np.ndarray, "time latent"], method: Method, value: float) -> Chance:
     """Decode labels that were shifted in time; long recordings on some of their frames, evenly spaced."""
     known = np.flatnonzero(task.learn | task.score)
+    # evenly, so that slow behaviour keeps its autocorrelation
     some = known[:: max(1, len(known) // CHANCE_FRAMES)]
     same = task.learn is task.score
     learn, score = task.learn[some], task.score[some]
@@ -281,7 +298,7 @@ def _find_chance(task: _Task, latents: np.ndarray, method: Method, value: float)
         gap=task.gap // step,
     )
 
-    def decode(target: np.ndarray) -> float:
+    def decode(target: Float[np.ndarray, "time variable"]) -> float:
         return float(replace(thin, target=target).decode(latents[some], method).value)
 
     return measure_chance(decode, thin.target, value, seed=task.seed)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import xarray as xr
 
 from ..config import FitConfig, ReadConfig
 from ..config.presets import adapt_to_kind
 from ..data.recording import CHANNEL_SOURCE, frame_dims, median_step_s, name_kind
+from ..data.records import JSON
 from ..data.result import DCFResult
 from ..data.split import Split, split_recording
 from ..errors import ParameterError
@@ -113,7 +114,7 @@ class FitPlan:
         """What is scored: the fitted frames themselves where nothing is held out."""
         return self.split.held_out if self.split else self.recording
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return what would be fitted as a JSON-able dict."""
         recording, split, sizes = self.recording, self.split, self.recording.sizes
         return {
@@ -175,6 +176,7 @@ def plan_recording(
     """
     config = adapt_to_kind(config, name_kind(recording))
     split = _hold_out(recording, held_out, config)
+    # on the training segments alone: what is held out chooses nothing
     settled = settle_config(split.training if split else recording, config, dim, smoothing=smoothing)
     return FitPlan(recording, split, held_out, read, settled.config, settled.dimension, settled.smoothing)
 
@@ -229,6 +231,7 @@ def read_to_fit(
 
 
 def _hold_out(recording: xr.Dataset, held_out: float, config: FitConfig) -> Split | None:
+    # frames of the history across the edge would show v what is held out
     gap_s = max(GAP_S, (config.model.history + 1) * median_step_s(recording))
     split = split_recording(recording, held_out, seed=config.train.seed, gap_s=gap_s)
     require_held_out(recording, split, held_out)
@@ -293,9 +296,12 @@ def resample(
 
     if result.provenance["interrupted"]:
         return
-    listen: dict[str, Any] = {"progress": progress, "keep_partial": keep_partial}
-    data, scores, repeats = (plan.training, plan.unseen), result.dataset.attrs["scores"], plan.repeats
+    data, scores, repeats = (plan.training, plan.unseen), result.scores, plan.repeats
     if repeats.null:
-        scores["null"] = measure_null(fitted, *data, scores, repeats.null, **listen)
+        null = measure_null(
+            fitted, *data, cast("dict[str, float]", scores), repeats.null, progress=progress, keep_partial=keep_partial
+        )
+        scores["null"] = null
     if repeats.repeats > 1:
-        scores["agreement"] = measure_agreement(fitted, *data, repeats.repeats, **listen)
+        agreement = measure_agreement(fitted, *data, repeats.repeats, progress=progress, keep_partial=keep_partial)
+        scores["agreement"] = agreement

@@ -13,7 +13,7 @@ from ..data.result import DCFResult
 from ..data.split import Split
 from ..errors import DataError
 
-FIX = "fit more data, or give --held-out 0 (held_out=0) to score the frames that are fitted"
+FIX = "fit more data, or give --held-out 0 to score the frames that are fitted"
 
 
 def require_held_out(recording: xr.Dataset, split: Split | None, held_out: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ..data.preprocessing import Preprocessor
 from ..data.result import DCFResult
@@ -12,6 +12,15 @@ from ..io.export import check_export, write_whole
 from ..io.results import read_result
 from ..plots.report import FORMATS, PlotInputs, _save, _write_text, draw_together, list_views, write_page
 from .source import load_fitted, read_fitted
+
+
+class PlotReport(TypedDict):
+    """What was drawn, and where it is."""
+
+    written: str
+    name: str
+    figures: list[str]
+    left_out: dict[str, str]
 
 
 def plot_nwb(
@@ -24,7 +33,7 @@ def plot_nwb(
     n_clusters: int = 4,
     data: str | Path | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
+) -> PlotReport:
     """Draw a stored fit.
 
     Parameters
@@ -51,13 +60,13 @@ def plot_nwb(
 
     Returns
     -------
-    dict
+    PlotReport
         ``written``, ``name``, ``figures`` (those drawn), and ``left_out`` (why others were not).
 
     Raises
     ------
     DCFError
-        If the fit cannot be read, a choice cannot be meant, or matplotlib (for HTML plotly, too) is not installed.
+        If the fit cannot be read, a choice is invalid, or matplotlib (for HTML plotly, too) is not installed.
 
     Notes
     -----
@@ -69,8 +78,9 @@ def plot_nwb(
     result = read_result(path, name)
     from ..plots import choose_coloring
 
+    # refused before the source is read and the model loaded
     choose_coloring(result.dataset, color)
-    material = gather_material(path, result, data, rebuild=figure in (None, "examples"))
+    material = gather_material(path, result, data, reconstruct=figure in (None, "examples"))
     views = list_views(material, color, n_clusters)
     left_out = {"examples": material.missing} if material.missing else {}
     if figure is not None:
@@ -79,6 +89,7 @@ def plot_nwb(
             raise ParameterError(f"there is no figure {figure!r}", fix=why)
         views = {figure: views[figure]}
     else:
+        # clusters are found in anything: drawn when they are asked for
         views = {key: view for key, view in views.items() if view.by_default}
     if output.suffix.lower() == ".html":
         page = write_page(material, views, color, str(Path(path).name))
@@ -100,21 +111,22 @@ def require_plotting(*, html: bool) -> None:
     """
     for package in ("matplotlib", "plotly") if html else ("matplotlib",):
         try:
+            # a try and not find_spec: an installed package may be broken
             __import__(package)
         except ImportError as error:
             raise StoreError(f"plots need {package}", fix="pip install 'nwb-dcf[plot]'") from error
 
 
 def gather_material(
-    path: str | Path, result: DCFResult, data: str | Path | None = None, *, rebuild: bool = True
+    path: str | Path, result: DCFResult, data: str | Path | None = None, *, reconstruct: bool = True
 ) -> PlotInputs:
-    """Read again what `result` was made from, and rebuild it from the latents; without the source, say why not."""
+    """Read again what `result` was made from, and reconstruct it from the latents, or keep the reason why not."""
     try:
         recording = read_fitted(path, result, data)
     except DCFError as error:
         return PlotInputs(result, None, None, None, str(error))
-    if not rebuild:
+    if not reconstruct:
         return PlotInputs(result, recording, None, None)
     prepared = Preprocessor.from_dict(result.provenance["preparation"]).apply(recording)
-    rebuilt = load_fitted(result, "cpu").reconstruct(result.dataset["latents"].values)  # which loads torch
-    return PlotInputs(result, recording, prepared, rebuilt)
+    reconstruction = load_fitted(result, "cpu").reconstruct(result.dataset["latents"].values)  # which loads torch
+    return PlotInputs(result, recording, prepared, reconstruction)

@@ -12,6 +12,7 @@ import xarray as xr
 
 from ..config import FitConfig, ReadConfig
 from ..data.recording import frame_dims
+from ..data.records import JSON
 from ..data.result import DCFResult
 from ..errors import DataError, SourceError, StoreError
 from ..io.recordings import read_recording
@@ -20,6 +21,8 @@ from .fit_recording import fit_recording, plan_recording
 from .source import find_beside, find_mask_hash, find_reading
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from ..config.progress import Progress
 
 TOLERANCE = 0.01  # of the standard deviation of each latent
@@ -61,7 +64,7 @@ class RefitReport:
     environment: list[str]
     bottleneck_r2: tuple[float, float]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return the comparison as a JSON-able dict."""
         return asdict(self)
 
@@ -130,12 +133,13 @@ def refit(
     recording = read_recording(
         file, **{**asdict(read), "video_dir": video_dir, "allow_outside": allow_outside}, progress=progress
     )
+    # a change is reported as such and not as a fit that does not come back
     _require_same(stored, recording, str(file))
     if config.prepare.smooth == "auto":  # fits of before the data could choose hold the word for what is standard now
         config = replace(config, prepare=replace(config.prepare, smooth="standard"))
     split = stored.provenance["split"]
-    share = float(split["share"]) if split["held_out"] else 0.0  # earlier fits may have had too little to hold out
-    plan = plan_recording(recording, replace(config, read=None), held_out=share, read=read)
+    held_out = float(split["share"]) if split["held_out"] else 0.0  # earlier fits may have had too little to hold out
+    plan = plan_recording(recording, replace(config, read=None), held_out=held_out, read=read)
     again = fit_recording(plan, progress=progress)[1]
     return _compare(stored, again, str(path), str(file))
 
@@ -182,6 +186,7 @@ def _require_same(stored: DCFResult, recording: xr.Dataset, where: str) -> None:
 
 
 def _list_hashes(source: Mapping[str, Any]) -> list[str]:
+    # joined sources are hashed one by one
     members = source.get("members") or [source]
     return [str(member.get("sha256")) for member in members]
 
@@ -200,17 +205,18 @@ def _compare(stored: DCFResult, again: DCFResult, path: str, data: str) -> Refit
     )
 
 
-def measure_difference(latents: np.ndarray, again: np.ndarray) -> float:
-    """Root mean square difference of two (time, latent), the largest of all axes in standard deviations of the first.
+def measure_difference(latents: Float[np.ndarray, "time latent"], again: Float[np.ndarray, "_time _latent"]) -> float:
+    """Measure the largest root mean square difference over latents, in standard deviations of the first.
 
-    An axis whose sign is the other way round is turned first.
+    An axis with the opposite sign is flipped first, since the sign of a latent is arbitrary.
     """
+    # float32 would round differences of 1e-7 of a standard deviation away
     a, b = np.asarray(latents, np.float64), np.asarray(again, np.float64)
     if a.shape != b.shape:
         return float("inf")
     signs = np.where((a * b).sum(axis=0) < 0, -1.0, 1.0)
-    spread = np.maximum(a.std(axis=0), np.finfo(np.float32).tiny)
-    return float((np.sqrt(((a - signs * b) ** 2).mean(axis=0)) / spread).max())
+    sd = np.maximum(a.std(axis=0), np.finfo(np.float32).tiny)
+    return float((np.sqrt(((a - signs * b) ** 2).mean(axis=0)) / sd).max())
 
 
 def _list_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..config import PrepareConfig, ReadConfig, sort_settings
 from ..data.recording import frame_dims, is_count, median_step_s
+from ..data.records import JSON, SmoothingRecord, SourceRecord
 from ..errors import ParameterError
-from ..estimator.smoothing_and_scale import SmoothingChoice, SmoothingRecord, choose_smoothing_and_scale, scan_settings
+from ..estimator.smoothing_and_scale import SmoothingChoice, choose_smoothing_and_scale, scan_settings
 from ..evaluation.setting_scan import N_AXES, decode_setting
 from ..io.recordings import locate, read_recording
 from ..io.recordings.behavior import read_behavior
@@ -46,18 +47,18 @@ class ScanReport:
     """
 
     file: str
-    source: dict[str, Any]
+    source: SourceRecord
     kind: str
     dim: str
     channels: int
     frames: int
     against: str | None
     axes: int
-    rows: list[dict[str, Any]]
+    rows: list[JSON]
     choice: SmoothingRecord
     notes: list[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return the report as a JSON-able dict."""
         return asdict(self)
 
@@ -109,6 +110,7 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
     counts = is_count(recording)
     config = PrepareConfig(transformation=transform)
     if counts:
+        # as a fit would choose, so that the row marked here is what a fit takes
         choice = choose_smoothing_and_scale(recording, config, seed=seed)
         table = choice.table
         points = [(float(s), str(c)) for s, c in zip(table["smooth_s"].values, table["scale"].values, strict=True)]
@@ -123,7 +125,7 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
             choice = SmoothingChoice(0.0, "global", False, "values are fitted as they are: set --smooth and --scale")
             notes = ["the rule that chooses for spikes was not made on values; read the table, do not obey it"]
     behavior = None if against is None else read_behavior(path, against, recording["time"].values)
-    rows: list[dict[str, Any]] = []
+    rows: list[JSON] = []
     for i, (smooth_s, scale) in enumerate(points):
         taken = (smooth_s, scale) == (choice.smooth_s, choice.scale)
         row = {"smooth_s": smooth_s, "scale": scale, "score": _or_none(score[i]), "median_r2": _or_none(median[i])}
@@ -134,7 +136,7 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
     dims = frame_dims(recording)
     return ScanReport(
         file=locate(path).name,
-        source=dict(recording.attrs["source"]),
+        source=recording.attrs["source"],
         kind=str(recording.attrs["kind"]),
         dim=dims[0],
         channels=int(recording.sizes[dims[0]]),

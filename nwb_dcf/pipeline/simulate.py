@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
@@ -13,12 +13,15 @@ from ..errors import ParameterError
 from ..io.results import read_result
 from .source import check_kind, find_reading, load_fitted, read_fitted, read_matched
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 
 def simulate_nwb(
     path: str | Path,
     name: str | None = None,
     *,
-    recording: str | Path | None = None,
+    data: str | Path | None = None,
     n_frames: int = 50,
     tau: float = 0.0,
     starts: Literal["last", "first"] | Sequence[float] = "last",
@@ -35,7 +38,7 @@ def simulate_nwb(
         NWB file with the fit.
     name : str, optional
         Of the fit; needed where there are several.
-    recording : str or Path, optional
+    data : str or Path, optional
         NWB file whose recording is continued, where that is not `path`; channels are matched by id.
     n_frames, tau, n_paths, seed
         See `nwb_dcf.DCF.simulate`.
@@ -53,14 +56,14 @@ def simulate_nwb(
     Raises
     ------
     DCFError
-        If the fit or its recording cannot be read, or an argument cannot be meant.
+        If the fit or its recording cannot be read, or an argument is invalid.
     """
     stored = read_result(path, name)
-    if recording is None:
+    if data is None:
         given = read_fitted(path, stored, mask=mask)
     else:
         read = find_reading(stored, mask)
-        given = read_matched(recording, stored, read, f"{path}#{stored.name}", "id", False)[0]
+        given = read_matched(data, stored, read, f"{path}#{stored.name}", "id", False)[0]
     fitted = load_fitted(stored, device)
     check_kind(given, fitted)
     from ..estimator.rollout import Plan, simulate
@@ -70,10 +73,11 @@ def simulate_nwb(
     return paths.assign_attrs(source=given.attrs["source"], kind="simulation")
 
 
-def _find_frames(time_s: np.ndarray, starts: Sequence[float]) -> np.ndarray:
+def _find_frames(time_s: Float[np.ndarray, " time"], starts: Sequence[float]) -> Int[np.ndarray, " start"]:
     wanted = np.atleast_1d(np.asarray(starts, np.float64))
     if wanted.ndim != 1 or wanted.size == 0 or not np.isfinite(wanted).all():
         raise ParameterError(f"starts is {starts!r}", fix="give last, first, or times in seconds")
+    # a second of tolerance for times that were read off a plot
     if wanted.min() < time_s.min() - 1 or wanted.max() > time_s.max() + 1:
         raise ParameterError(
             f"starts go from {wanted.min():g} to {wanted.max():g} s",

@@ -21,6 +21,8 @@ from ..io.recordings import ChannelTable, read_channels, read_recording
 from ..io.results import read_result, split_address
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from ..estimator.fitted import FittedModel
 
 STEP_TOLERANCE = 0.05  # of the step: v was learned per step, so that another sampling rate would change its meaning
@@ -59,6 +61,7 @@ def read_matched(
         How its channels were found; None for images.
     """
     if len(stored.dataset["mean"].dims) > 1:
+        # pixels have no ids to match: frames of the same size are taken to be the same view
         recording = read_recording(path, **asdict(read))
         shape, fitted = frame_shape(recording), tuple(stored.dataset["mean"].shape)
         if shape != fitted:
@@ -72,6 +75,7 @@ def read_matched(
             where=str(path),
             fix="match them by id",
         )
+    # counts that were stored in bins have no spike times to be read unit by unit
     of_bins = stored.provenance["source"].get("type") == "BinnedSpikes"
     by_units = stored.dataset.attrs.get("kind") == "units" and not of_bins
     whole: xr.Dataset | None = None if by_units else read_recording(path, **asdict(read))
@@ -80,10 +84,11 @@ def read_matched(
     known = _find_known(stored, model) if match != "id" else None
     matching = match_channels(stored.provenance["channels"], there, known, match, impute=impute)
     if whole is None:  # other units are not asked to be readable
+        # a unit that the model does not know may be broken: it is not read at all
         if there.dim == "unit":
             read = dataclasses.replace(read, units=tuple(here for here in matching.here if here is not None))
         whole = read_recording(path, **asdict(read))
-    return order_channels(whole, matching, find_means(stored)), read, matching
+    return order_channels(whole, matching, compute_means(stored)), read, matching
 
 
 def _list_channels(recording: xr.Dataset, path: str | Path) -> ChannelTable:
@@ -102,7 +107,7 @@ def _find_known(stored: DCFResult, model: str | Path) -> ChannelTable | None:
 
 
 def load_fitted(stored: DCFResult, device: str) -> FittedModel:
-    """Rebuild the model of a stored result on `device`."""
+    """Load the model of a stored result on `device`."""
     from ..estimator.serialization import unpack_weights  # torch is loaded once all that can be refused has been
 
     return unpack_weights(stored.weights, device)
@@ -186,12 +191,12 @@ def read_fitted(
         raise SourceError(
             f"the source of {result.name} cannot be read here: {error.what}",
             where=str(file),
-            fix=f"name the file that was fitted, {source.get('file', 'which is not recorded')}, with --data "
-            "(simulate: --recording)",
+            fix=f"name the file that was fitted, {source.get('file', 'which is not recorded')}, with --data",
         ) from error
     where = f"{file}: {source.get('path', '')}"
     if result.provenance.get("matching"):
-        recording = order_channels(recording, Matching.from_dict(result.provenance["matching"]), find_means(result))
+        recording = order_channels(recording, Matching.from_dict(result.provenance["matching"]), compute_means(result))
+    # an equal hash is not enough: trials or the clock may have changed
     same = recording.sizes["time"] == result.dataset.sizes["time"] and np.allclose(
         recording["time"], result.dataset["time"], rtol=0, atol=1e-6
     )
@@ -210,8 +215,8 @@ def find_mask_hash(source: Mapping[str, Any]) -> str | None:
     return str(mask.get("sha256")) if isinstance(mask, Mapping) else None
 
 
-def find_means(result: DCFResult) -> np.ndarray:
-    """Values that the model's preparation turns into the mean of each channel, in the unit of the recording."""
+def compute_means(result: DCFResult) -> Float[np.ndarray, " channel"]:
+    """Compute the model's mean of each channel in the unit of the recording, as preparation undone."""
     preparation = Preprocessor.from_dict(result.provenance["preparation"])
     return np.asarray(preparation.undo(result.dataset["mean"].values))
 
@@ -240,7 +245,7 @@ def find_reading(result: DCFResult, mask: str | None = None) -> ReadConfig:
     if read.mask is not None and mask is None:
         raise ParameterError(
             f"{result.name or 'this fit'} was read through a mask, and a stored fit opens no other files",
-            fix="name the image with --mask (mask=)",
+            fix="name the image with --mask",
         )
     read = dataclasses.replace(read.without_places(), mask=mask)
     # Fits of series from before bins were refused for them may have some.

@@ -13,8 +13,10 @@ import numpy as np
 import xarray as xr
 
 from ..config import ReadConfig
+from ..config.validation import Settings
 from ..data.channel_matching import Matching
 from ..data.recording import name_source
+from ..data.records import Provenance, SplitRecord, WrittenRecord
 from ..data.result import DCFResult
 from ..errors import ParameterError
 from ..io.results import check_writable, remove_leftovers, split_address, write_result
@@ -107,13 +109,14 @@ def transform_nwb(
     result = _describe(fitted, recording, read, stored, matching, split_address(model)[0])
     result.provenance["seconds"] = time.perf_counter() - started
     written = write_result(result, path, name=name, overwrite=overwrite, output=output, as_read=True)
-    report = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
+    report: WrittenRecord = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
     return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
 
 
-def _choose_reading(stored: DCFResult, asked: dict[str, Any]) -> ReadConfig:
+def _choose_reading(stored: DCFResult, asked: Settings) -> ReadConfig:
     """How to read another file: as the model's was, but for what is asked."""
     read = asdict(find_reading(stored, asked.get("mask")))
+    # a window of the fit's would cut trials that were named anew
     if SEGMENTS & asked.keys():
         read = {name: value for name, value in read.items() if name not in SEGMENTS}
     return ReadConfig.make(**{**read, **asked})
@@ -132,6 +135,7 @@ def _describe(
 
     result = build_result(fitted, recording, None, read=read, held_out=0.0)
     origin = stored.provenance.get("source", {})
+    # by hash, since a copy of the file has another name
     own = origin.get("sha256") == recording.attrs["source"]["sha256"]
     n_segments = recording.sizes["segment"]
     scores = {**result.dataset.attrs["scores"], "on": _describe_data(own)}
@@ -141,13 +145,14 @@ def _describe(
     if matching is not None:
         dim = str(dataset["mean"].dims[0])
         dataset = dataset.assign_coords({dim: np.asarray(matching.name_channels())})
-    kept = {key: stored.provenance[key] for key in OF_THE_FIT if key in stored.provenance}
+    # how the model was trained is the model's; where and when it was applied is of this file
+    kept: Provenance = {key: stored.provenance[key] for key in OF_THE_FIT if key in stored.provenance}  # type: ignore[literal-required, assignment]
     seen, unseen = (n_segments, 0) if own else (0, n_segments)
-    share = {"training": seen, "held_out": unseen, "rule": _describe_data(own), "share": float(not own)}
-    provenance: dict[str, Any] = {
+    divided: SplitRecord = {"training": seen, "held_out": unseen, "rule": _describe_data(own), "share": float(not own)}
+    provenance: Provenance = {
         **result.provenance,
         **kept,
-        "split": {**result.provenance["split"], **share},
+        "split": {**result.provenance["split"], **divided},
         "model": {
             "file": Path(file).name,
             "name": stored.name,

@@ -44,7 +44,7 @@ def describe_fit(result: DCFResult, file: str) -> dict[str, str]:
             f"R² {_show(scores, 'bottleneck_r2')} of {scores.get('on', 'the data')} from {result.dim} numbers a frame; "
             f"PCA {_show(scores, 'pca_r2')}, difference {_show(scores, 'difference_r2')}"
         )
-    smoothing = (provenance.get("support") or {}).get("smoothing", {}).get("sigma_s")
+    smoothing = result.smoothing_s
     if smoothing:
         lines["latencies"] = f"none can be read off: smoothed by a Gaussian of {smoothing:g} s to either side"
     return lines

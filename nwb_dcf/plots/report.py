@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..data.captions import describe_pictures
 from ..data.result import DCFResult
 from .html import describe_fit, lay_out_page, list_doubts
 
@@ -146,7 +145,7 @@ def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str,
         views["examples"] = ReportFigure(
             "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, reconstruction)
         )
-    captions = describe_pictures(result)
+    captions = result.captions
     return {name: replace(views[name], caption=captions[name]) for name in ORDER if name in views}
 
 

@@ -21,7 +21,7 @@ from ..data.spike_counts import (
     find_constant,
     intersect_intervals,
     join_intervals,
-    say_left_out,
+    note_left_out,
 )
 from ..errors import DataError
 from .clocks import SegmentClock
@@ -178,7 +178,7 @@ def bin_units(source: SortedUnits, bin_width_s: float, extent: Extent) -> xr.Dat
             f"the first from {source.clocks[0].start_s:.9g} s",
             *doubts,
             *(note for part in parts for note in part.notes),
-            *say_left_out(left_out),
+            *note_left_out(left_out),
         ],
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..data.recording import select_segments
+from ..data.records import Provenance, SourceRecord
 from ..data.result import DCFResult
 from ..errors import DataError, NotFittedError
 from .clocks import find_clocks
@@ -68,7 +69,11 @@ def to_nwb(
     source, nwb_ids = match_units(path, unit_ids.tolist(), _read_spikes(analyzer, result, where))
     about = result.provenance["source"]
     dataset = select_segments(result.dataset, order).assign_coords(unit=nwb_ids)
-    provenance = {**result.provenance, "source": source, "sorting": {**about, "unit_ids": unit_ids.tolist()}}
+    provenance: Provenance = {
+        **result.provenance,
+        "source": cast("SourceRecord", source),
+        "sorting": {**about, "unit_ids": unit_ids.tolist()},
+    }
     moved = replace(result, dataset=dataset, provenance=provenance, weights=_rename_channels(result.weights, nwb_ids))
     return write_result(moved, path, name=name, overwrite=overwrite, output=output)
 

@@ -85,7 +85,7 @@ def test_reading_a_recording_loads_no_torch(real_data: Callable[[str], Path]) ->
 def test_public_names_are_there_and_few() -> None:
     import nwb_dcf
 
-    assert len(nwb_dcf.__all__) <= 29
+    assert len(nwb_dcf.__all__) <= 20
     assert set(nwb_dcf.__all__) <= set(dir(nwb_dcf))
     for name in nwb_dcf.__all__:
         assert getattr(nwb_dcf, name) is not None

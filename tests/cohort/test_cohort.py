@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nwb_dcf import Cohort
+from nwb_dcf.cohort import Cohort
 from nwb_dcf.cohort.record import describe_statistics, from_record, hash_cohort, to_record
 from nwb_dcf.data.synthetic import CohortDesign
 from nwb_dcf.errors import DataError, NotFittedError, ParameterError

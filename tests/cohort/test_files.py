@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nwb_dcf
+from nwb_dcf import cohort
 from nwb_dcf.cli import main
 from nwb_dcf.cohort.files import CohortResult, list_files
 from nwb_dcf.errors import DataError, ParameterError, StoreError
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fitted(folder: Path) -> CohortResult:
-    return nwb_dcf.fit_cohort(folder / "sessions", 2, output=folder / "cohort.nwb", **READING)
+    return cohort.fit_cohort(folder / "sessions", 2, output=folder / "cohort.nwb", **READING)
 
 
 def test_a_broken_file_is_named_and_stops_nothing(fitted: CohortResult):
@@ -58,7 +59,7 @@ def test_each_session_holds_a_fit_that_names_its_cohort(fitted: CohortResult):
 
 
 def test_the_cohort_is_read_back_as_it_was(fitted: CohortResult):
-    stored = nwb_dcf.read_cohort(fitted.output)
+    stored = cohort.read_cohort(fitted.output)
     assert np.array_equal(stored.dataset["anchors"].values, fitted.cohort.axes_.anchors)
     assert np.array_equal(stored.dataset["means"].values, fitted.cohort.means.values, equal_nan=True)
     assert stored.dataset["session"].values.tolist() == ["animal0.nwb", "animal1.nwb", "animal2.nwb"]
@@ -69,7 +70,7 @@ def test_the_cohort_is_read_back_as_it_was(fitted: CohortResult):
 def test_running_again_makes_nothing_again(fitted: CohortResult, folder: Path):
     before = {path: path.stat().st_mtime_ns for path in (folder / "sessions").iterdir()}
     shutil.copy(fitted.output, folder / "sessions" / "beside.nwb")  # a cohort's file is no session
-    again = nwb_dcf.fit_cohort(folder / "sessions", 2, output=fitted.output, **READING)
+    again = cohort.fit_cohort(folder / "sessions", 2, output=fitted.output, **READING)
     (folder / "sessions" / "beside.nwb").unlink()
     assert [about["state"] for about in again.files.values()] == ["there"] * 3
     assert {path: path.stat().st_mtime_ns for path in (folder / "sessions").iterdir()} == before
@@ -84,19 +85,19 @@ def test_its_model_does_not_stand_alone_and_says_so(fitted: CohortResult):
 
 
 def test_a_new_session_is_coupled_and_one_of_the_cohort_refused(fitted: CohortResult, folder: Path):
-    report = nwb_dcf.add_to_cohort(fitted.output, folder / "new" / "animal3.nwb")
+    report = cohort.add_to_cohort(fitted.output, folder / "new" / "animal3.nwb")
     assert report["conditions"] == report["of_conditions"] == 6
     stored = nwb_dcf.read_result(folder / "new" / "animal3.nwb", report["fit"])
     assert stored.provenance["cohort"]["in_axes"] is False
     with pytest.raises(DataError, match="is in the cohort"):
-        nwb_dcf.add_to_cohort(fitted.output, fitted.files["animal1.nwb"]["file"], overwrite=True)
+        cohort.add_to_cohort(fitted.output, fitted.files["animal1.nwb"]["file"], overwrite=True)
 
 
 def test_a_fit_of_another_cohort_is_not_replaced_unasked(fitted: CohortResult, folder: Path):
     with pytest.raises(StoreError, match="another cohort"):
-        nwb_dcf.fit_cohort(folder / "sessions", 2, output=fitted.output, seed=1, **READING)
+        cohort.fit_cohort(folder / "sessions", 2, output=fitted.output, seed=1, **READING)
     with pytest.raises(StoreError, match="this fit exists"):
-        nwb_dcf.fit_cohort(folder / "sessions", 2, output=folder / "other.nwb", seed=1, **READING)
+        cohort.fit_cohort(folder / "sessions", 2, output=folder / "other.nwb", seed=1, **READING)
     assert not (folder / "other.nwb").exists()
 
 
@@ -106,7 +107,7 @@ def test_a_session_that_changed_since_is_named(fitted: CohortResult, folder: Pat
     shutil.copy(folder / "sessions" / "animal1.nwb", tmp_path)
     with h5py.File(tmp_path / "animal1.nwb", "r+") as file:
         file["units/spike_times"][0] += 1e-3
-    states = {row["session"]: row["state"] for row in nwb_dcf.list_cohort(tmp_path / "cohort.nwb")}
+    states = {row["session"]: row["state"] for row in cohort.list_cohort(tmp_path / "cohort.nwb")}
     assert states["animal0.nwb"] == "current"
     assert states["animal1.nwb"].startswith("changed since")
     assert states["animal2.nwb"] == "its file is not beside the cohort's"
@@ -116,7 +117,7 @@ def test_what_is_not_a_cohort_is_never_replaced(folder: Path, tmp_path: Path):
     other = tmp_path / "other.nwb"
     shutil.copy(folder / "new" / "animal3.nwb", other)
     with pytest.raises(StoreError, match="no cohort"):
-        nwb_dcf.fit_cohort(folder / "sessions", 2, output=other, overwrite=True, **READING)
+        cohort.fit_cohort(folder / "sessions", 2, output=other, overwrite=True, **READING)
 
 
 def test_a_newer_schema_is_refused(fitted: CohortResult, tmp_path: Path):
@@ -125,7 +126,7 @@ def test_a_newer_schema_is_refused(fitted: CohortResult, tmp_path: Path):
     with h5py.File(newer, "r+") as file:
         file["processing/dcf/cohort"].attrs["schema_version"] = "9.0.0"
     with pytest.raises(StoreError, match=r"9\.0\.0"):
-        nwb_dcf.read_cohort(newer)
+        cohort.read_cohort(newer)
 
 
 def test_the_command_line_shows_what_was_found(fitted: CohortResult, capsys: pytest.CaptureFixture[str]):
@@ -148,7 +149,7 @@ def test_the_command_line_shows_what_was_found(fitted: CohortResult, capsys: pyt
 def test_groups_that_do_not_cover_the_files_are_refused(folder: Path, tmp_path: Path, groups: str, message: str):
     (tmp_path / "groups.csv").write_text(groups)
     with pytest.raises(ParameterError, match=message):
-        nwb_dcf.fit_cohort(folder / "sessions", 2, output=tmp_path / "c.nwb", groups=tmp_path / "groups.csv", **READING)
+        cohort.fit_cohort(folder / "sessions", 2, output=tmp_path / "c.nwb", groups=tmp_path / "groups.csv", **READING)
 
 
 def test_files_are_listed_once(tmp_path: Path):

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from nwb_dcf.config import FitConfig, ModelConfig, PrepareConfig, ReadConfig, TrainConfig, sort_settings
+from nwb_dcf.config import Destination, FitConfig, ModelConfig, PrepareConfig, ReadConfig, TrainConfig, sort_settings
 from nwb_dcf.errors import ParameterError
 
 NAN = float("nan")
 BAD: list[tuple[type, dict[str, Any], str]] = [
     (ReadConfig, {"bin_width_s": 0}, "bin_width_s"),
     (ReadConfig, {"bin_width_s": NAN}, "bin_width_s"),
-    (ReadConfig, {"align": "cue"}, "align and window"),
-    (ReadConfig, {"window": (0.0, 1.0)}, "align and window"),
+    (ReadConfig, {"align": "cue"}, "`align=` and `window=` belong"),
+    (ReadConfig, {"window": (0.0, 1.0)}, "`align=` and `window=` belong"),
     (ReadConfig, {"align": "cue", "window": (1.0, 0.0)}, "earlier first"),
     (ReadConfig, {"align": "cue", "window": (0.0, NAN)}, "window"),
     (ReadConfig, {"trials": "none", "where": "a == 1"}, "trials is 'none'"),
@@ -111,7 +111,9 @@ def test_what_is_of_another_type_is_refused_in_words(stage: type) -> None:
 def test_a_name_that_two_stages_own_is_refused_with_both() -> None:
     stages = {"read": ReadConfig, "prepare": PrepareConfig, "model": ModelConfig, "train": TrainConfig}
     owners: dict[str, list[str]] = {}
+    destination = {field.name for field in dataclasses.fields(Destination)}
     for stage, cls in stages.items():
+        assert not destination & {field.name for field in dataclasses.fields(cls)}
         for field in dataclasses.fields(cls):
             owners.setdefault(field.name, []).append(stage)
     for name, found in owners.items():

@@ -16,7 +16,7 @@ from nwb_dcf import DCF
 from nwb_dcf.config import PrepareConfig
 from nwb_dcf.data import chunks as blocks
 from nwb_dcf.data.arrays import as_recording
-from nwb_dcf.data.chunks import find_moments, frame_blocks, is_lazy, make_scratch, map_lazily
+from nwb_dcf.data.chunks import compute_moments, frame_blocks, is_lazy, make_scratch, map_lazily
 from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
@@ -52,9 +52,9 @@ def test_blocks_cover_every_frame_once_in_order() -> None:
 
 def test_moments_of_blocks_are_those_of_the_whole_even_far_from_zero() -> None:
     values = np.random.default_rng(1).standard_normal((100, 3)) + 1e7
-    moments = find_moments(np.split(values, [1, 40, 41]))
+    moments = compute_moments(np.split(values, [1, 40, 41]))
     np.testing.assert_allclose(moments.mean, values.mean(axis=0), rtol=1e-15)
-    np.testing.assert_allclose(moments.spread, values.std(axis=0), rtol=1e-7)
+    np.testing.assert_allclose(moments.sd, values.std(axis=0), rtol=1e-7)
 
 
 @pytest.mark.parametrize("clock", ["regular", "irregular"])

@@ -48,7 +48,7 @@ ROWS: dict[str, tuple[Any, bool, tuple[str, ...]]] = {
         ("float32 before they were written", "15.6 ms"),
     ),
     "slow for hours": (lambda: _spikes(lambda t: t * 1e3), False, ("milliseconds", "0.008 spikes")),
-    "minutes": (lambda: _spikes(lambda t: t / 60), False, ("minutes", "--time-scale 60")),
+    "minutes": (lambda: _spikes(lambda t: t / 60), False, ("minutes", "`time_scale=60`")),
     "thousands of seconds": (lambda: _spikes(lambda t: t / 1e3), True, ("spikes/s", "1000")),
     "frame numbers": (lambda: find_sample_doubts(np.arange(500.0)), False, ("frame numbers", "1/RATE")),
     "whole nanoseconds of samples": (
@@ -89,7 +89,7 @@ def test_each_row_is_doubted_with_its_cause_and_way_out(row: str) -> None:
 
 SPANS: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[str, ...]]] = {
     "theirs in ms": ((0.5, 120.0), (0.0, 119e3), ("/x is in milliseconds", "x=0.001")),
-    "ours in ms": ((500.0, 120e3), (0.0, 119.0), ("what is fitted is in milliseconds", "--time-scale 0.001")),
+    "ours in ms": ((500.0, 120e3), (0.0, 119.0), ("what is fitted is in milliseconds", "`time_scale=0.001`")),
     "theirs in us": ((0.5, 120.0), (0.0, 119e6), ("microseconds", "x=1e-6")),
     "theirs in samples": ((0.5, 120.0), (0.0, 119 * 3e4), ("sample numbers", "x=1/30000")),
     "theirs elsewhere": ((0.0, 120.0), (114.0, 234.0), ("5 %", "begin apart")),

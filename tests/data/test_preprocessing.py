@@ -58,7 +58,7 @@ def test_how_much_is_smoothed_follows_the_kind_of_data(settings: dict[str, str],
 
 def test_square_root_of_negative_values_is_refused() -> None:
     x = record([[1, -4], [1, 9]], source={"path": "/acquisition/x"})
-    with pytest.raises(DataError, match=r"/acquisition/x: .*negative.*-4.*--transformation none"):
+    with pytest.raises(DataError, match=r"/acquisition/x: .*negative.*-4.*`transformation='none'`"):
         fit_preprocessor(x, PrepareConfig(transformation="sqrt"))
 
 
@@ -175,7 +175,7 @@ def test_what_is_too_small_for_the_dimension_is_refused() -> None:
     varied = np.random.default_rng(0).normal(size=(20, 4))
     varied[:, 3] = 2
     check_size(record(varied), 3)
-    with pytest.raises(ParameterError, match=r"dim is 4, above the 3 usable channels.*--dim 3"):
+    with pytest.raises(ParameterError, match=r"dim is 4, above the 3 usable channels.*`dim=3`"):
         check_size(record(varied), 4)
     with pytest.raises(DataError, match="1 usable"):
         check_size(record(varied[:, 2:]), 1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nwb_dcf.data.spike_counts import count_spikes, intersect_intervals, make_bins, observed_share
+from nwb_dcf.data.spike_counts import compute_observed_fraction, count_spikes, intersect_intervals, make_bins
 from nwb_dcf.errors import DataError
 
 
@@ -20,7 +20,7 @@ def test_bins_start_with_their_segment_and_the_last_must_fit():
 def test_a_segment_of_one_bin_is_left_out():
     bins = bins_of((0, 0.15), (1, 2), width_s=0.1)
     assert bins.segment.tolist() == [1]
-    with pytest.raises(DataError, match=r"longest has 1 s.*narrower --bin"):
+    with pytest.raises(DataError, match=r"longest has 1 s.*narrower `bin_width_s=`"):
         bins_of((0, 0.15), (1, 2), width_s=0.6)
 
 
@@ -53,9 +53,9 @@ def test_touching_segments_share_no_spike():
     assert count_spikes([spikes], bins).sum() == 4
 
 
-def test_observed_share_by_hand():
+def test_compute_observed_fraction_by_hand():
     bins = bins_of((0.0, 0.4), width_s=0.1)
-    share = observed_share([np.array([[0.05, 0.2], [0.22, 0.25]]), np.array([[-1.0, 9.0]])], bins)
+    share = compute_observed_fraction([np.array([[0.05, 0.2], [0.22, 0.25]]), np.array([[-1.0, 9.0]])], bins)
     np.testing.assert_allclose(share, [[0.5, 1], [1, 1], [0.3, 1], [0, 1]], atol=1e-6)
 
 

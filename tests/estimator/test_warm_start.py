@@ -74,7 +74,7 @@ def test_a_cold_start_has_a_third_of_its_schedule_first() -> None:
     ("values", "settings", "error", "says"),
     [
         (draw_values()[:, :5], {}, DataError, "cannot start there"),
-        (draw_values(), {"dim": 3}, ParameterError, "dim is 3, and that of the fit to start from 2; give --dim 2"),
+        (draw_values(), {"dim": 3}, ParameterError, "dim is 3, and that of the fit to start from 2; give `dim=2`"),
         (draw_values(), {"history": 5}, ParameterError, "another shape: history 3, and this one history 5"),
         (draw_values(), {"k_max": 4}, ParameterError, "another shape: k_max 6, and this one k_max 4"),
     ],

@@ -7,10 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nwb_dcf import tabulate_channels
 from nwb_dcf.cli.channel_report import describe_channels
 from nwb_dcf.errors import DataError
-from nwb_dcf.evaluation.channel_table import measure_decoder_fractions, summarise_channels
+from nwb_dcf.evaluation.channel_table import measure_decoder_fractions, summarise_channels, tabulate_channels
 from nwb_dcf.io.results.payload import to_payload, to_result
 from tests.io.results.synthetic import make_result
 

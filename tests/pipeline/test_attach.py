@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nwb_dcf import attach_nwb
 from nwb_dcf.errors import StoreError
 from nwb_dcf.io.recordings import describe_session
 from nwb_dcf.io.results import find_unfinished, read_result, rescue, rescue_result
 from nwb_dcf.io.results.atomic import work_folder_of
 from nwb_dcf.io.results.staleness import hash_stored
+from nwb_dcf.pipeline.attach import attach_nwb
 from tests.io.results.synthetic import assert_same_result, result_for
 from tests.nwb_files import make_spike_session
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_dcf.data.recording import make_recording
-from nwb_dcf.data.spike_counts import count_spikes, make_bins, observed_share
+from nwb_dcf.data.spike_counts import compute_observed_fraction, count_spikes, make_bins
 from nwb_dcf.errors import DataError
 from nwb_dcf.io.recordings.clock import find_gaps, read_clock
 from nwb_dcf.io.recordings.resample import Frames, resample
@@ -72,7 +72,7 @@ def test_time_increases_and_bins_lie_within_their_segment(pairs, width_ms):
 @given(segments(), segments(), WIDTHS_MS)
 def test_observed_seconds_are_shared_out_among_bins(pairs, observed, width_ms):
     bins, _ = count([[]], pairs, width_ms)
-    share = observed_share([np.array(observed) / 1000], bins)[:, 0]
+    share = compute_observed_fraction([np.array(observed) / 1000], bins)[:, 0]
     for left, part in zip(np.round(bins.left * 1000), share, strict=True):
         inside = sum(max(0.0, min(left + width_ms, b) - max(left, a)) for a, b in observed)
         assert abs(part - inside / width_ms) < 1e-3

@@ -126,7 +126,7 @@ def test_a_port_that_is_taken_is_refused(running: Running) -> None:
     async def make() -> None:
         make_server(make_view(n_frames=60), port=running.port)
 
-    with pytest.raises(SourceError, match="--port"):
+    with pytest.raises(SourceError, match="`port=`"):
         asyncio.run(make())
     with pytest.raises(ParameterError, match="port is 70000"):
         make_server(make_view(n_frames=60), port=70000)

@@ -16,13 +16,13 @@ def simulate_ball(
     size: int = 28,
     *,
     step: float = 2 * np.pi / 25,
-    speed_spread: float = 0.1,
+    speed_sd: float = 0.1,
     seed: int = 0,
 ) -> Simulation:
-    """Film a soft ball on a circle around the centre of the image.
+    """Simulate videos of a soft ball on a circle around the centre of the image.
 
     Each video starts at a random angle and keeps a speed of its own. The frames lie on a ring, one
-    number for each, yet their variance is spread over some ten principal axes: the first three hold
+    number for each, yet their variance lies along some ten principal axes: the first three hold
     about 0.52 of it.
 
     Parameters
@@ -33,7 +33,7 @@ def simulate_ball(
         Height and width of a frame in pixels.
     step : float
         Mean angle from one frame to the next, radians.
-    speed_spread : float
+    speed_sd : float
         Standard deviation of the videos' speeds, as a fraction of `step`.
     seed : int
         Seed of all randomness.
@@ -64,15 +64,18 @@ def simulate_ball(
         raise ParameterError(f"size is {size} pixels", fix="give 8 or more")
     rng = np.random.default_rng(seed)
     start = rng.uniform(0, 2 * np.pi, n_videos)
-    speed = step * (1 + speed_spread * rng.standard_normal(n_videos))
+    # one speed for all would let a clock predict the angle without a look at the frame
+    speed = step * (1 + speed_sd * rng.standard_normal(n_videos))
     angle = (start[:, None] + speed[:, None] * np.arange(n_frames)).ravel()
 
     centre, orbit, sd = (size - 1) / 2, size / 4, 0.075 * size
     y, x = np.mgrid[:size, :size] - centre
     squared_distance = (x - orbit * np.cos(angle)[:, None, None]) ** 2 + (y - orbit * np.sin(angle)[:, None, None]) ** 2
+    # a soft edge: a hard one would make pixels jump, and no smooth flow could follow
     frames = np.exp(-squared_distance / (2 * sd**2)).astype(np.float32)
 
     segment = np.repeat(np.arange(n_videos), n_frames)
+    # a gap of a second between videos, so that no reader takes them for one
     time = np.arange(n_videos * n_frames) + segment.astype(np.float64)
     recording = make_recording(
         frames.reshape(len(frames), -1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -12,6 +12,9 @@ from scipy.ndimage import gaussian_filter1d
 from ...errors import ParameterError
 from .simulation import Simulation, require_counts, require_positive
 from .spikes import count_spikes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 STEPS_PER_BIN = 4  # of the integration
 FEATURES = 32
@@ -73,13 +76,13 @@ def simulate_cohort(
     rate_hz : pair of float
         Mean firing rate of each animal, drawn between these.
     seed : int
-        Seed of all randomness. Animals of two cohorts with one seed share nothing but the field and the starts.
+        Seed of all randomness. Two cohorts with one seed have the field and the starts in common, and nothing else.
 
     Returns
     -------
     list of Simulation
         Each with ``recording["trial_condition"]`` (segment,), and ``truth["latents"]`` (time, latent): the state in
-        units of its standard deviation, the same in all animals where they share it.
+        units of its standard deviation, the same in all animals whose field is the same.
 
     Raises
     ------
@@ -96,18 +99,21 @@ def simulate_cohort(
     require_counts(n_animals=n_animals, dim=dim, n_conditions=n_conditions, n_bins=n_bins)
     require_positive(bin_width_s=bin_width_s)
     per_animal = {
-        name: _spread(name, getattr(design, name), n_animals)
+        name: _repeat_per_animal(name, getattr(design, name), n_animals)
         for name in ("speed", "turn_deg", "rate_factor", "trial_factor")
     }
     field, starts = _draw_field(dim, seed), _draw_starts(n_conditions, dim, seed)
     animals = []
     for animal in range(n_animals):
         rng = np.random.default_rng([seed, animal + 1])
+        # far from the seeds of the cohort, so that no animal repeats the field that others have in common
         own_seed = 10_000 + 1_000 * seed + animal
         own_field = field if design.sharing == "dynamics" else _draw_field(dim, own_seed)
         own_starts = starts if design.sharing != "nothing" else _draw_starts(n_conditions, dim, own_seed)
+        # fields differ in their extent: latents in units of their own deviation can be compared
         scale = _integrate(own_field, own_starts, n_bins, 1.0, 0.0).std(axis=(0, 1))
         low, high = trials_per_condition
+        # two trials a condition at least, or no product of different trials could be had
         n_each = np.maximum(2, np.round(rng.integers(low, high + 1, n_conditions) * per_animal["trial_factor"][animal]))
         condition = rng.permutation(np.repeat(np.arange(n_conditions), n_each.astype(int)))
         begin = own_starts[condition] + START_NOISE * rng.normal(size=(len(condition), dim))
@@ -132,7 +138,7 @@ def simulate_cohort(
     return animals
 
 
-def _spread(name: str, values: Sequence[float], n_animals: int) -> np.ndarray:
+def _repeat_per_animal(name: str, values: Sequence[float], n_animals: int) -> Float[np.ndarray, " animal"]:
     if len(values) not in (1, n_animals):
         raise ParameterError(f"{name} has {len(values)} values for {n_animals} animals", fix="give one, or one each")
     return np.broadcast_to(np.asarray(values, np.float64), n_animals)
@@ -149,28 +155,31 @@ def _draw_field(dim: int, seed: int) -> Field:
     inner, bias = rng.normal(size=(dim, 16)), rng.normal(size=16)
     outer = rng.normal(size=(16, dim)) / np.sqrt(16)
 
-    def field(state: np.ndarray) -> np.ndarray:
+    def field(state: Float[np.ndarray, " *any"]) -> Float[np.ndarray, " *any"]:
         radius = np.linalg.norm(state, axis=-1, keepdims=True) / np.sqrt(dim)
         return np.asarray(state @ turning + 1.5 * np.tanh(state @ inner + bias) @ outer - 0.5 * radius * state)
 
     return field
 
 
-def _draw_starts(n_conditions: int, dim: int, seed: int) -> np.ndarray:
+def _draw_starts(n_conditions: int, dim: int, seed: int) -> Float[np.ndarray, "condition latent"]:
     return np.random.default_rng([seed, 0, 1]).normal(size=(n_conditions, dim))
 
 
-def _integrate(field: Field, start: np.ndarray, n_bins: int, speed: float, turn_deg: float) -> np.ndarray:
+def _integrate(
+    field: Field, start: Float[np.ndarray, "trial latent"], n_bins: int, speed: float, turn_deg: float
+) -> Float[np.ndarray, "trial bin latent"]:
     """Runge-Kutta over one unit of time in all bins; the path (trial, bin, latent)."""
     dim = start.shape[1]
     turn = np.eye(dim)
     if turn_deg:
         c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
         turn[:2, :2] = [[c, -s], [s, c]]
+    # a slower animal takes the same path and comes less far in a trial
     h = speed / (n_bins * STEPS_PER_BIN)
     state, path = start, np.empty((len(start), n_bins, dim))
 
-    def velocity(at: np.ndarray) -> np.ndarray:
+    def velocity(at: Float[np.ndarray, "trial latent"]) -> Float[np.ndarray, "trial latent"]:
         return field(at) @ turn
 
     for step in range(n_bins * STEPS_PER_BIN):
@@ -184,7 +193,9 @@ def _integrate(field: Field, start: np.ndarray, n_bins: int, speed: float, turn_
     return path
 
 
-def _map_to_rates(latents: np.ndarray, n_units: int, rng: np.random.Generator) -> np.ndarray:
+def _map_to_rates(
+    latents: Float[np.ndarray, "time latent"], n_units: int, rng: np.random.Generator
+) -> Float[np.ndarray, "time unit"]:
     """Positive rates of mean 1 by a random network of tanh features, (time, unit)."""
     features = np.tanh(0.5 * latents @ rng.normal(size=(latents.shape[1], FEATURES)) + rng.normal(size=FEATURES))
     rates = np.exp(features @ rng.normal(scale=1.2 / np.sqrt(FEATURES), size=(FEATURES, n_units)))

@@ -55,8 +55,8 @@ def simulate_navigation(
     interneuron_rate_hz : float
         Their mean rate.
     gain : float
-        Standard deviation of the logarithm of a gain that all units but the interneurons share and that changes within
-        a second: what makes counts vary more than Poisson's do.
+        Standard deviation of the logarithm of a gain that is common to all units but the interneurons. It changes
+        within a second: what makes counts vary more than Poisson's do.
     seed : int
         Seed of all randomness.
 
@@ -99,7 +99,9 @@ def simulate_navigation(
     tuned = _tune(rng, cells, state, n_tuned, field_width)
     tuned *= peak_rate_hz * rng.lognormal(sigma=0.5, size=n_tuned)
     shared = gain * _wander(rng, n_bins, 1.0 / bin_width_s)
+    # the mean of exp(gain) is exp(variance / 2): the factor keeps mean rates; 0.3 is the rate out of the field
     tuned = (tuned + 0.3) * np.exp(shared - gain**2 / 2)[:, None]
+    # units that know nothing of the place have to be independent of each other, or they would look like a latent
     fast = (
         np.stack([_wander(rng, n_bins, 0.05 / bin_width_s) for _ in range(n_interneurons)], axis=-1)
         if n_interneurons
@@ -112,6 +114,7 @@ def simulate_navigation(
 
 def _wander(rng: np.random.Generator, n_bins: int, width: float) -> NDArray[np.float64]:
     """Gaussian noise of variance 1 that is smooth over `width` bins."""
+    # wrap: at edges padded with zeros the variance would fall
     noise = gaussian_filter1d(rng.standard_normal(n_bins), max(width, 0.5), mode="wrap")
     return np.asarray(noise / noise.std())
 
@@ -119,6 +122,7 @@ def _wander(rng: np.random.Generator, n_bins: int, width: float) -> NDArray[np.f
 def _move(rng: np.random.Generator, cells: Cells, n_bins: int, bin_width_s: float, lap_s: float) -> NDArray[np.float64]:
     """Place (time, 1 or 2) in [0, 1], or cosine and sine of the angle (time, 2)."""
     if cells == "track":
+        # laps of one length would make place a function of time, which a smooth latent fits by itself
         place = np.empty(0)
         side = 0.0
         while len(place) < n_bins:
@@ -143,15 +147,18 @@ def _tune(
 ) -> NDArray[np.float64]:
     """Firing of each unit at each moment (time, unit), 1 where it fires most."""
     if cells == "head_direction":
+        # von Mises tuning, whose width is given as a fraction of the circle
         preferred = rng.uniform(0, 2 * np.pi, n_units)
         cosine = state @ np.stack([np.cos(preferred), np.sin(preferred)])
         return np.asarray(np.exp((cosine - 1) / np.square(2 * np.pi * width)))
     if cells == "grid":
         spacing = 4 * width / 0.32  # 0.32 of the spacing is about the width of a grid's fields
+        # cells of one module have one spacing and one orientation, and differ in phase alone
         turn, phase = rng.uniform(0, np.pi / 3), rng.uniform(0, 1, (n_units, 2))
         waves = np.stack([np.cos(GRID_ANGLES + turn), np.sin(GRID_ANGLES + turn)]) * 4 * np.pi / np.sqrt(3) / spacing
         along = [np.cos((state @ waves[:, [i]]) - (phase @ waves[:, i]) * spacing) for i in range(len(GRID_ANGLES))]
         return np.asarray(np.exp(1.5 * (sum(along) / 3 - 1) * 2))
+    # fields beyond the walls too: otherwise rates would fall towards them
     centre = rng.uniform(-0.05, 1.05, (n_units, state.shape[1]))
     squared = np.square(state[:, None] - centre).sum(axis=2)
     return np.asarray(np.exp(-squared / (2 * width**2)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,9 @@ from ...errors import ParameterError
 from ..recording import make_recording
 from .simulation import Simulation, require_counts, require_positive
 from .spikes import count_spikes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 Spectrum = Literal["equal", "unequal"]
 Link = Literal["exp", "softplus"]
@@ -38,7 +41,7 @@ def simulate_dimensions(
     Parameters
     ----------
     n_dims : int
-        Dimensions that the units share; 0 for none.
+        Dimensions common to the units; 0 for none.
     spectrum : {"equal", "unequal"}
         Variances of the state's dimensions: all the same, or 1, 1/2, 1/3, ...
     link : {"exp", "softplus"}
@@ -64,11 +67,11 @@ def simulate_dimensions(
     Raises
     ------
     ParameterError
-        If a number cannot be meant.
+        If a number is invalid.
 
     Notes
     -----
-    The state is a Gaussian process that starts anew in every trial, so that trials share no time course: what
+    The state is a Gaussian process that starts anew in every trial, so that trials have no common time course: what
     units have in common is the state alone.
 
     Examples
@@ -83,6 +86,7 @@ def simulate_dimensions(
     rng = np.random.default_rng(seed)
     width = timescale_s / bin_width_s
     latents, drive = _draw_drive(rng, n_dims, spectrum, depth, private, (n_trials, n_bins, n_units), width)
+    # softplus of 1 + 2 x is nearly linear where units fire: rates then hardly leave the axes of the state
     rates_hz = np.exp(drive) if link == "exp" else np.logaddexp(0, 1 + 2 * drive)
     rates_hz *= mean_rate_hz / rates_hz.mean(0)
     return count_spikes(rng, rates_hz, latents, n_trials, bin_width_s, f"{n_dims} shared dimensions", seed)
@@ -125,7 +129,7 @@ def simulate_calcium(
     Raises
     ------
     ParameterError
-        If a number cannot be meant.
+        If a number is invalid.
 
     Examples
     --------
@@ -137,6 +141,7 @@ def simulate_calcium(
     rng = np.random.default_rng(seed)
     sizes = (1, n_bins, n_cells)
     latents, drive = _draw_drive(rng, n_dims, spectrum, depth, private, sizes, timescale_s * rate_hz)
+    # an indicator is a leaky integrator: one coefficient of decay, and unit gain at rest
     keep = np.exp(-1 / (rate_hz * decay_s))
     fluorescence = lfilter([1 - keep], [1, -keep], drive, axis=0) + noise * rng.standard_normal(drive.shape)
     recording = make_recording(
@@ -169,6 +174,7 @@ def _draw_drive(
     if not (depth >= 0 and private >= 0):
         raise ParameterError(f"depth is {depth} and private {private}", fix="give 0 or more")
     n_trials, n_bins, n_channels = sizes
+    # unequal: the last dimensions have little variance, which is where counts of dimensions fail
     variance = np.ones(n_dims) if spectrum == "equal" else 1 / np.arange(1, n_dims + 1)
     latents = _draw_gaussian_process(rng, (n_trials, n_bins, n_dims), width) * np.sqrt(variance)
     loadings = rng.standard_normal((n_dims, n_channels))
@@ -180,9 +186,12 @@ def _draw_drive(
     return latents.reshape(n_frames, n_dims), drive.reshape(n_frames, n_channels)
 
 
-def _draw_gaussian_process(rng: np.random.Generator, shape: tuple[int, int, int], width: float) -> np.ndarray:
+def _draw_gaussian_process(
+    rng: np.random.Generator, shape: tuple[int, int, int], width: float
+) -> Float[np.ndarray, "trial bin latent"]:
     """Paths (trial, time, number) of variance 1 whose autocorrelation is a Gaussian of `width` frames."""
     sigma = width / np.sqrt(2)  # a white path filtered by a Gaussian has an autocorrelation sqrt(2) times as wide
+    # more is drawn than is kept, so that edges have the variance of the middle
     margin = int(np.ceil(4 * sigma))
     white = rng.standard_normal((shape[0], shape[1] + 2 * margin, shape[2]))
     weight = gaussian_filter1d(np.eye(1, 2 * margin + 1, margin)[0], sigma, mode="constant")

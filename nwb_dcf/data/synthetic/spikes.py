@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from scipy.integrate import solve_ivp
@@ -10,6 +12,9 @@ from scipy.ndimage import gaussian_filter1d
 from ...errors import DataError
 from ..recording import channel_dim, make_recording
 from .simulation import Simulation, require_counts, require_positive
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 TRIAL_GAP_S = 0.5  # between trials, so that nothing can be joined across them by accident
 FIRST_TRIAL_S = 10.0  # a session clock that does not start at zero
@@ -62,7 +67,7 @@ def simulate_lorenz(
     rng = np.random.default_rng(seed)
     start = rng.normal(scale=8.0, size=(3, n_trials)) + np.array([0.0, 0.0, 25.0])[:, None]
 
-    def lorenz(_: float, flat: np.ndarray) -> np.ndarray:
+    def lorenz(_: float, flat: Float[np.ndarray, " state"]) -> Float[np.ndarray, " state"]:
         x, y, z = flat.reshape(3, n_trials)
         return np.concatenate([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z])
 
@@ -70,11 +75,14 @@ def simulate_lorenz(
     at = settled + np.arange(n_bins) * bin_width_s * speed
     path = solve_ivp(lorenz, (0, at[-1]), start.ravel(), t_eval=at, rtol=1e-6, atol=1e-6).y
     latents = path.reshape(3, n_trials, n_bins).transpose(1, 2, 0).reshape(-1, 3)
+    # the attractor is centred at z = 25 and wider in x and y than 1
     latents = (latents - latents.mean(0)) / latents.std(0)
 
+    # a linear map would leave the state to PCA; tanh and exp bend it out of any three axes
     features = np.tanh(latents @ rng.normal(size=(3, 32)) + rng.normal(size=32))
     log_rates = features @ rng.normal(scale=0.25, size=(32, n_units))
     rates_hz = np.exp(log_rates)
+    # every unit fires alike in the mean: no unit leads the principal axes by its rate alone
     rates_hz *= mean_rate_hz / rates_hz.mean(0)
     return count_spikes(rng, rates_hz, latents, n_trials, bin_width_s, "a Lorenz system", seed)
 
@@ -136,7 +144,9 @@ def simulate_reach(
     angle = 2 * np.pi * target / n_directions
 
     phase = np.linspace(0, 1, n_bins)
+    # speed of a reach is bell-shaped; 0.55 leaves time for preparation before it
     moving = np.exp(-((phase - 0.55) ** 2) / (2 * 0.18**2))
+    # preparation and movement lie in different planes, as in motor cortex (Churchland et al. 2012)
     turn = np.pi / 2 * phase
     latents = np.empty((n_trials, n_bins, n_latents))
     for k in range(n_latents):
@@ -155,6 +165,7 @@ def simulate_reach(
 
     tuning = rng.standard_normal((n_latents, n_units)) / np.sqrt(n_latents)
     rates_hz = np.logaddexp(0, 1.5 * flat @ tuning + rng.normal(0.5, 0.5, n_units))  # softplus
+    # rates of cortical units are about log-normal: a few units fire most of the spikes
     unit_rate_hz = rng.lognormal(sigma=0.6, size=n_units)
     rates_hz *= unit_rate_hz * mean_rate_hz / (rates_hz * unit_rate_hz).mean()
     direction = np.degrees(angle)
@@ -197,15 +208,16 @@ def draw_spike_times(recording: xr.Dataset, *, seed: int = 0) -> list[np.ndarray
 
 def count_spikes(
     rng: np.random.Generator,
-    rates_hz: np.ndarray,
-    latents: np.ndarray,
+    rates_hz: Float[np.ndarray, "time unit"],
+    latents: Float[np.ndarray, "time latent"],
     n_trials: int,
     bin_width_s: float,
     what: str,
     seed: int,
-    trial_columns: dict[str, np.ndarray] | None = None,
+    trial_columns: dict[str, Shaped[np.ndarray, " segment"]] | None = None,
 ) -> Simulation:
     """Draw Poisson counts for `rates_hz` (time, unit), trial after trial on one session clock."""
+    # float32, as readers give counts
     counts = rng.poisson(rates_hz * bin_width_s).astype(np.float32)
     n_bins = len(rates_hz) // n_trials
     # Starts rounded to a millisecond, so that what is stored in a file is what is printed.

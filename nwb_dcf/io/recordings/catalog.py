@@ -12,7 +12,7 @@ import numpy as np
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
-from ...errors import DOUBT, DataError, SourceError
+from ...errors import DOUBT, DataError, SourceError, name_arguments
 from ..backends.session import OWN_MODULE, Session, open_session
 from .clock import glance_at_clock
 from .events import list_events
@@ -148,13 +148,18 @@ def list_sources(path: str | Path, *, video_dir: str | None = None, allow_outsid
             file=session.path.name,
             identifier=str(session.nwbfile.identifier),
             nwb_version=session.nwb_version,
-            sources=tuple(group_sources(sources)),
-            tables=tuple(tables),
+            sources=tuple(_name_arguments(one) for one in group_sources(sources)),
+            tables=tuple(dataclasses.replace(table, problem=name_arguments(table.problem)) for table in tables),
             fits=list_fits(session),
             default=chosen.path if chosen else None,
-            why=why,
-            doubts=tuple(doubts),
+            why=name_arguments(why),
+            doubts=tuple(map(name_arguments, doubts)),
         )
+
+
+def _name_arguments(source: Source) -> Source:
+    problem, why, doubt = map(name_arguments, (source.problem, source.why, source.doubt))
+    return dataclasses.replace(source, problem=problem, why=why, doubt=doubt)
 
 
 def _summarise(table: IntervalTable, problem: str) -> TableSummary:

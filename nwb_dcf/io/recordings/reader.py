@@ -15,7 +15,7 @@ from pynwb.epoch import TimeIntervals
 from ...config import ReadConfig
 from ...config.progress import Listener
 from ...config.time_scale import TimeScales
-from ...errors import DOUBT, ParameterError, SourceError
+from ...errors import DOUBT, ParameterError, SourceError, name_arguments
 from ..backends.filters import find_unreadable
 from ..backends.layout import turn
 from ..backends.session import Session, open_session
@@ -51,9 +51,6 @@ SETTINGS_OF = {
     **dict.fromkeys(("size", "crop", "every", "mask", "frame_times", "keep_frames"), (FRAME_KINDS, "video")),
 }
 """Settings that apply to some kinds of sources alone: those kinds, and their name in errors."""
-
-OPTIONS = {"bin_width_s": "--bin", "power_rate_hz": "--power-rate", "max_gap_s": "--max-gap", "cut_gaps": "--no-gaps"}
-"""Options of settings whose names on the command line differ."""
 
 
 def read_recording(
@@ -162,7 +159,9 @@ def _note_scales(session: Session) -> list[str]:
 
 def _put_doubts_first(recording: xr.Dataset) -> xr.Dataset:
     # A long recording has dozens of notes; those that may make it worthless come first.
-    notes = sorted(dict.fromkeys(recording.attrs["notes"]), key=lambda note: not note.startswith(DOUBT))
+    notes = sorted(
+        dict.fromkeys(map(name_arguments, recording.attrs["notes"])), key=lambda note: not note.startswith(DOUBT)
+    )
     return recording.assign_attrs(notes=notes)
 
 
@@ -315,8 +314,8 @@ def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:
         # A setting without effect is refused, since its user believes in one.
         if getattr(config, name) != getattr(default, name) and not kinds & set(known):
             read = ", ".join(f"{source.path} ({source.neurodata_type})" for source in sources)
-            option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            fix = f"leave {option} out, or name {what} as --source"
+            value = getattr(config, name) if isinstance(getattr(config, name), bool) else ""
+            fix = f"leave `{name}={value}` out, or name {what} as --source"
             if name == "bin_width_s":
                 fix += "; --resample HZ puts a series on a regular clock"
             raise ParameterError(f"{name} is for {what}, and this is {read}", fix=fix)

@@ -20,7 +20,7 @@ from ...data.spike_counts import (
     find_constant,
     intersect_intervals,
     join_intervals,
-    say_left_out,
+    note_left_out,
 )
 from ...errors import DataError, SourceError
 from ..backends.session import Session, open_session
@@ -91,7 +91,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     # A unit without a spike in the segments that were chosen has no variance.
     varies, constant = find_constant(counts.values, trains.unit_id, where=where)
     left_out += constant
-    notes = [*notes, *segments.notes, *counts.notes, *say_left_out(left_out)]
+    notes = [*notes, *segments.notes, *counts.notes, *note_left_out(left_out)]
     trains = trains.take(varies)
     row = segments.row[bins.segment]
     return make_recording(

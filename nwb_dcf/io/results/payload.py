@@ -27,12 +27,13 @@ import json
 import math
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 import numpy as np
 import xarray as xr
 
 from ...data.recording import CHANNEL_SOURCE
+from ...data.records import Provenance
 from ...data.result import DCFResult
 from ...data.safetensors_header import METADATA as _METADATA
 from ...data.safetensors_header import read_header, refuse_not_finite
@@ -406,7 +407,7 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     # Schema 0.1.0 kept the model in one piece.
     whole = arrays["weights"].tobytes() if "weights" in arrays else None
     weights = whole or join_weights({part: arrays[f"{part}/weights"].tobytes() for part in PARTS.values()})
-    return DCFResult(dataset, texts["config"], texts["provenance"], weights, name)
+    return DCFResult(dataset, texts["config"], cast("Provenance", texts["provenance"]), weights, name)
 
 
 def _tabulate_channels(

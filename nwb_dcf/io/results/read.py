@@ -289,7 +289,7 @@ def _describe_fit(group: Any, name: str, check: SourceCheck) -> ListedFit:
 def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreError:
     known = isinstance(error, (StoredJSONError, DCFError))
     why = str(error) if known else f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}"
-    fix = "fit again with overwrite (--overwrite)"
+    fix = "fit again with --overwrite"
     return StoreError(f"the fit cannot be read ({why})", where=f"{path}: /{MODULE}/{name}", fix=fix)
 
 

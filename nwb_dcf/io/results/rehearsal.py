@@ -20,7 +20,7 @@ from ...errors import StoreError
 from .atomic import make_private
 from .atomic_folder import copy_folder
 from .clean_process import run_forked
-from .payload import PARTS, Payload
+from .payload import PARTS, FitAttributes, Payload
 from .read import SCHEMA_VERSION
 from .safetensors_bytes import write_tensors
 
@@ -155,7 +155,7 @@ def _make_payload(kind: str, dim: int) -> Payload:
     texts = dict.fromkeys(
         ["config", "provenance", "summary", *(f"{part}/architecture" for part in PARTS.values())], "{}"
     )
-    attributes = {
+    attributes: FitAttributes = {
         "schema_version": SCHEMA_VERSION,
         "package_version": __version__,
         "kind": kind,

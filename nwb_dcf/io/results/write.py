@@ -14,9 +14,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ... import __version__
+from ...data.records import Provenance
 from ...data.result import DCFResult
 from ...errors import StoreError, shorten
 from .atomic import (
@@ -238,8 +239,9 @@ def write_locked(
 
 def _make_payload(result: DCFResult, nwb_version: str) -> Payload:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    provenance = {"created": now, **result.provenance, "nwb_version_before": nwb_version}
-    provenance.pop(KEY, None)  # of the file from which the fit was read, as by attach
+    known = {"created": now, **result.provenance, "nwb_version_before": nwb_version}
+    # without the hashes of the file from which the fit was read, as by attach
+    provenance = cast("Provenance", {key: value for key, value in known.items() if key != KEY})
     payload = to_payload(
         dataclasses.replace(result, provenance=provenance), schema_version=SCHEMA_VERSION, package_version=__version__
     )

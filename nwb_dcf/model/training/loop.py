@@ -376,7 +376,7 @@ def _note(curve: LossCurve, steps: TrainingStep, trained: Collection[str]) -> fl
         raise TrainingError(
             f"the loss is no longer finite at step {int(bad)} ({', '.join(names) or 'total'})",
             fix="some frames are probably far outside the rest, or the rate is too high: look at the data, or try "
-            "another scale (--scale soft) or a lower rate (DCF(rate=...))",
+            "another scale (--scale soft) or a lower `learning_rate=`",
         )
     curve.step.append(steps.taken)
     curve.cf.append(read["cf"] if "u" in trained else math.nan)

@@ -59,7 +59,7 @@ def test_default_among_roi_responses(tmp_path, names, default):
     path = make_roi_session(tmp_path / "s.nwb", names=names)
     assert list_sources(path).default == default
     if default is None:
-        with pytest.raises(SourceError, match=r"name one with --source: (Neuropil|Deconvolved)"):
+        with pytest.raises(SourceError, match=r"name one with `source=`: (Neuropil|Deconvolved)"):
             read_recording(path)
     else:
         assert default in read_recording(path).attrs["notes"][0]
@@ -163,7 +163,7 @@ def test_real_pose_is_seen_and_its_parts_can_be_named(real_data):
 
 def test_nothing_to_fit_says_what_is_there(real_data):
     with pytest.raises(
-        SourceError, match=r"no_neural_data\.nwb: nothing.*--source: States \(TimeSeries, shape \(2198,\)\)"
+        SourceError, match=r"no_neural_data\.nwb: nothing.*`source=`: States \(TimeSeries, shape \(2198,\)\)"
     ):
         read_recording(real_data("no_neural_data.nwb"))
     assert read_recording(real_data("no_neural_data.nwb"), "States").sizes["channel"] == 1

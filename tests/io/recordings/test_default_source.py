@@ -269,7 +269,7 @@ def test_quality_of_rois_is_used_or_noted_as_not_understood(tmp_path, form):
     if kept is None:
         assert recording["data"].sizes["roi"] == 6
         assert "not understood" in notes
-        assert "--rois" in notes
+        assert "`rois=`" in notes
     else:
         assert recording.roi.values.tolist() == [100 + i for i in kept]
 

@@ -162,10 +162,10 @@ def test_bands_that_do_not_fit(tmp_path):
     assert "bands too high for 100 Hz are not read: 30-80 Hz" in recording.attrs["notes"]
     with pytest.raises(ParameterError, match=r"band 30-80 Hz does not fit a signal sampled at 100 Hz.*below 47.5"):
         read_recording(path, bands="30-80")
-    with pytest.raises(ParameterError, match=r"power 200 times a second.*--power-rate"):
+    with pytest.raises(ParameterError, match=r"power 200 times a second.*`power_rate_hz=`"):
         read_recording(path, bands="4-8", power_rate_hz=200)
     with pytest.raises(
-        DataError, match=r"too short: the filters reach .* its longest interval without a gap is 1 s.*--bands"
+        DataError, match=r"too short: the filters reach .* its longest interval without a gap is 1 s.*`bands=`"
     ):
         read_recording(make_lfp(tmp_path / "t.nwb", make_tones(1)))
     uneven = np.cumsum(np.where(np.arange(2000) < 1000, 0.002, 0.004))

@@ -60,7 +60,7 @@ def test_infinity_is_missing_and_single_samples_are_dropped():
 def test_no_two_successive_samples_left():
     values = np.tile([[0.0, nan], [1.0, 5.0]], (5, 1))
     with pytest.raises(
-        DataError, match=r"no two successive samples without NaN \(most often missing: roi 9\).*--max-gap"
+        DataError, match=r"no two successive samples without NaN \(most often missing: roi 9\).*`max_gap_s=`"
     ):
         complete(values, make_cut(np.arange(10) / 10, [10]), [8, 9], "roi", 0, "s.nwb: /x")
 
@@ -94,7 +94,7 @@ def test_named_series_want_to_be_asked(tmp_path):
     data[20:22, 1] = nan
     data[50:70, 2] = nan
     path = make_series_session(tmp_path / "s.nwb", data, rate=10.0)
-    with pytest.raises(DataError, match=r"22 values are NaN.*--max-gap SECONDS"):
+    with pytest.raises(DataError, match=r"22 values are NaN.*`max_gap_s=SECONDS`"):
         read_recording(path, "signal")
     recording = read_recording(path, "signal", max_gap_s=0.3)
     assert [s.stop - s.start for s in segment_slices(recording)] == [50, 30]

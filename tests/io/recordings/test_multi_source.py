@@ -138,7 +138,7 @@ def test_one_name_in_a_list_is_that_source_alone(tmp_path):
         ({}, {"source": ("units", "hand", "units")}, "sources are units, hand, units"),
         ({}, {"source": ("units", "/units")}, "one source is named twice"),
         ({}, {"source": ("units", "foot")}, "no source 'foot'"),
-        ({}, {"source": ("units", "hand"), "resample_hz": 20}, "/units: units are in bins.*--bin"),
+        ({}, {"source": ("units", "hand"), "resample_hz": 20}, "/units: units are in bins.*`bin_width_s=`"),
         ({}, {"source": ("hand", "eye"), "units": "1"}, "units is for a units table"),
         ({}, {"source": ()}, "source is"),
     ],

@@ -60,10 +60,10 @@ def test_positions_of_low_confidence_are_missing(tmp_path):
     np.testing.assert_allclose(recording["data"].values[10:12], expected)
     why = "confidence below 0.6 in 70% of the samples read"
     assert recording.attrs["left_out"][0] == {"what": "body part", "id": "ear", "why": why}
-    assert "(--min-confidence): nose 22.0%" in " ".join(recording.attrs["notes"])
+    assert "(`min_confidence=`): nose 22.0%" in " ".join(recording.attrs["notes"])
     assert read_recording(path, min_confidence=0).sizes == {"time": 100, "channel": 4, "segment": 1}
     assert read_recording(path, min_confidence=0.5).sizes["time"] == 100
-    with pytest.raises(DataError, match=r"every body part is below the confidence of 0.6.*--min-confidence"):
+    with pytest.raises(DataError, match=r"every body part is below the confidence of 0.6.*`min_confidence=`"):
         read_recording(make_pose(tmp_path / "t.nwb", {"nose": (data, np.zeros(100))}))
 
 

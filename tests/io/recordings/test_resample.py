@@ -121,7 +121,7 @@ def test_counts_that_were_averaged_are_counts_no_more(tmp_path):
 @pytest.mark.parametrize(
     ("make", "settings", "words"),
     [
-        (make_spike_session, {"resample_hz": 10}, "/units: units are in bins.*give --bin"),
+        (make_spike_session, {"resample_hz": 10}, "/units: units are in bins.*give `bin_width_s=`"),
         (make_series_session, {"source": "signal", "resample_hz": 0}, "resample_hz is 0"),
         (make_series_session, {"source": "signal", "resample_hz": np.nan}, "resample_hz is nan"),
         (make_series_session, {"source": "signal", "resample_hz": 0.01}, "as long as two frames at 0.01 Hz"),

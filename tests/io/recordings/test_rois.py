@@ -37,7 +37,7 @@ def test_good_rois_are_read(tmp_path, columns, ids, why):
     recording = read_recording(path)
     assert recording["roi"].values.tolist() == ids
     assert recording.attrs["left_out"] == ([{"what": "roi", "id": 101, "why": why}] if why else [])
-    assert ("--rois all" in " ".join(recording.attrs["notes"])) is bool(why)
+    assert ("`rois='all'`" in " ".join(recording.attrs["notes"])) is bool(why)
     columns_read = [3 - (i - 100) for i in ids]  # the region is in reverse order
     assert recording.attrs["source"]["channel_rows"] == columns_read
     np.testing.assert_allclose(recording["data"], simulate_series(300, 4)[:, columns_read])
@@ -49,7 +49,7 @@ def test_rois_are_chosen_by_id_and_condition(tmp_path):
     assert read_recording(path, rois=(101, 103))["roi"].values.tolist() == [103, 101]
     assert read_recording(path, rois="100,102")["roi"].values.tolist() == [102, 100]
     assert read_recording(path, rois="snr >= 3 and Accepted == 0")["roi"].values.tolist() == [103, 102]
-    with pytest.raises(DataError, match=r"none of 4 ROIs is Accepted.*--rois all"):
+    with pytest.raises(DataError, match=r"none of 4 ROIs is Accepted.*`rois='all'`"):
         read_recording(path)
     with pytest.raises(ParameterError, match=r"no ROI has id 7.*100 to 103"):
         read_recording(path, rois="7")
@@ -68,7 +68,7 @@ def test_real_quality_columns(real_data):
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        ((4, 300), r"\(4, 300\) for 4 ROIs look like \(roi, time\): read them so with --transpose"),
+        ((4, 300), r"\(4, 300\) for 4 ROIs look like \(roi, time\): read them so with `transpose=True`"),
         ((300, 3), r"3 columns \(shape \(300, 3\)\) for 4 ROIs"),
     ],
 )
@@ -142,7 +142,7 @@ def test_dff_of_a_session(tmp_path):
         read_recording(write_rois(tmp_path / "t.nwb", raw - 120), dff=True)
     with pytest.raises(ParameterError, match="dff is for fluorescence, and this is /processing/ophys/DfOverF/x"):
         read_recording(make_roi_session(tmp_path / "u.nwb", names={"DfOverF": ["x"]}), dff=True)
-    with pytest.raises(ParameterError, match="--dff"):
+    with pytest.raises(ParameterError, match="`dff=True`"):
         read_recording(path, dff_quantile=0.2)
 
 

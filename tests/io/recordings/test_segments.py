@@ -109,12 +109,12 @@ def test_tables_are_found_by_name_and_path(tmp_path):
     path = make_spike_session(
         tmp_path / "s.nwb", trials=None, change=lambda file: add_intervals(file, "rest", [(1, 2), (3, 4)])
     )
-    assert "TABLE would use one of /intervals/rest" in notes_of(read_recording(path))
+    assert "TABLE` would use one of /intervals/rest" in notes_of(read_recording(path))
     for name in ("rest", "/intervals/rest", "intervals/rest"):
         assert read_recording(path, trials=name).sizes["segment"] == 2
     with pytest.raises(SourceError, match=r"no interval table 'work'.*/intervals/rest"):
         read_recording(path, trials="work")
-    with pytest.raises(ParameterError, match=r"--trials TABLE: /intervals/rest"):
+    with pytest.raises(ParameterError, match=r"`trials=TABLE`: /intervals/rest"):
         read_recording(path, where="id == 0")
 
 
@@ -184,7 +184,7 @@ def test_tables_that_overlap_each_other(tmp_path):
         add_intervals(nwbfile, "sleep", [(3, 5), (8, 9)])
 
     path = make_spike_session(tmp_path / "s.nwb", trials=None, change=change)
-    with pytest.raises(DCFError, match=r"1 intervals overlap.*--overlap first"):
+    with pytest.raises(DCFError, match=r"1 intervals overlap.*`overlap='first'`"):
         read_recording(path, trials=("rest", "sleep"))
     recording = read_recording(path, trials=("rest", "sleep"), overlap="first")
     assert recording["segment_start"].values.tolist() == [2, 6, 8]
@@ -230,7 +230,7 @@ def test_segments_shorter_than_asked_are_left_out(tmp_path):
     assert recording["segment_row"].values.tolist() == [1, 2]
     assert {"what": "trial", "id": 0, "why": "shorter than 0.5 s"} in recording.attrs["left_out"]
     assert "1 segments dropped: shorter than 0.5 s" in notes_of(recording)
-    with pytest.raises(DCFError, match=r"as long as 3 s: the longest has 2 s; give a smaller --min-length"):
+    with pytest.raises(DCFError, match=r"as long as 3 s: the longest has 2 s; give a smaller `min_length_s=`"):
         read_recording(path, min_length_s=3)
 
 
@@ -257,7 +257,7 @@ def test_align_to_events(tmp_path):
     assert "1 events left out: outside the recording" in notes_of(recording)
     assert read_recording(path, align="cues", window=(-0.5, 1), where="value == 'go'").sizes["segment"] == 3
     assert read_recording(path, align="pulses", window=(0, 1), where="value > 3").sizes["segment"] == 2
-    with pytest.raises(DCFError, match=r"5 windows overlap.*--overlap first"):
+    with pytest.raises(DCFError, match=r"5 windows overlap.*`overlap='first'`"):
         read_recording(path, align="pulses", window=(-2, 2))
     assert read_recording(path, align="pulses", window=(-1.9, 2), overlap="first").sizes["segment"] == 3
     # a column goes before a series, and a table that is named has to have the column

@@ -88,7 +88,7 @@ def test_voltages_whose_electrodes_are_the_first_axis_are_refused(tmp_path, lfp,
     words = why_refused(path, name, **settings)
     assert f"({n}, 2000)" in words
     assert f"{n} electrodes" in words
-    assert "--transpose" in words
+    assert "`transpose=True`" in words
     turned = read_recording(path, name, transpose=True, **settings)
     np.testing.assert_allclose(turned["data"].values, as_written["data"].values)
     assert turned["data"].sizes == as_written["data"].sizes
@@ -99,7 +99,7 @@ def test_the_list_has_why_voltages_are_refused(tmp_path):
     transpose(path, "acquisition/volts/data")
     catalog = list_sources(path)
     assert catalog.default is None
-    assert "--transpose" in str(catalog.to_dict())
+    assert "`transpose=True`" in str(catalog.to_dict())
 
 
 @pytest.mark.parametrize(("frames", "channels"), [(3, 5000), (6, 4000), (50, 600), (100, 400)])
@@ -107,8 +107,8 @@ def test_a_series_wider_than_long_is_doubted(tmp_path, frames, channels):
     path = make_series_session(tmp_path / "s.nwb", simulate_series(frames, channels), rate=50.0)
     recording = read_recording(path, "signal")
     assert f"({frames}, {channels})" in notes(recording)
-    assert "--transpose" in notes(recording)
-    assert "--transpose" in str(list_sources(path).to_dict())
+    assert "`transpose=True`" in notes(recording)
+    assert "`transpose=True`" in str(list_sources(path).to_dict())
     turned = read_recording(path, "signal", transpose=True)
     assert turned["data"].sizes == {"time": channels, "channel": frames}
     np.testing.assert_allclose(turned.time.values, np.arange(channels) / 50.0)
@@ -124,7 +124,7 @@ def test_a_position_of_shape_2_n_is_refused_and_turned_on_request(tmp_path):
         reported = notes(read_recording(path, "nose"))
     except DCFError as error:
         reported = str(error)
-    assert "--transpose" in reported
+    assert "`transpose=True`" in reported
     assert read_recording(path, "nose", transpose=True)["data"].sizes == {"time": 3000, "channel": 2}
 
 
@@ -134,7 +134,7 @@ def test_roi_responses_of_shape_roi_time_are_turned_on_request(tmp_path):
     box.add_roi_response_series(make_rois(add_plane(nwbfile, n_rois=12), "raw", simulate_series(900, 12)))
     nwbfile.processing["ophys"].add(box)
     path = transpose(write_nwbfile(nwbfile, tmp_path / "s.nwb"), "processing/ophys/Fluorescence/raw/data")
-    assert "--transpose" in why_refused(path, "raw")
+    assert "`transpose=True`" in why_refused(path, "raw")
     turned = read_recording(path, "raw", transpose=True)
     assert turned["data"].sizes == {"time": 900, "roi": 12}
     np.testing.assert_allclose(turned["data"].values, simulate_series(900, 12))

@@ -149,7 +149,7 @@ def test_units_never_observed_together_are_refused(tmp_path):
 
 def test_wide_bins_leave_nothing_and_say_so(tmp_path):
     path = make_spike_session(tmp_path / "s.nwb", trials=None)
-    with pytest.raises(DataError, match="narrower --bin"):
+    with pytest.raises(DataError, match="narrower `bin_width_s=`"):
         read_recording(path, bin_width_s=25)
     for width in (np.nan, 0, -1):
         with pytest.raises(ParameterError, match="bin_width_s"):

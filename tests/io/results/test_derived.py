@@ -62,7 +62,7 @@ def test_session_and_subject_are_repeated_and_nothing_else(source: Path) -> None
 def test_a_file_that_exists_is_replaced_only_if_asked(source: Path) -> None:
     out = source.parent / "out.nwb"
     out.write_text("mine")
-    with pytest.raises(StoreError, match=r"output exists.*--overwrite"):
+    with pytest.raises(StoreError, match=r"output exists.*`overwrite=True`"):
         write_derived(result_for(source), describe_session(source), out)
     with pytest.raises(StoreError, match="replaces NWB files alone"):
         check_derived(out, kind="units", dim=3, overwrite=True)

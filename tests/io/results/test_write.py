@@ -23,7 +23,7 @@ def test_several_fits_and_overwriting_one(session: Path) -> None:
     first, second, third = (result_for(session, seed=seed) for seed in range(3))
     assert write_result(first, session).name == "units_dim3"
     before = digest(session)
-    with pytest.raises(StoreError, match=r"this fit exists; .*--overwrite.*--name units_dim3_2"):
+    with pytest.raises(StoreError, match=r"this fit exists; .*`overwrite=True`.*`name='units_dim3_2'`"):
         write_result(second, session)
     assert digest(session) == before
 
@@ -197,7 +197,7 @@ def test_foreign_things_in_the_module_stay(session: Path) -> None:
         "    m.add(TimeSeries(name='units_dim3', data=[1.0, 2.0], unit='V', rate=1.0)); io.write(n)\n"
     )
     subprocess.run([sys.executable, "-I", "-c", script, str(session)], check=True)
-    with pytest.raises(StoreError, match=r"something that is not a fit has this name; use --name units_dim3_2"):
+    with pytest.raises(StoreError, match=r"something that is not a fit has this name; use `name='units_dim3_2'`"):
         check_writable(session, kind="units", dim=3, overwrite=True)
     write_result(result_for(session), session, name="units_dim3_2")
     with h5py.File(session) as file:

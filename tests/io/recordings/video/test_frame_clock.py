@@ -30,7 +30,7 @@ def test_a_rate_that_agrees(tmp_path):
 def test_a_rate_that_the_container_contradicts(tmp_path):
     time, note = read_times(tmp_path, rate=30.0, starting_time=7.0)
     np.testing.assert_allclose(time, 7 + np.arange(40) / 25)
-    for word in ("camera.mkv", "30 Hz", "25 Hz", "--frame-times nwb"):
+    for word in ("camera.mkv", "30 Hz", "25 Hz", "`frame_times='nwb'`"):
         assert word in note
 
 
