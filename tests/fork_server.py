@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _SIZE = struct.Struct("!I")
@@ -76,7 +77,8 @@ def _keep(client: socket.socket) -> None:
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     os.kill(watcher, signal.SIGKILL)
-    client.sendall(_SIZE.pack(os.waitstatus_to_exitcode(status) % 2**32))
+    with suppress(OSError):  # a client that was killed waits for nothing
+        client.sendall(_SIZE.pack(os.waitstatus_to_exitcode(status) % 2**32))
     os._exit(0)
 
 
