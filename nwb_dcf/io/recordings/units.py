@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from pynwb.ecephys import ElectricalSeries
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
-from ...data.clock_doubts import Doubt, find_spike_doubts, report_doubts
+from ...data.clock_doubts import LITTLE, Doubt, find_spike_doubts, report_doubts
 from ...data.recording import make_recording
 from ...data.spike_counts import (
     SpikeTrains,
@@ -255,7 +256,33 @@ def _check_trains(
     session: Session, units: Any, trains: SpikeTrains, bin_width_s: float, scale: float | None
 ) -> list[Doubt]:
     dtype, rates = _find_stored_type(units), list_sampling_rates(session)
-    return find_spike_doubts(trains.times, bin_width_s=bin_width_s, dtype=dtype, scale=scale, sampling_hz=rates)
+    doubts = find_spike_doubts(trains.times, bin_width_s=bin_width_s, dtype=dtype, scale=scale, sampling_hz=rates)
+    return doubts or ([] if scale == 1 else _check_recorded(session, trains))
+
+
+def _check_recorded(session: Session, trains: SpikeTrains) -> list[Doubt]:
+    """Doubt spikes that count from 0 beside voltages that were recorded at another time.
+
+    A sorting of SpikeInterface knows nothing of its recording's clock unless that is registered with it, and NeuroConv
+    writes both as they are.
+    """
+    times = [train for train in trains.times if len(train)]
+    recorded = [
+        (path, float(series.starting_time or 0.0), len(series.data) / float(series.rate))
+        for path, series in session.find_objects(ElectricalSeries)
+        if series.rate and len(series.data)
+    ]
+    if not times or not recorded:
+        return []
+    start, stop = min(float(train[0]) for train in times), max(float(train[-1]) for train in times)
+    shared = [min(stop, first + length) - max(start, first) for _, first, length in recorded]
+    path, first, length = recorded[0]
+    counts_from_0 = start >= 0 and stop <= length
+    if not counts_from_0 or max(shared) > LITTLE * (stop - start):
+        return []
+    what = f"spikes go from {start:.6g} to {stop:.6g} s, and {path} from {first:.6g} to {first + length:.6g} s"
+    fix = "register its recording, sorting.register_recording(recording), and write the file again"
+    return [Doubt(what, "a sorting without the clock of its recording", fix, of_scale=False)]
 
 
 def _find_stored_type(units: Any) -> np.dtype[Any] | None:

@@ -160,6 +160,18 @@ def events_in_sample_numbers(path: Path) -> None:
     assert mended.sizes["segment"] == 20
 
 
+def a_sorting_without_the_clock_of_its_recording(path: Path) -> None:
+    def add(nwbfile: NWBFile, start_s: float = 500.0) -> None:
+        add_voltages(nwbfile, "raw", walk(12500, 4), rate=100.0, starting_time=start_s)
+
+    save(path, add, units=True)
+    assert "sorting.register_recording" in doubts_of(path)
+    assert "sorting.register_recording" in notes_of(read_recording(path))
+    same = path.with_name("same.nwb")
+    save(same, lambda nwbfile: add(nwbfile, 0.0), units=True)
+    assert doubts_of(same) == ""
+
+
 def trials_that_begin_before_the_spikes(path: Path) -> None:
     write_spikes(path, start_s=30.0, trials={"n": 20})
     recording = read_recording(path)
