@@ -15,12 +15,12 @@ DOUBT = "doubt: "
 """How a note begins that says what may be wrong in the file; reports print such notes before all others."""
 
 _SPELT_ALIKE = (
-    "against", "align", "align_on", "animal", "bands", "certify", "checkpoint", "color", "crop", "data", "device",
-    "dff", "dff_quantile", "dim", "egocentric", "every", "figure", "force", "frame_times", "groups", "held_out",
-    "impute", "keep_frames", "keep_invalid", "keep_partial", "link", "mask", "match", "max_distance",
-    "min_confidence", "model", "name", "network", "null", "output_folder", "overlap", "overrides", "overwrite",
-    "port", "preset", "repeats", "report", "results_only", "resume", "rois", "save_config", "scale", "seed",
-    "sessions_to", "size", "smooth", "source", "starts", "steps", "tags", "tau", "threads", "time_scale",
+    "against", "align", "align_on", "allow_outside", "animal", "bands", "certify", "checkpoint", "color", "crop",
+    "data", "device", "dff", "dff_quantile", "dim", "egocentric", "every", "figure", "force", "frame_times",
+    "groups", "held_out", "impute", "keep_frames", "keep_invalid", "keep_partial", "link", "mask", "match",
+    "max_distance", "min_confidence", "model", "name", "network", "null", "output_folder", "overlap", "overrides",
+    "overwrite", "port", "preset", "repeats", "report", "results_only", "resume", "rois", "save_config", "scale",
+    "seed", "sessions_to", "size", "smooth", "source", "starts", "steps", "tags", "tau", "threads", "time_scale",
     "transformation", "transpose", "trials", "units", "video_dir", "warm_start", "where", "window",
 )  # fmt: skip
 OPTIONS: dict[str, str] = {
@@ -45,8 +45,8 @@ OPTIONS: dict[str, str] = {
 NEGATED = {"--no-browser": "browser", "--no-external": "allow_external", "--no-gaps": "cut_gaps"}
 """Options that set their argument to False."""
 FLAGS = frozenset(
-    {"certify", "dff", "force", "keep_frames", "keep_invalid", "keep_partial", "overwrite", "results_only", "resume",
-     "transpose", "allow_external", "browser", "cut_gaps"}
+    {"allow_outside", "certify", "dff", "force", "keep_frames", "keep_invalid", "keep_partial", "overwrite",
+     "results_only", "resume", "transpose", "allow_external", "browser", "cut_gaps"}
 )  # fmt: skip
 """Arguments that are True or False, whose options take no value."""
 SEVERAL = {"crop": 4, "egocentric": 2, "window": 2}

@@ -16,8 +16,8 @@ from .apply_report import (
     describe_written,
     summarise_simulation,
 )
-from .fit import _join_names, _print, _with_output_options
 from .fit_report import summarise_fit
+from .options import join_names, print_report, with_output_options
 
 
 def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str | list[float]:
@@ -37,7 +37,7 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 @click.option("--align", metavar="COLUMN", help="As for fit.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
 @click.option("--where", metavar="EXPRESSION", help='Which trials, as "direction == 3".')
-@click.option("--time-scale", multiple=True, callback=_join_names, metavar="[NAME=]FACTOR", help="As for fit.")
+@click.option("--time-scale", multiple=True, callback=join_names, metavar="[NAME=]FACTOR", help="As for fit.")
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @click.option("--allow-outside", is_flag=True, default=None, help="Open videos by paths that leave the folder of FILE.")
 @click.option("--mask", metavar="IMAGE", help="As for fit; no stored fit chooses it.")
@@ -60,7 +60,7 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 @click.option("--overwrite", is_flag=True, help="Replace a result of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the result and leave FILE alone.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")
-@_with_output_options
+@with_output_options
 def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Apply a stored fit to FILE, another session or other trials, and write the latents into it.
 
@@ -71,7 +71,7 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
     given = {name: value for name, value in options.items() if value is not None}
     result = transform_nwb(file, model, **given)
     summary = {**summarise_fit(result, given.get("output") or file), "model": result.provenance["model"]}
-    _print(summary, describe_transform, as_json, quiet)
+    print_report(summary, describe_transform, as_json, quiet)
 
 
 @click.command()
@@ -94,7 +94,7 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
 @click.option("-o", "--output", metavar="OUT.csv|npz|nc|parquet", help="Write the paths there.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")
-@_with_output_options
+@with_output_options
 def simulate(
     file: str, name: str | None, output: str | None, overwrite: bool, as_json: bool, quiet: bool, **options: Any
 ) -> None:
@@ -111,7 +111,7 @@ def simulate(
     if output:
         export_dataset(paths, output, overwrite=overwrite)
     stored = nwb_dcf.read_result(file, name)
-    _print(summarise_simulation(paths, stored, output), describe_simulation, as_json, quiet)
+    print_report(summarise_simulation(paths, stored, output), describe_simulation, as_json, quiet)
 
 
 @click.command()
@@ -119,9 +119,9 @@ def simulate(
 @click.argument("name", required=False)
 @click.option("--against", required=True, metavar="SERIES", help="What to decode, as behavior/position.")
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, with the behaviour, where it is not in FILE.")
-@click.option("--time-scale", multiple=True, callback=_join_names, metavar="FACTOR", help="Of SERIES, as for fit.")
+@click.option("--time-scale", multiple=True, callback=join_names, metavar="FACTOR", help="Of SERIES, as for fit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of folds and intervals.")
-@_with_output_options
+@with_output_options
 def evaluate(
     file: str, name: str | None, against: str, data: str | None, as_json: bool, quiet: bool, **options: Any
 ) -> None:
@@ -132,7 +132,7 @@ def evaluate(
     from ..pipeline.evaluate import evaluate_nwb
 
     report = evaluate_nwb(file, name, against=against, data=data, **options)
-    _print(report.to_dict(), describe_decoding, as_json, quiet)
+    print_report(report.to_dict(), describe_decoding, as_json, quiet)
 
 
 @click.command()
@@ -140,7 +140,7 @@ def evaluate(
 @click.argument("name", required=False)
 @click.option("-o", "--output", required=True, metavar="OUT.csv|npz|nc|parquet", help="What to write; its end decides.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
-@_with_output_options
+@with_output_options
 def export(file: str, name: str | None, output: str, overwrite: bool, as_json: bool, quiet: bool) -> None:
     """Write the fit NAME of FILE for other programs.
 
@@ -152,7 +152,9 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
     result = nwb_dcf.read_result(file, name)
     export_result(result, output, overwrite=overwrite)
     sizes = {str(dim): int(n) for dim, n in result.dataset.sizes.items()}
-    _print({"file": file, "name": result.name, "written": output, "sizes": sizes}, describe_written, as_json, quiet)
+    print_report(
+        {"file": file, "name": result.name, "written": output, "sizes": sizes}, describe_written, as_json, quiet
+    )
 
 
 @click.command()
@@ -169,7 +171,7 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
 @click.option("--clusters", "n_clusters", type=int, default=4, show_default=True, help="Groups to sort the latents in.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
-@_with_output_options
+@with_output_options
 def plot(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Draw the fit NAME of FILE: one HTML page that holds all it needs, or a picture.
 
@@ -178,7 +180,7 @@ def plot(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any
     from ..pipeline.plot import plot_nwb
 
     done = plot_nwb(file, name, **options)
-    _print({"file": file, **done}, describe_plot, as_json, quiet)
+    print_report({"file": file, **done}, describe_plot, as_json, quiet)
 
 
 COMMANDS = (transform, simulate, evaluate, export, plot)

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from ..pipeline.progress_bar import ProgressBar
-from .fit import _print, _with_output_options
 from .fit import fit as fit_command
+from .options import print_report, with_output_options
 from .text import Report, format_number, label_lines, lay_out_table
 
 SOME_FAILED = 3  # exit code
@@ -54,7 +54,7 @@ def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, .
 @click.option("--overrides", metavar="CSV", help="Column file, and a column for each setting that differs.")
 @click.option("--output-folder", metavar="FOLDER", help="Write copies with the fits there; FILEs stay as they are.")
 @click.option("--report", metavar="CSV|JSON", help="Also write the table there.")
-@_with_output_options
+@with_output_options
 @click.pass_context
 def batch(
     ctx: click.Context,
@@ -105,7 +105,7 @@ def batch(
             progress=bar,
             **settings,
         )
-    _print(result.to_dict(), describe_batch, as_json, quiet)
+    print_report(result.to_dict(), describe_batch, as_json, quiet)
     return SOME_FAILED if result.failed else 0
 
 

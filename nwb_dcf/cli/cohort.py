@@ -9,7 +9,7 @@ import click
 from nwb_dcf import cohort as cohorts
 
 from ..pipeline.progress_bar import ProgressBar
-from .fit import _join_names, _print, _with_output_options
+from .options import join_names, print_report, with_output_options
 from .text import Report, format_number, label_lines, lay_out_table
 
 MARKS = {"good": "", "note": "note: ", "warning": "warning: ", "refused": "no: "}
@@ -26,9 +26,9 @@ def cohort() -> None:
 @click.option("--align-on", required=True, metavar="trials.COLUMN", help="Column of trials that names the condition.")
 @click.option("--align", metavar="COLUMN|SERIES", help="Event at which trials begin; needs --window.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="Around the event: seconds to its edges.")
-@click.option("--source", multiple=True, callback=_join_names, metavar="NAME", help="What to fit, as for fit.")
+@click.option("--source", multiple=True, callback=join_names, metavar="NAME", help="What to fit, as for fit.")
 @click.option("--bin", "bin_width_s", type=float, default=0.05, show_default=True, help="Width of a bin, seconds.")
-@click.option("--trials", multiple=True, callback=_join_names, metavar="TABLE", help="Table of trials.")
+@click.option("--trials", multiple=True, callback=join_names, metavar="TABLE", help="Table of trials.")
 @click.option("--where", metavar="EXPRESSION", help="Which trials, as \"outcome == 'hit'\".")
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\".")
 @click.option("--groups", metavar="CSV", help="Columns file and group, perhaps animal: two groups to compare.")
@@ -44,7 +44,7 @@ def cohort() -> None:
 )
 @click.option("--permutations", "n_permutations", type=int, default=199, show_default=True, help="Of the conditions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of permutations and draws.")
-@_with_output_options
+@with_output_options
 def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> None:
     """Fit FILES, or all NWB files in FOLDER; each session's latents go into its own file.
 
@@ -53,27 +53,27 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
     given = {name: value for name, value in options.items() if value is not None}
     with ProgressBar(hidden=quiet) as bar:
         result = cohorts.fit_cohort(files, progress=bar, **given)
-    _print(result.to_dict(), describe_cohort, as_json, quiet)
+    print_report(result.to_dict(), describe_cohort, as_json, quiet)
 
 
 @cohort.command()
 @click.argument("cohort_file", metavar="COHORT.nwb")
 @click.argument("file")
 @click.option(
-    "--source", multiple=True, callback=_join_names, metavar="NAME", help="What to read, if not as the others."
+    "--source", multiple=True, callback=join_names, metavar="NAME", help="What to read, if not as the others."
 )
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units.")
 @click.option("--name", help="Name of the fit; that of the cohort's sessions by default.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the fit and leave FILE alone.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
-@_with_output_options
+@with_output_options
 def add(cohort_file: str, file: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Couple the session in FILE to a cohort; its axes stay fixed.
 
     Example: nwb-dcf cohort add cohort.nwb new_animal.nwb
     """
     given = {name: value for name, value in options.items() if value is not None}
-    _print(cohorts.add_to_cohort(cohort_file, file, **given), describe_added, as_json, quiet)
+    print_report(cohorts.add_to_cohort(cohort_file, file, **given), describe_added, as_json, quiet)
 
 
 @cohort.command()
@@ -82,7 +82,7 @@ def add(cohort_file: str, file: str, as_json: bool, quiet: bool, **options: Any)
 def show(cohort_file: str, as_json: bool) -> None:
     """Show a cohort: its sessions, conditions, axes and findings."""
     report = {"output": cohort_file, **cohorts.summarise_cohort(cohorts.read_cohort(cohort_file))}
-    _print(report, describe_cohort, as_json, quiet=False)
+    print_report(report, describe_cohort, as_json, quiet=False)
 
 
 @cohort.command("list")
@@ -91,7 +91,7 @@ def show(cohort_file: str, as_json: bool) -> None:
 def list_(cohort_file: str, as_json: bool) -> None:
     """List a cohort's sessions, and whether their files beside it have changed since."""
     report = {"cohort": cohort_file, "sessions": cohorts.list_cohort(cohort_file)}
-    _print(report, describe_sessions, as_json, quiet=False)
+    print_report(report, describe_sessions, as_json, quiet=False)
 
 
 def describe_cohort(report: Report) -> str:

@@ -10,12 +10,12 @@ import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
 from .compare_report import describe_comparison
-from .fit import _join_names, _parse_dim, _parse_seconds, _print, _with_output_options
+from .options import join_names, parse_dim, parse_seconds, print_report, with_output_options
 
 
 @click.command()
 @click.argument("file")
-@click.option("--dim", callback=_parse_dim, default="3", show_default=True, metavar="N|auto", help="Latents of each.")
+@click.option("--dim", callback=parse_dim, default="3", show_default=True, metavar="N|auto", help="Latents of each.")
 @click.option("--against", metavar="SERIES", help="Behaviour to decode, as behavior/position.")
 @click.option(
     "--method",
@@ -34,11 +34,11 @@ from .fit import _join_names, _parse_dim, _parse_seconds, _print, _with_output_o
 @click.option("--certify", is_flag=True, help="Three more fits a method: left-out channels, and other segments.")
 @click.option("-o", "--output", metavar="PAGE.html", help="Write the table and a picture as a page.")
 @click.option("--overwrite", is_flag=True, help="Replace that page.")
-@click.option("--source", multiple=True, callback=_join_names, metavar="NAME", help="As for fit.")
-@click.option("--bin", "bin_width_s", callback=_parse_seconds, metavar="SECONDS|auto", help="As for fit.")
+@click.option("--source", multiple=True, callback=join_names, metavar="NAME", help="As for fit.")
+@click.option("--bin", "bin_width_s", callback=parse_seconds, metavar="SECONDS|auto", help="As for fit.")
 @click.option("--resample", "resample_hz", type=float, metavar="HZ", help="As for fit.")
-@click.option("--trials", multiple=True, callback=_join_names, metavar="auto|none|TABLE", help="As for fit.")
-@click.option("--tags", multiple=True, callback=_join_names, metavar="TAG", help="As for fit.")
+@click.option("--trials", multiple=True, callback=join_names, metavar="auto|none|TABLE", help="As for fit.")
+@click.option("--tags", multiple=True, callback=join_names, metavar="TAG", help="As for fit.")
 @click.option("--align", metavar="COLUMN|SERIES", help="As for fit.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
 @click.option("--where", metavar="EXPRESSION", help="As for fit.")
@@ -48,12 +48,12 @@ from .fit import _join_names, _parse_dim, _parse_seconds, _print, _with_output_o
 @click.option("--size", type=int, metavar="N", help="As for fit.")
 @click.option("--every", type=int, metavar="N", help="As for fit.")
 @click.option("--video-dir", metavar="FOLDER", help="As for fit.")
-@click.option("--smooth", callback=_parse_seconds, metavar="SECONDS|auto", help="As for fit.")
+@click.option("--smooth", callback=parse_seconds, metavar="SECONDS|auto", help="As for fit.")
 @click.option("--scale", metavar="auto|global|soft|zscore|none", help="As for fit.")
 @click.option("--held-out", type=float, help="As for fit.")
 @click.option("--steps", type=int, help="Of DCF's training at most.")
 @click.option("--seed", type=int, help="Of all methods that can be seeded; 0 by default.")
-@_with_output_options
+@with_output_options
 def compare(file: str, as_json: bool, quiet: bool, output: str | None, overwrite: bool, **options: Any) -> None:
     """Fit DCF and other methods to FILE and ask the same of each; FILE stays as it is.
 
@@ -64,7 +64,7 @@ def compare(file: str, as_json: bool, quiet: bool, output: str | None, overwrite
     given = {name: value for name, value in options.items() if value not in (None, ())}
     with ProgressBar(hidden=quiet) as bar:
         report = nwb_dcf.compare_nwb(file, output=output, overwrite=overwrite, progress=bar, **given)
-    _print(report.to_dict(), describe_comparison, as_json, quiet)
+    print_report(report.to_dict(), describe_comparison, as_json, quiet)
 
 
 COMMANDS = (compare,)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .options import print_report
 from .output import write_text
 from .text import Report, label_lines
 
@@ -32,9 +33,8 @@ def doctor(as_json: bool) -> None:
     Every package is imported, which takes some seconds. Ends with 0 whatever is found.
     """
     from ..pipeline.installation import check_installation
-    from .fit import _print
 
-    _print(check_installation().to_dict(), describe_installation, as_json, quiet=False)
+    print_report(check_installation().to_dict(), describe_installation, as_json, quiet=False)
 
 
 def describe_installation(report: Report) -> str:

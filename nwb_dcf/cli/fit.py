@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -12,53 +11,7 @@ import nwb_dcf
 from ..pipeline.progress_bar import ProgressBar
 from .doctor import print_versions
 from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, summarise_fit
-from .output import clean_report, print_json, write_text
-from .text import Report
-
-
-def _parse_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
-    if value is None or value == "auto":
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a number of seconds nor 'auto'.", ctx, param) from None
-
-
-def _parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | tuple[int, ...] | None:
-    if value is None:
-        return None
-    try:
-        sides = tuple(int(side) for side in value.lower().split("x"))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a number of pixels nor WIDTHxHEIGHT.", ctx, param) from None
-    return sides[0] if len(sides) == 1 else sides
-
-
-def _parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
-    if value == "auto":
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.", ctx, param) from None
-
-
-def _join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | tuple[str, ...] | None:
-    """Return the values of a repeatable option: None, one name, or several."""
-    return value if len(value) > 1 else next(iter(value), None)
-
-
-def _with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    command = click.option("--quiet", is_flag=True, help="Print no progress and no report.")(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
-
-
-def _print(report: Report, describe: Callable[[Report], str], as_json: bool, quiet: bool) -> None:
-    if not quiet:
-        write_text(describe(clean_report(report)), to_stderr=as_json)
-    if as_json:
-        print_json(report)
+from .options import join_names, parse_dim, parse_seconds, parse_size, print_report, with_output_options
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}, no_args_is_help=False)
@@ -90,14 +43,14 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
     from ..io.results import find_unfinished
 
     report = nwb_dcf.list_sources(file, video_dir=video_dir, allow_outside=allow_outside).to_dict()
-    _print({**report, **find_unfinished(file)}, describe_info, as_json, quiet=False)
+    print_report({**report, **find_unfinished(file)}, describe_info, as_json, quiet=False)
 
 
 @cli.command()
 @click.argument("file")
 @click.option(
     "--dim",
-    callback=_parse_dim,
+    callback=parse_dim,
     default="3",
     show_default=True,
     metavar="N|auto",
@@ -106,14 +59,14 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option(
     "--source",
     multiple=True,
-    callback=_join_names,
+    callback=join_names,
     metavar="NAME",
     help="What to fit: 'units', 'video', or the path or name of a series; repeat it to join several.",
 )
 @click.option(
     "--bin",
     "bin_width_s",
-    callback=_parse_seconds,
+    callback=parse_seconds,
     metavar="SECONDS|auto",
     help="Width of a bin; auto: a quarter of the smoothing that the data choose, 0.01 to 0.1 s.",
 )
@@ -121,12 +74,12 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option(
     "--trials",
     multiple=True,
-    callback=_join_names,
+    callback=join_names,
     metavar="auto|none|TABLE",
     help="Intervals to fit within, auto by default; repeat it to join several tables.",
 )
 @click.option(
-    "--tags", multiple=True, callback=_join_names, metavar="TAG", help="Which epochs: those tagged so; repeat it."
+    "--tags", multiple=True, callback=join_names, metavar="TAG", help="Which epochs: those tagged so; repeat it."
 )
 @click.option("--align", metavar="COLUMN|SERIES", help="Cut a window about these times; needs --window.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="That window: seconds from the time to its edges.")
@@ -136,7 +89,7 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option(
     "--time-scale",
     multiple=True,
-    callback=_join_names,
+    callback=join_names,
     metavar="[NAME=]FACTOR",
     help="What times are multiplied by to be seconds, as 0.001, 1/30000 or trials=0.001; repeat it.",
 )
@@ -153,7 +106,7 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option("--dff-window", "dff_window_s", type=float, default=60.0, show_default=True, help="Its window, seconds.")
 @click.option("--dff-quantile", type=float, default=0.1, show_default=True, help="The quantile, 0 to 1.")
 @click.option(
-    "--size", callback=_parse_size, metavar="N|WxH", help="Of a video's frames at most, pixels; 64 by default."
+    "--size", callback=parse_size, metavar="N|WxH", help="Of a video's frames at most, pixels; 64 by default."
 )
 @click.option("--crop", type=int, nargs=4, metavar="X Y W H", help="The part of them that is read, pixels.")
 @click.option("--every", type=int, metavar="N", help="Read one frame of every N.")
@@ -169,7 +122,7 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option("--transformation", metavar="auto|sqrt|none", help="Of values; auto: sqrt of counts.")
 @click.option(
     "--smooth",
-    callback=_parse_seconds,
+    callback=parse_seconds,
     metavar="SECONDS|auto",
     help="Gaussian's standard deviation; auto: chosen by how well spikes of left-out units are predicted.",
 )
@@ -197,7 +150,7 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same fit, which was ended.")
 @click.option("--checkpoint", metavar="DIR", help="Keep checkpoints there; beside FILE, hidden, by default.")
 @click.option("--dry-run", is_flag=True, help="Show what would be fitted, and stop.")
-@_with_output_options
+@with_output_options
 def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
     """Fit latents to FILE and write them into it.
 
@@ -210,18 +163,18 @@ def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) ->
     if dry_run:
         with ProgressBar(hidden=quiet) as bar:
             plan = nwb_dcf.plan_fit(file, progress=bar, **given)
-        _print(plan.to_dict(), describe_plan, as_json, quiet)
+        print_report(plan.to_dict(), describe_plan, as_json, quiet)
         return 0
     with ProgressBar(hidden=quiet) as bar:
         result = nwb_dcf.fit_nwb(file, progress=bar, **given)
-    _print(summarise_fit(result, given.get("output") or file), describe_fit, as_json, quiet)
+    print_report(summarise_fit(result, given.get("output") or file), describe_fit, as_json, quiet)
     return 130 if result.provenance.get("interrupted") else 0
 
 
 @cli.command()
 @click.argument("folder", default=".")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated session and of the fit.")
-@_with_output_options
+@with_output_options
 def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:
     """Simulate a small session with known latents in FOLDER, fit it, and compare.
 
@@ -231,4 +184,4 @@ def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:
 
     with ProgressBar(hidden=quiet) as bar:
         report = run_demo(folder, seed=seed, progress=bar)
-    _print(report.to_dict(), describe_demo, as_json, quiet)
+    print_report(report.to_dict(), describe_demo, as_json, quiet)

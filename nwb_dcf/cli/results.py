@@ -9,8 +9,8 @@ import click
 import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
-from .fit import _print, _with_output_options
 from .fit_report import describe_fit, summarise_fit
+from .options import print_report, with_output_options
 from .text import Report, format_number, label_lines, lay_out_table
 
 STATE = ("created", "stale", "stale_because", "altered")
@@ -24,7 +24,7 @@ def list_(file: str, as_json: bool) -> None:
 
     Example: nwb-dcf list session.nwb
     """
-    _print({"file": file, "fits": nwb_dcf.list_results(file)}, describe_fits, as_json, quiet=False)
+    print_report({"file": file, "fits": nwb_dcf.list_results(file)}, describe_fits, as_json, quiet=False)
 
 
 @click.command()
@@ -40,13 +40,13 @@ def show(file: str, name: str | None, as_json: bool) -> None:
     listed: dict[str, object] = {**next(fit for fit in nwb_dcf.list_results(file) if fit["name"] == result.name)}
     report = {**summarise_fit(result, file), **{key: listed[key] for key in STATE}}
     report |= {"schema_version": listed["schema_version"], "config": result.config, "provenance": result.provenance}
-    _print(report, describe_shown, as_json, quiet=False)
+    print_report(report, describe_shown, as_json, quiet=False)
 
 
 @click.command()
 @click.argument("file")
 @click.argument("name")
-@_with_output_options
+@with_output_options
 def remove(file: str, name: str, as_json: bool, quiet: bool) -> None:
     """Remove the fit NAME from FILE; everything else stays as it is.
 
@@ -63,7 +63,7 @@ def remove(file: str, name: str, as_json: bool, quiet: bool) -> None:
         "bytes_after": removed.bytes_after,
         "notes": removed.notes,
     }
-    _print(report, describe_removed, as_json, quiet)
+    print_report(report, describe_removed, as_json, quiet)
 
 
 @click.command()
@@ -71,7 +71,7 @@ def remove(file: str, name: str, as_json: bool, quiet: bool) -> None:
 @click.argument("file")
 @click.option("--name", help="Name of the fit in FILE; its own by default.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
-@_with_output_options
+@with_output_options
 def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: bool, quiet: bool) -> None:
     """Put the fit in RESULT, a file of results alone, into FILE, the session that was fitted.
 
@@ -83,7 +83,7 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 
     written = attach_nwb(result, file, name=name, overwrite=overwrite)
     report = {"file": file, "name": written.name, "from": result, "notes": written.notes}
-    _print(report, describe_attached, as_json, quiet)
+    print_report(report, describe_attached, as_json, quiet)
 
 
 @click.command()
@@ -93,7 +93,7 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @click.option("--allow-outside", is_flag=True, help="Open videos by paths that leave the folder of FILE.")
 @click.option("--mask", metavar="IMAGE", help="The image that hid parts of their frames, if there was one.")
-@_with_output_options
+@with_output_options
 def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> int:
     """Repeat the fit NAME in FILE from its stored settings, and compare; nothing is written.
 
@@ -103,7 +103,7 @@ def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: An
     """
     with ProgressBar(hidden=quiet) as bar:
         compared = nwb_dcf.refit(file, name, progress=bar, **options)
-    _print(compared.to_dict(), describe_refit, as_json, quiet)
+    print_report(compared.to_dict(), describe_refit, as_json, quiet)
     return 0 if compared.repeated else 2
 
 

@@ -8,20 +8,20 @@ import click
 
 import nwb_dcf
 
-from .fit import _join_names, _parse_seconds, _print, _with_output_options
+from .options import join_names, parse_seconds, print_report, with_output_options
 from .smoothing_report import describe_scan
 
 
 @click.command()
 @click.argument("file")
 @click.option("--against", metavar="SERIES", help="Behaviour to decode beside it, as behavior/position.")
-@click.option("--source", multiple=True, callback=_join_names, metavar="NAME", help="As for fit.")
+@click.option("--source", multiple=True, callback=join_names, metavar="NAME", help="As for fit.")
 @click.option(
-    "--bin", "bin_width_s", callback=_parse_seconds, metavar="SECONDS", help="Width of a bin; 0.02 by default."
+    "--bin", "bin_width_s", callback=parse_seconds, metavar="SECONDS", help="Width of a bin; 0.02 by default."
 )
 @click.option("--resample", "resample_hz", type=float, metavar="HZ", help="As for fit.")
-@click.option("--trials", multiple=True, callback=_join_names, metavar="auto|none|TABLE", help="As for fit.")
-@click.option("--tags", multiple=True, callback=_join_names, metavar="TAG", help="As for fit.")
+@click.option("--trials", multiple=True, callback=join_names, metavar="auto|none|TABLE", help="As for fit.")
+@click.option("--tags", multiple=True, callback=join_names, metavar="TAG", help="As for fit.")
 @click.option("--align", metavar="COLUMN|SERIES", help="As for fit.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
 @click.option("--where", metavar="EXPRESSION", help="As for fit.")
@@ -32,7 +32,7 @@ from .smoothing_report import describe_scan
 @click.option("--bands", metavar="LOW-HIGH,...|none", help="As for fit.")
 @click.option("--transformation", type=click.Choice(["auto", "sqrt", "none"]), help="As for fit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of halves of the channels and of blocks.")
-@_with_output_options
+@with_output_options
 def scan(file: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Score each smoothing and scale of a source in FILE, before anything is fitted.
 
@@ -41,7 +41,7 @@ def scan(file: str, as_json: bool, quiet: bool, **options: Any) -> None:
     Example: nwb-dcf scan session.nwb --against behavior/position
     """
     given = {name: value for name, value in options.items() if value is not None}
-    _print(nwb_dcf.scan_nwb(file, **given).to_dict(), describe_scan, as_json, quiet)
+    print_report(nwb_dcf.scan_nwb(file, **given).to_dict(), describe_scan, as_json, quiet)
 
 
 COMMANDS = (scan,)

@@ -1,8 +1,7 @@
 """From recorded values to what the model sees: transform, smooth, scale.
 
-The order matters and is fixed: the square root of counts, then smoothing, then one scale. On
-reaching data, scaling moved decoding more than any method did: R2 of hand velocity from three axes was
-0.24 for z-scored counts, 0.53 for raw ones and 0.57 for smoothed square roots with one scale for all.
+The order is fixed: the square root of counts, then smoothing, then scale. On reaches, scaling moved decoding more than
+any method did: R2 of hand velocity from three axes was 0.24 for z-scored counts, 0.57 for smoothed roots of one scale.
 """
 
 from __future__ import annotations
@@ -52,9 +51,8 @@ def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any
 
     Notes
     -----
-    To square a mean root is not enough: E[sqrt(n)]^2 is below E[n], and for small counts far below. With 0.1
-    spikes a bin the root is 0.098 on average, whose square is 0.0096. Where counts vary more than Poisson's do,
-    this too is too small, and `fit_rates` does better.
+    The square of a mean root is below the mean, E[sqrt(n)]^2 < E[n]: with 0.1 spikes a bin the root is 0.098 on average,
+    whose square is 0.0096. Where counts vary more than Poisson's do, this is too small as well; see `fit_rates`.
 
     Examples
     --------

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 from . import records
 from .captions import describe_pictures
 from .recording import median_step_s
-from .summary import format_summary, format_summary_html, summarise_result
+from .summary import format_summary, format_summary_html, summarise_fit
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,14 @@ class DCFResult:
 
     def summary(self) -> str:
         """Return the fit in a few lines: what was fitted, how well beside PCA, and how far rollouts reach."""
-        return format_summary(summarise_result(self))
+        return format_summary(summarise_fit(self.dataset, self.provenance, self.name))
 
     def __repr__(self) -> str:
-        facts = summarise_result(self)
+        facts = summarise_fit(self.dataset, self.provenance, self.name)
         return f"<DCFResult {facts['fit']}; frames: {facts['frames']}>"
 
     def _repr_html_(self) -> str:
-        return format_summary_html(summarise_result(self))
+        return format_summary_html(summarise_fit(self.dataset, self.provenance, self.name))
 
     def view(self, path: str | Path | None = None, **options: Any) -> Any:
         """Look at the fit in a notebook: the page of ``nwb-dcf view`` as a panel object.

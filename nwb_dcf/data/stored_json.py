@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+
+from ..errors import StoreError
 
 LONGEST_TEXT = 2**26
 """Characters of one document: a preparation of 1024 x 1024 pixels has half of them."""
@@ -93,3 +100,33 @@ def _refuse_constant(name: str) -> float:
 
 def _shorten(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def dump_json(name: str, value: object) -> str:
+    """Return `value` as JSON; numpy's scalars and arrays are numbers and lists, and NaN is null.
+
+    Raises
+    ------
+    StoreError
+        If it holds something else; `name` says what `value` is.
+    """
+    try:
+        return json.dumps(_to_json(value), allow_nan=False)
+    except TypeError as error:
+        raise StoreError(f"{name} cannot be written as JSON: {error}") from error
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _to_json(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _to_json(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):  # sets have no order, and the text is to be the same each time
+        return [_to_json(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+    if isinstance(value, np.generic):
+        return _to_json(value.item())
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):  # which JSON does not know
+        return None
+    return value

@@ -5,27 +5,33 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+import xarray as xr
+
 if TYPE_CHECKING:
-    from .result import DCFResult
+    from .records import Provenance
 
 
-def summarise_result(result: DCFResult) -> dict[str, str]:
+def summarise_fit(dataset: xr.Dataset, provenance: Provenance, name: str = "") -> dict[str, str]:
     """Return the facts of a fit by their labels; facts that are not known are left out.
+
+    Parameters
+    ----------
+    dataset, provenance, name
+        Those of a `nwb_dcf.DCFResult`.
 
     Examples
     --------
     >>> import numpy as np, xarray as xr
-    >>> from nwb_dcf.data.result import DCFResult
     >>> data = xr.Dataset({"latents": (("time", "latent"), np.zeros((5, 2))), "mean": ("unit", np.zeros(4))})
-    >>> summarise_result(DCFResult(data, {}, {}, b""))
+    >>> summarise_fit(data, {})
     {'fit': '2 latents of 4 units', 'frames': '5'}
     """
-    data, provenance = result.dataset, result.provenance
+    data, dim = dataset, dataset.sizes["latent"]
     scores, source = data.attrs.get("scores") or {}, provenance.get("source") or {}
     dims = [str(dim) for dim in data["mean"].dims] if "mean" in data else []
     # images have a mean over y and x, whose sizes say more than their product
     channels = f"{data['mean'].size} {dims[0]}s" if len(dims) == 1 else " x ".join(map(str, data["mean"].shape))
-    facts = {"fit": f"{result.name + ': ' if result.name else ''}{result.dim} latents of {channels}"}
+    facts = {"fit": f"{name + ': ' if name else ''}{dim} latents of {channels}"}
     if source.get("path") or source.get("file"):
         facts["source"] = f"{source.get('path', '')} of {source.get('file', '')}".strip()
     segments = data.sizes.get("segment")

@@ -15,11 +15,11 @@ import xarray as xr
 
 from ... import __version__
 from ...data.cohort_record import CohortRecord
+from ...data.stored_json import dump_json
 from ...errors import StoreError
 from .atomic import lock_work_folder, remove_leftovers, replace, sync
 from .clean_process import explain_failure, run_clean
 from .destination import check_target
-from .payload import dump_json
 from .read import MODULE, NAMESPACE, SCHEMA_VERSION, open_nwb, refuse_newer_schema
 from .safetensors_bytes import read_tensors, write_tensors
 from .scripts.items import is_group, read_attribute, read_text, read_values

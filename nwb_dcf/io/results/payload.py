@@ -21,7 +21,6 @@ A table's column may have a second dim: (component, source) is a column of ``axe
 
 from __future__ import annotations
 
-import datetime
 import io
 import json
 import math
@@ -37,7 +36,7 @@ from ...data.records import Provenance
 from ...data.result import DCFResult
 from ...data.safetensors_header import METADATA as _METADATA
 from ...data.safetensors_header import read_header, refuse_not_finite
-from ...data.stored_json import StoredJSONError, parse_json
+from ...data.stored_json import StoredJSONError, dump_json, parse_json
 from ...errors import StoreError
 
 if TYPE_CHECKING:
@@ -495,33 +494,3 @@ def _to_plain(name: str, values: Shaped[np.ndarray, "*shape"]) -> Shaped[np.ndar
 
 def _to_text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def dump_json(name: str, value: object) -> str:
-    """Return `value` as JSON; numpy's scalars and arrays are numbers and lists, and NaN is null.
-
-    Raises
-    ------
-    StoreError
-        If it holds something else; `name` says what `value` is.
-    """
-    try:
-        return json.dumps(_to_json(value), allow_nan=False)
-    except TypeError as error:
-        raise StoreError(f"{name} cannot be written as JSON: {error}") from error
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _to_json(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return _to_json(value.tolist())
-    if isinstance(value, (list, tuple, set, frozenset)):  # sets have no order, and the text is to be the same each time
-        return [_to_json(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
-    if isinstance(value, np.generic):
-        return _to_json(value.item())
-    if isinstance(value, datetime.datetime):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):  # which JSON does not know
-        return None
-    return value

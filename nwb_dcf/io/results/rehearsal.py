@@ -59,7 +59,7 @@ def rehearse_append(original: Path, *, name: str, kind: str, dim: int, source_id
                 copy_folder(original, skeleton, linked=False)
             else:
                 copy_skeleton(original, skeleton)
-        except OSError:  # no room for it here: the write itself says what is wrong
+        except OSError:  # no space for it here: the write itself says what is wrong
             return
         request = {"copy": str(skeleton), "payload": str(payload), "name": name, "source_id": source_id}
         try:

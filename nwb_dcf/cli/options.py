@@ -1,0 +1,61 @@
+"""What options of several commands have in common: how their values are read, and how a report is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from .output import clean_report, print_json, write_text
+from .text import Report
+
+
+def parse_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
+    """Read seconds, or ``auto``."""
+    if value is None or value == "auto":
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of seconds nor 'auto'.", ctx, param) from None
+
+
+def parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | tuple[int, ...] | None:
+    """Read a number of pixels, or WIDTHxHEIGHT."""
+    if value is None:
+        return None
+    try:
+        sides = tuple(int(side) for side in value.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of pixels nor WIDTHxHEIGHT.", ctx, param) from None
+    return sides[0] if len(sides) == 1 else sides
+
+
+def parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    """Read a number of latents, or ``auto``."""
+    if value == "auto":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.", ctx, param) from None
+
+
+def join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """Return the values of a repeatable option: None, one name, or several."""
+    return value if len(value) > 1 else next(iter(value), None)
+
+
+def with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json`` and ``--quiet`` to a command."""
+    command = click.option("--quiet", is_flag=True, help="Print no progress and no report.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
+
+
+def print_report(report: Report, describe: Callable[[Report], str], as_json: bool, quiet: bool) -> None:
+    """Print a report as text, or with ``--json`` as one document and its text on stderr."""
+    if not quiet:
+        write_text(describe(clean_report(report)), to_stderr=as_json)
+    if as_json:
+        print_json(report)
