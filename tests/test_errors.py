@@ -15,7 +15,7 @@ import pytest
 import nwb_dcf
 from nwb_dcf import batch, cohort
 from nwb_dcf.cli import cli, main
-from nwb_dcf.cli.fit import _print
+from nwb_dcf.cli.options import print_report
 from nwb_dcf.config import Destination, FitConfig, ReadConfig
 from nwb_dcf.config.validation import names_of
 from nwb_dcf.data.recording import make_recording
@@ -151,7 +151,7 @@ def test_notes_name_arguments_in_python_and_options_in_reports(capsys: pytest.Ca
     notes = ["pauses are cut; --no-gaps reads them as silence"]
     recording = _put_doubts_first(make_recording(np.ones((4, 2)), np.arange(4.0), notes=notes))
     assert recording.attrs["notes"] == ["pauses are cut; `cut_gaps=False` reads them as silence"]
-    _print(dict(recording.attrs), lambda report: report["notes"][0], as_json=True, quiet=False)
+    print_report(dict(recording.attrs), lambda report: report["notes"][0], as_json=True, quiet=False)
     printed = capsys.readouterr()
     assert printed.err == notes[0] + "\n"
     assert json.loads(printed.out)["notes"] == notes

@@ -51,7 +51,7 @@ def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any
 
     Notes
     -----
-    The square of a mean root is below the mean, E[sqrt(n)]^2 < E[n]: with 0.1 spikes a bin the root is 0.098 on average,
+    The square of a mean root is below the mean, E[sqrt(n)]^2 < E[n]: with 0.1 spikes a bin it is 0.098 on average,
     whose square is 0.0096. Where counts vary more than Poisson's do, this is too small as well; see `fit_rates`.
 
     Examples

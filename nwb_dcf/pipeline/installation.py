@@ -164,7 +164,8 @@ def _check_extra(extra: str, packages: dict[str, str]) -> Check:
     for name, module in packages.items():
         problem = _try_import(module)
         if problem:
-            return Check(about, "broken", f"{name} cannot be imported ({problem})", f"{fix} --force-reinstall")
+            again = fix.replace("pip install", "pip install --force-reinstall")
+            return Check(about, "broken", f"{name} cannot be imported ({problem})", again)
     return Check(about, "ok", ", ".join(f"{name} {_find_version(name)}".strip() for name in packages))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,6 +11,8 @@ from ..errors import clean_text
 
 if TYPE_CHECKING:
     from ..config.progress import Progress
+
+LINE_EVERY_S = 30.0  # where no terminal is
 
 
 class ProgressBar:
@@ -23,7 +27,8 @@ class ProgressBar:
     label : str
         Text before the name of each stage.
     only_in_terminal : bool
-        Show nothing where stderr is no terminal: a bar in a log file is a line for each of its steps.
+        Show the bar in a terminal alone. Elsewhere, as in the log of a batch system, a line on stderr says every half
+        minute how far the work is: a bar there is a line for each of its steps.
 
     Examples
     --------
@@ -38,9 +43,14 @@ class ProgressBar:
         self._disable = True if hidden else None if only_in_terminal else False
         self._stage: str | None = None
         self._bar: Any = None
+        self._writes_lines = not hidden and only_in_terminal and not sys.stderr.isatty()
+        self._written_s = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         """Move the bar to ``progress.step`` of ``progress.steps``; a new stage has a bar of its own."""
+        if self._writes_lines:
+            self._write_line(progress)
+            return
         # here, since --help and a quiet run need not wait for it; auto is the bar of notebooks where there is one
         from tqdm.auto import tqdm
 
@@ -59,6 +69,15 @@ class ProgressBar:
         if progress.loss is not None:
             self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
         self._bar.update(progress.step - self._bar.n)
+
+    def _write_line(self, progress: Progress) -> None:
+        now_s = time.monotonic()
+        if now_s - self._written_s < LINE_EVERY_S:
+            return
+        self._written_s = now_s
+        loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"
+        stage = clean_text(f"{self._label}{progress.stage}")
+        print(f"{stage}: {progress.unit} {progress.step} of {progress.steps}{loss}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Self:
         return self

@@ -87,7 +87,7 @@ MORE = {
     "timestamps that go back": (fault("timestamps that go back"), "--source signal", "/acquisition/signal|sort"),
     "unknown tag": (make_spike_session, "--tags rest", "s.nwb|no table of intervals has tags"),
     "no segment as long as asked": (make_spike_session, "--min-length 5", "s.nwb|as long as 5 s|--min-length"),
-    "nan as least length": (make_spike_session, "--min-length nan", "min_length_s|nan"),
+    "nan as least length": (make_spike_session, "--min-length nan", "--min-length|nan"),
     "auto beside a table": (make_spike_session, "--trials auto --trials trials", "auto|alone"),
     "windows that overlap": (make_spike_session, "--align go_time --window -1 1", "/intervals/trials|--overlap first"),
     "sources that do not overlap": (

@@ -92,3 +92,18 @@ def test_what_is_unknown_or_not_installed_is_refused_by_name_and_left_out_with_a
     chosen, notes = choose_methods(None, [], counts=True)
     assert [method.name for method in chosen] == ["PCA", "factor analysis", "autoencoder", "VAE"]
     assert len(notes) == 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("key", ["gpfa", "umap"])
+def test_methods_of_other_packages_run_and_one_seed_gives_one_result(
+    key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = make_frames().x[:240]
+    counts = np.random.default_rng(0).poisson(np.exp(0.5 * (x - x.mean(axis=0)))).astype(np.float64)
+    frames = Frames(np.sqrt(counts).astype(np.float32), np.arange(240) // 40, counts, 0.05)
+    first, second = (METHODS[key].fit(frames, 2, 0).encode(frames) for _ in range(2))
+    assert first.shape == (240, 2)
+    assert np.isfinite(first).all()
+    assert np.array_equal(first, second)
+    assert capsys.readouterr().out == ""  # stdout is for the report
