@@ -221,7 +221,7 @@ class DCFError(Exception):
         self.what = name_arguments(what)
         self.where = where
         self.fix = name_arguments(fix) if fix else fix
-        super().__init__(compose_message(self.what, self.where, self.fix))
+        super().__init__(clean_text(compose_message(self.what, self.where, self.fix)))
 
     def describe_options(self) -> dict[str, str | None]:
         """Return ``what``, ``where`` and ``fix`` with the options of the command line in place of arguments."""

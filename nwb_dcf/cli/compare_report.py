@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ..compare.table import describe_row
 from .text import Report, label_lines, lay_out_table
 
 
 def describe_comparison(report: Report) -> str:
     """Lay out the table of methods, what it amounts to first."""
+    from ..compare.table import describe_row  # --help need not wait for it
+
     source = report["source"]
     lines = [
         *label_lines("verdict", [report["verdict"]]),

@@ -11,7 +11,7 @@ from ..data.chunks import frame_blocks, read_frames
 from ..data.recording import name_source
 from ..data.result import DCFResult
 from ..data.split import Split
-from ..errors import DataError
+from ..errors import DOUBT, DataError
 
 FIX = "fit more data, or give --held-out 0 to score the frames that are fitted"
 
@@ -36,13 +36,16 @@ def require_held_out(recording: xr.Dataset, split: Split | None, held_out: float
     if held_out == 0:
         return
     where, sizes = name_source(recording), recording.sizes
+    # a clock that is wrong by a factor leaves too few bins: its doubt is the answer, and must not be lost
+    doubts = [note.removeprefix(DOUBT) for note in recording.attrs["notes"] if note.startswith(DOUBT)]
+    fix = "; ".join([*(f"look at its clock first: {doubt}" for doubt in doubts[:1]), FIX])
     if split is None:
         segments = f"{sizes['segment']} segment{'s' if sizes['segment'] > 1 else ''}"
         what = f"{sizes['time']} frames in {segments} are too few to hold any out, and no score would show what it is"
-        raise DataError(f"{what} worth", where=where, fix=FIX)
+        raise DataError(f"{what} worth", where=where, fix=fix)
     if not _varies(split.held_out["data"]):
         what = f"the {split.held_out.sizes['time']} frames held out ({split.rule}) are all alike: no score on them"
-        raise DataError(f"{what} can be computed", where=where, fix=f"give another --seed, {FIX}")
+        raise DataError(f"{what} can be computed", where=where, fix=f"give another --seed, {fix}")
 
 
 def require_score(result: DCFResult, held_out: float) -> None:

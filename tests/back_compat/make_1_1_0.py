@@ -9,7 +9,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from nwb_dcf import fit_cohort, fit_nwb
+from nwb_dcf import fit_nwb
+from nwb_dcf.cohort import fit_cohort
 from nwb_dcf.data.synthetic import simulate_cohort
 from nwb_dcf.io.results import write_result, write_session
 

@@ -109,7 +109,7 @@ MORE = {
     "ROIs without a value": (fault("ROIs without a value"), "", "Fluorescence/raw|every roi is NaN"),
     "a setting of another source": (make_spike_session, "--bands 4-8", "bands|ElectricalSeries|/units"),
     "rois of units": (make_spike_session, "--rois all", "rois|ROI responses|/units"),
-    "max gap below 0": (fault("NaN data"), "--source signal --max-gap -1", "max_gap_s|-1"),
+    "max gap below 0": (fault("NaN data"), "--source signal --max-gap -1", "--max-gap|-1"),
     "bin below 0": (make_spike_session, "--bin -0.02", "bin|-0.02"),
     "a bin longer than the recording": (make_spike_session, "--bin 1000", "bin"),
     "nan to smooth": (make_spike_session, "--smooth nan", "smooth|nan"),

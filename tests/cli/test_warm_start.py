@@ -32,5 +32,5 @@ def test_a_stored_fit_begins_another_with_other_bins(tmp_path: Path, run_cli: Ca
     refused = run_cli("fit", path, "--dim", "3", "--steps", "5", "--name", "other", "--warm-start", f"{path}#wide")
     assert refused.code == 2
     assert refused.stderr.strip().endswith(
-        f"{path.name}#wide: dim is 3, and that of the fit to start from 2; give --dim 2, or start without it"
+        f"{path.name}#wide: --dim is 3, and that of the fit to start from 2; give --dim 2, or start without it"
     )

@@ -15,6 +15,7 @@ from nwb_dcf.data.clock_doubts import (
     find_spike_doubts,
     guess_column_scale,
 )
+from nwb_dcf.errors import name_arguments
 from tests.io.recordings.field_files import simulate_trains
 
 F4, F8, I8 = np.dtype("f4"), np.dtype("f8"), np.dtype("i8")
@@ -82,7 +83,7 @@ def test_each_row_is_doubted_with_its_cause_and_way_out(row: str) -> None:
     find, refuses, words = ROWS[row]
     doubts = find()
     assert doubts, row
-    text = " ".join(doubt.describe("/x") for doubt in doubts)
+    text = name_arguments(" ".join(doubt.describe("/x") for doubt in doubts))
     assert [word for word in words if word not in text] == [], text
     assert any(doubt.refuses for doubt in doubts) == refuses, text
 
@@ -102,7 +103,7 @@ def test_spans_that_should_overlap_are_compared(kind: str) -> None:
     ours, theirs, words = SPANS[kind]
     doubt = compare_spans(ours, theirs, path="/x", name="x")
     assert doubt is not None
-    text = doubt.describe("/x")
+    text = name_arguments(doubt.describe("/x"))
     assert [word for word in words if word not in text] == [], text
 
 

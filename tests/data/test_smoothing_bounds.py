@@ -31,7 +31,7 @@ def test_a_long_gaussian_by_transforms_equals_the_sum(sigma: float) -> None:
 
 def test_a_gaussian_of_a_thousand_seconds_is_refused_at_once_and_a_wide_one_is_quick() -> None:
     recording = make(20_000)
-    with pytest.raises(ParameterError, match=r"smooth is 1000 s, and the longest segment 200 s; give --smooth 50 or"):
+    with pytest.raises(ParameterError, match=r"smooth is 1000 s, and the longest segment 200 s; give `smooth=50` or"):
         check_smoothing(recording, 1000.0)
     check_smoothing(recording, 150.0)
     started = time.perf_counter()

@@ -124,5 +124,5 @@ def test_a_gap_that_leaves_nothing_is_no_split() -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 0.95, float("nan")])
 def test_a_share_that_cannot_be_meant_is_refused(share: float) -> None:
-    with pytest.raises(ParameterError, match="share to hold out"):
+    with pytest.raises(ParameterError, match="fraction to hold out"):
         split_recording(record((200,)), share, seed=0)

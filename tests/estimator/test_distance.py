@@ -30,7 +30,7 @@ def test_the_fitted_frames_lie_at_a_root_mean_square_of_one(fitted: DCF) -> None
 
 @pytest.mark.parametrize("change", [lambda x: x * 1000, lambda x: x + 1e4, lambda x: -200 * x])
 def test_values_of_another_unit_or_offset_are_refused(fitted: DCF, change: object) -> None:
-    with pytest.raises(DataError, match=r"of 400 frames lie beyond 10 times.*the furthest at .* times.*--max-distance"):
+    with pytest.raises(DataError, match=r"of 400 frames lie beyond 10 times.*the furthest at .*`max_distance=N`"):
         fitted.transform(change(X))  # type: ignore[operator]
 
 

@@ -48,7 +48,7 @@ def test_place_cells_are_smoothed_long_and_said_so(track):
     assert choice.smooth_s >= 0.4
     assert choice.scale in ("soft", "zscore")
     assert choice.bin_width_s == 0.1
-    assert "half of the units tells of the other half" in choice.rule
+    assert "half of the units predicts the other half" in choice.rule
     assert "0, 0.5, 2 s later" in choice.rule
     assert any("to either side" in note for note in choice.notes)
     assert choice.runner_up["score"] <= choice.table["score"].max()
@@ -128,7 +128,7 @@ def test_a_choice_is_json(track, noise):
 
 def test_images_are_refused_by_the_scan():
     images = make_recording(np.random.default_rng(0).random((50, 8, 8)), np.arange(50.0))
-    with pytest.raises(DataError, match="pixels share their noise"):
+    with pytest.raises(DataError, match="noise is common to neighbouring pixels"):
         scan_settings(images)
 
 

@@ -94,7 +94,7 @@ def test_a_part_that_is_best_at_its_start_is_left_there(reach: xr.Dataset, train
 def test_progress_tells_of_the_search_and_then_of_the_finish(reach: xr.Dataset) -> None:
     told: list[str] = []
     DCF(dim=2, settings=SETTINGS, progress=lambda event: told.append(event.stage)).fit(reach)
-    parts = ("code and compression", "dynamics")
+    parts = ("encoder and compression", "dynamics")
     both = [f"{stage} ({part})" for part in parts for stage in ("choosing steps", "training")]
     assert [stage for stage in both if stage in told] == list(dict.fromkeys(told))
     assert told[0] == both[0]

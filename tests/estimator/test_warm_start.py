@@ -73,7 +73,7 @@ def test_a_cold_start_has_a_third_of_its_schedule_first() -> None:
 @pytest.mark.parametrize(
     ("values", "settings", "error", "says"),
     [
-        (draw_values()[:, :5], {}, DataError, "cannot start there"),
+        (draw_values()[:, :5], {}, DataError, "cannot start from that fit"),
         (draw_values(), {"dim": 3}, ParameterError, "dim is 3, and that of the fit to start from 2; give `dim=2`"),
         (draw_values(), {"history": 5}, ParameterError, "another shape: history 3, and this one history 5"),
         (draw_values(), {"k_max": 4}, ParameterError, "another shape: k_max 6, and this one k_max 4"),
@@ -92,5 +92,5 @@ def test_other_channels_are_named(first: DCF) -> None:
     recording = make_recording(draw_values(), np.arange(600.0), channel=list("abcdef"), kind="series")
     named = DCF(dim=2, steps=2).fit(recording)
     other = recording.assign_coords(channel=list("abcxyz"))
-    with pytest.raises(DataError, match="cannot start there: the channels differ"):
+    with pytest.raises(DataError, match="cannot start from that fit: the channels differ"):
         DCF(dim=2, steps=2, warm_start=named).fit(other)

@@ -97,7 +97,7 @@ def test_what_is_no_nwb_file_is_never_overwritten(session: Path, what: str) -> N
         lambda: check_writable(session, kind="units", dim=3, output=output, overwrite=True),
         lambda: check_derived(output, kind="units", dim=3, overwrite=True),
     ):
-        with pytest.raises(StoreError, match=r"the output is a device|--overwrite replaces NWB files alone"):
+        with pytest.raises(StoreError, match=r"the output is a device|`overwrite=True` replaces NWB files alone"):
             check()
     assert letter.read_text() == "dear"
 

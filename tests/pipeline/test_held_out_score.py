@@ -26,7 +26,7 @@ def make_walk(path: Path, frames: int = 300) -> Path:
 def test_too_little_to_hold_out_is_refused_before_training(tmp_path: Path, frames: int) -> None:
     path = make_walk(tmp_path / "s.nwb", frames)
     before = path.read_bytes()
-    with pytest.raises(DataError, match=rf"{frames} frames in 1 segment are too few to hold any out.*--held-out 0"):
+    with pytest.raises(DataError, match=rf"{frames} frames in 1 segment are too few to hold any out.*`held_out=0`"):
         plan_fit(path, 2, source="signal")
     assert path.read_bytes() == before
     assert plan_fit(path, 2, source="signal", held_out=0).split is None
@@ -41,7 +41,7 @@ def test_held_out_frames_that_are_all_alike_are_refused(tmp_path: Path) -> None:
     for start, stop in plan.split.held_out_intervals_s:
         values[(time >= start) & (time <= stop)] = 1.5
     still = make_series_session(tmp_path / "still.nwb", values)
-    with pytest.raises(DataError, match=r"still.nwb: .*frames held out .*are all alike.*--held-out 0"):
+    with pytest.raises(DataError, match=r"still.nwb: .*frames held out .*are all alike.*`held_out=0`"):
         plan_fit(still, 2, source="signal", held_out=0.3)
     assert plan_fit(still, 2, source="signal", held_out=0).split is None
 

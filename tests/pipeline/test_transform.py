@@ -147,7 +147,7 @@ def test_channels_are_found_by_place(fit: Fit, tmp_path: Path) -> None:
 def test_a_name_that_means_two_units_is_refused(fit: Fit, tmp_path: Path) -> None:
     path = write_held_out_trials(fit, tmp_path / "t.nwb")
     before = path.read_bytes()
-    with pytest.raises(DataError, match=r"2 units share site 'a'; match by columns that together name one each"):
+    with pytest.raises(DataError, match=r"2 units have the same site 'a'; match by columns that together name one"):
         transform_nwb(path, fit.model, match="site")
     with pytest.raises(ParameterError, match=r"no column location; columns are: id, site, unit_name, wire"):
         transform_nwb(path, fit.model, match="location")

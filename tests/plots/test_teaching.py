@@ -111,7 +111,7 @@ def test_every_condition_has_its_line_and_band(trials: DCFResult) -> None:
     [
         (0.1, [0.05, 0.15], "DCF leads PCA"),
         (-0.1, [-0.15, -0.05], "PCA leads DCF"),
-        (0.02, [-0.05, 0.09], "cannot be told apart"),
+        (0.02, [-0.05, 0.09], "do not distinguish the two"),
         (-0.001, [-0.002, -0.0005], "alike in practice"),
         (0.1, None, "is not known here"),
     ],

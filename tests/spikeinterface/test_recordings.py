@@ -178,7 +178,10 @@ def test_arguments_that_cannot_be_meant(analyzer, sorting):
         nwb_dcf.spikeinterface.from_analyzer(analyzer, extent="all")
     with pytest.raises(ParameterError, match="has no table of trials"):
         nwb_dcf.spikeinterface.from_sorting(sorting, make_recording((12.0, 8.0)), trials="trials")
-    with pytest.raises(ParameterError, match="nothing says how long"), pytest.warns(UserWarning, match="no start"):
+    with (
+        pytest.raises(ParameterError, match="the length of the recording is unknown"),
+        pytest.warns(UserWarning, match="no start"),
+    ):
         nwb_dcf.spikeinterface.from_sorting(sorting, extent="recording")
     with pytest.raises(DataError, match="number of segments of the sorting is 2"):
         nwb_dcf.spikeinterface.from_sorting(sorting, make_recording((12.0,)))

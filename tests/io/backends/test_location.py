@@ -57,7 +57,7 @@ def test_hdf5_zarr_and_a_server_give_one_fit(server: Served, tmp_path: Path) -> 
 @pytest.mark.parametrize("address", ["dandi://000001/sub-1/s.nwb", "s3://bucket/s.nwb"])
 @pytest.mark.parametrize("plan", [fit_nwb, plan_fit])
 def test_an_address_asks_for_an_output_before_anything_is_read(address: str, plan: Callable[..., object]) -> None:
-    with pytest.raises(DCFError, match=r"an address cannot be written to; .* -o RESULT\.nwb") as error:
+    with pytest.raises(DCFError, match=r"an address cannot be written to; .*`output='RESULT\.nwb'`") as error:
         plan(address, 2)
     assert address in str(error.value)
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nwb_dcf.errors import DCFError, SourceError
+from nwb_dcf.errors import DCFError, SourceError, name_options
 from nwb_dcf.io.recordings import list_sources, read_recording
 from tests.nwb_files import FAULTY, make_faulty_session, make_series_session, make_spike_session, replace_data
 
@@ -21,7 +21,7 @@ def test_faulty_sessions(tmp_path, fault):
     before = hashlib.sha256(path.read_bytes()).digest()
     with pytest.raises(DCFError) as error:
         read_recording(path, **settings)
-    message = str(error.value)
+    message = name_options(str(error.value))
     assert "\n" not in message
     for word in ("s.nwb", ";", *words):
         assert word in message

@@ -181,7 +181,7 @@ def test_no_ordinary_file_is_doubted_and_the_wrong_clock_is(real_data):
     assert all("frame numbers" in doubt for doubt in wrong)
     assert not any(doubted.values()), doubted
     (said,) = [note for note in read_recording(real_data("pose_bad_clock.nwb")).attrs["notes"] if "doubt" in note]
-    assert "give --time-scale 1/RATE" in said
+    assert "give `time_scale='1/RATE'`" in said
 
 
 def write_ordinary_session(path, seed):

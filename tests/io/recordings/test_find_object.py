@@ -53,8 +53,8 @@ def test_only_objects_of_the_types_are_found(tmp_path):
         assert match_objects(session, "wheel", (int,)) == []
         with pytest.raises(SourceError, match=r"there is no series 'hand'; series are: /acquisition/wheel"):
             find_object(session, "hand", (TimeSeries,), what="series")
-        with pytest.raises(SourceError, match=r"there is no table 'wheel'; use --trials none"):
-            find_object(session, "wheel", (int,), what="table", otherwise="use --trials none")
+        with pytest.raises(SourceError, match=r"there is no table 'wheel'; use `trials='none'`"):
+            find_object(session, "wheel", (int,), what="table", otherwise="use `trials='none'`")
 
 
 def test_a_name_of_two_objects_is_refused_with_both_paths():

@@ -56,7 +56,7 @@ KINDS: dict[str, Case] = {
         2,
         ("sample numbers", "--time-scale 1/"),
     ),
-    "spikes in minutes": (lambda path: write_spikes(path, lambda t: t / 60), FIT, 0, ("doubt", "spikes/s")),
+    "spikes in minutes": (lambda path: write_spikes(path, lambda t: t / 60), FIT, 2, ("clock", "spikes/s")),
     "spikes in thousands of seconds": (lambda path: write_spikes(path, lambda t: t / 1e3), FIT, 2, ("spikes/s",)),
     "float32 since 1970": (
         lambda path: write_spikes(path, lambda t: t + SINCE_1970, dtype="f4"),
@@ -142,7 +142,7 @@ KINDS: dict[str, Case] = {
         0,
         ("doubt", "--time-scale", "30 Hz"),
     ),
-    "ROIs at 30 kHz": (lambda path: write_rois(path, rate=3e4), FIT, 0, ("doubt", "30000 Hz")),
+    "ROIs at 30 kHz": (lambda path: write_rois(path, rate=3e4), FIT, 2, ("clock", "30000 Hz")),
     "ROIs in milliseconds, trials in seconds": (
         lambda path: write_rois(path, timestamps=np.arange(1200) * 1e2, trials={}),
         FIT,

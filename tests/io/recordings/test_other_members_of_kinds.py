@@ -16,7 +16,7 @@ from pynwb.icephys import VoltageClampSeries
 from pynwb.ophys import DfOverF, Fluorescence, OnePhotonSeries
 
 from nwb_dcf import list_sources, read_recording
-from nwb_dcf.errors import DOUBT, DCFError
+from nwb_dcf.errors import DOUBT, DCFError, name_options
 from tests.nwb_files import add_plane, make_rois, new_nwbfile, write_nwbfile
 
 from .field_files import (
@@ -101,18 +101,19 @@ def transpose(path: Path, dataset: str) -> Path:
 
 
 def doubts_of(path: Path) -> str:
-    return " ".join(list_sources(path).doubts)
+    return name_options(" ".join(list_sources(path).doubts))
 
 
 def notes_of(recording: Any) -> str:
-    return " ".join(recording.attrs["notes"])
+    return name_options(" ".join(recording.attrs["notes"]))
 
 
 def refused(path: Path, *words: str, **settings: Any) -> None:
     with pytest.raises(DCFError) as caught:
         read_recording(path, **settings)
+    message = name_options(str(caught.value))
     for word in words:
-        assert word in str(caught.value), (word, str(caught.value))
+        assert word in message, (word, message)
 
 
 # -- clocks

@@ -94,7 +94,7 @@ def test_align_cuts_windows(tmp_path):
         ({"align": "colour", "window": (0, 1)}, "no column 'colour'.*go_time"),
         ({"align": "direction", "window": (0, 1)}, "'direction' does not hold times"),
         ({"align": "side", "window": (0, 1)}, "'side' does not hold times"),
-        ({"align": "go_time"}, "align and window belong together"),
+        ({"align": "go_time"}, "belong together"),
         ({"align": "go_time", "window": (1, 0)}, "earlier first"),
         ({"align": "go_time", "window": (1, np.nan)}, "finite number"),
         ({"align": "go_time", "window": (1,)}, "as many values"),
@@ -220,7 +220,7 @@ def test_epochs_by_tag(tmp_path):
         read_recording(make_spike_session(tmp_path / "t.nwb"), tags="run")
     with pytest.raises(ParameterError, match="the table has no tags"):
         read_recording(tmp_path / "t.nwb", tags="run", trials="trials")
-    with pytest.raises(ParameterError, match="yet align, where or tags selects"):
+    with pytest.raises(ParameterError, match="yet `align=`, `where=` or `tags=` selects"):
         read_recording(path, tags="run", trials="none")
 
 

@@ -147,7 +147,7 @@ def test_channel_conversion_of_electrodes(tmp_path):
 
 
 def test_units_cannot_be_selected_from_a_series(tmp_path):
-    with pytest.raises(ParameterError, match=r"units is for a units table.*leave `units='out'`"):
+    with pytest.raises(ParameterError, match=r"units is for a units table.*leave `units=` out"):
         read_recording(make_series_session(tmp_path / "s.nwb"), "signal", units="1")
 
 

@@ -257,14 +257,14 @@ def test_a_read_only_folder_asks_for_an_output(session: Path) -> None:
     before, out = digest(session), session.parent / "out.nwb.zarr"
     session.chmod(0o555)
     assert "read-only" in refusal(session)
-    assert "-o s.nwb_dcf.zarr" in refusal(session)
+    assert "`output='s.nwb_dcf.zarr'`" in refusal(session)
     write_result(result_of(session), session, output=out)
     session.chmod(0o755)
     assert digest(session) == before
     assert_same_result(read_result(out), result_of(session))
     assert all(path.stat().st_nlink == 1 for path in out.rglob("*") if path.is_file())  # it shares nothing
     session.parent.chmod(0o555)
-    assert "-o FOLDER/s.nwb.zarr" in refusal(session)
+    assert "output='FOLDER/s.nwb.zarr'" in refusal(session)
     session.parent.chmod(0o755)
 
 

@@ -58,6 +58,6 @@ def test_a_file_that_takes_no_fit_is_refused(tmp_path: Path, change: Callable[[h
         file.require_group("processing")
         change(file)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"s\.nwb: a fit cannot be added to this file: .* --results-only"):
+    with pytest.raises(StoreError, match=r"s\.nwb: a fit cannot be added to this file: .*`results_only=True`"):
         rehearse(path)
     assert path.read_bytes() == before

@@ -120,7 +120,12 @@ def copy_fits(path: Path, n: int) -> None:
                     item.attrs.modify("object_id", f"{i}-{where}") if "object_id" in item.attrs else None
                 )
             )
-            module[f"fit_{i:03d}"].attrs.modify("object_id", str(i))
+            copied = module[f"fit_{i:03d}"]
+            copied.attrs.modify("object_id", str(i))
+            for name in ("flowed", "velocity"):  # a copy's link still leads to the fit that was copied
+                if "timestamps" in copied[name]:
+                    del copied[f"{name}/timestamps"]
+                    copied[f"{name}/timestamps"] = h5py.SoftLink(f"{copied.name}/latents/timestamps")
             module[f"fit_{i:03d}/units"].attrs["table"] = file["units"].ref  # which a copy leads nowhere
 
 
@@ -129,7 +134,7 @@ def test_a_hundred_fits_are_listed_at_once(session: Path) -> None:
     copy_fits(session, N_FITS)
     started = time.process_time()
     assert len(list_results(session)) == N_FITS
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 15.0  # each is checked and hashed: about a twentieth of a second
 
 
 @pytest.mark.slow

@@ -55,6 +55,7 @@ def test_the_rise_of_the_schema_is_said_and_kept(session: Path) -> None:
         "schema_version": "1.1.0",
         "stale": None,
         "stale_because": "/units was fitted without a hash",
+        "altered": [],
     }
 
 
@@ -110,7 +111,7 @@ def test_impossible_names_are_refused(session: Path, name: str) -> None:
 
 def test_read_only_file_and_folder_are_refused_even_to_root(session: Path) -> None:
     session.chmod(0o444)
-    with pytest.raises(StoreError, match=r"s\.nwb: the file is read-only; .*-o s_dcf\.nwb"):
+    with pytest.raises(StoreError, match=r"s\.nwb: the file is read-only; .*`output='s_dcf.nwb'`"):
         check_writable(session, kind="units", dim=3)
     session.chmod(0o644)
     session.parent.chmod(0o555)
@@ -181,9 +182,6 @@ def test_a_malformed_fit_is_said_in_one_line(tmp_path: Path, part: str, call: An
             fit["provenance"] = "__import__('os')"
         else:
             del fit[{"clock": "latents/timestamps", "a table": "segments/count"}.get(part, part)]
-    if call is list_results and part in ("clock", "a table"):
-        assert len(call(path)) == 1
-        return
     with pytest.raises(StoreError, match=r"/processing/dcf/units_dim3: the fit cannot be read") as caught:
         call(path)
     assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from nwb_dcf.errors import DataError, DCFError, SourceError
+from nwb_dcf.errors import DataError, DCFError, SourceError, name_options
 from nwb_dcf.io.recordings import list_sources, read_recording
 from tests.video_files import make_video_session, simulate_frames, write_video
 
@@ -19,7 +19,7 @@ def refuse(session, *words, **settings):
     before = session.read_bytes()
     with pytest.raises(DCFError) as error:
         read_recording(session, **settings)
-    message = str(error.value)
+    message = name_options(str(error.value))
     assert [word for word in words if word not in message] == []
     assert "\n" not in message
     assert ";" in message
