@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -23,11 +23,12 @@ from ..data.recording import (
     make_recording,
     median_step_s,
 )
+from ..data.records import JSON, SourceRecord
 from ..errors import DataError, DCFError
 from ..io.export import check_export, write_whole
 from ..io.recordings import locate
 from ..io.recordings.behavior import read_behavior
-from ..metrics import bootstrap_over_segments, compare_paired
+from ..metrics import Interval, bootstrap_over_segments, compare_paired
 from ..pipeline.fit_recording import FitPlan, fit_recording, plan_recording, read_to_fit
 from ..pipeline.plot import require_plotting
 from .measure import (
@@ -51,6 +52,47 @@ if TYPE_CHECKING:
     from ..estimator.fitted import FittedModel
 
 
+class Score(TypedDict):
+    """A score, or a difference of two, and its 95 % interval over held-out segments."""
+
+    value: float
+    low: float
+    high: float
+
+
+class MethodRow(TypedDict, total=False):
+    """What one method gave.
+
+    Attributes
+    ----------
+    method : str
+    seeded : bool
+    scores : dict of str to Score
+        By question; absent for what the method cannot answer.
+    differences : dict of str to Score
+        DCF's less the method's, on the same segments.
+    largest_channel, fewest_channels, found_again
+        See `nwb_dcf.compare.measure.Measured`.
+    seconds : float
+        Of one fit.
+    unlike : float or None
+        Largest difference between the scores of two fits, of a method that cannot be seeded.
+    failed : str
+        Why there is nothing.
+    """
+
+    method: str
+    seeded: bool
+    scores: dict[str, Score]
+    differences: dict[str, Score]
+    largest_channel: float
+    fewest_channels: float
+    found_again: float | None
+    seconds: float
+    unlike: float | None
+    failed: str
+
+
 @dataclass(frozen=True)
 class ComparisonReport:
     """What each method is worth on one file.
@@ -58,7 +100,7 @@ class ComparisonReport:
     Attributes
     ----------
     file : str
-    source : dict
+    source : SourceRecord
         The object, as ``recording.attrs["source"]``.
     dim, channels : int
     split, settings : str
@@ -67,18 +109,15 @@ class ComparisonReport:
         Path of the behaviour that was decoded.
     n, over : int, str
         Held-out ``segments`` or ``blocks`` that the intervals rest on.
-    rows : list of dict
-        One a method, DCF first. ``method``; ``scores`` and ``differences`` (DCF's less the method's, on the same
-        segments), by question a dict ``value``, ``low``, ``high``; ``largest_channel``, ``fewest_channels`` and
-        ``found_again`` (see `nwb_dcf.compare.measure.Measured`); ``seconds`` of one fit; ``seeded``; ``unlike``, the
-        difference between two fits of a method that cannot be seeded; or ``failed``, why there is nothing.
+    rows : list of MethodRow
+        DCF first.
     verdict : str
         One sentence.
     notes : list of str
     """
 
     file: str
-    source: dict[str, Any]
+    source: SourceRecord
     dim: int
     channels: int
     split: str
@@ -86,11 +125,11 @@ class ComparisonReport:
     against: str | None
     n: int
     over: str
-    rows: list[dict[str, Any]]
+    rows: list[MethodRow]
     verdict: str
     notes: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return the report as a JSON-able dict."""
         return asdict(self)
 
@@ -197,7 +236,7 @@ def compare_nwb(
     recording = plan.recording
     report = ComparisonReport(
         file=locate(path).name,
-        source=dict(recording.attrs["source"]),
+        source=recording.attrs["source"],
         dim=plan.dim,
         channels=math.prod(recording.sizes[name] for name in frame_dims(recording)),
         split=plan.split.rule,
@@ -223,9 +262,9 @@ def compare_nwb(
 
 def _measure(
     method: Method, encoder: Encoder | None, seconds: float, material: Material, dim: int, certify: bool
-) -> tuple[dict[str, Any], Measured | None]:
+) -> tuple[MethodRow, Measured | None]:
     """Fit and score one method; what fails is a row that says so, since the others are still worth having."""
-    row: dict[str, Any] = {"method": method.name, "seeded": method.seeded}
+    row: MethodRow = {"method": method.name, "seeded": method.seeded}
     try:
         if encoder is None:
             encoder, seconds = time_call(lambda: method.fit(material.training, dim, material.seed))
@@ -346,5 +385,5 @@ def _describe(fitted: FittedModel, recording: xr.Dataset) -> str:
     return f"{first}, smoothed by {prepare.smooth_s:g} s, scale {fitted.config.prepare.scale}"
 
 
-def _to_dict(interval: Any) -> dict[str, float]:
+def _to_dict(interval: Interval) -> Score:
     return {"value": interval.value, "low": interval.low, "high": interval.high}

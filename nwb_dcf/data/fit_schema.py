@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..config import FitConfig, ReadConfig
 from ..errors import ParameterError
+from .records import JSON
 from .stored_json import StoredJSONError, parse_json
 
 Word = Annotated[str, Field(max_length=1000)]
@@ -138,7 +139,7 @@ class StoredDimension(_Open):
 
     dim: Natural
     rule: Sentence
-    curve: dict[str, Any]
+    curve: JSON
 
     @model_validator(mode="after")
     def _curve(self) -> StoredDimension:
@@ -189,22 +190,22 @@ class StoredProvenance(_Open):
     kind: Word | None = None
     channels: list[Label] | dict[str, list[Label]] = []
     notes: list[Sentence] = []
-    left_out: list[dict[str, Any]] = []
-    versions: dict[str, Any] = {}
-    machine: dict[str, Any] = {}
+    left_out: list[JSON] = []
+    versions: JSON = {}
+    machine: JSON = {}
     preparation: StoredPreparation | None = None
     support: StoredSupport | None = None
     split: StoredSplit | None = None
     model: StoredModelName | None = None
     matching: StoredMatching | None = None
-    cohort: dict[str, Any] | None = None
+    cohort: JSON | None = None
     dimension: StoredDimension | None = None
     smoothing: StoredSmoothing | None = None
     seconds: float | None = None
     interrupted: bool | None = None
     request: Word | None = None
     hashes: dict[str, Word] | None = None
-    written: dict[str, Any] = {}
+    written: JSON = {}
 
 
 class StoredHorizon(_Open):
@@ -287,7 +288,7 @@ class StoredScores(_Open):
     pca_smoothness: float | None = None
     deviance_explained: float | None = None
     pca_deviance_explained: float | None = None
-    intervals: dict[str, Any] | None = None
+    intervals: JSON | None = None
     rollout: StoredRollout | None = None
     null: StoredNull | None = None
     agreement: StoredAgreement | None = None
@@ -362,7 +363,7 @@ class StoredModel(_Open):
     k_max: Annotated[int, Field(ge=1, le=2**40)]
     frame_shape: Annotated[list[Natural], Field(min_length=2, max_length=2)] | None = None
     n_axes: Natural = 0
-    config: dict[str, Any]
+    config: JSON
     preparation: StoredPreparation
     channels: list[Label]
     channel_dim: Word
@@ -376,9 +377,9 @@ class StoredModel(_Open):
     curve: StoredCurve
     notes: list[Sentence]
     timing: dict[str, float]
-    machine: dict[str, Any]
+    machine: JSON
     bin_width_s: float | None = None
-    chosen_on: dict[str, Any]
+    chosen_on: JSON
     pixels: StoredPixels | None = None
 
     @model_validator(mode="after")
@@ -401,7 +402,7 @@ _SCHEMAS: dict[str, type[_Open]] = {
 }
 
 
-def read_document(text: str, name: str) -> dict[str, Any]:
+def read_document(text: str, name: str) -> JSON:
     """Parse a document of a stored fit and check what is in it.
 
     Parameters

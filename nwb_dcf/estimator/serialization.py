@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..config import FitConfig
 from ..data.fit_schema import read_document
 from ..data.preprocessing import Preprocessor
+from ..data.records import JSON
 from ..data.safetensors_header import read_header, refuse_not_finite
 from ..data.stored_json import parse_json
 from ..errors import DCFError, StoreError
@@ -28,7 +29,6 @@ from .fitted import FittedModel
 from .initialization import choose_device
 
 FORMAT = 1
-JSON = dict[str, Any]
 LONGEST_REASON = 300
 MOST_TIMES = 8  # bytes that building may take at once for each that is stored
 SPARE_BYTES = 2**26
