@@ -45,7 +45,7 @@ def test_a_path_that_leaves_the_folder_needs_leave(form: str, session: Path) -> 
     moved = Path(shutil.move(video, away / video.name))
     name_video(session, form.format(video.name, absolute=moved))
     with pytest.raises(
-        SourceError, match=r"lies outside the folder of the NWB file; name the folder .* --allow-outside"
+        SourceError, match=r"lies outside the folder of the NWB file; name the folder .*`allow_outside=True`"
     ):
         read_recording(session, "video")
     assert "lies outside the folder" in next(iter(list_sources(session).sources)).problem
