@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import oaconvolve
 from scipy.sparse import csr_array
 from scipy.special import gammaln, xlogy
 
@@ -401,6 +400,8 @@ def _filter(values: np.ndarray, sigma: float) -> np.ndarray:
     radius = min(int(TRUNCATE * sigma + 0.5), len(values) - 1)
     if radius <= LONG_REACH:
         return np.asarray(gaussian_filter1d(values, sigma, axis=0, mode="constant", radius=radius))
+    from scipy.signal import oaconvolve  # half a second that few need
+
     kernel = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / sigma))
     kernel /= kernel.sum()
     # a direct sum takes frames times reach: hours where both are 100,000

@@ -95,6 +95,9 @@ class Target:
         StoreError
             See `nwb_dcf.io.results.check_writable`.
         """
+        # The session is read now, since the file or its server may be gone after the long work.
+        from ..io.recordings import describe_session  # pynwb
+
         asked = self.asked
         if asked.output is not None and self.is_derived:
             name = check_derived(asked.output, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite)
@@ -103,10 +106,8 @@ class Target:
                 self.path, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite, output=asked.output
             )
             original = Path(self.path).resolve()
-            rehearse_append(original, name=name, kind=kind, dim=dim, source_id=source_id, where=str(self.path))
-        # The session is read now, since the file or its server may be gone after the long work.
-        from ..io.recordings import describe_session  # pynwb
-
+            with rehearse_append(original, name=name, kind=kind, dim=dim, source_id=source_id, where=str(self.path)):
+                return ReservedDestination(self, name, describe_session(self.path))
         return ReservedDestination(self, name, describe_session(self.path))
 
 

@@ -105,19 +105,22 @@ def run_clean(
     return report
 
 
-def run_forked(script: str, request: dict[str, Any], *, folder: Path, where: str) -> dict[str, Any]:
+@contextmanager
+def run_forked(script: str, request: dict[str, Any], *, folder: Path, where: str) -> Iterator[None]:
     """Do as `run_clean`, where the system can in a fork of this process, which has pynwb loaded: a tenth of the time.
 
-    What the script imports stays in the fork. The file that it writes is not to be kept, since extensions that are
-    loaded here are cached in it.
+    It runs beside the block, at the end of which its report is awaited. What the script imports stays in the fork. The
+    file that it writes is not to be kept, since extensions that are loaded here are cached in it.
 
     Raises
     ------
     StoreError
-        If the script fails or dies.
+        At the end of the block, if the script fails or dies.
     """
     if sys.platform != "linux":
-        return run_clean(script, request, folder=folder, where=where)
+        yield
+        run_clean(script, request, folder=folder, where=where)
+        return
     receiver, sender = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: what hangs is ended below
@@ -125,25 +128,30 @@ def run_forked(script: str, request: dict[str, Any], *, folder: Path, where: str
     if child == 0:
         _answer_in_fork(script, request, folder, sender)
     os.close(sender)
-    answer = b""
     try:
-        while select.select([receiver], [], [], FORK_WAIT_S)[0]:
-            piece = os.read(receiver, 2**16)
-            if not piece:
-                break
-            answer += piece
-        else:
-            os.kill(child, signal.SIGKILL)
+        yield
+        answer = _await_answer(receiver)
     finally:
         os.close(receiver)
+        # After an answer there is nothing left to end; where the block failed, or none came, there is.
+        os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     try:
         report: dict[str, Any] = json.loads(answer)
     except ValueError:
-        return run_clean(script, request, folder=folder, where=where)
+        report = run_clean(script, request, folder=folder, where=where)
     if "error" in report:
         raise explain_failure(report["message"], report.get("errno"), kind=report["error"], where=where)
-    return report
+
+
+def _await_answer(receiver: int) -> bytes:
+    answer = b""
+    while select.select([receiver], [], [], FORK_WAIT_S)[0]:
+        piece = os.read(receiver, 2**16)
+        if not piece:
+            break
+        answer += piece
+    return answer
 
 
 def _answer_in_fork(script: str, request: dict[str, Any], folder: Path, sender: int) -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,8 +30,11 @@ LARGE = 2**16
 PIECE = 2**24
 
 
-def rehearse_append(original: Path, *, name: str, kind: str, dim: int, source_id: str | None, where: str) -> None:
-    """Add a fit of two frames to a skeleton of `original`, which is not changed.
+@contextmanager
+def rehearse_append(
+    original: Path, *, name: str, kind: str, dim: int, source_id: str | None, where: str
+) -> Iterator[None]:
+    """Add a fit of two frames to a skeleton of `original`, which is not changed, beside what the block does.
 
     Parameters
     ----------
@@ -48,7 +52,7 @@ def rehearse_append(original: Path, *, name: str, kind: str, dim: int, source_id
     Raises
     ------
     StoreError
-        If pynwb cannot append to the file.
+        At the end of the block, if pynwb cannot append to the file.
     """
     with tempfile.TemporaryDirectory(prefix="nwb-dcf-") as folder:
         skeleton = Path(folder) / f"skeleton{original.suffix}"
@@ -60,10 +64,12 @@ def rehearse_append(original: Path, *, name: str, kind: str, dim: int, source_id
             else:
                 copy_skeleton(original, skeleton)
         except OSError:  # no space for it here: the write itself says what is wrong
+            yield
             return
         request = {"copy": str(skeleton), "payload": str(payload), "name": name, "source_id": source_id}
         try:
-            run_forked("append.py", request, folder=original.parent, where=where)
+            with run_forked("append.py", request, folder=original.parent, where=where):
+                yield
         except StoreError as error:
             what = error.what.removeprefix("writing failed: ")
             raise StoreError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,8 @@ from tests.nwb_files import make_series_session, make_spike_session
 
 
 def rehearse(path: Path) -> None:
-    rehearse_append(path, name="a", kind="units", dim=2, source_id=None, where=str(path))
+    with rehearse_append(path, name="a", kind="units", dim=2, source_id=None, where=str(path)):
+        pass
 
 
 def test_a_skeleton_has_all_but_large_numbers(tmp_path: Path) -> None:
@@ -61,3 +63,18 @@ def test_a_file_that_takes_no_fit_is_refused(tmp_path: Path, change: Callable[[h
     with pytest.raises(StoreError, match=r"s\.nwb: a fit cannot be added to this file: .*`results_only=True`"):
         rehearse(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are used on Linux alone")
+def test_a_block_that_fails_ends_the_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    fork = os.fork
+    monkeypatch.setattr(os, "fork", lambda: started.append(fork()) or started[-1])
+    path = make_spike_session(tmp_path / "s.nwb", n_units=3, duration_s=6)
+    with (
+        pytest.raises(ValueError, match="of the block"),
+        rehearse_append(path, name="a", kind="units", dim=2, source_id=None, where=str(path)),
+    ):
+        raise ValueError("of the block")
+    with pytest.raises(ChildProcessError):  # it was ended and waited for
+        os.waitpid(started[-1], os.WNOHANG)
