@@ -127,6 +127,7 @@ def _read_input(x: Input, images: bool) -> InputAdapter:
         return InputAdapter(validate_recording(x), "recording", x)
     if isinstance(x, xr.DataArray):
         return InputAdapter(_read_dataarray(x), "dataarray", x)
+    # before ndarray, which a masked array is too: NumPy would hand out what lies under the mask
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise DataError("the array has masked values", fix="leave those frames or channels out, or fill them first")
     if isinstance(x, np.ndarray):
@@ -136,6 +137,7 @@ def _read_input(x: Input, images: bool) -> InputAdapter:
         if len({len(row) for row in x}) > 1:
             raise DataError("the rows of numbers differ in their length", fix="give rows of one number per channel")
         return InputAdapter(_read_array(np.asarray(x), images), "array", x)
+    # DataFrames, tensors on the CPU, and what else calls itself an array
     if hasattr(x, "__array__"):
         return InputAdapter(_read_array(_as_numbers(np.asarray(x)), images), "array", x)
     if isinstance(x, Sequence) and not isinstance(x, (str, bytes)) and len(x):
@@ -182,6 +184,7 @@ def _name_units(x: Shaped[np.ndarray, " *any"] | xr.DataArray, otherwise: str) -
 def _read_dataarray(x: xr.DataArray) -> xr.Dataset:
     if x.ndim != 2 and x.dims[1:] != IMAGE_DIMS:
         raise DataError(f"the DataArray has dims {x.dims}", fix="give a DataArray (time, channel) or (time, y, x)")
+    # without a clock frames count 0, 1, 2, ..., as those of bare arrays
     time, last = _read_time(x), str(x.dims[1])
     segment = x.coords.get("segment_index")  # the data of a recording keep their segments
     recording = make_recording(

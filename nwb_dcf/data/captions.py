@@ -7,7 +7,7 @@ import xarray as xr
 
 from .records import Scores
 
-NEGLIGIBLE_R2 = 0.005
+NEGLIGIBLE_R2 = 0.005  # half a percent of the variance: nobody sees it in a picture
 
 
 def describe_pictures(data: xr.Dataset) -> dict[str, str]:

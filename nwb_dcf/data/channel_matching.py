@@ -107,6 +107,7 @@ def match_channels(
     >>> match_channels([7, 9], there, known, by="name").here
     [1, 0]
     """
+    # one column need not name a channel: a site is known by its depth and shank together
     columns = tuple(part.strip() for part in by.split(",") if part.strip())
     if not columns:
         raise ParameterError("match is empty", fix="give id, or the columns that name a channel")
@@ -124,6 +125,7 @@ def match_channels(
     places: dict[tuple[Any, ...], list[Any]] = {}
     for i, name in _name_channels(there, columns).items():
         places.setdefault(name, []).append(i)
+    # once for each channel there of a name that is wanted: repeats among others do no harm
     _refuse_repeats([name for name in names if name for _ in places.get(name, [])], columns, there)
     here = [places[name][0] if name in places else None for name in names]
     found = Matching(columns, list(wanted), here)

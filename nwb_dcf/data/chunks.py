@@ -91,5 +91,6 @@ def compute_moments(blocks: Iterable[Num[np.ndarray, " _ *frame"]]) -> Moments:
 
 def make_scratch(shape: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
     """Make a float32 array in a temporary file without a name; the file is deleted with the array."""
+    # a map keeps its own handle of the file, which outlives this one; without a name nothing is left behind by a kill
     with tempfile.TemporaryFile(prefix="nwb-dcf-") as file:
         return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)

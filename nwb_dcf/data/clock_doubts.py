@@ -60,9 +60,9 @@ FASTEST_HZ = 300.0  # of a median unit; in real sessions below 100
 REFRACTORY_HZ = 3000.0  # above the inverse of any refractory period
 EMPTY = 1e-4  # mean spikes of all units in a bin, below which nothing is left to fit
 COARSE = 0.1  # of a step
-USUAL_HZ = 5.0
-USUAL_STEP_S = 1 / 30
-LONGEST_STEP_S = 5.0
+USUAL_HZ = 5.0  # of a median unit: what a likely unit of time brings the rate near to
+USUAL_STEP_S = 1 / 30  # of a camera, between imaging and voltage
+LONGEST_STEP_S = 5.0  # hardly any camera, microscope or amplifier is slower
 FASTEST_OF = {"lfp": 2e5, "video": 1e5, "imaging": 1e5, "dff": 1e4, "fluorescence": 1e4, "roi": 1e4, "pose": 5e3}
 """Highest sampling rate of kinds of sources; only kinds in it are checked for long steps."""
 
@@ -200,6 +200,7 @@ def _find_spike_scale_doubts(
     """Check the unit of spike times: one doubt at most, the most specific."""
     empty = filled < EMPTY
     since = _find_epoch(pooled)
+    # seconds since 1970 only shift the clock and can be fitted; in other units bins would be of another length as well
     if since is not None and since[0].seconds != 1:
         return [_describe_epoch(since, refuses=True)]
     # A sorter counts samples, so that whole numbers are the sign of an export without its division by the rate.
@@ -213,6 +214,7 @@ def _find_spike_scale_doubts(
             if whole
             else f"the median unit fires {rate:.2g} spikes/s over {span:.3g} s"
         )
+        # rate and span are those of seconds: rounding explains whole numbers better than another unit
         if whole and rate > SLOWEST_HZ and span < SLOW_SPAN_S:
             unit = Unit("times that were rounded to seconds", "1", 1.0)
         fix = (
@@ -220,6 +222,7 @@ def _find_spike_scale_doubts(
             + (", or 1 / the sampling rate" if "sample" in unit.words else "")
             + (" if they are right" if unit.seconds == 1 else "; --time-scale 1 takes them for seconds")
         )
+        # units that hardly fire leave bins empty too: refused only where hardly a session is as long
         return [Doubt(what, unit.words, fix, refuses=empty and span > 2 * 86400)]
     # Too fast: the unit of the file is longer than a second.
     if rate > FASTEST_HZ:
@@ -300,6 +303,7 @@ def _find_sample_scale_doubts(
             )
         ]
     if step > LONGEST_STEP_S and rate_hz is not None and rate_hz >= 1e-3:
+        # times were read as i / rate, and are i * rate where that field holds the step: the factor is rate squared
         likely_hz = 1 / rate_hz
         return [
             Doubt(
@@ -373,6 +377,7 @@ def compare_spans(
                     f"give {scale_option(key, unit.scale)}"
                     + (", or 1 / the sampling rate" if "sample" in unit.words else ""),
                 )
+    # of the shorter: trials or a video may cover a part of the session and be right
     overlap = max(0.0, min(ours[1], theirs[1]) - max(ours[0], theirs[0])) / min(own, other)
     if overlap < LITTLE:
         since = max(abs(ours[0]), abs(theirs[0])) > EPOCH_S
@@ -394,6 +399,7 @@ def find_span(
     known = np.isfinite(start) & np.isfinite(stop)
     if known.sum() < 3:
         return None
+    # a start that is there: an interpolated quantile lies between a faulty row and the rest
     low, high = np.quantile(start[known], [0.02, 0.98], method="inverted_cdf")
     # One faulty row, 0 or 1e9, would otherwise be the span.
     ends = stop[known & (start >= low) & (start <= high)]
@@ -408,6 +414,7 @@ def guess_column_scale(values: Num[np.ndarray, " row"], low: float, high: float)
     for unit in (*FINER, *_samples(())):
         inside = (known * unit.seconds >= low) & (known * unit.seconds <= high)
         if (
+            # a tenth may be faulty; as far as the trials, so that short values in seconds are not taken for times
             inside.mean() >= 0.9
             and _jaccard((low, high), (float(known.min() * unit.seconds), float(known.max() * unit.seconds))) >= SAME
         ):
@@ -423,7 +430,7 @@ def _samples(sampling_hz: Sequence[float]) -> list[Unit]:
 def _jaccard(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Return the intersection of two spans over their union, 0 to 1."""
     common = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
-    return common / max(max(a[1], b[1]) - min(a[0], b[0]), 1e-300)
+    return common / max(max(a[1], b[1]) - min(a[0], b[0]), 1e-300)  # two spans of one moment
 
 
 def _are_whole(times: Float[np.ndarray, " time"]) -> bool:
@@ -436,6 +443,7 @@ def _find_epoch(times: Float[np.ndarray, " time"]) -> tuple[Unit, str] | None:
     """Return the unit in which `times` would count from 1970, and the day; None where they would in none."""
     middle = float(np.median(times)) if len(times) else 0.0
     for unit in (Unit("seconds", "1", 1.0), *FINER):
+        # between 1973 and 2128: longer numbers are of a finer unit
         if EPOCH_S < middle * unit.seconds < 50 * EPOCH_S:
             return unit, datetime.fromtimestamp(middle * unit.seconds, UTC).strftime("%Y-%m-%d")
     return None
@@ -472,6 +480,7 @@ def find_resolution_doubts(
     if stored.itemsize > 4 and could_be and bool((kept == kept.astype(np.float32)).all()):
         # Times that float32 holds to the last have passed through it: of other float64 hardly one is such a number.
         stored, before = np.dtype(np.float32), " before they were written"
+    # at the largest time, where floats lie farthest apart
     resolution = float(np.spacing(stored.type(largest))) * scale
     if resolution <= COARSE * step:
         return []

@@ -19,17 +19,18 @@ from .stored_json import StoredJSONError, parse_json
 
 Word = Annotated[str, Field(max_length=1000)]
 Sentence = Annotated[str, Field(max_length=20_000)]
-Natural = Annotated[int, Field(ge=0, le=2**53)]
-Whole = Annotated[int, Field(ge=-(2**63), lt=2**64)]
+Natural = Annotated[int, Field(ge=0, le=2**53)]  # up to here every reader of JSON has whole numbers exactly
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**64)]  # ids, signed and unsigned
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Label = Whole | float | Word | bool
-Loss = Annotated[float, Field(allow_inf_nan=True)]
+Loss = Annotated[float, Field(allow_inf_nan=True)]  # of a part that did not learn
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 Values = list[float] | list[list[float]]
 SHOWN = 60
 
 
 class _Open(BaseModel):
+    # strict: pydantic would else take "3" for 3, and True for a number
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
@@ -422,10 +423,12 @@ def read_document(text: str, name: str) -> JSON:
     StoredJSONError
         That names the first key with an invalid value.
     """
+    # the model's own JSON lies in safetensors, written by Python with NaN for losses that are not there
     document = parse_json(text, name, allow_nan=name == "model")
     if name == "config":
         _check_config(document)
         return document
+    # u and v each have an architecture below their name
     schema = _SCHEMAS[name.rpartition("/")[2]]
     try:
         schema.model_validate(document)
@@ -449,6 +452,7 @@ def _check_config(document: Mapping[str, Any]) -> None:
 
 def describe_invalid(error: ValidationError, name: str) -> str:
     """Say in a line what pydantic found first."""
+    # the first alone: an invalid key of a union is reported once for every type it might have had
     first = error.errors(include_url=False)[0]
     at = ".".join(str(part) for part in first["loc"])
     value = repr(first["input"])

@@ -87,6 +87,7 @@ def find_runs(
     >>> runs.frames, runs.stop_s
     (array([0, 1, 3, 4]), array([2. , 5.5]))
     """
+    # cut to length: of no frames at all there would be one edge
     opens = np.append(True, segment[1:] != segment[:-1])[: len(good)]
     closes = np.append(segment[1:] != segment[:-1], True)[: len(good)]
     begins, ends = good & opens, good & closes
@@ -99,5 +100,6 @@ def find_runs(
     # float64 leaves less and less of late clocks: 1e9 s are known to 1e-7 s
     latest = np.abs(right_s).max(initial=0.0)
     edge_s = 1e-6 * float(np.median(right_s - left_s)) + 4 * float(np.spacing(latest)) if len(good) else 0.0
+    # a run of exactly the shortest length is kept, whatever rounding makes of it
     long = (last - first + 1 >= MIN_FRAMES) & (stop - start >= min_length_s - edge_s)
     return FrameRuns(first[long], last[long], segment[first[long]], start[long], stop[long], n_short=int((~long).sum()))

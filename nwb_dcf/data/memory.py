@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-UNKNOWN = 2**62
+UNKNOWN = 2**62  # more than any machine has: what asks for less is not refused
+# control groups of version 2 and 1
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
@@ -48,6 +49,7 @@ def _find_cached(folder: Path) -> int:
 
 def _read_number(path: str) -> int | None:
     try:
+        # "max", where a container has no limit, is no number
         return int(Path(path).read_text())
     except (OSError, ValueError):
         return None

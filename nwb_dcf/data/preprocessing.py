@@ -55,7 +55,6 @@ def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any
 
     Examples
     --------
-    >>> import numpy as np
     >>> counts = np.random.default_rng(0).poisson(0.1, 100_000)
     >>> float(invert_mean_root(np.sqrt(counts).mean()).round(2))
     0.1
@@ -65,7 +64,7 @@ def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any
         raise DataError("roots hold NaN or infinite values", fix="leave those frames out")
     # E[sqrt(n)] >= sqrt(rate) - 0.5 for any rate: the table reaches beyond every root
     rates = np.append(0, np.geomspace(LEAST_RATE, np.square(roots.max(initial=0) + 1), N_RATES))
-    n = np.arange(int(rates[-1] + 10 * np.sqrt(rates[-1])) + 10)
+    n = np.arange(int(rates[-1] + 10 * np.sqrt(rates[-1])) + 10)  # ten SDs above: no further count occurs
     probability = np.exp(xlogy(n, rates[:, None]) - rates[:, None] - gammaln(n + 1))  # of each count at each rate
     return np.asarray(np.interp(roots, probability @ np.sqrt(n), rates))
 
@@ -280,12 +279,12 @@ def fit_preprocessor(recording: xr.Dataset, config: PrepareConfig) -> Preprocess
     is_far = (sd > 1e-12 * np.abs(moments.mean)) & (np.abs(moments.mean) >= FAR * sd)
     offset = np.where(is_far, moments.mean, 0.0)
     if config.scale in ("global", "auto"):
-        factor = np.full_like(sd, 1 / np.sqrt(np.mean(np.square(sd))))
+        factor = np.full_like(sd, 1 / np.sqrt(np.mean(np.square(sd))))  # variances keep their ratios
     elif config.scale == "soft":
         # the median keeps units that hardly fire from being blown up, as z-scores do
         factor = 1 / (sd + np.median(sd[sd > 0]))
     elif config.scale == "zscore":
-        factor, offset = 1 / np.where(sd > 0, sd, 1), moments.mean
+        factor, offset = 1 / np.where(sd > 0, sd, 1), moments.mean  # a constant channel stays at 0
     else:
         factor = np.ones_like(sd)
     return Preprocessor(transform, smooth_s, "global" if config.scale == "auto" else config.scale, factor, offset)
@@ -386,7 +385,7 @@ def _smooth(
             around = seen
         elif piece.sigma is not None:
             total = _filter(seen, piece.sigma)
-            weight = _filter(np.ones(len(seen)), piece.sigma)
+            weight = _filter(np.ones(len(seen)), piece.sigma)  # how much of the Gaussian lies inside
             around = (total.T / weight).T[inside]
         else:
             weights = _compute_gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
@@ -427,7 +426,7 @@ def check_smoothing(recording: xr.Dataset, smooth: float | str) -> None:
         where = name_source(recording) or "the recording"
         raise ParameterError(
             f"{where}: smooth is {smooth:g} s, and the longest segment {longest:.4g} s",
-            fix=f"give --smooth {longest / TRUNCATE:.3g} or less",
+            fix=f"give --smooth {longest / TRUNCATE:.3g} or less",  # so that either side of a window fits
         )
     n_weights = sum(_count_weights(inside, smooth) for _, _, inside in spans)
     if n_weights > MOST_WEIGHTS:
@@ -495,7 +494,7 @@ def _compute_gaussian_weights(
     high = np.searchsorted(seen, time + TRUNCATE * sigma_s, side="right")
     counts = high - low
     row = np.repeat(np.arange(len(time)), counts)
-    column = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)
+    column = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)  # low, low + 1, ... by row
     weight = np.exp(-0.5 * np.square((time[row] - seen[column]) / sigma_s))
-    weight /= np.bincount(row, weight)[row]
+    weight /= np.bincount(row, weight)[row]  # never 0: each frame is in its own window
     return csr_array((weight, (row, column)), shape=(len(time), len(seen)))

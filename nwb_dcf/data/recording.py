@@ -125,6 +125,7 @@ def make_recording(
     # int64: later sums of frames of long recordings would overflow int32
     index = np.zeros(len(time), np.int64) if segment_index is None else np.asarray(segment_index, np.int64)
     n_segments = int(index[-1]) + 1 if len(index) else 0
+    # an index that is out of order gives nonsense here, and validation at the end refuses it
     first = np.searchsorted(index, np.arange(n_segments), side="left")
     last = np.searchsorted(index, np.arange(n_segments), side="right") - 1
     start = time[first] if segment_start is None else np.asarray(segment_start, np.float64)
@@ -178,6 +179,7 @@ def part_touching(
     [1.2, 2.0]
     """
     order = np.argsort(start, kind="stable")
+    # in order of time, which need not be the order of the table; the last reaches into none
     following = np.append(start[order][1:], np.inf)
     ordered = stop[order]
     over = (ordered > following) & (ordered - following <= TOUCH_S)
@@ -228,9 +230,11 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
     if not np.isfinite(time).all():
         raise DataError("time holds NaN or infinite values", where=where)
     # contiguous, since pairs of frames and smoothing are cut by this index alone
+    # a row without frames would be an interval that nothing was read from
     step = np.diff(index)
     if index[0] != 0 or not np.isin(step, (0, 1)).all() or index[-1] + 1 != recording.sizes["segment"]:
         raise DataError("the frames of a segment are not contiguous", where=where)
+    # between segments time may go back: resampled recordings repeat segments, joined sessions have clocks of their own
     if (np.diff(time)[step == 0] <= 0).any():
         raise DataError("time does not increase within a segment", where=where)
     return recording
@@ -303,6 +307,7 @@ def split_sources(recording: xr.Dataset) -> list[xr.Dataset]:
     parts = []
     for member in members:
         part = recording.isel({channel_dim(recording): label == member["label"]}).drop_vars(CHANNEL_SOURCE)
+        # kind and unit of the source, not of the whole: they decide whether it gets a square root and what Gaussian
         data = part["data"].assign_attrs(units=member["units"])
         parts.append(part.assign(data=data).assign_attrs(kind=member["kind"], source=member))
     return parts
@@ -327,6 +332,7 @@ def select_segments(recording: xr.Dataset, segments: ArrayLike) -> xr.Dataset:
     """Keep only `segments` (rows of the segment table), renumbered 0, 1, 2, ..."""
     chosen = np.asarray(segments, dtype=np.int64)
     slices = segment_slices(recording)
+    # a segment may be chosen twice, as a draw with replacement does: a mask would lose the copy
     frames = np.concatenate([np.arange(slices[i].start, slices[i].stop) for i in chosen])
     lengths = [slices[i].stop - slices[i].start for i in chosen]
     picked = recording.isel(time=frames, segment=chosen)

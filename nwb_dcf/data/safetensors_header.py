@@ -19,7 +19,7 @@ BYTES = {
     "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
-MOST_DIMS = 8
+MOST_DIMS = 8  # kernels of images have four
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def read_header(data: bytes, what: str = "weights") -> TensorsHeader:
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise StoredJSONError(f"metadata of {what} are no texts")
     entries = {name: _read_entry(entry, f"{name} of {what}") for name, entry in header.items()}
+    # neither gaps nor overlaps: empty arrays begin where the next one does, and sort before it by their end
     reached = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
         if entry.start != reached:
@@ -98,6 +99,7 @@ def _read_entry(entry: Any, name: str) -> TensorEntry:
 
 
 def _is_count(value: Any) -> bool:
+    # a bool is an int to Python, and JSON has true and false
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 

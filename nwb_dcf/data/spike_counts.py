@@ -24,8 +24,8 @@ MIN_FRACTION = 0.5
 SPARSE = 4
 """At so many bins per spike or more, spikes are counted one by one, and empty bins are not touched."""
 
-MIN_BINS = 2
-MAX_VALUES = 2**31
+MIN_BINS = 2  # flows are between successive frames
+MAX_VALUES = 2**31  # 8 GiB as float32
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,11 @@ def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float3
     """
     n_frames = int(bins.n_bins.sum())
     first = np.cumsum(bins.n_bins) - bins.n_bins
+    # a row for each unit, so that its spikes are written close together; the transpose at the end copies nothing
     counts = np.zeros((len(times), n_frames), dtype=np.float32)
     for row, spikes in enumerate(times):
         tolerance = _tolerance(spikes, bins.width_s)
+        # a spike that lies at an edge but for rounding belongs to the bin that begins there
         edges = np.searchsorted(spikes, bins.start - tolerance * bins.width_s)
         spikes = spikes[edges[0] :]
         if len(edges) == 1:  # a session in one piece, where nothing has to be looked up
@@ -153,6 +155,7 @@ def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float3
             continue
         block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges - edges[0], len(spikes))))
         number = _number_bins(spikes, bins.start[block], bins.width_s, tolerance)
+        # spikes of the pause after a block have numbers beyond its last bin
         inside = number < bins.n_bins[block]
         _count_into(counts[row], first[block[inside]] + number[inside])
     return counts.T
@@ -164,6 +167,7 @@ def _count_into(counts: Float32[np.ndarray, " time"], number: Int[np.ndarray, " 
         counts[:] = np.bincount(number, minlength=len(counts))
         return
     counts[number] = 1  # most bins are empty, and those are not touched
+    # np.add.at, since indexing with repeats would add each bin once
     again = number[1:][number[1:] == number[:-1]]
     np.add.at(counts, again, np.float32(1))
 
@@ -176,6 +180,7 @@ def _number_bins(
     place = spikes - start
     place /= width_s
     place += tolerance
+    # truncation is the floor here: no spike lies before its start
     return np.asarray(place.astype(np.int64))
 
 
@@ -202,11 +207,13 @@ def compute_observed_fraction(
     for unit, intervals in enumerate(observed):
         key = intervals.tobytes()
         if key not in known:
+            # seconds observed until each time, rising inside intervals and flat between them: differences are exact
             length = intervals[:, 1] - intervals[:, 0]
             seconds = np.column_stack([np.cumsum(length) - length, np.cumsum(length)]).ravel()
             knots = intervals.ravel()
             part = np.interp(left + bins.width_s, knots, seconds) - np.interp(left, knots, seconds)
             part = np.clip(part / bins.width_s, 0, 1)
+            # so that rounding at the ends of intervals corrects no count by a factor of 0.99999
             known[key] = np.where(part > 1 - 1e-4, 1, part)
         fraction[:, unit] = known[key]
     return fraction
@@ -350,6 +357,7 @@ def count_trains(
         return Counts(counts, bins, [])
     fraction = compute_observed_fraction(trains.observed, bins)
     corrected = (fraction < 1) & (fraction >= MIN_FRACTION)
+    # as if the unit had gone on at that rate while unseen; a frame needs all units, so one that is off drops it
     counts /= np.where(corrected, fraction, 1)
     bins, kept = bins.keep(fraction.min(axis=1) >= MIN_FRACTION, min_length_s)
     if len(kept) == 0:
@@ -378,6 +386,7 @@ def find_constant(
     DataError
         If no unit varies.
     """
+    # the value is kept: to a model of another session a silent unit is there and counts 0 (`channel_matching`)
     varies = np.asarray(counts.max(axis=0) > counts.min(axis=0))
     if not varies.any():
         raise DataError("no unit varies from bin to bin", where=where, fix="read other trials or use another --bin")
@@ -390,6 +399,7 @@ def find_constant(
 
 def note_left_out(left_out: list[dict[str, object]]) -> list[str]:
     """Return a sentence on the units that are not in the recording, if any."""
+    # `order_channels` knows this note by its words "units left out", and takes it away again
     ids = ", ".join(str(item["id"]) for item in left_out)
     return [f"{len(left_out)} units left out as silent, constant or never observed: {ids}"] if left_out else []
 

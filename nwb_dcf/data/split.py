@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Int
 
 MIN_SEGMENTS = 5  # fewer segments are cut in blocks instead
-N_BLOCKS = 10
+N_BLOCKS = 10  # so that what is held out comes from several times of the session
 MIN_BLOCK = 8  # frames
 
 
@@ -63,6 +63,7 @@ def split_recording(recording: xr.Dataset, fraction: float, *, seed: int, gap_s:
     if not 0 <= fraction <= 0.9:
         raise ParameterError(f"the fraction to hold out is {fraction:g}", fix="give a number from 0 to 0.9")
     lengths = np.array([s.stop - s.start for s in segment_slices(recording)])
+    # a block to train on, one to hold out, and as much again for gaps
     if fraction == 0 or lengths.sum() < 3 * MIN_BLOCK:
         return None
     rng = np.random.default_rng(seed)
@@ -88,6 +89,7 @@ def _group_segments(recording: xr.Dataset) -> Int[np.ndarray, " segment"]:
     """Group of each segment, 0, 1, ...: copies of one that was drawn more than once belong together."""
     if "segment_origin" not in recording:
         return np.arange(recording.sizes["segment"])
+    # a copy in training would make its twin look as if it had been predicted unseen
     return np.unique(recording["segment_origin"].values, return_inverse=True)[1]
 
 
@@ -100,10 +102,12 @@ def _split_blocks(
     # blocks have to outlast the gaps at both their ends
     n_blocks = max(2, min(N_BLOCKS, recording.sizes["time"] // (MIN_BLOCK + 2 * gap)))
     blocks = np.array_split(np.arange(recording.sizes["time"]), n_blocks)
+    # whatever the fraction, both parts have a block
     n_drawn = int(np.clip(round(fraction * n_blocks), 1, n_blocks - 1))
     for i in np.sort(rng.permutation(n_blocks)[:n_drawn]):
         role[blocks[i]] = 1
     index = recording["segment_index"].values
+    # where a segment ends too, neither smoothing nor history reaches across: no gap is needed
     edge = np.flatnonzero((np.diff(role) != 0) & (np.diff(index) == 0)) + 1
     for e in edge:
         # the gap is taken from training alone: what is held out stays whole
@@ -130,6 +134,7 @@ def cut_pieces(
         return None
     frames = np.flatnonzero(np.isin(pieces, ids) & chosen)
     part = recording.isel(time=frames)
+    # each piece takes the row of the segment it is from, and its trial columns with it
     source = part["segment_index"].values[np.concatenate([[0], np.cumsum(counts)[:-1]])]
     last = np.cumsum(counts) - 1
     time = part["time"].values

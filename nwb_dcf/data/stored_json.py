@@ -53,6 +53,7 @@ def parse_json(text: str | bytes, what: str, *, allow_nan: bool = False) -> dict
     try:
         constant = float if allow_nan else _refuse_constant
         document = json.loads(text, parse_int=_to_int, parse_float=_to_float, parse_constant=constant)
+    # the parser recurses once for each level, and gives up long before memory does
     except RecursionError:
         raise StoredJSONError(f"{what} is nested deeper than {DEEPEST} levels") from None
     except StoredJSONError as error:
@@ -72,6 +73,7 @@ def refuse_deep(document: Any, what: str) -> None:
     ------
     StoredJSONError
     """
+    # level by level without recursion, which a document nested deeper than Python's stack would end
     level: list[Any] = [document]
     for _ in range(DEEPEST):
         inner = [part.values() if isinstance(part, dict) else part for part in level]
@@ -82,6 +84,7 @@ def refuse_deep(document: Any, what: str) -> None:
 
 
 def _to_int(digits: str) -> int:
+    # int() takes time with the square of the digits
     if len(digits) > LONGEST_INTEGER:
         raise StoredJSONError(f"a number of {len(digits)} digits")
     return int(digits)

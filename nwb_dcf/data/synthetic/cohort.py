@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 STEPS_PER_BIN = 4  # of the integration
 FEATURES = 32
-START_NOISE = 0.15
-PATH_NOISE = 0.1
+START_NOISE = 0.15  # of starts, which differ between conditions by a standard deviation of 1
+PATH_NOISE = 0.1  # of latents in units of their standard deviation
 
 Sharing = Literal["dynamics", "starts", "nothing"]
 Field = Callable[[np.ndarray], np.ndarray]
@@ -150,6 +150,7 @@ def _draw_field(dim: int, seed: int) -> Field:
     basis = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
     frequency = np.zeros((dim, dim))
     for pair in range(dim // 2):
+        # radians in a trial: half a turn of the first plane, less of each further one
         frequency[2 * pair, 2 * pair + 1] = 3.5 / (1 + pair)
     turning = basis @ (frequency - frequency.T) @ basis.T
     inner, bias = rng.normal(size=(dim, 16)), rng.normal(size=16)
@@ -157,6 +158,7 @@ def _draw_field(dim: int, seed: int) -> Field:
 
     def field(state: Float[np.ndarray, " *any"]) -> Float[np.ndarray, " *any"]:
         radius = np.linalg.norm(state, axis=-1, keepdims=True) / np.sqrt(dim)
+        # the pull grows with the square of the distance: no path leaves, and near the middle it does not show
         return np.asarray(state @ turning + 1.5 * np.tanh(state @ inner + bias) @ outer - 0.5 * radius * state)
 
     return field

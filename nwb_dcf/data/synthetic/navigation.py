@@ -107,6 +107,7 @@ def simulate_navigation(
         if n_interneurons
         else np.empty((n_bins, 0))
     )
+    # 0.08 is half of 0.4 squared: the mean stays the rate that was asked for
     rates_hz = np.concatenate([tuned, interneuron_rate_hz * np.exp(0.4 * fast - 0.08)], axis=1)
     what = {"track": "place cells on a track", "box": "place cells in a box", "grid": "grid cells"}
     return count_spikes(rng, rates_hz, state, 1, bin_width_s, what.get(cells, "head-direction cells"), seed)
@@ -155,6 +156,7 @@ def _tune(
         spacing = 4 * width / 0.32  # 0.32 of the spacing is about the width of a grid's fields
         # cells of one module have one spacing and one orientation, and differ in phase alone
         turn, phase = rng.uniform(0, np.pi / 3), rng.uniform(0, 1, (n_units, 2))
+        # three cosines 60 degrees apart make a hexagonal lattice (Solstad et al. 2006) of spacing 4 pi / (sqrt(3) |k|)
         waves = np.stack([np.cos(GRID_ANGLES + turn), np.sin(GRID_ANGLES + turn)]) * 4 * np.pi / np.sqrt(3) / spacing
         along = [np.cos((state @ waves[:, [i]]) - (phase @ waves[:, i]) * spacing) for i in range(len(GRID_ANGLES))]
         return np.asarray(np.exp(1.5 * (sum(along) / 3 - 1) * 2))

@@ -88,6 +88,7 @@ def simulate_dimensions(
     latents, drive = _draw_drive(rng, n_dims, spectrum, depth, private, (n_trials, n_bins, n_units), width)
     # softplus of 1 + 2 x is nearly linear where units fire: rates then hardly leave the axes of the state
     rates_hz = np.exp(drive) if link == "exp" else np.logaddexp(0, 1 + 2 * drive)
+    # every unit at one mean rate: else those that fire most would lead the principal axes
     rates_hz *= mean_rate_hz / rates_hz.mean(0)
     return count_spikes(rng, rates_hz, latents, n_trials, bin_width_s, f"{n_dims} shared dimensions", seed)
 
