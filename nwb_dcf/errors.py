@@ -52,11 +52,14 @@ FLAGS = frozenset(
 SEVERAL = {"crop": 4, "egocentric": 2, "window": 2}
 """Arguments whose options take more than one value."""
 
+# an option as prose has it: not a part of a longer word, and not one that stands in backquotes or has a value by "="
 _ARGUMENTS = {argument: option for option, argument in OPTIONS.items()}
 _NEGATIVES = {argument: option for option, argument in NEGATED.items()}
 _OPTION = re.compile(r"(?<![\w`-])(?:--[a-z][a-z-]*[a-z]|-o)(?![\w=-])")
+# a backquote inside quotes is a part of the value: names out of files may hold one
 _ARGUMENT = re.compile(r"`(\w+)=((?:'[^']*'|[^`'])*)`")
 _WORD = re.compile(r""" ("[^"]*"|'[^']*'|[^\s;:()`]+)""")
+# words that are values of options; any other small word after an option is English
 _CHOICES = frozenset({"all", "auto", "cpu", "file", "first", "global", "id", "mean", "none", "nwb", "soft"})
 
 
@@ -74,6 +77,7 @@ def name_arguments(text: str) -> str:
     for found in _OPTION.finditer(text):
         option = found[0]
         argument = OPTIONS.get(option) or NEGATED.get(option)
+        # an option inside the quoted value of another is a part of that value
         if argument is None or found.start() < end:
             continue
         values, stop = _read_values(text, found.end(), argument)
@@ -115,8 +119,10 @@ def _read_values(text: str, start: int, argument: str) -> tuple[list[str], int]:
     values, end = [], start
     for _ in range(SEVERAL.get(argument, 1)):
         found = _WORD.match(text, end)
+        # the point that ends a sentence is not a part of the value; that of "..." is
         word = re.sub(r"(?<![.=])[.,]$", "", found[1]) if found else ""
         if not found or not _is_value(word, text[found.start(1) + len(word) :]):
+            # all values or none: half of a window would be read as a number of its own
             return [], start
         values.append(word)
         end = found.start(1) + len(word)
@@ -126,6 +132,7 @@ def _read_values(text: str, start: int, argument: str) -> tuple[list[str], int]:
 def _is_value(word: str, rest: str) -> bool:
     if word[0] in "'\"" or re.fullmatch(r"[A-Z]+(\.[a-z]+)?|-?\d[\w./-]*", word) or word in _CHOICES:
         return True
+    # no English word has these signs, or stands between two options without "and"
     return bool(re.search(r"[_=,/]", word) or (rest.startswith(" --") and word not in ("and", "or")))
 
 
@@ -218,6 +225,7 @@ class DCFError(Exception):
     """
 
     def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        # translated once, here: whoever raises writes options, and whoever catches in Python reads arguments
         self.what = name_arguments(what)
         self.where = where
         self.fix = name_arguments(fix) if fix else fix

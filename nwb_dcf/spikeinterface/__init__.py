@@ -33,6 +33,7 @@ __all__ = [
     "to_nwb",
 ]
 
+# SpikeInterface 0.105 has no entry points: without this import load warns, and save_as drops the latents in silence
 _library.sortinganalyzer.register_result_extension(DCFLatents)
 compute_dcf_latents = DCFLatents.function_factory()
 

@@ -60,6 +60,7 @@ class SegmentClock:
         if self.times is None:
             # in this order, which is SpikeInterface's: the last bit decides where a spike lies on a bin's edge
             return np.asarray(sample / self.rate_hz + self.start_s, np.float64)
+        # periods end one sample after their last, which the vector of times does not have
         inside = np.minimum(sample, len(self.times) - 1)
         return np.asarray(self.times[inside] + (sample - inside) / self.rate_hz, np.float64)
 
@@ -71,6 +72,7 @@ class SegmentClock:
             return np.array([[self.start_s, self.n_samples / self.rate_hz + self.start_s]])
         from ..io.recordings.clock import find_gaps
 
+        # the last sample before a gap lasts one sample, as all others do
         first = np.append(0, find_gaps(self.times))
         last = np.append(first[1:], len(self.times)) - 1
         return np.column_stack([self.times[first], self.times[last] + 1 / self.rate_hz])
@@ -117,6 +119,7 @@ def find_clocks(
     rate = float(sorting.sampling_frequency)
     lengths = list(n_samples) if n_samples is not None else [None] * sorting.get_num_segments()
     if stored is not None:
+        # a vector has a number for each sample and is not kept: a start and a rate would put spikes elsewhere
         if any(clock["time_vector"] for clock in stored):
             raise DataError(
                 "the recording with its vector of times is gone",
@@ -142,6 +145,7 @@ def _read_recording_clocks(sorting: Any, recording: Any, where: str) -> list[Seg
         ("number of segments", sorting.get_num_segments(), recording.get_num_segments()),
     )
     for name, ours, theirs in pairs:
+        # rates are written rounded: 1e-5 is 18 ms in half an hour, and another device is further off
         if not np.isclose(ours, theirs, rtol=1e-5, atol=0):
             raise DataError(
                 f"the {name} of the sorting is {ours:g} and of the recording {theirs:g}",
@@ -161,6 +165,7 @@ def _read_recording_clocks(sorting: Any, recording: Any, where: str) -> list[Seg
                 where=where,
                 fix="shift the other too (shift_times), or register the recording with the sorting again",
             )
+        # the recording's start is that of its vector where there is one
         vector = info["time_vector"]
         times = None if vector is None else np.asarray(vector, np.float64)
         if times is not None and len(times) > 1 and (np.diff(times) <= 0).any():

@@ -72,6 +72,7 @@ class DCFLatents(SafeExtension):
     depend_on: list[str] = []  # noqa: RUF012 - SpikeInterface reads it from the class
     need_recording = False
     use_nodepipeline = False
+    # SpikeInterface passes n_jobs and progress_bar on only to extensions that need them
     need_job_kwargs = True
 
     _dropped = ""  # why curation dropped the latents
@@ -100,6 +101,7 @@ class DCFLatents(SafeExtension):
         require_choice("extent", extent, ("recording", "spikes"))
         require_choice("curation", curation, ("refit", "drop"))
         require_flag(PERIODS, valid_unit_periods)
+        # the former names had another unit: who changes the name alone would ask for bins of 20 s
         for former, name in (("bin_ms", "bin_width_s"), ("smooth_ms", "smooth")):
             require(former not in settings, f"{former} is called {name}", f"give {name} in seconds")
         named = {
@@ -116,6 +118,7 @@ class DCFLatents(SafeExtension):
             "curation": curation,
             **{name: _to_plain(value) for name, value in settings.items()},
         }
+        # a wrong setting ends here, before the long work; the configuration itself is built again where it is used
         make_params_config(params)
         return params
 
@@ -124,6 +127,7 @@ class DCFLatents(SafeExtension):
 
     def _count(self, analyzer: Any, unit_ids: Sequence[Any] | None = None) -> xr.Dataset:
         params, earlier = self.params, self.sorting_analyzer.extensions.get(self.extension_name)
+        # a fresh compute has no data yet, and the analyzer still holds those of the run that it replaces
         known = self.data or (earlier.data if earlier is not None else {})
         source = known.get("provenance", {}).get("source", {})  # has the clock of a recording that was lost since
         return from_analyzer(
@@ -203,6 +207,7 @@ class DCFLatents(SafeExtension):
 
     def _split_segments(self, name: str) -> Numbers | list[Numbers]:
         values = np.asarray(self.data[name])
+        # gaps and invalid periods cut a segment of the analyzer into several of the fit
         segment = np.asarray(self.data["trial_si_segment"])[np.asarray(self.data["segment_index"])]
         n_segments = len(self.data["provenance"]["source"]["segments"])
         parts = [values[segment == i] for i in range(n_segments)]
@@ -211,6 +216,7 @@ class DCFLatents(SafeExtension):
     # -- curation --------------------------------------------------------------------------------
 
     def _select_units_extension_data(self, unit_ids: Sequence[Any]) -> StoredData:
+        # the same units in the same order are a copy or a save under another name: nothing is fitted again
         if np.array_equal(unit_ids, self.sorting_analyzer.unit_ids):
             return dict(self.data)
         return self._refit(self.sorting_analyzer, unit_ids=list(unit_ids))
@@ -224,6 +230,7 @@ class DCFLatents(SafeExtension):
         verbose: bool = False,
         **job_kwargs: Any,
     ) -> StoredData:
+        # which units were merged does not matter: spikes are counted anew from the sorting that has them merged
         return self._refit(new_sorting_analyzer, verbose=verbose, **job_kwargs)
 
     def _split_extension_data(
@@ -268,6 +275,7 @@ class DCFLatents(SafeExtension):
             except DCFError as error:
                 why = str(error)
                 warnings.warn(f"dcf_latents dropped: {why}", UserWarning, stacklevel=5)
+        # without data: get_data raises with the reason, and params say what had been computed
         ghost = type(self)(analyzer)
         ghost.params, ghost._dropped = dict(self.params), why
         return ghost
@@ -280,6 +288,7 @@ class _DroppedError(DCFError):
 def _to_plain(value: Any) -> Any:
     """Turn numbers of NumPy into Python's, which JSON knows; refuse what JSON cannot hold."""
     value = value.item() if isinstance(value, np.generic) else value
+    # JSON has no tuples: a list in memory and on disk, and `_read_settings` turns it back
     value = list(value) if isinstance(value, tuple) else value
     if not isinstance(value, (int, float, str, bool, list, type(None))):
         raise ParameterError(f"a parameter is {value!r}", fix="give a number, a text, True or False")

@@ -73,6 +73,7 @@ def fit_latents(
     """
     from ..model.parallel import use_threads  # which loads torch
 
+    # segments are the analyzer's: a table of trials is nothing that SpikeInterface has
     read = ReadConfig(bin_width_s=recording.attrs["bin_width_s"], trials="none")
     config = make_params_config(params)
     plan = plan_recording(recording, config, params["dim"], held_out=params["held_out"], read=read)
@@ -98,6 +99,7 @@ def score_units(fitted: FittedModel, plan: FitPlan) -> Float64[np.ndarray, " uni
     """
     frames = fitted.prepare(plan.unseen)
     x, reconstruction = frames.values, fitted.reconstruct(fitted.encode(frames))
+    # float64: frames are float32, and a sum over a long session loses digits
     total = np.square(x - x.mean(axis=0), dtype=np.float64).sum(axis=0)
     rest = np.square(x - reconstruction, dtype=np.float64).sum(axis=0)
     return np.asarray(np.where(total > 0, 1 - rest / np.where(total > 0, total, 1), np.nan))
@@ -141,6 +143,7 @@ def unpack_result(data: Mapping[str, Any]) -> DCFResult:
         name: (about["dims"], np.asarray(data[name]), about["attrs"]) for name, about in layout["variables"].items()
     }
     coords = {name: variables.pop(name) for name, about in layout["variables"].items() if about["coord"]}
+    # dims come from the layout: SpikeInterface stores bare arrays
     dataset = xr.Dataset(variables, coords=coords, attrs=layout["attrs"])
     return DCFResult(dataset, data["config"], data["provenance"], np.asarray(data["weights"]).tobytes())
 

@@ -70,6 +70,7 @@ def from_sorting(
     >>> recording["data"].sizes["unit"], float(recording["time"][0])
     (3, 5.05)
     """
+    # an NWB file says more than its sorting: trials, observed intervals, invalid times
     path = _find_nwb_file(sorting) if recording is None else None
     if path is not None and extent is None:
         return _read_nwb_sorting(sorting, path, bin_width_s, trials)
@@ -119,12 +120,14 @@ def from_analyzer(
     sorting = analyzer.sorting
     ids = sorting.unit_ids
     if unit_ids is not None:
+        # Python's values: np.int64(3) and 3 are one id, and an array of text has them as str
         asked, known = np.asarray(unit_ids).tolist(), ids.tolist()
         unknown = [str(unit) for unit in asked if unit not in known]
         if unknown:
             raise ParameterError(f"the analyzer has no unit {', '.join(unknown)}", fix="give some of its unit_ids")
         ids = ids[[known.index(unit) for unit in asked]]
     where = str(analyzer.folder) if analyzer.folder else "SortingAnalyzer"
+    # `analyzer.recording` raises where the recording is gone; the analyzer has kept its lengths
     lost = not (analyzer.has_recording() or analyzer.has_temporary_recording())
     found = find_clocks(
         sorting,
@@ -156,6 +159,7 @@ def _find_nwb_file(sorting: Any) -> str | None:
     """Return the NWB file that a sorting of ``read_nwb_sorting`` reads; None where its times have changed since."""
     if type(sorting).__name__ != "NwbSortingExtractor" or sorting.has_recording():
         return None
+    # shift_times changes the one and keeps the other: the file then no longer has the clock
     moved = any(segment._t_start != segment._native_t_start for segment in sorting.segments)
     return None if moved or sorting.stream_mode else str(sorting.file_path)
 

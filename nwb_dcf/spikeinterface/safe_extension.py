@@ -31,13 +31,16 @@ class SafeExtension(AnalyzerExtension):  # type: ignore[misc]
         """Check parameters; nothing is written before `run` has ended."""
         self._unsaved = True
         if save:
+            # before the fit: minutes of work are not to end in a folder that cannot be written
             refuse_read_only(self.sorting_analyzer)
+        # save=True would empty the folder of the earlier run now
         super().set_params(save=False, **params)
 
     def run(self, save: bool = True, **kwargs: Any) -> None:
         """Compute, then save."""
         started = perf_counter()
         self._run(**kwargs)
+        # SpikeInterface takes an extension on disk without this mark for the rest of a run that failed
         self.run_info.update(runtime_s=perf_counter() - started, run_completed=True)
         if save and not self.sorting_analyzer.is_read_only():
             self.save()
@@ -68,6 +71,7 @@ class SafeExtension(AnalyzerExtension):  # type: ignore[misc]
         return f".{self.extension_name}.partial"
 
     def _get_binary_extension_folder(self) -> Path:
+        # beside `extensions` and not in it: SpikeInterface takes what lies in there for extensions
         if self._staged:
             return Path(self.folder) / self._stage_name
         return Path(super()._get_binary_extension_folder())
@@ -87,6 +91,7 @@ class SafeExtension(AnalyzerExtension):  # type: ignore[misc]
         new, place = Path(self.folder) / self._stage_name, self._get_binary_extension_folder()
         old = Path(self.folder) / f".{self.extension_name}.old"
         shutil.rmtree(old, ignore_errors=True)
+        # os.replace takes no folder that is not empty: the old one steps aside first, by a rename too
         place.parent.mkdir(exist_ok=True)
         if place.exists():
             os.replace(place, old)

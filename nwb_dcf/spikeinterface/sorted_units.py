@@ -73,6 +73,7 @@ class SortedUnits:
                         fix="remove them with spikeinterface.curation.remove_excess_spikes",
                     )
                 spikes = clock.compute_times(samples)
+            # counting goes by binary search: order is not left to the extractor
             times.append(np.sort(np.asarray(spikes, np.float64)))
         periods = self.periods
         observed = None if periods is None else [self.read_periods(periods, segment, unit) for unit in self.unit_ids]
@@ -94,6 +95,7 @@ class SortedUnits:
         """Describe the source for ``recording.attrs["source"]``: no folder but its name, since archives publish it."""
         digest = hashlib.sha256()
         for part in trains:
+            # shapes too: without them a spike that moves from one unit to the next would leave the bytes as they are
             for spikes in (*part.times, *(part.observed or [])):
                 digest.update(f"{spikes.shape} ".encode())
                 digest.update(np.ascontiguousarray(spikes).tobytes())
@@ -113,6 +115,7 @@ class SortedUnits:
 
 def hash_periods(periods: Shaped[np.ndarray, " period"], sorting: Any, unit_ids: Shaped[np.ndarray, " unit"]) -> str:
     """Return the SHA-256 of the valid periods of `unit_ids`, in any order, so that a later change is noticed."""
+    # by place among the fitted units, so that a selection of others in the analyzer changes nothing
     place = np.full(sorting.get_num_units(), -1)
     place[sorting.ids_to_indices(unit_ids)] = np.arange(len(unit_ids))
     unit = place[periods["unit_index"]]
@@ -142,6 +145,7 @@ def bin_units(source: SortedUnits, bin_width_s: float, extent: Extent) -> xr.Dat
             raise DataError(
                 f"no unit has a valid period ({PERIODS})", where=source.where, fix="give valid_unit_periods=False"
             )
+        # a unit that is valid nowhere would leave no bin in which all units are
         trains = [part.take(seen) for part in trains]
     doubts = [note for i, part in enumerate(trains) for note in _find_doubts(source, i, part, bin_width_s)]
     parts = [_count_segment(source, i, part, bin_width_s, extent) for i, part in enumerate(trains)]
@@ -155,6 +159,7 @@ def bin_units(source: SortedUnits, bin_width_s: float, extent: Extent) -> xr.Dat
         )
     varies, constant = find_constant(values, unit_id, where=source.where)
     left_out += constant
+    # blocks are numbered within each segment of the analyzer; shifted by these they are segments of the fit
     blocks = np.cumsum([0, *(len(part.bins.n_bins) for part in parts)])
     segment = np.repeat(np.arange(len(parts)), np.diff(blocks))
     kept = [part.take(varies) for part in trains]
@@ -191,6 +196,7 @@ def _find_doubts(source: SortedUnits, segment: int, trains: SpikeTrains, bin_wid
     DataError
         If hardly anything would be fitted.
     """
+    # an analyzer has no --time-scale
     fix = "set the times of the recording in seconds (recording.set_times) and register it with the sorting"
     where = f"segment {segment}"
     found = find_spike_doubts(trains.times, bin_width_s=bin_width_s)

@@ -61,6 +61,7 @@ def to_nwb(
         raise NotFittedError("the analyzer has no latents", fix='call analyzer.compute("dcf_latents") first')
     result: DCFResult = extension.get_data(outputs="result")
     where = str(analyzer.folder) if analyzer.folder else "SortingAnalyzer"
+    # before the file is opened: what the analyzer alone shows to be wrong
     order = _order_segments(result, where)
     from ..io.recordings import match_units
     from ..io.results import write_result
@@ -74,6 +75,7 @@ def to_nwb(
         "source": cast("SourceRecord", source),
         "sorting": {**about, "unit_ids": unit_ids.tolist()},
     }
+    # the model inside the weights names its units too, and is matched by those names later
     moved = replace(result, dataset=dataset, provenance=provenance, weights=_rename_channels(result.weights, nwb_ids))
     return write_result(moved, path, name=name, overwrite=overwrite, output=output)
 
@@ -81,7 +83,9 @@ def to_nwb(
 def _order_segments(result: DCFResult, where: str) -> Int[np.ndarray, " segment"]:
     """Return the order of segments in time; those that overlap are refused, as a file has one clock."""
     start, stop = (result.dataset[f"segment_{end}"].values for end in ("start", "stop"))
+    # segments of an analyzer come in any order, and frames in a file in that of time
     order = np.argsort(start, kind="stable")
+    # times that touch but for rounding are in order
     late = np.flatnonzero(start[order][1:] < stop[order][:-1] - 1e-6)
     if len(late):
         a, b = (int(result.dataset["trial_si_segment"].values[order[late[0] + i]]) for i in (0, 1))
@@ -106,6 +110,7 @@ def _read_spikes(analyzer: Any, result: DCFResult, where: str) -> list[Float64[n
         stored=stored,
     )
     for i, (now, then) in enumerate(zip(clocks, stored, strict=True)):
+        # half a sample, as where clocks are found
         if abs(now.start_s - then["start_s"]) > 0.5 / now.rate_hz:
             raise DataError(
                 f"segment {i} started at {then['start_s']:.6g} s when the latents were computed, "

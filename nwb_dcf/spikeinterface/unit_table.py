@@ -56,6 +56,8 @@ def tabulate_units(analyzer: Any) -> pd.DataFrame:
     moved = np.abs(loadings) * np.sqrt(data["spectrum"].values[:dim])
     columns: dict[str, Num[np.ndarray, " unit"]] = {f"dcf_loading_{k + 1}": loadings[:, k] for k in range(dim)}
     columns |= {"dcf_axis": moved.argmax(axis=1) + 1, "dcf_r2": np.asarray(extension.data["unit_r2"])}
+    # a row for units that were left out too: the table joins with others of the analyzer
     table = pd.DataFrame(columns, index=data["unit"].values).reindex(analyzer.unit_ids)
+    # pandas' own integer, which has a missing value; NaN would turn axis numbers into floats
     table["dcf_axis"] = table["dcf_axis"].astype("Int64")
     return table.rename_axis("unit_id")

@@ -70,6 +70,7 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
         data = analyzer.get_extension("dcf_latents").get_data(outputs="xarray")
         if mode not in ("space", "time"):
             raise ParameterError(f"mode is {mode!r}", fix="choose space or time")
+        # one latent has nothing to be drawn against but time
         if mode == "space" and data.sizes["latent"] == 1:
             mode = "time"
         n_segments = analyzer.get_num_segments()
@@ -92,6 +93,7 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
             if backend_kwargs["ax"] is None and backend_kwargs["axes"] is None:
                 backend_kwargs.update(num_axes=n, ncols=1)
             self.figure, self.axes, self.ax = make_mpl_figure(**backend_kwargs)
+            # make_mpl_figure fills a grid of axes with None
             axes = [ax for ax in np.ravel(self.axes) if ax is not None]
             if len(axes) not in (1, n):
                 raise ParameterError(f"{len(axes)} axes for {n} latents", fix=f"give {n} axes, or one")
@@ -116,6 +118,7 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
         ax = self.ax if self.ax is not None else np.ravel(self.axes)[0]
         if dims == 3 and ax.name != "3d":
             raise ParameterError("the axes are flat, and there are three latents", fix='give ax with projection="3d"')
+        # one scale of colour over all pieces, of which the colour bar is that of the last
         low, high = (end([end(time) for time, _ in dp.pieces]) for end in (np.min, np.max))
         for time, latents in dp.pieces:
             ax.plot(*latents[:: dp.every, :dims].T, lw=0.3, color="0.7", zorder=1)
@@ -145,6 +148,7 @@ class DCFLatentsWidget(BaseWidget):  # type: ignore[misc]
             figure.update_xaxes(title="time (s)")
         else:
             low, high = (end([end(time) for time, _ in dp.pieces]) for end in (np.min, np.max))
+            # more than three latents: the first three, which have most of the variance
             trace = go.Scatter3d if n >= 3 else go.Scatter
             for number, (time, latents) in enumerate(dp.pieces):
                 points = latents[:: dp.every]
