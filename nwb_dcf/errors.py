@@ -19,7 +19,7 @@ _SPELT_ALIKE = (
     "data", "device", "dff", "dff_quantile", "dim", "egocentric", "every", "figure", "force", "frame_times",
     "groups", "held_out", "impute", "keep_frames", "keep_invalid", "keep_partial", "link", "mask", "match",
     "max_distance", "min_confidence", "model", "name", "network", "null", "output_folder", "overlap", "overrides",
-    "overwrite", "port", "preset", "repeats", "report", "results_only", "resume", "rois", "save_config", "scale",
+    "overwrite", "port", "preset", "repeats", "results_only", "resume", "rois", "save_config", "scale",
     "seed", "sessions_to", "size", "smooth", "source", "starts", "steps", "tags", "tau", "threads", "time_scale",
     "transformation", "transpose", "trials", "units", "video_dir", "warm_start", "where", "window",
 )  # fmt: skip
@@ -28,6 +28,7 @@ OPTIONS: dict[str, str] = {
     "-o": "output",
     "--bin": "bin_width_s",
     "--clusters": "n_clusters",
+    "--csv": "report",
     "--dff-window": "dff_window_s",
     "--external": "allow_external",
     "--frames": "n_frames",

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config.progress import Progress
 from ..errors import DCFError, ParameterError
-from ..io.recordings import is_remote
+from ..io.recordings import Address, is_dandiset, is_remote, list_dandiset, locate
 from .engines import ENGINES, EngineOptions, run_engine
 from .job import FitJob, JobOutcome
 from .report import BatchReport, check_report, sort_outcomes
@@ -38,7 +38,7 @@ def run(
     Parameters
     ----------
     files : path or sequence of paths
-        NWB files, addresses, or folders of NWB files.
+        NWB files, addresses, folders of NWB files, or ``dandi://DANDISET``, which stands for all of its NWB files.
     engine : {"loop", "joblib", "processpoolexecutor", "dask", "slurm"}
         Library that runs the jobs.
     engine_kwargs : mapping, optional
@@ -72,8 +72,9 @@ def run(
     >>> report.counts  # doctest: +SKIP
     {'fitted': 12, 'skipped': 0, 'failed': 1}
     """
-    if "write" in options:  # each file has a destination of its own
-        raise ParameterError("write is given for many files", fix="give name, overwrite or output_folder")
+    for name in ("write", "output"):  # each file has a destination of its own
+        if name in options:
+            raise ParameterError(f"{name} is given for many files", fix="give name, overwrite or output_folder")
     if engine not in ENGINES:
         raise ParameterError(f"engine is {engine!r}", fix=f"choose one of {', '.join(ENGINES)}")
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
@@ -82,7 +83,10 @@ def run(
         check_report(report)
     if output_folder is not None and not Path(output_folder).is_dir():
         raise ParameterError("no such folder", where=str(output_folder), fix="make it first")
-    jobs = make_jobs(list_sessions(files), options, overrides, output_folder, threads)
+    sessions = list_sessions(files)
+    if output_folder is None and all(is_remote(file) for file in sessions):
+        raise ParameterError("addresses cannot be written to", fix="name a folder for results with --output-folder")
+    jobs = make_jobs(sessions, options, overrides, output_folder, threads)
     outcomes: list[JobOutcome] = []
     for outcome in run_engine(engine, jobs, engine_kwargs):
         outcomes.append(outcome)
@@ -109,7 +113,10 @@ def make_jobs(
         If an override names none of the files.
     """
     changed = load_overrides(overrides) if isinstance(overrides, str | Path) else dict(overrides or {})
-    names = [Path(file).name for file in files]
+    names = [locate(file).name for file in files]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice and (output_folder is not None or twice[0] in changed):
+        raise ParameterError(f"{twice.count(twice[0])} of the files have the name {twice[0]}", fix="run them apart")
     for name in changed:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
@@ -145,14 +152,16 @@ def list_sessions(files: str | Path | Sequence[str | Path]) -> list[str]:
     given = [files] if isinstance(files, str | Path) else list(files)
     found: list[str] = []
     for entry in given:
-        path = Path(entry)
-        if not is_remote(entry) and is_folder_of_sessions(path):
-            inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
-            if not inside:
-                raise ParameterError("holds no NWB file", where=str(path), fix="give a folder of .nwb or .zarr")
-            found += [str(p) for p in inside]
+        place = locate(entry)
+        if not stands_for_many(entry):
+            found.append(str(place) if isinstance(place, Path) else str(entry))
+        elif isinstance(place, Address):
+            found += list_dandiset(place)
         else:
-            found.append(str(entry))
+            inside = sorted(p for p in place.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
+            if not inside:
+                raise ParameterError("holds no NWB file", where=str(place), fix="give a folder of .nwb or .zarr")
+            found += [str(p) for p in inside]
     if not found:
         raise ParameterError("no file", fix="give NWB files or a folder of them")
     keys = [file if is_remote(file) else str(Path(file).resolve()) for file in found]
@@ -162,8 +171,10 @@ def list_sessions(files: str | Path | Sequence[str | Path]) -> list[str]:
     return found
 
 
-def is_folder_of_sessions(path: Path) -> bool:
-    """Whether `path` is a folder that is not itself a session in Zarr."""
-    return (
-        path.is_dir() and path.suffix not in SUFFIXES and not any((path / n).exists() for n in (".zgroup", ".zattrs"))
-    )
+def stands_for_many(entry: str | Path) -> bool:
+    """Whether `entry` is a folder that is not itself a session in Zarr, or a dandiset."""
+    place = locate(entry)
+    if isinstance(place, Address):
+        return is_dandiset(place)
+    is_zarr = place.suffix in SUFFIXES or any((place / name).exists() for name in (".zgroup", ".zattrs", "zarr.json"))
+    return place.is_dir() and not is_zarr

@@ -1,8 +1,9 @@
 """The command line: parse, call the public API, print.
 
-Exit codes: 0; 2 for bad input or bad usage, reported in one line; 74 where standard output cannot be written; 130 for
-Ctrl-C, 143 and 129 for SIGTERM and SIGHUP during a fit; 1 for a defect of this package. With ``--json`` exactly one
-JSON document is written to stdout, errors included, and all text for people goes to stderr.
+Exit codes: 0; 2 for bad input or bad usage, reported in one line; 3 where some of several files failed; 74 where
+standard output cannot be written; 130 for Ctrl-C, 143 and 129 for SIGTERM and SIGHUP during a fit; 1 for a defect of
+this package. With ``--json`` exactly one JSON document is written to stdout, errors included, and all text for people
+goes to stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import click
 
 from ..errors import DCFError, Terminated, clean_text, compose_message
 from .apply import COMMANDS as USE
-from .batch import COMMANDS as BATCH
 from .cohort import COMMANDS as COHORT
 from .compare import COMMANDS as COMPARE
 from .doctor import COMMANDS as DOCTOR
@@ -29,7 +29,7 @@ from .results import COMMANDS as STORED
 from .scan import COMMANDS as SCAN
 from .view import COMMANDS as VIEW
 
-for command in (*SCAN, *STORED, *USE, *VIEW, *BATCH, *COHORT, *COMPARE, *DOCTOR):
+for command in (*SCAN, *STORED, *USE, *VIEW, *COHORT, *COMPARE, *DOCTOR):
     cli.add_command(command)
 
 BAD_INPUT, DEFECT, NO_OUTPUT, INTERRUPTED = 2, 1, 74, 130  # 74 is EX_IOERR of sysexits.h

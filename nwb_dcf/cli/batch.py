@@ -1,19 +1,21 @@
-"""``batch``: one fit for each of many files."""
+"""``fit`` of many files: its options, and the table that it prints."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from ..pipeline.progress_bar import ProgressBar
-from .fit import fit as fit_command
-from .options import print_report, with_output_options
+from .options import print_report
 from .text import Report, format_number, label_lines, lay_out_table
 
 SOME_FAILED = 3  # exit code
-OF_ONE_FILE = ("file", "files", "output", "dry_run", "as_json", "quiet", "keep_partial", "warm_start")
-"""Parameters of ``fit`` that have no meaning for many files."""
+OF_ONE_FILE = ("output", "dry_run", "keep_partial", "resume", "checkpoint")
+"""Options of ``fit`` that have no meaning for many files."""
+OF_MANY_FILES = ("engine", "jobs", "engine_kwargs", "threads", "overrides", "output_folder", "report")
+"""Options of ``fit`` with which one file, too, gets a row of a table."""
 
 
 def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str | int]:
@@ -30,83 +32,79 @@ def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, .
     return pairs
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER")
-@click.option(
-    "--engine",
-    type=click.Choice(["loop", "joblib", "processpoolexecutor", "dask", "slurm"]),
-    default="joblib",
-    show_default=True,
-    help="Library that runs the fits.",
-)
-@click.option("--jobs", type=int, metavar="N", help="Files at a time, of joblib and processpoolexecutor.")
-@click.option(
-    "--engine-option",
-    "engine_kwargs",
-    multiple=True,
-    callback=_split_pairs,
-    metavar="NAME=VALUE",
-    help="The engine's own.",
-)
-@click.option("--threads", type=int, default=1, show_default=True, help="Of the processor, for each file.")
-@click.option("--config", metavar="TOML", help="Settings for all files; options given here come before them.")
-@click.option("--save-config", metavar="TOML", help="Write the settings there, to be used again.")
-@click.option("--overrides", metavar="CSV", help="Column file, and a column for each setting that differs.")
-@click.option("--output-folder", metavar="FOLDER", help="Write copies with the fits there; FILEs stay as they are.")
-@click.option("--report", metavar="CSV|JSON", help="Also write the table there.")
-@with_output_options
-@click.pass_context
-def batch(
-    ctx: click.Context,
-    /,
-    files: tuple[str, ...],
-    engine: str,
-    jobs: int | None,
-    engine_kwargs: dict[str, str | int],
-    threads: int,
-    config: str | None,
-    save_config: str | None,
-    overrides: str | None,
-    output_folder: str | None,
-    report: str | None,
-    as_json: bool,
-    quiet: bool,
-    **options: Any,
-) -> int:
-    """Fit each of FILES, or each NWB file in FOLDER, and print a table.
+def with_batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``fit`` for several files."""
+    options = (
+        click.option("--config", metavar="TOML", help="Settings from a file; options given here come before them."),
+        click.option("--save-config", metavar="TOML", help="Write the settings there, to be used again."),
+        click.option("--overrides", metavar="CSV", help="Column file, and a column for each setting that differs."),
+        click.option("--output-folder", metavar="FOLDER", help="Write copies with the fits there; FILEs stay."),
+        click.option("--csv", "report", metavar="TABLE.csv", help="Also write the table of all files there."),
+        click.option(
+            "--engine",
+            type=click.Choice(["loop", "joblib", "processpoolexecutor", "dask", "slurm"]),
+            default="joblib",
+            show_default=True,
+            help="Library that runs the fits of several files.",
+        ),
+        click.option("--jobs", type=int, metavar="N", help="Files at a time, of joblib and processpoolexecutor."),
+        click.option(
+            "--engine-option",
+            "engine_kwargs",
+            multiple=True,
+            callback=_split_pairs,
+            metavar="NAME=VALUE",
+            help="The engine's own.",
+        ),
+        click.option("--threads", type=int, default=1, show_default=True, help="Of the processor, for each of them."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
-    A file with the same fit is skipped: to resume, run again. Ends with 3 where some files failed. All options of fit
-    are options here too.
 
-    Example: nwb-dcf batch sessions/ --dim 3 --trials trials --report table.csv
+def is_batch(files: Sequence[str], given: Report) -> bool:
+    """Whether a table is asked for: of several files, a folder, a dandiset, or by an option that tables alone have.
+
+    Raises
+    ------
+    click.UsageError
+        If an option of one file is given beside.
     """
-    from nwb_dcf import batch as batches
+    from nwb_dcf.batch.run import stands_for_many
 
-    # options of the command line come before the file; its defaults must not
-    given = {
-        name: value
-        for name, value in options.items()
-        if value is not None and ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-    }
-    settings = {**(batches.load_config(config) if config else {}), **given}
-    if save_config:
-        batches.save_config(settings, save_config)
+    many = len(files) > 1 or any(map(stands_for_many, files)) or any(name in given for name in OF_MANY_FILES)
+    misplaced = [name for name in OF_ONE_FILE if given.get(name)] if many else []
+    if misplaced:
+        option = {"output": "-o"}.get(misplaced[0], f"--{misplaced[0].replace('_', '-')}")
+        instead = "; name --output-folder" if option == "-o" else ""
+        raise click.UsageError(f"{option} is for one file{instead}.")
+    return many
+
+
+def fit_many(files: Sequence[str], settings: Report, of_batch: Report, *, as_json: bool, quiet: bool) -> int:
+    """Fit each file and print the table; return the exit code."""
+    from nwb_dcf import batch
+
+    options = dict(of_batch)
+    engine, kwargs = options.pop("engine", "joblib"), dict(options.pop("engine_kwargs", {}))
+    jobs = options.pop("jobs", None)
     if jobs is not None:
-        engine_kwargs = {**engine_kwargs, _name_jobs(engine): jobs}
+        kwargs[_name_jobs(engine)] = jobs
     with ProgressBar(hidden=quiet) as bar:
-        result = batches.run(
-            files,
-            engine,
-            engine_kwargs,
-            overrides=overrides,
-            output_folder=output_folder,
-            report=report,
-            threads=threads,
-            progress=bar,
-            **settings,
-        )
+        result = batch.run(files, engine, kwargs, progress=bar, **options, **settings)
     print_report(result.to_dict(), describe_batch, as_json, quiet)
     return SOME_FAILED if result.failed else 0
+
+
+def with_config(given: Report, config: str | None, save_config: str | None) -> dict[str, Any]:
+    """Put the settings of a file below those given, and write them all to another file."""
+    from nwb_dcf import batch
+
+    settings = {**(batch.load_config(config) if config else {}), **given}
+    if save_config:
+        batch.save_config({key: value for key, value in settings.items() if key not in OF_ONE_FILE}, save_config)
+    return settings
 
 
 def _name_jobs(engine: str) -> str:
@@ -132,10 +130,3 @@ def describe_batch(report: Report) -> str:
     ]
     total = label_lines("files", [", ".join(f"{n} {state}" for state, n in counts.items())])
     return "\n".join([*lay_out_table(rows), "", *total])
-
-
-# the same objects as those of `fit`: one name and one help for one setting
-_own = {param.name for param in batch.params}
-batch.params += [param for param in fit_command.params if param.name not in {*_own, *OF_ONE_FILE}]
-
-COMMANDS = (batch,)

@@ -9,6 +9,7 @@ import click
 import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
+from .batch import OF_MANY_FILES, fit_many, is_batch, with_batch_options, with_config
 from .doctor import print_versions
 from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, summarise_fit
 from .options import join_names, parse_dim, parse_seconds, parse_size, print_report, with_output_options
@@ -47,7 +48,7 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 
 
 @cli.command()
-@click.argument("file")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|dandi://ID")
 @click.option(
     "--dim",
     callback=parse_dim,
@@ -150,25 +151,50 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same fit, which was ended.")
 @click.option("--checkpoint", metavar="DIR", help="Keep checkpoints there; beside FILE, hidden, by default.")
 @click.option("--dry-run", is_flag=True, help="Show what would be fitted, and stop.")
+@with_batch_options
 @with_output_options
-def fit(file: str, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
-    """Fit latents to FILE and write them into it.
+@click.pass_context
+def fit(
+    ctx: click.Context,
+    /,
+    files: tuple[str, ...],
+    config: str | None,
+    save_config: str | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Fit latents to FILE and write them into it; of several files print a table.
 
-    FILE is in HDF5, a folder in Zarr, or an address (https://, s3://, dandi://), which needs -o.
+    FILE is in HDF5, a folder in Zarr, or an address (https://, s3://, dandi://), which needs -o. Of several files, or
+    all in FOLDER, a fit that is there is skipped: to resume, run again. A file that fails stops no other; the command
+    ends with 3 then.
 
     Example: nwb-dcf fit session.nwb --dim 3 --trials trials --where "outcome == 'hit'"
     """
-    # options that were not given are left to the package, whose defaults depend on the data and the preset
-    given = {name: value for name, value in options.items() if value is not None}
+    # what was not given is left to the package: its defaults depend on the data and the preset, and one request has
+    # one hash
+    given = {name: value for name, value in options.items() if _is_given(ctx, name)}
+    many = is_batch(files, {**given, "dry_run": dry_run})
+    of_batch = {name: given.pop(name) for name in OF_MANY_FILES if name in given}
+    settings = with_config(given, config, save_config)
+    if many:
+        return fit_many(files, settings, of_batch, as_json=as_json, quiet=quiet)
+    (file,) = files
     if dry_run:
         with ProgressBar(hidden=quiet) as bar:
-            plan = nwb_dcf.plan_fit(file, progress=bar, **given)
+            plan = nwb_dcf.plan_fit(file, progress=bar, **settings)
         print_report(plan.to_dict(), describe_plan, as_json, quiet)
         return 0
     with ProgressBar(hidden=quiet) as bar:
-        result = nwb_dcf.fit_nwb(file, progress=bar, **given)
-    print_report(summarise_fit(result, given.get("output") or file), describe_fit, as_json, quiet)
+        result = nwb_dcf.fit_nwb(file, progress=bar, **settings)
+    print_report(summarise_fit(result, settings.get("output") or file), describe_fit, as_json, quiet)
     return 130 if result.provenance.get("interrupted") else 0
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from nwb_dcf.cli import main
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.errors import ParameterError
 from nwb_dcf.io.results import write_session
+from tests.file_server import serve
 
 QUICK = {"dim": 2, "steps": 20, "bin_width_s": 0.05, "name": "quick"}
 
@@ -85,11 +86,80 @@ def test_the_command_ends_with_3_where_some_failed(
 ):
     folder, _ = fitted
     options = ["--dim", "2", "--steps", "20", "--bin", "0.05", "--name", "quick", "--engine", "loop"]
-    assert main(["batch", str(folder), *options, "--json"]) == 3
+    table, config = folder.parent / "t.csv", str(folder / "c.toml")
+    assert main(["fit", str(folder), *options, "--json", "--csv", str(table)]) == 3
     document = json.loads(capsys.readouterr().out)
     assert document["counts"] == {"fitted": 0, "skipped": 2, "failed": 1}
-    assert main(["batch", str(folder / "s0.nwb"), *options, "--quiet", "--save-config", str(folder / "c.toml")]) == 0
-    assert batch.load_config(folder / "c.toml") == QUICK
+    assert table.read_text().count("skipped") == 2
+    both = [str(folder / name) for name in ("s0.nwb", "s1.nwb")]
+    assert main(["fit", *both, *options, "--quiet", "--save-config", config]) == 0
+    assert batch.load_config(config) == QUICK
+    assert main(["fit", *both, "--config", config, "--engine", "loop", "--quiet"]) == 0
+
+
+@pytest.mark.long
+def test_a_fit_of_one_file_is_skipped_by_a_batch(original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("s0.nwb", "s1.nwb"):
+        shutil.copy(original / name, tmp_path)
+    options = ["--dim", "2", "--steps", "20", "--bin", "0.05", "--name", "quick"]
+    assert main(["fit", str(tmp_path / "s0.nwb"), *options, "--quiet"]) == 0
+    assert main(["fit", str(tmp_path), *options, "--engine", "loop", "--json"]) == 0
+    states = [row["state"] for row in json.loads(capsys.readouterr().out)["files"]]
+    assert states == ["skipped", "fitted"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "x.nwb"], "-o is for one file; name --output-folder; see nwb-dcf fit --help"),
+        (["--dry-run"], "--dry-run is for one file; see"),
+        (["--engine", "loop", "--jobs", "2"], "--jobs has no meaning for loop; see"),
+        (["--csv", "table.txt"], "--csv is 'table.txt'; name a .csv or .json file"),
+        (["--overrides", "nothing.csv"], "nothing.csv: cannot be read"),
+        (["--output-folder", "nowhere"], "nowhere: no such folder"),
+        (["--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["--engine-option", "x"], "'x' is not NAME=VALUE"),
+    ],
+)
+def test_what_is_wrong_for_all_files_is_one_line(
+    original: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    before = {path: path.read_bytes() for path in original.iterdir()}
+    assert main(["fit", str(original / "s0.nwb"), str(original / "s1.nwb"), *options]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert {path: path.read_bytes() for path in original.iterdir()} == before
+
+
+@pytest.mark.long
+def test_a_dandiset_is_a_row_for_each_of_its_files(
+    original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    pytest.importorskip("requests")
+    monkeypatch.setenv("NWB_DCF_CACHE", str(tmp_path / "cache"))
+    options = ["--dim", "2", "--steps", "5", "--bin", "0.05", "--engine", "loop", "--json"]
+    with serve(original) as served:
+        monkeypatch.setenv("NWB_DCF_DANDI_API", f"{served.url}/api/")
+        assert main(["fit", "dandi://000001", *options]) == 2
+        assert "--output-folder" in capsys.readouterr().err
+        assert main(["fit", "dandi://000001/sub-2/", *options]) == 2
+        assert "has no NWB file in HDF5 in sub-2/" in capsys.readouterr().err
+        assert main(["fit", "dandi://000001", *options, "--output-folder", str(tmp_path)]) == 3
+    rows = json.loads(capsys.readouterr().out)["files"]
+    assert [row["file"] for row in rows] == [
+        f"dandi://000001@0.240101.0000/sub-1/{name}.nwb" for name in ("broken", "s0", "s1")
+    ]
+    assert [row["state"] for row in rows] == ["failed", "fitted", "fitted"]
+    assert nwb_dcf.read_result(tmp_path / "s1.nwb").dim == 2
+
+
+@pytest.mark.long
+def test_a_server_that_does_not_answer_is_a_line_among_others(original: Path, tmp_path: Path):
+    pytest.importorskip("requests")
+    report = batch.run([original / "s0.nwb", "http://127.0.0.1:9/x.nwb"], "loop", output_folder=tmp_path, **QUICK)
+    assert report.counts == {"fitted": 1, "skipped": 0, "failed": 1}
+    assert "127.0.0.1:9 refuses connections" in report.rows[1]["message"]
 
 
 def test_overrides_are_for_their_file_alone(tmp_path: Path):

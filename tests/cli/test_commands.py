@@ -14,7 +14,6 @@ import xarray as xr
 
 import nwb_dcf
 from nwb_dcf.cli import main
-from nwb_dcf.config import ReadConfig
 from nwb_dcf.config.progress import Progress
 from nwb_dcf.data.result import DCFResult
 from nwb_dcf.errors import StoreError
@@ -86,16 +85,7 @@ def test_only_options_that_were_given_are_passed_on(calls: list[Any]) -> None:
     assert main(["fit", "s.nwb"]) == 0
     path, options = calls[0]
     assert path == "s.nwb"
-    shown = {name: options.pop(name) for name in ReadConfig.names() & options.keys()}
-    assert shown == {name: getattr(ReadConfig(), name) for name in shown}  # --help shows the package's own defaults
-    assert options == {
-        "dim": 3,
-        "held_out": 0.2,
-        "overwrite": False,
-        "results_only": False,
-        "keep_partial": False,
-        "resume": False,
-    }
+    assert options == {}
 
 
 def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
@@ -106,9 +96,7 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "--overwrite -o out.nwb --keep-partial --quiet"
     )
     assert main([*line.split(), "--where", "outcome == 'hit'", "--units", "3,5"]) == 0
-    default = ReadConfig()
-    options = {name: value for name, value in calls[0][1].items() if value != getattr(default, name, None)}
-    assert options == {
+    assert calls[0][1] == {
         "dim": 5,
         "source": "units",
         "bin_width_s": 0.1,
@@ -130,11 +118,9 @@ def test_every_option_reaches_the_api_in_its_kind(calls: list[Any]) -> None:
         "steps": 50,
         "null": 2,
         "repeats": 3,
-        "resume": False,
         "name": "mine",
         "overwrite": True,
         "output": "out.nwb",
-        "results_only": False,
         "keep_partial": True,
     }
 

@@ -36,8 +36,7 @@ def open_remote(address: Address) -> Iterator[Opened]:
         HDF5, or requests is not installed.
     """
     where = str(address)
-    if importlib.util.find_spec("requests") is None:
-        raise SourceError("reading over the network needs requests", where=where, fix="pip install 'nwb-dcf[stream]'")
+    _require_requests(where)
     from .dandi import find_asset
     from .http import Connection
 
@@ -55,6 +54,28 @@ def open_remote(address: Address) -> Iterator[Opened]:
             # At the end, since what this session has kept counts too.
             if cache is not None:
                 cache.prune()
+
+
+def list_dandiset(address: Address) -> list[str]:
+    """List the addresses of the NWB files of a dandiset, or of a folder in it.
+
+    Raises
+    ------
+    SourceError
+        If the archive has none, or does not answer, or requests is not installed.
+    """
+    where = str(address)
+    _require_requests(where)
+    from .dandi import list_assets
+    from .http import Connection
+
+    with Connection(where) as connection:
+        return list_assets(address, connection)
+
+
+def _require_requests(where: str) -> None:
+    if importlib.util.find_spec("requests") is None:
+        raise SourceError("reading over the network needs requests", where=where, fix="pip install 'nwb-dcf[stream]'")
 
 
 def open_ranges(connection: Connection, url: str) -> tuple[RangeFile, BlockCache | None]:

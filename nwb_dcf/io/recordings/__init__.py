@@ -1,6 +1,8 @@
 """From an NWB file to a recording: choose a source, find its clock, cut it into segments."""
 
-from ..backends.location import is_remote, locate
+from ..backends.dandi import is_dandiset
+from ..backends.location import Address, is_remote, locate
+from ..backends.remote import list_dandiset
 from .behavior import read_behavior
 from .catalog import Catalog, list_sources
 from .channel_table import ChannelTable, read_channels
@@ -12,12 +14,15 @@ from .video.frame_access import NO_VIDEO, FrameAccess, open_frames
 
 __all__ = [
     "NO_VIDEO",
+    "Address",
     "Catalog",
     "ChannelTable",
     "FrameAccess",
     "IntervalTable",
     "describe_session",
+    "is_dandiset",
     "is_remote",
+    "list_dandiset",
     "list_sources",
     "locate",
     "match_units",
