@@ -137,6 +137,7 @@ def _draw_differences(scores: list[SegmentSums], n_draws: int, seed: int) -> Flo
     sums = [part for score in scores for part in (score.part, score.whole)]
     if len(sums[0]) < 2:  # SciPy resamples two observations or more; of one there is a single draw
         return np.repeat(measure(*(one[None] for one in sums), axis=1), n_draws)
+    # draws may be NaN, as of segments without a spike: they are left out below
     with np.errstate(invalid="ignore"):
         drawn = bootstrap(
             sums,

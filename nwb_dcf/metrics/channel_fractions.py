@@ -158,4 +158,5 @@ def _require_matrix(values: ArrayLike, *, finite: bool = True) -> Float[np.ndarr
 
 def _normalise(values: Float[np.ndarray, "channel latent"]) -> Float[np.ndarray, "channel latent"]:
     total = values.sum(axis=0)
+    # NaN and not 0: of a latent that does nothing no channel has a fraction
     return np.asarray(np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0))

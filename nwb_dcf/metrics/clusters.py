@@ -49,6 +49,7 @@ class Clusters:
         off = latents[frames] - self.centre[band]
         place = off @ self.axis[band]
         aside = np.linalg.norm(off - np.outer(place, self.axis[band]), axis=1)
+        # quantiles, so that each place holds as many frames, and without the ends, where outliers are
         edges = np.quantile(place, np.linspace(0.05, 0.95, n + 1))
         picked = []
         for low, high in zip(edges[:-1], edges[1:], strict=True):
@@ -99,8 +100,10 @@ def find_clusters(latents: Real[np.ndarray, "time latent"], n_clusters: int = N_
         raise ParameterError(f"there are to be {n_clusters} clusters", fix="give 1 or more")
     if len(z) < 10 * n_clusters:
         raise DataError(f"{len(z)} frames are too few for {n_clusters} clusters", fix="ask for fewer clusters")
+    # evenly in time, so that no part of the session is without a vote
     some = z[np.linspace(0, len(z) - 1, min(len(z), MOST_FRAMES)).round().astype(int)]
     centre = KMeans(n_clusters, n_init=RESTARTS, random_state=seed).fit(some).cluster_centers_
+    # k-means numbers clusters by chance: by the first latent their colours are the same in every picture
     centre = centre[np.argsort(centre[:, 0])]
     band = np.argmin(np.square(z[:, None] - centre).sum(axis=-1), axis=1)
     axis, distance = np.zeros_like(centre), np.zeros(len(z))
@@ -108,6 +111,7 @@ def find_clusters(latents: Real[np.ndarray, "time latent"], n_clusters: int = N_
         inside = band == k
         if not inside.any():
             continue
+        # of all frames: those of k-means are of the thinned ones
         centre[k] = z[inside].mean(axis=0)
         off = z[inside] - centre[k]
         variance, axes = np.linalg.eigh(off.T @ off / max(1, len(off) - 1))
@@ -130,6 +134,7 @@ def pick_outliers(
     """
     time = np.asarray(time_s, np.float64)
     picked: list[int] = []
+    # neighbours of an outlier are outliers as well, and would fill the list
     for frame in np.argsort(-np.asarray(values), kind="stable"):
         if all(abs(time[frame] - time[other]) >= apart_s for other in picked):
             picked.append(int(frame))

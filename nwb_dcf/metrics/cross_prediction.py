@@ -20,14 +20,14 @@ from scipy.fft import irfft, next_fast_len, rfft, set_workers
 if TYPE_CHECKING:
     from jaxtyping import Bool, Complex64, Float, Float32, Int, Real
 
-SIGMAS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-SCALES = ("soft", "zscore")
-LAGS_S = (0.0, 0.5, 2.0)
+SIGMAS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # fast systems need the first ones, place cells on a track the last
+SCALES = ("soft", "zscore")  # z-scores alone blow up units that hardly fire; soft beside them guards against it
+LAGS_S = (0.0, 0.5, 2.0)  # 0 keeps fast systems unsmoothed; without a long one, theta and network events win
 PENALTIES = (1e-3, 1e-2, 1e-1)  # of the ridge, for each training frame
-N_SPLITS = 3
+N_SPLITS = 3  # of few units one split is noise
 N_BLOCKS = 20
 TEST_FRACTION = 0.4
-N_AXES = 3
+N_AXES = 3  # as many as fits have by default
 N_BUMPS = 48
 MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more
 MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 suffice for the axes of thousands
@@ -93,6 +93,7 @@ def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[fl
     >>> list_sigmas(0.5)
     (0.0, 0.2, 0.4, 0.8, 1.6)
     """
+    # below 0.4 of a step the neighbours' weight is under 5 %: nothing is smoothed
     return tuple(sorted({sigma if sigma >= step_s / 2.5 else 0.0 for sigma in sigmas_s}))
 
 
@@ -157,7 +158,9 @@ def score_settings(
     n_blocks = int(block.max()) + 1 if len(block) else 0
     if len(usable) >= 4 and lags:
         raw = values[:, usable].astype(np.float32)
+        # values may lie far from 0, where sums of products lose digits; roots of counts do not
         raw = np.sqrt(raw) if root else raw - raw.mean(axis=0)
+        # thinned after smoothing: a lag leads from a kept row to any frame, since targets are taken from all of them
         rows = np.unique(np.linspace(0, len(raw) - 1, MAX_ROWS).round().astype(np.int64))
         position = np.zeros(len(raw), np.int64)
         position[rows] = np.arange(len(rows))
@@ -185,7 +188,9 @@ def _vote(
     scale = tuple(name for _, name in points)
     if not kept.any():
         return SettingScores(sigma_s, scale, np.full(len(points), np.nan), r2[0], kept, lags_s, n_blocks)
+    # cut at -1: one channel that is predicted badly must not outweigh all others
     by_penalty = np.maximum(r2[:, :, kept] / most[kept], -1.0).mean(axis=2)
+    # a penalty for each point, common to its channels, so that smooth and rough latents are compared each at its best
     best = by_penalty.argmax(axis=0)
     at = np.arange(len(points))
     return SettingScores(sigma_s, scale, by_penalty[best, at], r2[best, at], kept, lags_s, n_blocks)
@@ -339,6 +344,7 @@ class _Split:
     ) -> _Split:
         first, second = np.array_split(rng.permutation(raw.shape[1]), 2)
         n_blocks = int(block.max()) + 1
+        # blocks and not frames: neighbours in time would let a smooth latent predict what it has seen
         is_test = np.isin(block, rng.permutation(n_blocks)[: max(1, round(TEST_FRACTION * n_blocks))])
         order = np.argsort(is_test[rows], kind="stable")
         rows, n_training = rows[order], int((~is_test[rows]).sum())
@@ -352,6 +358,7 @@ class _Split:
             values = np.zeros((len(rows), len(lags), len(half)), np.float32)
             for i, (then, good) in enumerate(zip(later, inside, strict=True)):
                 seen = raw[then[good]][:, half]
+                # rows of training stand first; what is left is explained against their mean, not the test's
                 mean = seen[: int(good[:n_training].sum())].mean(axis=0, dtype=np.float64)
                 values[good, i] = seen - mean.astype(np.float32)
             parts.append(values)
@@ -408,6 +415,7 @@ class _Split:
             total, m = tested.gram[i][0, 1:], tested.gram[i][0, 0]
             about = tested.gram[i][1:, 1:] - np.outer(mean, total) - np.outer(total, mean) + m * np.outer(mean, mean)
             shared = tested.cross[i][1:] - np.outer(mean, self.test.total[which][i])
+            # SST - SSE = 2 w'c - w'Gw, from sums of products alone
             gain = 2 * (weights * shared).sum(axis=1) - (weights * (about @ weights)).sum(axis=1)
             explained.append(gain / np.maximum(self.test.square[which][i], np.finfo(float).tiny))
         # weighted by pairs: in short trials few frames have a partner at a long lag
@@ -461,6 +469,7 @@ def _compute_latents(
     size, axes = np.linalg.eigh(covariance * np.outer(factor, factor))
     n = min(N_AXES, len(size))
     size, axes = size[: -n - 1 : -1], axes[:, : -n - 1 : -1]
+    # an axis of rounding errors is not blown up to unit variance
     weights = factor[:, None] * axes / np.sqrt(np.maximum(size, size[0] * 1e-12 + np.finfo(float).tiny))
     z = x @ weights.astype(np.float32)
     return np.asarray(z - z.mean(axis=0, dtype=np.float64).astype(np.float32))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Real, Shaped
 
 RIDGES = tuple(10.0 ** np.arange(-6, 3))  # in units of a latent's mean square
-NEIGHBOURS = (5, 10, 20, 40, 80)
+NEIGHBOURS = (5, 10, 20, 40, 80)  # fewer where latents hold much, more where noise has to be averaged away
 
 Method = Literal["ridge", "neighbours"]
 
@@ -215,6 +215,7 @@ class _Folds:
     ) -> Bool[np.ndarray, " training"]:
         """Whether each of `frames` lies within the gap of a test frame of its own segment."""
         after = np.searchsorted(test, frames)
+        # the nearest test frame on either side decides: frames are positions in order
         near = np.zeros(len(frames), bool)
         for neighbour in (test[np.minimum(after, len(test) - 1)], test[np.maximum(after - 1, 0)]):
             close = np.abs(neighbour - frames) <= self.gap

@@ -98,6 +98,7 @@ class Autoregression:
         # displacements, not frames: the penalty then shrinks towards persistence
         moved = np.concatenate([np.diff(z, axis=0)[order - 1 :] for z in segments])
         x = (past - self.mean).reshape(len(past), -1)
+        # times frames and mean square: scikit-learn's penalty is on sums, and in the unit of the latents squared
         size = max(np.square(x).mean(), np.finfo(np.float64).tiny)
         found = RidgeCV(PENALTIES * len(x) * size, fit_intercept=False).fit(x, moved)
         self.weights = np.asarray(found.coef_).reshape(moved.shape[1], -1).T

@@ -66,6 +66,7 @@ def shift_channels(
     for frames in split_by_label(index, int(index.max()) + 1):
         # 0 included: the null distribution is uniform over all rotations
         shift = rng.integers(len(frames), size=values.shape[1])
+        # (frame, channel): each channel has a shift of its own
         source = (np.arange(len(frames))[:, None] - shift) % len(frames)
         shifted[frames] = np.take_along_axis(values[frames], source, axis=0)
     return shifted

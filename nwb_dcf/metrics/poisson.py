@@ -87,11 +87,13 @@ def fit_rates(
     if not (np.isfinite(prior) and prior > 0):
         raise ParameterError(f"prior is {prior!r}", fix="give a number above 0")
     centre, deviation = latents.mean(axis=0), latents.std(axis=0)
+    # a constant column has a deviation of rounding errors: divided by, it would be noise of unit variance
     varies = deviation > 1e-12 * np.abs(centre).max(initial=1e-300)
     scale = np.where(varies, deviation, 1)
     z = (latents - centre) / scale * varies
     spikes = counts.sum(axis=0)
     active = spikes > 0
+    # of a unit without a spike the best log rate is minus infinity, which no optimiser reaches
     weight, bias = np.zeros((z.shape[1], len(spikes))), np.full(len(spikes), -np.inf)
     if active.any():
         weight[:, active], bias[active] = _maximise_posterior(z, counts[:, active], prior)

@@ -133,8 +133,10 @@ def _fit_lines(
         weight *= spikes / weight.sum(axis=0)  # rates at the best bias for this slope
         mean = (weight * x).sum(axis=0)
         curvature = (weight * x * x).sum(axis=0) - mean**2 / spikes
+        # about 1: without evidence the decoder's own shape is kept
         gradient = target - mean - SLOPE_PRIOR * (slope - 1)
         step = gradient / (curvature + SLOPE_PRIOR)
+        # half a unit at most: far from the optimum Newton's step on an exponential overshoots
         change = np.clip(slope + np.clip(step, -0.5, 0.5), LOWEST_SLOPE, HIGHEST_SLOPE) - slope
         slope = slope + change
         if np.abs(change).max() < TOLERANCE:

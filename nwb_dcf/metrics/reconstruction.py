@@ -75,6 +75,7 @@ def score_reconstruction(
     require_labels(segment, len(truth))
     truth, estimate = np.asarray(truth, np.float64), np.asarray(estimate, np.float64)
     groups = divide_frames(segment)
+    # about the mean of all frames, so that sums over segments add up to the pooled R2
     total = groups.add_up(np.square(truth - truth.mean(axis=0)).sum(axis=1))
     error = groups.add_up(np.square(truth - estimate).sum(axis=1))
     return SegmentSums(total - error, total, groups.over)

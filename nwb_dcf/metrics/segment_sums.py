@@ -127,6 +127,7 @@ def divide_frames(segment: Shaped[np.ndarray, " time"]) -> FrameGroups:
 
 def split_by_label(index: Int[np.ndarray, " time"], n: int) -> list[Int[np.ndarray, " _frame"]]:
     """Return the positions of each of the labels 0 to n - 1 in `index`, in order."""
+    # a stable sort by label keeps frames in order of time within each, without a mask for every label
     return np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index, minlength=n))[:-1])
 
 

@@ -19,15 +19,15 @@ from .ridge import predict_by_ridge
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Real
 
-N_HALVINGS = 5
+N_HALVINGS = 5  # averaged: which channels share a half is chance
 N_FOLDS = 5
-N_FLIPS = 999
+N_FLIPS = 999  # the smallest p is 0.001
 N_SHIFTS = 24
 FIRST_SHIFT = 0.1  # of the recording: at smaller shifts slow signals are still correlated
 AXES = 48  # principal axes of each half, so that a thousand channels cost no more than a hundred
 FUNCTION_FRAMES = 4_000
 FUNCTION_FOLDS = 2
-RIDGE = 1e-2
+RIDGE = 1e-2  # of a feature's mean square: ten earlier components make 65 features
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ class HalvedRecording:
                 rest = _remove(moved, left[:, :component], right[:, :component])
                 held_out = rest[:, f]
                 top = np.linalg.svd(rest.sum(axis=1) - held_out)
+                # the best direction of each shift is scored on its held-out fold, as the gain itself was
                 null += np.einsum("sd,sde,se->s", top.U[:, :, 0], held_out, top.Vh[:, 0]) / len(self.halvings)
         deviation = null.std(ddof=1)
         excess = self.gain[:, component].sum() - null.mean()
@@ -175,6 +176,7 @@ class HalvedRecording:
                 for source, target in (ends, ends[::-1]):
                     features, y = _expand_quadratic(source[:, :-1]), target[:, -1]
                     predicted = _predict(features[~test], y[~test], features[test])
+                    # a covariance with the noisy coordinate and no square of it: noise adds nothing in the mean
                     explained += float(np.sum((predicted - predicted.mean()) * y[test])) / 2
                 a, b = (end[test, -1] for end in ends)
                 shared += float(np.sum((a - a.mean()) * b))

@@ -44,4 +44,5 @@ def attach_nwb(
     if not (stored.provenance.get("source") or {}).get("identifier"):
         what = "the fit does not say which session it was made of"
         raise StoreError(what, where=f"{file}: {stored.name}", fix="write it with nwb_dcf.write_result")
+    # as read: a session whose source is another, or has changed since, is refused
     return write_result(stored, path, name=name or stored.name, overwrite=overwrite, as_read=True)

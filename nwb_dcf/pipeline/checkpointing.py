@@ -128,6 +128,7 @@ class CheckpointPlace:
         try:
             written = plan.write(result)
         except DCFError as error:
+            # hours of training are not lost to a full disk: elsewhere, in a file that knows its session
             kept = rescue_result(result, _require_destination(plan).session, self.target, self.name)
             if kept is None:
                 fix = "free space or change permissions, and run the same command with --resume: the training is kept"
@@ -188,6 +189,7 @@ def describe_plan(plan: FitPlan) -> JSON:
     digest = hashlib.sha256()
     for variable in ("time", "segment_index", "segment_start", "segment_stop"):
         digest.update(np.ascontiguousarray(recording[variable].values).tobytes())
+    # the name and the version too: a checkpoint of another version may hold tensors of other shapes
     about = {
         "fit": reserved.name,
         "file": reserved.target.find_file().name,
@@ -218,6 +220,7 @@ def end_with_checkpoint(checkpoints: Checkpoints) -> Iterator[None]:
     def end(number: int, _frame: object) -> None:
         received.append(number)
         checkpoints.request_stop()
+        # a step in progress holds weights half updated: the training loop itself writes between two steps
         if len(received) > 1 or not checkpoints.trains:
             checkpoints.write()
             raise Terminated(number)
@@ -232,6 +235,7 @@ def end_with_checkpoint(checkpoints: Checkpoints) -> Iterator[None]:
         with keep_checkpoints(checkpoints):
             yield
     except Terminated as error:
+        # the loop ends by a Terminated of its own, which does not know the signal
         raise (Terminated(received[0]) if received else error) from None
     except KeyboardInterrupt:
         checkpoints.write()

@@ -108,6 +108,7 @@ def run_demo(
         file=str(path),
         name=result.name,
         session=f"Lorenz system seen through {sizes['unit']} spiking units, {sizes['segment']} trials",
+        # a linear map and no more: latents are to be the state, up to what no method can know
         truth_r2=decode(data["latents"].values),
         pca_truth_r2=decode((x - mean) @ axes),
         bottleneck_r2=scores["bottleneck_r2"],

@@ -45,6 +45,7 @@ class Target:
         ParameterError
             If `path` cannot be written to and no `output` is given, or that is an address.
         """
+        # a write that was killed between two renames has the file under another name
         if not is_remote(self.path):
             restore_folder(Path(self.path))
         output = self.asked.output
@@ -106,6 +107,7 @@ class Target:
                 self.path, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite, output=asked.output
             )
             original = Path(self.path).resolve()
+            # what the file would not take after hours of training it does not take now either: tried on a skeleton of it
             with rehearse_append(original, name=name, kind=kind, dim=dim, source_id=source_id, where=str(self.path)):
                 return ReservedDestination(self, name, describe_session(self.path))
         return ReservedDestination(self, name, describe_session(self.path))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 GAP_S = 1.0  # least time between frames that a decoder learns from and held-out blocks of the same segment
-FEWEST_FRAMES = 20
+FEWEST_FRAMES = 20  # fewer cannot be divided in five folds
 MOST_CHANNELS = 1_000  # that are decoded from all at once
 CHANCE_FRAMES = 5_000  # that labels shifted in time are decoded on
 
@@ -135,6 +135,7 @@ def evaluate_nwb(
     frames, notes = stored.dataset, []
     if time_scale is None:
         named = TimeScales.parse(find_reading(stored).time_scale).named
+        # those that name an object alone: a factor for the source is not one for behaviour
         time_scale = [f"{key}={factor!r}" for key, factor in named.items()] or None
     behavior = read_behavior(data or path, against, frames["time"].values, time_scale=time_scale)
     notes += behavior.attrs["notes"]
@@ -153,6 +154,7 @@ def evaluate_nwb(
         predictors["pca"] = _compute_pca_scores(prepared, stored.dim, task)
         if prepared.shape[1] <= MOST_CHANNELS:
             predictors["ceiling"] = _standardise(prepared, task)
+    # the source may be in another file or have changed; latents are in the fit and can be decoded all the same
     except DCFError as error:
         notes.append(f"neither PCA nor all channels are beside it: {error}")
     scores: dict[str, MethodScores] = {method: _compare(task, predictors, method) for method in get_args(Method)}
@@ -206,6 +208,7 @@ class _Task:
 
     def decode(self, predictors: Float[np.ndarray, "time predictor"], method: Method) -> SegmentSums:
         learned = predictors[self.learn], self.target[self.learn], self.segment[self.learn]
+        # the very same array stands for cross-validation: two that are equal would score what they learned
         if self.learn is self.score:
             return score_decoding(*learned, method=method, gap=self.gap, seed=self.seed)
         scored = predictors[self.score], self.target[self.score], self.segment[self.score]
@@ -231,6 +234,7 @@ def find_held_out_frames(
     unseen = np.asarray(held_out, bool)[index]
     if unseen.any():
         return unseen, unseen, index
+    # blocks of a long segment: learning stops short of them on either side
     unseen, near = np.zeros(len(time), bool), np.zeros(len(time), bool)
     cuts = np.zeros(len(time), np.int64)
     step_s = median_step_s(data)
@@ -241,6 +245,7 @@ def find_held_out_frames(
         inside = (time >= start - step_s / 2) & (time <= stop + step_s / 2)
         unseen |= inside
         near |= (time >= start - gap_s) & (time <= stop + gap_s)
+        # counts edges passed, so that frames between two blocks have a number of their own
         cuts += (time >= start - step_s / 2).astype(int) + (time > stop + step_s / 2)
     return unseen, near | unseen, np.unique(np.stack([index, cuts]), axis=1, return_inverse=True)[1].ravel()
 
@@ -255,6 +260,7 @@ def _compute_pca_scores(
     frames: Float[np.ndarray, "time channel"], dim: int, task: _Task
 ) -> Float[np.ndarray, "time latent"]:
     """Compute scores of PCA, (time, dim), each of unit variance in the frames that decoders learn from."""
+    # of the frames to learn from, as the fit's axes are of the frames fitted
     mean, axes = compute_pca_axes(frames[task.learn], dim)
     return _standardise((frames - mean) @ axes, task)
 

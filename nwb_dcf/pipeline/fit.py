@@ -99,12 +99,14 @@ def fit_nwb(
     """
     started = time.perf_counter()
     request = FitRequest.make(path, dim, read=read, config=config, write=write, **options)
+    # a plan leaves everything as it is; a fit may tidy up after one that was killed
     request.target.clear()
     plan = _follow(request, progress)
     # entered once all that can be refused has been: from here on a signal leaves a checkpoint
     with keep_training(plan, request.checkpoint, resume=request.resume) as kept:
         fitted, result = fit_recording(plan, progress=progress, keep_partial=request.keep_partial)
         if not result.provenance["interrupted"]:
+            # before hours of null fits, and never stored: a fit without a score on unseen frames looks like any other
             require_score(result, request.held_out)
         resample(result, fitted, plan, progress=progress, keep_partial=request.keep_partial)
         took = time.perf_counter() - started
@@ -141,8 +143,10 @@ def _follow(request: FitRequest, progress: Listener | None) -> FitPlan:
     recording, read, smoothing = read_to_fit(
         target.path, request.read, request.config, bins=request.choose_bins, held_out=held_out, progress=progress
     )
+    # a named device loads torch: after all that reading refuses
     check_device(request.config.train.device)
     plan = plan_recording(recording, request.config, request.dim, held_out=held_out, read=read, smoothing=smoothing)
+    # last, as its default name has the kind and the number of latents
     reserved = target.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"))
     plan = replace(plan, repeats=request.repeats, warm_start=first, destination=reserved)
     CheckpointPlace.of(plan, request.checkpoint, resume=request.resume).check()

@@ -175,6 +175,7 @@ def plan_recording(
         If a setting is invalid, or the recording is too small to be fitted or to hold out what is to be.
     """
     config = adapt_to_kind(config, name_kind(recording))
+    # before anything is chosen: what is held out must not take part in any choice
     split = _hold_out(recording, held_out, config)
     # on the training segments alone: what is held out chooses nothing
     settled = settle_config(split.training if split else recording, config, dim, smoothing=smoothing)
@@ -224,6 +225,7 @@ def read_to_fit(
         return recording, read, None
     split = _hold_out(recording, held_out, adapted)
     smoothing = resolve_smoothing(split.training if split else recording, adapted)[0]
+    # read again and not merged: bins start with their trials, and a wider one need not be a multiple
     if smoothing is not None and smoothing.chosen:
         read = replace(read, bin_width_s=smoothing.bin_width_s)
         recording = read_recording(path, **asdict(read), progress=progress)

@@ -111,6 +111,7 @@ class FitRequest:
             require(isinstance(config, FitConfig), f"config is {config!r}", "give a nwb_dcf.config.FitConfig")
             beside = ", ".join(sorted(others))
             require(not others, f"{beside} is given beside config", "give it in config, or leave config out")
+            # of a finished config only what to read is settled here; its other settings are taken as they are
             read_config, _, bins = resolve_settings(DEFAULT_DIM, {"read": reading})
             if config.read is not None:
                 require(not reading, "what to read is given twice, by itself and in config", "give it once")

@@ -64,5 +64,6 @@ def require_score(result: DCFResult, held_out: float) -> None:
 
 def _varies(data: xr.DataArray) -> bool:
     """Whether any two frames differ."""
+    # against the first alone: if all equal it, all are alike, and a video is read block by block once
     first = read_frames(data, slice(0, 1))
     return any(bool(np.any(read_frames(data, frames) != first)) for frames in frame_blocks(data))

@@ -148,6 +148,7 @@ def _try_import(module: str) -> str:
 
 
 def _check_package(name: str, module: str) -> Check:
+    # not installed and damaged are mended differently: look first, then import
     if importlib.util.find_spec(module) is None:
         return Check(name, "broken", "not installed", "pip install nwb-dcf")
     problem = _try_import(module)

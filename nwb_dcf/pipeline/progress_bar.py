@@ -44,6 +44,7 @@ class ProgressBar:
         self._stage: str | None = None
         self._bar: Any = None
         self._writes_lines = not hidden and only_in_terminal and not sys.stderr.isatty()
+        # from now: a stage that is over within half a minute needs no line
         self._written_s = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
@@ -67,7 +68,9 @@ class ProgressBar:
                 dynamic_ncols=True,
             )
         if progress.loss is not None:
+            # drawn by the update that follows: twice a step would flicker
             self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
+        # tqdm takes increments, and steps are reported every few
         self._bar.update(progress.step - self._bar.n)
 
     def _write_line(self, progress: Progress) -> None:

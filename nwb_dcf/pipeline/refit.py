@@ -125,6 +125,7 @@ def refit(
     if stored.provenance.get("interrupted"):
         raise StoreError("the fit was interrupted and cannot be repeated", where=where, fix="fit again")
     file = _find_data(path, stored, data)
+    # before reading, which takes long; what only the frames show is compared after it
     stale, why = find_changes(file, stored.provenance)
     if stale:
         raise DataError(f"{why}: the fit cannot be repeated", where=str(file), fix="fit the new data with nwb-dcf fit")
@@ -193,6 +194,7 @@ def _list_hashes(source: Mapping[str, Any]) -> list[str]:
 
 def _compare(stored: DCFResult, again: DCFResult, path: str, data: str) -> RefitReport:
     one, other = stored.dataset, again.dataset
+    # tensors, not bytes: the JSON beside them holds times and versions
     equal = have_equal_tensors(stored.weights, again.weights) and all(
         np.array_equal(one[name].values, other[name].values, equal_nan=True) for name in _COMPARED if name in one
     )
@@ -214,6 +216,7 @@ def measure_difference(latents: Float[np.ndarray, "time latent"], again: Float[n
     a, b = np.asarray(latents, np.float64), np.asarray(again, np.float64)
     if a.shape != b.shape:
         return float("inf")
+    # the model leaves the sign of each axis open (paper 3.1)
     signs = np.where((a * b).sum(axis=0) < 0, -1.0, 1.0)
     sd = np.maximum(a.std(axis=0), np.finfo(np.float32).tiny)
     return float((np.sqrt(((a - signs * b) ** 2).mean(axis=0)) / sd).max())

@@ -116,7 +116,9 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
         points = [(float(s), str(c)) for s, c in zip(table["smooth_s"].values, table["scale"].values, strict=True)]
         score, median = table["score"].values, table["median_r2"].values
         notes = []
+    # the rule has no table where it cannot choose: all settings are scored then, without a choice
     if not counts or not points:
+        # values are fitted unsmoothed by default: that row is to be there
         sigmas = tuple(sorted({0.0, *list_sigmas(median_step_s(recording), SIGMAS_S)}))
         scores = scan_settings(recording, transform=transform, sigmas_s=sigmas, scales=VALUE_SCALES, seed=seed)
         points = list(zip(scores.sigma_s.tolist(), scores.scale, strict=True))

@@ -68,6 +68,7 @@ def simulate_nwb(
     check_kind(given, fitted)
     from ..estimator.rollout import Plan, simulate
 
+    # frames and not times go on: a start has its history in the frames before it
     places = starts if isinstance(starts, str) else _find_frames(given["time"].values, starts)
     paths = simulate(fitted, given, Plan(n_frames, tau, places, n_paths, seed))
     return paths.assign_attrs(source=given.attrs["source"], kind="simulation")

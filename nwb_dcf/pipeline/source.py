@@ -129,6 +129,7 @@ def check_kind(recording: xr.Dataset, fitted: FittedModel) -> None:
             where=where,
             fix="name the like of it with --source",
         )
+    # v is learned in displacements a step (paper 2.4): at another step its speeds would be wrong by the ratio
     if abs(step_s / fitted.step_s - 1) > STEP_TOLERANCE:
         raise DataError(
             f"its frames are {step_s:.4g} s apart and those of the model {fitted.step_s:.4g} s",
@@ -149,6 +150,7 @@ def find_beside(path: str | Path, result: DCFResult) -> Path | None:
     beside = Path(path).absolute().parent / name
     if not name or name != Path(name).name or name in (".", "..") or beside.resolve() == Path(path).resolve():
         return None
+    # a bare name alone: a provenance from elsewhere must not make us open ../ or /etc
     return beside if beside.exists() else None
 
 
@@ -186,6 +188,7 @@ def read_fitted(
     try:
         recording = read_recording(file, **asdict(read))
     except SourceError as error:
+        # once: the call for the file beside names `data`, and does not come back here
         if data is None and beside is not None:
             return read_fitted(path, result, beside, mask)
         raise SourceError(

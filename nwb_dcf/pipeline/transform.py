@@ -92,6 +92,7 @@ def transform_nwb(
     stored = read_model(model)
     kind = str(stored.dataset.attrs.get("kind", "array"))
     remove_leftovers(Path(path if output is None else output).resolve())
+    # before reading and encoding, which take minutes
     check_writable(path, name=name, kind=kind, dim=stored.dim, overwrite=overwrite, output=output)
     read = _choose_reading(stored, reading)
     recording, read, matching = read_matched(path, stored, read, model, match, impute is not None)
