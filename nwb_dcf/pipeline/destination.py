@@ -107,7 +107,7 @@ class Target:
                 self.path, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite, output=asked.output
             )
             original = Path(self.path).resolve()
-            # what the file would not take after hours of training it does not take now either: tried on a skeleton of it
+            # what the file would refuse after hours of training it refuses now: tried on a skeleton of it
             with rehearse_append(original, name=name, kind=kind, dim=dim, source_id=source_id, where=str(self.path)):
                 return ReservedDestination(self, name, describe_session(self.path))
         return ReservedDestination(self, name, describe_session(self.path))

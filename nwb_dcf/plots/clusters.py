@@ -46,6 +46,7 @@ def draw_clusters(
     data = result.dataset
     latents, time = data["latents"].values, data["time"].values
     clusters = find_clusters(latents, n_clusters)
+    # what stands still in a cluster can still be fast in it: outliers of both kinds (paper, Figure 7)
     speed = np.linalg.norm(data["velocity"].values, axis=1)
     images = None if recording is None or recording["data"].ndim != 3 else recording["data"].values
     n = N_SNAPSHOTS
@@ -108,6 +109,7 @@ def _draw_trace(
     name: str,
     label: str,
 ) -> None:
+    # as an image inside a vector file: a hundred thousand dots would make it megabytes
     axes.plot(time, values, ".", markersize=1.5, color="#888888", rasterized=True)
     axes.plot(time[frames], values[frames], "o" if name == "distance" else "^", color=MARKS[name], fillstyle="none")
     for rank, frame in enumerate(frames, 1):

@@ -85,6 +85,7 @@ def choose_coloring(dataset: xr.Dataset, name: str = "time") -> Coloring:
     values, label = dataset[found].values, name.replace("_", " ")
     unit = dataset[found].attrs.get("units")
     label = f"{label} ({unit})" if unit else label
+    # as text: columns of objects may mix types, which do not sort
     kinds, group = np.unique(values.astype(str) if values.dtype.kind in "OUSb" else values, return_inverse=True)
     if values.dtype.kind in "OUSb" or len(kinds) <= MOST_GROUPS:
         return Coloring(name, label, group.ravel()[index], [_format_value(kind) for kind in kinds])

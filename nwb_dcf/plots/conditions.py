@@ -81,6 +81,7 @@ def average_conditions(result: DCFResult, name: str) -> ConditionMeans:
     # within segments alone: the pauses between them are no steps
     step = float(np.median(np.diff(clock)[np.diff(index) == 0]))
     lengths = np.array([clock[b - 1] - starts[k] for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True))])
+    # the median: one trial without an end would draw a long empty axis
     time = np.arange(0.0, float(np.median(lengths)) + step, step)
     n_latents = data.sizes["latent"]
     trials = np.full((data.sizes["segment"], len(time), n_latents), np.nan)
@@ -96,10 +97,12 @@ def average_conditions(result: DCFResult, name: str) -> ConditionMeans:
     for condition in range(len(coloring.groups)):
         own_trials = trials[group == condition]
         n = np.isfinite(own_trials).sum(axis=0)
+        # beyond, the mean is of the slow trials alone, and seems to turn where the fast ones end
         enough = n >= max(FEWEST, len(own_trials) / 2)
         total = np.where(enough, np.nansum(own_trials, axis=0) / np.maximum(n, 1), np.nan)
         deviation = np.sqrt(np.nansum(np.square(own_trials - total), axis=0) / np.maximum(n - 1, 1))
         mean[condition] = total
+        # Student's t: of three trials the normal's interval would be less than half as wide
         half[condition] = stdtrit(np.maximum(n - 1, 1), 0.5 + LEVEL / 2) * deviation / np.sqrt(np.maximum(n, 1))
     return ConditionMeans(time, mean, np.where(np.isfinite(mean), half, np.nan), coloring)
 

@@ -38,6 +38,7 @@ def draw_examples(
         _draw_images(figure, result, data, reconstruction.reshape(data.shape), frames)
         return
     mean, deviation = data.mean(axis=0), data.std(axis=0)
+    # of the frames shown, so that the number is that of the picture and not the fit's score
     unexplained = np.square(data[frames] - reconstruction[frames]).sum() / np.square(data[frames] - mean).sum()
     # rows in the order of the first loadings: what latent 1 does shows as a gradient from top to bottom
     order = np.argsort(result.dataset["loadings"].values[:, 0])

@@ -62,6 +62,7 @@ def draw_interactive(result: DCFResult, color: str = "time") -> str:
         legend={"itemsizing": "constant"}, **scene,
     )  # fmt: skip
     note = f"<p class='note'>One frame in {stride} is drawn.</p>" if stride > 1 else ""
+    # plotly's script is 4 MB and goes into the page, which is read offline
     script: str = figure.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})
     return script + note
 

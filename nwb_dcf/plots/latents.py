@@ -87,6 +87,7 @@ def choose_window(time: Float[np.ndarray, " time"], held_out: Bool[np.ndarray, "
 
 
 def _shade(axes: Axes, time: Float[np.ndarray, " time"], inside: Bool[np.ndarray, " time"]) -> None:
+    # starts and ends in turn, also at the edges of the window
     edges = np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0))
     for a, b in zip(edges[::2], edges[1::2], strict=True):
         axes.axvspan(time[a], time[b - 1], color=HELD_OUT, linewidth=0, zorder=0)
@@ -96,5 +97,6 @@ def _draw_segments(axes: Axes, data: xr.Dataset, coloring: Coloring, window: tup
     start, stop = data["segment_start"].values, data["segment_stop"].values
     first = np.searchsorted(data["segment_index"].values, np.arange(len(start)))
     for k in np.flatnonzero((stop >= window[0]) & (start <= window[1])):
+        # two greys in turn, or segments that touch would be one bar
         shade = coloring.pick(int(coloring.values[first[k]])) if coloring.groups else ("#b9c3cc", "#8d99a6")[k % 2]
         axes.axvspan(start[k], stop[k], color=shade, linewidth=0)

@@ -29,6 +29,7 @@ def draw_loadings(figure: FigureBase, result: DCFResult) -> None:
     dims = [str(dim) for dim in data["mean"].dims]
     if len(dims) != 1:
         raise DataError("loadings of images are pictures themselves", fix="look at the bottleneck examples")
+    # of k_max axes the first: the latents of the fit
     loadings, ids = data["loadings"].values[:, : result.dim].astype(np.float64), data[dims[0]].values
     fraction = compute_loading_fractions(loadings)
     effective = count_effective_channels(fraction)

@@ -44,7 +44,7 @@ ORDER = (
     "field",
     "clusters",
 )
-CAPTION_INCHES, LETTERS_PER_INCH = 0.45, 15
+CAPTION_INCHES, LETTERS_PER_INCH = 0.45, 15  # of text at 8 points
 HALF = 7.0  # inches: narrower pictures stand side by side on the page
 
 
@@ -156,6 +156,7 @@ def draw_together(views: dict[str, ReportFigure], *, captions: bool = True) -> F
 
     rows: list[list[str]] = []
     for name in views:
+        # the two that have one axis, the number of latents
         if rows and {rows[-1][-1], name} == {"spectrum", "curve"}:
             rows[-1].append(name)
         else:
@@ -164,6 +165,7 @@ def draw_together(views: dict[str, ReportFigure], *, captions: bool = True) -> F
     width = max(sum(views[name].size[0] for name in row) for row in rows)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+        # subfigures: each picture lays itself out, and knows nothing of the page
         parts: Any = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
         for part, row in zip(parts[:, 0], rows, strict=True):
             ratios = [views[name].size[0] for name in row]

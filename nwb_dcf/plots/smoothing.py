@@ -37,6 +37,7 @@ def draw_smoothing(figure: FigureBase, choice: Mapping[str, Any]) -> None:
         axes.plot(
             at[mine], score[mine], "o-", color=PALETTE[3 * i], markersize=4, linewidth=1, label=NAMES.get(name, name)
         )
+    # equal floats: both were written from one number
     taken = (sigma == choice["smooth_s"]) & (scale == choice["scale"])
     if choice.get("chosen") and taken.any():
         axes.plot(at[taken], score[taken], "D", color="black", markersize=7, fillstyle="none", label="chosen")

@@ -44,6 +44,7 @@ def draw_curve(figure: FigureBase, result: DCFResult) -> None:
     interval = (scores.get("intervals") or {}).get("bottleneck_r2")
     value = scores.get("bottleneck_r2")
     if interval and value is not None and None not in interval:
+        # matplotlib takes lengths, and a percentile interval need not hold the value itself
         reach = [[max(0.0, value - interval[0])], [max(0.0, interval[1] - value)]]
         level = scores["intervals"].get("level", 0.95)
         axes.errorbar(

@@ -78,6 +78,7 @@ def cut_paths(data: xr.Dataset) -> Paths:
 
 def label_axes(axes: Axes, points: Num[np.ndarray, "time axis"], labels: list[str]) -> None:
     """Name the axes, and set their limits to hold all but the outermost thousandth of the points on each side."""
+    # one outlier would shrink everything else to a dot
     low, high = np.percentile(points, [0.1, 99.9], axis=0)
     pad = np.where(high > low, 0.04 * (high - low), 0.5)
     for k, (name, label) in enumerate(zip("xyz", labels, strict=False)):

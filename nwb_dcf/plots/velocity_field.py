@@ -84,6 +84,7 @@ def project_field(
 def _draw_plane(axes: Any, data: xr.Dataset, name: str, plane: tuple[int, int], longest: float) -> None:
     a, b = (data[f"grid_{axis + 1}"].values for axis in plane)
     velocity, frames = project_field(data, name, plane)
+    # counts of cells differ by orders of magnitude; transposed, as rows of a mesh lie along y
     shade = np.where(frames > 0, np.log1p(frames), np.nan).T
     axes.pcolormesh(a, b, shade, cmap="Greys", vmin=0, vmax=2 * np.nanmax(shade), shading="nearest", rasterized=True)
     stride = [max(1, int(np.ceil(len(points) / MOST_ARROWS))) for points in (a, b)]

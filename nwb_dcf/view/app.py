@@ -69,6 +69,7 @@ class App:
         self._rates: list[float] = []
         self._setting = self._waiting = False
 
+        # first what all views share: the moment, the marks and the range of time
         self.now = ColumnDataSource({"x": [self.state.t]})
         self.marks = ColumnDataSource({"x": []})
         pad = 0.5 * view.step_s
@@ -130,6 +131,7 @@ class App:
         self.playing = on
         set_label(self.controls["play"], "❚❚ pause" if on else "▶ play")
         if on:
+            # at the end playing begins anew, as video players do
             if self.state.t >= self.choices.span[1] - self.view.step_s:
                 self.seek(self.choices.span[0])
             self._played, self._rates, self._pending = (clock.monotonic(), self.state.t), [], []
@@ -148,6 +150,7 @@ class App:
         # between segments there is no state to mark
         known = abs(view.time[frame] - t) <= 2.5 * view.step_s
         back = max(1, round(TRAIL_S / view.step_s))
+        # all in one message: the views would else show different moments for a picture or two
         with pn.io.hold():
             self.now.data = {"x": [t]}
             self.trajectory.move(frame if known else None, back)
@@ -157,6 +160,7 @@ class App:
             moment = describe_moment(view, self.paint, t)
             self.player.param.update(source=source, caption=caption, moment=moment, tick=self.player.tick + 1)
             self._keep_in_sight(t)
+        # reported or not, it is sent: the browser answers with `shown`
         self._pending.append(clock.monotonic())
         if not self.playing:
             self._report()
@@ -180,6 +184,7 @@ class App:
             self._pending = self._pending[1:]
             now = clock.monotonic()
             self._rates = [*(then for then in self._rates if now - then < 2.0), now]
+            # every tenth: the text of the rate is itself a message to the browser
             if self.playing and len(self._rates) > 2 and self.shown % 10 == 0:
                 rate = (len(self._rates) - 1) / (self._rates[-1] - self._rates[0])
                 self.rate.object = f'<span class="rate">{rate:.0f} frames/s</span>'
@@ -209,6 +214,7 @@ class App:
                 self._next(self.controls["color"])
             case "a":
                 self._next(self.controls["axes"])
+            # shift makes the key a capital letter, except where caps lock is on
             case "o" | "O":
                 self.controls["pick"].value = "fastest" if shift or key == "O" else "farthest from their cluster"
             case "f":
@@ -228,9 +234,11 @@ class App:
 
     def _go_to_trial(self, ahead: int) -> None:
         starts = np.unique(self.view.result.dataset["segment_start"].values)
+        # backwards from within a trial to its own start, and from its start to the one before
         later = starts[starts > self.state.t + 1e-6] if ahead > 0 else starts[starts < self.state.t - self.view.step_s]
         if len(later):
             self.seek(float(later[0] if ahead > 0 else later[-1]))
+            # the clock of playing starts anew: moments are counted from here
             self._played = clock.monotonic(), self.state.t
 
     # what is shown
@@ -277,6 +285,7 @@ class App:
         self.paint = paint_frames(self.view, name)
         self.state = dataclasses.replace(self.state, color=name)
         self.legend.object = f'<div style="font:12px sans-serif;padding-left:20px">{self.paint.to_html()}</div>'
+        # both: the map is coloured by the same values, so that a colour is a place in either
         for plane in (self.trajectory, self.map):
             plane.set_colors(self.paint.colors)
             if len(plane.points):
@@ -330,6 +339,7 @@ class App:
         problems = self.timeline.set_traces(names)
         self.state = dataclasses.replace(self.state, traces=self.timeline.trace_names)
         self.timeline.reload()
+        # other rows are other figures: one has as many lines as there were rows when it was made
         self.below[:] = [pn.pane.Bokeh(fig, margin=0) for fig in self.timeline.list_figures()]
         if self.timeline.traces is not None:
             self.timeline.traces.on_event(Tap, self._tap_time)
@@ -454,6 +464,7 @@ class App:
         """Draw what came into sight; `start` and `end` change one after the other, and are waited for."""
         if self._setting or self._waiting:
             return
+        # none in a notebook's kernel and in tests, where there is no tick to wait for
         document = pn.state.curdoc
         if document is None:
             self._reload_window()

@@ -109,6 +109,7 @@ def _choose(view: ViewData, name: str) -> Coloring:
         values, unit = series.values, series.attrs.get("units", "")
         if values.shape[1] == 1:
             return Coloring(name, f"{name} ({unit})", values[:, 0], [])
+        # one colour for several columns: how large, not in which direction
         return Coloring(name, f"{name}, length ({unit})", np.linalg.norm(values, axis=1), [])
     found = choose_coloring(view.result.dataset, name)
     return Coloring(found.name, found.label, np.asarray(found.values)[view.order], found.groups)

@@ -109,6 +109,7 @@ class ViewData:
         if self.recording is None or self.recording["data"].ndim != 2:
             return None
         data = self.recording["data"]
+        # an index would read a recording that lies in a file; nearly all are in order
         in_order = np.array_equal(self.order, np.arange(len(self.order)))
         return Raster(data if in_order else data[self.order], self.time)
 
@@ -206,8 +207,10 @@ def complete_view(
     recording: xr.Dataset | None = None
     try:
         recording = read_fitted(path, result, data)
+    # a part that cannot be read leaves a page without it, not no page
     except DCFError as error:
         missing.append(f"what was fitted is not shown: {error}")
+    # behaviour and video are in the session's file, the fit may be in one of its own
     session = Path(data) if data is not None else _find_session(Path(path), result)
     view = ViewData(result, Path(path).name, session, recording, missing=missing)
     try:
@@ -260,6 +263,7 @@ def _list_behaviors(path: Path, result: DCFResult) -> tuple[dict[str, str], set[
     names = [source.name for source in sources]
     behaviors, positions = {}, set()
     for source in sources:
+        # two series of one name, as of two cameras, can only be told apart by their paths
         name = source.name if names.count(source.name) == 1 else source.path
         behaviors[name] = source.path
         if source.shape[1:] == (POSITION,):

@@ -55,6 +55,7 @@ def thin_lines(
         return np.insert(time, at, time[at]), np.insert(values.astype(np.float64), at, np.nan, axis=0)
     step = int(np.ceil(len(time) / n_buckets))
     edges = np.arange(0, len(time), step)
+    # fmin and fmax pass over NaN: one unknown frame must not blank its bucket
     low, high = np.fmin.reduceat(values, edges), np.fmax.reduceat(values, edges)
     thin = np.stack([low, high], axis=1).reshape(-1, values.shape[1])
     when = np.repeat(time[edges], 2)
@@ -121,6 +122,7 @@ class Raster:
         step = float(np.median(np.diff(time))) if len(time) > 1 else 1.0
         start, stop = float(time[0]) - step / 2, float(time[-1]) + step / 2
         count = int(np.clip(round((stop - start) / step), 1, n_columns))
+        # by time and not by number: a gap stays a gap of its length
         column = np.minimum(((time - start) / (stop - start) * count).astype(int), count - 1)
         cuts = np.flatnonzero(np.diff(column, prepend=-1))
         picture = np.full((count, values.shape[1]), np.nan, np.float32)
@@ -186,4 +188,5 @@ def paint_points(
     # the density of most pixels differs by orders of magnitude: logarithm, and the densest twentieth is full
     most = np.log1p(max(1, np.percentile(count[count > 0], 95))) if len(pixel) else 1.0
     picture[:, 3] = np.where(count > 0, 110 + 145 * np.minimum(np.log1p(count) / most, 1), 0)
+    # four bytes as one number, in bokeh's order on little-endian machines
     return picture.view(np.uint32).reshape(height, width)

@@ -21,6 +21,7 @@ def choose_start(view: ViewData, choices: Choices) -> ViewState:
     places = [name for name in view.behaviors if view.is_position(name)]
     traces = ("speed", *places[:1])
     columns = [name for name in choices.colors if f"trial_{name}" in view.result.dataset]
+    # a column of the trials first: whether conditions part is what most look for
     color = columns[0] if columns else ("cluster" if "cluster" in choices.colors else "time")
     pictures = list(choices.pictures)
     return ViewState(

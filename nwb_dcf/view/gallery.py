@@ -38,6 +38,7 @@ class Gallery:
     def show(self, chosen: Int[np.ndarray, " frame"], paint: Paint, sort: int) -> None:
         """Show the frames `chosen`, in their order; `sort`: the latent whose loadings sort rows, from 0."""
         self._cells = "".join(self._make_cell(k + 1, int(frame), paint, sort) for k, frame in enumerate(chosen))
+        # a note on how earlier frames were chosen is no longer true
         self._note = ""
         self._draw()
 

@@ -50,6 +50,7 @@ class FrameServer:
         """
         if len(self._time) == 0:
             return None
+        # a microsecond: the time of a frame, written into a link and read again, is to find that frame
         place = int(np.clip(np.searchsorted(self._time, t + 1e-6, side="right") - 1, 0, len(self._time) - 1))
         return int(self._order[place]) if abs(self._time[place] - t) <= self._near_s else None
 
@@ -95,6 +96,7 @@ def picture_rows(view: ViewData, t: float, sort: int, height: int = 150) -> str:
     n = 2 * AROUND + 1
     values, start, stop = raster.cut((t - reach, t + reach), n)
     shown = np.full((len(values), n), np.nan, np.float32)
+    # near an end of the session fewer columns come back: each goes to its own place, and the moment stays in the middle
     where = np.floor((np.linspace(start, stop, values.shape[1], endpoint=False) - (t - reach)) / view.step_s + 0.5)
     for column, target in enumerate(where.astype(int)):
         if 0 <= target < n:

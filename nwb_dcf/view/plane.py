@@ -41,6 +41,7 @@ class PlaneView:
         self.points = np.empty((0, 2))
         self.colors = np.empty((0, 3), np.uint8)
         self._segment = np.empty(0, int)
+        # once, at the end of the drag: each step of it would choose frames and draw them
         lasso = LassoSelectTool(continuous=False)
         wheel, pan = WheelZoomTool(), PanTool()
         fig = figure(
@@ -113,6 +114,7 @@ class PlaneView:
         # few frames in sight are painted larger, as dots are
         side = WIDTH_PX - 60
         x, y = self.points.T
+        # NaN is in no range: unknown places are not counted
         n = np.count_nonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
         side = int(np.clip(side * np.sqrt(n / 60_000), side / 3, side))
         image = paint_points(self.points, self.colors, (x0, x1), (y0, y1), (side, side))

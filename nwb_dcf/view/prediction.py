@@ -47,6 +47,7 @@ class Predictor:
         if self._estimator is None:
             import nwb_dcf
 
+            # on the CPU: one path is short, and a fit may be using the GPU
             self._estimator = nwb_dcf.DCF.from_result(view.result, "cpu")
         starts = np.array([view.order[frame]])
         paths = self._estimator.simulate(view.recording, n_frames, starts=starts)

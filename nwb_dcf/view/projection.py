@@ -88,6 +88,7 @@ def find_inside(
     with np.errstate(invalid="ignore"):
         # only points in the bounding box are tested edge by edge
         near = np.flatnonzero((x >= px.min()) & (x <= px.max()) & (y >= py.min()) & (y <= py.max()))
+    # even-odd: each edge that a ray to the right crosses turns inside out
     inside = np.zeros(len(near), bool)
     for x0, y0, x1, y1 in zip(px, py, np.roll(px, -1), np.roll(py, -1), strict=True):
         if y0 == y1:

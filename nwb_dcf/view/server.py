@@ -121,6 +121,7 @@ def make_server(view: ViewData, *, port: int = 0, link: str | None = None, token
         raise ParameterError(f"port is {port}", fix="give one from 1 to 65535, or 0 for any that is free")
     start = parse_link(link) if link else {}
     token = token or secrets.token_urlsafe(24)
+    # known before the server is there: the token's cookie and the allowed origins name it
     port = port or _find_port()
 
     def make_page() -> Any:

@@ -139,6 +139,7 @@ def _number(text: str, low: float, high: float) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
+    # to the nearest that is there: a link to a longer session still leads somewhere
     return min(max(value, low), high)
 
 

@@ -106,6 +106,7 @@ class Timeline:
         if self.trial_source is None:
             return
         strip = self._strips[0]
+        # clusters change within a segment: it has no colour of its own
         if paint.coloring.groups and paint.coloring.name not in ("cluster",):
             first = np.searchsorted(self.view.segment, np.arange(len(strip["start"])))
             rgb = paint.colors[np.minimum(first, len(paint.colors) - 1)]
@@ -148,6 +149,7 @@ class Timeline:
         fig.line(time, lines[:, 0], color="#8fa9c4", line_width=1)
         fig.vspan(x="x", source=self.chosen, color="#555555", line_dash="dotted", line_width=1.5)
         fig.vspan(x="x", source=self.now, color=MARK, line_width=2, level="overlay")
+        # no gesture: a click in the overview goes to that moment
         tool = RangeTool(x_range=self.x_range, start_gesture="none")
         tool.overlay.fill_color, tool.overlay.fill_alpha = "#ffcc66", 0.25
         fig.add_tools(tool)
@@ -255,6 +257,7 @@ def _stack_rows(columns: Sequence[Num[np.ndarray, " time"]]) -> Float[np.ndarray
     if not columns:
         return np.empty((0, 0))
     n = len(columns)
+    # outliers reach a little into the neighbours' rows and no further
     rows = [np.clip(_to_row(values, values, n - 1 - k), n - 1.2 - k, n + 0.2 - k) for k, values in enumerate(columns)]
     return np.stack(rows, axis=1).astype(np.float32)
 
@@ -294,6 +297,7 @@ def _list_strips(view: ViewData) -> list[dict[str, Any]]:
     for table in view.tables:
         start, stop = table.start_s, table.stop_s
         known = np.isfinite(start)
+        # an event or a trial without an end is drawn as a moment
         stop = np.where(np.isfinite(stop), stop, start)
         shades = np.where(np.arange(len(start)) % 2, "#b8c4b0", "#93a586")
         words = [_describe_row(f"{table.name} {table.row_id[k]}", table.columns, k) for k in range(len(start))]
