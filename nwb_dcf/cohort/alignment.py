@@ -86,6 +86,7 @@ def whiten(values: Float[np.ndarray, "frame unit"], dim: int) -> tuple[Floats, F
     centre = values.mean(axis=0, dtype=np.float64)
     centred = values - centre
     variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+    # white: what is left between sessions is a rotation, which moments of second order at lag 0 cannot see
     weights = axes[:, ::-1][:, :dim] / np.sqrt(np.maximum(variances[::-1][:dim], 1e-12))
     return centred @ weights, weights, centre
 
@@ -93,6 +94,7 @@ def whiten(values: Float[np.ndarray, "frame unit"], dim: int) -> tuple[Floats, F
 def compute_signature(latents: Floats, trial: Ints, lags: Sequence[int]) -> Signature:
     """Compute lagged covariances and third moments of latents (frame, latent), within trials."""
     covariance, third = [], []
+    # lag 0 for third moments alone: white covariances are the identity there
     for lag in (0, *lags):
         early = np.flatnonzero(trial[: len(trial) - lag] == trial[lag:])
         a, b = latents[early], latents[early + lag]
@@ -117,6 +119,7 @@ def match_signatures(one: Signature, other: Signature, rng: np.random.Generator)
     loss, gradient = _compute_loss(maps, one, other)
     step = np.full(len(maps), 0.5)
     for _ in range(ITERATIONS):
+        # the part of the gradient that lies in the tangent space: a small rotation is a skew matrix
         skew = gradient @ maps.transpose(0, 2, 1)
         skew = (skew - skew.transpose(0, 2, 1)) / 2
         trial = _turn(maps, skew, step)
@@ -125,12 +128,15 @@ def match_signatures(one: Signature, other: Signature, rng: np.random.Generator)
         maps = np.where(better[:, None, None], trial, maps)
         gradient = np.where(better[:, None, None], trial_gradient, gradient)
         loss = np.where(better, trial_loss, loss)
+        # a step that fails is cut back, one that succeeds grows: no line search for 64 starts at once
         step = np.where(better, step * 1.3, step * 0.4)
         if step.max() < 1e-9:
             break
     best = int(np.argmin(loss))
+    # other starts that ended at the same map are no rivals of it
     agreement = np.einsum("sij,ij->s", maps, maps[best]) / dim
     others = loss[agreement < DIFFERENT]
+    # a symmetry of the dynamics shows as a second map that fits as well: ratio 1
     ratio = float(others.min() / max(loss[best], 1e-12)) if len(others) else float("inf")
     return maps[best], ratio
 
@@ -153,8 +159,10 @@ def align_sessions(signatures: Sequence[Signature], rng: np.random.Generator) ->
         maps[i, i] = np.eye(dim)
     for i, j in combinations(range(n), 2):
         maps[i, j], ratio = match_signatures(signatures[i], signatures[j], rng)
+        # the inverse of an orthogonal map
         maps[j, i] = maps[i, j].T
         ratios.append(ratio)
+    # maps that are right lead around a triangle back to the start; wrong ones do by chance alone
     closures = [np.trace(maps[i, j] @ maps[j, k] @ maps[k, i]) / dim for i, j, k in combinations(range(n), 3)]
     return Alignment(_synchronise(maps), float(np.median(ratios)), float(np.mean(closures)))
 
@@ -171,6 +179,7 @@ def _synchronise(maps: Floats) -> Floats:
 
 def _compute_loss(maps: Floats, one: Signature, other: Signature) -> tuple[Floats, Floats]:
     """Compute the distance of the moments after rotation, and its gradient, for each map."""
+    # each kind of moment in units of its own size, so that neither outweighs the other
     size = (np.square(one.covariance).sum() + np.square(other.covariance).sum()) / 2
     size_third = (np.square(one.third).sum() + np.square(other.third).sum()) / 2
     turned = np.einsum("sai,lij,sbj->slab", maps, other.covariance, maps, optimize=True)
@@ -194,10 +203,12 @@ def _compute_loss(maps: Floats, one: Signature, other: Signature) -> tuple[Float
 def _turn(maps: Floats, skew: Floats, step: Floats) -> Floats:
     """Move along the negative gradient on the orthogonal group, by Cayley's transform."""
     identity = np.eye(maps.shape[1])
+    # Cayley's map of a skew matrix is orthogonal exactly, and needs no projection after the step
     half = -0.5 * step[:, None, None] * skew
     return np.asarray(np.linalg.solve(identity - half, (identity + half) @ maps))
 
 
 def _draw_orthogonal(n: int, dim: int, rng: np.random.Generator) -> Floats:
     q, r = np.linalg.qr(rng.normal(size=(n, dim, dim)))
+    # without the signs the decomposition's own convention would favour some maps (Mezzadri 2007)
     return np.asarray(q * np.sign(np.einsum("sii->si", r))[:, None, :])

@@ -138,6 +138,7 @@ def compute_condition_means(frames: AlignedFrames) -> ConditionMeans:
     row = frames.condition[labelled] * frames.n_bins + frames.bin[labelled]
     counts = np.bincount(row, minlength=shape[0] * shape[1])
     sums = np.zeros((len(counts), frames.values.shape[1]))
+    # unbuffered: several trials have the same anchor
     np.add.at(sums, row, frames.values[labelled])
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / counts[:, None]
@@ -161,10 +162,12 @@ def scale_means(means: ConditionMeans) -> Float[np.ndarray, "condition bin unit"
     if not seen.any():
         raise DataError("no condition has a trial in every bin", fix="choose a shorter window or wider bins")
     scaled = np.full_like(means.means, np.nan)
+    # over the conditions seen: those of another session may be others
     centred = means.means[seen] - means.means[seen].mean(axis=(0, 1))
     energy = np.square(centred).sum(axis=2).mean()
     if not energy > 0:
         raise DataError("the means of the conditions do not vary")
+    # one energy for all: a session with many units or spikes has no more votes in the sum of Grams
     scaled[seen] = centred / np.sqrt(energy)
     return scaled
 
@@ -175,6 +178,7 @@ def compute_gram(scaled: Floats) -> Floats:
     Rows and columns of conditions not seen are NaN. Shared axes are found in sums of these matrices, whose size
     does not depend on the number of units.
     """
+    # (condition * bin, unit): the units are summed over, and with them what sessions do not have in common
     flat = scaled.reshape(-1, scaled.shape[2])
     return flat @ flat.T
 
@@ -196,6 +200,7 @@ def compute_cross_trial_gram(frames: AlignedFrames) -> tuple[Floats, NDArray[np.
     """
     means = compute_condition_means(frames)
     n_conditions, n_bins, n_units = means.means.shape
+    # missing means weigh nothing in sums; conditions that are not usable are set to 0 below
     filled = np.nan_to_num(means.means)
     centre = filled.sum(axis=(0, 1)) / max(1, int((means.counts > 0).sum()))
     flat = (filled - centre).reshape(-1, n_units)
@@ -203,10 +208,12 @@ def compute_cross_trial_gram(frames: AlignedFrames) -> tuple[Floats, NDArray[np.
     usable = np.zeros(n_conditions, bool)
     for condition in range(n_conditions):
         sums, products, both = _sum_trials(frames, condition, centre)
+        # ordered pairs of different trials that reach both bins
         pairs = np.outer(means.counts[condition], means.counts[condition]) - both
         usable[condition] = bool((pairs > 0).all())
         if usable[condition]:
             gram[condition, :, condition, :] = (sums @ sums.T - products) / pairs
+    # rows and columns alike, so that the matrix stays symmetric
     gram[~usable] = 0
     gram[:, :, ~usable] = 0
     return gram, usable
@@ -219,6 +226,7 @@ def _sum_trials(frames: AlignedFrames, condition: int, centre: Floats) -> tuple[
     chosen = np.flatnonzero((frames.condition == condition) & (frames.bin >= 0))
     if not len(chosen):
         return sums, products, both
+    # trial by trial, which are contiguous: memory is that of one trial
     for rows in np.split(chosen, np.flatnonzero(np.diff(frames.trial[chosen])) + 1):
         values, at = frames.values[rows] - centre, frames.bin[rows]
         sums[at] += values

@@ -70,6 +70,7 @@ class GramSum:
 
     def add(self, gram: NDArray[np.floating]) -> None:
         """Add the Gram matrix of one session."""
+        # NaN marks the rows of conditions that the session lacks, see `compute_gram`
         known = np.isfinite(np.diag(gram))
         self.count += 1
         self.seen_by += known.reshape(self.n_conditions, self.n_bins).all(axis=1)
@@ -125,13 +126,17 @@ def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> Sha
             f"dim is {dim}; {n_conditions} conditions of {n_bins} bins hold up to {rows - 1}", fix="give less"
         )
     basis, mean = _compute_subspace(grams, dim, fill_rounds)
+    # unit variance in the span, whatever units were recorded: variance has done its part with the span
     white = np.sqrt(rows) * basis
     lagged = _sum_lagged(white, n_conditions, n_bins)
+    # AMUSE: of white coordinates, the eigenvectors of the symmetric lagged covariance separate timescales
     values, vectors = np.linalg.eigh(lagged + lagged.T)
     order = np.argsort(values)[::-1]
     columns = white @ vectors[:, order]
+    # a sign is arbitrary, and skewness fixes it for all sets of sessions alike
     third = np.sum(columns**3, axis=0)
     columns *= np.where(third < 0, -1.0, 1.0)
+    # scaled back by shared variance: of white axes the weak ones carry as much noise as the strong carry signal
     variance = np.einsum("ai,ab,bi->i", columns, mean, columns) / rows**2
     anchors = (columns * np.sqrt(variance)).reshape(n_conditions, n_bins, dim)
     return SharedAxes(anchors, variance, values[order] / (2 * len(list_lags(n_bins))))
@@ -139,6 +144,7 @@ def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> Sha
 
 def list_lags(n_bins: int) -> list[int]:
     """List the lags by which axes are ordered: 1, T/8 and T/4 bins, each once."""
+    # one bin alone sees noise of smoothing; half a trial leaves too few pairs
     return sorted({max(1, round(lag)) for lag in (1, n_bins / 8, n_bins / 4)} & set(range(1, max(2, n_bins))))
 
 
@@ -160,10 +166,12 @@ def _compute_subspace(grams: GramSum, dim: int, fill_rounds: int) -> tuple[Float
     filled = [np.where(known[:, None] & known[None], gram, 0) for gram, known in zip(grams.partial, seen, strict=True)]
     for _ in range(fill_rounds if filled else 0):
         values, basis = _decompose(grams, filled, dim)[:2]
+        # with a constant, since a session's anchors are centred over the conditions that it has, not over all
         design = np.column_stack([basis * np.sqrt(np.maximum(values, 0)), np.ones(len(basis))])
         for i, known in enumerate(seen):
             extend = np.zeros((len(known), int(known.sum())))
             extend[known] = np.eye(int(known.sum()))
+            # what is missing as a linear function of what is there: by linearity G becomes E G E'
             extend[~known] = design[~known] @ np.linalg.pinv(design[known])
             filled[i] = extend @ np.asarray(grams.partial[i])[np.ix_(known, known)] @ extend.T
     _, basis, mean = _decompose(grams, filled, dim)
@@ -171,6 +179,7 @@ def _compute_subspace(grams: GramSum, dim: int, fill_rounds: int) -> tuple[Float
 
 
 def _decompose(grams: GramSum, filled: Sequence[NDArray[np.floating]], dim: int) -> tuple[Floats, Floats, Floats]:
+    # one vote for each session: their Grams have unit energy
     mean = (grams.total + sum(filled)) / grams.count
     values, vectors = np.linalg.eigh(mean)
     return values[::-1][:dim], vectors[:, ::-1][:, :dim], mean

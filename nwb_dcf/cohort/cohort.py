@@ -195,6 +195,7 @@ class Cohort:
             raise DataError(f"{len(names)} session makes no cohort", fix="give two or more")
         _check_cover(names, groups, "group")
         _check_cover(names, animals, "animal")
+        # one generator for all sessions: the same draws in each would keep shuffled conditions matched
         rng = np.random.default_rng(self.seed)
         texts = self._read_labels(recordings, labels)
         self.conditions_ = order_conditions(texts)
@@ -218,6 +219,7 @@ class Cohort:
             resampling.add(frames)
 
         self.findings_: list[Finding] = []
+        # before axes: sessions that have nothing in common span a space too, which would mean nothing
         included = self._test_sharing(gathered, names, rng)
         grams = [gram for gram, kept in zip(gathered.grams, included, strict=True) if kept]
         self.axes_: SharedAxes = fit_axes(GramSum(n_conditions, n_bins, grams), self.dim)
@@ -231,16 +233,20 @@ class Cohort:
         paths: list[Paths] = []
         halves: list[tuple[Paths, Paths]] = []
         for name, in_axes in zip(names, included, strict=True):
+            # prepared a second time rather than kept: frames of all sessions would not fit into memory
             frames, preprocessor = self._prepare(recordings[name], texts[name], name)
             session, latents = self._couple(frames, preprocessor, recordings[name], in_axes=in_axes)
             self.sessions_[name] = session
             paths.append(compute_paths(latents, frames))
             halves.append(_halve(latents, frames, rng))
+        # of the sessions that the axes are from, as a session left out for its labels says nothing of the dynamics
         self.field_: QuadraticField = fit_field([path for path, kept in zip(paths, included, strict=True) if kept])
         self.dynamics_: SharedDynamics = compare_dynamics(halves)
+        # a description without p: sessions that start alike predict each other whatever moves them afterwards
         self.findings_.append(note_dynamics(self.dynamics_))
         self.groups_: GroupComparison | None = None
         if groups is not None:
+            # sessions of one animal are not independent: groups are compared by animals
             owner = [animals[name] if animals else name for name in names]
             self.groups_ = compare_groups(paths, [groups[name] for name in names], owner, self.axes_.anchors, rng=rng)
             self.findings_ += note_groups(self.groups_)
@@ -267,6 +273,7 @@ class Cohort:
         if name in self.sessions_:
             raise ParameterError(f"session {name!r} is in the cohort", fix="give the new one another name")
         texts = read_labels(recording, labels)
+        # of counts the width of bins; values have none, and their step stands for it
         width = recording.attrs.get("bin_width_s") or median_step_s(recording)
         if abs(width - self.clock_.bin_width_s) > STEP_TOLERANCE * self.clock_.bin_width_s:
             raise DataError(
@@ -303,6 +310,7 @@ class Cohort:
         if name not in self.sessions_:
             raise ParameterError(f"session {name!r} has no coupling", fix="couple it first")
         session = self.sessions_[name]
+        # its own statistics, as when it was coupled; a Gaussian of the same width in all sessions
         values = session.preprocessor.apply(recording)["data"].values
         latents = session.coupling.transform(values, recording["segment_index"].values)
         velocity = self.field_(latents) / self.clock_.bin_width_s
@@ -339,6 +347,7 @@ class Cohort:
         self._require_fit()
         rows = []
         for i, (name, session) in enumerate(self.sessions_.items()):
+            # sessions coupled later stand behind those of the fit, and have no part in its tests
             fitted = i < len(self.dynamics_.own)
             rows.append(
                 {
@@ -360,6 +369,7 @@ class Cohort:
         return np.asarray((np.arange(self.clock_.n_bins) + 0.5) * self.clock_.bin_width_s)
 
     def _require_fit(self) -> None:
+        # the last to be set that every use needs, by a fit as by a record
         if not hasattr(self, "field_"):
             raise NotFittedError("this cohort is not fitted", fix="call fit first")
 
@@ -368,6 +378,7 @@ class Cohort:
         for name, recording in recordings.items():
             source = recording.attrs.get("source", {})
             identifier = str(source.get("identifier") or "")
+            # a copy under another name would be counted as a second animal that agrees perfectly
             if identifier and identifier in identifiers:
                 raise DataError(
                     f"{name} and {identifiers[identifier]} are one session, {identifier}", fix="list it once"
@@ -395,6 +406,7 @@ class Cohort:
         self.sharing_: SharingTest | None = None
         self.unshared_ = False
         everyone = np.ones(len(names), bool)
+        # a warning and no refusal: with two conditions the axes can be had, only not tested
         if min(int(usable.sum()) for usable in gathered.usable) < LEAST_CONDITIONS:
             self.findings_.append(
                 Finding(
@@ -420,6 +432,7 @@ class Cohort:
             return everyone
         # a session whose few conditions allow no small p is no evidence against itself
         included = (self.sharing_.p_session <= LEVEL) | (self.sharing_.floor_session > LEVEL)
+        # one session makes no shared axes: what the test of the whole cohort has found stands for all then
         return included if included.sum() >= 2 else everyone
 
     def _couple(
@@ -449,6 +462,7 @@ def _halve(latents: Floats, frames: AlignedFrames, rng: np.random.Generator) -> 
     first: list[int] = []
     for condition in range(frames.n_conditions):
         trials = rng.permutation(np.unique(frames.trial[frames.condition == condition]))
+        # an odd trial goes to either half by chance: always the same half would be the better one
         first += trials[: (len(trials) + int(rng.integers(2))) // 2].tolist()
     rest = np.setdiff1d(np.unique(frames.trial), first)
     one, other = read.select_trials(np.array(first, np.int64)), read.select_trials(rest)

@@ -115,17 +115,20 @@ def fit_coupling(
     """
     from sklearn.linear_model import Ridge
 
+    # single frames and not means: the noise of single trials is what the penalty has to see
     labelled = frames.is_anchor
     if labelled.sum() < 2:
         raise DataError("fewer than two frames have a condition", where=frames.name or None)
     inputs = gather_window(frames.values, frames.trial, window)[labelled]
     target = anchors[frames.condition[labelled], frames.bin[labelled]]
     centre, offset = inputs.mean(axis=0), target.mean(axis=0)
+    # trace over number: so the penalty does not depend on the unit of counts or the number of inputs
     mean_eigenvalue = inputs.var(axis=0).mean()
     if not mean_eigenvalue > 0:
         raise DataError("no unit varies over the frames that have a condition", where=frames.name or None)
     ridge = choose_ridge(frames.n_trials, window) if ridge is None else ridge
     inputs = inputs - centre
+    # times the frames: scikit-learn penalises the sum of squares
     model = Ridge(alpha=ridge * mean_eigenvalue * len(inputs), fit_intercept=False).fit(inputs, target - offset)
     weights = np.atleast_2d(model.coef_).T
     slope = _compute_slope(inputs @ weights, target - offset)
@@ -137,6 +140,7 @@ def fit_coupling(
 def _compute_slope(readout: Floats, target: Floats) -> Floats:
     """Compute the slope of each column of the readout on its target, 0 where the target does not vary."""
     energy = np.square(target).sum(axis=0)
+    # by infinity gives 0: a latent whose anchors do not vary has no slope
     return np.asarray((readout * target).sum(axis=0) / np.where(energy > 0, energy, np.inf))
 
 
@@ -168,8 +172,10 @@ def gather_window(
     edges = np.flatnonzero(np.diff(trial)) + 1
     first = np.concatenate([[0], edges])
     last = np.concatenate([edges, [n]]) - 1
+    # number of the trial that each frame is in, from 0, whatever their labels
     which = np.searchsorted(first, np.arange(n), side="right") - 1
     steps = np.arange(-window, window + 1)
+    # (frame, lag): clipped to the trial, so that its ends are repeated and no other trial is looked into
     at = np.clip(np.arange(n)[:, None] + steps, first[which][:, None], last[which][:, None])
     inputs: Floats = np.asarray(values, np.float64)[at].reshape(n, -1)
     return inputs

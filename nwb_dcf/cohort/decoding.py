@@ -81,6 +81,7 @@ def decode_across(sessions: Sequence[DecodedSession], method: Method = "ridge") 
             raise DataError("a session has no trial to train or to test on", fix="hold out some of its trials")
     n = len(sessions)
     pairs = np.array([[_score([one], other, method) for other in sessions] for one in sessions])
+    # a decoder that never saw the animal: what a shared space is to be good for
     others = [_score([sessions[j] for j in range(n) if j != i], sessions[i], method) for i in range(n)]
     return CrossDecoding(pairs, np.array(others))
 
@@ -119,6 +120,7 @@ def decode_new_session(
     scores = np.full(len(n_trials), np.nan)
     for k, n in enumerate(n_trials):
         if n <= len(trials):
+            # coupling alone learns from these trials; axes and decoder have never seen the session
             drawn = rng.permutation(trials)[:n]
             coupling = fit_coupling(frames.select_trials(drawn), anchors)
             latents = coupling.transform(frames.values, frames.trial)
@@ -131,5 +133,6 @@ def _score(training: Sequence[DecodedSession], test: DecodedSession, method: Met
     target = np.concatenate([session.behavior[session.training] for session in training])
     decode = decode_linearly if method == "ridge" else decode_by_neighbours
     held_out = test.behavior[~test.training]
+    # no penalty is chosen: every session is decoded by the same rule, and none gains by its number of trials
     error = np.square(decode(latents, target, test.latents[~test.training]) - held_out).sum()
     return float(1 - error / np.square(held_out - held_out.mean(axis=0)).sum())

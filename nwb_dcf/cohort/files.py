@@ -154,9 +154,11 @@ def fit_cohort(
         If fewer than two files can be read, or the sessions make no cohort; nothing is written then. A file that
         cannot be read is left out and named.
     """
+    # the cohort's own file may lie in the folder of its sessions, and is none of them
     paths = {name: path for name, path in list_files(files).items() if not _is_cohort(path)}
     read = ReadConfig.make(**reading)
     fit_name = name or f"cohort_dim{dim}"
+    # a cohort there may be this one again, which is known once it is fitted
     check_cohort_output(output, overwrite=overwrite or _is_cohort(output))
     group_of, animal_of = _read_groups(groups, paths)
     recordings, left_out = _read_all(paths, read, align_on, progress)
@@ -177,12 +179,14 @@ def fit_cohort(
         sources=sources,
         left_out=left_out,
     )
+    # before any session's file is touched
     _refuse_other_cohort(output, record, overwrite)
     about: CohortIdentity = {"file": Path(output).name, "name": "cohort", "sha256": record.sha256}
     written: dict[str, WrittenSession] = {}
     names = list(recordings)
     if sessions_to is None:  # all are checked before the first is written
         for session in names:
+            # of a fit that was ended half way, the sessions already written are kept as they are
             if not _is_there(paths[session], fit_name, record.sha256, sources[session]):
                 check_writable(paths[session], name=fit_name, kind="units", dim=dim, overwrite=overwrite)
     for i, session in enumerate(names):
@@ -198,8 +202,10 @@ def fit_cohort(
                 write_derived(result, session_about, target, name=fit_name, overwrite=overwrite or target.exists())
             written[session] = {"file": str(target), "fit": fit_name, "state": "written"}
         _report(progress, "writing", i + 1, len(names))
+    # last: a cohort's file without its sessions would promise what is not there
     if not (_is_cohort(output) and read_cohort(output).sha256 == record.sha256):
         write_cohort(record, output, overwrite=overwrite)
+    # read back, so that what is reported is what the file holds
     return CohortResult(cohort, read_cohort(output), str(output), written, left_out)
 
 
@@ -243,9 +249,11 @@ def add_to_cohort(
     config = record.config
     path = Path(file)
     fit_name = name or str(config.get("fit_name") or f"cohort_dim{record.dim}")
+    # bins, events and windows of the cohort, unless they are given: anchors have a meaning in them alone
     read = ReadConfig.make(**{**{k: v for k, v in config["read"].items() if v is not None}, **reading})
     check_writable(path, name=fit_name, kind="units", dim=record.dim, overwrite=overwrite, output=output)
     recording = read_recording(path, **dataclasses.asdict(read))
+    # by the identifier of the session and not by the name of its file, which a copy changes
     identifier = str(recording.attrs["source"].get("identifier") or "")
     known = {str(value) for value in record.dataset["identifier"].values} - {""}
     if identifier in known:
@@ -325,6 +333,7 @@ def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path]:
     given = [files] if isinstance(files, str | Path) else list(files)
     paths: list[Path] = []
     for entry in map(Path, given):
+        # a session in Zarr is a folder too
         if entry.is_dir() and entry.suffix not in SUFFIXES:
             paths += sorted(p for p in entry.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
         else:
@@ -349,6 +358,7 @@ def _read_all(
     for i, (name, path) in enumerate(paths.items()):
         try:
             recording = read_recording(path, **dataclasses.asdict(read))
+            # labels are looked for here, so that a file without them is left out and not the end of the cohort
             read_labels(recording, align_on)
             recordings[name] = recording
         except DCFError as error:
@@ -398,6 +408,7 @@ def _read_csv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     animals = {
         Path(row["file"].strip()).name: row["animal"].strip() for row in rows if (row.get("animal") or "").strip()
     }
+    # animals of some files alone would make the others animals of their own
     return found, animals if len(animals) == len(found) else {}
 
 
@@ -415,6 +426,7 @@ def _find_target(path: Path, sessions_to: str | Path | None) -> Path:
 def _is_cohort(path: str | Path) -> bool:
     try:
         read_cohort(path)
+    # whatever cannot be read as a cohort is none
     except (StoreError, OSError):
         return False
     return True
@@ -431,6 +443,7 @@ def _is_there(path: Path, fit_name: str, sha256: str, source: Mapping[str, objec
         stored = read_result(path, fit_name)
     except (DCFError, OSError):
         return False
+    # by hash: a cohort of other sessions or settings has other axes, and its latents another meaning
     same = (stored.provenance.get("cohort") or {}).get("sha256") == sha256
     return same and (stored.provenance.get("source") or {}).get("sha256") == source.get("sha256")
 

@@ -48,6 +48,7 @@ class Finding:
 def note_sharing(test: SharingTest, names: Sequence[str]) -> list[Finding]:
     """Note whether conditions differ in a common way, and in which sessions they do not."""
     figures = f"p {test.p:.3g} of {test.n_permutations} permutations of conditions, floor {test.floor:.2g}"
+    # first: without a common way no session can be compared with it
     if test.p > LEVEL:
         return [
             Finding("sharing", "refused", f"conditions do not differ in a common way in these sessions ({figures})")
@@ -55,6 +56,7 @@ def note_sharing(test: SharingTest, names: Sequence[str]) -> list[Finding]:
     findings = [Finding("sharing", "good", f"conditions differ in a common way across the sessions ({figures})")]
     for name, p, floor in zip(names, test.p_session, test.floor_session, strict=True):
         if p > LEVEL:
+            # of three conditions there are six permutations: p cannot be below 1/6
             why = "its few conditions allow no less" if floor > LEVEL else "it is left out of the axes"
             findings.append(
                 Finding(
@@ -66,6 +68,7 @@ def note_sharing(test: SharingTest, names: Sequence[str]) -> list[Finding]:
 
 def note_dynamics(dynamics: SharedDynamics) -> Finding:
     """Note whether one velocity field describes all sessions; descriptive, without a p value."""
+    # medians: one noisy session must not decide for all
     own, shared = float(np.median(dynamics.own)), float(np.median(dynamics.shared))
     figures = f"R2 of velocities on held-out trials: the others' field {shared:.2f}, its own {own:.2f} (medians)"
     if dynamics.verdict == "shared":
@@ -98,6 +101,7 @@ def note_axes(
         if values is None:
             found.append(Finding("axes", "warning", "fewer than 4 sessions: axes may turn with other sessions"))
             continue
+        # of correlations over repeats; an axis that swaps with its neighbour in some is below the bound
         mean = values.mean(axis=0)
         weak = [str(i + 1) for i in np.flatnonzero(mean < LEAST_AXIS)]
         listed = ", ".join(f"{value:.2f}" for value in mean)
@@ -133,11 +137,13 @@ def note_groups(groups: GroupComparison) -> list[Finding]:
     """Note whether two groups differ, where the number of animals allows a verdict."""
     first, second = groups.groups
     floor = f"floor {groups.floor:.2g}"
+    # a p that cannot be small is no finding, and is not shown as one
     if not groups.can_tell:
         sentence = f"no verdict on groups: this number of animals cannot go below p = {groups.floor:.2f}"
         return [Finding("groups", "refused", sentence)]
     percent = 100 * (groups.ratio - 1)
     speed = f"{second} runs at {groups.ratio:.3f} of the speed of {first}"
+    # each session's coupling is fitted to the common anchors, and takes a part of the difference with it
     bound = f"{speed} ({percent:+.1f} %: a lower bound of the difference)"
     found = [
         Finding("groups", "good", f"groups differ in speed (p {groups.p_speed:.3g}, {floor}): {bound}")

@@ -125,17 +125,20 @@ def compare_groups(
     log_speed = _average(np.log(measure_speeds(paths, of)), of)
     points = anchors.reshape(-1, anchors.shape[2])
     fields = _average(np.stack([fit_field([path])(points) for path in paths]), of)
+    # pseudo-F and the sum within groups order the divisions alike: the total is the same in all (Anderson 2001)
     squared = np.square(fields[:, None] - fields[None]).sum(axis=(2, 3))
 
     # animals and never frames are exchanged: frames of one animal are not independent
     divisions, exact = list_divisions(is_second, exact_limit, rng)
     counts = divisions.sum(axis=1)[:, None]
     n = len(animals)
+    # absolute: which group would be faster was not known before
     gaps = np.abs((divisions * log_speed).sum(1) / counts[:, 0] - (~divisions * log_speed).sum(1) / (n - counts[:, 0]))
     within = _sum_within(squared, divisions) / counts[:, 0] + _sum_within(squared, ~divisions) / (n - counts[:, 0])
     flat = fields.reshape(n, -1)
     maps = np.stack([_compute_map(flat, division, points.shape) for division in divisions])
     floor = _compute_floor_of(is_second, exact, len(divisions))
+    # the largest over all anchors of each division: a threshold that holds for the whole map at once
     largest = np.sort(maps.max(axis=1))
     threshold = float(largest[math.ceil((1 - LEVEL) * len(largest)) - 1]) if floor <= LEVEL else float("nan")
     gap = log_speed[is_second].mean() - log_speed[~is_second].mean()
@@ -145,6 +148,7 @@ def compare_groups(
         is_second=tuple(is_second.tolist()),
         speed=np.exp(log_speed),
         ratio=float(np.exp(gap)),
+        # the true division is the first, and counts: p is never 0
         p_speed=float(np.mean(gaps >= gaps[0] - _tie(gaps))),
         p_field=float(np.mean(within <= within[0] + _tie(within))),
         floor=floor,
@@ -162,8 +166,10 @@ def measure_speeds(paths: Sequence[Paths], animal: NDArray[np.integer]) -> Float
     """
     speeds = np.empty(len(paths))
     for i, path in enumerate(paths):
+        # without the animal's other sessions: its own field would say that it runs at its own speed
         field = fit_field([other for j, other in enumerate(paths) if animal[j] != animal[i]])
         expected = field(path.state)
+        # least squares through the origin: 1 where the session moves as the field says
         speeds[i] = (expected * path.velocity).sum() / np.square(expected).sum()
     return np.maximum(speeds, 1e-3)  # a session that runs against the field has no logarithm
 
@@ -180,6 +186,7 @@ def list_divisions(
     """
     n, k = len(is_second), int(is_second.sum())
     if math.comb(n, k) <= exact_limit:
+        # all, where they can be counted out: then p is exact
         others = [row for row in _enumerate(n, k) if not np.array_equal(row, is_second)]
         return np.array([is_second, *others]), True
     drawn = np.array([rng.permutation(is_second) for _ in range(exact_limit - 1)])

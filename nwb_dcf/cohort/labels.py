@@ -44,6 +44,7 @@ def read_labels(recording: xr.Dataset, labels: str | ArrayLike) -> NDArray[np.st
         If the number of labels is not that of the segments.
     """
     if isinstance(labels, str):
+        # as the command line names it, and as a recording does
         wanted = labels.removeprefix("trials.")
         name = f"trial_{wanted}"
         if name not in recording.variables:
@@ -83,6 +84,7 @@ def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
     counts: dict[str, int] = {}
     for values in labels.values():
         for value in set(values.tolist()) - {""}:
+            # sessions that have it, not trials: a condition of one session links it to none
             counts[value] = counts.get(value, 0) + 1
     for name, values in labels.items():
         if not (values != "").any():
@@ -90,12 +92,14 @@ def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
     shared = [value for value, n in counts.items() if n > 1]
     if not shared:
         raise DataError(_explain_no_common(labels), fix="spell conditions alike, or name another column")
+    # one label for all trials leaves a time course, which is alike in every session
     if len(counts) == 1:
         raise DataError(f"every trial has the label {shared[0]!r}", fix="name a column with two conditions or more")
     if len(shared) > MOST_CONDITIONS:
         raise DataError(
             f"the labels have {len(shared)} values: a measurement, not conditions", fix="name a column of conditions"
         )
+    # 2 before 10, in the report as in the arrays
     return sorted(shared, key=_sort_key)
 
 
@@ -149,8 +153,10 @@ def choose_clock(recordings: Mapping[str, xr.Dataset], smooth_bins: float) -> Tr
             )
     reach = {}
     for name, recording in recordings.items():
+        # longest first: the place at nine tenths is what so many reach
         lengths = np.sort([_count_bins(recording, part, width) for part in segment_slices(recording)])[::-1]
         reach[name] = int(lengths[max(0, int(np.ceil(REACHED_BY * len(lengths))) - 1)])
+    # the shortest session decides, since every anchor needs all sessions
     shortest = min(reach, key=lambda name: reach[name])
     if reach[shortest] < LEAST_BINS:
         raise DataError(
@@ -197,7 +203,9 @@ def align_frames(
     number = {condition: i for i, condition in enumerate(conditions)}
     of_segment = np.array([number.get(label, -1) for label in labels.tolist()], np.int64)
     index = recording["segment_index"].values.astype(np.int64)
+    # segments begin with the window: all trials have the same event at the same bin
     since = recording["time"].values - recording["segment_start"].values[index]
+    # the centre of a bin lies half a bin in; a millionth for centres that are edges, as of values without bins
     at = np.floor(since / clock.bin_width_s + 1e-6).astype(np.int64)
     # frames before the event or beyond the common bins belong to no anchor, and are still read out
     at[(at < 0) | (at >= clock.n_bins)] = -1

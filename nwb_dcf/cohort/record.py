@@ -48,6 +48,7 @@ def to_record(
         str(column): (("session",), table[column].to_numpy()) for column in table.columns
     }
     for key in ("file", "identifier", "sha256"):
+        # text throughout: a column of objects cannot be stored
         columns[key] = (("session",), np.array([str(about[name].get(key) or "") for name in names], np.str_))
     dataset = xr.Dataset(
         {
@@ -92,6 +93,7 @@ def from_record(record: CohortRecord) -> Cohort:
     cohort.field_ = QuadraticField(
         dataset["field_weights"].values, dataset["field_centre"].values, dataset["field_scale"].values
     )
+    # none of its sessions: their couplings are in their own files, and nothing here can read them
     cohort.sessions_, cohort.findings_ = {}, []
     cohort.animals_, cohort.group_of_ = {}, {}
     return cohort
@@ -150,6 +152,7 @@ def describe_statistics(cohort: Cohort) -> dict[str, object]:
             "speed": groups.speed.tolist(),
             "ratio": groups.ratio,
             "ratio_is": "a lower bound of the difference: couplings absorb part of it",
+            # no p is stored that could not have been small: a reader would take it for a negative result
             "p_speed": groups.p_speed if groups.can_tell else None,
             "p_field": groups.p_field if groups.can_tell else None,
             "floor": groups.floor,
@@ -166,6 +169,7 @@ def hash_cohort(cohort: Cohort, settings: Mapping[str, object]) -> str:
     """Return the SHA-256 of anchors, field, conditions and settings, by which each session names its cohort."""
     digest = hashlib.sha256()
     for values in (cohort.axes_.anchors, cohort.field_.weights, cohort.field_.centre, cohort.field_.scale):
+        # of one type and order of bytes on every machine
         digest.update(np.ascontiguousarray(values, "<f8").tobytes())
     digest.update(json.dumps([cohort.conditions_, dict(settings)], sort_keys=True, default=str).encode())
     return digest.hexdigest()

@@ -78,10 +78,12 @@ def make_session_fit(
     transformed = cohort.transform(recording, name)
     latents, velocity = transformed["latents"].values, transformed["velocity"].values
     values = session.preprocessor.apply(recording)["data"].values.astype(np.float64)
+    # loadings and curves are no part of the coupling: made here so that every fit can be read alike
     mean, loadings, curve, pca_curve = _reconstruct(values, latents)
     (dim_name,) = frame_dims(recording)
     component = np.arange(1, cohort.dim + 1)
     dataset = transformed.assign(
+        # the coupling saw all trials: scores here are those of fitted frames, and say so
         segment_held_out=("segment", np.zeros(recording.sizes["segment"], bool)),
         spectrum=("component", latents.var(axis=0), {"units": "1"}),
         bottleneck_r2=("component", curve),
@@ -91,6 +93,7 @@ def make_session_fit(
         # the closed form has one step: its error is what L_align would be
         loss_align=("step", np.array([(1 - curve[-1]) * values.var(axis=0).sum()])),
     )
+    # on a grid, as of every fit: pictures need no model
     field = sample_field(_PerSecond(cohort), latents, velocity)
     dataset = dataset.assign({str(key): variable for key, variable in field.variables.items()})
     dataset["field_velocity"].attrs["history"] = HISTORY
@@ -145,12 +148,14 @@ def _reconstruct(values: Floats, latents: Floats) -> tuple[Floats, Floats, Float
     mean = values.mean(axis=0)
     centred, z = values - mean, latents - latents.mean(axis=0)
     total = np.square(centred).sum()
+    # from the first K, each K anew: latents are not orthogonal over the frames of one session
     regression = np.linalg.lstsq(z, centred, rcond=None)[0].T  # (unit, latent)
     left, _, right = np.linalg.svd(regression, full_matrices=False)
     curve = []
     for k in range(1, z.shape[1] + 1):
         weights = np.linalg.lstsq(z[:, :k], centred, rcond=None)[0]
         curve.append(1 - np.square(centred - z[:, :k] @ weights).sum() / total)
+    # PCA of the session itself has the most that K numbers linear in the units can reconstruct
     variances = np.linalg.eigvalsh(centred.T @ centred)[::-1]
     return mean, left @ right, np.array(curve), np.cumsum(variances[: z.shape[1]]) / total
 
@@ -166,5 +171,6 @@ def _pack(cohort: Cohort, session: CoupledSession) -> bytes:
         "v.centre": cohort.field_.centre,
         "v.scale": cohort.field_.scale,
     }
+    # formulas beside the tensors: who has the file and not this package can still compute latents
     about = {"format": "cohort 1", "ridge": session.coupling.ridge, "architecture": ARCHITECTURE}
     return write_tensors({k: np.asarray(v, np.float64) for k, v in tensors.items()}, {"nwb_dcf": json.dumps(about)})

@@ -98,18 +98,22 @@ def compute_sharing_test(
             f"a session has {fewest} conditions with two trials or more: there is nothing to permute below three",
             fix="use a column with more conditions",
         )
+    # norm 1: a session with clear signals has no more weight than a noisy one
     blocks = np.stack([_normalise(gram, known) for gram, known in zip(grams, usable, strict=True)])
     total = blocks.sum(axis=0)
     statistic, own = _score(total, blocks)
     # counting from 1: the data themselves are one of the permutations (Phipson and Smyth)
     above, above_session = 1, np.ones(len(blocks))
     for _ in range(n_permutations):
+        # each session by itself, and trials stay with their condition: noise and time course are those of the data
         permuted = np.stack([_permute(block, known, rng) for block, known in zip(blocks, usable, strict=True)])
         above += _score(permuted.sum(axis=0), permuted)[0] >= statistic - TIE
+        # the session permuted against the others as they are
         products = np.einsum("sabij,sabij->s", permuted, total - blocks)
         above_session += products >= own - TIE
     counts = [math.factorial(int(known.sum())) for known in usable]
     least = 1 / (n_permutations + 1)
+    # the first may stay: permuting all alike changes nothing, so that one session's permutations do not count
     distinct = math.prod(counts[1:])
     return SharingTest(
         p=above / (n_permutations + 1),
@@ -124,6 +128,7 @@ def compute_sharing_test(
 def _normalise(gram: Floats, usable: NDArray[np.bool_]) -> Float[np.ndarray, "condition condition bin bin"]:
     """Remove the mean over the usable conditions and divide by the norm: (condition, condition, bin, bin)."""
     n = len(usable)
+    # the mean over conditions is taken off both indices: the common time course, large in every session, is gone
     centring = np.diag(usable.astype(np.float64)) - np.outer(usable, usable) / usable.sum()
     blocks = np.einsum("ac,citj,tb->abij", centring, gram, centring, optimize=True)
     norm = np.linalg.norm(blocks)

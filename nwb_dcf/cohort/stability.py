@@ -25,6 +25,7 @@ def draw_trials(frames: AlignedFrames, fraction: float, rng: np.random.Generator
     for condition in range(frames.n_conditions):
         trials = np.unique(frames.trial[(frames.condition == condition) & (frames.bin >= 0)])
         if len(trials):
+            # without replacement: a trial that is drawn twice would put its noise into the diagonal
             drawn += rng.permutation(trials)[: max(1, round(fraction * len(trials)))].tolist()
     return np.array(sorted(drawn), np.int64)
 
@@ -56,6 +57,7 @@ class TrialResampling:
     def add(self, frames: AlignedFrames) -> None:
         """Draw trials of a session for every repeat."""
         for pair in self.pairs:
+            # two draws of the same trials, compared with each other and not with the whole, which holds both
             for grams in pair:
                 drawn = frames.select_trials(draw_trials(frames, self.fraction, self.rng))
                 grams.add(compute_gram(scale_means(compute_condition_means(drawn))))
@@ -92,6 +94,7 @@ def resample_sessions(
         return None
     found = []
     for _ in range(n_repeats):
+        # disjoint: sessions in both halves would make axes agree by construction
         order = rng.permutation(n)
         one, other = (
             GramSum(n_conditions, n_bins, (grams[i] for i in part)) for part in (order[: n // 2], order[n // 2 :])

@@ -73,8 +73,10 @@ def compute_paths(latents: Float[np.ndarray, "frame latent"], frames: AlignedFra
         latents, frames.trial, frames.condition, frames.bin, frames.n_conditions, frames.n_bins, frames.name
     )
     means = compute_condition_means(labelled).means
+    # of means: differences of single trials are mostly noise; the first and last bin have no neighbour on one side
     velocity = (means[:, 2:] - means[:, :-2]) / 2
     state = means[:, 1:-1]
+    # conditions that a session lacks are NaN
     known = np.isfinite(velocity).all(axis=2) & np.isfinite(state).all(axis=2)
     where = (np.arange(frames.n_conditions)[:, None] * frames.n_bins + np.arange(1, frames.n_bins - 1))[known]
     return Paths(state[known], velocity[known], where)
@@ -85,9 +87,11 @@ def fit_field(paths: Sequence[Paths], *, ridge: float = RIDGE) -> QuadraticField
     state = np.concatenate([path.state for path in paths])
     velocity = np.concatenate([path.velocity for path in paths])
     centre, scale = state.mean(axis=0), state.std(axis=0)
+    # standardised, so that one penalty suits latents of different variance and their products
     scale = np.where(scale > 0, scale, 1.0)
     features = _expand((state - centre) / scale)
     penalty = ridge * len(features) * np.eye(features.shape[1])
+    # the constant is not shrunk: fields may have a drift
     penalty[0, 0] = 0
     return QuadraticField(np.linalg.solve(features.T @ features + penalty, features.T @ velocity), centre, scale)
 
@@ -142,7 +146,9 @@ def compare_dynamics(halves: Sequence[tuple[Paths, Paths]]) -> SharedDynamics:
     """
     own, shared = [], []
     for i, pair in enumerate(halves):
+        # all trials of the others: they know nothing of this session whichever half they are from
         others = fit_field([path for j, other in enumerate(halves) if j != i for path in other])
+        # its own field is learned from half as many trials as there are, which favours the others a little
         own.append(np.mean([score_field(fit_field([pair[1 - k]]), pair[k]) for k in (0, 1)]))
         shared.append(np.mean([score_field(others, pair[k]) for k in (0, 1)]))
     return SharedDynamics(np.array(own), np.array(shared))

@@ -197,6 +197,7 @@ def compare_nwb(
         check_export(page, overwrite=overwrite, formats=(".html",))
         require_plotting(html=False)
     held_out = settings.pop("held_out", 0.2)
+    # the steps of a fit, so that DCF is compared as a fit of the same file would be
     read, config, bins = resolve_settings(dim, settings)
     recording, read, smoothing = read_to_fit(path, read, config, bins=bins, held_out=held_out, progress=progress)
     plan = plan_recording(recording, config, dim, held_out=held_out, read=read, smoothing=smoothing)
@@ -206,10 +207,12 @@ def compare_nwb(
             where=f"{locate(path).name}: {plan.recording.attrs['source'].get('path', '')}",
             fix="give a longer recording, or held_out above 0",
         )
+    # before DCF trains: a method that is not installed is no reason to wait
     chosen, notes = choose_methods(methods, rivals, counts=is_count(plan.recording))
     behavior = None if against is None else _read_behavior(path, against, plan)
     (fitted, _), seconds = time_call(lambda: fit_recording(plan, progress=progress))
     material = _gather(plan, fitted, None if behavior is None else behavior[0])
+    # DCF is fitted already and enters with its fit; the others are fitted in their turn
     tasks: list[tuple[Method, Encoder | None, float]] = [(_DCF(fitted).method, _Fitted(fitted), seconds)]
     tasks += [(method, None, 0.0) for method in chosen]
     rows, found = [], {}
@@ -226,6 +229,7 @@ def compare_nwb(
         )
     ours = found["DCF"].scores
     for row in rows[1:]:
+        # differences on the same segments: two intervals that overlap may still belong to a difference that holds
         theirs = found[row["method"]].scores if row["method"] in found else {}
         row["differences"] = {
             key: _to_dict(compare_paired(ours[key], theirs[key], seed=material.seed)) for key in ours if key in theirs
@@ -272,9 +276,11 @@ def _measure(
         if certify:
             measured = _certify(method, measured, material, dim)
         if not method.seeded:
+            # what cannot be seeded shows by a second fit how much of its score is chance
             again = measure_method(method.fit(material.training, dim, material.seed + 1), material)
             shifts = [abs(measured.scores[key].value - one.value) for key, one in again.scores.items()]
             row["unlike"] = max(shifts, default=None)
+    # errors of other people's libraries, on data that they were not made for
     except (DCFError, ValueError, RuntimeError, ArithmeticError, TypeError, np.linalg.LinAlgError) as error:
         return {**row, "failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}, None
     scores = {key: _to_dict(bootstrap_over_segments(sums, seed=material.seed)) for key, sums in measured.scores.items()}
@@ -290,9 +296,11 @@ def _measure(
 
 def _certify(method: Method, measured: Measured, material: Material, dim: int) -> Measured:
     """Fit to half of the channels, and to two halves of the segments."""
+    # the same halves for every method
     rng = np.random.default_rng([material.seed, 1])
     n_channels = material.training.x.shape[1]
     scores = dict(measured.scores)
+    # half of the channels has to be more than the latents, or nothing is compressed
     if n_channels // 2 > dim:
         given = np.zeros(n_channels, bool)
         given[rng.permutation(n_channels)[: n_channels // 2]] = True
@@ -307,6 +315,7 @@ def _halve(
 ) -> tuple[Bool[np.ndarray, " time"], Bool[np.ndarray, " time"]]:
     """Two halves of the segments; of the frames, where there are few segments."""
     labels = np.unique(segment)
+    # two segments in a half at least; else the first and the second half of the time
     if len(labels) < 4:
         first = np.arange(len(segment)) < len(segment) // 2
     else:
@@ -340,6 +349,7 @@ class _DCF:
         config: FitConfig = dataclasses.replace(
             self.fitted.config, prepare=PrepareConfig(transformation="none", smooth=0.0, scale="none")
         )
+        # numbered anew, as a recording wants it: halves of the segments have gaps in their numbers
         index = np.unique(frames.segment, return_inverse=True)[1]
         recording = make_recording(frames.x, np.arange(len(index)) * frames.step_s, segment_index=index)
         return _Fitted(fit(recording, config))
@@ -358,6 +368,7 @@ def _gather(plan: FitPlan, fitted: FittedModel, behavior: Behavior | None) -> Ma
         counts = flatten_frames(recording) if is_count(recording) else None
         prepared = fitted.prepare(recording)
         parts.append(Frames(prepared.values, prepared.segment, counts, median_step_s(recording)))
+    # smoothed frames near the held-out ones know of them
     gap = int(np.ceil(TRUNCATE * fitted.preparation.smooth_s / fitted.step_s))
     return Material(parts[0], parts[1], behavior, gap, plan.config.train.seed)
 
@@ -369,6 +380,7 @@ def _read_behavior(path: str | Path, against: str, plan: FitPlan) -> tuple[Behav
     ]
     for part, name in zip(parts, ("fitted", "held-out"), strict=True):
         known = int(np.isfinite(part.values).all(axis=1).sum())
+        # too few for the folds in which a decoder's penalty is chosen
         if known < 20:
             raise DataError(
                 f"{part.attrs['path']} is known at {known} of the {part.sizes['time']} {name} frames",

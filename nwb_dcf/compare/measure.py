@@ -88,6 +88,7 @@ def measure_method(encoder: Encoder, material: Material) -> Measured:
     DataError
         If its latents are not finite or not one row a frame.
     """
+    # decoders learn on latents of training frames alone
     seen, unseen = (encode(encoder, frames) for frames in (material.training, material.unseen))
     scores: dict[str, SegmentSums] = {}
     back = encoder.reconstruct(unseen)
@@ -95,6 +96,7 @@ def measure_method(encoder: Encoder, material: Material) -> Measured:
         scores["reconstruction"] = score_reconstruction(
             material.unseen.x, require_finite(back, "frames that it gives back"), material.unseen.segment
         )
+    # neighbours are found by distance, and a method's unit of latents is its own affair
     scale = _compute_deviation(seen)
     if material.behavior is not None:
         known = [np.isfinite(part).all(axis=1) for part in (material.behavior.training, material.behavior.unseen)]
@@ -103,7 +105,9 @@ def measure_method(encoder: Encoder, material: Material) -> Measured:
                 (seen / scale, material.behavior.training), (unseen / scale, material.behavior.unseen),
                 material, decoder, known,  # type: ignore[arg-type]
             )  # fmt: skip
+    # from a regression, the same for all: networks have no loadings, and those of others differ in their meaning
     fractions = compute_loading_fractions(_regress(seen / scale, material.training.x))
+    # a latent that died out in training says nothing of any channel
     known_latents = np.isfinite(fractions).all(axis=0)
     if not known_latents.any():
         raise DataError("its latents say nothing linear of any channel", fix="leave it out")
@@ -157,11 +161,13 @@ def score_left_out(
     rng = np.random.default_rng([material.seed, len(given)])
     others = np.flatnonzero(~given)
     others = np.sort(rng.permutation(others)[:DECODED_CHANNELS])
+    # taken off before the fit, so that its latents cannot know the channels to be predicted (co-smoothing)
     parts = [take_channels(frames, given) for frames in (material.training, material.unseen)]
     encoder = fit(parts[0])
     latents = [encode(encoder, part) for part in parts]
     scale = _compute_deviation(latents[0])
     targets = [frames.x[:, others] for frames in (material.training, material.unseen)]
+    # every frame: unlike behaviour, channels are known throughout
     known = [np.ones(len(target), bool) for target in targets]
     return _decode((latents[0] / scale, targets[0]), (latents[1] / scale, targets[1]), material, "ridge", known)
 
@@ -171,6 +177,7 @@ def measure_found_again(first: Encoder, second: Encoder, material: Material) -> 
 
     Planes and rotations count as the same: what is asked is whether the same space was found.
     """
+    # read on all frames by both fits, of which each has seen half
     codes = [
         [encode(encoder, frames) for frames in (material.training, material.unseen)] for encoder in (first, second)
     ]
@@ -230,4 +237,5 @@ def _regress(
 ) -> Float[np.ndarray, "channel latent"]:
     """Weights of a linear regression of channels on latents: loadings of a method that has none of its own."""
     centred = latents - latents.mean(axis=0)
+    # least squares of minimal norm: latents that repeat each other divide a channel among them
     return np.asarray(np.linalg.lstsq(centred, x - x.mean(axis=0, dtype=np.float64), rcond=None)[0].T)

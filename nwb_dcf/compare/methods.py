@@ -94,6 +94,7 @@ class _Estimator:
         if frames.x.shape[1] > MOST_INPUTS:
             from sklearn.decomposition import PCA
 
+            # a video has more pixels than frames: networks and UMAP would take hours on what PCA holds nearly all of
             found = PCA(min(MOST_INPUTS, len(frames.x) - 1), random_state=0).fit(frames.x)
             self.mean, self.axes = found.mean_, found.components_
         x = self._read(frames.x)
@@ -115,12 +116,14 @@ class _Estimator:
 def _fit_pca(frames: Frames, dim: int, seed: int) -> Encoder:
     from sklearn.decomposition import PCA
 
+    # exact: the baseline must not depend on a seed
     return _Estimator(PCA(dim, svd_solver="full"), frames)
 
 
 def _fit_factor_analysis(frames: Frames, dim: int, seed: int) -> Encoder:
     from sklearn.decomposition import FactorAnalysis
 
+    # scikit-learn's factor analysis has no way back; its model is x = z L + mean
     class Factors(FactorAnalysis):  # type: ignore[misc]
         def inverse_transform(self, latents: Any) -> Any:
             return latents @ self.components_ + self.mean_
@@ -147,12 +150,14 @@ def _fit_umap(frames: Frames, dim: int, seed: int) -> Encoder:
         def inverse_transform(self) -> Any:
             raise AttributeError("left out")
 
+    # one thread: umap-learn is repeatable only so, and warns if asked for more beside a seed
     return _Estimator(Embedding(n_components=dim, random_state=seed, n_jobs=1), frames)
 
 
 def _fit_cebra(frames: Frames, dim: int, seed: int) -> Encoder:
     import cebra
 
+    # CEBRA-Time, without behaviour as all others; pairs lie a tenth of a second apart
     model = cebra.CEBRA(
         model_architecture="offset1-model",
         output_dimension=dim,
@@ -175,6 +180,7 @@ class _GPFA:
         import quantities
         from elephant.gpfa import GPFA
 
+        # the bins of all methods: GPFA takes square roots by itself, and its smoothing is what it learns
         self.model = GPFA(bin_size=frames.step_s * quantities.s, x_dim=dim, em_max_iters=200, verbose=False)
         with _silence():
             self.model.fit(self._list_trains(frames))
@@ -182,6 +188,7 @@ class _GPFA:
     def encode(self, frames: Frames) -> Float[np.ndarray, "time latent"]:
         with _silence():
             found = self.model.transform(self._list_trains(frames), returned_data=["latent_variable_orth"])
+        # elephant gives (latent, bin) for each trial, in the order in which trials were given
         return np.concatenate([np.asarray(trial, np.float64).T for trial in found])
 
     def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> None:
@@ -195,6 +202,7 @@ class _GPFA:
             raise ParameterError("GPFA takes spikes, and these frames are no counts", fix="leave gpfa out")
         trials = []
         for index in np.unique(frames.segment):
+            # counts of partly observed bins were divided by the observed fraction, and spikes are whole
             part = counts[frames.segment == index].round().astype(int)
             middle = (np.arange(len(part)) + 0.5) * frames.step_s
             stop = len(part) * frames.step_s
@@ -205,6 +213,7 @@ class _GPFA:
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Keep elephant's prints off stdout, which belongs to our report, and its word on rounding off the log."""
+    # the level that was set before, which a user may have chosen
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -260,6 +269,7 @@ def choose_methods(names: Sequence[str] | None, own: Sequence[str], *, counts: b
     if unknown:
         raise ParameterError(f"there is no method {unknown[0]!r}", fix=f"choose from {', '.join(METHODS)}")
     chosen, notes = [], []
+    # what is asked for by name must be there; of the default list, what cannot be used is left out with a note
     for key in names if names is not None else METHODS:
         method = METHODS[key]
         if method.counts and not counts:
@@ -305,6 +315,7 @@ def load_method(address: str) -> Method:
         raise ParameterError(
             f"{address} has no {' and no '.join(lacking)}", fix="name a class that has fit and transform"
         )
+    # by its signature, since scikit-learn, CEBRA and others call the same argument differently
     accepted = inspect.signature(found).parameters
     dim_name = next(
         (name for name in ("n_components", "dim", "output_dimension", "n_latents") if name in accepted), None
@@ -318,4 +329,5 @@ def load_method(address: str) -> Method:
     def fit(frames: Frames, dim: int, seed: int) -> Encoder:
         return _Estimator(found(**{dim_name: dim}, **({seed_name: seed} if seed_name else {})), frames)
 
+    # without an argument for a seed it may differ from fit to fit: fitted twice, as CEBRA
     return Method(class_name, fit, seeded=seed_name is not None)

@@ -15,6 +15,7 @@ COLUMNS = {
 
 def describe_row(row: Mapping[str, Any]) -> dict[str, str]:
     """Lay out what one method gave, a cell for each question; DCF's score less the method's in brackets."""
+    # a note below the table says what the mark means
     cells = {"method": row["method"] + ("" if row["seeded"] else " ~")}
     for key, title in COLUMNS.items():
         score = (row.get("scores") or {}).get(key)
@@ -23,6 +24,7 @@ def describe_row(row: Mapping[str, Any]) -> dict[str, str]:
             cells[title] = _show(score["value"])
         if difference:
             low, high = (_show(difference[end]) for end in ("low", "high"))
+            # beside the score and not in a column of its own: the interval that decides belongs to the difference
             cells[title] += f" ({float(difference['value']):+.3f} [{low}, {high}])"
     if row.get("found_again") is not None:
         cells["found again"] = _show(row["found_again"])

@@ -19,7 +19,7 @@ from .ridge import predict_by_ridge
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Real
 
-N_HALVINGS = 5  # averaged: which channels share a half is chance
+N_HALVINGS = 5  # averaged: which channels are in one half is chance
 N_FOLDS = 5
 N_FLIPS = 999  # the smallest p is 0.001
 N_SHIFTS = 24

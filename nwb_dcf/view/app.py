@@ -69,7 +69,7 @@ class App:
         self._rates: list[float] = []
         self._setting = self._waiting = False
 
-        # first what all views share: the moment, the marks and the range of time
+        # first what all views have in common: the moment, the marks and the range of time
         self.now = ColumnDataSource({"x": [self.state.t]})
         self.marks = ColumnDataSource({"x": []})
         pad = 0.5 * view.step_s

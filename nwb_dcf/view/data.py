@@ -263,7 +263,7 @@ def _list_behaviors(path: Path, result: DCFResult) -> tuple[dict[str, str], set[
     names = [source.name for source in sources]
     behaviors, positions = {}, set()
     for source in sources:
-        # two series of one name, as of two cameras, can only be told apart by their paths
+        # two series of one name, as of two cameras, can only be kept apart by their paths
         name = source.name if names.count(source.name) == 1 else source.path
         behaviors[name] = source.path
         if source.shape[1:] == (POSITION,):
