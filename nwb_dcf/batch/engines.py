@@ -32,6 +32,7 @@ def run_engine(
     """
     if name not in ENGINES:
         raise ParameterError(f"engine is {name!r}", fix=f"choose one of {', '.join(ENGINES)}")
+    # a copy: engines take their own arguments out of it
     yield from ENGINES[name](jobs, dict(engine_kwargs or {}))
 
 
@@ -46,10 +47,13 @@ def _run_joblib(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOu
     """Run by ``joblib.Parallel``; kwargs are its own: ``n_jobs`` (all cores by default), ``backend``, ..."""
     import joblib
 
+    # loky: fresh processes, as torch and HDF5 do not survive a fork in use
     settings = {"n_jobs": -1, "backend": "loky", **kwargs}
+    # other backends of joblib refuse this argument
     threads = {"inner_max_num_threads": jobs[0].threads} if settings["backend"] == "loky" and jobs else {}
     try:
         with joblib.parallel_config(backend=settings.pop("backend"), **threads):
+            # as they come: a table of progress, and a batch that is ended has what was finished
             parallel = joblib.Parallel(return_as="generator_unordered", **settings)
             results = parallel(joblib.delayed(run_job)(job) for job in jobs)
     except (TypeError, ValueError) as error:
@@ -74,6 +78,7 @@ def _run_processes(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[Jo
         for future in as_completed(futures):
             try:
                 yield future.result()
+            # one process that dies takes the pool along: the others' files are reported too, and run at the next call
             except BrokenProcessPool:
                 yield JobOutcome(futures[future].file, "failed", message="its process died, perhaps for lack of memory")
 
@@ -85,6 +90,7 @@ def _run_dask(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutc
     except ImportError:
         raise ParameterError("Dask is not installed", fix="pip install nwb-dcf[cluster]") from None
     dask: Any = distributed  # its types are incomplete
+    # never made here: how many workers there are, and where, is the user's
     client = kwargs.pop("client", None)
     _refuse_rest("dask", kwargs)
     if client is None:
@@ -124,10 +130,12 @@ def _run_slurm(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOut
     try:
         executor = submitit.AutoExecutor(folder=os.fspath(folder), cluster=cluster)
         executor.update_parameters(
+            # a day: submitit's five minutes are shorter than a fit
             **{"timeout_min": 24 * 60, "cpus_per_task": jobs[0].threads if jobs else 1, **kwargs}
         )
     except (NameError, TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(f"submitit does not take these arguments ({error})", fix="see its parameters") from error
+    # one array, not one job for each file: schedulers limit how many may be queued
     pending = dict(zip(executor.map_array(run_job, list(jobs)), jobs, strict=True))
     while pending:
         for job in [job for job in pending if job.done()]:

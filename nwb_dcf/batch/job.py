@@ -92,6 +92,7 @@ def run_job(job: FitJob) -> JobOutcome:
     JobOutcome
     """
     started = time.perf_counter()
+    # a line in the table like any other failure, and no process that only finds this
     if job.refusal:
         return JobOutcome(job.file, "failed", message=job.refusal)
     try:
@@ -106,10 +107,12 @@ def run_job(job: FitJob) -> JobOutcome:
 
 
 def _fit(job: FitJob, started: float) -> JobOutcome:
+    # inside the job and not before all: reading the fits of hundreds of files takes time too, and runs side by side
     there = find_fit(job)
     if there is not None:
         name, scores = there
         return JobOutcome(job.file, "skipped", name, time.perf_counter() - started, "this fit exists already", scores)
+    # torch is loaded by jobs that fit, not by those that skip
     from ..model.parallel import use_threads
     from ..pipeline.fit import fit_nwb
 
@@ -129,6 +132,7 @@ def find_fit(job: FitJob) -> tuple[str, Scores] | None:
     request = hash_request({**FIT_DEFAULTS, **job.options})
     wanted = job.options.get("name")
     for fit in list_results(target):
+        # a fit to data that have changed since is made again
         if (wanted is None or fit["name"] == wanted) and not fit["stale"]:
             stored = read_result(target, fit["name"])
             if stored.provenance.get("request") == request:

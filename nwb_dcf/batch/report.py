@@ -50,6 +50,7 @@ class BatchReport:
         rows = []
         for outcome in self.outcomes:
             values = asdict(outcome)
+            # one flat row: CSV has no tables in cells
             values |= values.pop("scores")
             rows.append({column: values.get(column) for column in COLUMNS})
         return rows
@@ -88,4 +89,5 @@ def check_report(path: str | Path) -> Path:
 def sort_outcomes(outcomes: Sequence[JobOutcome], files: Sequence[str]) -> tuple[JobOutcome, ...]:
     """Put outcomes into the order of `files`."""
     place = {file: i for i, file in enumerate(files)}
+    # as they were given, not as they ended: the same batch gives the same table
     return tuple(sorted(outcomes, key=lambda outcome: place[outcome.file]))

@@ -79,6 +79,7 @@ def run(
         raise ParameterError(f"engine is {engine!r}", fix=f"choose one of {', '.join(ENGINES)}")
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise ParameterError(f"threads is {threads!r}", fix="give a whole number, 1 or more")
+    # all that can be refused before hours of fits
     if report is not None:
         check_report(report)
     if output_folder is not None and not Path(output_folder).is_dir():
@@ -120,13 +121,16 @@ def make_jobs(
     for name in changed:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
+            # a misspelt name would leave its file to the common settings, in silence
             fix = f"did you mean {near[0]}?" if near else "name the files as they are"
             raise ParameterError(f"an override names {name}, which is none of the files", fix=fix)
     jobs = []
     for file, name in zip(files, names, strict=True):
+        # what is given for one file comes before what is given for all
         own = {**options, **changed.get(name, {})}
         if output_folder is not None:
             own["output"] = str(Path(output_folder) / name)
+            # nobody asked for a copy of a whole remote file
             if is_remote(file):
                 own["results_only"] = True
         jobs.append(FitJob(file, own, threads, _find_refusal(file)))
@@ -164,6 +168,7 @@ def list_sessions(files: str | Path | Sequence[str | Path]) -> list[str]:
             found += [str(p) for p in inside]
     if not found:
         raise ParameterError("no file", fix="give NWB files or a folder of them")
+    # one file under two paths would be written by two jobs at once
     keys = [file if is_remote(file) else str(Path(file).resolve()) for file in found]
     twice = [file for file, key in zip(found, keys, strict=True) if keys.count(key) > 1]
     if twice:

@@ -13,9 +13,11 @@ from ..errors import ParameterError
 
 Settings = dict[str, Any]
 """Keyword arguments of `nwb_dcf.fit_nwb`, which checks them; any of them may be there."""
+# who knows the options writes them into the file too
 SHORT = {"bin": "bin_width_s", "resample": "resample_hz", "min_length": "min_length_s", "max_gap": "max_gap_s"}
 """Names of Python, by the options of the command line that differ from them."""
 NOT_SETTINGS = ("file", "group", "animal")
+# a CSV has no lists: names in one cell are parted by blanks
 MANY = ("source", "trials", "tags")
 TEXT = ("source", "trials", "tags", "where", "units", "rois", "name", "output", "align", "preset", "transform", "scale")
 
@@ -99,6 +101,7 @@ def load_overrides(path: str | Path) -> dict[str, Settings]:
         name = Path((row["file"] or "").strip()).name
         if name in overrides:
             raise ParameterError(f"{name} has two rows", where=str(path), fix="give each file one")
+        # None is the name of cells beyond the last column
         cells = {SHORT.get(k, k): (v or "").strip() for k, v in row.items() if k is not None and k not in NOT_SETTINGS}
         overrides[name] = {key: _parse(key, text) for key, text in cells.items() if text}
     return overrides
@@ -108,6 +111,7 @@ def _parse(name: str, text: str) -> Any:
     """Parse a cell by its column: JSON where it is JSON, else text; several names of one setting are split."""
     if name in MANY and " " in text:
         return tuple(text.split())
+    # never as JSON: a fit named 3 and a unit 007 are text
     if name in TEXT:
         return text
     if name == "window":

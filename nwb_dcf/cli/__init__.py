@@ -48,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not debug:
         # warnings of pynwb and others concern those who wrote the file; what matters here is a note of the report
         warnings.simplefilter("ignore")
+        # without a handler Python prints warnings of loggers on stderr by itself
         logging.getLogger().addHandler(logging.NullHandler())
     try:
+        # what is still held back is a part of the run: a full disk is noticed at the last flush alone
         code = _run(arguments, debug)
         flush()
     except OutputError as error:
@@ -62,12 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str], debug: bool) -> int:
     """Run a command; every error but that of the output becomes a line and a code."""
+    # before click, to which an empty text is a value like any other, as the name of a file
     empty = _find_empty(arguments)
     if empty:
         fix = "leave it out, or look at the variable of the shell that should fill it"
         what = f"{empty} is empty"
         return _fail(arguments, f"error: {what}; {fix}", BAD_INPUT, "UsageError", what=what, where=None, fix=fix)
     try:
+        # standalone_mode=False: click would else print errors and exit by itself
         return int(cli.main(arguments, prog_name="nwb-dcf", standalone_mode=False) or 0)
     except OutputError:
         raise
@@ -76,18 +80,22 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
             raise OutputError(error) from error
         if error.filename is None:
             return _fail_defect(arguments, error, debug)
+        # of a path that was given: the reader's to mend, not a defect
         what, where = str(error.strerror), os.fsdecode(error.filename)
         return _fail_input(arguments, DCFError(what, where=where, fix="check that path"))
     except MemoryError:
         fix = "read less, with wider bins (--bin), fewer channels (--units, --rois) or smaller frames (--size, --every)"
         return _fail_input(arguments, DCFError("there is not enough memory", fix=fix))
+    # before DCFError and the rest: it can be raised anywhere, by an expression with a thousand brackets
     except RecursionError:
         return _fail_input(arguments, DCFError("what was given is nested too deep", fix="write it with less nesting"))
     except DCFError as error:
+        # what an error was made from, as the exception of pynwb behind "cannot be read"
         if debug and error.__cause__ is not None:
             traceback.print_exc()
         return _fail_input(arguments, error)
     except click.ClickException as error:
+        # of the command that was typed: its help names the options
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "nwb-dcf"
         what = error.format_message().rstrip(".")
         what = what[:1].lower() + what[1:]
@@ -96,6 +104,7 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail(arguments, "interrupted; nothing was written", INTERRUPTED, "Interrupted")
     except Terminated as error:
+        # 128 and the signal, as a shell reports it: batch systems tell an end by request from a failure by it
         line = f"ended by signal {error.signal}; the same command with --resume goes on from the checkpoint"
         return _fail(arguments, line, 128 + error.signal, "Terminated")
     except Exception as error:
@@ -122,6 +131,7 @@ def _find_empty(arguments: Sequence[str]) -> str:
         if not argument.strip():
             before = arguments[i - 1] if i else ""
             return before if before.startswith("-") else "an argument"
+        # with a blank it is text, as an expression that was cut off
         if argument.startswith("--") and argument.endswith("=") and " " not in argument:
             return argument[:-1]
     return ""
@@ -131,6 +141,7 @@ def _fail(arguments: Sequence[str], line: str, code: int, kind: str, **details: 
     """Report an error in one line on stderr, and under ``--json`` in one document too."""
     line = clean_text(line)
     write_text(f"nwb-dcf: {line}", to_stderr=True)
+    # by the arguments, since click may have failed before it read them
     if "--json" in arguments:
         message = line.removeprefix("error: ")
         print_json({"error": {"type": kind, "message": message, "exit_code": code, **details}})

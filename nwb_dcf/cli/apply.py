@@ -68,6 +68,7 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
     """
     from ..pipeline.transform import transform_nwb
 
+    # what is not given is left to the fit's own way of reading
     given = {name: value for name, value in options.items() if value is not None}
     result = transform_nwb(file, model, **given)
     summary = {**summarise_fit(result, given.get("output") or file), "model": result.provenance["model"]}
@@ -106,10 +107,12 @@ def simulate(
     from ..pipeline.simulate import simulate_nwb
 
     if output:
+        # before the model is loaded and the paths are simulated
         check_export(output, overwrite=overwrite)
     paths = simulate_nwb(file, name, **{key: value for key, value in options.items() if value is not None})
     if output:
         export_dataset(paths, output, overwrite=overwrite)
+    # for the report alone, which names how far rollouts of this fit can be trusted
     stored = nwb_dcf.read_result(file, name)
     print_report(summarise_simulation(paths, stored, output), describe_simulation, as_json, quiet)
 

@@ -21,6 +21,7 @@ def describe_transform(done: Report) -> str:
     reconstructed, pca = format_number(scores.get("bottleneck_r2")), format_number(scores.get("pca_r2"))
     lines = [
         *label_lines("model", [f"{model['name']} of {model['file']}, sha256 {model['sha256'][:12]}"]),
+        # no split: nothing was fitted
         *describe_input({**done, "split": None}),
         *label_lines("found", [f"{done['dim']} latents reconstruct R2 {reconstructed} of {scores['on']}"]),
         *label_lines("", [f"PCA fitted to these data themselves {pca}"]),
@@ -35,6 +36,7 @@ def summarise_simulation(paths: xr.Dataset, stored: DCFResult, output: str | Non
     n_frames = paths.sizes["time"] // n_paths
     # a path's first and last frame, over all paths and channels
     flat = data.values.reshape(n_paths, n_frames, -1)
+    # a path that explodes or dies out shows in these two
     after = {1: flat[:, 0], n_frames: flat[:, -1]}
     rollout = stored.dataset.attrs.get("scores", {}).get("rollout") or {}
     return {
@@ -99,6 +101,7 @@ def describe_decoding(report: Report) -> str:
         ],
     )
     for method, scores in report["scores"].items():
+        # PCA beside every score: a number alone says little
         first = f"R2 {_show(scores['latents'])} by {names[method]}"
         if scores["pca"]:
             first += f"; PCA {_show(scores['pca'])}, difference {_show(scores['difference'])}"

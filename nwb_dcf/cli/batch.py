@@ -26,6 +26,7 @@ def _split_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, .
         if not mark or not name:
             raise click.BadParameter(f"{text!r} is not NAME=VALUE.", ctx, param)
         try:
+            # engines check types, and their numbers are whole: cores, minutes, tasks
             pairs[name] = int(rest)
         except ValueError:
             pairs[name] = rest
@@ -89,11 +90,13 @@ def fit_many(files: Sequence[str], settings: Report, of_batch: Report, *, as_jso
     options = dict(of_batch)
     engine, kwargs = options.pop("engine", "joblib"), dict(options.pop("engine_kwargs", {}))
     jobs = options.pop("jobs", None)
+    # one option for what engines call by different names
     if jobs is not None:
         kwargs[_name_jobs(engine)] = jobs
     with ProgressBar(hidden=quiet) as bar:
         result = batch.run(files, engine, kwargs, progress=bar, **options, **settings)
     print_report(result.to_dict(), describe_batch, as_json, quiet)
+    # not 2: the files that could be fitted were
     return SOME_FAILED if result.failed else 0
 
 
@@ -102,6 +105,7 @@ def with_config(given: Report, config: str | None, save_config: str | None) -> d
     from nwb_dcf import batch
 
     settings = {**(batch.load_config(config) if config else {}), **given}
+    # before the fits, so that a batch that is ended can be run again as it was
     if save_config:
         batch.save_config({key: value for key, value in settings.items() if key not in OF_ONE_FILE}, save_config)
     return settings

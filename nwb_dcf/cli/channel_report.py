@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .text import Report
 
-LATENTS_SHOWN = 8
+LATENTS_SHOWN = 8  # more would fill a terminal; --json has all
 
 
 def describe_channels(latents: Sequence[Report] | None, dim: str) -> list[str]:
@@ -28,6 +28,7 @@ def describe_channels(latents: Sequence[Report] | None, dim: str) -> list[str]:
     rest = len(latents) - LATENTS_SHOWN
     if rest > 0:
         lines.append(f"and {rest} more")
+    # of all latents, shown or not: this is what a reader must not miss
     alone = [latent for latent in latents if latent["one_channel"]]
     for latent in alone:
         name = max(latent["top"], key=_get_fraction)["channel"]

@@ -12,6 +12,7 @@ from ..pipeline.progress_bar import ProgressBar
 from .options import join_names, print_report, with_output_options
 from .text import Report, format_number, label_lines, lay_out_table
 
+# before a sentence; what is as it should be has no mark
 MARKS = {"good": "", "note": "note: ", "warning": "warning: ", "refused": "no: "}
 
 
@@ -111,6 +112,7 @@ def describe_cohort(report: Report) -> str:
         lines += label_lines("mark", ["unshared: fitted by force"])
     lines += label_lines("findings", [MARKS[f["severity"]] + f["sentence"] for f in report["statistics"]["findings"]])
     groups = report["statistics"].get("groups")
+    # speeds of so few animals that no verdict is allowed would be read as one
     if groups and groups["verdict_allowed"]:
         speeds = zip(groups["animals"], groups["speed"], strict=True)
         lines += label_lines("speed", [", ".join(f"{name} {speed:.2f}" for name, speed in speeds)])
@@ -125,6 +127,7 @@ def describe_cohort(report: Report) -> str:
 
 def _shorten(row: Report) -> dict[str, object]:
     """Shorten the row of a session for a table: three digits, no hashes."""
+    # longer than all else in the row; --json has them
     hidden = ("sha256", "identifier", "file")
     shown = {key: value for key, value in row.items() if key not in hidden}
     for key in ("p", "own_r2", "shared_r2"):

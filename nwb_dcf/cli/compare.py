@@ -61,6 +61,7 @@ def compare(file: str, as_json: bool, quiet: bool, output: str | None, overwrite
 
     Example: nwb-dcf compare session.nwb --dim 3 --against behavior/position
     """
+    # () is what click gives for an option that can be repeated and was not given
     given = {name: value for name, value in options.items() if value not in (None, ())}
     with ProgressBar(hidden=quiet) as bar:
         report = nwb_dcf.compare_nwb(file, output=output, overwrite=overwrite, progress=bar, **given)

@@ -18,6 +18,7 @@ def describe_comparison(report: Report) -> str:
     if report["against"]:
         lines += label_lines("behaviour", [report["against"]])
     lines += ["", *lay_out_table([describe_row(row) for row in report["rows"]]), ""]
+    # below the table, whose columns a long reason would push apart
     failed = [f"{row['method']}: {row['failed']}" for row in report["rows"] if row.get("failed")]
     lines += label_lines("failed", failed) if failed else []
     lines += label_lines(

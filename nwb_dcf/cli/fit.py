@@ -182,6 +182,7 @@ def fit(
     if many:
         return fit_many(files, settings, of_batch, as_json=as_json, quiet=quiet)
     (file,) = files
+    # everything up to the training, refusals included
     if dry_run:
         with ProgressBar(hidden=quiet) as bar:
             plan = nwb_dcf.plan_fit(file, progress=bar, **settings)
@@ -190,6 +191,7 @@ def fit(
     with ProgressBar(hidden=quiet) as bar:
         result = nwb_dcf.fit_nwb(file, progress=bar, **settings)
     print_report(summarise_fit(result, settings.get("output") or file), describe_fit, as_json, quiet)
+    # a partial fit was written, and the command was interrupted all the same: scripts stop
     return 130 if result.provenance.get("interrupted") else 0
 
 

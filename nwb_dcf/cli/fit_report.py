@@ -53,6 +53,7 @@ def _describe_reconstruction(fit: Report) -> list[str]:
 def _describe_curve(fit: Report) -> list[str]:
     """Name the numbers of latents at which PCA reconstructs more: one fit has a curve over all of them."""
     ours, pca = (list(fit.get(name, ())) for name in ("bottleneck_r2", "pca_r2"))
+    # the decoder is trained most at the number asked for; at others PCA, which is exact for each, may lead
     below = [k for k, (mine, other) in enumerate(zip(ours, pca, strict=False), 1) if other - mine > CURVE_TOLERANCE]
     if not below:
         return []
@@ -63,6 +64,7 @@ def _join_ranges(numbers: Sequence[int]) -> str:
     """Return ``[1, 2, 3, 6]`` as ``1 to 3, 6``."""
     runs: list[list[int]] = []
     for number in numbers:
+        # longer runs by their ends: thirty numbers in a row are not read
         if runs and number == runs[-1][-1] + 1:
             runs[-1].append(number)
         else:
@@ -86,6 +88,7 @@ def _describe_rollouts(rollout: Report | None) -> list[str]:
         return []
     if "horizon" not in rollout:
         return [f"not measured: {rollout.get('not_measured')}"]
+    # a linear rival of the same history beside it: smooth data predict themselves
     reach, rival = (rollout["horizon"][name] for name in ("rollout", "ar3"))
     seconds = f"{reach * rollout['step_s']:.3g} s"
     if reach == 0:
@@ -106,6 +109,7 @@ def _describe_null(null: Report | None, dim: int) -> list[str]:
         return [f"not measured{stopped}"]
     fits = "1 fit" if null["fits"] == 1 else f"{null['fits']} fits"
     p, pca_p = (_show_p(null, name) for name in ("p", "pca_p"))
+    # PCA in the null too: what survives the shift is in its axes as well
     found = f"R2 {_show_range(null['bottleneck_r2'])}{p}; PCA {_show_range(null['pca_r2'])}{pca_p}"
     lines = [f"{fits} to channels shifted apart in time{stopped}: {dim} latents {found}"]
     # the data count as one of the permutations, so that p is never 0 (Phipson and Smyth 2010)
@@ -125,6 +129,7 @@ def _describe_agreement(agreement: Report | None) -> list[str]:
     planes = [
         f"; span of {' and '.join(map(str, group))} {format_number(mine, 2)}, PCA's {format_number(pca, 2)}"
         for group, mine, pca in zip(agreement["groups"], agreement["planes"], agreement["pca_planes"], strict=True)
+        # of an axis alone the span is the axis
         if len(group) > 1
     ]
     ours, pca_axes = (", ".join(format_number(value, 2) for value in agreement[name]) for name in ("axes", "pca_axes"))
@@ -134,6 +139,7 @@ def _describe_agreement(agreement: Report | None) -> list[str]:
 
 def _describe_support(support: Report | None) -> list[str]:
     """Warn where latents depend on later frames: latencies read off them would be too early."""
+    # causal latents may be read for latencies, and need no warning
     if not support or support["causal"]:
         return []
     frames, sigma_s, seen = support["frames_after"], support["smoothing"]["sigma_s"], []
@@ -149,6 +155,7 @@ def _show_p(null: Report, name: str) -> str:
     if null["fits"] < LEAST_NULLS or null.get(name) is None:
         return ""
     floor = 1 / (null["fits"] + 1)
+    # a thousandth for rounding: the p is stored as a float
     least = ", the least that so many fits can show" if null[name] <= floor * 1.001 else ""
     return f" (p {null[name]:.2g}{least})"
 
@@ -174,6 +181,7 @@ CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is 
 def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
     """Summarise a fit that was written to `file`."""
     dataset, provenance = result.dataset, result.provenance
+    # the name that it has in the file, which a fit in memory has not
     written = provenance.get("written", {})
     read = result.config.get("read") or {}
     channels = dataset["mean"].size if "mean" in dataset else None
@@ -184,6 +192,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
         "kind": dataset.attrs.get("kind"),
         "channels": channels,
         "bins": dataset.sizes.get("time"),
+        # the setting has a default, which is no width of anything where frames are not bins
         "bin_width_s": read.get("bin_width_s") if _has_bins(dataset, provenance) else None,
         "segments": dataset.sizes.get("segment"),
         "notes": list(provenance.get("notes", [])),
@@ -220,6 +229,7 @@ def describe_fit(fit: Report) -> str:
 
 def write_reading_lines(file: str, name: str) -> list[str]:
     """Return the two lines of pynwb that read the latents back."""
+    # quoted as Python wants it: a file may have blanks, quotes and backslashes in its name
     where = f'processing["dcf"][{json.dumps(name)}]["latents"]'
     return ["from pynwb import read_nwb", f"latents = read_nwb({json.dumps(file, ensure_ascii=False)}).{where}.data[:]"]
 
@@ -229,6 +239,7 @@ def describe_plan(plan: Report) -> str:
     lines = describe_input(plan) + describe_smoothing(plan) + _describe_dimension(plan)
     repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
     repeats += [f"{plan['repeats'] - 1} more to resampled segments"] if plan.get("repeats", 1) > 1 else []
+    # what would be fitted, in the words of the options that change it
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
     lines += label_lines("fit", [", ".join([fitted, *repeats])])
     lines += label_lines("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])
@@ -283,6 +294,7 @@ def describe_info(catalog: Report) -> str:
         for table in catalog["tables"]
     ]
     takes = f"fit takes {default}" if default else "fit takes nothing unless it is named with --source"
+    # above all else: who reads on may already take the numbers for right
     lines = label_lines("doubt", [str(doubt).removeprefix(DOUBT) for doubt in catalog.get("doubts", ())])
     lines += [f"{catalog['file']}: NWB {catalog['nwb_version']}, identifier {catalog['identifier']}"]
     lines += ["", *lay_out_table(sources)] if sources else ["", "no units and no TimeSeries"]
@@ -354,6 +366,7 @@ def _describe_left_out(items: Iterable[Report]) -> list[str]:
     """Gather what was left out by kind and reason: ``3 units (3, 8, 12): no spikes``."""
     groups: dict[tuple[str, str], list[str]] = {}
     for item in items:
+        # by reason: hundreds of silent units are one line
         groups.setdefault((str(item.get("what")), str(item.get("why"))), []).append(str(item.get("id")))
     lines = []
     for (what, why), ids in groups.items():

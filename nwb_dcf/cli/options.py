@@ -44,6 +44,7 @@ def parse_dim(ctx: click.Context, param: click.Parameter, value: str) -> int | s
 
 def join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | tuple[str, ...] | None:
     """Return the values of a repeatable option: None, one name, or several."""
+    # None and not (): the package's own default stands for what was not given
     return value if len(value) > 1 else next(iter(value), None)
 
 
@@ -56,6 +57,7 @@ def with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def print_report(report: Report, describe: Callable[[Report], str], as_json: bool, quiet: bool) -> None:
     """Print a report as text, or with ``--json`` as one document and its text on stderr."""
     if not quiet:
+        # cleaned before it is laid out: a name with a newline in it would make a line of its own in the report
         write_text(describe(clean_report(report)), to_stderr=as_json)
     if as_json:
         print_json(report)

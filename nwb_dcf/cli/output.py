@@ -40,7 +40,9 @@ def write_text(text: str, *, to_stderr: bool = False) -> None:
         If standard output does not take it.
     """
     try:
+        # click.echo flushes, so that a pipe that was closed is noticed here
         click.echo(clean_text(name_options(text), keep="\n"), err=to_stderr)
+    # stderr that takes nothing is no reason to fail: the exit code is still there
     except OSError as error:
         if not to_stderr:
             raise OutputError(error) from error
@@ -54,6 +56,7 @@ def print_json(report: Mapping[str, Any]) -> None:
     OutputError
         If standard output does not take it.
     """
+    # NaN is no JSON, and other languages refuse a document that has it
     text = json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
     # JSON's own escapes, which leave the values as they are
     write_text(text.translate({ord(char): json.dumps(char)[1:-1] for char in find_controls(text) - {"\n"}}))
@@ -66,6 +69,7 @@ def clean_report(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {clean_report(key): clean_report(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
+        # a tuple is a shape in a table, a list is a list
         return type(value)([clean_report(item) for item in value])
     return value
 
@@ -89,6 +93,7 @@ def abandon_stdout() -> None:
     try:
         number = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
+        # the number stays open: Python flushes it at its end whatever was done before
         os.dup2(nowhere, number)
         os.close(nowhere)
     except (OSError, ValueError):  # no file, as in a notebook or a test

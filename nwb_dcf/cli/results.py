@@ -37,6 +37,7 @@ def show(file: str, name: str | None, as_json: bool) -> None:
     Example: nwb-dcf show session.nwb units_dim3
     """
     result = nwb_dcf.read_result(file, name)
+    # the list compares the fit with its source, which reading a result does not
     listed: dict[str, object] = {**next(fit for fit in nwb_dcf.list_results(file) if fit["name"] == result.name)}
     report = {**summarise_fit(result, file), **{key: listed[key] for key in STATE}}
     report |= {"schema_version": listed["schema_version"], "config": result.config, "provenance": result.provenance}
@@ -104,6 +105,7 @@ def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: An
     with ProgressBar(hidden=quiet) as bar:
         compared = nwb_dcf.refit(file, name, progress=bar, **options)
     print_report(compared.to_dict(), describe_refit, as_json, quiet)
+    # a code of its own kind is not needed: scripts ask whether it came back
     return 0 if compared.repeated else 2
 
 
@@ -132,6 +134,7 @@ def _describe_state(fit: Report) -> str:
         state = f"unknown: {fit['stale_because']}"
     else:
         state = f"stale: {fit['stale_because']}" if fit["stale"] else "current"
+    # first: of a fit that was changed itself, it hardly matters whether its source was
     if fit["altered"]:
         return f"altered: {', '.join(fit['altered'])} of the fit are not what was written; {state}"
     return state
@@ -139,6 +142,7 @@ def _describe_state(fit: Report) -> str:
 
 def describe_shown(fit: Report) -> str:
     """Return a stored fit as text."""
+    # the state right below the source: whether the rest still holds
     first, *rest = describe_fit(fit).splitlines()
     state = label_lines("state", [f"{_describe_state(fit)}; fitted {fit['created']}, schema {fit['schema_version']}"])
     return "\n".join([first, *state, *rest])

@@ -40,6 +40,7 @@ def scan(file: str, as_json: bool, quiet: bool, **options: Any) -> None:
 
     Example: nwb-dcf scan session.nwb --against behavior/position
     """
+    # no smoothing and no scale among the options: all of them are what is scanned
     given = {name: value for name, value in options.items() if value is not None}
     print_report(nwb_dcf.scan_nwb(file, **given).to_dict(), describe_scan, as_json, quiet)
 

@@ -16,6 +16,7 @@ def describe_smoothing(report: Report) -> list[str]:
     width = report.get("bin_width_s")
     lines = [f"{taken}, in bins of {1000 * width:g} ms" if width else taken]
     other = choice.get("runner_up")
+    # the second beside the first: how much hangs on the choice
     if choice["chosen"] and other:
         score, best = format_number(other["score"], 2), format_number(_get_best(choice), 2)
         rival = f"{_show_width(other['smooth_s'])}, {SCALES.get(other['scale'], other['scale'])}"
@@ -63,6 +64,7 @@ def describe_scan(scan: Report) -> str:
 
 def _get_best(choice: Report) -> float | None:
     table = choice["table"]
+    # by its place in the table: the choice itself holds no score
     rows = zip(table["smooth_s"], table["scale"], table["score"], strict=True)
     return next((score for s, name, score in rows if (s, name) == (choice["smooth_s"], choice["scale"])), None)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 Report = Mapping[str, Any]
 """A report as JSON has it, from which alone its text is made: what is printed is what a program is given."""
-LABEL_WIDTH = 10
+LABEL_WIDTH = 10  # nine letters and a blank
 
 
 def label_lines(label: str, texts: Sequence[str]) -> list[str]:
@@ -41,6 +41,7 @@ def format_scalar(value: Any) -> str:
 def lay_out_table(rows: Sequence[Report]) -> list[str]:
     """Align the columns of `rows` that hold anything."""
     names = dict.fromkeys(name for row in rows for name in row)
+    # a column that is empty in every row would only push the others off the screen
     columns = [name for name in names if any(row.get(name) not in (None, "", []) for row in rows)]
     cells = [
         [name.replace("_", " ") for name in columns],
