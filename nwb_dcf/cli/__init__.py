@@ -86,7 +86,7 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
     except MemoryError:
         fix = "read less, with wider bins (--bin), fewer channels (--units, --rois) or smaller frames (--size, --every)"
         return _fail_input(arguments, DCFError("there is not enough memory", fix=fix))
-    # before DCFError and the rest: it can be raised anywhere, by an expression with a thousand brackets
+    # raised anywhere, as by an expression with a thousand brackets: what was given is at fault, not this package
     except RecursionError:
         return _fail_input(arguments, DCFError("what was given is nested too deep", fix="write it with less nesting"))
     except DCFError as error:

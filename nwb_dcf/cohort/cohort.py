@@ -369,7 +369,7 @@ class Cohort:
         return np.asarray((np.arange(self.clock_.n_bins) + 0.5) * self.clock_.bin_width_s)
 
     def _require_fit(self) -> None:
-        # the last to be set that every use needs, by a fit as by a record
+        # set late in a fit, and by `from_record` too, whose cohort can couple and transform
         if not hasattr(self, "field_"):
             raise NotFittedError("this cohort is not fitted", fix="call fit first")
 

@@ -108,8 +108,12 @@ def decode_new_session(
     anchors : array, shape (condition, bin, latent)
         Found without this session.
     others : sequence of DecodedSession
+    rng : numpy.random.Generator
+        Of the trials that are drawn.
     n_trials : sequence of int
-        NaN where the session has fewer.
+        Numbers of trials to couple it by; NaN where the session has fewer.
+    method : {"ridge", "neighbours"}
+        As in `decode_across`.
 
     Returns
     -------

@@ -94,6 +94,8 @@ def compare_groups(
         Where the fields are compared.
     rng : numpy.random.Generator
         Of the divisions, where there are too many to try all.
+    exact_limit : int
+        Most divisions that are tried one by one.
 
     Returns
     -------

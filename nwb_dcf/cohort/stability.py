@@ -82,6 +82,10 @@ def resample_sessions(
     ----------
     grams : sequence of array
         Of each session, as `nwb_dcf.cohort.anchors.compute_gram` gives them.
+    n_conditions, n_bins, dim : int
+        Sizes of the anchors, and number of latents.
+    rng : numpy.random.Generator
+    n_repeats : int
 
     Returns
     -------

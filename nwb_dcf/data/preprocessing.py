@@ -248,14 +248,14 @@ def fit_preprocessor(recording: xr.Dataset, config: PrepareConfig) -> Preprocess
 
     Counts (``data.attrs["units"] == "count"``) get the square root and a Gaussian: 0.04 s for spikes, 2 frames
     for counts without a unit of time. Other data get neither. What the data themselves choose has been put into
-    `config` before (`nwb_dcf.estimator.smoothing_and_scale`). Of joined sources each is prepared in its way and then
-    scaled to the same total variance, so that none drowns the others by its unit or its number of channels; not so
-    with ``scale="none"``.
+    `config` before (`nwb_dcf.estimator.smoothing_and_scale`). Of joined sources each is prepared in its way and, but
+    for ``scale="none"``, scaled to the same total variance: none drowns the others by its unit or number of channels.
 
     Parameters
     ----------
     recording : xarray.Dataset
         Training segments alone.
+    config : PrepareConfig
 
     Raises
     ------

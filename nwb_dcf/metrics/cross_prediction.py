@@ -93,7 +93,7 @@ def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[fl
     >>> list_sigmas(0.5)
     (0.0, 0.2, 0.4, 0.8, 1.6)
     """
-    # below 0.4 of a step the neighbours' weight is under 5 %: nothing is smoothed
+    # below 0.4 of a step each neighbour has less than 5 % of the weight: nothing is smoothed
     return tuple(sorted({sigma if sigma >= step_s / 2.5 else 0.0 for sigma in sigmas_s}))
 
 

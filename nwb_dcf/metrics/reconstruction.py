@@ -97,6 +97,8 @@ def measure_energy_outside(
         b of equation 1.
     loadings : array, shape (channel, k_max)
         L, orthonormal columns.
+    dim : int
+        Number of axes that count as inside.
 
     Returns
     -------

@@ -22,12 +22,16 @@ def draw_prefix_lengths(
 
     Parameters
     ----------
-    n : int
-        How many.
+    n, k_max : int
+        How many, and the longest: the number of axes.
     p : float or scalar Tensor
         Parameter of the geometric distribution, E[K] = 1/p before truncation; 1 gives K = 1 always.
+    generator : torch.Generator
+        On whose device the lengths are.
     at_dim : float
         Fraction of the draws that are `dim` instead.
+    dim : int
+        Number of latents that are kept; with ``at_dim`` 0 it has no part.
     per_sample : bool
         False gives all n the same K, as the paper does.
 

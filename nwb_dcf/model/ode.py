@@ -27,9 +27,14 @@ def integrate(
     ----------
     rate : callable
         ``rate(t, x)`` with t a scalar tensor.
+    start : Tensor, shape (n, D)
+    t0, t1 : float
+        Of tau or s; t1 may lie below t0.
     solver : {"rk4", "midpoint", "dopri5"}
         ``rk4`` and ``midpoint`` take `steps` equal steps, of four and two evaluations each; ``dopri5`` (section 4 of
         the paper) adapts its own.
+    steps : int
+        Of the solvers with equal steps.
 
     Returns
     -------

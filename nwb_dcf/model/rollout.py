@@ -22,10 +22,15 @@ def place_states(model: DCFModel, latents: Tensor, frames: Tensor | None, tau: f
 
     Parameters
     ----------
+    model : DCFModel
     latents : Tensor, shape (..., k_max)
         mu of the frames.
     frames : Tensor, shape (..., D), or None
         Prepared frames; needed where tau is above 0.
+    tau : float
+        Compression level, 0 to 1.
+    k : int
+        Prefix of the latents that endpoints keep, where the flows were trained on masked ones.
 
     Returns
     -------
@@ -49,6 +54,7 @@ def compute_velocity(model: DCFModel, latents: Tensor, k: int) -> Tensor:
 
     Parameters
     ----------
+    model : DCFModel
     latents : Tensor, shape (n, h + 1, k_max)
         Latents of the current frame and its past, newest first.
     k : int
@@ -73,8 +79,13 @@ def roll_out(
 
     Parameters
     ----------
+    model : DCFModel
     past : Tensor, shape (n, h + 1, D)
-        States at `tau`, see `place_states`.
+        States at `tau`, see `place_states`; newest first.
+    tau : float
+    k : int
+        Prefix of the latents that v sees.
+    n_frames : int
     noise : Tensor, shape (n, D), optional
         Added to the state at the start. The history stays as it was seen: in training, too, the bridge has
         noise and the history none.
@@ -112,6 +123,7 @@ def roll_out_latents(model: DCFModel, latents: Tensor, n_frames: int) -> Tensor:
 
     Parameters
     ----------
+    model : DCFModel
     latents : Tensor, shape (n, h + 1, K)
         Of the start frame and its past, newest first.
     n_frames : int

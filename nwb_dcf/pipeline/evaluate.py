@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 GAP_S = 1.0  # least time between frames that a decoder learns from and held-out blocks of the same segment
-FEWEST_FRAMES = 20  # fewer cannot be divided in five folds
+FEWEST_FRAMES = 20  # two blocks of eight and a little more: one to learn from, one to score on
 MOST_CHANNELS = 1_000  # that are decoded from all at once
 CHANCE_FRAMES = 5_000  # that labels shifted in time are decoded on
 

@@ -46,6 +46,8 @@ def simulate_nwb(
         Of each segment, or times in seconds on the session clock: the frames nearest to them.
     mask : str, optional
         The image that hid parts of the frames, if there was one.
+    device : str
+        Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Returns
     -------

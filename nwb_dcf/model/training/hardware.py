@@ -15,6 +15,8 @@ def choose_products(model: DCFModel, precision: str) -> str:
 
     Parameters
     ----------
+    model : DCFModel
+        On the device that it is trained on.
     precision : {"auto", "full", "reduced"}
         ``auto`` reduces on a GPU, and on processors with matrix tiles where networks are wide perceptrons.
     """

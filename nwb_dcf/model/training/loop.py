@@ -230,14 +230,20 @@ def train_model(
 
     Parameters
     ----------
+    model : DCFModel
     table : FrameTable
         Training frames.
+    config : TrainConfig
     learn : collection of str
         Parts that learn, of ``coupling``, ``u`` and ``v``; the coupling only as far as the model's settings let it.
     heads : ContextHeads, optional
         Of L_context.
     held_out : FrameTable, optional
         Frames whose losses choose the step, the initial model included.
+    stage : str
+        Its name for `progress`.
+    progress : callable, optional
+        Called with a `nwb_dcf.config.progress.Progress` every few steps.
     keep_partial : bool
         Whether Ctrl-C keeps the partly trained model instead of raising KeyboardInterrupt.
     warm : bool
