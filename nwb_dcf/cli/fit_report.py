@@ -239,7 +239,6 @@ def describe_plan(plan: Report) -> str:
     lines = describe_input(plan) + describe_smoothing(plan) + _describe_dimension(plan)
     repeats = [f"{plan['null']} more to shifted channels"] if plan.get("null") else []
     repeats += [f"{plan['repeats'] - 1} more to resampled segments"] if plan.get("repeats", 1) > 1 else []
-    # what would be fitted, in the words of the options that change it
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
     lines += label_lines("fit", [", ".join([fitted, *repeats])])
     lines += label_lines("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])

@@ -125,7 +125,6 @@ def make_recording(
     # int64: later sums of frames of long recordings would overflow int32
     index = np.zeros(len(time), np.int64) if segment_index is None else np.asarray(segment_index, np.int64)
     n_segments = int(index[-1]) + 1 if len(index) else 0
-    # an index that is out of order gives nonsense here, and validation at the end refuses it
     first = np.searchsorted(index, np.arange(n_segments), side="left")
     last = np.searchsorted(index, np.arange(n_segments), side="right") - 1
     start = time[first] if segment_start is None else np.asarray(segment_start, np.float64)
