@@ -10,7 +10,8 @@ import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
 from .compare_report import describe_comparison
-from .options import join_names, parse_dim, parse_seconds, print_report, with_output_options
+from .options import parse_dim, parse_seconds, print_report, with_output_options
+from .reading_options import with_reading_options
 
 
 @click.command()
@@ -34,20 +35,7 @@ from .options import join_names, parse_dim, parse_seconds, print_report, with_ou
 @click.option("--certify", is_flag=True, help="Three more fits a method: left-out channels, and other segments.")
 @click.option("-o", "--output", metavar="PAGE.html", help="Write the table and a picture as a page.")
 @click.option("--overwrite", is_flag=True, help="Replace that page.")
-@click.option("--source", multiple=True, callback=join_names, metavar="NAME", help="As for fit.")
-@click.option("--bin", "bin_width_s", callback=parse_seconds, metavar="SECONDS|auto", help="As for fit.")
-@click.option("--resample", "resample_hz", type=float, metavar="HZ", help="As for fit.")
-@click.option("--trials", multiple=True, callback=join_names, metavar="auto|none|TABLE", help="As for fit.")
-@click.option("--tags", multiple=True, callback=join_names, metavar="TAG", help="As for fit.")
-@click.option("--align", metavar="COLUMN|SERIES", help="As for fit.")
-@click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
-@click.option("--where", metavar="EXPRESSION", help="As for fit.")
-@click.option("--units", metavar="EXPRESSION|IDS", help="As for fit.")
-@click.option("--rois", metavar="EXPRESSION|IDS|all", help="As for fit.")
-@click.option("--max-gap", "max_gap_s", type=float, metavar="SECONDS", help="As for fit.")
-@click.option("--size", type=int, metavar="N", help="As for fit.")
-@click.option("--every", type=int, metavar="N", help="As for fit.")
-@click.option("--video-dir", metavar="FOLDER", help="As for fit.")
+@with_reading_options
 @click.option("--smooth", callback=parse_seconds, metavar="SECONDS|auto", help="As for fit.")
 @click.option("--scale", metavar="auto|global|soft|zscore|none", help="As for fit.")
 @click.option("--held-out", type=float, help="As for fit.")

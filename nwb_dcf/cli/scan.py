@@ -8,28 +8,15 @@ import click
 
 import nwb_dcf
 
-from .options import join_names, parse_seconds, print_report, with_output_options
+from .options import print_report, with_output_options
+from .reading_options import with_reading_options
 from .smoothing_report import describe_scan
 
 
 @click.command()
 @click.argument("file")
 @click.option("--against", metavar="SERIES", help="Behaviour to decode beside it, as behavior/position.")
-@click.option("--source", multiple=True, callback=join_names, metavar="NAME", help="As for fit.")
-@click.option(
-    "--bin", "bin_width_s", callback=parse_seconds, metavar="SECONDS", help="Width of a bin; 0.02 by default."
-)
-@click.option("--resample", "resample_hz", type=float, metavar="HZ", help="As for fit.")
-@click.option("--trials", multiple=True, callback=join_names, metavar="auto|none|TABLE", help="As for fit.")
-@click.option("--tags", multiple=True, callback=join_names, metavar="TAG", help="As for fit.")
-@click.option("--align", metavar="COLUMN|SERIES", help="As for fit.")
-@click.option("--window", type=float, nargs=2, metavar="A B", help="As for fit.")
-@click.option("--where", metavar="EXPRESSION", help="As for fit.")
-@click.option("--units", metavar="EXPRESSION|IDS", help="As for fit.")
-@click.option("--rois", metavar="EXPRESSION|IDS|all", help="As for fit.")
-@click.option("--max-gap", "max_gap_s", type=float, metavar="SECONDS", help="As for fit.")
-@click.option("--dff", is_flag=True, default=None, help="As for fit.")
-@click.option("--bands", metavar="LOW-HIGH,...|none", help="As for fit.")
+@with_reading_options
 @click.option("--transformation", type=click.Choice(["auto", "sqrt", "none"]), help="As for fit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of halves of the channels and of blocks.")
 @with_output_options

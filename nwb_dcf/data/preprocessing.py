@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -20,7 +20,7 @@ from ..config import PrepareConfig
 from ..errors import DataError, ParameterError
 from .chunks import compute_moments, frame_blocks, is_lazy, make_scratch, read_frames
 from .recording import CHANNEL_SOURCE, frame_dims, is_count, median_step_s, name_source, segment_slices, split_sources
-from .records import JSON
+from .records import JSON, PreprocessingStep
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num, Real
@@ -77,21 +77,6 @@ WIDEST_CHOSEN_S = 1.6  # what the data may choose, whatever their segments
 LONG_REACH = 2000  # frames: a longer Gaussian is applied by Fourier transforms
 MOST_WEIGHTS = 2 * 10**8  # of smoothing on an irregular clock: 3 GB
 CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
-
-
-PreprocessingStep = TypedDict(
-    "PreprocessingStep",
-    {
-        "step": str,
-        "how": str | list[str],
-        "edges": str,
-        "per": str,
-        "sigma_s": float | list[float],
-        "total variance": str,
-    },
-    total=False,
-)
-"""One step of a preparation, for ``recording.attrs["steps"]``."""
 
 
 @dataclass(frozen=True)

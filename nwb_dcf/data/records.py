@@ -12,6 +12,21 @@ JSON = dict[str, Any]
 """A document whose keys are described where it is made, or are open, as settings of other versions are."""
 
 
+PreprocessingStep = TypedDict(
+    "PreprocessingStep",
+    {
+        "step": str,
+        "how": str | list[str],
+        "edges": str,
+        "per": str,
+        "sigma_s": float | list[float],
+        "total variance": str,
+    },
+    total=False,
+)
+"""One step of a preparation, for ``recording.attrs["steps"]``."""
+
+
 class LeftOut(TypedDict, total=False):
     """A channel, trial or source that is not in a recording; constant channels have a ``value``."""
 

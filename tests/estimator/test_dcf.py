@@ -12,7 +12,6 @@ from sklearn.base import clone
 
 from nwb_dcf import DCF
 from nwb_dcf.data.recording import make_recording
-from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.errors import DataError, NotFittedError, ParameterError, TrainingError
 from nwb_dcf.estimator import fitted as codec
 from nwb_dcf.model import parallel
@@ -281,37 +280,6 @@ def test_values_too_large_for_the_loss_end_in_one_line() -> None:
 # -- time -----------------------------------------------------------------------------------------------
 
 
-def test_velocity_is_per_second() -> None:
-    """The same frames on a clock ten times as fast have velocities ten times as large, and the same latents."""
-    results = []
-    for step_s in (1.0, 0.1):
-        x = make_dataarray().assign_coords(time=np.arange(300) * step_s)
-        dcf = DCF(2, **QUICK).fit(x)
-        results.append((dcf.transform(x).values, dcf.velocity(x).values))
-    np.testing.assert_allclose(results[1][0], results[0][0], atol=1e-4)
-    np.testing.assert_allclose(results[1][1], 10 * results[0][1], atol=2e-3)
-
-
-def test_velocity_is_the_displacement_to_the_next_latent() -> None:
-    phase = np.arange(400) * 2 * np.pi / 40
-    rng = np.random.default_rng(0)
-    x = np.column_stack([2 * np.cos(phase), np.sin(phase)]) @ rng.normal(size=(2, 6))
-    dcf = DCF(2, history=0, **QUICK).fit(x)
-    z = dcf.transform(x)
-    np.testing.assert_allclose(dcf.velocity(x)[:-1], np.diff(z, axis=0), atol=0.03)
-    assert np.abs(np.diff(z, axis=0)).max() > 0.2
-
-
-def test_simulation_goes_on_from_the_last_frame() -> None:
-    phase = np.arange(400) * 2 * np.pi / 40
-    rng = np.random.default_rng(0)
-    x = np.column_stack([2 * np.cos(phase), np.sin(phase)]) @ rng.normal(size=(2, 6))
-    dcf = DCF(2, history=1, **QUICK).fit(x[:320])
-    path = dcf.simulate(x[:320], n_frames=20)
-    np.testing.assert_allclose(path, dcf.transform(x)[320:340], atol=0.3)
-    assert np.ptp(dcf.transform(x)[320:340]) > 2
-
-
 def test_simulations_come_in_the_kind_that_went_in(fitted: DCF, fitted_spikes: DCF) -> None:
     x = draw_data()
     one = fitted.simulate(x, n_frames=7)
@@ -326,18 +294,6 @@ def test_simulations_come_in_the_kind_that_went_in(fitted: DCF, fitted_spikes: D
     np.testing.assert_allclose(recording["time"].values.reshape(10, 4) - last[:, None], [[0.05, 0.1, 0.15, 0.2]] * 10)
     with pytest.raises(ParameterError, match="n_frames"):
         fitted.simulate(x, n_frames=0)
-
-
-def test_simulations_of_dataarrays_go_on_with_their_clock() -> None:
-    x = make_dataarray()
-    dcf = DCF(2, **QUICK).fit(x)
-    path = dcf.simulate(x, n_frames=3)
-    assert path.dims == ("time", "latent")
-    np.testing.assert_allclose(path["time"], x["time"].values[-1] + np.array([0.1, 0.2, 0.3]))
-    parts = dcf.simulate([x[:100], x], n_frames=3)
-    assert all(isinstance(part, xr.DataArray) for part in parts)
-    np.testing.assert_allclose(parts[0]["time"], x["time"].values[99] + np.array([0.1, 0.2, 0.3]))
-    np.testing.assert_allclose(parts[1], path, atol=1e-6)
 
 
 def test_a_start_shorter_than_the_history_can_be_simulated(fitted: DCF) -> None:
@@ -529,31 +485,6 @@ def test_numpy_numbers_are_numbers() -> None:
     json.dumps(config.to_dict())
     with pytest.raises(ParameterError, match="seed"):
         DCF(seed=2**70).make_config()
-
-
-def test_bins_of_another_width_are_refused() -> None:
-    counts = np.random.default_rng(0).poisson(2.0, size=(80, 4))
-
-    def bin_spikes(width: float) -> xr.Dataset:
-        time = (np.arange(80) + 0.5) * width
-        return make_recording(counts, time, channel_dim="unit", units="count", kind="units", bin_width_s=width)
-
-    dcf = DCF(2, steps=2, width=8, early_stopping=False).fit(bin_spikes(0.1))
-    with pytest.raises(DataError, match=r"0\.05 s wide and those fitted 0\.1 s"):
-        dcf.transform(bin_spikes(0.05))
-
-
-def test_rates_are_expected_counts_where_the_square_of_the_root_is_too_small() -> None:
-    simulation = simulate_reach(n_trials=30, n_bins=40, n_units=20, seed=1)
-    counts = simulation.recording["data"].values
-    dcf = DCF(2, **QUICK).fit(simulation.recording)
-    z = dcf.transform(simulation.recording)
-    rates, squares = dcf.rates(z)["data"].values, dcf.inverse_transform(z)["data"].values
-    assert rates.mean() == pytest.approx(counts.mean(), rel=0.05)
-    assert squares.mean() < 0.7 * counts.mean()
-    values = DCF(2, **QUICK).fit(counts.astype(float))
-    with pytest.raises(DataError, match="rates are of counts"):
-        values.rates(values.transform(counts.astype(float)))
 
 
 def test_a_fitted_model_shows_no_weights(fitted: DCF) -> None:

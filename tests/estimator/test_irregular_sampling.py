@@ -9,6 +9,7 @@ from scipy.linalg import expm
 
 from nwb_dcf import DCF
 from nwb_dcf.data.recording import make_recording
+from nwb_dcf.errors import DataError
 
 A = np.array([[-0.05, -1.5, 0.0], [1.5, -0.05, 0.0], [0.0, 0.0, -0.2]])
 AXES = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0]
@@ -66,3 +67,15 @@ def test_displacements_are_counted_in_the_step_of_the_whole_recording() -> None:
     recording = run_system("two rates")
     dcf = DCF(3, steps=2, width=16, depth=2).fit(recording)
     assert dcf.fitted_.step_s == pytest.approx(0.1)  # between 0.06 and 0.14: the median of as many of each
+
+
+def test_bins_of_another_width_are_refused() -> None:
+    counts = np.random.default_rng(0).poisson(2.0, size=(80, 4))
+
+    def bin_spikes(width: float) -> xr.Dataset:
+        time = (np.arange(80) + 0.5) * width
+        return make_recording(counts, time, channel_dim="unit", units="count", kind="units", bin_width_s=width)
+
+    dcf = DCF(2, steps=2, width=8, early_stopping=False).fit(bin_spikes(0.1))
+    with pytest.raises(DataError, match=r"0\.05 s wide and those fitted 0\.1 s"):
+        dcf.transform(bin_spikes(0.05))

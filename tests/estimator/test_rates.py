@@ -10,7 +10,11 @@ import pytest
 import safetensors.torch
 
 from nwb_dcf import DCF
+from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.errors import DataError
 from nwb_dcf.estimator.serialization import pack_weights, unpack_weights
+
+from .test_dcf import QUICK
 
 FANO = 2.6
 SETTINGS = {"steps": 20, "width": 16, "depth": 1, "seed": 0, "smooth": 2.0, "scale": "global"}
@@ -72,3 +76,16 @@ def test_values_and_images_are_not_calibrated() -> None:
     rng = np.random.default_rng(0)
     values = DCF(2, **{**SETTINGS, "steps": 2, "smooth": None}).fit(rng.normal(size=(200, 6)))
     assert values.fitted_.calibration is None
+
+
+def test_rates_are_expected_counts_where_the_square_of_the_root_is_too_small() -> None:
+    simulation = simulate_reach(n_trials=30, n_bins=40, n_units=20, seed=1)
+    counts = simulation.recording["data"].values
+    dcf = DCF(2, **QUICK).fit(simulation.recording)
+    z = dcf.transform(simulation.recording)
+    rates, squares = dcf.rates(z)["data"].values, dcf.inverse_transform(z)["data"].values
+    assert rates.mean() == pytest.approx(counts.mean(), rel=0.05)
+    assert squares.mean() < 0.7 * counts.mean()
+    values = DCF(2, **QUICK).fit(counts.astype(float))
+    with pytest.raises(DataError, match="rates are of counts"):
+        values.rates(values.transform(counts.astype(float)))
