@@ -1,7 +1,8 @@
-"""``cohort fit | add | show | list``: many sessions in one space."""
+"""``cohort fit | add | show | list | evaluate | compare | plot``: many sessions in one space."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -9,11 +10,22 @@ import click
 from nwb_dcf import cohort as cohorts
 
 from ..pipeline.progress_bar import ProgressBar
+from .cohort_report import (
+    describe_added,
+    describe_cohort,
+    describe_comparison,
+    describe_evaluation,
+    describe_page,
+    describe_sessions,
+)
 from .options import join_names, print_report, with_output_options
-from .text import Report, format_number, label_lines, lay_out_table
 
-# before a sentence; what is as it should be has no mark
-MARKS = {"good": "", "note": "note: ", "warning": "warning: ", "refused": "no: "}
+
+def with_sessions(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--sessions``."""
+    return click.option(
+        "--sessions", metavar="FOLDER", help="Where the sessions' files are, if they or COHORT.nwb were moved."
+    )(command)
 
 
 @click.group()
@@ -88,74 +100,74 @@ def show(cohort_file: str, as_json: bool) -> None:
 
 @cohort.command("list")
 @click.argument("cohort_file", metavar="COHORT.nwb")
+@with_sessions
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def list_(cohort_file: str, as_json: bool) -> None:
-    """List a cohort's sessions, and whether their files beside it have changed since."""
-    report = {"cohort": cohort_file, "sessions": cohorts.list_cohort(cohort_file)}
+def list_(cohort_file: str, sessions: str | None, as_json: bool) -> None:
+    """List a cohort's sessions, and whether their files have changed since."""
+    report = {"cohort": cohort_file, "sessions": cohorts.list_cohort(cohort_file, sessions=sessions)}
     print_report(report, describe_sessions, as_json, quiet=False)
 
 
-def describe_cohort(report: Report) -> str:
-    """Return a cohort as text."""
-    conditions = report["conditions"]
-    listed = ", ".join(conditions[:8]) + (" ..." if len(conditions) > 8 else "")
-    axes = report["statistics"]["axes"]
-    lines = label_lines(
-        "cohort", [f"{len(report['sessions'])} sessions in {report['dim']} latents; {report['output']}"]
-    )
-    lines += label_lines(
-        "anchors", [f"{len(conditions)} conditions ({listed}), {report['bins']} bins of {report['bin_width_s']:g} s"]
-    )
-    fractions = ", ".join(format_number(value, 2) for value in axes["variance"])
-    lines += label_lines("axes", [f"slowest first; fraction of the means' energy {fractions}"])
-    if report["statistics"]["unshared"]:
-        lines += label_lines("mark", ["unshared: fitted by force"])
-    lines += label_lines("findings", [MARKS[f["severity"]] + f["sentence"] for f in report["statistics"]["findings"]])
-    groups = report["statistics"].get("groups")
-    # speeds of so few animals that no verdict is allowed would be read as one
-    if groups and groups["verdict_allowed"]:
-        speeds = zip(groups["animals"], groups["speed"], strict=True)
-        lines += label_lines("speed", [", ".join(f"{name} {speed:.2f}" for name, speed in speeds)])
-    written = [about["state"] for about in report.get("files", {}).values()]
-    if written:
-        text = f"{written.count('written')} written, {written.count('there')} there already"
-        lines += label_lines("files", [text])
-    lines += label_lines("left out", [f"{name}: {why}" for name, why in report.get("left_out", {}).items()])
-    rows = [_shorten(row) for row in report["sessions"]]
-    return "\n".join([*lines, "", *lay_out_table(rows)])
+@cohort.command()
+@click.argument("cohort_file", metavar="COHORT.nwb")
+@click.option("--against", required=True, metavar="SERIES", help="Behaviour to decode, as behavior/position.")
+@with_sessions
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the trials held out and drawn.")
+@with_output_options
+def evaluate(cohort_file: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Decode behaviour across animals, and in each as if it were new; the cohort stays as it is.
+
+    Example: nwb-dcf cohort evaluate cohort.nwb --against behavior/hand_velocity
+    """
+    with ProgressBar(hidden=quiet) as bar:
+        report = cohorts.evaluate_cohort(cohort_file, progress=bar, **options)
+    print_report(report.to_dict(), describe_evaluation, as_json, quiet)
 
 
-def _shorten(row: Report) -> dict[str, object]:
-    """Shorten the row of a session for a table: three digits, no hashes."""
-    # longer than all else in the row; --json has them
-    hidden = ("sha256", "identifier", "file")
-    shown = {key: value for key, value in row.items() if key not in hidden}
-    for key in ("p", "own_r2", "shared_r2"):
-        shown[key] = format_number(row.get(key))
-    return {key.replace("_r2", " R2"): value for key, value in shown.items()}
+def _with_comparison(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option(
+        "--compare", metavar="COLUMN", help="Column of trials with two values, as outcome: compared in each session."
+    )(command)
+    command = click.option(
+        "--animal", type=click.Choice(["subject_id"]), help="Sessions of one subject are one animal."
+    )(command)
+    return click.option("--groups", metavar="CSV", help="Columns file and group, perhaps animal: two groups.")(command)
 
 
-def describe_added(report: Report) -> str:
-    """Return what was coupled as text."""
-    lines = label_lines("added", [f"{report['session']} to {report['cohort']['file']}; axes and field are unchanged"])
-    lines += label_lines(
-        "session",
-        ["{units} units, {trials} trials, {conditions} of {of_conditions} conditions".format_map(report)],
-    )
-    lines += label_lines("written", [f"{report['fit']} in {report['file']}"])
-    lines += label_lines("findings", [MARKS[f["severity"]] + f["sentence"] for f in report["findings"]])
-    return "\n".join(lines)
+@cohort.command()
+@click.argument("cohort_file", metavar="COHORT.nwb")
+@_with_comparison
+@with_sessions
+@click.option("--permutations", "n_permutations", type=int, default=999, show_default=True, help="Of the trials.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the permutations.")
+@with_output_options
+def compare(cohort_file: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Compare groups of animals, or two kinds of trials within sessions; nothing is fitted anew.
+
+    Example: nwb-dcf cohort compare cohort.nwb --groups animals.csv
+
+    Example: nwb-dcf cohort compare cohort.nwb --compare outcome
+    """
+    print_report(cohorts.compare_cohort(cohort_file, **options).to_dict(), describe_comparison, as_json, quiet)
 
 
-def describe_sessions(report: Report) -> str:
-    """Return the list of sessions as text."""
-    return "\n".join(
-        [
-            f"{report['cohort']}: {len(report['sessions'])} sessions",
-            "",
-            *lay_out_table([_shorten(row) for row in report["sessions"]]),
-        ]
-    )
+@cohort.command()
+@click.argument("cohort_file", metavar="COHORT.nwb")
+@click.option("-o", "--output", required=True, metavar="PAGE.html", help="One file that opens offline.")
+@click.option("--against", metavar="SERIES", help="Behaviour to decode across the animals, as behavior/position.")
+@_with_comparison
+@with_sessions
+@click.option("--seed", type=int, default=0, show_default=True, help="Of draws and permutations.")
+@click.option("--overwrite", is_flag=True, help="Replace that file.")
+@with_output_options
+def plot(cohort_file: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Draw a cohort on one page: all sessions in one view, decoding across animals, fields of groups.
+
+    Example: nwb-dcf cohort plot cohort.nwb -o cohort.html --against behavior/hand_velocity
+    """
+    with ProgressBar(hidden=quiet) as bar:
+        report = cohorts.plot_cohort(cohort_file, progress=bar, **options)
+    print_report(report, describe_page, as_json, quiet)
 
 
 COMMANDS = (cohort,)

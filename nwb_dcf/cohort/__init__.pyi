@@ -1,6 +1,9 @@
 from .cohort import Cohort as Cohort
+from .comparison import compare_cohort as compare_cohort
+from .evaluation import evaluate_cohort as evaluate_cohort
 from .files import add_to_cohort as add_to_cohort
 from .files import fit_cohort as fit_cohort
-from .files import list_cohort as list_cohort
 from .files import read_cohort as read_cohort
 from .files import summarise_cohort as summarise_cohort
+from .page import plot_cohort as plot_cohort
+from .stored import list_cohort as list_cohort

@@ -86,6 +86,11 @@ def decode_across(sessions: Sequence[DecodedSession], method: Method = "ridge") 
     return CrossDecoding(pairs, np.array(others))
 
 
+def decode_within(session: DecodedSession, method: Method = "ridge") -> float:
+    """Train a decoder on a session's training trials and return its R2 on the others."""
+    return _score([session], session, method)
+
+
 def decode_new_session(
     frames: AlignedFrames,
     behavior: Float[np.ndarray, "frame variable"],

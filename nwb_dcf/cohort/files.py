@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from ..io.recordings import describe_session, read_recording
 from ..io.results import (
     check_cohort_output,
     check_writable,
-    list_results,
     read_result,
     write_cohort,
     write_derived,
@@ -27,12 +25,14 @@ from ..io.results import (
 )
 from ..io.results import read_cohort as read_cohort  # is public here
 from .cohort import Cohort
+from .comparison import find_subject
 from .findings import Finding
+from .group_table import read_groups
 from .labels import read_labels
 from .record import from_record, to_record
 from .session_fit import CohortIdentity, make_session_fit
+from .stored import describe_place
 
-Row = dict[str, object]  # of the table of sessions, by its columns
 Listen = Callable[[Progress], None] | None
 SUFFIXES = (".nwb", ".zarr")
 NO_EVENT = (
@@ -160,10 +160,10 @@ def fit_cohort(
     fit_name = name or f"cohort_dim{dim}"
     # a cohort there may be this one again, which is known once it is fitted
     check_cohort_output(output, overwrite=overwrite or _is_cohort(output))
-    group_of, animal_of = _read_groups(groups, paths)
+    group_of, animal_of = read_groups(groups, paths)
     recordings, left_out = _read_all(paths, read, align_on, progress)
     if animal == "subject_id":
-        animal_of = {session: _find_subject(paths[session]) for session in recordings}
+        animal_of = {session: find_subject(paths[session]) for session in recordings}
     elif animal is not None:
         raise ParameterError(f"animal is {animal!r}", fix="choose subject_id, or a column animal in the CSV of groups")
     cohort = Cohort(dim, n_permutations=n_permutations, force=force, seed=seed)
@@ -173,10 +173,18 @@ def fit_cohort(
     if read.align is None:
         cohort.findings_.append(Finding("trials", "warning", NO_EVENT))
     sources = {session: recording.attrs["source"] for session, recording in recordings.items()}
+    targets = {session: _find_target(paths[session], sessions_to) for session in recordings}
+    places = {
+        session: {
+            "place": describe_place(paths[session], output),
+            "fit_place": describe_place(targets[session], output),
+        }
+        for session in recordings
+    }
     record = to_record(
         cohort,
         config={"read": read.to_record(), "align_on": align_on, "fit_name": fit_name},
-        sources=sources,
+        sources={session: {**source, **places[session]} for session, source in sources.items()},
         left_out=left_out,
     )
     # before any session's file is touched
@@ -190,7 +198,7 @@ def fit_cohort(
             if not _is_there(paths[session], fit_name, record.sha256, sources[session]):
                 check_writable(paths[session], name=fit_name, kind="units", dim=dim, overwrite=overwrite)
     for i, session in enumerate(names):
-        target = _find_target(paths[session], sessions_to)
+        target = targets[session]
         if _is_there(target, fit_name, record.sha256, sources[session]):
             written[session] = {"file": str(target), "fit": fit_name, "state": "there"}
         else:
@@ -276,31 +284,6 @@ def add_to_cohort(
     }
 
 
-def list_cohort(cohort_file: str | Path) -> list[Row]:
-    """List the sessions of a stored cohort, and whether their files beside it still hold its latents.
-
-    Parameters
-    ----------
-    cohort_file : str or Path
-        Session files are looked for in its folder.
-
-    Returns
-    -------
-    list of dict
-        The row of the table of sessions, and ``state``: ``current``; or why not, in words.
-    """
-    record = read_cohort(cohort_file)
-    columns = [str(key) for key, variable in record.dataset.data_vars.items() if variable.dims == ("session",)]
-    fit_name = str(record.config.get("fit_name", ""))
-    rows = []
-    for i, session in enumerate(record.dataset["session"].values):
-        row: Row = {"session": str(session)}
-        row |= {column: record.dataset[column].values[i].item() for column in columns}
-        row["state"] = _describe_state(Path(cohort_file).parent / str(row["file"]), fit_name, record.sha256)
-        rows.append(row)
-    return rows
-
-
 def summarise_cohort(record: CohortRecord) -> dict[str, object]:
     """Summarise a stored cohort: contents, settings, statistics and provenance, JSON-able."""
     dataset = record.dataset
@@ -373,52 +356,6 @@ def _read_all(
     return recordings, left_out
 
 
-def _read_groups(
-    groups: str | Path | Mapping[str, str] | None, paths: Mapping[str, Path]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Read group and animal of each file, by its name."""
-    if groups is None:
-        return {}, {}
-    animals: dict[str, str] = {}
-    if isinstance(groups, Mapping):
-        found = {Path(file).name: str(group) for file, group in groups.items()}
-    else:
-        found, animals = _read_csv(Path(groups))
-    missing = [name for name in paths if not found.get(name)]
-    if missing:
-        raise ParameterError(
-            f"{len(missing)} of {len(paths)} files have no group, the first {missing[0]}",
-            where=None if isinstance(groups, Mapping) else str(groups),
-            fix="give every file a row with its group",
-        )
-    return found, animals
-
-
-def _read_csv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"cannot be read: {error}", where=str(path), fix="give a CSV file") from error
-    if not rows or not {"file", "group"} <= set(rows[0]):
-        raise ParameterError("has no columns file and group", where=str(path), fix="name them in its first line")
-    found = {Path(row["file"].strip()).name: (row["group"] or "").strip() for row in rows}
-    if len(found) < len(rows):
-        raise ParameterError("a file has two rows", where=str(path), fix="give each file one row")
-    animals = {
-        Path(row["file"].strip()).name: row["animal"].strip() for row in rows if (row.get("animal") or "").strip()
-    }
-    # animals of some files alone would make the others animals of their own
-    return found, animals if len(animals) == len(found) else {}
-
-
-def _find_subject(path: Path) -> str:
-    subject = (describe_session(path).get("subject") or {}).get("subject_id")
-    if not subject:
-        raise DataError("the file names no subject", where=str(path), fix="name animals in the CSV of groups")
-    return str(subject)
-
-
 def _find_target(path: Path, sessions_to: str | Path | None) -> Path:
     return path if sessions_to is None else Path(sessions_to) / path.with_suffix(".nwb").name
 
@@ -446,21 +383,6 @@ def _is_there(path: Path, fit_name: str, sha256: str, source: Mapping[str, objec
     # by hash: a cohort of other sessions or settings has other axes, and its latents another meaning
     same = (stored.provenance.get("cohort") or {}).get("sha256") == sha256
     return same and (stored.provenance.get("source") or {}).get("sha256") == source.get("sha256")
-
-
-def _describe_state(path: Path, fit_name: str, sha256: str) -> str:
-    if not path.exists():
-        return "its file is not beside the cohort's"
-    try:
-        fits = {fit["name"]: fit for fit in list_results(path)}
-        if fit_name not in fits:
-            return f"its file has no fit {fit_name}"
-        if fits[fit_name]["stale"]:
-            return f"changed since: {fits[fit_name]['stale_because']}"
-        of = (read_result(path, fit_name).provenance.get("cohort") or {}).get("sha256")
-    except DCFError as error:
-        return str(error)
-    return "current" if of == sha256 else f"its fit {fit_name} is of another cohort"
 
 
 def _report(progress: Listen, stage: str, step: int, steps: int) -> None:

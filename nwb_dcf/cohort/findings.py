@@ -13,6 +13,7 @@ from .alignment import LEAST_CLOSURE, LEAST_RATIO, LEAST_SESSIONS, Alignment
 from .groups import GroupComparison
 from .sharing import LEVEL, SharingTest
 from .vector_field import DIFFERENT_RATIO, LEAST_OWN, SharedDynamics
+from .within import KindComparison
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,7 +32,7 @@ class Finding:
     Attributes
     ----------
     about : str
-        ``sharing``, ``session``, ``dynamics``, ``axes``, ``trials``, ``groups``, ``alignment``.
+        ``sharing``, ``session``, ``dynamics``, ``axes``, ``trials``, ``groups``, ``kinds``, ``alignment``.
     severity : {"good", "note", "warning", "refused"}
     sentence : str
     """
@@ -159,6 +160,27 @@ def note_groups(groups: GroupComparison) -> list[Finding]:
     ]
     if min(np.count_nonzero(np.array(groups.is_second)), np.count_nonzero(~np.array(groups.is_second))) <= FEW_ANIMALS:
         found.append(Finding("groups", "warning", f"{FEW_ANIMALS} animals or fewer in a group"))
+    return found
+
+
+def note_kinds(kinds: KindComparison, column: str) -> list[Finding]:
+    """Note whether two kinds of trials differ within the sessions."""
+    first, second = kinds.kinds
+    n, floor = len(kinds.sessions), f"floor {kinds.floor:.2g}"
+    over = f"{column}: in these {n} sessions" if n > 1 else f"{column}: in this session"
+    percent = 100 * (kinds.mean_ratio - 1)
+    speed = f"{second} runs at {kinds.mean_ratio:.3f} of the speed of {first} ({percent:+.1f} %: a lower bound)"
+    found = [
+        Finding("kinds", "good", f"{over} speeds differ (p {kinds.p_speed:.3g}, {floor}): {speed}")
+        if kinds.p_speed <= LEVEL
+        else Finding("kinds", "note", f"{over} no difference in speed found (p {kinds.p_speed:.3g}, {floor})"),
+        Finding("kinds", "good", f"{over} fields differ (p {kinds.p_field:.3g}, {floor})")
+        if kinds.p_field <= LEVEL
+        else Finding("kinds", "note", f"{over} no difference of the fields found (p {kinds.p_field:.3g}, {floor})"),
+    ]
+    if min(kinds.p_speed, kinds.p_field) <= LEVEL:
+        found.append(Finding("kinds", "note", "trials were permuted: this is about these sessions, not about animals"))
+    found += [Finding("session", "warning", f"{name} is not compared: {why}") for name, why in kinds.left_out.items()]
     return found
 
 

@@ -15,7 +15,7 @@ from ..config import PrepareConfig
 from ..data.preprocessing import Preprocessor, fit_preprocessor
 from ..data.recording import flatten_frames, median_step_s, name_source, segment_slices
 from ..errors import DataError, ParameterError
-from .anchors import AlignedFrames
+from .anchors import AlignedFrames, Ints
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -200,6 +200,16 @@ def align_frames(
     name : str
         For messages.
     """
+    condition, at = label_frames(recording, labels, conditions, clock)
+    index = recording["segment_index"].values.astype(np.int64)
+    values = flatten_frames(preprocessor.apply(recording))
+    return AlignedFrames(values, index, condition, at, len(conditions), clock.n_bins, name)
+
+
+def label_frames(
+    recording: xr.Dataset, labels: Shaped[np.ndarray, " segment"], conditions: Sequence[str], clock: TrialClock
+) -> tuple[Ints, Ints]:
+    """Return condition and bin of each frame; -1 where it belongs to no anchor."""
     number = {condition: i for i, condition in enumerate(conditions)}
     of_segment = np.array([number.get(label, -1) for label in labels.tolist()], np.int64)
     index = recording["segment_index"].values.astype(np.int64)
@@ -209,5 +219,4 @@ def align_frames(
     at = np.floor(since / clock.bin_width_s + 1e-6).astype(np.int64)
     # frames before the event or beyond the common bins belong to no anchor, and are still read out
     at[(at < 0) | (at >= clock.n_bins)] = -1
-    values = flatten_frames(preprocessor.apply(recording))
-    return AlignedFrames(values, index, of_segment[index], at, len(conditions), clock.n_bins, name)
+    return of_segment[index], at

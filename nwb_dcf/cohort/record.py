@@ -15,10 +15,13 @@ from numpy.typing import ArrayLike
 from ..data.cohort_record import CohortRecord
 from .axes import SharedAxes
 from .cohort import Cohort
+from .groups import GroupComparison
 from .labels import TrialClock
 from .vector_field import QuadraticField
+from .within import KindComparison
 
 PACKAGES = ("nwb_dcf", "numpy", "scipy", "scikit-learn", "xarray")
+RATIO_IS = "a lower bound of the difference: couplings absorb part of it"
 
 
 def to_record(
@@ -145,24 +148,48 @@ def describe_statistics(cohort: Cohort) -> dict[str, object]:
             "n_permutations": test.n_permutations,
         }
     if cohort.groups_ is not None:
-        groups = cohort.groups_
-        report["groups"] = {
-            "groups": list(groups.groups),
-            "animals": list(groups.animals),
-            "speed": groups.speed.tolist(),
-            "ratio": groups.ratio,
-            "ratio_is": "a lower bound of the difference: couplings absorb part of it",
-            # no p is stored that could not have been small: a reader would take it for a negative result
-            "p_speed": groups.p_speed if groups.can_tell else None,
-            "p_field": groups.p_field if groups.can_tell else None,
-            "floor": groups.floor,
-            "verdict_allowed": groups.can_tell,
-            "n_divisions": groups.n_divisions,
-            "exact": groups.exact,
-            "difference": groups.difference.tolist(),
-            "threshold": groups.threshold,
-        }
+        report["groups"] = describe_groups(cohort.groups_)
     return report
+
+
+def describe_groups(groups: GroupComparison) -> dict[str, object]:
+    """Return a comparison of groups, JSON-able; without p where the design allows no verdict."""
+    return {
+        "groups": list(groups.groups),
+        "animals": list(groups.animals),
+        "speed": groups.speed.tolist(),
+        "ratio": groups.ratio,
+        "ratio_is": RATIO_IS,
+        # no p is stored that could not have been small: a reader would take it for a negative result
+        "p_speed": groups.p_speed if groups.can_tell else None,
+        "p_field": groups.p_field if groups.can_tell else None,
+        "floor": groups.floor,
+        "verdict_allowed": groups.can_tell,
+        "n_divisions": groups.n_divisions,
+        "exact": groups.exact,
+        "difference": groups.difference.tolist(),
+        "threshold": groups.threshold,
+    }
+
+
+def describe_kinds(kinds: KindComparison) -> dict[str, object]:
+    """Return a comparison of two kinds of trials, JSON-able."""
+    return {
+        "kinds": list(kinds.kinds),
+        "sessions": list(kinds.sessions),
+        "ratio": kinds.ratio.tolist(),
+        "p_session": kinds.p_session.tolist(),
+        "mean_ratio": kinds.mean_ratio,
+        "ratio_is": RATIO_IS,
+        "p_speed": kinds.p_speed,
+        "p_field": kinds.p_field,
+        "floor": kinds.floor,
+        "n_permutations": kinds.n_permutations,
+        "fields": kinds.fields.tolist(),
+        "difference": kinds.difference.tolist(),
+        "threshold": kinds.threshold,
+        "left_out": kinds.left_out,
+    }
 
 
 def hash_cohort(cohort: Cohort, settings: Mapping[str, object]) -> str:

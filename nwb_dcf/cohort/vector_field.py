@@ -72,13 +72,18 @@ def compute_paths(latents: Float[np.ndarray, "frame latent"], frames: AlignedFra
     labelled = AlignedFrames(
         latents, frames.trial, frames.condition, frames.bin, frames.n_conditions, frames.n_bins, frames.name
     )
-    means = compute_condition_means(labelled).means
+    return find_paths(compute_condition_means(labelled).means)
+
+
+def find_paths(means: Float[np.ndarray, "condition bin latent"]) -> Paths:
+    """Find states and velocities on mean latents; a point is left out where a mean beside it is NaN."""
+    n_conditions, n_bins = means.shape[:2]
     # of means: differences of single trials are mostly noise; the first and last bin have no neighbour on one side
     velocity = (means[:, 2:] - means[:, :-2]) / 2
     state = means[:, 1:-1]
     # conditions that a session lacks are NaN
     known = np.isfinite(velocity).all(axis=2) & np.isfinite(state).all(axis=2)
-    where = (np.arange(frames.n_conditions)[:, None] * frames.n_bins + np.arange(1, frames.n_bins - 1))[known]
+    where = (np.arange(n_conditions)[:, None] * n_bins + np.arange(1, n_bins - 1))[known]
     return Paths(state[known], velocity[known], where)
 
 

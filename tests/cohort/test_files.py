@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,28 +15,10 @@ import nwb_dcf
 from nwb_dcf import cohort
 from nwb_dcf.cli import main
 from nwb_dcf.cohort.files import CohortResult, list_files
+from nwb_dcf.cohort.stored import find_session
 from nwb_dcf.errors import DataError, ParameterError, StoreError
-from nwb_dcf.io.results import write_session
 
-from .simulated import draw
-
-READING = {"align_on": "trials.condition", "bin_width_s": 0.06, "n_permutations": 19}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("cohort")
-    for i, animal in enumerate(draw(4, seed=6)):
-        place = made / ("new" if i == 3 else "sessions")
-        place.mkdir(exist_ok=True)
-        write_session(animal.recording, place / f"animal{i}.nwb", truth=animal.truth, seed=i)
-    (made / "sessions" / "broken.nwb").write_bytes(b"no file of HDF5")
-    return made
-
-
-@pytest.fixture(scope="module")
-def fitted(folder: Path) -> CohortResult:
-    return cohort.fit_cohort(folder / "sessions", 2, output=folder / "cohort.nwb", **READING)
+from .conftest import READING
 
 
 def test_a_broken_file_is_named_and_stops_nothing(fitted: CohortResult):
@@ -110,7 +93,25 @@ def test_a_session_that_changed_since_is_named(fitted: CohortResult, folder: Pat
     states = {row["session"]: row["state"] for row in cohort.list_cohort(tmp_path / "cohort.nwb")}
     assert states["animal0.nwb"] == "current"
     assert states["animal1.nwb"].startswith("changed since")
-    assert states["animal2.nwb"] == "its file is not beside the cohort's"
+    assert states["animal2.nwb"] == "there is no file animal2.nwb beside the cohort's"
+
+
+def test_sessions_are_found_where_they_lay_or_where_they_are_said_to_be(
+    fitted: CohortResult, folder: Path, tmp_path: Path
+):
+    assert [row["state"] for row in cohort.list_cohort(fitted.output)] == ["current"] * 3
+    shutil.copy(fitted.output, tmp_path / "moved.nwb")
+    moved = cohort.list_cohort(tmp_path / "moved.nwb", sessions=folder / "sessions")
+    assert [row["state"] for row in moved] == ["current"] * 3
+    assert "there is no file" in str(cohort.list_cohort(tmp_path / "moved.nwb")[0]["state"])
+
+
+def test_a_place_above_the_cohort_is_not_followed(fitted: CohortResult, tmp_path: Path):
+    (tmp_path / "animal0.nwb").write_bytes(b"x")
+    sources = {"animal0.nwb": {"place": "../animal0.nwb"}}
+    record = dataclasses.replace(fitted.record, provenance={**fitted.record.provenance, "sources": sources})
+    inside = tmp_path / "inside" / "cohort.nwb"
+    assert find_session(inside, record, "animal0.nwb") == tmp_path / "inside" / "animal0.nwb"
 
 
 def test_what_is_not_a_cohort_is_never_replaced(folder: Path, tmp_path: Path):
