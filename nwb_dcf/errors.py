@@ -61,7 +61,7 @@ _OPTION = re.compile(r"(?<![\w`-])(?:--[a-z][a-z-]*[a-z]|-o)(?![\w=-])")
 _ARGUMENT = re.compile(r"`(\w+)=((?:'[^']*'|[^`'])*)`")
 _WORD = re.compile(r""" ("[^"]*"|'[^']*'|[^\s;:()`]+)""")
 # words that are values of options; any other small word after an option is English
-_CHOICES = frozenset({"all", "auto", "cpu", "file", "first", "global", "id", "mean", "none", "nwb", "soft"})
+_CHOICES = frozenset({"all", "auto", "cpu", "file", "first", "global", "id", "mean", "none", "nwb", "soft", "zscore"})
 
 
 def name_arguments(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -81,6 +82,11 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option("--steps", type=int, help="Optimiser steps at most.")
 @click.option("--null", type=int, metavar="N", help="Fits to channels shifted apart in time, to compare with.")
 @click.option("--repeats", type=int, metavar="N", help="Fits in all, to resampled segments, to compare their axes.")
+@click.option(
+    "--certify",
+    is_flag=True,
+    help="Measure every line of the certificate: 21 more fits, whose time is printed before they begin.",
+)
 @click.option("--warm-start", metavar="FILE#NAME", help="A fit of the same channels and dim to begin with.")
 @click.option("--name", help="Name of the fit; KIND_dimN by default, as units_dim3.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
@@ -90,6 +96,7 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of the same fit, which was ended.")
 @click.option("--checkpoint", metavar="DIR", help="Keep checkpoints there; beside FILE, hidden, by default.")
 @click.option("--dry-run", is_flag=True, help="Show what would be fitted, and stop.")
+@click.option("--verbose", is_flag=True, help="Print every line of the certificate, with its number.")
 @with_batch_options
 @with_output_options
 @click.pass_context
@@ -100,6 +107,7 @@ def fit(
     config: str | None,
     save_config: str | None,
     dry_run: bool,
+    verbose: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -129,7 +137,8 @@ def fit(
         return 0
     with ProgressBar(hidden=quiet) as bar:
         result = nwb_dcf.fit_nwb(file, progress=bar, **settings)
-    print_report(summarise_fit(result, settings.get("output") or file), describe_fit, as_json, quiet)
+    describe = partial(describe_fit, verbose=verbose)
+    print_report(summarise_fit(result, settings.get("output") or file), describe, as_json, quiet)
     # a partial fit was written, and the command was interrupted all the same: scripts stop
     return 130 if result.provenance.get("interrupted") else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DOUBT
+from .certificate_report import describe_certificate, describe_verdict
 from .channel_report import describe_channels
 from .smoothing_report import describe_smoothing
 from .text import Report, format_number, label_lines, lay_out_table
@@ -203,7 +204,8 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
         "dimension": provenance.get("dimension"),
         "smoothing": provenance.get("smoothing"),
         "axes_for_95_percent": dataset.attrs.get("k_eff"),
-        "scores": dict(dataset.attrs.get("scores", {})),
+        "certificate": result.certificate,
+        "scores": {key: value for key, value in result.scores.items() if key != "certificate"},
         "source_share": _list_fractions(dataset),
         "spectrum": dataset["spectrum"].values if "spectrum" in dataset else [],
         "bottleneck_r2": dataset["bottleneck_r2"].values if "bottleneck_r2" in dataset else [],
@@ -215,10 +217,11 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
     }
 
 
-def describe_fit(fit: Report) -> str:
-    """Return the report of `summarise_fit` as text."""
-    name = fit["name"]
-    lines = describe_input(fit) + describe_smoothing(fit) + _describe_dimension(fit) + describe_findings(fit)
+def describe_fit(fit: Report, *, verbose: bool = False) -> str:
+    """Return the report of `summarise_fit` as text: the verdict first, with `verbose` every line of the certificate."""
+    name, certificate = fit["name"], fit.get("certificate") or []
+    verdict = describe_verdict(certificate) + (describe_certificate(certificate) if verbose else [])
+    lines = describe_input(fit, verdict) + describe_smoothing(fit) + _describe_dimension(fit) + describe_findings(fit)
     if fit["interrupted"]:
         lines += label_lines("partial", ["training was interrupted; this is the fit as far as it had come"])
     if fit["seconds"] is not None:
@@ -327,8 +330,11 @@ def _describe_span(source: Report) -> str:
     return f"{source['start_s']:.6g} to {source['start_s'] + source['duration_s']:.6g} s"
 
 
-def describe_input(report: Report) -> list[str]:
-    """Describe what was read and what was left out, for a fit or for a plan of one."""
+def describe_input(report: Report, verdict: Sequence[str] = ()) -> list[str]:
+    """Describe what was read and what was left out, for a fit or for a plan of one.
+
+    Doubts of the file stand first, since they put everything in doubt, then the lines of `verdict`.
+    """
     source = report["source"]
     what = source.get("path") or report.get("kind") or "data"
     of = f" of {source['file']}" if source.get("file") else ""
@@ -341,7 +347,7 @@ def describe_input(report: Report) -> list[str]:
     all_notes = [str(note) for note in report.get("notes", [])]
     doubts = [note.removeprefix(DOUBT) for note in all_notes if note.startswith(DOUBT)]
     notes = [note for note in all_notes if " left out" not in note and not note.startswith(DOUBT)]
-    lines = label_lines("doubt", doubts) + label_lines("read", [f"{what}{of}: {sizes}", *notes])
+    lines = [*label_lines("doubt", doubts), *verdict, *label_lines("read", [f"{what}{of}: {sizes}", *notes])]
     lines += label_lines("left out", _describe_left_out(report.get("left_out", [])) or ["nothing"])
     split = report.get("split")
     if split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -30,9 +31,10 @@ def list_(file: str, as_json: bool) -> None:
 @click.command()
 @click.argument("file")
 @click.argument("name", required=False)
+@click.option("--verbose", is_flag=True, help="Print every line of the certificate, with its number.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def show(file: str, name: str | None, as_json: bool) -> None:
-    """Show the fit NAME in FILE: its scores, its source, and whether that has changed since.
+def show(file: str, name: str | None, verbose: bool, as_json: bool) -> None:
+    """Show the fit NAME in FILE: what may be believed of it, its scores, and whether its source has changed since.
 
     Example: nwb-dcf show session.nwb units_dim3
     """
@@ -41,7 +43,7 @@ def show(file: str, name: str | None, as_json: bool) -> None:
     listed: dict[str, object] = {**next(fit for fit in nwb_dcf.list_results(file) if fit["name"] == result.name)}
     report = {**summarise_fit(result, file), **{key: listed[key] for key in STATE}}
     report |= {"schema_version": listed["schema_version"], "config": result.config, "provenance": result.provenance}
-    print_report(report, describe_shown, as_json, quiet=False)
+    print_report(report, partial(describe_shown, verbose=verbose), as_json, quiet=False)
 
 
 @click.command()
@@ -140,12 +142,11 @@ def _describe_state(fit: Report) -> str:
     return state
 
 
-def describe_shown(fit: Report) -> str:
+def describe_shown(fit: Report, *, verbose: bool = False) -> str:
     """Return a stored fit as text."""
-    # the state right below the source: whether the rest still holds
-    first, *rest = describe_fit(fit).splitlines()
+    # before any verdict: that of a fit whose data have changed is of other data
     state = label_lines("state", [f"{_describe_state(fit)}; fitted {fit['created']}, schema {fit['schema_version']}"])
-    return "\n".join([first, *state, *rest])
+    return "\n".join([*state, describe_fit(fit, verbose=verbose)])
 
 
 def describe_removed(report: Report) -> str:

@@ -21,6 +21,8 @@ class Progress:
         Total loss of the last batch; None where nothing is trained.
     unit : str
         What a step is: ``"step"`` of training, ``"frame"`` of a video.
+    at_once : bool
+        Whether it is to be seen whatever else is shown, as what is about to take long.
     """
 
     stage: str
@@ -28,6 +30,7 @@ class Progress:
     steps: int
     loss: float | None = None
     unit: str = "step"
+    at_once: bool = False
 
 
 Listener = Callable[[Progress], None]

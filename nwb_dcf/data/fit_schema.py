@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..config import FitConfig, ReadConfig
 from ..errors import ParameterError
+from .certificate import LINES
 from .records import JSON
 from .stored_json import StoredJSONError, parse_json
 
@@ -278,6 +279,20 @@ class StoredChannels(_Open):
     one_channel: bool
 
 
+class StoredLine(_Open):
+    """One line of a certificate."""
+
+    line: Literal[LINES]  # type: ignore[valid-type]
+    verdict: Literal["pass", "doubtful", "fail", "not measured"]
+    number: Word
+    value: float | None
+    low: float | None
+    high: float | None
+    n: Natural
+    over: Word
+    sentence: Sentence
+
+
 class StoredScores(_Open):
     """Figures of a fit."""
 
@@ -294,6 +309,7 @@ class StoredScores(_Open):
     null: StoredNull | None = None
     agreement: StoredAgreement | None = None
     channels: list[StoredChannels] | None = None
+    certificate: Annotated[list[StoredLine], Field(max_length=100)] = []
 
     @model_validator(mode="after")
     def _agree(self) -> StoredScores:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
+from .certificate import CertificateLine
+
 JSON = dict[str, Any]
 """A document whose keys are described where it is made, or are open, as settings of other versions are."""
 
@@ -377,3 +379,6 @@ class Scores(TypedDict, total=False):
     null: NullScores
     agreement: Agreement
     channels: list[LatentRecord]
+    left_out: JSON
+    shifted_apart: JSON
+    certificate: list[CertificateLine]

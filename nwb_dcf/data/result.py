@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 from . import records
 from .captions import describe_pictures
+from .certificate import CertificateLine
 from .recording import median_step_s
 from .summary import format_summary, format_summary_html, summarise_fit
 
@@ -91,6 +92,9 @@ class DCFResult:
     ``rollout``                    see `nwb_dcf.evaluation.forecast.describe_horizon`
     ``null``                       with ``null=N``: see `nwb_dcf.evaluation.resampling.measure_null`
     ``agreement``                  with ``repeats=N``: see `nwb_dcf.evaluation.resampling.measure_agreement`
+    ``left_out``                   see `nwb_dcf.evaluation.shared_signal.measure_left_out`
+    ``shifted_apart``              see `nwb_dcf.evaluation.shared_signal.measure_shifted_apart`
+    ``certificate``                what may be believed, line by line: see `nwb_dcf.data.certificate.CertificateLine`
     ============================== ====================================================================
 
     ``provenance["support"]`` says which frames each latent depends on (`nwb_dcf.evaluation.result.describe_support`).
@@ -149,6 +153,14 @@ class DCFResult:
         """Figures of the fit, as under *Scores*; empty where it has none."""
         scores: records.Scores = self.dataset.attrs.get("scores", {})
         return scores
+
+    @property
+    def certificate(self) -> list[CertificateLine]:
+        """What may be believed of the fit: a verdict, a number, its interval and a sentence a line.
+
+        Empty in fits of versions before there was one, and in what `nwb_dcf.transform_nwb` made.
+        """
+        return list(self.scores.get("certificate", ()))
 
     @property
     def smoothing_s(self) -> float:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from .certificate import summarise_certificate
+
 if TYPE_CHECKING:
     from .records import Provenance
 
@@ -43,6 +45,8 @@ def summarise_fit(dataset: xr.Dataset, provenance: Provenance, name: str = "") -
     reach = ((scores.get("rollout") or {}).get("horizon") or {}).get("rollout")
     if reach is not None:
         facts["rollouts"] = f"beat persistence until frame {reach}" if reach else "do not beat persistence"
+    for one in summarise_certificate(scores.get("certificate") or ()):
+        facts[one["group"]] = f"{one['verdict']}: {one['sentence']}"
     if provenance.get("interrupted"):
         facts["partial"] = "training was interrupted"
     return facts

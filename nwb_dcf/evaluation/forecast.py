@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
@@ -11,13 +13,16 @@ from ..data.recording import segment_slices
 from ..errors import DataError
 from ..estimator.fitted import FittedModel
 from ..estimator.rollout import cut_histories, find_starts
-from ..metrics.forecast import FEWEST_STARTS, ORDER, Autoregression, score_forecasts
+from ..metrics import Interval, bootstrap_over_segments, compare_paired
+from ..metrics.forecast import FEWEST_STARTS, ORDER, Autoregression, score_forecasts, sum_forecasts
 from .encoded import EncodedRecording, encode_recording
 
 if TYPE_CHECKING:
-    from jaxtyping import Real
+    from jaxtyping import Float, Int, Real
 
 LEADS = 50  # frames ahead that are scored
+REACH = 2.0  # standard deviations of the smoothing, after which white noise explains .002 of itself
+MOST_AHEAD = 200  # frames ahead that are scored beyond the smoothing
 MOST_STARTS = 256
 MOST_NUMBERS = 2**19  # numbers in the frames of all starts: fewer starts where frames are large
 
@@ -45,7 +50,8 @@ def measure_horizon(
     Returns
     -------
     xarray.Dataset
-        See `score_forecasts`; of ``rollout``, ``ar3`` and ``stay``, which is persistence, with ``attrs["step_s"]``.
+        See `score_forecasts`; of ``rollout``, ``ar3`` and ``stay``, which is persistence, with ``attrs["step_s"]`` and
+        ``attrs["beyond"]``, see `Beyond`.
 
     Raises
     ------
@@ -62,7 +68,10 @@ def measure_horizon(
     # leads left in the segment of each start
     ahead = find_starts(recording, "last", 0)[unseen.frames.segment[starts]] - starts
     # no lead that fewer than eight starts reach
-    n_leads = min(n_leads, int(np.sort(ahead)[-FEWEST_STARTS]))
+    reached = int(np.sort(ahead)[-FEWEST_STARTS])
+    first_beyond, last_beyond = _choose_leads_beyond(fitted)
+    n_shown = min(n_leads, reached)
+    n_leads = max(n_shown, min(last_beyond, reached))
 
     # causal: each start is prepared without its future
     histories = encode_recording(fitted, cut_histories(recording, starts, fitted))
@@ -81,9 +90,63 @@ def measure_horizon(
         "ar3": Autoregression(segments).extrapolate(past, n_leads),
         "stay": np.repeat(past[:, :1], n_leads, axis=1),
     }
-    scored = score_forecasts(truth, forecasts)
+    scored = score_forecasts(truth[:, :n_shown], {name: path[:, :n_shown] for name, path in forecasts.items()})
     scored.attrs["step_s"] = fitted.step_s
+    late, segment = slice(first_beyond - 1, last_beyond), unseen.frames.segment[starts]
+    later = {name: path[:, late] for name, path in forecasts.items()}
+    scored.attrs["beyond"] = _score_beyond(truth[:, late], later, segment, first_beyond)
     return scored
+
+
+def _choose_leads_beyond(fitted: FittedModel) -> tuple[int, int]:
+    """First and last lead whose latents depend on no frame before the start, but for a Gaussian's tail."""
+    overlap = int(np.ceil(REACH * fitted.preparation.smooth_s / fitted.step_s)) + fitted.config.model.encoder_window
+    first = overlap + 1
+    return first, min(max(first + 2, 2 * overlap), MOST_AHEAD)
+
+
+class Beyond(TypedDict, total=False):
+    """Forecasts so far ahead that smoothing and windows give nothing away, over held-out segments.
+
+    Attributes
+    ----------
+    leads : [int, int]
+        First and last lead, in frames.
+    rollout, over_stay, over_ar3 : dict
+        R2 of rollouts, and what it is above persistence's and the autoregression's, see `nwb_dcf.metrics.Interval`.
+    not_measured : str
+        The reason, and nothing else, where segments are too short.
+    """
+
+    leads: list[int]
+    rollout: dict[str, object]
+    over_stay: dict[str, object]
+    over_ar3: dict[str, object]
+    not_measured: str
+
+
+def _score_beyond(
+    truth: Float[np.ndarray, "start lead latent"],
+    forecasts: Mapping[str, Float[np.ndarray, "start lead latent"]],
+    segment: Int[np.ndarray, " start"],
+    first: int,
+) -> Beyond:
+    try:
+        sums = sum_forecasts(truth, forecasts, segment)
+    except DataError:
+        return {"not_measured": f"segments end before frame {first} after a start, where smoothing ends to tell of it"}
+    ours = sums["rollout"]
+    found: dict[str, Interval] = {
+        "rollout": bootstrap_over_segments(ours),
+        "over_stay": compare_paired(ours, sums["stay"]),
+        "over_ar3": compare_paired(ours, sums["ar3"]),
+    }
+    if not all(np.isfinite([one.value, one.low, one.high]).all() for one in found.values()):
+        return {"not_measured": "latents do not vary on held-out frames"}
+    return cast(
+        Beyond,
+        {"leads": [first, first + truth.shape[1] - 1], **{name: asdict(one) for name, one in found.items()}},
+    )
 
 
 class Horizon(TypedDict, total=False):
@@ -94,6 +157,7 @@ class Horizon(TypedDict, total=False):
     horizon : dict of str to int
         Leads at which ``rollout`` and ``ar3`` beat persistence, see `score_forecasts`.
     step_s : float
+    beyond : Beyond
     leads : int
     rollout, ar3, stay, starts : list of float or None
     not_measured : str
@@ -102,6 +166,7 @@ class Horizon(TypedDict, total=False):
 
     horizon: dict[str, int]
     step_s: float
+    beyond: Beyond
     leads: int
     rollout: list[float | None]
     ar3: list[float | None]

@@ -7,12 +7,13 @@ import json
 import math
 import platform
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import xarray as xr
 
 from ..config import ReadConfig
+from ..data import records
 from ..data.preprocessing import TRUNCATE
 from ..data.recording import CHANNEL_SOURCE, frame_dims
 from ..data.records import Provenance, SourceRecord, Support
@@ -21,10 +22,12 @@ from ..data.split import Split
 from ..estimator.dimensionality import DimensionChoice
 from ..estimator.fitted import FittedModel
 from ..estimator.serialization import pack_weights
+from .certificate import certify_scores
 from .channel_table import measure_decoder_fractions, summarise_channels
 from .encoded import encode_split
 from .forecast import describe_horizon
 from .scores import score_fit
+from .shared_signal import measure_left_out, measure_shifted_apart
 from .velocity_field import sample_field
 
 if TYPE_CHECKING:
@@ -107,6 +110,12 @@ def build_result(
         dataset = dataset.assign({"decoder_share": ((*dims, "latent"), fractions)})
         loadings = fitted.loadings[:, : fitted.dim]
         scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, fractions)
+    if split is not None:
+        scores["left_out"], scores["shifted_apart"] = (
+            measure_left_out(fitted, *parts),
+            measure_shifted_apart(fitted, *parts),
+        )
+    scores["certificate"] = certify_scores(cast("records.Scores", scores))
     dataset.attrs = {
         "k_eff": fitted.k_eff,
         "dim": fitted.dim,

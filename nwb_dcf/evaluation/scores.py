@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
+from ..data.certificate import CertificateLine
 from ..data.recording import flatten_frames, name_kind
 from ..data.records import LatentRecord
 from ..errors import DataError
@@ -25,6 +26,7 @@ from ..metrics import (
 from ..metrics.rate_calibration import calibrate_rates
 from .encoded import EncodedRecording
 from .forecast import Horizon
+from .shared_signal import LeftOut, ShiftedApart
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -53,6 +55,9 @@ class Scores(TypedDict, total=False):
         [low, high] of each score that has an interval, and its ``level``, ``n`` and ``over``.
     rollout : Horizon
     channels : list of LatentRecord
+    left_out : LeftOut
+    shifted_apart : ShiftedApart
+    certificate : list of CertificateLine
     """
 
     on: str
@@ -71,6 +76,9 @@ class Scores(TypedDict, total=False):
     intervals: dict[str, object]
     rollout: Horizon
     channels: list[LatentRecord]
+    left_out: LeftOut
+    shifted_apart: ShiftedApart
+    certificate: list[CertificateLine]
 
 
 class Curve(TypedDict):
@@ -93,15 +101,15 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
     Returns
     -------
     scores : Scores
-        JSON-able but for NaN; without ``rollout`` and ``channels``.
+        JSON-able but for NaN; without ``rollout``, ``channels`` and the certificate.
     curve : Curve
         On some of the frames, evenly spaced.
 
     Notes
     -----
-    Co-smoothing is not among the scores: it needs latents of a fit without the units that are to be predicted
-    (`nwb_dcf.metrics.score_cosmoothing`). Expected counts of both methods are calibrated on the training frames,
-    unit by unit, so that neither gains by the bias of the square root.
+    Co-smoothing by fits without the units that are to be predicted is `nwb_dcf.metrics.score_cosmoothing`; that of this
+    fit is measured by `nwb_dcf.evaluation.shared_signal.measure_left_out`. Expected counts of both methods are
+    calibrated on the training frames, unit by unit, so that neither gains by the bias of the square root.
     """
     x, seen, segment = unseen.frames.values, training.frames.values, unseen.frames.segment
     states, every, dim = fitted.compress(unseen.frames), unseen.latents, fitted.dim

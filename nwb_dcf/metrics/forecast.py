@@ -10,9 +10,10 @@ import xarray as xr
 
 from ..errors import DataError
 from . import r2_score
+from .segment_sums import SegmentSums, divide_frames
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Real
+    from jaxtyping import Bool, Float, Int, Real
 
 FEWEST_STARTS = 8  # at a lead, below which it is not scored
 ORDER = 3  # as many frames as v sees by default, h = 3
@@ -63,6 +64,45 @@ def score_forecasts(
         coords={"lead": ("lead", np.arange(1, n_leads + 1), {"units": "frames"})},
         attrs={"horizon": horizon},
     )
+
+
+def sum_forecasts(
+    truth: Float[np.ndarray, "start lead latent"],
+    forecasts: Mapping[str, Float[np.ndarray, "start lead latent"]],
+    segment: Int[np.ndarray, " start"],
+) -> dict[str, SegmentSums]:
+    """Score forecasts over all of the given leads together, in sums over the segments of their starts.
+
+    Parameters
+    ----------
+    truth, forecasts
+        As in `score_forecasts`.
+    segment : array of int, shape (start,)
+        Segment that each start lies in.
+
+    Returns
+    -------
+    dict of str to SegmentSums
+        R2 of each forecast, pooled over leads and latents, about the mean of the truth at each lead.
+
+    Raises
+    ------
+    DataError
+        If fewer than eight starts reach any of the leads.
+    """
+    there = np.isfinite(truth).all(axis=-1)
+    if there.any(axis=1).sum() < FEWEST_STARTS:
+        raise DataError(f"{there.any(axis=1).sum()} starts reach so far ahead", fix="give longer segments")
+    reached = there.any(axis=1)
+    groups, there = divide_frames(segment[reached]), there[reached]
+    centre = np.nanmean(np.where(there[..., None], truth[reached], np.nan), axis=0)
+    total = np.where(there, np.square(truth[reached] - centre).sum(axis=-1), 0.0).sum(axis=1)
+    sums = {}
+    for name, forecast in forecasts.items():
+        wrong = truth[reached] - np.nan_to_num(forecast[reached], posinf=1e6, neginf=-1e6)
+        error = np.where(there, np.square(wrong).sum(axis=-1), 0.0).sum(axis=1)
+        sums[name] = SegmentSums(groups.add_up(total - error), groups.add_up(total), groups.over)
+    return sums
 
 
 class Autoregression:

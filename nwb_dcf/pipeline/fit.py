@@ -67,6 +67,9 @@ def fit_nwb(
         repeats : int
             Fits in all: those after the first have other seeds and resampled training segments, and the agreement of
             the axes is kept (`evaluation.resampling.measure_agreement`).
+        certify : bool
+            Measure the dear lines of the certificate too: ``null=19`` and ``repeats=3``, unless more are asked for.
+            Before those 21 fits `progress` receives how long they will take.
         warm_start : str or Path
             ``FILE#NAME``, a stored fit of the same channels and dim to begin with; NAME may be left out where there is
             one.

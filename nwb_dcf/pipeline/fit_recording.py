@@ -14,6 +14,7 @@ import xarray as xr
 
 from ..config import FitConfig, ReadConfig
 from ..config.presets import adapt_to_kind
+from ..config.progress import Progress
 from ..data.recording import CHANNEL_SOURCE, frame_dims, median_step_s, name_kind
 from ..data.records import JSON
 from ..data.result import DCFResult
@@ -22,13 +23,14 @@ from ..errors import ParameterError
 from ..estimator.data_driven import settle_config
 from ..estimator.dimensionality import DimensionChoice
 from ..estimator.smoothing_and_scale import SmoothingChoice, resolve_smoothing
+from ..metrics.null_distribution import LEAST_NULLS
 from .destination import ReservedDestination
 from .held_out_score import require_held_out
 
 if TYPE_CHECKING:
-    from ..config.progress import Progress
     from ..estimator.fitted import FittedModel
 
+CERTIFY_REPEATS = 3  # fits in all whose axes are compared for a certificate
 MOST_FITS = 10_000  # of one request: a p of 0.0001, and hours of the smallest data
 GAP_S = 1.0  # least time between training and held-out blocks of one long segment
 
@@ -47,6 +49,15 @@ class Repeats:
 
     null: int = 0
     repeats: int = 1
+
+    def certify(self) -> Repeats:
+        """As many fits as the dear lines of a certificate take, or more where more are asked for."""
+        return Repeats(max(self.null, LEAST_NULLS), max(self.repeats, CERTIFY_REPEATS))
+
+    @property
+    def n_more(self) -> int:
+        """Fits to make beside the first."""
+        return self.null + self.repeats - 1
 
     def __post_init__(self) -> None:
         for name, low in (("null", 0), ("repeats", 1)):
@@ -290,15 +301,19 @@ def resample(
     Parameters
     ----------
     result : DCFResult
-        Of `fitted`; its scores get ``null`` and ``agreement``.
+        Of `fitted`; its scores get ``null`` and ``agreement``, and its certificate the lines that they decide.
     fitted, plan, progress, keep_partial
         As `fit_recording` took and gave them.
     """
+    from ..evaluation.certificate import certify_scores
     from ..evaluation.resampling import measure_agreement, measure_null
 
     if result.provenance["interrupted"]:
         return
     data, scores, repeats = (plan.training, plan.unseen), result.scores, plan.repeats
+    if progress and repeats.n_more:
+        announced = _announce(repeats.n_more, fitted.timing["seconds"])
+        progress(Progress(announced, 0, repeats.n_more, unit="fit", at_once=True))
     if repeats.null:
         null = measure_null(
             fitted, *data, cast("dict[str, float]", scores), repeats.null, progress=progress, keep_partial=keep_partial
@@ -307,3 +322,11 @@ def resample(
     if repeats.repeats > 1:
         agreement = measure_agreement(fitted, *data, repeats.repeats, progress=progress, keep_partial=keep_partial)
         scores["agreement"] = agreement
+    scores["certificate"] = certify_scores(scores)
+
+
+def _announce(n_fits: int, seconds: float) -> str:
+    """Say how long the fits beside the first will take, before they begin."""
+    total = n_fits * seconds
+    shown = f"{total / 60:.0f} min" if total >= 90 else f"{total:.0f} s"
+    return f"{n_fits} more fit{'' if n_fits == 1 else 's'}, about {shown}"

@@ -76,6 +76,7 @@ class FitRequest:
         held_out: float = 0.2,
         null: int = 0,
         repeats: int = 1,
+        certify: bool = False,
         warm_start: str | Path | None = None,
         resume: bool = False,
         checkpoint: str | Path | None = None,
@@ -89,11 +90,13 @@ class FitRequest:
         ParameterError
             If a setting is unknown, invalid, given twice, or owned by two stages.
         """
+        require(isinstance(certify, bool), f"certify is {certify!r}", "give True or False")
         counts, options = Repeats(null, repeats), dict(settings)
+        counts = counts.certify() if certify else counts
         # named one by one, so that a batch that looks for this very request finds it by the keywords it was given
         asked = {
             "dim": DEFAULT_DIM if dim is None else dim, "held_out": held_out, "null": null, "repeats": repeats,
-            "warm_start": warm_start, "read": read, "config": config,
+            "warm_start": warm_start, "read": read, "config": config, **({"certify": True} if certify else {}),
         }  # fmt: skip
         # apart from the other stages: where a fit goes is no part of what it is
         written = read_stage("write", write, Destination)
@@ -131,4 +134,4 @@ class FitRequest:
         return {"dim": self.dim, "held_out": self.held_out, "null": self.repeats.null, "repeats": self.repeats.repeats}
 
 
-_ARGUMENTS = {field.name for field in fields(FitRequest)} | {"null", "write"}
+_ARGUMENTS = {field.name for field in fields(FitRequest)} | {"certify", "null", "write"}

@@ -75,7 +75,7 @@ class ProgressBar:
 
     def _write_line(self, progress: Progress) -> None:
         now_s = time.monotonic()
-        if now_s - self._written_s < LINE_EVERY_S:
+        if now_s - self._written_s < LINE_EVERY_S and not progress.at_once:
             return
         self._written_s = now_s
         loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"

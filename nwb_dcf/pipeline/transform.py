@@ -140,6 +140,8 @@ def _describe(
     own = origin.get("sha256") == recording.attrs["source"]["sha256"]
     n_segments = recording.sizes["segment"]
     scores = {**result.dataset.attrs["scores"], "on": _describe_data(own)}
+    # a certificate is of a fit; here nothing was fitted
+    scores.pop("certificate", None)
     dataset = result.dataset.assign_attrs(scores=scores).assign(
         segment_held_out=("segment", np.full(n_segments, not own))
     )

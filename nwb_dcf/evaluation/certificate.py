@@ -1,0 +1,225 @@
+"""What may be believed of a fit: its scores judged line by line.
+
+Thresholds were set on simulations with known defects, and measured on others (``benchmarks/certificate.py``; its table
+is in ``benchmarks/RESULTS.md``). A line that fails says what to do; one that passes says no more than its sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..data.certificate import CertificateLine, LineName, Verdict
+from ..data.records import Scores
+from ..errors import name_arguments
+from ..metrics.channel_fractions import MOST_OF_ONE
+from ..metrics.null_distribution import LEAST_NULLS
+from .decoding_verdict import FEW_BLOCKS, LEVEL
+
+EQUAL_R2 = 0.01  # of the data's variance: an interval below it shows that nothing of use was gained
+MUCH_OF_ONE = 1 / 3  # of a latent from one channel
+FOUND_AGAIN, PARTLY_FOUND = 0.9, 0.7  # correlation of an axis, or smallest cosine of a plane, between two fits
+DOUBTFUL_LEVEL = 2 * LEVEL
+HELD_OUT = "held-out data"  # what scores are of where anything was held out
+NOTHING_HELD_OUT = "nothing was held out: give --held-out 0.2"
+
+
+def certify_scores(scores: Scores) -> list[CertificateLine]:
+    """Judge the scores of a fit.
+
+    Parameters
+    ----------
+    scores : Scores
+        Of a `nwb_dcf.DCFResult`, with what `nwb_dcf.evaluation.result.build_result` measured and, where they were
+        asked for, ``null`` and ``agreement``.
+
+    Returns
+    -------
+    list of CertificateLine
+        In the order of `nwb_dcf.data.certificate.LINES`.
+    """
+    return [judge(scores) for judge in JUDGES]
+
+
+def _judge_left_out(scores: Scores) -> CertificateLine:
+    name: LineName = "predicts left-out channels"
+    found = scores.get("left_out")
+    if not found or "value" not in found:
+        return _skip(name, (found or {}).get("not_measured") or NOTHING_HELD_OUT)
+    judge, p = partial(_line, name, "R2", found), found["chance"]["p"]
+    if found["low"] <= 0:
+        return judge(
+            "fail",
+            "latents tell nothing of channels that they were computed without: channels may have nothing in common, "
+            "and the latents are not to be interpreted",
+        )
+    if p is None or p > LEVEL:
+        return judge(
+            "doubtful",
+            "left-out channels are predicted no better than channels shifted in time: slow changes may be all that "
+            "they have in common",
+        )
+    return judge("pass", "latents hold what channels have in common: they predict channels left out")
+
+
+def _judge_noise(scores: Scores) -> CertificateLine:
+    null = scores.get("null")
+    if null and null["fits"] >= LEAST_NULLS and null["p"] is not None:
+        return _judge_null(scores["bottleneck_r2"], null["bottleneck_r2"], null["p"], "fits")
+    shifted = scores.get("shifted_apart")
+    if not shifted or "value" not in shifted:
+        return _skip("not made of noise", (shifted or {}).get("not_measured") or NOTHING_HELD_OUT)
+    return _judge_null(shifted["value"], shifted["nulls"], shifted["p"], "shifts")
+
+
+def _judge_null(value: float, nulls: list[float], p: float, over: str) -> CertificateLine:
+    ends = {"value": value - float(np.median(nulls)), "low": value - max(nulls), "high": value - min(nulls)}
+    gain = {**ends, "n": len(nulls), "over": over}
+    judge = partial(_line, "not made of noise", "R2 above shifted channels", gain)
+    if p <= LEVEL:
+        return judge("pass", "channels are coordinated from moment to moment")
+    if p <= DOUBTFUL_LEVEL:
+        return judge(
+            "doubtful",
+            f"channels shifted apart in time have hardly less in common (p {p:.2g}): record longer",
+        )
+    return judge(
+        "fail",
+        f"channels shifted apart in time have as much in common (p {p:.2g}): what is found is noise, slow drift, or "
+        "what differs from trial to trial as a whole",
+    )
+
+
+def _judge_channels(scores: Scores) -> CertificateLine:
+    name: LineName = "not one channel"
+    latents = scores.get("channels")
+    if not latents:
+        return _skip(name, "pixels are too many to be named")
+    tops = [(_get_fraction(top), latent["latent"], top["channel"]) for latent in latents for top in latent["top"]]
+    value, latent, channel = max(tops, key=lambda one: one[0])
+    found = {"value": value, "low": None, "high": None, "n": 0, "over": ""}
+    judge = partial(_line, name, "largest fraction", found)
+    if value > MOST_OF_ONE:
+        return judge(
+            "fail",
+            f"latent {latent} is channel {channel}, {value:.0%} of it: leave that channel out, or give all the same "
+            "say with --scale zscore, and fit again",
+        )
+    if value > MUCH_OF_ONE:
+        return judge(
+            "doubtful",
+            f"{value:.0%} of latent {latent} is channel {channel}: fit without it, and see whether the latent stays",
+        )
+    return judge("pass", "no latent is one channel")
+
+
+def _get_fraction(top: Mapping[str, Any]) -> float:
+    return max(float(top["loading_share"]), float(top["decoder_share"] or 0.0))
+
+
+def _judge_agreement(scores: Scores) -> CertificateLine:
+    name: LineName = "found again"
+    agreement = scores.get("agreement") or {}
+    if not agreement.get("planes"):
+        why = agreement.get("stopped")
+        return _skip(name, f"the fits were stopped: {why}" if why else "give --certify, which fits again")
+    planes, groups = agreement["planes"], agreement["groups"]
+    lost = [group for plane, group in zip(planes, groups, strict=True) if plane < FOUND_AGAIN]
+    named = ", ".join("-".join(map(str, group if len(group) < 3 else (group[0], group[-1]))) for group in lost)
+    found = {"value": min(planes), "low": None, "high": None, "n": agreement["fits"], "over": "fits"}
+    judge = partial(_line, name, "agreement", found)
+    if min(planes) < PARTLY_FOUND:
+        kept = min(group[0] for plane, group in zip(planes, groups, strict=True) if plane < PARTLY_FOUND) - 1
+        advice = f"fit with --dim {kept}" if kept else "record longer, and interpret no single latent"
+        return judge("fail", f"fits to other segments do not find latent {named} again: {advice}")
+    if lost:
+        return judge(
+            "doubtful",
+            f"latent {named} turns between fits to other segments: use the space of all latents, not single ones",
+        )
+    return judge("pass", "fits to other segments find the same latents")
+
+
+def _judge_pca(scores: Scores) -> CertificateLine:
+    name: LineName = "better than PCA"
+    intervals = scores.get("intervals") or {}
+    ends = intervals.get("difference_r2")
+    if scores.get("on") != HELD_OUT:
+        return _skip(name, NOTHING_HELD_OUT)
+    if not ends or not np.isfinite(ends).all():
+        return _skip(name, "the R2 of the held-out data cannot be computed")
+    value, (low, high) = scores["difference_r2"], ends
+    found = {"value": value, "low": low, "high": high, "n": intervals["n"], "over": intervals["over"]}
+    judge, shown = partial(_line, name, "R2 more", found), f"R2 {value:+.3f} [{low:.3f}, {high:.3f}]"
+    if low > 0:
+        return judge("pass", f"better than PCA by {shown}")
+    if high < EQUAL_R2:
+        how = "worse" if high < 0 else "no better"
+        return judge("fail", f"{how} than PCA ({shown}): PCA is enough, and simpler")
+    return judge("doubtful", f"not shown to be better than PCA ({shown}): hold out more, or take PCA")
+
+
+def _judge_future(scores: Scores) -> CertificateLine:
+    name: LineName = "predicts the future"
+    rollout = scores.get("rollout") or {}
+    beyond = rollout.get("beyond") or {}
+    if scores.get("on") != HELD_OUT:
+        return _skip(name, NOTHING_HELD_OUT)
+    if "rollout" not in beyond:
+        return _skip(name, beyond.get("not_measured") or rollout.get("not_measured") or "no rollouts were scored")
+    ours, stay, ar3 = (beyond[key] for key in ("rollout", "over_stay", "over_ar3"))
+    judge = partial(_line, name, "R2", ours)
+    ahead = " to ".join(f"{lead * rollout['step_s']:.3g}" for lead in beyond["leads"]) + " s ahead"
+    useless = "interpret no velocity and no simulated path"
+    if ours["low"] <= 0:
+        return judge("fail", f"{ahead} rollouts predict no better than the mean: {useless}")
+    if stay["high"] < 0:
+        return judge("fail", f"{ahead} rollouts predict less than persistence does: {useless}")
+    if stay["low"] <= 0:
+        return judge("doubtful", f"{ahead} rollouts predict no better than persistence: velocities may be noise")
+    if ar3["high"] < 0:
+        return judge("doubtful", f"{ahead} a linear autoregression predicts more than rollouts: forecast by that one")
+    beside = "more" if ar3["low"] > 0 else "no more"
+    return judge(
+        "pass", f"{ahead} rollouts predict more than persistence does, and {beside} than a linear autoregression"
+    )
+
+
+JUDGES: tuple[Callable[[Scores], CertificateLine], ...] = (
+    _judge_left_out,
+    _judge_noise,
+    _judge_channels,
+    _judge_agreement,
+    _judge_pca,
+    _judge_future,
+)
+
+
+def _line(name: LineName, number: str, found: Mapping[str, Any], verdict: Verdict, sentence: str) -> CertificateLine:
+    """Make a line; one that passes on few segments is doubtful, since its interval is too narrow."""
+    # a percentile interval over so few is too narrow (Efron and Tibshirani 1993)
+    if verdict == "pass" and found["over"] in ("segments", "blocks") and found["n"] < FEW_BLOCKS:
+        verdict = "doubtful"
+        sentence = f"{sentence}, but that rests on {found['n']} held-out {found['over']}: hold out more with --held-out"
+    value, low, high = (None if found[key] is None else float(found[key]) for key in ("value", "low", "high"))
+    return {
+        "line": name,
+        "verdict": verdict,
+        "number": number,
+        "value": value,
+        "low": low,
+        "high": high,
+        "n": int(found["n"]),
+        "over": str(found["over"]),
+        "sentence": name_arguments(sentence),
+    }
+
+
+def _skip(name: LineName, why: str) -> CertificateLine:
+    return {
+        "line": name, "verdict": "not measured", "number": "", "value": None, "low": None, "high": None, "n": 0,
+        "over": "", "sentence": f"{name} was not measured: {name_arguments(why)}",
+    }  # fmt: skip

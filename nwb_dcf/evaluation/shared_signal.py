@@ -1,0 +1,236 @@
+"""Whether channels have anything in common: left-out channels predicted from the others, and channels shifted apart.
+
+Both take a second or less, on some of the frames, and need no further fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+import numpy as np
+
+from ..estimator.fitted import FittedModel, PreparedFrames
+from ..metrics import bootstrap_over_segments, compute_pca_axes, r2_score, rank_in_null, score_reconstruction
+from ..metrics.decoding import decode_linearly
+from ..metrics.null_distribution import shift_channels
+from ..metrics.segment_sums import SegmentSums, divide_frames
+from .decoding_verdict import Chance, measure_chance
+from .encoded import EncodedRecording
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Real
+
+FEWEST_CHANNELS = 4
+N_FOLDS = 5  # of the channels
+TRAINING_FRAMES, UNSEEN_FRAMES = 4_000, 4_000  # that are encoded, evenly spaced
+MOST_CHANNELS = 300  # that are predicted, drawn
+N_NULLS = 39  # one in 40 is the least p
+NULL_NUMBERS, NULL_CHANNELS = 500_000, 100  # frames times channels of a null set
+FEWEST_NULL_FRAMES = 40
+
+
+class LeftOut(TypedDict, total=False):
+    """How well channels are predicted that the latents were computed without.
+
+    Attributes
+    ----------
+    value, low, high, level, n, over
+        R2 pooled over channels of unit variance, see `nwb_dcf.metrics.Interval`.
+    channels : int
+        That were predicted.
+    chance : Chance
+        The same of channels rotated in time.
+    not_measured : str
+        The reason, and nothing else, where it was not measured.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float
+    n: int
+    over: str
+    channels: int
+    chance: Chance
+    not_measured: str
+
+
+class ShiftedApart(TypedDict, total=False):
+    """R2 of principal axes on unseen frames, and on channels that were shifted apart in time.
+
+    Attributes
+    ----------
+    value : float
+        The median over rotations of all channels together.
+    nulls : list of float
+        One for each rotation of every channel by itself.
+    p : float
+        See `nwb_dcf.metrics.rank_in_null`.
+    over : {"segments", "blocks"}
+        Within which channels were rotated.
+    not_measured : str
+        The reason, and nothing else, where it was not measured.
+    """
+
+    value: float
+    nulls: list[float]
+    p: float
+    over: str
+    not_measured: NotRequired[str]
+
+
+def measure_left_out(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> LeftOut:
+    """Predict each channel from latents that were computed without it, on unseen frames (co-smoothing).
+
+    Channels are hidden a fifth at a time: the encoder sees their mean in their place, and a linear readout that was
+    learned on training frames predicts them. The encoder was trained with them, but it knows nothing of their values
+    on unseen frames, so that only what channels have in common predicts them. A fit without them, as
+    `nwb_dcf.compare.measure.score_left_out` makes, gives a little less.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    training, unseen : EncodedRecording
+
+    Returns
+    -------
+    LeftOut
+
+    References
+    ----------
+    Pei et al., "Neural Latents Benchmark '21", NeurIPS 2021 Datasets and Benchmarks, section 3.
+    """
+    x = training.frames.values
+    deviation = x.std(axis=0, dtype=np.float64)
+    varying = np.flatnonzero(deviation > 0)
+    if fitted.pixels is not None:
+        return {"not_measured": "pixels are no channels: neighbours are alike"}
+    if len(varying) < FEWEST_CHANNELS:
+        return {"not_measured": f"{len(varying)} channels are too few to leave any out"}
+    rng = np.random.default_rng([fitted.config.train.seed, x.shape[1]])
+    folds = np.array_split(rng.permutation(varying)[:MOST_CHANNELS], N_FOLDS)
+    sampled = [_Sampled.of(part, n, fitted) for part, n in ((training, TRAINING_FRAMES), (unseen, UNSEEN_FRAMES))]
+    # each channel counts alike: a loud one would stand for all of them
+    latents = [[part.encode_without(fitted, fold) for part in sampled] for fold in folds]
+    targets = [part.values / np.where(deviation > 0, deviation, 1) for part in sampled]
+    predicted = np.concatenate(folds)
+    # in order of time, so that rotations keep the autocorrelation across what is held out
+    order = np.argsort(np.concatenate([part.time for part in sampled]), kind="stable")
+    place = np.argsort(order, kind="stable")
+    n_learned = len(targets[0])
+
+    def predict(ordered: Real[np.ndarray, "frame predicted"]) -> Float[np.ndarray, "unseen predicted"]:
+        learned = ordered[place[:n_learned]]
+        columns = np.split(np.arange(len(predicted)), np.cumsum([len(fold) for fold in folds])[:-1])
+        return np.concatenate(
+            [decode_linearly(z, learned[:, own], test) for (z, test), own in zip(latents, columns, strict=True)], axis=1
+        )
+
+    def score(ordered: Real[np.ndarray, "frame predicted"]) -> SegmentSums:
+        return score_reconstruction(ordered[place[n_learned:]], predict(ordered), sampled[1].segment)
+
+    ordered = np.concatenate([target[:, predicted] for target in targets])[order]
+    sums = score(ordered)
+    chance = measure_chance(lambda moved: score(moved).value, ordered, sums.value, seed=fitted.config.train.seed)
+    return {**asdict(bootstrap_over_segments(sums)), "channels": len(predicted), "chance": chance}  # type: ignore[typeddict-item]
+
+
+class _Sampled:
+    """Some frames of a recording, evenly spaced, each with the frames that the encoder's window sees."""
+
+    def __init__(
+        self,
+        values: Float[np.ndarray, "frame channel"],
+        around: Float[np.ndarray, "seen channel"],
+        segment: Int[np.ndarray, " frame"],
+        time: Float[np.ndarray, " frame"],
+    ) -> None:
+        self.values, self.around, self.segment, self.time = values, around, segment, time
+
+    @classmethod
+    def of(cls, encoded: EncodedRecording, n_frames: int, fitted: FittedModel) -> _Sampled:
+        frames, window = encoded.frames, fitted.config.model.encoder_window
+        rows = np.unique(np.linspace(0, len(frames) - 1, min(n_frames, len(frames))).round().astype(int))
+        first = np.searchsorted(frames.segment, frames.segment[rows])
+        last = np.searchsorted(frames.segment, frames.segment[rows], side="right") - 1
+        # the ends of a segment repeat, as they do for the encoder
+        seen = np.clip(rows[:, None] + np.arange(-window, window + 1), first[:, None], last[:, None])
+        return cls(frames.values[rows], frames.values[seen.ravel()], frames.segment[rows], frames.time[rows])
+
+    def encode_without(self, fitted: FittedModel, hidden: Int[np.ndarray, " hidden"]) -> Float[np.ndarray, "frame dim"]:
+        n_seen = len(self.around) // len(self.values)
+        values = self.around.copy()
+        values[:, hidden] = fitted.mean[hidden]
+        segment = np.repeat(np.arange(len(self.values)), n_seen)
+        latents = fitted.encode(PreparedFrames(values, segment, np.arange(len(values), dtype=np.float64)))
+        return latents[n_seen // 2 :: n_seen]
+
+
+def measure_shifted_apart(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> ShiftedApart:
+    """Compare what principal axes reconstruct of unseen frames with what they do of channels shifted apart in time.
+
+    Channels are rotated within each segment, or within twentieths of a recording that has few: what varies only from
+    segment to segment, as trial means and slow drift do, survives the rotation and is not counted. The score itself is
+    of all channels rotated together, so that both have the same seams.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    training, unseen : EncodedRecording
+
+    Returns
+    -------
+    ShiftedApart
+
+    Notes
+    -----
+    It asks whether channels are coordinated from moment to moment, which needs no fit. `measure_null` asks the same of
+    the fit's own score, by fits to shifted channels.
+    """
+    if fitted.pixels is not None:
+        return {"not_measured": "pixels are no channels: neighbours are alike"}
+    varying = np.flatnonzero(training.frames.values.std(axis=0) > 0)
+    if len(varying) < 2:
+        return {"not_measured": "one channel has nothing to be coordinated with"}
+    rng = np.random.default_rng([fitted.config.train.seed, 2])
+    chosen = np.sort(rng.permutation(varying)[:NULL_CHANNELS])
+    parts = [_take_groups(part, chosen, rng) for part in (training, unseen)]
+    if min(len(part[0]) for part in parts) < FEWEST_NULL_FRAMES:
+        return {"not_measured": "there are too few frames to shift channels in"}
+    # as many axes as channels would reconstruct everything, coordinated or not
+    dim = max(1, min(fitted.dim, len(chosen) // 2))
+    seeds = np.random.SeedSequence([fitted.config.train.seed, 3]).generate_state(4 * N_NULLS).reshape(N_NULLS, 2, 2)
+
+    def score(seed: Int[np.ndarray, " part"], *, together: bool) -> float:
+        shifted = [_rotate(values, group, int(one), together) for (values, group), one in zip(parts, seed, strict=True)]
+        mean, axes = compute_pca_axes(shifted[0], dim)
+        return r2_score(shifted[1], mean + (shifted[1] - mean) @ axes @ axes.T)
+
+    nulls = [score(seed[0], together=False) for seed in seeds]
+    value = float(np.median([score(seed[1], together=True) for seed in seeds]))
+    if not np.isfinite([value, *nulls]).all():
+        return {"not_measured": "the channels do not vary on held-out frames"}
+    over = divide_frames(unseen.frames.segment).over
+    return {"value": value, "nulls": nulls, "p": rank_in_null(value, nulls), "over": over}
+
+
+def _take_groups(
+    encoded: EncodedRecording, channels: Int[np.ndarray, " channel"], rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "time channel"], Int[np.ndarray, " time"]]:
+    """Whole segments or blocks, drawn up to so many numbers, and the label of each frame's."""
+    groups = divide_frames(encoded.frames.segment)
+    sizes, order = np.bincount(groups.index, minlength=groups.n), rng.permutation(groups.n)
+    within = np.cumsum(sizes[order]) <= max(NULL_NUMBERS // len(channels), sizes[order[0]])
+    kept = np.isin(groups.index, order[within])
+    return encoded.frames.values[kept][:, channels], groups.index[kept]
+
+
+def _rotate(
+    values: Float[np.ndarray, "time channel"], group: Int[np.ndarray, " time"], seed: int, together: bool
+) -> Float[np.ndarray, "time channel"]:
+    if not together:
+        return np.asarray(shift_channels(values, group, seed=seed))
+    # frames are rotated, and every channel with them
+    rows = shift_channels(np.arange(len(values))[:, None], group, seed=seed)[:, 0]
+    return np.asarray(values[rows])

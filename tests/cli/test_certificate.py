@@ -1,0 +1,95 @@
+"""The verdict stands first in reports, and the whole certificate behind it on request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nwb_dcf.cli.certificate_report import describe_certificate, describe_verdict
+from nwb_dcf.cli.fit_report import describe_fit
+from nwb_dcf.data.certificate import LINES
+from tests.cli.conftest import Run, SmallFit
+from tests.data.test_certificate import make_lines
+from tests.nwb_files import make_spike_session
+
+Cli = Callable[..., Run]
+
+
+def make_report(**changes: Any) -> dict[str, Any]:
+    """A report of a fit with a certificate."""
+    return {
+        "file": "s.nwb", "name": "units_dim3", "source": {"path": "/units"}, "kind": "units", "channels": 8, "bins": 90,
+        "segments": 3, "notes": [], "left_out": [], "dim": 3, "scores": {}, "interrupted": False, "seconds": None,
+        "write_notes": [], "certificate": make_lines(PCA="fail", again="not measured"), **changes,
+    }  # fmt: skip
+
+
+def test_three_lines_of_verdict_come_first() -> None:
+    lines = describe_fit(make_report()).splitlines()
+    assert lines[0].startswith("verdict   latents: pass. Predicts left-out channels (R2 0.250 [0.200, 0.300])")
+    assert lines[0].endswith("; not measured: found again")
+    assert lines[1] == "          beside PCA: fail. Better than PCA: fail"
+    assert lines[2] == "          dynamics: pass. Predicts the future: pass"
+    assert lines[3].startswith("read      /units")
+
+
+def test_a_doubt_of_the_file_comes_before_any_verdict() -> None:
+    lines = describe_fit(make_report(notes=["doubt: the clock runs backwards"])).splitlines()
+    assert [line[:8] for line in lines[:2]] == ["doubt   ", "verdict "]
+
+
+def test_every_line_is_behind_verbose() -> None:
+    assert "certificate" not in describe_fit(make_report())
+    text = describe_fit(make_report(), verbose=True)
+    for name in LINES:
+        assert f"  {name} " in text
+    assert "20 segments" in text
+
+
+def test_a_fit_without_certificate_has_no_verdict() -> None:
+    assert describe_verdict([]) == describe_certificate([]) == []
+    assert describe_fit(make_report(certificate=[])).startswith("read")
+
+
+def test_fit_and_show_begin_with_the_verdict(small_fit: SmallFit, run_cli: Cli) -> None:
+    fit = json.loads(small_fit.done.stdout)
+    assert [line["line"] for line in fit["certificate"]] == list(LINES)
+    assert "certificate" not in fit["scores"]
+    assert small_fit.done.stderr.splitlines()[-1] != ""
+    report = [line for line in small_fit.done.stderr.splitlines() if line.startswith(("verdict", "read  "))]
+    assert [line[:7] for line in report] == ["verdict", "read   "]
+    shown = run_cli("show", small_fit.output, "--verbose")
+    assert shown.code == 0, shown.stderr
+    assert [line[:9].strip() for line in shown.stdout.splitlines()[:2]] == ["state", "verdict"]
+    assert "  found again " in shown.stdout
+
+
+@pytest.mark.long
+def test_certify_measures_every_line_and_says_before_how_long_it_takes(tmp_path: Path, run_cli: Cli) -> None:
+    path = make_spike_session(tmp_path / "s.nwb", n_units=8, duration_s=20)
+    done = run_cli("fit", path, "--dim", 2, "--steps", 5, "--smooth", 0.05, "--scale", "soft", "--certify", "--json")
+    assert done.code == 0, done.stderr
+    fit = json.loads(done.stdout)
+    assert (fit["scores"]["null"]["fits"], fit["scores"]["agreement"]["fits"]) == (19, 3)
+    lines = {line["line"]: line for line in fit["certificate"]}
+    assert lines["found again"]["verdict"] != "not measured"
+    assert (lines["not made of noise"]["over"], lines["not made of noise"]["n"]) == ("fits", 19)
+    assert "21 more fits, about" in done.stderr.partition("verdict ")[0]
+
+
+@pytest.mark.long
+def test_a_real_recording_is_certified(tmp_path: Path, run_cli: Cli, real_data: Callable[[str], Path]) -> None:
+    path = Path(shutil.copyfile(real_data("reach_chewie.nwb"), tmp_path / "s.nwb"))
+    path.chmod(0o644)
+    done = run_cli("fit", path, "--bin", 0.1, "--smooth", 0.1, "--scale", "soft", "--steps", 40, "--json")
+    assert done.code == 0, done.stderr
+    lines = {line["line"]: line for line in json.loads(done.stdout)["certificate"]}
+    # 152 units of motor cortex in reaches: they do have something in common
+    assert lines["predicts left-out channels"]["verdict"] == "pass"
+    assert lines["not made of noise"]["verdict"] == "pass"
+    assert lines["predicts left-out channels"]["value"] > 0.05

@@ -1,0 +1,155 @@
+"""Verdicts follow from scores: each line on both sides of its threshold, and what a reader is advised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nwb_dcf.data.certificate import LINES, CertificateLine
+from nwb_dcf.evaluation.certificate import certify_scores
+
+
+def interval(value: float, low: float, high: float, n: int = 30) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": high, "level": 0.95, "n": n, "over": "segments"}
+
+
+def make_scores(**changes: Any) -> Any:
+    """Scores of a fit with which nothing is wrong."""
+    top = {"channel": 7, "loading_share": 0.2, "decoder_share": 0.1}
+    return {
+        "on": "held-out data",
+        "bottleneck_r2": 0.4,
+        "difference_r2": 0.05,
+        "intervals": {"difference_r2": [0.04, 0.06], "level": 0.95, "n": 30, "over": "segments"},
+        "channels": [{"latent": 1, "effective_channels": 20.0, "one_channel": False, "top": [top]}],
+        "left_out": {**interval(0.2, 0.18, 0.22), "channels": 40, "chance": {"p": 0.05}},
+        "shifted_apart": {"value": 0.3, "nulls": [0.1] * 39, "p": 1 / 40, "over": "segments"},
+        "agreement": {"fits": 3, "groups": [[1, 2], [3]], "planes": [0.97, 0.95]},
+        "rollout": {
+            "step_s": 0.02,
+            "beyond": {
+                "leads": [5, 8],
+                "rollout": interval(0.3, 0.2, 0.4),
+                "over_stay": interval(0.1, 0.05, 0.15),
+                "over_ar3": interval(0.0, -0.05, 0.05),
+            },
+        },
+        **changes,
+    }
+
+
+def find(name: str, **changes: Any) -> CertificateLine:
+    lines = {line["line"]: line for line in certify_scores(make_scores(**changes))}
+    assert list(lines) == list(LINES)
+    return lines[name]  # type: ignore[index]
+
+
+def test_a_sound_fit_passes_every_line() -> None:
+    assert {line["verdict"] for line in certify_scores(make_scores())} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict", "words"),
+    [
+        ([0.001, 0.02], "pass", "better than PCA by"),
+        ([-0.01, 0.03], "doubtful", "not shown to be better"),
+        ([-0.002, 0.003], "fail", "no better than PCA"),
+        ([-0.03, -0.01], "fail", "worse than PCA"),
+    ],
+)
+def test_pca(ends: list[float], verdict: str, words: str) -> None:
+    line = find("better than PCA", intervals={"difference_r2": ends, "n": 30, "over": "segments"})
+    assert (line["verdict"], [line["low"], line["high"]], line["n"]) == (verdict, ends, 30)
+    assert words in line["sentence"]
+
+
+@pytest.mark.parametrize(("fraction", "verdict"), [(0.3, "pass"), (0.4, "doubtful"), (0.6, "fail")])
+def test_one_channel_by_loading_or_through_the_decoder(fraction: float, verdict: str) -> None:
+    for shares in ((0.1, fraction), (fraction, None)):
+        top = {"channel": "u5", "loading_share": shares[0], "decoder_share": shares[1]}
+        line = find("not one channel", channels=[{"latent": 2, "top": [top]}])
+        assert (line["verdict"], line["value"]) == (verdict, fraction)
+        if verdict == "fail":
+            assert "latent 2 is channel u5, 60% of it" in line["sentence"]
+            assert "`scale='zscore'`" in line["sentence"]  # Python's argument; the command line turns it back
+
+
+@pytest.mark.parametrize(
+    ("low", "p", "verdict"),
+    [(0.01, 0.05, "pass"), (0.01, 0.2, "doubtful"), (0.01, None, "doubtful"), (-0.01, 0.05, "fail")],
+)
+def test_left_out_channels(low: float, p: float | None, verdict: str) -> None:
+    assert (
+        find("predicts left-out channels", left_out={**interval(0.1, low, 0.2), "chance": {"p": p}})["verdict"]
+        == verdict
+    )
+
+
+def test_noise_by_shifts_and_by_fits_where_there_are_enough() -> None:
+    def shifted(p: float) -> CertificateLine:
+        return find("not made of noise", shifted_apart={"value": 0.3, "nulls": [0.1, 0.2, 0.28], "p": p})
+
+    assert [shifted(p)["verdict"] for p in (0.05, 0.1, 0.3)] == ["pass", "doubtful", "fail"]
+    line = shifted(0.05)
+    assert [line[key] for key in ("value", "low", "high")] == pytest.approx([0.1, 0.02, 0.2])  # type: ignore[literal-required]
+    null = {"fits": 19, "bottleneck_r2": [0.5] * 19, "p": 1.0}
+    assert (find("not made of noise", null=null)["verdict"], find("not made of noise", null=null)["over"]) == (
+        "fail",
+        "fits",
+    )
+    few = {"fits": 5, "bottleneck_r2": [0.5] * 5, "p": None}
+    assert find("not made of noise", null=few)["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("planes", "verdict", "words"),
+    [
+        ([0.97, 0.95], "pass", "same latents"),
+        ([0.97, 0.8], "doubtful", "latent 3 turns"),
+        ([0.97, 0.5], "fail", "do not find latent 3 again: fit with `dim=2`"),
+        ([0.5, 0.5], "fail", "latent 1-2, 3 again: record longer"),
+    ],
+)
+def test_found_again(planes: list[float], verdict: str, words: str) -> None:
+    line = find("found again", agreement={"fits": 3, "groups": [[1, 2], [3]], "planes": planes})
+    assert (line["verdict"], line["value"], line["over"]) == (verdict, min(planes), "fits")
+    assert words in line["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("rollout", "stay", "ar3", "verdict"),
+    [
+        ((0.2, 0.4), (0.05, 0.1), (-0.1, 0.1), "pass"),
+        ((-0.1, 0.4), (0.05, 0.1), (-0.1, 0.1), "fail"),
+        ((0.2, 0.4), (-0.2, -0.1), (-0.1, 0.1), "fail"),
+        ((0.2, 0.4), (-0.1, 0.1), (-0.1, 0.1), "doubtful"),
+        ((0.2, 0.4), (0.05, 0.1), (-0.2, -0.1), "doubtful"),
+    ],
+)
+def test_the_future(rollout: Any, stay: Any, ar3: Any, verdict: str) -> None:
+    beyond = {
+        "leads": [5, 8], "rollout": interval(0.3, *rollout), "over_stay": interval(0.0, *stay),
+        "over_ar3": interval(0.0, *ar3),
+    }  # fmt: skip
+    line = find("predicts the future", rollout={"step_s": 0.02, "beyond": beyond})
+    assert line["verdict"] == verdict
+    assert line["sentence"].startswith("0.1 to 0.16 s ahead")
+
+
+def test_few_segments_are_no_ground_for_a_pass_but_one_for_a_fail() -> None:
+    few = {"difference_r2": [0.01, 0.02], "n": 4, "over": "blocks"}
+    line = find("better than PCA", intervals=few)
+    assert line["verdict"] == "doubtful"
+    assert "rests on 4 held-out blocks" in line["sentence"]
+    assert find("better than PCA", intervals={**few, "difference_r2": [-0.02, -0.01]})["verdict"] == "fail"
+
+
+def test_what_was_not_measured_is_not_judged_and_says_why() -> None:
+    lines = {line["line"]: line for line in certify_scores({"on": "training data (nothing was held out)"})}
+    assert {line["verdict"] for line in lines.values()} == {"not measured"}
+    assert all(line["value"] is None for line in lines.values())
+    assert "nothing was held out: give `held_out=0.2`" in lines["better than PCA"]["sentence"]
+    assert "`certify=True`" in lines["found again"]["sentence"]
+    stopped = find("found again", agreement={"fits": 1, "stopped": "interrupted"})
+    assert "stopped: interrupted" in stopped["sentence"]
