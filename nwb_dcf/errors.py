@@ -1,15 +1,18 @@
 """Errors for people: what is wrong, where, and what to do about it, in one line that names what its reader typed.
 
 Messages are written once, with the options of the command line: ``give a wider --bin``. Whoever calls Python reads the
-argument in its place, ``give a wider `bin_width_s=` ``, and the command line turns that back.
+argument in its place, ``bin_width_s=`` between backticks, and the command line turns that back.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shlex
+import sys
 import unicodedata
+from typing import Any
 
 DOUBT = "doubt: "
 """How a note begins that says what may be wrong in the file; reports print such notes before all others."""
@@ -59,6 +62,7 @@ _NEGATIVES = {argument: option for option, argument in NEGATED.items()}
 _OPTION = re.compile(r"(?<![\w`-])(?:--[a-z][a-z-]*[a-z]|-o)(?![\w=-])")
 # a backquote inside quotes is a part of the value: names out of files may hold one
 _ARGUMENT = re.compile(r"`(\w+)=((?:'[^']*'|[^`'])*)`")
+_INSTALL = re.compile(r"pip install '?nwb-dcf\[([\w,]+)\]'?")
 _WORD = re.compile(r""" ("[^"]*"|'[^']*'|[^\s;:()`]+)""")
 # words that are values of options; any other small word after an option is English
 _CHOICES = frozenset({"all", "auto", "cpu", "file", "first", "global", "id", "mean", "none", "nwb", "soft", "zscore"})
@@ -111,6 +115,58 @@ def name_options(text: str) -> str:
         return f"{option} {value.strip('()').replace(', ', ' ')}"
 
     return _ARGUMENT.sub(replace, text)
+
+
+def name_installation(text: str) -> str:
+    """Put the command that installs an extra in the way this package was installed in place of pip's own.
+
+    Examples
+    --------
+    >>> name_installation("plots need matplotlib")
+    'plots need matplotlib'
+    """
+    return _INSTALL.sub(lambda found: compose_install(found[1]), text)
+
+
+@functools.cache
+def compose_install(extra: str) -> str:
+    """Return the command that installs an extra as this package was installed: by pip, uv, pipx or conda."""
+    # here: an error in a hundred needs them, and every start would pay
+    import importlib.metadata
+    import json
+    from pathlib import PurePath
+
+    try:
+        own = importlib.metadata.distribution("nwb-dcf")
+    except importlib.metadata.PackageNotFoundError:  # a checkout on the path
+        return f"pip install 'nwb-dcf[{extra}]'"
+    installer = (own.read_text("INSTALLER") or "pip").strip()
+    direct = json.loads(own.read_text("direct_url.json") or "{}")
+    wanted = rf"extra == ['\"]({extra.replace(',', '|')})['\"]"
+    packages = [line.partition(";")[0].strip() for line in own.requires or () if re.search(wanted, line)]
+    place = PurePath(sys.prefix).parts
+    if installer == "conda":  # which has no extras
+        return shlex.join(["conda", "install", "-c", "conda-forge", *packages])
+    if "pipx" in place:
+        return shlex.join(["pipx", "inject", "nwb-dcf", *packages])
+    if place[-3:-1] == ("uv", "tools"):
+        return shlex.join(["uv", "tool", "install", "--force", _name_origin(direct, extra)])
+    tool = "uv pip install" if installer == "uv" else "pip install"
+    editable = " -e" if direct.get("dir_info", {}).get("editable") else ""
+    return f"{tool}{editable} '{_name_origin(direct, extra)}'"
+
+
+def _name_origin(direct: dict[str, Any], extra: str) -> str:
+    """What is to be installed: the folder, archive or repository that PEP 610 has kept, else the name."""
+    from urllib.parse import unquote, urlsplit
+
+    url = direct.get("url", "")
+    if "dir_info" in direct:
+        return f"{unquote(urlsplit(url).path)}[{extra}]"
+    if "vcs_info" in direct:
+        kept = direct["vcs_info"]
+        return f"nwb-dcf[{extra}] @ {kept['vcs']}+{url}@{kept['commit_id']}"
+    return f"nwb-dcf[{extra}] @ {url}" if url else f"nwb-dcf[{extra}]"
 
 
 def _read_values(text: str, start: int, argument: str) -> tuple[list[str], int]:
@@ -227,9 +283,9 @@ class DCFError(Exception):
 
     def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
         # translated once, here: whoever raises writes options, and whoever catches in Python reads arguments
-        self.what = name_arguments(what)
+        self.what = name_installation(name_arguments(what))
         self.where = where
-        self.fix = name_arguments(fix) if fix else fix
+        self.fix = name_installation(name_arguments(fix)) if fix else fix
         super().__init__(clean_text(compose_message(self.what, self.where, self.fix)))
 
     def describe_options(self) -> dict[str, str | None]:

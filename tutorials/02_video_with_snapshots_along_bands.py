@@ -1,27 +1,48 @@
-"""From behavioural video to bands of latents, with snapshots along them.
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     name: python3
+# ---
 
-Run it in any folder: ``python 02_video_with_snapshots_along_bands.py [FOLDER] [SESSION.nwb]``. Give the NWB file of a
-session whose video lies beside it (an ImageSeries with an external file), or none: then a short film of a ball that
-goes round is made, as a camera would leave it.
-"""
+# %% [markdown]
+# # 2. Behavioural video, with snapshots along clusters
+#
+# **Needs the extras `video` and `plot`**: `pip install '.[video,plot]'` in the folder of the source.
+#
+# Give `session` the NWB file of a session whose video lies beside it (an ImageSeries with an external file), or leave
+# it at None: then a short video of a ball that goes round is made, as a camera would leave it.
 
-from __future__ import annotations
-
-import sys
+# %%
 from datetime import UTC, datetime
 from pathlib import Path
 
-import av
 import numpy as np
-from matplotlib.figure import Figure
 from pynwb import NWBHDF5IO, NWBFile
 from pynwb.image import ImageSeries
 
 import nwb_dcf
 from nwb_dcf.data.synthetic import simulate_ball
+from nwb_dcf.pipeline.installation import require_extras
+
+require_extras("video", "plot")  # now, and not after the fit
+
+import av
+from matplotlib.figure import Figure
+
 from nwb_dcf.metrics.clusters import find_clusters, pick_outliers
 from nwb_dcf.plots import draw_clusters
 
+# %%
+session = None
+size = 32
+every = 1
+steps = 60
+
+# %%
 RATE_HZ = 20
 
 
@@ -36,8 +57,8 @@ def make_session(folder: Path) -> Path:
             gray = (255 * frame).astype(np.uint8)
             film.mux(stream.encode(av.VideoFrame.from_ndarray(gray, format="gray").reformat(format="yuv420p")))
         film.mux(stream.encode())
-    session = NWBFile("a ball that goes round", "tutorial-02", datetime(2026, 1, 1, tzinfo=UTC))
-    session.add_acquisition(
+    nwbfile = NWBFile("a ball that goes round", "tutorial-02", datetime(2026, 1, 1, tzinfo=UTC))
+    nwbfile.add_acquisition(
         ImageSeries(
             name="behavior_video", external_file=["ball.mp4"], format="external", rate=float(RATE_HZ),
             num_samples=len(frames), starting_frame=[0], unit="n.a.",
@@ -45,50 +66,62 @@ def make_session(folder: Path) -> Path:
     )  # fmt: skip
     path = folder / "ball.nwb"
     with NWBHDF5IO(str(path), "w") as io:
-        io.write(session)
+        io.write(nwbfile)
     return path
 
 
-def main(
-    folder: str = ".", session: str | Path | None = None, size: int = 32, every: int = 1, steps: int = 60
-) -> nwb_dcf.DCFResult:
-    """Go through the steps; return the fit."""
-    # 1. A session whose video is an external file. What is in it, and what would be fitted?
-    path = Path(session) if session else make_session(Path(folder))
-    print(f"{path.name}: fit would take {nwb_dcf.list_sources(path).default}")
+# %% [markdown]
+# ## 1. A session whose video is an external file
+#
+# What is in it, and what would be fitted?
 
-    # 2. Fit three latents. Frames are decoded straight to the small size, gray; `every` takes the first of so many.
-    #    The paper's figure used 64 pixels; the fewer pixels and steps, the sooner there is something to look at. The
-    #    result goes into a copy, beside the video, so that the original stays as it is.
-    output = Path(folder) / "video_latents.nwb"
-    read = {"source": "video", "size": size, "every": every, "video_dir": str(path.resolve().parent)}
-    if not session:
-        read.pop("video_dir")  # it lies beside the copy, too
-    result = nwb_dcf.fit_nwb(path, dim=3, steps=steps, output=output, overwrite=True, **read)
-    scores, latents = result.dataset.attrs["scores"], result.dataset["latents"]
-    print(f"latents {latents.shape}; {scores['on']} reconstruction from 3 latents: R2 {scores['bottleneck_r2']:.2f}, "
-          f"PCA {scores['pca_r2']:.2f}")  # fmt: skip
+# %%
+path = Path(session) if session else make_session(Path("."))
+print(f"{path.name}: fit would take {nwb_dcf.list_sources(path).default}")
 
-    # 3. Where does the animal dwell? Bands of the latents, the frames that lie evenly along each, and those that stand
-    #    out: far from any band, or fast.
-    bands = find_clusters(latents.values, n_clusters=4)
-    time = result.dataset["time"].values
-    for k in range(4):
-        seconds = ", ".join(f"{time[frame]:.1f}" for frame in bands.pick_along(latents.values, k, 6))
-        print(f"band {k + 1}: {np.mean(bands.band == k):.0%} of the frames; snapshots at {seconds} s")
-    speed = np.linalg.norm(result.dataset["velocity"].values, axis=1)
-    for name, values in (("distance", bands.distance), ("speed", speed)):
-        frames = pick_outliers(values, time, 3, apart_s=1.0)
-        print(f"largest {name}: {', '.join(f'{time[frame]:.1f} s' for frame in frames)}")
+# %% [markdown]
+# ## 2. Fit three latents
+#
+# Frames are decoded straight to the small size, gray; `every` takes the first of so many. The paper's figure used 64
+# pixels; the fewer pixels and steps, the sooner there is something to look at. The result goes into a copy, so that
+# the original stays as it is.
 
-    # 4. The same as a picture. `nwb-dcf plot video_latents.nwb -o page.html` has it, too, with all the rest.
-    recording = nwb_dcf.read_recording(path, **read)
-    figure = Figure(figsize=(12, 15), layout="constrained")
-    draw_clusters(figure, result, recording, n_clusters=4)
-    figure.savefig(Path(folder) / "bands.png", dpi=80)
-    print("look at bands.png")
-    return result
+# %%
+read = {"source": "video", "size": size, "every": every}
+if session:
+    read["video_dir"] = str(path.resolve().parent)  # else the video lies beside the copy, too
+result = nwb_dcf.fit_nwb(path, dim=3, steps=steps, output="video_latents.nwb", overwrite=True, **read)
+scores, latents = result.dataset.attrs["scores"], result.dataset["latents"]
+print(f"latents {latents.shape}; {scores['on']} reconstruction from 3 latents: R2 {scores['bottleneck_r2']:.2f}, "
+      f"PCA {scores['pca_r2']:.2f}")  # fmt: skip
 
+# %% [markdown]
+# ## 3. Where does the animal dwell?
+#
+# Clusters of the latents, the frames that lie evenly along each, and those that stand out: far from any cluster, or
+# fast. K-means returns as many clusters as it is asked for; that there are four is no finding.
 
-if __name__ == "__main__":
-    main(*sys.argv[1:3])
+# %%
+bands = find_clusters(latents.values, n_clusters=4)
+time = result.dataset["time"].values
+for k in range(4):
+    seconds = ", ".join(f"{time[frame]:.1f}" for frame in bands.pick_along(latents.values, k, 6))
+    print(f"cluster {k + 1}: {np.mean(bands.band == k):.0%} of the frames; snapshots at {seconds} s")
+speed = np.linalg.norm(result.dataset["velocity"].values, axis=1)
+for name, values in (("distance", bands.distance), ("speed", speed)):
+    frames = pick_outliers(values, time, 3, apart_s=1.0)
+    print(f"largest {name}: {', '.join(f'{time[frame]:.1f} s' for frame in frames)}")
+
+# %% [markdown]
+# ## 4. The same as a picture
+#
+# `nwb-dcf plot video_latents.nwb -o page.html` has it, too, with all the rest.
+#
+# ![Latents of a video on a ring, in four clusters, with the frames along each](pictures/02_bands.png)
+
+# %%
+recording = nwb_dcf.read_recording(path, **read)
+figure = Figure(figsize=(12, 15), layout="constrained")
+draw_clusters(figure, result, recording, n_clusters=4)
+figure.savefig("bands.png", dpi=80)
+print("look at bands.png")

@@ -61,10 +61,11 @@ class DCFResult:
     ``loadings``             (CH, component)   L, orthonormal columns
     ``mean``                 (CH,)             b, in prepared units
     ``step`` (coord)         (step,)           optimiser steps at which losses were noted
-    ``loss_cf, loss_df,      (step,)           training losses
-    loss_align``
-    ``held_out_cf,           (step,)           losses on the segments that chose the steps, at the
-    held_out_df``                              noted step next to them; NaN elsewhere
+    ``loss_cf``,             (step,)           training losses
+    ``loss_df``,
+    ``loss_align``
+    ``held_out_cf``,         (step,)           losses on the segments that chose the steps, at the
+    ``held_out_df``                            noted step next to them; NaN elsewhere
     ``grid_1, ...`` (coord)  (grid_1,) ...     points along the first one, two or three latents
     ``field_velocity``       (grid_1, ...,     v at each point where the state has stood still,
                              latent)           latent units per second

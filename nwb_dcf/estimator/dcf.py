@@ -79,9 +79,9 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
         With ``dim="auto"`` the choice with its curve and its reason.
     smoothing_ : SmoothingChoice or None
         How smoothing and scale were chosen, or why not; None where they were given or values are no counts.
-    spectrum_ : array, shape (k_max_,)
+    spectrum_ : array, shape (component,)
         d, the variance of each axis in prepared units squared.
-    loadings_, mean_ : array, shapes (channel, k_max_), (channel,)
+    loadings_, mean_ : array, shapes (channel, component), (channel,)
         L and b; the pixels of images row by row.
     steps_ : dict
         Steps chosen on held-out segments for ``u`` and ``v``; 0 means that the closed-form initial model was best.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from .. import __version__
+from ..errors import StoreError, compose_install
 
 REQUIRED = {
     "torch": "torch", "torchdiffeq": "torchdiffeq", "pynwb": "pynwb", "hdmf": "hdmf", "h5py": "h5py",
@@ -121,6 +122,31 @@ def check_installation(folder: str | Path = ".") -> Installation:
     return Installation(list_versions(), f"{platform.system()} {platform.machine()}", tuple(checks))
 
 
+def require_extras(*extras: str) -> None:
+    """Refuse to go on where a package of an extra is missing or broken: before a fit, and not after it.
+
+    Parameters
+    ----------
+    *extras : str
+        Such as ``"plot"``.
+
+    Raises
+    ------
+    StoreError
+        With what to install, in the way this package was installed.
+
+    Examples
+    --------
+    >>> require_extras()
+    """
+    checks = [_check_extra(extra, EXTRAS[extra]) for extra in extras]
+    bad = [check for check in checks if check.state != "ok"]
+    if bad:
+        missing = [extra for extra, check in zip(extras, checks, strict=True) if check.state == "missing"]
+        what = "; ".join(f"{check.about}: {check.text}" for check in bad)
+        raise StoreError(what, fix=compose_install(",".join(missing)) if missing else bad[0].fix)
+
+
 def list_versions(packages: Sequence[str] = tuple(REQUIRED)) -> dict[str, str]:
     """Return the versions of nwb-dcf, Python and `packages`; nothing of them is imported."""
     versions = {"nwb-dcf": __version__, "Python": platform.python_version()}
@@ -159,7 +185,7 @@ def _check_package(name: str, module: str) -> Check:
 
 def _check_extra(extra: str, packages: dict[str, str]) -> Check:
     missing = [name for name, module in packages.items() if importlib.util.find_spec(module) is None]
-    about, fix = f"extra {extra}", f"pip install 'nwb-dcf[{extra}]'"
+    about, fix = f"extra {extra}", compose_install(extra)
     if missing:
         return Check(about, "missing", f"{', '.join(missing)} not installed", fix)
     for name, module in packages.items():
@@ -187,7 +213,7 @@ def _check_filters() -> Check:
 
     there, absent = list_filters()
     if absent:
-        fix = "pip install 'nwb-dcf[filters]'"
+        fix = compose_install("filters")
         return Check("HDF5 filters", "missing", f"gzip and LZF, not {', '.join(absent)}", fix)
     return Check("HDF5 filters", "ok", f"gzip, LZF, {', '.join(there)}")
 
@@ -196,7 +222,7 @@ def _check_zarr() -> Check:
     """Name the formats of Zarr that are read: hdmf-zarr reads format 2 below its 0.14."""
     version = _find_version("hdmf-zarr")
     if not version:
-        return Check("Zarr", "missing", "no folder in Zarr can be read", "pip install 'nwb-dcf[zarr]'")
+        return Check("Zarr", "missing", "no folder in Zarr can be read", compose_install("zarr"))
     return Check("Zarr", "ok", "folders of format 2 are read and written; format 3 is refused")
 
 

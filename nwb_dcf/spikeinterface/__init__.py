@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..errors import compose_install
+
 try:
     import spikeinterface.core as _library
 except ImportError as error:
-    raise ImportError("spikeinterface is not installed: pip install 'nwb-dcf[spikeinterface]'") from error
+    raise ImportError(f"spikeinterface is not installed: {compose_install('spikeinterface')}") from error
 
 from .extension import DCFLatents
 from .recordings import from_analyzer, from_sorting
