@@ -26,7 +26,9 @@ from nwb_dcf.errors import (
     SEVERAL,
     DCFError,
     ParameterError,
+    compose_install,
     name_arguments,
+    name_installation,
     name_options,
 )
 from nwb_dcf.io.recordings.reader import _put_doubts_first
@@ -164,3 +166,56 @@ def test_lists_of_sources_name_arguments(tmp_path: Path, capsys: pytest.CaptureF
     assert "--" not in listed
     assert main(["info", str(path), "--json"]) == 0
     assert "--transpose" in capsys.readouterr().out
+
+
+REQUIRES = ["numpy>=2", "matplotlib>=3.9; extra == 'plot'", "plotly>=5.24; extra == 'plot'", "av>=14; extra == 'video'"]
+
+
+class Installed:
+    """An installation of this package as its tool leaves it."""
+
+    requires = REQUIRES
+
+    def __init__(self, installer: str, direct: dict[str, object] | None = None) -> None:
+        self.texts = {"INSTALLER": f"{installer}\n", "direct_url.json": direct and json.dumps(direct)}
+
+    def read_text(self, name: str) -> str | None:
+        return self.texts[name]
+
+
+@pytest.mark.parametrize(
+    ("found", "prefix", "command"),
+    [
+        (Installed("pip"), "/env", "pip install 'nwb-dcf[plot]'"),
+        (Installed("uv"), "/env", "uv pip install 'nwb-dcf[plot]'"),
+        (Installed("conda"), "/env", "conda install -c conda-forge 'matplotlib>=3.9' 'plotly>=5.24'"),
+        (Installed("pip"), "/home/me/pipx/venvs/nwb-dcf", "pipx inject nwb-dcf 'matplotlib>=3.9' 'plotly>=5.24'"),
+        (Installed("uv"), "/home/me/uv/tools/nwb-dcf", "uv tool install --force 'nwb-dcf[plot]'"),
+        (
+            Installed("pip", {"url": "file" + "://" + "/home/me/my%20code", "dir_info": {"editable": True}}),
+            "/env",
+            "pip install -e '/home/me/my code[plot]'",
+        ),
+        (Installed("pip", {"url": "file" + "://" + "/code", "dir_info": {}}), "/env", "pip install '/code[plot]'"),
+        (
+            Installed("pip", {"url": "https://h/r.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}),
+            "/env",
+            "pip install 'nwb-dcf[plot] @ git+https://h/r.git@abc'",
+        ),
+        (
+            Installed("pip", {"url": "https://h/r.whl", "archive_info": {}}),
+            "/env",
+            "pip install 'nwb-dcf[plot] @ https://h/r.whl'",
+        ),
+    ],
+)
+def test_an_extra_is_installed_as_the_package_was(
+    found: Installed, prefix: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: found)
+    monkeypatch.setattr("sys.prefix", prefix)
+    compose_install.cache_clear()
+    assert compose_install("plot") == command
+    assert name_installation("first pip install 'nwb-dcf[plot]', or write .csv") == f"first {command}, or write .csv"
+    assert str(DCFError("no plots", fix="pip install nwb-dcf[plot]")) == f"no plots; {command}"
+    compose_install.cache_clear()

@@ -69,7 +69,7 @@ def test_without_spikeinterface_the_rest_works_and_its_room_says_what_to_install
         "from nwb_dcf import *\n"
         "import nwb_dcf\n"
         "try:\n    import nwb_dcf.spikeinterface\n"
-        "except ImportError as error:\n    assert 'nwb-dcf[spikeinterface]' in str(error)\n"
+        "except ImportError as error:\n    assert '[spikeinterface]' in str(error)\n"
         "else:\n    raise SystemExit('no error')"
     )
     load(code)

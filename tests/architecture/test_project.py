@@ -50,7 +50,7 @@ def test_every_dependency_is_pinned() -> None:
 
 
 def test_the_project_names_no_machine() -> None:
-    folders = ("nwb_dcf", "spec", "tests", "tutorials", "benchmarks", ".ci")
+    folders = ("nwb_dcf", "spec", "tests", "tutorials", "benchmarks", "docs", ".ci")
     files = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".txt", ".cff", ".yaml", ".py")]
     files += [path for folder in folders for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts]
     # written so that this file does not find itself

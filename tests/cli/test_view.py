@@ -8,6 +8,7 @@ import pytest
 
 import nwb_dcf
 from nwb_dcf.cli import main
+from nwb_dcf.errors import compose_install
 
 
 def test_options_reach_the_viewer_and_the_address_is_printed(
@@ -49,4 +50,4 @@ def test_without_panel_it_says_what_to_install(
 
     monkeypatch.setitem(sys.modules, "panel", None)
     assert main(["view", "nowhere.nwb"]) == 2
-    assert "pip install 'nwb-dcf[view]'" in capsys.readouterr().err
+    assert compose_install("view") in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pytest
 
 from nwb_dcf.cli import main
 from nwb_dcf.cli.doctor import describe_installation
+from nwb_dcf.errors import compose_install
 from nwb_dcf.pipeline import installation
 from nwb_dcf.pipeline.installation import EXTRAS, REQUIRED, check_installation, list_versions
 
@@ -47,7 +48,7 @@ def test_a_damaged_package_and_a_missing_extra_are_named(few: Path) -> None:
     assert found["numpy"].state == "ok"
     assert found["damaged"].state == "broken"
     assert "ValueError: built for another NumPy" in found["damaged"].text
-    assert (found["extra video"].state, found["extra video"].fix) == ("missing", "pip install 'nwb-dcf[video]'")
+    assert (found["extra video"].state, found["extra video"].fix) == ("missing", compose_install("video"))
     assert found["current folder"].state == "ok"
     assert list(few.glob(".nwb-dcf-*")) == []
 

@@ -198,7 +198,7 @@ def test_addresses_that_lead_nowhere(server: Served, address: str, words: tuple[
 
 def test_without_the_packages_of_the_network(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    check_refusal(f"{server.url}/s.nwb", ("needs requests", "nwb-dcf[stream]"))
+    check_refusal(f"{server.url}/s.nwb", ("needs requests", "[stream]"))
 
 
 def test_a_signature_stays_out_of_errors_and_recordings(server: Served) -> None:

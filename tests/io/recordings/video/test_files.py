@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from nwb_dcf.errors import DataError, DCFError, SourceError, name_options
+from nwb_dcf.errors import DataError, DCFError, SourceError, compose_install, name_options
 from nwb_dcf.io.recordings import list_sources, read_recording
 from tests.video_files import make_video_session, simulate_frames, write_video
 
@@ -149,7 +149,7 @@ def test_without_the_package(tmp_path, monkeypatch):
     write_video(tmp_path / "camera.mkv", FRAMES)
     session = make_video_session(tmp_path / "s.nwb", ["camera.mkv"], num_samples=40)
     monkeypatch.setitem(sys.modules, "av", None)
-    refuse(session, "needs the package av", "pip install 'nwb-dcf[video]'")
+    refuse(session, "needs the package av", compose_install("video"))
 
 
 def test_a_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
