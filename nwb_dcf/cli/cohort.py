@@ -36,7 +36,12 @@ def cohort() -> None:
 @cohort.command("fit")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER")
 @click.option("--dim", type=int, default=3, show_default=True, help="Number of latents.")
-@click.option("--align-on", required=True, metavar="trials.COLUMN", help="Column of trials that names the condition.")
+@click.option(
+    "--align-on",
+    required=True,
+    metavar="trials.COLUMN|none",
+    help="Column of trials that names the condition; none: align by the dynamics, or refuse.",
+)
 @click.option("--align", metavar="COLUMN|SERIES", help="Event at which trials begin; needs --window.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="Around the event: seconds to its edges.")
 @click.option("--source", multiple=True, callback=join_names, metavar="NAME", help="What to fit, as for fit.")

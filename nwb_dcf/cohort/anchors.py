@@ -93,6 +93,10 @@ class AlignedFrames:
             self.name,
         )
 
+    def with_values(self, values: Float[np.ndarray, "frame column"]) -> AlignedFrames:
+        """Put other values, such as latents, into the same frames."""
+        return AlignedFrames(values, self.trial, self.condition, self.bin, self.n_conditions, self.n_bins, self.name)
+
 
 @dataclass(frozen=True)
 class ConditionMeans:

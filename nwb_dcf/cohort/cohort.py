@@ -43,7 +43,16 @@ from .labels import (
 )
 from .sharing import LEAST_CONDITIONS, LEVEL, SharingTest, compute_sharing_test
 from .stability import TrialResampling, resample_sessions
-from .vector_field import Paths, QuadraticField, SharedDynamics, compare_dynamics, compute_paths, fit_field
+from .unlabelled import CONDITION, fit_unlabelled
+from .vector_field import (
+    Paths,
+    QuadraticField,
+    SharedDynamics,
+    compare_dynamics,
+    compute_paths,
+    fit_field,
+    halve_paths,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Shaped
@@ -123,7 +132,8 @@ class Cohort:
         The shared v, latent units per bin.
     sharing_ : SharingTest or None
         None with fewer than three conditions.
-    dynamics_ : SharedDynamics
+    dynamics_ : SharedDynamics or None
+        None without labels.
     groups_ : GroupComparison or None
     findings_ : list of Finding
         One sentence each, with its figures.
@@ -161,7 +171,7 @@ class Cohort:
     def fit(
         self,
         recordings: Mapping[str, xr.Dataset],
-        labels: Labels,
+        labels: Labels | None,
         *,
         groups: Mapping[str, str] | None = None,
         animals: Mapping[str, str] | None = None,
@@ -173,8 +183,9 @@ class Cohort:
         recordings : mapping of str to xarray.Dataset
             Sessions by name; segments are trials that begin with the event. They are taken one at a time, so that a
             mapping which reads on access keeps memory small.
-        labels : str or mapping of str to array
-            Column of trials that names the condition, or the labels of each session's segments.
+        labels : str, mapping of str to array, or None
+            Column of trials that names the condition, or the labels of each session's segments. None aligns sessions by
+            their dynamics, where these identify them (`nwb_dcf.cohort.alignment`).
         groups : mapping of str to str, optional
             Two groups, one for each session, to compare.
         animals : mapping of str to str, optional
@@ -197,6 +208,9 @@ class Cohort:
         _check_cover(names, animals, "animal")
         # one generator for all sessions: the same draws in each would keep shuffled conditions matched
         rng = np.random.default_rng(self.seed)
+        self.sharing_: SharingTest | None = None
+        if labels is None:
+            return self._fit_unlabelled(recordings, groups, rng)
         texts = self._read_labels(recordings, labels)
         self.conditions_ = order_conditions(texts)
         self.clock_ = choose_clock(recordings, self.smooth_bins)
@@ -224,9 +238,10 @@ class Cohort:
         grams = [gram for gram, kept in zip(gathered.grams, included, strict=True) if kept]
         self.axes_: SharedAxes = fit_axes(GramSum(n_conditions, n_bins, grams), self.dim)
         over_sessions = resample_sessions(grams, n_conditions, n_bins, self.dim, rng=rng, n_repeats=self.repeats)
-        self.axes_over_trials_ = resampling.compare(self.dim)
-        self.axes_over_sessions_ = over_sessions
-        self.findings_ += note_axes(self.axes_over_trials_, over_sessions)
+        over_trials = resampling.compare(self.dim)
+        self.axes_over_trials_: Floats | None = over_trials
+        self.axes_over_sessions_: Floats | None = over_sessions
+        self.findings_ += note_axes(over_trials, over_sessions)
         self.findings_ += note_trials(n_trials, seen, self.conditions_)
 
         self.sessions_: dict[str, CoupledSession] = {}
@@ -238,12 +253,13 @@ class Cohort:
             session, latents = self._couple(frames, preprocessor, recordings[name], in_axes=in_axes)
             self.sessions_[name] = session
             paths.append(compute_paths(latents, frames))
-            halves.append(_halve(latents, frames, rng))
+            halves.append(halve_paths(latents, frames, rng))
         # of the sessions that the axes are from, as a session left out for its labels says nothing of the dynamics
         self.field_: QuadraticField = fit_field([path for path, kept in zip(paths, included, strict=True) if kept])
-        self.dynamics_: SharedDynamics = compare_dynamics(halves)
+        dynamics = compare_dynamics(halves)
+        self.dynamics_: SharedDynamics | None = dynamics
         # a description without p: sessions that start alike predict each other whatever moves them afterwards
-        self.findings_.append(note_dynamics(self.dynamics_))
+        self.findings_.append(note_dynamics(dynamics))
         self.groups_: GroupComparison | None = None
         if groups is not None:
             # sessions of one animal are not independent: groups are compared by animals
@@ -252,6 +268,26 @@ class Cohort:
             self.findings_ += note_groups(self.groups_)
         self.animals_ = {name: (animals[name] if animals else name) for name in names}
         self.group_of_ = dict(groups) if groups else {}
+        return self
+
+    def _fit_unlabelled(
+        self, recordings: Mapping[str, xr.Dataset], groups: Mapping[str, str] | None, rng: np.random.Generator
+    ) -> Self:
+        if groups is not None:
+            # aligned by their dynamics, groups that differ in them would be made alike or refused
+            raise ParameterError("groups without labels cannot be compared", fix="name a column of trials")
+        found = fit_unlabelled(recordings, self.dim, self.smooth_bins, rng)
+        self.conditions_, self.clock_, self.axes_, self.field_ = [CONDITION], found.clock, found.axes, found.field
+        self.findings_ = list(found.findings)
+        # what labels alone can tell
+        self.dynamics_, self.groups_, self.unshared_ = None, None, False
+        self.axes_over_trials_, self.axes_over_sessions_ = None, None
+        self.sessions_, self.animals_, self.group_of_ = {}, {name: name for name in recordings}, {}
+        for name, one in found.sessions.items():
+            channels = recordings[name][str(recordings[name]["data"].dims[1])].values
+            self.sessions_[name] = CoupledSession(
+                one.preprocessor, one.coupling, channels, one.n_trials, np.ones(1, bool), True, one.means
+            )
         return self
 
     def couple(self, recording: xr.Dataset, labels: str | ArrayLike, name: str) -> CoupledSession:
@@ -272,6 +308,8 @@ class Cohort:
         self._require_fit()
         if name in self.sessions_:
             raise ParameterError(f"session {name!r} is in the cohort", fix="give the new one another name")
+        if self.conditions_ == [CONDITION]:
+            raise DataError("this cohort has no labels: a new session cannot be coupled", fix="fit all of them anew")
         texts = read_labels(recording, labels)
         # of counts the width of bins; values have none, and their step stands for it
         width = recording.attrs.get("bin_width_s") or median_step_s(recording)
@@ -348,7 +386,7 @@ class Cohort:
         rows = []
         for i, (name, session) in enumerate(self.sessions_.items()):
             # sessions coupled later stand behind those of the fit, and have no part in its tests
-            fitted = i < len(self.dynamics_.own)
+            fitted = self.dynamics_ is not None and i < len(self.dynamics_.own)
             rows.append(
                 {
                     "session": name,
@@ -359,8 +397,8 @@ class Cohort:
                     "conditions": int(session.seen.sum()),
                     "in_axes": session.in_axes,
                     "p": float(self.sharing_.p_session[i]) if self.sharing_ and fitted else float("nan"),
-                    "own_r2": float(self.dynamics_.own[i]) if fitted else float("nan"),
-                    "shared_r2": float(self.dynamics_.shared[i]) if fitted else float("nan"),
+                    "own_r2": float(self.dynamics_.own[i]) if self.dynamics_ and fitted else float("nan"),
+                    "shared_r2": float(self.dynamics_.shared[i]) if self.dynamics_ and fitted else float("nan"),
                 }
             )
         return pd.DataFrame(rows).set_index("session")
@@ -403,7 +441,6 @@ class Cohort:
 
     def _test_sharing(self, gathered: _Gathered, names: list[str], rng: np.random.Generator) -> NDArray[np.bool_]:
         """Test whether conditions differ in a common way; return the sessions that the axes are found with."""
-        self.sharing_: SharingTest | None = None
         self.unshared_ = False
         everyone = np.ones(len(names), bool)
         # a warning and no refusal: with two conditions the axes can be had, only not tested
@@ -442,32 +479,12 @@ class Cohort:
         self._check_seen(means.seen, frames.name or name_source(recording) or "the session")
         coupling = fit_coupling(frames, self.axes_.anchors, window=self.window, ridge=self.ridge)
         latents = coupling.transform(frames.values, frames.trial)
-        mean_latents = compute_condition_means(_replace_values(frames, latents)).means
+        mean_latents = compute_condition_means(frames.with_values(latents)).means
         channels = recording[str(recording["data"].dims[1])].values
         session = CoupledSession(
             preprocessor, coupling, channels, frames.n_trials, means.seen, bool(in_axes), mean_latents
         )
         return session, latents
-
-
-def _replace_values(frames: AlignedFrames, values: Floats) -> AlignedFrames:
-    return AlignedFrames(
-        values, frames.trial, frames.condition, frames.bin, frames.n_conditions, frames.n_bins, frames.name
-    )
-
-
-def _halve(latents: Floats, frames: AlignedFrames, rng: np.random.Generator) -> tuple[Paths, Paths]:
-    """Compute the mean paths of two halves of the trials of each condition."""
-    read = _replace_values(frames, latents)
-    first: list[int] = []
-    for condition in range(frames.n_conditions):
-        trials = rng.permutation(np.unique(frames.trial[frames.condition == condition]))
-        # an odd trial goes to either half by chance: always the same half would be the better one
-        first += trials[: (len(trials) + int(rng.integers(2))) // 2].tolist()
-    rest = np.setdiff1d(np.unique(frames.trial), first)
-    one, other = read.select_trials(np.array(first, np.int64)), read.select_trials(rest)
-    first_paths, other_paths = (compute_paths(np.asarray(part.values, np.float64), part) for part in (one, other))
-    return first_paths, other_paths
 
 
 def _check_cover(names: list[str], given: Mapping[str, str] | None, what: str) -> None:

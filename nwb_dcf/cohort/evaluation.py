@@ -31,6 +31,7 @@ from .decoding import (
 )
 from .labels import TrialClock, align_frames, fit_session_preprocessor, read_labels
 from .stored import require_session
+from .unlabelled import NO_LABELS
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -140,6 +141,8 @@ def evaluate_cohort(
         If the series is in fewer than two sessions.
     """
     record = read_cohort(cohort_file)
+    if record.config["align_on"] == NO_LABELS:
+        raise DataError("this cohort has no labels to hold trials out by", fix="decode each session's fit by itself")
     rng = np.random.default_rng(seed)
     animals: dict[str, _Animal] = {}
     left_out: dict[str, str] = {}

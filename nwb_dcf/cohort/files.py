@@ -32,6 +32,7 @@ from .labels import read_labels
 from .record import from_record, to_record
 from .session_fit import CohortIdentity, make_session_fit
 from .stored import describe_place
+from .unlabelled import NO_LABELS
 
 Listen = Callable[[Progress], None] | None
 SUFFIXES = (".nwb", ".zarr")
@@ -122,7 +123,8 @@ def fit_cohort(
     dim : int
         Number of latents.
     align_on : str
-        Column of trials that names the condition, as ``"trials.direction"``.
+        Column of trials that names the condition, as ``"trials.direction"``; ``"none"`` aligns four sessions or more by
+        their dynamics, or refuses.
     output : str or Path
         The cohort's file: results only.
     name : str, optional
@@ -169,8 +171,9 @@ def fit_cohort(
     cohort = Cohort(dim, n_permutations=n_permutations, force=force, seed=seed)
     kept_groups = {session: group_of[session] for session in recordings} if group_of else None
     kept_animals = {session: animal_of[session] for session in recordings} if animal_of else None
-    cohort.fit(recordings, align_on, groups=kept_groups, animals=kept_animals)
-    if read.align is None:
+    labels = None if align_on == NO_LABELS else align_on
+    cohort.fit(recordings, labels, groups=kept_groups, animals=kept_animals)
+    if read.align is None and labels is not None:
         cohort.findings_.append(Finding("trials", "warning", NO_EVENT))
     sources = {session: recording.attrs["source"] for session, recording in recordings.items()}
     targets = {session: _find_target(paths[session], sessions_to) for session in recordings}
@@ -342,7 +345,8 @@ def _read_all(
         try:
             recording = read_recording(path, **dataclasses.asdict(read))
             # labels are looked for here, so that a file without them is left out and not the end of the cohort
-            read_labels(recording, align_on)
+            if align_on != NO_LABELS:
+                read_labels(recording, align_on)
             recordings[name] = recording
         except DCFError as error:
             left_out[name] = f"{error.what}; {error.fix}" if error.fix else error.what

@@ -120,23 +120,24 @@ def describe_settings(cohort: Cohort) -> dict[str, object]:
 
 def describe_statistics(cohort: Cohort) -> dict[str, object]:
     """Return findings and the figures behind them, with the floor of every p, JSON-able."""
-    over_sessions = cohort.axes_over_sessions_
+    over_trials, over_sessions = cohort.axes_over_trials_, cohort.axes_over_sessions_
     report: dict[str, object] = {
         "findings": [finding.to_dict() for finding in cohort.findings_],
         "unshared": cohort.unshared_,
         "axes": {
-            "over_trials": cohort.axes_over_trials_.mean(axis=0).tolist(),
+            "over_trials": None if over_trials is None else over_trials.mean(axis=0).tolist(),
             "over_sessions": None if over_sessions is None else over_sessions.mean(axis=0).tolist(),
             "variance": cohort.axes_.variance.tolist(),
             "persistence": cohort.axes_.persistence.tolist(),
         },
-        "dynamics": {
+    }
+    if cohort.dynamics_ is not None:
+        report["dynamics"] = {
             "verdict": cohort.dynamics_.verdict,
             "ratio": cohort.dynamics_.ratio,
             "own_r2": cohort.dynamics_.own.tolist(),
             "shared_r2": cohort.dynamics_.shared.tolist(),
-        },
-    }
+        }
     if cohort.sharing_ is not None:
         test = cohort.sharing_
         report["sharing"] = {

@@ -69,10 +69,22 @@ def compute_paths(latents: Float[np.ndarray, "frame latent"], frames: AlignedFra
     frames : AlignedFrames
         Whose conditions and bins are those of the latents.
     """
-    labelled = AlignedFrames(
-        latents, frames.trial, frames.condition, frames.bin, frames.n_conditions, frames.n_bins, frames.name
-    )
-    return find_paths(compute_condition_means(labelled).means)
+    return find_paths(compute_condition_means(frames.with_values(latents)).means)
+
+
+def halve_paths(
+    latents: Float[np.ndarray, "frame latent"], frames: AlignedFrames, rng: np.random.Generator
+) -> tuple[Paths, Paths]:
+    """Compute the mean paths of two halves of the trials of each condition."""
+    read = frames.with_values(np.asarray(latents, np.float64))
+    first: list[int] = []
+    for condition in range(frames.n_conditions):
+        trials = rng.permutation(np.unique(frames.trial[frames.condition == condition]))
+        # an odd trial goes to either half by chance: always the same half would be the better one
+        first += trials[: (len(trials) + int(rng.integers(2))) // 2].tolist()
+    rest = np.setdiff1d(np.unique(frames.trial), first)
+    one, other = read.select_trials(np.array(first, np.int64)), read.select_trials(rest)
+    return compute_paths(one.values, one), compute_paths(other.values, other)
 
 
 def find_paths(means: Float[np.ndarray, "condition bin latent"]) -> Paths:

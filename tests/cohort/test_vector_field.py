@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nwb_dcf.cohort.cohort import _halve
 from nwb_dcf.cohort.coupling import fit_coupling
 from nwb_dcf.cohort.vector_field import (
     Paths,
@@ -10,6 +9,7 @@ from nwb_dcf.cohort.vector_field import (
     compare_dynamics,
     compute_paths,
     fit_field,
+    halve_paths,
     score_field,
 )
 from nwb_dcf.data.synthetic import CohortDesign
@@ -24,7 +24,7 @@ def compare(seed: int, sharing: str) -> SharedDynamics:
     halves = []
     for one in frames:
         latents = fit_coupling(one, axes.anchors).transform(one.values, one.trial)
-        halves.append(_halve(latents, one, rng))
+        halves.append(halve_paths(latents, one, rng))
     return compare_dynamics(halves)
 
 
