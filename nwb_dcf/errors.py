@@ -227,12 +227,14 @@ def clean_text(text: str, *, keep: str = "") -> str:
     if not keep:
         text = " ".join(text.split())
         text = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
-    return text.translate({ord(char): _escape(char) for char in find_controls(text) if char not in keep})
+    controls = find_controls(text)
+    return text.translate({ord(char): _escape(char) for char in controls if char not in keep}) if controls else text
 
 
 def find_controls(text: str) -> set[str]:
     """Characters in `text` by which it could steer a terminal, or be read in another order than it has."""
-    return {char for char in set(text) if _steers(char)}
+    # What Python calls printable has none of them, and a report has a hundred thousand texts.
+    return set() if text.isprintable() else {char for char in set(text) if _steers(char)}
 
 
 def _steers(char: str) -> bool:

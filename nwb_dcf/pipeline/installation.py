@@ -15,6 +15,7 @@ from typing import Literal
 
 from .. import __version__
 from ..errors import StoreError, compose_install
+from ..io.backends.zarr_format import writes_format_3
 
 REQUIRED = {
     "torch": "torch", "torchdiffeq": "torchdiffeq", "pynwb": "pynwb", "hdmf": "hdmf", "h5py": "h5py",
@@ -219,10 +220,12 @@ def _check_filters() -> Check:
 
 
 def _check_zarr() -> Check:
-    """Name the formats of Zarr that are read: hdmf-zarr reads format 2 below its 0.14."""
+    """Name the formats of Zarr that are read and written: hdmf-zarr writes format 3 from its 0.14 on."""
     version = _find_version("hdmf-zarr")
     if not version:
         return Check("Zarr", "missing", "no folder in Zarr can be read", compose_install("zarr"))
+    if writes_format_3():
+        return Check("Zarr", "ok", "folders of format 3 are read and written, and those of format 2 are read")
     return Check("Zarr", "ok", "folders of format 2 are read and written; format 3 is refused")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pynwb import NWBHDF5IO
 from ...errors import SourceError
 from ..special_files import name_special
 from .filters import load_filters
+from .light_series import LightIO, read_plain_series
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,18 @@ class Opened:
         Ready to ``read()``.
     nwb_version : str
         As the file states it.
+    apart : tuple of LightSeries
+        Series that `io` leaves out.
     """
 
     io: Any
     nwb_version: str
+    apart: tuple[Any, ...] = ()
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[Opened]:
-    """Open the file at `path`.
+def open_hdf5(path: Path, *, light: bool = False) -> Iterator[Opened]:
+    """Open the file at `path`; if `light`, its plain series stand apart where they are many.
 
     Raises
     ------
@@ -43,8 +47,10 @@ def open_hdf5(path: Path) -> Iterator[Opened]:
     """
     version = check_file(path)
     load_filters()
-    with NWBHDF5IO(str(path), "r") as io:
-        yield Opened(io, version)
+    with ExitStack() as stack:
+        plain = read_plain_series(stack.enter_context(h5py.File(path, "r"))) if light else []
+        io = LightIO(str(path), tuple(one.light_path for one in plain)) if plain else NWBHDF5IO(str(path), "r")
+        yield Opened(stack.enter_context(io), version, tuple(plain))
 
 
 def check_file(path: Path) -> str:

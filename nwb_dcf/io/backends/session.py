@@ -23,6 +23,7 @@ from ...errors import DCFError, SourceError
 from .filters import MissingFilter, find_missing_filter
 from .hdf5 import Opened, name_target, open_hdf5
 from .layout import straighten, straighten_timestamps
+from .light_series import LightSeries
 from .links import Places, find_places
 from .location import Location, locate
 from .remote import open_remote
@@ -121,7 +122,7 @@ def _find_array(error: BaseException) -> tuple[str, MissingFilter | None]:
     # Their methods are still on the stack of the error, with the array as `self`.
     for frame, _ in traceback.walk_tb(error.__traceback__):
         owner: Any = frame.f_locals.get("self")
-        if type(owner).__module__.partition(".")[0] in ("h5py", "zarr") and hasattr(owner, "dtype"):
+        if type(owner).__module__.partition(".")[0] in ("h5py", "zarr", "hdmf_zarr") and hasattr(owner, "dtype"):
             name = "/" + str(getattr(owner, "name", "")).lstrip("/")
             missing = find_missing_filter(owner)
     return name, missing
@@ -158,6 +159,7 @@ class Session:
     _io: Any = field(repr=False)
     _lost: Mapping[str, str] = field(default_factory=dict, repr=False)
     _places: Places = field(default_factory=lambda: Places({}, {}), repr=False)
+    _apart: tuple[Any, ...] = field(default=(), repr=False)
     time_scales: TimeScales = field(default_factory=TimeScales, repr=False)
     reading: tuple[str, ...] = ()
     allow_outside: bool = False
@@ -174,6 +176,8 @@ class Session:
         What lies in another file goes by the path of the link that leads there, and what lies in this file by its own,
         wherever else links lead to it.
         """
+        if isinstance(obj, LightSeries):
+            return obj.light_path
         builder = self._io.manager.get_builder(obj)
         known = self._places.path_of.get(id(builder))
         return known or "/" + str(builder.path).removeprefix("root").lstrip("/")
@@ -222,9 +226,11 @@ class Session:
     @cached_property
     def _objects(self) -> list[tuple[str, Any]]:
         """Every (path, object), by path; asked for once for each source, of which a file may have thousands."""
-        found = [(self.path_of(obj), obj) for obj in self.nwbfile.objects.values()]
+        # What a link leads to was read by pynwb all the same.
+        every = {self.path_of(obj): obj for obj in self._apart}
+        every |= {self.path_of(obj): obj for obj in self.nwbfile.objects.values()}
         return sorted(
-            ((path, obj) for path, obj in found if not f"{path}/".startswith(f"{OWN_MODULE}/")),
+            ((path, obj) for path, obj in every.items() if not f"{path}/".startswith(f"{OWN_MODULE}/")),
             key=lambda item: item[0],
         )
 
@@ -234,13 +240,15 @@ class Session:
 
 
 @contextmanager
-def open_session(path: str | Path) -> Iterator[Session]:
+def open_session(path: str | Path, *, light: bool = False) -> Iterator[Session]:
     """Open the NWB file at `path` and close it at the end of the block.
 
     Parameters
     ----------
     path : str or Path
         An HDF5 file, a Zarr folder, or an address: ``https://``, ``s3://BUCKET/KEY``, ``dandi://DANDISET/PATH``.
+    light : bool
+        Read of plain series only what is listed of them, where they are many: enough for a catalog, not for a fit.
 
     Raises
     ------
@@ -251,21 +259,21 @@ def open_session(path: str | Path) -> Iterator[Session]:
     location = locate(path)
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(_open(location))
+            opened = stack.enter_context(_open(location, light))
             nwbfile, lost = _read(opened, location)
             straighten(nwbfile)
             places = find_places(opened.io.manager.get_builder(nwbfile))
-            yield Session(location, nwbfile, opened.nwb_version, opened.io, lost, places)
+            yield Session(location, nwbfile, opened.nwb_version, opened.io, lost, places, opened.apart)
         except DCFError:
             raise
         except Exception as error:
             raise explain_damage(error, location) or explain_malformed(error, location) from error
 
 
-def _open(location: Location) -> AbstractContextManager[Opened]:
+def _open(location: Location, light: bool) -> AbstractContextManager[Opened]:
     if not isinstance(location, Path):
         return open_remote(location)
-    return open_zarr(location) if location.is_dir() else open_hdf5(location)
+    return open_zarr(location) if location.is_dir() else open_hdf5(location, light=light)
 
 
 def _read(opened: Opened, location: Location) -> tuple[NWBFile, dict[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from ...errors import SourceError
 from .hdf5 import Opened, require_nwb2
 from .restricted_pickle import restrict_pickles
-from .zarr_format import explain_unreadable_format
+from .zarr_format import FORMAT_3, explain_unreadable_format, find_format, read_metadata, writes_format_3
 
 
 @contextmanager
@@ -27,12 +26,10 @@ def open_zarr(path: Path) -> Iterator[Opened]:
     version = check_folder(path)
     if importlib.util.find_spec("hdmf_zarr") is None:
         raise SourceError("reading Zarr needs hdmf-zarr", where=str(path), fix="pip install 'nwb-dcf[zarr]'")
-    from hdmf_zarr.nwb import NWBZarrIO
-
     # Object references of hdmf-zarr are pickles, read when the file is opened and later.
     with restrict_pickles():
         try:
-            opened = NWBZarrIO(str(path), mode="r")
+            opened = _open_by_hdmf(path)
         except Exception as error:
             raise SourceError(
                 f"the metadata of this Zarr folder are damaged ({type(error).__name__}: {error})",
@@ -41,6 +38,20 @@ def open_zarr(path: Path) -> Iterator[Opened]:
             ) from error
         with opened:
             yield Opened(opened, version)
+
+
+def _open_by_hdmf(path: Path) -> Any:
+    if find_format(path) == 2 and writes_format_3():
+        from hdmf_zarr.nwb_zarrv2 import NWBZarrV2IO
+
+        return NWBZarrV2IO(str(path), mode="r", allow_pickle=True)  # restricted by the caller
+    from hdmf_zarr.nwb import NWBZarrIO
+
+    return NWBZarrIO(str(path), mode="r")
+
+
+def _is_format_3(array: Any) -> bool:
+    return bool(getattr(getattr(array, "metadata", None), "zarr_format", 2) == 3)
 
 
 def check_folder(path: Path) -> str:
@@ -56,12 +67,11 @@ def check_folder(path: Path) -> str:
     if unreadable is not None:
         raise SourceError(unreadable[0], where=where, fix=unreadable[1])
     try:
-        attributes = json.loads((path / ".zattrs").read_text()) if (path / ".zattrs").exists() else {}
-        version = attributes.get("nwb_version")
+        version = read_metadata(path)[0].get("nwb_version")
     except PermissionError as error:
         raise SourceError("this folder may not be read", where=where, fix="check its permissions") from error
     except (OSError, ValueError, AttributeError) as error:
-        what = f"its .zattrs is damaged ({error})"
+        what = f"its {FORMAT_3 if find_format(path) == 3 else '.zattrs'} is damaged ({error})"
         raise SourceError(what, where=where, fix="copy or download the folder again") from error
     return require_nwb2(version, where, form="Zarr")
 
@@ -89,5 +99,7 @@ def note_missing_chunks(path: str, obj: Any) -> list[str]:
         lost = getattr(array, "nchunks", 0) - getattr(array, "nchunks_initialized", 0)
         if lost:
             what = f"{lost} of {array.nchunks} chunks of {path}/{name} are missing in the Zarr folder"
-            notes.append(f"{what}: their values are read as {array.fill_value}")
+            # zarr 3 writes no chunk of fill values alone, so that one that was lost looks like it.
+            left_out = ", and chunks of that value alone are not stored in format 3" if _is_format_3(array) else ""
+            notes.append(f"{what}: their values are read as {array.fill_value}{left_out}")
     return notes

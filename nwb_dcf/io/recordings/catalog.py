@@ -86,7 +86,13 @@ class Catalog:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as a JSON-able dict."""
-        return dataclasses.asdict(self)
+        # `asdict` copies every value of every source, of which there may be thousands.
+        rows = {"sources": tuple(map(_to_row, self.sources)), "tables": tuple(map(_to_row, self.tables))}
+        return {**_to_row(self), **rows}
+
+
+def _to_row(one: Any) -> dict[str, Any]:
+    return {item.name: getattr(one, item.name) for item in dataclasses.fields(one)}
 
 
 def list_sources(path: str | Path, *, video_dir: str | None = None, allow_outside: bool = False) -> Catalog:
@@ -105,7 +111,7 @@ def list_sources(path: str | Path, *, video_dir: str | None = None, allow_outsid
     SourceError
         If the file cannot be read as NWB 2.
     """
-    with open_session(path) as opened:
+    with open_session(path, light=True) as opened:
         session = dataclasses.replace(opened, allow_outside=allow_outside)
         sources = describe_sources(session, video_dir, spans=True)
         # `info` must answer for a file without any source that is fitted by default, too.

@@ -85,10 +85,9 @@ def describe_unwritten(obj: Any, path: str) -> list[str]:
 
 def _list_files_of(array: h5py.Dataset, path: Path) -> list[OtherFile]:
     found = []
-    own = os.path.realpath(path)
     # h5py opens the target of an external link, so that the array belongs to another file.
-    holder = os.path.realpath(array.file.filename)
-    if holder != own:
+    holder = os.fsdecode(h5py.h5f.get_name(array.id))
+    if holder != str(path) and (holder := os.path.realpath(holder)) != os.path.realpath(path):
         found.append(OtherFile(os.path.basename(holder), "external link"))
     for name, _, _ in array.external or ():
         # HDF5 looks for raw storage and for parts of virtual datasets relative to the file that names them.

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StoreError
-from ..backends.zarr_format import explain_unreadable_format
+from ..backends.zarr_folder import open_group
+from ..backends.zarr_format import explain_unreadable_format, is_metadata
 from .clean_process import explain_failure
 
 _ASIDE = ".aside"
@@ -42,11 +43,9 @@ def open_folder(path: Path) -> Any:
     if unreadable is not None:
         raise StoreError(unreadable[0], where=str(path), fix=unreadable[1])
     try:
-        import zarr
+        return open_group(path)
     except ImportError as error:
         raise StoreError("reading Zarr needs zarr", where=str(path), fix="pip install 'nwb-dcf[zarr]'") from error
-    try:
-        return zarr.open_group(str(path), mode="r")
     except OSError as error:
         raise explain_failure(str(error), error.errno, where=str(path)) from error
     except Exception as error:
@@ -67,7 +66,7 @@ def copy_folder(original: Path, copy: Path, *, linked: bool, top: bool = True) -
         elif entry.is_symlink():
             target.symlink_to(os.readlink(entry.path))
         # Metadata are what changes in the copy.
-        elif entry.name.startswith(".z") or not (linked and _link(entry.path, target)):
+        elif is_metadata(entry.name) or not (linked and _link(entry.path, target)):
             shutil.copy2(entry.path, target)
             _keep_owner(entry.stat(), target)
     if top:  # it gets mode and owner of the original when it takes its place
@@ -82,7 +81,7 @@ def measure_folder(folder: Path, *, linked: bool) -> int:
     total = 0
     for parent, folders, names in os.walk(folder):
         total += _BLOCK * len(folders)
-        copied = [name for name in names if not linked or name.startswith(".z")]
+        copied = [name for name in names if not linked or is_metadata(name)]
         total += sum(max(_BLOCK, os.lstat(os.path.join(parent, name)).st_size) for name in copied)
     return total
 

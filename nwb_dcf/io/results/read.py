@@ -203,7 +203,7 @@ def refuse_special(path: Path, what: str = "this") -> None:
 
 def _require_nwb2(file: Any, path: Path) -> Any:
     if not str(read_attribute(file, "nwb_version")).removeprefix("NWB-").startswith("2"):
-        (file.close if isinstance(file, h5py.File) else file.store.close)()
+        (file.close if hasattr(file, "close") else file.store.close)()
         raise StoreError("not an NWB 2 file", where=str(path), fix="convert it to NWB 2 first")
     return file
 
@@ -311,6 +311,9 @@ def _read_payload(group: Any) -> Payload:
             arrays[name] = read_values(item)
         elif "data" in item:
             arrays |= {f"{name}/{part}": read_values(item[part]) for part in item}
+            # A link of HDF5 is a member of its group, and one of hdmf-zarr is not.
+            if not {"timestamps", "starting_time"} & set(item) and "latents/timestamps" in group:
+                arrays[f"{name}/timestamps"] = read_values(group["latents/timestamps"])
             # NWB keeps the rate as an attribute of the starting time.
             if "starting_time" in item:
                 arrays[f"{name}/rate"] = np.asarray(item["starting_time"].attrs["rate"])

@@ -20,6 +20,7 @@ from ... import __version__
 from ...data.records import Provenance
 from ...data.result import DCFResult
 from ...errors import StoreError, shorten
+from ..backends.zarr_format import explain_unwritable_format
 from .atomic import (
     FileState,
     check_work_folder,
@@ -115,6 +116,9 @@ def check_writable(
     original, target = _resolve(path, output)
     check_work_folder(target)  # now, and not after hours of training
     with open_nwb(original) as file:
+        unwritable = explain_unwritable_format(original) if original.is_dir() else None
+        if unwritable is not None:
+            raise StoreError(unwritable[0], where=str(path), fix=unwritable[1])
         refuse_newer_schema(file, path)
         name = _choose_name(file, path, name, f"{kind}_dim{dim}", overwrite)
     check_target(original, target, overwrite=overwrite)

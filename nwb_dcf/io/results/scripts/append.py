@@ -107,13 +107,19 @@ def _open_hdf5(copy: str, name: str, stack: ExitStack) -> Any:
 def _open_zarr(copy: str, name: str, stack: ExitStack) -> tuple[Any, dict[str, bool]]:
     from hdmf_zarr.nwb import NWBZarrIO
 
-    restrict_pickles = runpy.run_path(str(Path(__file__).parents[2] / "backends" / "restricted_pickle.py"))[
-        "restrict_pickles"
-    ]
+    backends = Path(__file__).resolve().parents[2] / "backends"
+    restrict_pickles = runpy.run_path(str(backends / "restricted_pickle.py"))["restrict_pickles"]
+    zarr_format = runpy.run_path(str(backends / "zarr_format.py"))
     stack.enter_context(restrict_pickles())
     shutil.rmtree(os.path.join(copy, "processing", MODULE, name), ignore_errors=True)
+    if zarr_format["find_format"](Path(copy)) == 3:
+        import zarr
+
+        # Otherwise chunks of zeros are left out, and one that is lost later looks like them.
+        stack.enter_context(zarr.config.set({"array.write_empty_chunks": True}))
     # Metadata that were consolidated and are not written anew would go on without the fit.
-    consolidated = os.path.exists(os.path.join(copy, ".zmetadata"))
+    consolidated = zarr_format["is_consolidated"](copy)
+    zarr_format["drop_consolidated"](copy, f"processing/{MODULE}")
     return stack.enter_context(NWBZarrIO(copy, mode="r+")), {"consolidate_metadata": consolidated}
 
 

@@ -5,13 +5,14 @@ HDF5 keeps the space of what is deleted, and takes it for what is written next.
 
 from __future__ import annotations
 
-import json
 import os
+import runpy
 import shutil
 from pathlib import Path
 
 import h5py
 
+_FORMAT = runpy.run_path(str(Path(__file__).resolve().parents[2] / "backends" / "zarr_format.py"))
 MODULE = "/processing/dcf"
 OURS = "Dynamic Compression Flows:"  # how the description of a module of ours begins
 
@@ -34,11 +35,9 @@ def run(request: dict[str, str]) -> dict[str, str]:
 def drop_from_folder(folder: Path, place: str) -> None:
     """Delete a fit from a Zarr folder."""
     shutil.rmtree(folder / place.lstrip("/"))
+    _FORMAT["forget"](folder, place)
     module = folder / MODULE.lstrip("/")
-    description = json.loads((module / ".zattrs").read_text()).get("description", "")
+    description = _FORMAT["read_metadata"](module)[0].get("description", "")
     if not [entry for entry in module.iterdir() if entry.is_dir()] and description.startswith(OURS):
         shutil.rmtree(module)
-    if (folder / ".zmetadata").exists():
-        import zarr
-
-        zarr.consolidate_metadata(str(folder))
+        _FORMAT["forget"](folder, MODULE)

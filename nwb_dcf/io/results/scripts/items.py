@@ -46,12 +46,16 @@ def follow(group: Any, path: str) -> Any:
     """Return what lies at `path` below a group, None if nothing; links of hdmf-zarr are followed, zarr has none."""
     if path in group or isinstance(group, h5py.Group):
         return group.get(path)
-    # hdmf-zarr keeps links as attributes of the group that holds them; "." is the same folder.
+    # hdmf-zarr keeps links as attributes of the group that holds them, under another name in format 3; "." is the
+    # same folder.
     parent, _, name = path.rpartition("/")
-    links = (group[parent] if parent else group).attrs.get("zarr_link", [])
+    attributes = (group[parent] if parent else group).attrs
+    links = attributes.get("_LINKS", attributes.get("zarr_link", []))
     target = next((link["path"] for link in links if link["name"] == name and link["source"] == "."), None)
     if target is None:
         return None
+    if hasattr(group, "root"):
+        return group.root[target]
     import zarr
 
     return zarr.open_group(group.store, mode="r")[target]

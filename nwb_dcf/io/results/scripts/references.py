@@ -5,7 +5,6 @@ Clean processes run this file by its path, so it imports nothing of the package.
 
 from __future__ import annotations
 
-import json
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
+_BACKENDS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "backends" / "zarr_format.py"))
 ROWS = 2**16  # of a column of references that are read at a time
 _TEXTS = ("object_", "str", "utf", "ascii", "bytes")  # types of hdmf-zarr whose objects are texts
 
@@ -120,13 +120,17 @@ def name_target(file: h5py.File, reference: Any) -> str | None:
 def _find_in_folder(folder: Path, place: str) -> set[str]:
     """Find in Zarr what leads to `place`: links are texts of its metadata, references those or values."""
     found = set()
-    for metadata in folder.rglob(".zattrs"):
+    for metadata in (*folder.rglob(".zattrs"), *folder.rglob("zarr.json")):
         path = "/" + metadata.parent.relative_to(folder).as_posix().removeprefix(".")
         if inside(path, place):
             continue
-        attributes = json.loads(metadata.read_text())
+        attributes, described = _BACKENDS["read_metadata"](metadata.parent)
         targets = list(find_paths(attributes, folder))
-        if _may_hold_references(metadata.parent, attributes, folder):
+        if metadata.parent.is_relative_to(folder / "specifications") or described is None:
+            pass
+        elif described["zarr_format"] == 3:
+            targets += _list_texts(folder, path, attributes)
+        elif _may_hold_references(described, attributes):
             targets += find_paths(_read_objects(folder, path), folder)
         if any(inside(target, place) for target in targets):
             found.add(path)
@@ -151,12 +155,19 @@ def find_paths(value: Any, folder: Path) -> Iterator[str]:
             yield from find_paths(inner.item() if isinstance(inner, np.void) else inner, folder)
 
 
-def _may_hold_references(array: Path, attributes: dict[str, object], folder: Path) -> bool:
-    """Whether an array of Zarr holds objects, and not texts alone."""
-    described = array / ".zarray"
-    if not described.exists() or array.is_relative_to(folder / "specifications"):
-        return False
-    dtype = json.loads(described.read_text()).get("dtype")
+def _list_texts(folder: Path, path: str, attributes: dict[str, Any]) -> list[str]:
+    """List what the references in an array of format 3 lead to: they are texts there, in columns that are named."""
+    fields = attributes.get("_REFERENCE_FIELDS") or []
+    if attributes.get("_DTYPE") != "object_reference" and not fields:
+        return []
+    values = _read_objects(folder, path)
+    columns = [values[field] for field in fields] if fields else [values]
+    return [str(text) for column in columns for text in np.asarray(column).flat]
+
+
+def _may_hold_references(described: dict[str, Any], attributes: dict[str, object]) -> bool:
+    """Whether an array of format 2 holds objects, and not texts alone."""
+    dtype = described.get("dtype")
     if "|O" not in ([field[1] for field in dtype] if isinstance(dtype, list) else [dtype]):
         return False
     kind = attributes.get("zarr_dtype")
@@ -164,9 +175,9 @@ def _may_hold_references(array: Path, attributes: dict[str, object], folder: Pat
 
 
 def _read_objects(folder: Path, path: str) -> Any:
-    import zarr
-
-    # hdmf-zarr pickles references, and a pickle may run any code.
-    restrict = runpy.run_path(str(Path(__file__).parents[2] / "backends" / "restricted_pickle.py"))["restrict_pickles"]
+    # hdmf-zarr pickles references in format 2, and a pickle may run any code.
+    backends = Path(__file__).resolve().parents[2] / "backends"
+    restrict = runpy.run_path(str(backends / "restricted_pickle.py"))["restrict_pickles"]
+    open_group = runpy.run_path(str(backends / "zarr_folder.py"))["open_group"]
     with restrict():
-        return zarr.open_group(str(folder), mode="r")[path.lstrip("/")][()]
+        return open_group(folder)[path.lstrip("/")][()]
