@@ -111,7 +111,7 @@ def name_options(text: str) -> str:
         if not value or argument in FLAGS:
             return option
         if value.startswith("'"):
-            return f"{option} {shlex.quote(ast.literal_eval(value))}"
+            return f"{option} {shlex.quote(_read_text(value))}"
         return f"{option} {value.strip('()').replace(', ', ' ')}"
 
     return _ARGUMENT.sub(replace, text)
@@ -169,6 +169,13 @@ def _name_origin(direct: dict[str, Any], extra: str) -> str:
     return f"nwb-dcf[{extra}] @ {url}" if url else f"nwb-dcf[{extra}]"
 
 
+def _read_text(value: str) -> str:
+    try:
+        return str(ast.literal_eval(value))
+    except (SyntaxError, ValueError):  # it was cut out of a name that holds quotes or backslashes
+        return value.strip("'")
+
+
 def _read_values(text: str, start: int, argument: str) -> tuple[list[str], int]:
     """The values that follow an option in prose, and where they end: words that are no English."""
     if argument in FLAGS:
@@ -178,7 +185,7 @@ def _read_values(text: str, start: int, argument: str) -> tuple[list[str], int]:
         found = _WORD.match(text, end)
         # the point that ends a sentence is not a part of the value; that of "..." is
         word = re.sub(r"(?<![.=])[.,]$", "", found[1]) if found else ""
-        if not found or not _is_value(word, text[found.start(1) + len(word) :]):
+        if not word or not found or not _is_value(word, text[found.start(1) + len(word) :]):
             # all values or none: half of a window would be read as a number of its own
             return [], start
         values.append(word)

@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import nwb_dcf
 from nwb_dcf import batch, cohort
@@ -219,3 +221,18 @@ def test_an_extra_is_installed_as_the_package_was(
     assert name_installation("first pip install 'nwb-dcf[plot]', or write .csv") == f"first {command}, or write .csv"
     assert str(DCFError("no plots", fix="pip install nwb-dcf[plot]")) == f"no plots; {command}"
     compose_install.cache_clear()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(sorted(OPTIONS)), st.text("ab ,.'\"`=;:\\\n()-1", max_size=6)), min_size=1, max_size=6
+    )
+)
+def test_any_text_with_options_in_it_can_be_shown(words: list[str]) -> None:
+    named = name_arguments(" ".join(words))
+    assert isinstance(name_options(named), str)
+
+
+def test_an_option_before_a_lone_sign_is_named() -> None:
+    assert name_arguments("this is no expression: --bin , 3") == "this is no expression: `bin_width_s=` , 3"

@@ -19,7 +19,20 @@ SHORT = {"bin": "bin_width_s", "resample": "resample_hz", "min_length": "min_len
 NOT_SETTINGS = ("file", "group", "animal")
 # a CSV has no lists: names in one cell are parted by blanks
 MANY = ("source", "trials", "tags")
-TEXT = ("source", "trials", "tags", "where", "units", "rois", "name", "output", "align", "preset", "transform", "scale")
+TEXT = (
+    "source",
+    "trials",
+    "tags",
+    "where",
+    "units",
+    "rois",
+    "name",
+    "output",
+    "align",
+    "preset",
+    "transformation",
+    "scale",
+)
 
 
 def load_config(path: str | Path) -> Settings:

@@ -22,7 +22,7 @@ def describe_comparison(report: Report) -> str:
     failed = [f"{row['method']}: {row['failed']}" for row in report["rows"] if row.get("failed")]
     lines += label_lines("failed", failed) if failed else []
     lines += label_lines(
-        "read it so",
+        "read it",
         [
             f"in brackets DCF's score less the method's, with 95 % over {report['n']} held-out {report['over']}",
             "one channel: the largest fraction of a latent that one channel has; above 0.5 it is that channel's latent",

@@ -13,7 +13,7 @@ LABEL_WIDTH = 10  # nine letters and a blank
 
 def label_lines(label: str, texts: Sequence[str]) -> list[str]:
     """Put `label` before the first of `texts` and align the others below it."""
-    return [f"{label if i == 0 else '':<{LABEL_WIDTH}}{text}" for i, text in enumerate(texts)]
+    return [f"{label if i == 0 else '':<{LABEL_WIDTH - 1}} {text}" for i, text in enumerate(texts)]
 
 
 def format_number(value: Any, digits: int = 3) -> str:

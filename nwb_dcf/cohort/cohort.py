@@ -428,6 +428,13 @@ class Cohort:
         return texts
 
     def _prepare(self, recording: xr.Dataset, texts: NDArray[np.str_], name: str) -> tuple[AlignedFrames, Preprocessor]:
+        n_channels = recording["data"].shape[1]
+        if n_channels < self.dim:
+            raise DataError(
+                f"it has {n_channels} channels, fewer than the {self.dim} latents of the cohort",
+                where=name,
+                fix="leave the session out, or ask for fewer latents with --dim",
+            )
         preprocessor = fit_session_preprocessor(recording, self.clock_)
         return align_frames(recording, texts, self.conditions_, self.clock_, preprocessor, name=name), preprocessor
 

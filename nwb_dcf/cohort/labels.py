@@ -66,7 +66,7 @@ def name_value(value: Any) -> str:
     """Return a label as text; whole numbers have no point, so that 3 and 3.0 are one condition."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _is_missing(value: Any) -> bool:

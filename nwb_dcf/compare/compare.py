@@ -15,6 +15,7 @@ import xarray as xr
 from ..config import PrepareConfig
 from ..config.presets import resolve_settings
 from ..config.progress import Progress
+from ..config.time_scale import TimeScales
 from ..data.preprocessing import TRUNCATE
 from ..data.recording import (
     flatten_frames,
@@ -374,9 +375,9 @@ def _gather(plan: FitPlan, fitted: FittedModel, behavior: Behavior | None) -> Ma
 
 
 def _read_behavior(path: str | Path, against: str, plan: FitPlan) -> tuple[Behavior, str, list[str]]:
+    scales = TimeScales.keep_named(plan.read.time_scale)
     parts = [
-        read_behavior(path, against, part["time"].values, time_scale=plan.read.time_scale)
-        for part in (plan.training, plan.unseen)
+        read_behavior(path, against, part["time"].values, time_scale=scales) for part in (plan.training, plan.unseen)
     ]
     for part, name in zip(parts, ("fitted", "held-out"), strict=True):
         known = int(np.isfinite(part.values).all(axis=1).sum())

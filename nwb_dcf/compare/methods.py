@@ -317,9 +317,7 @@ def load_method(address: str) -> Method:
         )
     # by its signature, since scikit-learn, CEBRA and others call the same argument differently
     accepted = inspect.signature(found).parameters
-    dim_name = next(
-        (name for name in ("n_components", "dim", "output_dimension", "n_latents") if name in accepted), None
-    )
+    dim_name = next((name for name in DIM_NAMES if name in accepted), None)
     if dim_name is None:
         raise ParameterError(
             f"{address} takes no number of latents", fix="name its argument n_components, dim or output_dimension"

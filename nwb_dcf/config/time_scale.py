@@ -56,6 +56,17 @@ class TimeScales:
                 own = value
         return cls(own, named)
 
+    @staticmethod
+    def keep_named(given: str | float | Sequence[str | float] | None) -> list[str] | None:
+        """Return the factors that name an object, as they are given: one for what is fitted is not one for behaviour.
+
+        Examples
+        --------
+        >>> TimeScales.keep_named(("0.001", "position=0.5"))
+        ['position=0.5']
+        """
+        return [f"{key}={factor!r}" for key, factor in TimeScales.parse(given).named.items()] or None
+
     def of(self, path: str, *, is_fitted: bool = True) -> float | None:
         """Return the factor of the object at `path`, or None where none was given.
 

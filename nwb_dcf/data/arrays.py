@@ -227,6 +227,7 @@ def _join(items: Sequence[InputAdapter]) -> xr.Dataset:
     # bare arrays all begin at 0, and time has to increase; items with a clock keep theirs
     shift = np.cumsum([0, *lengths[:-1]]) * np.array([item.kind == "array" for item in items])
     segments = np.cumsum([0, *(recording.sizes["segment"] for recording in recordings)])
+    by_segment = np.repeat(shift, np.diff(segments))
     # a column that some items lack has no value for their segments
     common = set.intersection(*({str(v) for v in r if str(v).startswith("trial_")} for r in recordings))
 
@@ -241,12 +242,16 @@ def _join(items: Sequence[InputAdapter]) -> xr.Dataset:
         channel=first[dims[0]].values if len(dims) == 1 else None,
         channel_source=first[CHANNEL_SOURCE].values if CHANNEL_SOURCE in first.coords else None,
         segment_index=np.concatenate(index),
+        segment_start=gather("segment_start") + by_segment,
+        segment_stop=gather("segment_stop") + by_segment,
         segment_row=gather("segment_row") if all("segment_row" in r for r in recordings) else None,
         trial_columns={name.removeprefix("trial_"): gather(name) for name in sorted(common)},
         units=str(first["data"].attrs.get("units", "a.u.")),
         kind=str(first.attrs["kind"]),
         source=first.attrs.get("source"),
         bin_width_s=first.attrs.get("bin_width_s"),
+        left_out=[one for r in recordings for one in r.attrs.get("left_out", ())],
+        notes=list(dict.fromkeys(note for r in recordings for note in r.attrs.get("notes", ()))),
     )
     return joined.assign_coords({dim: first[dim].values for dim in dims})
 

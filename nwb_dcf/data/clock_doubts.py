@@ -101,7 +101,7 @@ COARSER = (
     Unit("hours", "3600", 3600.0),
     Unit("days", "86400", 86400.0),
 )
-SAMPLES_HZ = (30000.0, 24414.0625, 20000.0)  # Neuropixels and Intan, TDT, older amplifiers
+COMMON_HZ = 30000.0  # of Neuropixels and Intan, where the file names no rate
 
 
 @dataclass(frozen=True)
@@ -424,7 +424,7 @@ def guess_column_scale(values: Num[np.ndarray, " row"], low: float, high: float)
 
 def _samples(sampling_hz: Sequence[float]) -> list[Unit]:
     """Return the units of times that are sample numbers."""
-    return [Unit(f"sample numbers at {hz:.9g} Hz", f"1/{hz:.9g}", 1 / hz) for hz in (*sampling_hz, *SAMPLES_HZ[:1])]
+    return [Unit(f"sample numbers at {hz:.9g} Hz", f"1/{hz:.9g}", 1 / hz) for hz in (*sampling_hz, COMMON_HZ)]
 
 
 def _jaccard(a: tuple[float, float], b: tuple[float, float]) -> float:

@@ -141,13 +141,7 @@ class StoredDimension(_Open):
 
     dim: Natural
     rule: Sentence
-    curve: JSON
-
-    @model_validator(mode="after")
-    def _curve(self) -> StoredDimension:
-        if not all(isinstance(value, int | float) for value in self.curve.get("shared", [])):
-            raise ValueError("curve.shared holds what is no number")
-        return self
+    curve: dict[str, list[float | bool | None]]
 
 
 class StoredRival(_Open):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Num, Real
 
 N_RATES = 400  # at which the mean root is tabulated
+MOST_TABLED = 400.0  # counts a bin; above it the expansion is exact to 0.001
 LEAST_RATE = 1e-4  # below it, as below any small rate, the mean root is the rate itself
 
 
@@ -62,11 +63,14 @@ def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any
     roots = np.asarray(roots, np.float64)
     if not np.isfinite(roots).all():
         raise DataError("roots hold NaN or infinite values", fix="leave those frames out")
-    # E[sqrt(n)] >= sqrt(rate) - 0.5 for any rate: the table reaches beyond every root
-    rates = np.append(0, np.geomspace(LEAST_RATE, np.square(roots.max(initial=0) + 1), N_RATES))
+    # E[sqrt(n)] >= sqrt(rate) - 0.5 for any rate: the table reaches beyond every root below it
+    small = roots < np.sqrt(MOST_TABLED)
+    largest = np.square(roots.max(initial=0, where=small) + 1)
+    rates = np.append(0, np.geomspace(LEAST_RATE, largest, N_RATES))
     n = np.arange(int(rates[-1] + 10 * np.sqrt(rates[-1])) + 10)  # ten SDs above: no further count occurs
     probability = np.exp(xlogy(n, rates[:, None]) - rates[:, None] - gammaln(n + 1))  # of each count at each rate
-    return np.asarray(np.interp(roots, probability @ np.sqrt(n), rates))
+    # of large rates E[sqrt(n)]^2 = rate - 1/4 + O(1/rate); a table of them would grow with the square of the rate
+    return np.where(small, np.interp(roots, probability @ np.sqrt(n), rates), np.square(roots) + 0.25)
 
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes

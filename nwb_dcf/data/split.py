@@ -127,9 +127,9 @@ def cut_pieces(
     recording: xr.Dataset, pieces: Int[np.ndarray, " time"], chosen: Bool[np.ndarray, " time"]
 ) -> xr.Dataset | None:
     """Keep the chosen frames, each run of them a segment of its own; runs under two frames go."""
-    ids, first, counts = np.unique(pieces[chosen], return_index=True, return_counts=True)
+    ids, counts = np.unique(pieces[chosen], return_counts=True)
     # v needs two successive frames
-    ids, first, counts = ids[counts >= 2], first[counts >= 2], counts[counts >= 2]
+    ids, counts = ids[counts >= 2], counts[counts >= 2]
     if len(ids) == 0:
         return None
     frames = np.flatnonzero(np.isin(pieces, ids) & chosen)

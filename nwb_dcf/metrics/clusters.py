@@ -46,6 +46,8 @@ class Clusters:
         Of the frames at each place the one nearest to the middle of the cluster is taken.
         """
         frames = np.flatnonzero(self.band == band)
+        if len(frames) == 0:  # k-means leaves clusters empty where there are fewer distinct latents
+            return frames
         off = latents[frames] - self.centre[band]
         place = off @ self.axis[band]
         aside = np.linalg.norm(off - np.outer(place, self.axis[band]), axis=1)

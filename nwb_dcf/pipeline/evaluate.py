@@ -134,9 +134,7 @@ def evaluate_nwb(
     stored = read_result(path, name)
     frames, notes = stored.dataset, []
     if time_scale is None:
-        named = TimeScales.parse(find_reading(stored).time_scale).named
-        # those that name an object alone: a factor for the source is not one for behaviour
-        time_scale = [f"{key}={factor!r}" for key, factor in named.items()] or None
+        time_scale = TimeScales.keep_named(find_reading(stored).time_scale)
     behavior = read_behavior(data or path, against, frames["time"].values, time_scale=time_scale)
     notes += behavior.attrs["notes"]
     # NaN beyond the series and in its gaps: decoders take whole rows
@@ -301,7 +299,7 @@ def _measure_chance(task: _Task, latents: Float[np.ndarray, "time latent"], meth
         segment=task.segment[some],
         learn=learn,
         score=learn if same else score,
-        gap=task.gap // step,
+        gap=-(-task.gap // step),  # rounded up: as long as the smoothing reaches
     )
 
     def decode(target: Float[np.ndarray, "time variable"]) -> float:

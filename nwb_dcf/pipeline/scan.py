@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..config import PrepareConfig, ReadConfig, sort_settings
+from ..config.time_scale import TimeScales
 from ..data.recording import frame_dims, is_count, median_step_s
 from ..data.records import JSON, SmoothingRecord, SourceRecord
 from ..errors import ParameterError
@@ -126,7 +127,8 @@ def scan_nwb(path: str | Path, *, against: str | None = None, seed: int = 0, **s
         if not counts:
             choice = SmoothingChoice(0.0, "global", False, "values are fitted as they are: set --smooth and --scale")
             notes = ["the rule that chooses for spikes was not made on values; read the table, do not obey it"]
-    behavior = None if against is None else read_behavior(path, against, recording["time"].values)
+    scales = TimeScales.keep_named(read.time_scale)
+    behavior = None if against is None else read_behavior(path, against, recording["time"].values, time_scale=scales)
     rows: list[JSON] = []
     for i, (smooth_s, scale) in enumerate(points):
         taken = (smooth_s, scale) == (choice.smooth_s, choice.scale)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..data.result import DCFResult
+from ..data.result import DCFResult, mark_held_out
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -73,12 +73,10 @@ def choose_intervals(result: DCFResult, n_frames: int = MOST_FRAMES) -> list[Int
         Indices of the frames of each interval, `n_frames` in all at most.
     """
     data = result.dataset
-    index, time = data["segment_index"].values, data["time"].values
-    held_out = data["segment_held_out"].values if "segment_held_out" in data else np.zeros(data.sizes["segment"], bool)
-    pieces = [np.flatnonzero(index == k) for k in np.flatnonzero(held_out)]
-    if not pieces:
-        blocks = result.provenance.get("split", {}).get("held_out_intervals_s", [])
-        pieces = [np.flatnonzero((time >= start) & (time <= stop)) for start, stop in blocks]
+    index, unseen = data["segment_index"].values, mark_held_out(data, result.provenance)
+    # runs of held-out frames within one segment
+    edges = np.flatnonzero((np.diff(index) != 0) | (np.diff(unseen.astype(np.int8)) != 0)) + 1
+    pieces = [run for run in np.split(np.arange(len(index)), edges) if unseen[run[0]]]
     pieces = [piece for piece in pieces if len(piece) > 1] or [
         np.flatnonzero(index == k) for k in range(data.sizes["segment"]) if (index == k).sum() > 1
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..data.result import DCFResult
+from ..data.result import DCFResult, mark_held_out
 from .color import PALETTE, Coloring, choose_coloring
 
 if TYPE_CHECKING:
@@ -59,14 +59,7 @@ def draw_latents(figure: FigureBase, result: DCFResult, color: str = "time") -> 
 
 def find_held_out(result: DCFResult) -> Bool[np.ndarray, " time"]:
     """Find the frames that the model did not see in training, shape (time,)."""
-    data = result.dataset
-    if "segment_held_out" in data and data["segment_held_out"].values.any():
-        return np.asarray(data["segment_held_out"].values.astype(bool)[data["segment_index"].values])
-    time, unseen = data["time"].values, np.zeros(data.sizes["time"], bool)
-    # a recording without segments is held out in blocks of time, which only the split knows
-    for start, stop in result.provenance.get("split", {}).get("held_out_intervals_s", []):
-        unseen |= (time >= start) & (time <= stop)
-    return unseen
+    return mark_held_out(result.dataset, result.provenance)
 
 
 def choose_window(time: Float[np.ndarray, " time"], held_out: Bool[np.ndarray, " time"]) -> tuple[float, float]:

@@ -73,7 +73,11 @@ def cut_paths(data: xr.Dataset) -> Paths:
     edges = np.searchsorted(index, np.arange(data.sizes["segment"] + 1))
     pieces = [np.arange(a, b, stride) for a, b in zip(edges[:-1], edges[1:], strict=True)]
     pieces = [piece for piece in pieces if len(piece) > 1]
-    return Paths(pieces, np.concatenate(pieces) if pieces else np.arange(len(index)), stride)
+    if not pieces:
+        # segments shorter than the stride: some of them whole, evenly chosen, and not one frame of each
+        whole = [np.arange(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a > 1]
+        pieces, stride = whole[:: max(1, stride)], 1
+    return Paths(pieces, np.concatenate(pieces) if pieces else np.arange(len(index))[::stride], stride)
 
 
 def label_axes(axes: Axes, points: Num[np.ndarray, "time axis"], labels: list[str]) -> None:

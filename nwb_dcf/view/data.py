@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..data.result import DCFResult
+from ..data.result import DCFResult, mark_held_out
 from ..errors import DCFError, SourceError
 from ..io.recordings import NO_VIDEO, FrameAccess, IntervalTable, list_sources, open_frames, read_behavior, read_tables
 from ..io.results import read_result
@@ -89,14 +89,7 @@ class ViewData:
     @cached_property
     def held_out(self) -> Bool[np.ndarray, " time"]:
         """Whether the model did not see a frame in training, shape (time,)."""
-        data = self.result.dataset
-        if "segment_held_out" in data and data["segment_held_out"].values.any():
-            return np.asarray(data["segment_held_out"].values[self.segment].astype(bool))
-        # without segments, blocks of time are held out
-        seen = np.zeros(len(self.time), bool)
-        for start, stop in self.result.provenance.get("split", {}).get("held_out_intervals_s", []):
-            seen |= (self.time >= start) & (self.time <= stop)
-        return seen
+        return mark_held_out(self.result.dataset, self.result.provenance)[self.order]
 
     @cached_property
     def clusters(self) -> Clusters | None:

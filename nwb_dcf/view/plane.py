@@ -126,7 +126,8 @@ class PlaneView:
             self.mark.data = self.trail.data = {"x": [], "y": []}
             return
         # the path begins in its own segment
-        first = max(0, frame - back, int(np.searchsorted(self._segment[: frame + 1], self._segment[frame])))
+        others = np.flatnonzero(self._segment[max(0, frame - back) : frame + 1] != self._segment[frame])
+        first = max(0, frame - back) + (int(others[-1]) + 1 if len(others) else 0)
         path = self.points[first : frame + 1 : max(1, back // MOST_TRAIL)]
         self.trail.data = {"x": path[:, 0], "y": path[:, 1]}
         self.mark.data = {"x": [self.points[frame, 0]], "y": [self.points[frame, 1]]}

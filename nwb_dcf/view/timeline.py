@@ -108,8 +108,11 @@ class Timeline:
         strip = self._strips[0]
         # clusters change within a segment: it has no colour of its own
         if paint.coloring.groups and paint.coloring.name not in ("cluster",):
-            first = np.searchsorted(self.view.segment, np.arange(len(strip["start"])))
-            rgb = paint.colors[np.minimum(first, len(paint.colors) - 1)]
+            # frames are in order of time, in which segments of arrays need not be numbered
+            numbers, at = np.unique(self.view.segment, return_index=True)
+            first = np.zeros(len(strip["start"]), int)
+            first[numbers] = at
+            rgb = paint.colors[first]
             strip["color"] = np.array(["#{:02x}{:02x}{:02x}".format(*color) for color in rgb.tolist()])
         else:
             strip["color"] = strip["plain"]

@@ -106,6 +106,9 @@ def test_what_makes_no_cohort_is_refused(animals):
     twice = {name: r.assign_attrs(source={**r.attrs["source"], "identifier": "x"}) for name, r in recordings.items()}
     with pytest.raises(DataError, match="animal1 and animal0 are one session, x"):
         Cohort(3).fit(twice, "condition")
+    few = {**recordings, "animal1": recordings["animal1"].isel(unit=slice(2))}
+    with pytest.raises(DataError, match="animal1: it has 2 channels, fewer than the 3 latents"):
+        Cohort(3, **FEW).fit(few, "condition")
     with pytest.raises(ParameterError, match="dim is 0"):
         Cohort(0)
     with pytest.raises(NotFittedError):

@@ -145,6 +145,7 @@ def test_the_command_line_shows_what_was_found(fitted: CohortResult, capsys: pyt
         ("file,group\nanimal0.nwb,a\n", "3 of 4 files have no group, the first animal1.nwb"),
         ("name,group\nanimal0.nwb,a\n", "has no columns file and group"),
         ("file,group\nanimal0.nwb,a\nanimal0.nwb,b\n", "a file has two rows"),
+        ("group,file\na\n", "4 of 4 files have no group"),  # a row that ends before the last column
     ],
 )
 def test_groups_that_do_not_cover_the_files_are_refused(folder: Path, tmp_path: Path, groups: str, message: str):

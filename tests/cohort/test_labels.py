@@ -38,6 +38,7 @@ def record(lengths: list[int], width: float = 0.1, **columns: np.ndarray) -> xr.
 def test_labels_of_a_column_are_text_and_numbers_have_no_point():
     recording = record([5, 5, 5], direction=np.array([0.0, 90.0, np.nan]))
     assert read_labels(recording, "trials.direction").tolist() == ["0", "90", ""]
+    assert read_labels(recording, [np.inf, -np.inf, 1.5]).tolist() == ["inf", "-inf", "1.5"]
     assert read_labels(recording, ["a", "", "b"]).tolist() == ["a", "", "b"]
 
 

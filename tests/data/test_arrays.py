@@ -185,3 +185,24 @@ def test_arrays_that_are_wider_than_long_are_doubted(given: object, doubted: boo
 def test_a_recording_that_is_wider_than_long_is_left_alone() -> None:
     recording = make_recording(np.ones((8, 400)), np.arange(8.0))
     assert as_recording(recording).recording.attrs["notes"] == []
+
+
+def test_a_list_of_recordings_keeps_edges_of_segments_and_what_was_said_of_them() -> None:
+    def make(start: float, note: str) -> xr.Dataset:
+        return make_recording(
+            np.ones((6, 3)), start + 0.01 + 0.02 * np.arange(6), channel_dim="unit", segment_start=[start],
+            segment_stop=[start + 0.12], units="count", kind="units", bin_width_s=0.02, notes=["both", note],
+            left_out=[{"what": "unit", "id": note, "why": "no spikes"}],
+        )  # fmt: skip
+
+    joined = as_recording([make(0.0, "first"), make(5.0, "second")]).recording
+    np.testing.assert_allclose(joined["segment_start"], [0.0, 5.0])
+    np.testing.assert_allclose(joined["segment_stop"], [0.12, 5.12])
+    assert joined.attrs["notes"] == ["both", "first", "second"]
+    assert [one["id"] for one in joined.attrs["left_out"]] == ["first", "second"]
+
+
+def test_a_list_of_arrays_has_edges_that_follow_each_other() -> None:
+    joined = as_recording([X, X]).recording
+    np.testing.assert_array_equal(joined["segment_start"], [0, 6])
+    np.testing.assert_array_equal(joined["segment_stop"], [5, 11])

@@ -82,3 +82,9 @@ def test_outliers_are_apart_and_largest_first() -> None:
     values = np.array([0.0, 9.0, 8.0, 1.0, 7.0, 2.0])
     np.testing.assert_array_equal(pick_outliers(values, np.arange(6.0), 3, apart_s=2.0), [1, 4])
     np.testing.assert_array_equal(pick_outliers(values, np.arange(6.0), 3, apart_s=0.5), [1, 2, 4])
+
+
+def test_a_cluster_without_frames_has_none_to_show() -> None:
+    z = np.repeat([[0.0, 0.0], [1.0, 1.0]], 50, axis=0)  # two places, and four clusters asked for
+    bands = find_clusters(z, 4)
+    assert sorted(len(bands.pick_along(z, band, 3)) for band in range(4)) == [0, 0, 3, 3]

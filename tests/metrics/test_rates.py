@@ -106,3 +106,11 @@ def test_bad_input_is_refused() -> None:
         fit_rates(counts, counts, prior=0)
     with pytest.raises(DataError, match=r"give \(time, 2\)"):
         fit_rates(counts, counts).predict(np.ones((4, 3)))
+
+
+def test_large_roots_take_no_table() -> None:
+    roots = np.array([255.0, 1e4])  # a table of rates and counts up to 1e8 would be larger than any memory
+    np.testing.assert_allclose(invert_mean_root(roots), np.square(roots) + 0.25)
+    n = np.arange(900)
+    mean_roots = poisson.pmf(n, np.array([[399.0], [401.0]])) @ np.sqrt(n)  # on both sides of the table's end
+    np.testing.assert_allclose(invert_mean_root(mean_roots), [399, 401], atol=0.1)
