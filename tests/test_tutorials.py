@@ -58,6 +58,7 @@ def test_spikes_from_file_to_figure(first: tuple[Path, float, str]) -> None:
     assert (folder / "tutorial.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_video_with_snapshots_along_bands(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("av", reason="could not import av")
     result = run("02_video_with_snapshots_along_bands.py", size=16, every=4, steps=3)["result"]
@@ -81,6 +82,7 @@ def test_the_video_of_a_mouse(real_data: Callable[[str], Path], in_folder: Path)
     assert sorted(path.name for path in in_folder.iterdir()) == ["bands.png", "video_latents.nwb"]
 
 
+@pytest.mark.long
 def test_a_result_is_read_where_there_is_no_nwb_dcf(first: tuple[Path, float, str], in_folder: Path) -> None:
     shutil.copy(first[0] / "tutorial.nwb", in_folder)
     script = TUTORIALS / "03_read_a_result_without_nwb_dcf.py"
@@ -93,6 +95,7 @@ def test_a_result_is_read_where_there_is_no_nwb_dcf(first: tuple[Path, float, st
     assert sorted(path.name for path in in_folder.iterdir()) == ["field.png", "tutorial.nwb"]
 
 
+@pytest.mark.long
 def test_a_stored_model_on_a_new_session(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run("04_a_stored_model_on_a_new_session.py", n_trials=18, steps=10)["report"]
     assert report.scores["ridge"]["latents"]["value"] > 0.7
@@ -104,6 +107,7 @@ def test_a_stored_model_on_a_new_session(in_folder: Path, capsys: pytest.Capture
     assert {path.name for path in in_folder.iterdir()} == made
 
 
+@pytest.mark.long
 def test_spikeinterface_from_sorting_to_nwb(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("05_spikeinterface_from_sorting_to_nwb.py", duration_s=12.0, steps=4)["r2"] > 0.6
     said = capsys.readouterr().out

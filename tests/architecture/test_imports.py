@@ -59,6 +59,7 @@ def load(code: str) -> set[str]:
         ("import nwb_dcf.spikeinterface", {"torch", "pynwb", "matplotlib"}),
     ],
 )
+@pytest.mark.long
 def test_a_door_loads_only_its_own_room(code: str, absent: set[str]) -> None:
     assert load(code) & absent == set()
 

@@ -69,6 +69,7 @@ def test_each_worker_uses_one_core() -> None:
 
 
 @pytest.mark.parametrize("in_ci", [False, True])
+@pytest.mark.long
 def test_a_skip_for_want_of_a_package_fails_ci(in_ci: bool, tmp_path: Path) -> None:
     shutil.copy(ROOT / "conftest.py", tmp_path)
     (tmp_path / "test_skips.py").write_text(SKIPS)

@@ -68,6 +68,7 @@ def test_another_request_is_not_skipped_and_replaces_nothing_unasked(fitted: tup
     assert "this fit exists" in other.rows[0]["message"]
 
 
+@pytest.mark.long
 def test_processes_give_the_same_latents_to_the_bit(
     fitted: tuple[Path, batch.BatchReport], original: Path, tmp_path: Path
 ):

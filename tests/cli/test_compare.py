@@ -25,6 +25,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_session(simulation.recording, path, truth=simulation.truth, seed=0)
 
 
+@pytest.mark.long
 def test_a_comparison_from_the_outside(session: Path, tmp_path: Path, run_cli: Callable[..., Run]) -> None:
     before, page = hashlib.sha256(session.read_bytes()).hexdigest(), tmp_path / "page.html"
     wanted = ["--method", "pca", "--method", "fa", "--rival", "sklearn.decomposition:FastICA"]

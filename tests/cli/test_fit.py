@@ -132,6 +132,7 @@ def test_ctrl_c_ends_cleanly(
         assert path.read_bytes() == before
 
 
+@pytest.mark.long
 def test_demo_finds_the_latents_it_made(tmp_path: Path, run_cli: Cli) -> None:
     done = run_cli("demo", tmp_path, "--json")
     assert done.code == 0, done.stderr

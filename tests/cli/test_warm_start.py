@@ -14,6 +14,7 @@ from nwb_dcf.errors import StoreError
 from tests.nwb_files import make_spike_session
 
 
+@pytest.mark.long
 def test_a_stored_fit_begins_another_with_other_bins(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
     path = make_spike_session(tmp_path / "s.nwb")
     fit_nwb(path, dim=2, steps=20, name="wide", bin_width_s=0.1)

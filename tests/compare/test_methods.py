@@ -34,6 +34,7 @@ def test_a_method_finds_the_plane_of_the_data_and_gives_it_back(key: str) -> Non
 
 
 @pytest.mark.parametrize("variational", [False, True])
+@pytest.mark.long
 def test_a_network_gives_the_data_back_and_one_seed_gives_one_result(variational: bool) -> None:
     frames = make_frames()
     first, second = (

@@ -20,7 +20,7 @@ def make(n: int, step_s: float = 0.01, *, irregular: bool = False) -> object:
     return make_recording(rng.normal(size=(n, 3)), clock)
 
 
-@pytest.mark.parametrize("sigma", [0.05, 3.0, (LONG_REACH + 50) / TRUNCATE])
+@pytest.mark.parametrize("sigma", [0.05, 3.0, 0.01 * (LONG_REACH + 50) / TRUNCATE, 20.0])
 def test_a_long_gaussian_by_transforms_equals_the_sum(sigma: float) -> None:
     recording, frames = make(6000), sigma / 0.01
     preparation = fit_preprocessor(recording, PrepareConfig(smooth=sigma, scale="none"))

@@ -24,6 +24,7 @@ def first() -> DCF:
     return DCF(dim=2, steps=200).fit(draw_values())
 
 
+@pytest.mark.long
 def test_training_begins_where_the_other_fit_ended(first: DCF) -> None:
     cold = DCF(dim=2, steps=40, seed=1).fit(draw_values(1))
     warm = DCF(dim=2, steps=40, seed=1, warm_start=first).fit(draw_values(1))

@@ -122,6 +122,7 @@ def test_missing_packages_are_named(fitted: Path, tmp_path: Path, monkeypatch: p
         plot_nwb(fitted, output=tmp_path / "fit.png")
 
 
+@pytest.mark.long
 def test_drawing_what_is_stored_needs_no_torch(fitted: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from nwb_dcf import plot_nwb; "

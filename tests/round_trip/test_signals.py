@@ -68,6 +68,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, list[str], s
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.long
 def test_fits_are_named_read_back_and_applied(kind: str, tmp_path: Path) -> None:
     make, asked, name, channels, array = KINDS[kind]
     path = make(tmp_path / "s.nwb")

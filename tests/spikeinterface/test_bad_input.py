@@ -166,6 +166,7 @@ def test_killed_in_the_middle_of_the_fit(stored):
 
 
 @pytest.mark.parametrize("at", ["_save_params", "_save_run_info", "_save_data", "_place_folder", "_place_group"])
+@pytest.mark.long
 def test_killed_in_the_middle_of_saving(at, stored):
     """Whatever is written lies beside until it is whole."""
     folder, _ = stored

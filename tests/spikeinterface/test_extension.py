@@ -54,6 +54,7 @@ def test_one_segment_gives_one_array():
 
 
 @pytest.mark.parametrize("kind", ["binary_folder", "zarr"])
+@pytest.mark.long
 def test_formats_load_in_a_new_process(kind, computed, tmp_path):
     folder = tmp_path / ("a.zarr" if kind == "zarr" else "a")
     computed.save_as(format=kind, folder=folder)

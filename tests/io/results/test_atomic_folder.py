@@ -63,6 +63,7 @@ def digest(path: Path) -> dict[str, str]:
     return {str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
+@pytest.mark.long
 def test_fits_come_back_as_they_were(session: Path) -> None:
     first, second = result_of(session), result_of(session, seed=1, regular=True)
     assert write_result(first, session).notes == []

@@ -85,6 +85,7 @@ def test_other_names_owner_mode_and_time(session: Path, tmp_path: Path) -> None:
     assert other.stat().st_mtime == 1e9
 
 
+@pytest.mark.long
 def test_without_the_locks_of_hdf5_a_fit_is_written_all_the_same(session: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from nwb_dcf.io.results import write_result\n"
@@ -129,6 +130,7 @@ def copy_fits(path: Path, n: int) -> None:
             module[f"fit_{i:03d}/units"].attrs["table"] = file["units"].ref  # which a copy leads nowhere
 
 
+@pytest.mark.long
 def test_a_hundred_fits_are_listed_at_once(session: Path) -> None:
     write_result(result_for(session), session)
     copy_fits(session, N_FITS)
