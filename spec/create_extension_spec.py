@@ -21,7 +21,7 @@ from pynwb.spec import (
 )
 
 NAME = "ndx-dcf"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 
 LATENT_SERIES = NWBGroupSpec(
     neurodata_type_def="LatentSeries",
@@ -249,6 +249,23 @@ DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
                 ("loading", "Entry of the channel in the axis of each latent, one number for each latent."),
                 ("loading_share", "Fraction of each latent's squared loading that the channel has."),
                 ("decoder_share", "Fraction of what each latent explains, through the decoder, of the channel."),
+            ),
+        ),
+        NWBGroupSpec(
+            name="certificate",
+            neurodata_type_inc="DynamicTable",
+            doc="What may be believed of the fit: a row for each question that was asked of it.",
+            quantity="?",
+            datasets=describe_columns(
+                ("line", "What was asked, as 'better than PCA'."),
+                ("verdict", "pass, doubtful, fail, or not measured."),
+                ("number", "What the value is."),
+                ("value", "The number that the verdict rests on, NaN where it was not measured."),
+                ("low", "Lower end of its interval, NaN for none."),
+                ("high", "Upper end of its interval, NaN for none."),
+                ("n", "Segments, blocks or fits that it rests on, 0 where it rests on none."),
+                ("over", "Which of these."),
+                ("sentence", "What follows, and what to do."),
             ),
         ),
         NWBGroupSpec(

@@ -121,6 +121,7 @@ def describe_fits(report: Report) -> str:
             "kind": fit["kind"],
             "dim": fit["dim"],
             "axes for 95 %": fit["k_eff"],
+            **_describe_certificate(fit),
             "source": fit["source"],
             "created": fit["created"],
             "schema": fit["schema_version"],
@@ -128,7 +129,16 @@ def describe_fits(report: Report) -> str:
         }
         for fit in report["fits"]
     ]
-    return "\n".join([f"{report['file']}: {len(rows)} fit{'' if len(rows) == 1 else 's'}", "", *lay_out_table(rows)])
+    best = [f"best by the certificate: {fit['name']}" for fit in report["fits"] if fit["best"]]
+    count = f"{report['file']}: {len(rows)} fit{'' if len(rows) == 1 else 's'}"
+    return "\n".join([count, "", *lay_out_table(rows), *(["", *best] if best else [])])
+
+
+def _describe_certificate(fit: Report) -> dict[str, str]:
+    """The verdict on each of a reader's three questions, as cells; empty for fits without a certificate."""
+    from ..data.certificate import GROUPS, summarise_verdicts  # --help need not wait for it
+
+    return {**dict.fromkeys(GROUPS, ""), **summarise_verdicts(fit["certificate"])}
 
 
 def _describe_state(fit: Report) -> str:

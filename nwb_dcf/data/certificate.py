@@ -87,6 +87,18 @@ def summarise_certificate(lines: Sequence[CertificateLine]) -> list[GroupVerdict
     return found
 
 
+def summarise_verdicts(verdicts: Mapping[str, str]) -> dict[str, str]:
+    """Return the worst verdict on each question, from the verdicts by line.
+
+    Examples
+    --------
+    >>> summarise_verdicts({"better than PCA": "fail", "not one channel": "pass", "found again": "not measured"})
+    {'latents': 'pass', 'beside PCA': 'fail'}
+    """
+    found = {group: [verdicts[name] for name in names if name in verdicts] for group, names in GROUPS.items()}
+    return {group: min(own, key=list(_WORST_FIRST).index) for group, own in found.items() if own}
+
+
 def _find_worst(lines: Sequence[CertificateLine]) -> Verdict:
     # a line that was not measured takes nothing from those that were
     return min((one["verdict"] for one in lines), key=_WORST_FIRST.index)

@@ -50,11 +50,16 @@ def _judge_left_out(scores: Scores) -> CertificateLine:
     if not found or "value" not in found:
         return _skip(name, (found or {}).get("not_measured") or NOTHING_HELD_OUT)
     judge, p = partial(_line, name, "R2", found), found["chance"]["p"]
-    if found["low"] <= 0:
+    # nothing in common gives less than 0, by as much as the readout learned of noise
+    if found["value"] <= 0:
         return judge(
             "fail",
             "latents tell nothing of channels that they were computed without: channels may have nothing in common, "
             "and the latents are not to be interpreted",
+        )
+    if found["low"] <= 0:
+        return judge(
+            "doubtful", "left-out channels are hardly predicted: record longer, or hold more out with --held-out"
         )
     if p is None or p > LEVEL:
         return judge(
@@ -172,12 +177,14 @@ def _judge_future(scores: Scores) -> CertificateLine:
         return _skip(name, beyond.get("not_measured") or rollout.get("not_measured") or "no rollouts were scored")
     ours, stay, ar3 = (beyond[key] for key in ("rollout", "over_stay", "over_ar3"))
     judge = partial(_line, name, "R2", ours)
-    ahead = " to ".join(f"{lead * rollout['step_s']:.3g}" for lead in beyond["leads"]) + " s ahead"
+    ahead = " to ".join(f"{lead * rollout['step_s']:.3g}" for lead in dict.fromkeys(beyond["leads"])) + " s ahead"
     useless = "interpret no velocity and no simulated path"
-    if ours["low"] <= 0:
+    if ours["value"] <= 0:
         return judge("fail", f"{ahead} rollouts predict no better than the mean: {useless}")
     if stay["high"] < 0:
         return judge("fail", f"{ahead} rollouts predict less than persistence does: {useless}")
+    if ours["low"] <= 0:
+        return judge("doubtful", f"{ahead} rollouts hardly predict more than the mean: hold out more with --held-out")
     if stay["low"] <= 0:
         return judge("doubtful", f"{ahead} rollouts predict no better than persistence: velocities may be noise")
     if ar3["high"] < 0:

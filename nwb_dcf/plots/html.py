@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..data.certificate import CertificateLine, show_number, summarise_certificate
 from ..data.result import DCFResult
 from ..errors import DOUBT
 
@@ -15,6 +16,37 @@ def lay_out_page(title: str, facts: Mapping[str, str], sections: Sequence[str], 
     rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
     warnings = "".join(f'<p class="doubt" role="alert">Doubt: {html.escape(doubt)}</p>' for doubt in doubts)
     return PAGE.format(title=html.escape(title), doubts=warnings, rows=rows, sections="\n".join(sections))
+
+
+def lay_out_certificate(lines: Sequence[CertificateLine]) -> str:
+    """Return the verdicts on a fit as a section of HTML: three answers, and every line behind a click."""
+    if not lines:
+        return ""
+    answers = "".join(
+        f'<li class="{_name_class(one["verdict"])}"><b>{html.escape(one["group"])}: {html.escape(one["verdict"])}.</b> '
+        f"{html.escape(one['sentence'])}</li>"
+        for one in summarise_certificate(lines)
+    )
+    rows = "".join(
+        f'<tr class="{_name_class(one["verdict"])}">'
+        + "".join(f'<td class="cell">{html.escape(text)}</td>' for text in _list_cells(one))
+        + "</tr>"
+        for one in lines
+    )
+    heads = "".join(f"<th>{head}</th>" for head in ("line", "verdict", "number", "over", "what follows"))
+    return (
+        f'<section id="certificate"><h2>What may be believed</h2><ul class="verdicts">{answers}</ul>'
+        f"<details><summary>every line</summary><table><tr>{heads}</tr>{rows}</table></details></section>"
+    )
+
+
+def _list_cells(one: CertificateLine) -> tuple[str, ...]:
+    over = f"{one['n']} {one['over']}" if one["n"] else ""
+    return one["line"], one["verdict"], show_number(one), over, one["sentence"]
+
+
+def _name_class(verdict: str) -> str:
+    return verdict.replace(" ", "-")
 
 
 def list_doubts(result: DCFResult) -> list[str]:
@@ -73,6 +105,10 @@ img {{ width: 100%; height: auto; }}
 .caption {{ max-width: 46rem; color: #444; font-size: .9rem; line-height: 1.45; margin: .3rem 0 0; }}
 section {{ clear: both; }} section.half {{ clear: none; float: left; width: 49%; margin-right: 1%; }}
 .note {{ color: #666; }}
+.verdicts {{ list-style: none; padding: 0; max-width: 46rem; }}
+.verdicts li {{ border-left: 4px solid #999; padding: .3rem .8rem; margin: .3rem 0; background: #f6f6f6; }}
+.verdicts .pass {{ border-color: #0072b2; }} .verdicts .doubtful {{ border-color: #e69f00; }}
+.verdicts .fail {{ border-color: #d55e00; background: #fdf0e8; }}
 .doubt {{ max-width: 46rem; background: #fff4d6; border-left: 4px solid #b77900; padding: .5rem .8rem; }}
 </style>
 </head>

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..data.result import DCFResult
-from .html import describe_fit, lay_out_page, list_doubts
+from .html import describe_fit, lay_out_certificate, lay_out_page, list_doubts
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -183,7 +183,8 @@ def write_page(inputs: PlotInputs, views: dict[str, ReportFigure], color: str, f
     from .interactive import draw_interactive
 
     result = inputs.result
-    sections = []
+    # before any picture: what may be seen in them hangs on it
+    sections = [part for part in [lay_out_certificate(result.certificate)] if part]
     for name, view in views.items():
         if name == "trajectories":
             body = draw_interactive(result, color)

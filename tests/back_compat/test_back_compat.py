@@ -65,7 +65,11 @@ def test_a_new_fit_can_be_added_to_it(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "others"),
-    [("1.0.0", {"one_segment", "units_dim3"}), ("1.1.0", {"cohort_dim2", "one_segment", "units_dim3"})],
+    [
+        ("1.0.0", {"one_segment", "units_dim3"}),
+        ("1.1.0", {"cohort_dim2", "one_segment", "units_dim3"}),
+        ("1.2.0", {"cohort_dim2", "units_dim3"}),
+    ],
 )
 def test_a_model_of_an_earlier_schema_still_works(version: str, others: set[str]) -> None:
     from nwb_dcf import DCF, read_recording
@@ -87,6 +91,7 @@ def test_a_model_of_an_earlier_schema_still_works(version: str, others: set[str]
 REAL_LATENTS = {
     "1.0.0": [0.6987590193748474, 0.8821387887001038, 0.3828582465648651],
     "1.1.0": [-0.23530343174934387, -1.240317940711975, -0.7804964780807495],
+    "1.2.0": [-0.23530343174934387, -1.240317940711975, -0.7804964780807495],
 }
 
 
@@ -98,3 +103,30 @@ def test_1_1_0_holds_a_cohort_and_the_fit_of_a_session_in_it() -> None:
     fit = read_result(FOLDER / "ndx-dcf-1.1.0.nwb", "cohort_dim2")
     assert fit.provenance["cohort"]["sha256"] == cohort.sha256
     np.testing.assert_array_equal(fit.dataset["latents"].values[0], [-0.6299301523234773, -0.1916648945855631])
+
+
+def test_1_2_0_holds_a_certificate_and_files_before_it_have_none() -> None:
+    path = FOLDER / "ndx-dcf-1.2.0.nwb"
+    lines = {line["line"]: line for line in read_result(path, "real").certificate}
+    assert (lines["better than PCA"]["verdict"], lines["not one channel"]["verdict"]) == ("fail", "pass")
+    listed = {fit["name"]: fit["certificate"] for fit in list_results(path)}
+    assert listed["real"] == {name: line["verdict"] for name, line in lines.items()}
+    for version in ("0.1.0", "1.0.0", "1.1.0"):
+        before = FOLDER / f"ndx-dcf-{version}.nwb"
+        assert read_result(before, "units_dim3").certificate == []
+        assert not any(fit["certificate"] or fit["best"] for fit in list_results(before))
+
+
+def test_plain_pynwb_reads_the_certificate_as_a_table() -> None:
+    script = (
+        "import sys; from pynwb import read_nwb\n"
+        "table = read_nwb(sys.argv[1]).processing['dcf']['real'].certificate.to_dataframe()\n"
+        "print(*table.set_index('line').loc['better than PCA', ['verdict', 'n', 'over']])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, str(FOLDER / "ndx-dcf-1.2.0.nwb")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "fail 7 segments"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
+import nwb_dcf
+from nwb_dcf.cli import main
 from nwb_dcf.cli.certificate_report import describe_certificate, describe_verdict
 from nwb_dcf.cli.fit_report import describe_fit
 from nwb_dcf.data.certificate import LINES
+from nwb_dcf.io.results import write_result
 from tests.cli.conftest import Run, SmallFit
 from tests.data.test_certificate import make_lines
 from tests.nwb_files import make_spike_session
@@ -93,3 +100,39 @@ def test_a_real_recording_is_certified(tmp_path: Path, run_cli: Cli, real_data: 
     assert lines["predicts left-out channels"]["verdict"] == "pass"
     assert lines["not made of noise"]["verdict"] == "pass"
     assert lines["predicts left-out channels"]["value"] > 0.05
+
+
+def test_list_has_the_three_verdicts_and_names_the_best(
+    small_fit: SmallFit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(shutil.copyfile(small_fit.output, tmp_path / "fit.nwb"))
+    fit = nwb_dcf.read_result(path)
+    worse = [{**line, "verdict": "fail"} for line in fit.certificate]
+    scores = {**fit.scores, "certificate": worse}
+    write_result(replace(fit, dataset=fit.dataset.assign_attrs(scores=scores)), path, name="worse")
+    first, second = nwb_dcf.list_results(path)
+    assert (first["best"], second["best"]) == (True, False)
+    assert set(second["certificate"].values()) == {"fail"}
+    # a reader of tables has what the summary has, and nothing counts as altered
+    assert first["altered"] == second["altered"] == []
+    with h5py.File(path) as file:
+        table = file["processing/dcf/worse/certificate"]
+        assert [text.decode() for text in table["line"][:]] == list(LINES)
+        assert [text.decode() for text in table["verdict"][:]] == ["fail"] * len(LINES)
+        np.testing.assert_array_equal(
+            table["value"][:], [np.nan if line["value"] is None else line["value"] for line in worse]
+        )
+    assert main(["list", str(path)]) == 0
+    head, _, row, *rest = capsys.readouterr().out.splitlines()[2:]
+    assert [head.find(word) > 0 for word in ("latents", "beside PCA", "dynamics")] == [True] * 3
+    assert row.split()[4:7] == ["fail", "fail", "fail"]
+    assert rest[-1] == "best by the certificate: units_dim2"
+
+
+def test_the_page_begins_with_the_certificate(small_fit: SmallFit, tmp_path: Path) -> None:
+    page = tmp_path / "fit.html"
+    nwb_dcf.plot_nwb(small_fit.output, output=page)
+    text = page.read_text()
+    assert text.index('id="certificate"') < text.index("<img")
+    for line in nwb_dcf.read_result(small_fit.output).certificate:
+        assert html.escape(line["sentence"]) in text

@@ -24,10 +24,10 @@ def stored(small_fit: SmallFit, tmp_path: Path) -> Path:
 def test_a_fit_is_listed_shown_and_made_again_to_the_bit(stored: Path, run_cli: Callable[..., Run]) -> None:
     listed = run_cli("list", "fit.nwb", cwd=stored.parent)
     assert listed.code == 0, listed.stderr
-    assert listed.stdout.startswith("fit.nwb: 1 fit\n\nname        kind   dim  axes for 95 %  source  created")
+    assert listed.stdout.startswith("fit.nwb: 1 fit\n\nname        kind   dim  axes for 95 %  latents ")
     assert listed.stdout.rstrip().endswith("current")
     shown = json.loads(run_cli("show", "fit.nwb", "--json", cwd=stored.parent).stdout)
-    assert (shown["name"], shown["stale"], shown["dim"], shown["schema_version"]) == ("units_dim2", False, 2, "1.1.0")
+    assert (shown["name"], shown["stale"], shown["dim"], shown["schema_version"]) == ("units_dim2", False, 2, "1.2.0")
     assert shown["provenance"]["arguments"] == {"dim": 2, "held_out": 0.2, "null": 1, "repeats": 2}
     before = stored.read_bytes()
     done = run_cli("refit", "fit.nwb", "units_dim2", "--json", cwd=stored.parent)

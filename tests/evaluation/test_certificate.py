@@ -76,14 +76,18 @@ def test_one_channel_by_loading_or_through_the_decoder(fraction: float, verdict:
 
 
 @pytest.mark.parametrize(
-    ("low", "p", "verdict"),
-    [(0.01, 0.05, "pass"), (0.01, 0.2, "doubtful"), (0.01, None, "doubtful"), (-0.01, 0.05, "fail")],
+    ("value", "low", "p", "verdict"),
+    [
+        (0.1, 0.01, 0.05, "pass"),
+        (0.1, 0.01, 0.2, "doubtful"),
+        (0.1, 0.01, None, "doubtful"),
+        (0.1, -0.01, 0.05, "doubtful"),
+        (-0.01, -0.02, 0.05, "fail"),
+    ],
 )
-def test_left_out_channels(low: float, p: float | None, verdict: str) -> None:
-    assert (
-        find("predicts left-out channels", left_out={**interval(0.1, low, 0.2), "chance": {"p": p}})["verdict"]
-        == verdict
-    )
+def test_left_out_channels(value: float, low: float, p: float | None, verdict: str) -> None:
+    left_out = {**interval(value, low, 0.2), "chance": {"p": p}}
+    assert find("predicts left-out channels", left_out=left_out)["verdict"] == verdict
 
 
 def test_noise_by_shifts_and_by_fits_where_there_are_enough() -> None:
@@ -120,16 +124,17 @@ def test_found_again(planes: list[float], verdict: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("rollout", "stay", "ar3", "verdict"),
     [
-        ((0.2, 0.4), (0.05, 0.1), (-0.1, 0.1), "pass"),
-        ((-0.1, 0.4), (0.05, 0.1), (-0.1, 0.1), "fail"),
-        ((0.2, 0.4), (-0.2, -0.1), (-0.1, 0.1), "fail"),
-        ((0.2, 0.4), (-0.1, 0.1), (-0.1, 0.1), "doubtful"),
-        ((0.2, 0.4), (0.05, 0.1), (-0.2, -0.1), "doubtful"),
+        ((0.3, 0.2, 0.4), (0.05, 0.1), (-0.1, 0.1), "pass"),
+        ((-0.1, -0.2, 0.1), (0.05, 0.1), (-0.1, 0.1), "fail"),
+        ((0.1, -0.1, 0.3), (0.05, 0.1), (-0.1, 0.1), "doubtful"),
+        ((0.3, 0.2, 0.4), (-0.2, -0.1), (-0.1, 0.1), "fail"),
+        ((0.3, 0.2, 0.4), (-0.1, 0.1), (-0.1, 0.1), "doubtful"),
+        ((0.3, 0.2, 0.4), (0.05, 0.1), (-0.2, -0.1), "doubtful"),
     ],
 )
 def test_the_future(rollout: Any, stay: Any, ar3: Any, verdict: str) -> None:
     beyond = {
-        "leads": [5, 8], "rollout": interval(0.3, *rollout), "over_stay": interval(0.0, *stay),
+        "leads": [5, 8], "rollout": interval(*rollout), "over_stay": interval(0.0, *stay),
         "over_ar3": interval(0.0, *ar3),
     }  # fmt: skip
     line = find("predicts the future", rollout={"step_s": 0.02, "beyond": beyond})

@@ -73,7 +73,7 @@ def test_plain_pynwb_reads_every_part(fit_session: FitSession, name: str) -> Non
         ]
         assert [(row["path"], row["type"]) for row in read["sources"]] == [("/units", "Units")]
         assert read["config"] == result.config
-        assert read["attributes"] == [result.dim, 4, "units", "1.1.0"]
+        assert read["attributes"] == [result.dim, 4, "units", "1.2.0"]
         assert read["source_is_units"]
         assert read["unit_ids"] == data["unit"].values.tolist()
         assert read["rows_of_units"] == data.sizes["unit"]

@@ -26,7 +26,7 @@ DENSEST = 1100
 """Times that gzip makes zeros smaller, at most 1032: what is denser was not written by it."""
 SMALL = 2**20
 _FOLLOWED_ELSEWHERE = ("units", "source_units", "source_series", "sources")  # never read as arrays
-_TABLES = ("segments", "axes", "training", "channel_table")
+_TABLES = ("segments", "axes", "training", "channel_table", "certificate")
 _FINITE = (
     "latents/data", "flowed/data", "velocity/data", "latents/timestamps", "latents/starting_time", "latents/rate",
     "loadings", "mean", "axes/variance", "segments/start_time", "segments/stop_time",

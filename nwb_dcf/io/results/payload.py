@@ -16,7 +16,8 @@ decoder explains
 =================== ============================================
 
 A table's column may have a second dim: (component, source) is a column of ``axes``. The weights are cut into
-``coupling``, ``compressive_flow`` and ``dynamical_flow``; ``sources`` lists what was fitted.
+``coupling``, ``compressive_flow`` and ``dynamical_flow``; ``sources`` lists what was fitted, and ``certificate``
+repeats that of the summary for readers of tables.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ from ...data.safetensors_header import METADATA as _METADATA
 from ...data.safetensors_header import read_header, refuse_not_finite
 from ...data.stored_json import StoredJSONError, dump_json, parse_json
 from ...errors import StoreError
+from .derived_tables import (
+    CERTIFICATE,
+    CERTIFICATE_DOCS,
+    CHANNEL_TABLE,
+    LOADING_FRACTION,
+    tabulate_certificate,
+    tabulate_channels,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
@@ -184,10 +193,8 @@ RENAMED = {
     "spectrum": "variance",
 }
 FIELD = "velocity_field"
-CHANNEL_TABLE = "channel_table"
 # Names in files of schema 1.1.0 and before.
 SOURCE_FRACTION = "source_share"
-LOADING_FRACTION = "loading_share"
 DECODER_FRACTION = "decoder_share"
 _GRID = ("grid_1", "grid_2", "grid_3")
 DOCS = {
@@ -254,7 +261,7 @@ class Payload:
             "attributes": self.attributes,
             "units": self.units,
             "history": self.history,
-            "docs": DOCS,
+            "docs": DOCS | CERTIFICATE_DOCS,
         }
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, __document__=np.array(json.dumps(document)), **self.arrays)
@@ -307,7 +314,9 @@ def to_payload(result: DCFResult, *, schema_version: str, package_version: str) 
     # Pixels have no ids; the schema asks for a number for each.
     arrays.setdefault("channels", np.arange(len(arrays["mean"])))
     if len(frame_dims) == 1:
-        arrays |= _tabulate_channels(arrays, result.dim)
+        arrays |= tabulate_channels(arrays, result.dim)
+    if result.certificate:
+        arrays |= {f"{CERTIFICATE}/{n}": values for n, values in tabulate_certificate(result.certificate).items()}
     # A reader of tables finds the frames of a segment without searching its times.
     starts, counts = _count_frames(dataset["segment_index"].values, dataset.sizes["segment"])
     arrays |= {"segments/start_index": starts, "segments/count": counts}
@@ -407,18 +416,6 @@ def to_result(payload: Payload, *, name: str) -> DCFResult:
     whole = arrays["weights"].tobytes() if "weights" in arrays else None
     weights = whole or join_weights({part: arrays[f"{part}/weights"].tobytes() for part in PARTS.values()})
     return DCFResult(dataset, texts["config"], cast("Provenance", texts["provenance"]), weights, name)
-
-
-def _tabulate_channels(
-    arrays: Mapping[str, Shaped[np.ndarray, "*_"]], dim: int
-) -> dict[str, Shaped[np.ndarray, "channel ..."]]:
-    """Return the columns of the table of channels that follow from others: for readers who know tables alone."""
-    loading = arrays["loadings"][:, :dim]
-    squared = np.square(loading, dtype=np.float64)
-    # An axis without any loading has the fraction 0 of it everywhere, not NaN.
-    fraction = squared / np.maximum(squared.sum(axis=0), np.finfo(np.float64).tiny)
-    columns = {"channel": arrays["channels"], "loading": loading, LOADING_FRACTION: fraction}
-    return {f"{CHANNEL_TABLE}/{name}": values for name, values in columns.items()}
 
 
 def read_clock(clock: Mapping[str, Shaped[np.ndarray, "*_"]]) -> Float[np.ndarray, " time"]:

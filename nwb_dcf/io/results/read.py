@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import h5py
 import numpy as np
 
+from ...data.certificate import CertificateLine, choose_best
 from ...data.fit_schema import read_document
 from ...data.result import DCFResult
 from ...data.stored_json import StoredJSONError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 MODULE = "processing/dcf"
 NAMESPACE = "ndx-dcf"
 TYPE = "DynamicCompressionFlow"
-SCHEMA_VERSION = "1.1.0"
+SCHEMA_VERSION = "1.2.0"
 _MALFORMED = (
     KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, RuntimeError, MemoryError, OverflowError,
 )  # fmt: skip
@@ -53,6 +54,8 @@ class ListedFit(TypedDict):
     stale: bool | None
     stale_because: str | None
     altered: list[str] | None
+    certificate: dict[str, str]
+    best: bool
 
 
 def list_results(path: str | Path) -> list[ListedFit]:
@@ -68,9 +71,10 @@ def list_results(path: str | Path) -> list[ListedFit]:
     list of dict
         For each fit ``name``, ``kind``, ``dim``, ``k_eff``, ``source`` (path of the source object in the file),
         ``created`` (ISO time), ``schema_version``, ``stale`` (whether the source has changed since, None where that
-        cannot be known), ``stale_because``, and ``altered`` (names of the parts of the fit itself that are not what
-        was written, None for fits from before they were hashed); JSON-able, sorted by name. Each source is hashed
-        once.
+        cannot be known), ``stale_because``, ``altered`` (names of the parts of the fit itself that are not what was
+        written, None for fits from before they were hashed), ``certificate`` (verdict by line, empty for fits without
+        one) and ``best`` (whether no other fit has as good a certificate, see `choose_best`); JSON-able, sorted by
+        name. Each source is hashed once.
 
     Raises
     ------
@@ -79,13 +83,15 @@ def list_results(path: str | Path) -> list[ListedFit]:
     """
     with open_nwb(path) as file:
         # One check for all fits: sources that they have in common are hashed once.
-        fits, check = [], SourceCheck(file)
+        fits, certificates, check = [], {}, SourceCheck(file)
         for name in find_fits(file):
             try:
-                fits.append(_describe_fit(_open_fit(file, name), name, check))
+                fit, certificates[name] = _describe_fit(_open_fit(file, name), name, check)
             except _MALFORMED as error:
                 raise _explain_malformed(error, path, name) from error
-        return fits
+            fits.append(fit)
+        best = choose_best(certificates)
+        return [{**fit, "best": fit["name"] == best} for fit in fits]
 
 
 def read_result(path: str | Path, name: str | None = None) -> DCFResult:
@@ -268,11 +274,13 @@ def _open_fit(file: Any, name: str) -> Any:
     return group
 
 
-def _describe_fit(group: Any, name: str, check: SourceCheck) -> ListedFit:
+def _describe_fit(group: Any, name: str, check: SourceCheck) -> tuple[ListedFit, list[CertificateLine]]:
     payload = _read_payload(group)
+    scores = read_document(payload.texts["summary"], "summary").get("scores") or {}
+    certificate: list[CertificateLine] = scores.get("certificate") or []
     provenance = read_document(payload.texts["provenance"], "provenance")
     stale, why = check.find_changes(provenance)
-    return {
+    listed: ListedFit = {
         "name": name,
         "kind": str(payload.attributes["kind"]),
         "dim": int(payload.attributes["dim"]),
@@ -283,7 +291,10 @@ def _describe_fit(group: Any, name: str, check: SourceCheck) -> ListedFit:
         "stale": stale,
         "stale_because": why,
         "altered": find_altered(provenance.get(KEY), hash_parts(payload.arrays, payload.texts, payload.attributes)),
+        "certificate": {one["line"]: one["verdict"] for one in certificate},
+        "best": False,
     }
+    return listed, certificate
 
 
 def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreError:

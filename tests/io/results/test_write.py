@@ -52,10 +52,12 @@ def test_the_rise_of_the_schema_is_said_and_kept(session: Path) -> None:
         "k_eff": 4,
         "source": "/units",
         "created": "2026-11-23T20:00:00+00:00",
-        "schema_version": "1.1.0",
+        "schema_version": "1.2.0",
         "stale": None,
         "stale_because": "/units was fitted without a hash",
         "altered": [],
+        "certificate": {},
+        "best": False,
     }
 
 

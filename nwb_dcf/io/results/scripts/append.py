@@ -209,7 +209,7 @@ def _build_part(
 
 
 def _build_optional(arrays: dict[str, Shaped[np.ndarray, "*_"]], document: Document) -> dict[str, object]:
-    """Build the velocity field and the tables of channels and sources, which results made elsewhere may lack."""
+    """Build the velocity field and the tables of channels, verdicts and sources, which other results may lack."""
     docs = document["docs"]
     built: dict[str, object] = {}
     field = _find_under("velocity_field", arrays)
@@ -219,6 +219,9 @@ def _build_optional(arrays: dict[str, Shaped[np.ndarray, "*_"]], document: Docum
     if _find_under("channel_table", arrays):
         what = "Channels of the fit and their part in each latent."
         built["channel_table"] = _build_table(DynamicTable, "channel_table", what, arrays, docs)
+    if _find_under("certificate", arrays):
+        what = "What may be believed of the fit, line by line."
+        built["certificate"] = _build_table(DynamicTable, "certificate", what, arrays, docs)
     if _find_under("sources", arrays):
         built["sources"] = _build_table(DynamicTable, "sources", "Objects that were fitted.", arrays, docs)
     return built
