@@ -16,6 +16,7 @@ try:
 except ImportError as error:
     raise ImportError(f"spikeinterface is not installed: {compose_install('spikeinterface')}") from error
 
+from .cohort import fit_cohort
 from .extension import DCFLatents
 from .recordings import from_analyzer, from_sorting
 from .to_nwb import to_nwb
@@ -28,6 +29,7 @@ __all__ = [
     "DCFLatents",
     "DCFLatentsWidget",
     "compute_dcf_latents",
+    "fit_cohort",
     "from_analyzer",
     "from_sorting",
     "plot_dcf_latents",

@@ -117,6 +117,18 @@ def from_analyzer(
     DataError
         As `from_sorting`, and if no bin is left in which all units are valid.
     """
+    source, known = find_units(analyzer, unit_ids=unit_ids, valid_unit_periods=valid_unit_periods, clocks=clocks)
+    return bin_units(source, bin_width_s, _choose_extent(extent, known, source.where))
+
+
+def find_units(
+    analyzer: Any,
+    *,
+    unit_ids: Sequence[Any] | Shaped[np.ndarray, " unit"] | None = None,
+    valid_unit_periods: bool = True,
+    clocks: Sequence[StoredClock] | None = None,
+) -> tuple[SortedUnits, list[SegmentClock]]:
+    """Find the units of an analyzer and the clocks of its segments; see `from_analyzer`."""
     sorting = analyzer.sorting
     ids = sorting.unit_ids
     if unit_ids is not None:
@@ -141,7 +153,7 @@ def from_analyzer(
     source = SortedUnits(
         sorting, ids, found, periods, where, Path(str(analyzer.folder)).name if analyzer.folder else ""
     )
-    return bin_units(source, bin_width_s, _choose_extent(extent, found, where))
+    return source, found
 
 
 def _choose_extent(extent: Extent | None, clocks: list[SegmentClock], where: str) -> Extent:
