@@ -117,6 +117,20 @@ def test_spikeinterface_from_sorting_to_nwb(in_folder: Path, capsys: pytest.Capt
     assert sorted(path.name for path in in_folder.iterdir()) == ["analyzer", "curated", "latents.png", "session.nwb"]
 
 
+@pytest.mark.long
+def test_a_cohort_of_four_animals(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("plotly", reason="could not import plotly")
+    variables = run("06_a_cohort_of_four_animals.py", n_bins=16, n_permutations=19)
+    assert variables["found"].ratio > 0.9
+    assert variables["comparison"].kinds.p_speed > 0.05
+    said = capsys.readouterr().out
+    assert "good: conditions differ in a common way across the sessions" in said
+    assert "newcomer.nwb: " in said
+    assert "open cohort.html" in said
+    made = {"animals", "newcomer.nwb", "cohort.nwb", "cohort.html"}
+    assert {path.name for path in in_folder.iterdir()} == made
+
+
 @pytest.mark.parametrize(
     ("name", "extra", "package"),
     [
@@ -124,6 +138,7 @@ def test_spikeinterface_from_sorting_to_nwb(in_folder: Path, capsys: pytest.Capt
         ("02_video_with_snapshots_along_bands.py", "video", "av"),
         ("04_a_stored_model_on_a_new_session.py", "plot", "matplotlib"),
         ("05_spikeinterface_from_sorting_to_nwb.py", "spikeinterface", "spikeinterface"),
+        ("06_a_cohort_of_four_animals.py", "plot", "plotly"),
     ],
 )
 def test_an_extra_that_is_missing_stops_before_anything_is_written(
@@ -158,4 +173,5 @@ def test_every_tutorial_is_run() -> None:
         "03_read_a_result_without_nwb_dcf.py",
         "04_a_stored_model_on_a_new_session.py",
         "05_spikeinterface_from_sorting_to_nwb.py",
+        "06_a_cohort_of_four_animals.py",
     ]
