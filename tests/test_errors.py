@@ -38,7 +38,9 @@ from nwb_dcf.pipeline.fit_request import FitRequest
 from tests.nwb_files import make_series_session, make_spike_session, simulate_series
 
 PACKAGE = Path(nwb_dcf.__file__).parent
-OF_THE_COMMAND_LINE = {"as_json", "quiet", "version", "dry_run", "engine", "engine_kwargs", "jobs", "config", "verbose"}
+OF_THE_COMMAND_LINE = {
+    "as_json", "config", "dry_run", "engine", "engine_kwargs", "jobs", "log", "quiet", "verbose", "version",
+}  # fmt: skip
 
 
 def list_options(command: click.Command) -> list[click.Option]:

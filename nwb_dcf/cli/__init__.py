@@ -24,7 +24,7 @@ from .cohort import COMMANDS as COHORT
 from .compare import COMMANDS as COMPARE
 from .doctor import COMMANDS as DOCTOR
 from .fit import cli
-from .output import OutputError, abandon_stdout, flush, print_json, write_text
+from .output import OutputError, abandon_stdout, close_log, flush, print_json, write_log, write_text
 from .results import COMMANDS as STORED
 from .scan import COMMANDS as SCAN
 from .view import COMMANDS as VIEW
@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_text(f"nwb-dcf: error: {error}; free space there, or write elsewhere", to_stderr=True)
         abandon_stdout()
         return NO_OUTPUT
+    finally:
+        close_log()
     return code
 
 
@@ -72,7 +74,7 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         return _fail(arguments, f"error: {what}; {fix}", BAD_INPUT, "UsageError", what=what, where=None, fix=fix)
     try:
         # standalone_mode=False: click would else print errors and exit by itself
-        return int(cli.main(arguments, prog_name="nwb-dcf", standalone_mode=False) or 0)
+        return int(cli.main(arguments, prog_name="nwb-dcf", standalone_mode=False, obj=arguments) or 0)
     except OutputError:
         raise
     except OSError as error:
@@ -141,6 +143,7 @@ def _fail(arguments: Sequence[str], line: str, code: int, kind: str, **details: 
     """Report an error in one line on stderr, and under ``--json`` in one document too."""
     line = clean_text(line)
     write_text(f"nwb-dcf: {line}", to_stderr=True)
+    write_log(f"nwb-dcf: {line}")
     # by the arguments, since click may have failed before it read them
     if "--json" in arguments:
         message = line.removeprefix("error: ")

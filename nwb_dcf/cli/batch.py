@@ -9,6 +9,7 @@ import click
 
 from ..pipeline.progress_bar import ProgressBar
 from .options import print_report
+from .output import write_log
 from .text import Report, format_number, label_lines, lay_out_table
 
 SOME_FAILED = 3  # exit code
@@ -93,7 +94,7 @@ def fit_many(files: Sequence[str], settings: Report, of_batch: Report, *, as_jso
     # one option for what engines call by different names
     if jobs is not None:
         kwargs[_name_jobs(engine)] = jobs
-    with ProgressBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
         result = batch.run(files, engine, kwargs, progress=bar, **options, **settings)
     print_report(result.to_dict(), describe_batch, as_json, quiet)
     # not 2: the files that could be fitted were

@@ -19,6 +19,7 @@ from .cohort_report import (
     describe_sessions,
 )
 from .options import join_names, print_report, with_output_options
+from .output import write_log
 
 
 def with_sessions(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,7 +70,7 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
     Example: nwb-dcf cohort fit animals/ --align-on trials.direction --align go_cue --window -0.2 0.8 -o cohort.nwb
     """
     given = {name: value for name, value in options.items() if value is not None}
-    with ProgressBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
         result = cohorts.fit_cohort(files, progress=bar, **given)
     print_report(result.to_dict(), describe_cohort, as_json, quiet)
 
@@ -124,7 +125,7 @@ def evaluate(cohort_file: str, as_json: bool, quiet: bool, **options: Any) -> No
 
     Example: nwb-dcf cohort evaluate cohort.nwb --against behavior/hand_velocity
     """
-    with ProgressBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
         report = cohorts.evaluate_cohort(cohort_file, progress=bar, **options)
     print_report(report.to_dict(), describe_evaluation, as_json, quiet)
 
@@ -170,7 +171,7 @@ def plot(cohort_file: str, as_json: bool, quiet: bool, **options: Any) -> None:
 
     Example: nwb-dcf cohort plot cohort.nwb -o cohort.html --against behavior/hand_velocity
     """
-    with ProgressBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
         report = cohorts.plot_cohort(cohort_file, progress=bar, **options)
     print_report(report, describe_page, as_json, quiet)
 

@@ -11,6 +11,7 @@ import nwb_dcf
 from ..pipeline.progress_bar import ProgressBar
 from .compare_report import describe_comparison
 from .options import parse_dim, parse_seconds, print_report, with_output_options
+from .output import write_log
 from .reading_options import with_reading_options
 
 
@@ -51,7 +52,7 @@ def compare(file: str, as_json: bool, quiet: bool, output: str | None, overwrite
     """
     # () is what click gives for an option that can be repeated and was not given
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    with ProgressBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
         report = nwb_dcf.compare_nwb(file, output=output, overwrite=overwrite, progress=bar, **given)
     print_report(report.to_dict(), describe_comparison, as_json, quiet)
 

@@ -14,6 +14,7 @@ from .batch import OF_MANY_FILES, fit_many, is_batch, with_batch_options, with_c
 from .doctor import print_versions
 from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, summarise_fit
 from .options import parse_dim, parse_seconds, print_report, with_output_options
+from .output import write_log
 from .reading_options import with_reading_options
 
 
@@ -131,11 +132,12 @@ def fit(
     (file,) = files
     # everything up to the training, refusals included
     if dry_run:
-        with ProgressBar(hidden=quiet) as bar:
+        with ProgressBar(hidden=quiet, log=write_log) as bar:
             plan = nwb_dcf.plan_fit(file, progress=bar, **settings)
         print_report(plan.to_dict(), describe_plan, as_json, quiet)
         return 0
-    with ProgressBar(hidden=quiet) as bar:
+    n_fits = 1 + int(settings.get("null") or 0) + max(int(settings.get("repeats") or 1) - 1, 0)
+    with ProgressBar(hidden=quiet, n_fits=n_fits, log=write_log) as bar:
         result = nwb_dcf.fit_nwb(file, progress=bar, **settings)
     describe = partial(describe_fit, verbose=verbose)
     print_report(summarise_fit(result, settings.get("output") or file), describe, as_json, quiet)
@@ -158,6 +160,6 @@ def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:
     """
     from ..pipeline.demo import run_demo
 
-    with ProgressBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
         report = run_demo(folder, seed=seed, progress=bar)
     print_report(report.to_dict(), describe_demo, as_json, quiet)

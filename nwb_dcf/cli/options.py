@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from .output import clean_report, print_json, write_text
+from .output import clean_report, open_log, print_json, write_log, write_text
 from .text import Report
 
 
@@ -49,13 +50,28 @@ def join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
 
 
 def with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--json`` and ``--quiet`` to a command."""
+    """Add ``--json``, ``--quiet`` and ``--log`` to a command."""
+    command = click.option(
+        "--log",
+        metavar="FILE",
+        expose_value=False,
+        is_eager=True,
+        callback=_open_log,
+        help="Append progress and report to FILE, each line with its time.",
+    )(command)
     command = click.option("--quiet", is_flag=True, help="Print no progress and no report.")(command)
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
 
 
+def _open_log(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None and not ctx.resilient_parsing:
+        open_log(value)
+        write_log(f"nwb-dcf {shlex.join(ctx.find_root().obj or ())}")
+
+
 def print_report(report: Report, describe: Callable[[Report], str], as_json: bool, quiet: bool) -> None:
     """Print a report as text, or with ``--json`` as one document and its text on stderr."""
+    write_log(describe(clean_report(report)))
     if not quiet:
         # cleaned before it is laid out: a name with a newline in it would make a line of its own in the report
         write_text(describe(clean_report(report)), to_stderr=as_json)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import json
 import math
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
-from ..errors import clean_text, find_controls, name_options
+from ..errors import StoreError, clean_text, find_controls, name_options
+
+LOG: ContextVar[TextIO | None] = ContextVar("log", default=None)
+"""The file of ``--log``, while a command runs."""
 
 
 class OutputError(Exception):
@@ -46,6 +52,43 @@ def write_text(text: str, *, to_stderr: bool = False) -> None:
     except OSError as error:
         if not to_stderr:
             raise OutputError(error) from error
+
+
+def open_log(path: str) -> None:
+    """Append all that is reported from now on to a text file, each line with its time, until `close_log`.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, or holds something else than text, such as a session.
+    """
+    try:
+        if Path(path).exists() and b"\0" in Path(path).read_bytes()[:4096]:
+            raise StoreError("this is no text file", where=path, fix="name another file for the log")
+        LOG.set(Path(path).open("a", encoding="utf-8", buffering=1))  # noqa: SIM115 - until `close_log`
+    except OSError as error:
+        raise StoreError(f"the log cannot be written: {error.strerror}", where=path, fix="name another file") from error
+
+
+def close_log() -> None:
+    """Close the file of ``--log``, if there is one."""
+    file = LOG.get()
+    if file is not None:
+        file.close()
+        LOG.set(None)
+
+
+def write_log(text: str) -> None:
+    """Write lines into the file of ``--log``, where one was asked for; a disk that is full stops no fit."""
+    file = LOG.get()
+    if file is None:
+        return
+    now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    try:
+        for line in clean_text(name_options(text), keep="\n").splitlines():
+            file.write(f"{now} {line}\n")
+    except OSError:
+        LOG.set(None)
 
 
 def print_json(report: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import nwb_dcf
 from ..pipeline.progress_bar import ProgressBar
 from .fit_report import describe_fit, summarise_fit
 from .options import print_report, with_output_options
+from .output import write_log
 from .text import Report, format_number, label_lines, lay_out_table
 
 STATE = ("created", "stale", "stale_because", "altered")
@@ -104,7 +105,7 @@ def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: An
 
     Example: nwb-dcf refit session.nwb units_dim3
     """
-    with ProgressBar(hidden=quiet) as bar:
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
         compared = nwb_dcf.refit(file, name, progress=bar, **options)
     print_report(compared.to_dict(), describe_refit, as_json, quiet)
     # a code of its own kind is not needed: scripts ask whether it came back

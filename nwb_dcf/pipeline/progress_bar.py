@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,12 +15,24 @@ if TYPE_CHECKING:
     from ..config.progress import Progress
 
 LINE_EVERY_S = 30.0  # where no terminal is
+NARROW = 72  # columns, below which the loss would push the rest out of sight
+STAGES = {
+    "choosing steps": (0.0, 0.7),
+    "choosing steps (dynamics)": (0.4, 0.35),
+    "training": (0.7, 0.2),
+    "training (dynamics)": (0.75, 0.15),
+}
+"""Where a stage begins within a fit, and how much of it it is, as measured on spikes; the rest of it is scoring."""
+PARTS = {"choosing steps": (0.0, 0.3), "training": (0.3, 0.1)}
+_STAGE = re.compile(r"(?:(null|fit) (\d+) of (\d+): )?(choosing steps|training)(?: \(([\w ]+)\))?$")
+OVERALL = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 class ProgressBar:
-    """Show each stage of the work as one bar on stderr, with the loss and the time left.
+    """Show how far all of the work is as one bar on stderr, with the stage, the time left and the loss.
 
-    It is a callback as `nwb_dcf.fit_nwb` takes one, and a context that closes the last bar.
+    It is a callback as `nwb_dcf.fit_nwb` takes one, and a context that closes the last bar. What is not a part of a
+    fit, as reading a video or comparing methods, has a bar of its own.
 
     Parameters
     ----------
@@ -29,6 +43,10 @@ class ProgressBar:
     only_in_terminal : bool
         Show the bar in a terminal alone. Elsewhere, as in the log of a batch system, a line on stderr says every half
         minute how far the work is: a bar there is a line for each of its steps.
+    n_fits : int
+        Fits that are to be made in all, null fits and repeats among them.
+    log : callable, optional
+        Given a line when a stage begins, and every half minute, whatever is shown.
 
     Examples
     --------
@@ -37,50 +55,95 @@ class ProgressBar:
     ...     bar(Progress("training", 10, 100, loss=0.5))
     """
 
-    def __init__(self, *, hidden: bool = False, label: str = "", only_in_terminal: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        hidden: bool = False,
+        label: str = "",
+        only_in_terminal: bool = True,
+        n_fits: int = 1,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
         self._label = f"{label}: " if label else ""
         # tqdm reads None as "only where stderr is a terminal"
         self._disable = True if hidden else None if only_in_terminal else False
+        self._log, self._logged_stage = log, ""
         self._stage: str | None = None
         self._bar: Any = None
         self._writes_lines = not hidden and only_in_terminal and not sys.stderr.isatty()
         # from now: a stage that is over within half a minute needs no line
-        self._written_s = time.monotonic()
+        self._written_s = self._logged_s = time.monotonic()
+        self._n_fits, self._finished, self._prefix, self._fraction = n_fits, 0, "", 0.0
 
     def __call__(self, progress: Progress) -> None:
-        """Move the bar to ``progress.step`` of ``progress.steps``; a new stage has a bar of its own."""
+        """Move the bar to ``progress.step`` of ``progress.steps``."""
+        if self._log is not None:
+            self._write_log(progress, self._log)
         if self._writes_lines:
             self._write_line(progress)
             return
-        # here, since --help and a quiet run need not wait for it; auto is the bar of notebooks where there is one
-        from tqdm.auto import tqdm
+        found = _STAGE.match(progress.stage)
+        if found:
+            self._show_overall(progress, found)
+        elif not progress.at_once:  # what is announced has no steps yet, and the overall bar knows of it
+            self._show_stage(progress)
 
+    def _show_overall(self, progress: Progress, found: re.Match[str]) -> None:
+        prefix = f"{found[1]} {found[2]}/{found[3]}, " if found[1] else ""
+        if prefix != self._prefix:
+            self._prefix, self._finished = prefix, self._finished + 1
+        start, width = STAGES.get(progress.stage.rpartition(": ")[2]) or PARTS[found[4]]
+        within = start + width * progress.step / max(progress.steps, 1)
+        # never backwards: a stage may be left out, or come twice
+        self._fraction = max(self._fraction, min((self._finished + within) / max(self._n_fits, self._finished + 1), 1))
+        part = (found[5] or "model").removesuffix(" and compression")
+        doing = "steps" if found[4] == "choosing steps" else "training"
+        description = clean_text(f"{self._label}{prefix}{part}: {doing}")
+        if self._bar is None or self._stage is not None:
+            self._open(None, total=1.0, bar_format=OVERALL)
+        self._bar.set_description_str(description, refresh=False)
+        if progress.loss is not None:
+            wide = (getattr(self._bar, "ncols", None) or 80) >= NARROW
+            self._bar.set_postfix_str(f"loss {progress.loss:.4f}" if wide else "", refresh=False)
+        self._bar.update(self._fraction - self._bar.n)
+
+    def _show_stage(self, progress: Progress) -> None:
         if self._bar is None or progress.stage != self._stage:
-            self._close()
-            self._stage = progress.stage
-            self._bar = tqdm(
-                total=progress.steps,
-                desc=clean_text(
-                    f"{self._label}{progress.stage}"
-                ),  # a stage names files, and a file name may hold escapes
-                unit=progress.unit,
-                disable=self._disable,
-                dynamic_ncols=True,
-            )
+            # a stage names files, and a file name may hold escapes
+            description = clean_text(f"{self._label}{progress.stage}")
+            self._open(progress.stage, total=progress.steps, desc=description, unit=progress.unit)
         if progress.loss is not None:
             # drawn by the update that follows: twice a step would flicker
             self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
         # tqdm takes increments, and steps are reported every few
         self._bar.update(progress.step - self._bar.n)
 
+    def _open(self, stage: str | None, **look: Any) -> None:
+        # here, since --help and a quiet run need not wait for it; auto is the bar of notebooks where there is one
+        from tqdm.auto import tqdm
+
+        self._close()
+        self._stage = stage
+        self._bar = tqdm(disable=self._disable, dynamic_ncols=True, **look)
+
     def _write_line(self, progress: Progress) -> None:
         now_s = time.monotonic()
         if now_s - self._written_s < LINE_EVERY_S and not progress.at_once:
             return
         self._written_s = now_s
+        print(self._describe(progress), file=sys.stderr, flush=True)
+
+    def _write_log(self, progress: Progress, log: Callable[[str], None]) -> None:
+        now_s = time.monotonic()
+        if progress.stage == self._logged_stage and now_s - self._logged_s < LINE_EVERY_S:
+            return
+        self._logged_s, self._logged_stage = now_s, progress.stage
+        log(self._describe(progress))
+
+    def _describe(self, progress: Progress) -> str:
         loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"
         stage = clean_text(f"{self._label}{progress.stage}")
-        print(f"{stage}: {progress.unit} {progress.step} of {progress.steps}{loss}", file=sys.stderr, flush=True)
+        return f"{stage}: {progress.unit} {progress.step} of {progress.steps}{loss}"
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +151,9 @@ class ProgressBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # a search may end early, and what is done is done
+        if kind is None and self._bar is not None and self._stage is None:
+            self._bar.update(1.0 - self._bar.n)
         self._close()
 
     def _close(self) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
+import sys
+
 import pytest
 
 from nwb_dcf.config.progress import Progress
@@ -31,3 +36,53 @@ def test_quiet_writes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr(progress_bar, "LINE_EVERY_S", 0.0)
     report(ProgressBar(hidden=True))
     assert capsys.readouterr().err == ""
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+
+STEPS = [
+    Progress(f"{fit}{stage} ({part})", step, 400, loss=0.1234)
+    for fit in ("", "null 1 of 19: ", "fit 2 of 2: ")
+    for part in ("encoder and compression", "dynamics")
+    for stage in ("choosing steps", "training")
+    for step in (100, 400)
+]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_one_bar_is_whole_and_never_goes_back(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((columns, 24)))
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with ProgressBar(n_fits=3) as bar:
+        for progress in STEPS:
+            bar(progress)
+            bar._bar.refresh()
+    drawn = [line for line in re.split(r"[\r\n]", terminal.getvalue()) if "%|" in line]
+    assert terminal.getvalue().count("\n") == 1  # of the one bar, at its end
+    assert max(map(len, drawn)) <= columns
+    assert all("<" in line for line in drawn)  # the time left, which stands after the bar, is in sight
+    assert any("null 1/19, dynamics: steps" in line for line in drawn)
+    assert ("loss 0.1234" in terminal.getvalue()) is (columns == 80)
+    percent = [int(found[1]) for line in drawn if (found := re.search(r"(\d+)%", line))]
+    assert percent == sorted(percent)
+    assert percent[-1] == 100
+    before = percent[next(i for i, line in enumerate(drawn) if "null" in line) - 1]
+    assert 25 <= before <= 34  # a third of three fits
+
+
+def test_a_log_has_every_stage_and_quiet_has_no_part_in_it() -> None:
+    lines: list[str] = []
+    with ProgressBar(hidden=True, log=lines.append) as bar:
+        for progress in STEPS:
+            bar(progress)
+    assert len(lines) == 12  # one for each stage: none of them takes half a minute
+    assert lines[1] == "training (encoder and compression): step 100 of 400, loss 0.1234"
