@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .text import Report, label_lines, lay_out_table
+from .text import Report, format_number, label_lines, lay_out_table
 
 
 def describe_comparison(report: Report) -> str:
@@ -19,6 +19,7 @@ def describe_comparison(report: Report) -> str:
         lines += label_lines("behaviour", [report["against"]])
     lines += ["", *lay_out_table([describe_row(row) for row in report["rows"]]), ""]
     # below the table, whose columns a long reason would push apart
+    lines += label_lines("chance", [_describe_chance(key, one) for key, one in report["chance"].items()])
     failed = [f"{row['method']}: {row['failed']}" for row in report["rows"] if row.get("failed")]
     lines += label_lines("failed", failed) if failed else []
     lines += label_lines(
@@ -30,3 +31,11 @@ def describe_comparison(report: Report) -> str:
     )
     lines += label_lines("note", report["notes"]) if report["notes"] else []
     return "\n".join(lines)
+
+
+def _describe_chance(question: str, chance: Report) -> str:
+    """Describe what DCF's latents give of behaviour that was shifted in time."""
+    p = "" if chance["p"] is None else f", p {chance['p']:.2g}"
+    how = "linear" if question == "linear" else "by neighbours"
+    ends = f"R2 {format_number(chance['median'])}, {format_number(chance['highest'])} at most"
+    return f"{ends} of {chance['shifts']} from DCF's latents with behaviour shifted in time, {how}{p}"

@@ -26,6 +26,7 @@ from ..data.recording import (
 )
 from ..data.records import JSON, SourceRecord
 from ..errors import DataError, DCFError
+from ..evaluation.decoding_verdict import Chance
 from ..io.export import check_export, write_whole
 from ..io.recordings import locate
 from ..io.recordings.behavior import read_behavior
@@ -36,6 +37,7 @@ from .measure import (
     Behavior,
     Material,
     Measured,
+    measure_decoding_chance,
     measure_found_again,
     measure_method,
     score_left_out,
@@ -110,6 +112,8 @@ class ComparisonReport:
         Path of the behaviour that was decoded.
     n, over : int, str
         Held-out ``segments`` or ``blocks`` that the intervals rest on.
+    chance : dict of str to Chance
+        By question, what DCF's latents give of behaviour that was shifted in time; empty where none is decoded.
     rows : list of MethodRow
         DCF first.
     verdict : str
@@ -126,6 +130,7 @@ class ComparisonReport:
     against: str | None
     n: int
     over: str
+    chance: dict[str, Chance]
     rows: list[MethodRow]
     verdict: str
     notes: list[str] = field(default_factory=list)
@@ -216,7 +221,7 @@ def compare_nwb(
     # DCF is fitted already and enters with its fit; the others are fitted in their turn
     tasks: list[tuple[Method, Encoder | None, float]] = [(_DCF(fitted).method, _Fitted(fitted), seconds)]
     tasks += [(method, None, 0.0) for method in chosen]
-    rows, found = [], {}
+    rows, found, chance = [], {}, dict[str, Chance]()
     for i, (method, encoder, spent) in enumerate(tasks):
         if progress:
             progress(Progress(f"comparing ({method.name})", i, len(tasks), unit="method"))
@@ -224,6 +229,8 @@ def compare_nwb(
         rows.append(row)
         if measured:
             found[method.name] = measured
+        if measured and i == 0 and encoder is not None:
+            chance = measure_decoding_chance(encoder, material, measured.scores)
     if "DCF" not in found:
         raise DataError(
             f"DCF's own fit cannot be scored: {rows[0]['failed']}", fix="fit the file first, and look at it"
@@ -249,8 +256,9 @@ def compare_nwb(
         against=None if behavior is None else behavior[1],
         n=interval.n,
         over=interval.over,
+        chance=chance,
         rows=rows,
-        verdict=judge_comparison(rows, interval.n, interval.over),
+        verdict=judge_comparison(rows, interval.n, interval.over, chance=chance),
         notes=[*recording.attrs["notes"], *([] if behavior is None else behavior[2]), *notes],
     )
     if page is not None:

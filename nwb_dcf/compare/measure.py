@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
+from ..evaluation.decoding_verdict import Chance, measure_chance
 from ..metrics import SegmentSums, score_decoding_on, score_reconstruction
 from ..metrics.channel_fractions import compute_loading_fractions, count_effective_channels
 from ..metrics.decoding import Method as Decoder
 from .methods import Encoder, Frames
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
+DECODERS: dict[str, Decoder] = {"linear": "ridge", "neighbours": "neighbours"}
+"""By question, how behaviour is decoded."""
+CHANCE_FRAMES = 5_000  # that labels shifted in time are decoded on
 DECODED_CHANNELS = 200  # of the left-out half at most, drawn: more change a pooled score by little
 
 
@@ -100,10 +105,10 @@ def measure_method(encoder: Encoder, material: Material) -> Measured:
     scale = _compute_deviation(seen)
     if material.behavior is not None:
         known = [np.isfinite(part).all(axis=1) for part in (material.behavior.training, material.behavior.unseen)]
-        for name, decoder in (("linear", "ridge"), ("neighbours", "neighbours")):
+        for name, decoder in DECODERS.items():
             scores[name] = _decode(
                 (seen / scale, material.behavior.training), (unseen / scale, material.behavior.unseen),
-                material, decoder, known,  # type: ignore[arg-type]
+                material, decoder, known,
             )  # fmt: skip
     # from a regression, the same for all: networks have no loadings, and those of others differ in their meaning
     fractions = compute_loading_fractions(_regress(seen / scale, material.training.x))
@@ -113,6 +118,51 @@ def measure_method(encoder: Encoder, material: Material) -> Measured:
         raise DataError("its latents say nothing linear of any channel", fix="leave it out")
     fractions = fractions[:, known_latents]
     return Measured(scores, float(fractions.max()), float(np.min(count_effective_channels(fractions))))
+
+
+def measure_decoding_chance(
+    encoder: Encoder, material: Material, scores: Mapping[str, SegmentSums]
+) -> dict[str, Chance]:
+    """Decode behaviour that was rotated in time against the latents: what a decoder gives by chance.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    material : Material
+    scores : mapping of str to SegmentSums
+        Those of the behaviour itself, by question.
+
+    Returns
+    -------
+    dict of str to Chance
+        By question; empty where no behaviour is decoded.
+    """
+    behavior = material.behavior
+    if behavior is None:
+        return {}
+    parts = []
+    for frames, target in ((material.training, behavior.training), (material.unseen, behavior.unseen)):
+        known = np.flatnonzero(np.isfinite(target).all(axis=1))
+        # evenly, so that slow behaviour keeps its autocorrelation
+        some = known[:: max(1, 2 * len(known) // CHANCE_FRAMES)]
+        parts.append((encode(encoder, frames)[some], target[some], some))
+    (z, y, learned), (test_z, test_y, scored) = parts
+    scale, rows = _compute_deviation(z), [np.ones(len(part), bool) for part in (y, test_y)]
+    thin = replace(
+        material, training=take_frames(material.training, learned), unseen=take_frames(material.unseen, scored),
+        gap=material.gap // max(1, int(np.median(np.diff(learned)))),
+    )  # fmt: skip
+
+    def decode(target: Float[np.ndarray, "frame variable"], decoder: Decoder) -> float:
+        first, second = (z / scale, target[: len(y)]), (test_z / scale, target[len(y) :])
+        return _decode(first, second, thin, decoder, rows).value
+
+    every = np.concatenate([y, test_y])
+    return {
+        name: measure_chance(partial(decode, decoder=decoder), every, scores[name].value, seed=material.seed)
+        for name, decoder in DECODERS.items()
+        if name in scores
+    }
 
 
 def encode(encoder: Encoder, frames: Frames) -> Float[np.ndarray, "time latent"]:
@@ -196,8 +246,8 @@ def take_channels(frames: Frames, given: Bool[np.ndarray, " channel"]) -> Frames
     return Frames(frames.x[:, given], frames.segment, counts, frames.step_s)
 
 
-def take_frames(frames: Frames, kept: Bool[np.ndarray, " time"]) -> Frames:
-    """Keep some frames, whole segments or blocks of them."""
+def take_frames(frames: Frames, kept: Bool[np.ndarray, " time"] | Int[np.ndarray, " kept"]) -> Frames:
+    """Keep some frames: whole segments or blocks of them, or frames by their places."""
     counts = None if frames.counts is None else frames.counts[kept]
     return Frames(frames.x[kept], frames.segment[kept], counts, frames.step_s)
 

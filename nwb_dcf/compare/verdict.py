@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..evaluation.decoding_verdict import LEVEL, Chance
+
 QUESTIONS = {
     "reconstruction": "reconstructs held-out data",
     "linear": "decodes behaviour linearly",
@@ -13,7 +15,9 @@ QUESTIONS = {
 FEW = 10  # intervals over fewer segments are too narrow to rest a verdict on
 
 
-def judge_comparison(rows: Sequence[Mapping[str, object]], n: int, over: str) -> str:
+def judge_comparison(
+    rows: Sequence[Mapping[str, object]], n: int, over: str, *, chance: Mapping[str, Chance] | None = None
+) -> str:
     """Say in one sentence which method these data need.
 
     Parameters
@@ -25,6 +29,8 @@ def judge_comparison(rows: Sequence[Mapping[str, object]], n: int, over: str) ->
         Segments or blocks that the intervals rest on.
     over : str
         ``segments`` or ``blocks``.
+    chance : mapping of str to Chance, optional
+        By question, scores of behaviour shifted in time.
     """
     # PCA first: who needs no more than that needs nothing from here
     pca = next((row for row in rows if row["method"] == "PCA"), None)
@@ -44,6 +50,9 @@ def judge_comparison(rows: Sequence[Mapping[str, object]], n: int, over: str) ->
         parts.append("; ".join(f"{name} {_join(found)} better than DCF" for name, found in beaten.items()))
     elif len(rows) > (1 if pca is None else 2):
         parts.append("no other method is measurably better than DCF at anything that was asked")
+    lost = [QUESTIONS[key] for key, one in (chance or {}).items() if one["p"] is None or one["p"] > LEVEL]
+    if lost:
+        parts.append(f"DCF {_join(lost)} no better than behaviour shifted in time")
     if n < FEW:
         parts.append(f"doubtful, since it rests on {n} held-out {over}")
     return "; ".join(parts)

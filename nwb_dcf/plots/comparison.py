@@ -81,6 +81,11 @@ def write_comparison_page(report: Mapping[str, Any], table: Sequence[Mapping[str
         "split": report["split"],
         "settings": f"{report['settings']}; {report['dim']} latents each",
         **({"behaviour": report["against"]} if report["against"] else {}),
+        **{
+            f"chance, {name}": f"R² {one['median']:.3f}, {one['highest']:.3f} at most of {one['shifts']} from DCF's "
+            "latents with behaviour shifted in time"
+            for name, one in report["chance"].items()
+        },
     }
     caption = (
         f"Points are scores on {report['n']} held-out {report['over']}; bars are 95 % intervals over them. "

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nwb_dcf.compare.measure import Material, measure_found_again, measure_method, score_left_out
+from nwb_dcf.compare.measure import (
+    Behavior,
+    Material,
+    measure_decoding_chance,
+    measure_found_again,
+    measure_method,
+    score_left_out,
+)
 from nwb_dcf.compare.methods import METHODS, Frames
 from nwb_dcf.errors import DataError
 
@@ -51,6 +60,24 @@ def test_the_same_space_is_found_again_whatever_its_axes() -> None:
     one = METHODS["pca"].fit(material.training, 2, 0)
     two = METHODS["fa"].fit(material.unseen, 2, 0)
     assert measure_found_again(one, two, material) > 0.95
+
+
+def test_chance_is_what_behaviour_shifted_in_time_gives() -> None:
+    material = make_material()
+    encoder = METHODS["pca"].fit(material.training, 2, 0)
+    rng = np.random.default_rng(0)
+    own = Behavior(*(encoder.encode(part) @ [[1.0], [2.0]] for part in (material.training, material.unseen)))
+    own.training[:7] = np.nan  # behaviour is not known everywhere
+    other = Behavior(*(rng.normal(size=(len(part.x), 1)) for part in (material.training, material.unseen)))
+    found = {}
+    for name, behavior in (("own", own), ("other", other)):
+        asked = replace(material, behavior=behavior)
+        found[name] = measure_decoding_chance(encoder, asked, measure_method(encoder, asked).scores)
+    for question in ("linear", "neighbours"):
+        assert found["own"][question]["p"] == pytest.approx(0.05)
+        assert found["own"][question]["highest"] < 0.5
+        assert found["other"][question]["p"] > 0.05  # type: ignore[operator]
+    assert measure_decoding_chance(encoder, material, {}) == {}
 
 
 def test_latents_that_are_none_are_refused() -> None:

@@ -53,3 +53,11 @@ def test_the_verdict_says_what_the_intervals_say(
     assert all(word in sentence for word in words), sentence
     assert not any(word in sentence for word in not_words), sentence
     assert sentence
+
+
+def test_what_is_decoded_by_chance_alone_is_named() -> None:
+    rows = make_rows(PCA={"linear": ABOVE})
+    chance: Any = {"linear": {"p": 0.3}, "neighbours": {"p": 0.05}}
+    text = judge_comparison(rows, 20, "segments", chance=chance)
+    assert "DCF decodes behaviour linearly no better than behaviour shifted in time" in text
+    assert "shifted" not in judge_comparison(rows, 20, "segments", chance={"linear": {**chance["linear"], "p": 0.05}})
