@@ -22,7 +22,7 @@ def describe_pictures(data: xr.Dataset) -> dict[str, str]:
     -------
     dict of str to str
         ``latents``, ``trajectories``, ``conditions``, ``loadings``, ``smoothing``, ``spectrum``, ``curve``,
-        ``examples``, ``field`` and ``clusters``.
+        ``examples``, ``paths``, ``field`` and ``clusters``.
     """
     scores: Scores = data.attrs.get("scores", {})
     dim = data.sizes["latent"]
@@ -49,6 +49,7 @@ def describe_pictures(data: xr.Dataset) -> dict[str, str]:
         "spectrum": _describe_spectrum(data, dim),
         "curve": _describe_curve(scores, dim),
         "examples": _describe_examples(scores, numbers, held_out),
+        "paths": _describe_paths(scores),
     }
 
 
@@ -83,4 +84,16 @@ def _describe_examples(scores: Scores, numbers: str, held_out: bool) -> str:
     return (
         f"{kind}, above what {numbers} a frame bring back.{held} What is missing is noise or more dimensions; "
         "this picture cannot tell which."
+    )
+
+
+def _describe_paths(scores: Scores) -> str:
+    horizon = ((scores.get("rollout") or {}).get("horizon") or {}).get("rollout")
+    step_s = (scores.get("rollout") or {}).get("step_s")
+    far = ""
+    if horizon is not None and step_s:
+        far = f" Over all held-out starts they are nearer than that until {horizon * step_s:.2g} s ahead."
+    return (
+        "Dashed: how the model goes on from what is known at 0, without seeing what came (black). Dotted: nothing "
+        f"changes; a path that is no nearer is no forecast.{far} In the grey span smoothing gives the answer away."
     )

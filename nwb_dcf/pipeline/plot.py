@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
+from ..data.predicted_paths import PredictedPaths
 from ..data.preprocessing import Preprocessor
-from ..data.result import DCFResult
-from ..errors import DCFError, ParameterError, StoreError
+from ..data.result import DCFResult, mark_held_out
+from ..errors import DataError, DCFError, ParameterError, StoreError
 from ..io.export import check_export, write_whole
 from ..io.results import read_result
 from ..plots.report import FORMATS, PlotInputs, _save, _write_text, draw_together, list_views, write_page
 from .source import load_fitted, read_fitted
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..estimator.fitted import FittedModel
 
 
 class PlotReport(TypedDict):
@@ -49,8 +55,8 @@ def plot_nwb(
         ``time``, ``trial``, or a column of the segments such as ``direction``.
     figure : str, optional
         One of ``latents``, ``conditions``, ``trajectories``, ``spectrum``, ``curve``, ``loadings``, ``examples``,
-        ``field``, ``clusters``; by default all that there is data for, ``clusters`` of images alone. What each
-        says stands below it, and in `nwb_dcf.DCFResult.captions`.
+        ``paths``, ``field``, ``clusters``; by default all that there is data for, ``clusters`` of images alone. What
+        each says stands below it, and in `nwb_dcf.DCFResult.captions`.
     n_clusters : int
         Groups to sort the latents in.
     data : str or Path, optional
@@ -80,9 +86,9 @@ def plot_nwb(
 
     # refused before the source is read and the model loaded
     choose_coloring(result.dataset, color)
-    material = gather_material(path, result, data, reconstruct=figure in (None, "examples"))
+    material = gather_material(path, result, data, reconstruct=figure in (None, "examples", "paths"))
     views = list_views(material, color, n_clusters)
-    left_out = {"examples": material.missing} if material.missing else {}
+    left_out = dict.fromkeys(("examples", "paths"), material.missing) if material.missing else {}
     if figure is not None:
         if figure not in views:
             why = left_out.get(figure) or f"choose one of {', '.join(views)}"
@@ -128,5 +134,18 @@ def gather_material(
     if not reconstruct:
         return PlotInputs(result, recording, None, None)
     prepared = Preprocessor.from_dict(result.provenance["preparation"]).apply(recording)
-    reconstruction = load_fitted(result, "cpu").reconstruct(result.dataset["latents"].values)  # which loads torch
-    return PlotInputs(result, recording, prepared, reconstruction)
+    fitted, latents = load_fitted(result, "cpu"), result.dataset["latents"].values  # which loads torch
+    return PlotInputs(
+        result, recording, prepared, fitted.reconstruct(latents), paths=_predict(fitted, result, recording)
+    )
+
+
+def _predict(fitted: FittedModel, result: DCFResult, recording: xr.Dataset) -> PredictedPaths | None:
+    """Rollouts to be drawn; None where segments are too short for any."""
+    from ..evaluation.predicted_paths import predict_examples
+
+    held_out = mark_held_out(result.dataset, result.provenance)
+    try:
+        return predict_examples(fitted, recording, result.dataset["latents"].values, held_out)
+    except DataError:
+        return None

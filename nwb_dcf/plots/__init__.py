@@ -10,6 +10,7 @@ from .conditions import average_conditions, draw_conditions, find_condition
 from .examples import draw_examples
 from .latents import draw_latents
 from .loadings import draw_loadings
+from .paths import draw_paths
 from .smoothing import draw_smoothing
 from .spectrum import draw_curve, draw_spectrum
 from .trajectories import draw_trajectories
@@ -26,6 +27,7 @@ __all__ = [
     "draw_field",
     "draw_latents",
     "draw_loadings",
+    "draw_paths",
     "draw_smoothing",
     "draw_spectrum",
     "draw_trajectories",

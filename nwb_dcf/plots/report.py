@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..data.predicted_paths import PredictedPaths
 from ..data.result import DCFResult
 from .html import describe_fit, lay_out_certificate, lay_out_page, list_doubts
 
@@ -41,6 +42,7 @@ ORDER = (
     "loadings",
     "smoothing",
     "examples",
+    "paths",
     "field",
     "clusters",
 )
@@ -85,6 +87,8 @@ class PlotInputs:
         Prepared frames, from the latents alone.
     missing : str
         Why the recording is not there; empty if it is.
+    paths : PredictedPaths or None
+        Rollouts from some frames, beside what came; None where they cannot be made.
     """
 
     result: DCFResult
@@ -92,6 +96,7 @@ class PlotInputs:
     prepared: xr.Dataset | None
     reconstruction: Float[np.ndarray, " time *channel"] | None
     missing: str = ""
+    paths: PredictedPaths | None = None
 
 
 def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str, ReportFigure]:
@@ -144,6 +149,12 @@ def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str,
         size = (12.0, 5.0)
         views["examples"] = ReportFigure(
             "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, reconstruction)
+        )
+    paths = inputs.paths
+    if paths is not None:
+        tall = 1.0 + 1.5 * min(result.dim, 3)
+        views["paths"] = ReportFigure(
+            "Predicted paths and those that came", (12.0, tall), lambda figure: plots.draw_paths(figure, paths)
         )
     captions = result.captions
     return {name: replace(views[name], caption=captions[name]) for name in ORDER if name in views}

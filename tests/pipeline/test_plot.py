@@ -25,7 +25,7 @@ from ..nwb_files import make_spike_session
 from ..pipeline.test_transform import QUICK
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
-FIGURES = ["latents", "conditions", "trajectories", "spectrum", "curve", "loadings", "examples", "field"]
+FIGURES = ["latents", "conditions", "trajectories", "spectrum", "curve", "loadings", "examples", "paths", "field"]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -96,8 +96,10 @@ def test_without_the_source_examples_are_left_out_and_it_says_why(
 
     monkeypatch.setattr(plot, "read_fitted", refuse)
     done = plot_nwb(fitted, output=tmp_path / "fit.html")
-    assert done["figures"] == [name for name in FIGURES if name != "examples"]
-    assert done["left_out"] == {"examples": "s.nwb: the source of units_dim3 cannot be read here"}
+    assert done["figures"] == [name for name in FIGURES if name not in ("examples", "paths")]
+    assert done["left_out"] == dict.fromkeys(
+        ("examples", "paths"), "s.nwb: the source of units_dim3 cannot be read here"
+    )
     assert "No examples: " in (tmp_path / "fit.html").read_text()
     with pytest.raises(ParameterError, match=r"there is no figure 'examples'; .*cannot be read here"):
         plot_nwb(fitted, output=tmp_path / "e.png", figure="examples")
