@@ -96,7 +96,8 @@ def summarise_verdicts(verdicts: Mapping[str, str]) -> dict[str, str]:
     {'latents': 'pass', 'beside PCA': 'fail'}
     """
     found = {group: [verdicts[name] for name in names if name in verdicts] for group, names in GROUPS.items()}
-    return {group: min(own, key=list(_WORST_FIRST).index) for group, own in found.items() if own}
+    worst_first: tuple[str, ...] = _WORST_FIRST
+    return {group: min(own, key=worst_first.index) for group, own in found.items() if own}
 
 
 def _find_worst(lines: Sequence[CertificateLine]) -> Verdict:

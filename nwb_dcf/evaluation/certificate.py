@@ -20,6 +20,7 @@ from ..metrics.null_distribution import LEAST_NULLS
 from .decoding_verdict import FEW_BLOCKS, LEVEL
 
 EQUAL_R2 = 0.01  # of the data's variance: an interval below it shows that nothing of use was gained
+LITTLE_R2 = 0.1  # of latents ahead: what predicts less is of no use
 MUCH_OF_ONE = 1 / 3  # of a latent from one channel
 FOUND_AGAIN, PARTLY_FOUND = 0.9, 0.7  # correlation of an axis, or smallest cosine of a plane, between two fits
 DOUBTFUL_LEVEL = 2 * LEVEL
@@ -179,12 +180,13 @@ def _judge_future(scores: Scores) -> CertificateLine:
     judge = partial(_line, name, "R2", ours)
     ahead = " to ".join(f"{lead * rollout['step_s']:.3g}" for lead in dict.fromkeys(beyond["leads"])) + " s ahead"
     useless = "interpret no velocity and no simulated path"
-    if ours["value"] <= 0:
+    # a wide interval around 0 shows neither that rollouts predict nor that they do not
+    if ours["value"] <= 0 and ours["high"] < LITTLE_R2:
         return judge("fail", f"{ahead} rollouts predict no better than the mean: {useless}")
     if stay["high"] < 0:
         return judge("fail", f"{ahead} rollouts predict less than persistence does: {useless}")
     if ours["low"] <= 0:
-        return judge("doubtful", f"{ahead} rollouts hardly predict more than the mean: hold out more with --held-out")
+        return judge("doubtful", f"{ahead} rollouts are not shown to predict more than the mean: hold more out")
     if stay["low"] <= 0:
         return judge("doubtful", f"{ahead} rollouts predict no better than persistence: velocities may be noise")
     if ar3["high"] < 0:

@@ -27,7 +27,7 @@ from .channel_table import measure_decoder_fractions, summarise_channels
 from .encoded import encode_split
 from .forecast import describe_horizon
 from .scores import score_fit
-from .shared_signal import measure_left_out, measure_shifted_apart
+from .shared_signal import measure_shared_signal
 from .velocity_field import sample_field
 
 if TYPE_CHECKING:
@@ -111,10 +111,7 @@ def build_result(
         loadings = fitted.loadings[:, : fitted.dim]
         scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, fractions)
     if split is not None:
-        scores["left_out"], scores["shifted_apart"] = (
-            measure_left_out(fitted, *parts),
-            measure_shifted_apart(fitted, *parts),
-        )
+        scores["left_out"], scores["shifted_apart"] = measure_shared_signal(fitted, *parts)
     scores["certificate"] = certify_scores(cast("records.Scores", scores))
     dataset.attrs = {
         "k_eff": fitted.k_eff,

@@ -6,7 +6,7 @@ Both take a second or less, on some of the frames, and need no further fit.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -80,6 +80,19 @@ class ShiftedApart(TypedDict, total=False):
     not_measured: NotRequired[str]
 
 
+def measure_shared_signal(
+    fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording
+) -> tuple[LeftOut, ShiftedApart]:
+    """Measure both, or say why one cannot be measured: a trained fit must not be lost for it."""
+    found: list[LeftOut | ShiftedApart] = []
+    for measure in (measure_left_out, measure_shifted_apart):
+        try:
+            found.append(measure(fitted, training, unseen))
+        except ValueError as error:  # DataError is one, and so are those of scikit-learn and numpy.linalg
+            found.append({"not_measured": str(error)})
+    return cast("tuple[LeftOut, ShiftedApart]", tuple(found))
+
+
 def measure_left_out(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> LeftOut:
     """Predict each channel from latents that were computed without it, on unseen frames (co-smoothing).
 
@@ -109,7 +122,7 @@ def measure_left_out(fitted: FittedModel, training: EncodedRecording, unseen: En
     if len(varying) < FEWEST_CHANNELS:
         return {"not_measured": f"{len(varying)} channels are too few to leave any out"}
     rng = np.random.default_rng([fitted.config.train.seed, x.shape[1]])
-    folds = np.array_split(rng.permutation(varying)[:MOST_CHANNELS], N_FOLDS)
+    folds = np.array_split(rng.permutation(varying)[:MOST_CHANNELS], min(N_FOLDS, len(varying)))
     sampled = [_Sampled.of(part, n, fitted) for part, n in ((training, TRAINING_FRAMES), (unseen, UNSEEN_FRAMES))]
     # each channel counts alike: a loud one would stand for all of them
     latents = [[part.encode_without(fitted, fold) for part in sampled] for fold in folds]

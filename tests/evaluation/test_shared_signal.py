@@ -10,9 +10,10 @@ from nwb_dcf import DCF
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_dimensions
+from nwb_dcf.errors import DataError
 from nwb_dcf.estimator.fitted import FittedModel
 from nwb_dcf.evaluation.encoded import EncodedSplit, encode_split
-from nwb_dcf.evaluation.shared_signal import measure_left_out, measure_shifted_apart
+from nwb_dcf.evaluation.shared_signal import measure_left_out, measure_shared_signal, measure_shifted_apart
 
 from ..estimator.test_dcf import QUICK
 
@@ -80,6 +81,28 @@ def test_hidden_channels_are_not_seen(common: tuple[FittedModel, EncodedSplit]) 
     found = measure_left_out(loud, own.training, own.unseen)
     before = measure_left_out(fitted, parts.training, parts.unseen)
     assert found["value"] < before["value"] + 0.02
+
+
+def test_four_channels_are_left_out_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    state = np.sin(np.arange(400) / 6)[:, None] * [1.0, -1.0, 0.5, 1.0]
+    fitted, parts = fit(make_recording(state + 0.3 * rng.normal(size=(400, 4)), np.arange(400) / 20), dim=1)
+    found = measure_left_out(fitted, parts.training, parts.unseen)
+    assert found["channels"] == 4
+    assert found["low"] > 0.3
+
+
+def test_no_fit_is_lost_for_what_cannot_be_measured(
+    common: tuple[FittedModel, EncodedSplit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DataError("frames are not finite")
+
+    monkeypatch.setattr("nwb_dcf.evaluation.shared_signal.decode_linearly", fail)
+    fitted, parts = common
+    left_out, shifted = measure_shared_signal(fitted, parts.training, parts.unseen)
+    assert left_out == {"not_measured": "frames are not finite"}
+    assert "value" in shifted
 
 
 def test_what_cannot_be_measured_says_why(common: tuple[FittedModel, EncodedSplit]) -> None:
