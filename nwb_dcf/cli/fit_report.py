@@ -58,7 +58,10 @@ def _describe_curve(fit: Report) -> list[str]:
     below = [k for k, (mine, other) in enumerate(zip(ours, pca, strict=False), 1) if other - mine > CURVE_TOLERANCE]
     if not below:
         return []
-    return [f"below PCA with {_join_ranges(below)} latents of {len(ours)}: fit again with that --dim to use so many"]
+    # at the fit's own number, and where there are no more channels than that, another fit would change nothing
+    others = [k for k in below if k != fit["dim"]] if len(ours) > fit["dim"] else []
+    advice = f": to use {_join_ranges(others)}, fit again with that --dim" if others else ""
+    return [f"below PCA with {_join_ranges(below)} latents of {len(ours)}{advice}"]
 
 
 def _join_ranges(numbers: Sequence[int]) -> str:
@@ -244,8 +247,16 @@ def describe_plan(plan: Report) -> str:
     repeats += [f"{plan['repeats'] - 1} more to resampled segments"] if plan.get("repeats", 1) > 1 else []
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
     lines += label_lines("fit", [", ".join([fitted, *repeats])])
-    lines += label_lines("write", [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}"])
+    where = [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}", *_describe_growth(plan)]
+    lines += label_lines(
+        "write", [*where, *([f"not as it is asked: {plan['refusal']}"] if plan.get("refusal") else [])]
+    )
     return "\n".join([*lines, "nothing was fitted or written"])
+
+
+def _describe_growth(plan: Report) -> list[str]:
+    grows = plan.get("growth_bytes")
+    return [f"the file grows by about {grows / 1e6:.2g} MB"] if grows else []
 
 
 def describe_demo(demo: Report) -> str:

@@ -8,6 +8,7 @@ from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
@@ -82,8 +83,9 @@ def as_recording(x: Input, *, images: bool = False) -> InputAdapter:
     Parameters
     ----------
     x : recording, DataArray or array (time, channel), images (time, y, x), or list of those
-        Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list adds its segments. A DataFrame, a list of
-        rows of numbers, and what else NumPy can make an array of is read as that array. Integers are
+        Bare arrays get the time 0, 1, 2, ... of step 1; each item of a list adds its segments. A DataFrame whose index
+        is seconds, as floats or spans of time, and a TsdFrame of pynapple keep their times. Another DataFrame, a list
+        of rows of numbers, and what else NumPy can make an array of is read as that array. Integers are
         counts, but for images, whose integers are grey values. A DataArray of a dask array, and where dask is
         installed a memory map, are read in blocks (`nwb_dcf.data.chunks`).
     images : bool
@@ -137,18 +139,69 @@ def _read_input(x: Input, images: bool) -> InputAdapter:
         if len({len(row) for row in x}) > 1:
             raise DataError("the rows of numbers differ in their length", fix="give rows of one number per channel")
         return InputAdapter(_read_array(np.asarray(x), images), "array", x)
+    timed = _take_clock(x)
+    if timed is not None:
+        if isinstance(x, pd.DataFrame):  # to scikit-learn a table is an array, and answered by one
+            return InputAdapter(_read_dataarray(timed.drop_vars("channel", errors="ignore")), "array", x)
+        return InputAdapter(_read_dataarray(timed), "dataarray", timed)
     # DataFrames, tensors on the CPU, and what else calls itself an array
     if hasattr(x, "__array__"):
-        return InputAdapter(_read_array(_as_numbers(np.asarray(x)), images), "array", x)
+        return InputAdapter(_read_array(_as_numbers(_to_array(x)), images), "array", x)
     if isinstance(x, Sequence) and not isinstance(x, (str, bytes)) and len(x):
         known = (xr.Dataset, xr.DataArray, np.ndarray)
-        items = [_read_input(item if isinstance(item, known) else np.asarray(item), images) for item in x]
+        clocks = [item if isinstance(item, known) else _take_clock(item) for item in x]
+        items = [
+            _read_input(_to_array(item) if clock is None else clock, images)
+            for item, clock in zip(x, clocks, strict=True)
+        ]
         return InputAdapter(_join(items), "list", items)
-    sparse = ", which is sparse" if hasattr(x, "toarray") else ""
+    if hasattr(x, "toarray"):
+        raise DataError(f"{type(x).__name__} is sparse", fix="give it as an array, x.toarray()")
     raise DataError(
-        f"cannot fit an object of type {type(x).__name__}{sparse}",
+        f"cannot fit an object of type {type(x).__name__}",
         fix="give a recording, a DataArray or array (time, channel) or (time, y, x), or a list of those",
     )
+
+
+def _to_array(x: Any) -> Shaped[np.ndarray, " *any"]:
+    try:
+        return np.asarray(x)
+    except (RuntimeError, TypeError) as error:  # tensors with a gradient, or on a GPU
+        raise DataError(
+            f"{type(x).__name__} gives no array: {error}", fix="give one, of a torch tensor x.detach().cpu().numpy()"
+        ) from error
+
+
+def _take_clock(x: Any) -> xr.DataArray | None:
+    """Read a table whose rows have times as a DataArray: frames of pynapple, and DataFrames by index.
+
+    An index of whole numbers is a row's label, as scikit-learn takes it, and no clock.
+
+    Raises
+    ------
+    DataError
+        If the rows are dated: a recording has seconds.
+    """
+    if hasattr(x, "time_support") and hasattr(x, "d") and hasattr(x, "t"):
+        time, values, names = np.asarray(x.t), np.asarray(x.d), np.asarray(getattr(x, "columns", ()))
+        starts = np.asarray(x.time_support.start)
+        segment = np.searchsorted(starts, time, side="right") - 1
+    elif isinstance(x, pd.DataFrame) and x.index.dtype.kind in "fmM":
+        if x.index.dtype.kind == "M":
+            raise DataError("the index of the DataFrame has dates", fix="give seconds from the start of the session")
+        is_span = x.index.dtype.kind == "m"
+        time = (x.index.total_seconds() if is_span else x.index).to_numpy(np.float64)
+        values, names, segment = _as_numbers(x.to_numpy()), x.columns.to_numpy(), None
+    else:
+        return None
+    if values.ndim != 2:
+        return None
+    coords: dict[str, Any] = {"time": ("time", time, {"units": "s"})}
+    if segment is not None:
+        coords["segment_index"] = ("time", segment)
+    if len(names) == values.shape[1] and all(isinstance(name, str) for name in names):
+        coords["channel"] = names.astype(str)
+    return xr.DataArray(values, dims=("time", "channel"), coords=coords)
 
 
 def _is_row(item: Any) -> bool:

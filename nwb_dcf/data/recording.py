@@ -210,7 +210,8 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
         raise DataError(f"no data: shape {data.shape} (time, {', '.join(dims)})", where=where)
     # NumPy counts complex among the numbers, and a square root of counts would pass in silence
     if not np.issubdtype(data.dtype, np.number) or np.issubdtype(data.dtype, np.complexfloating):
-        raise DataError(f"data are of type {data.dtype}, not real numbers", where=where)
+        counts = "give 0 and 1 as counts, x.astype(int)" if data.dtype == bool else None
+        raise DataError(f"data are of type {data.dtype}, not real numbers", where=where, fix=counts)
     # block by block: a mask of a whole video would take as much memory as the video
     bad, first = 0, ""
     for frames in frame_blocks(data) if data.dtype.kind == "f" else ():  # whole numbers are finite

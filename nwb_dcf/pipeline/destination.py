@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import Destination
 from ..data.records import JSON, WrittenRecord
 from ..data.result import DCFResult
-from ..errors import ParameterError
+from ..errors import ParameterError, StoreError
 from ..io.backends.location import is_remote, locate
 from ..io.results import (
     check_derived,
@@ -79,7 +79,9 @@ class Target:
         """Whether the result goes into a file without the data: of an address, nobody asked for a whole copy."""
         return self.asked.results_only or is_remote(self.path)
 
-    def reserve(self, kind: str, dim: int, source_id: str | None = None) -> ReservedDestination:
+    def reserve(
+        self, kind: str, dim: int, source_id: str | None = None, *, planning: bool = False
+    ) -> ReservedDestination:
         """Check that a fit can be written, before the long work, and settle its name.
 
         Parameters
@@ -90,6 +92,8 @@ class Target:
             Number of latents.
         source_id : str, optional
             Object id of what is fitted, to which the fit will link.
+        planning : bool
+            Nothing is to be written: what stands in the way of `overwrite` alone is kept as ``refusal`` and not raised.
 
         Raises
         ------
@@ -99,6 +103,14 @@ class Target:
         # The session is read now, since the file or its server may be gone after the long work.
         from ..io.recordings import describe_session  # pynwb
 
+        if planning and not self.asked.overwrite:
+            try:
+                return self.reserve(kind, dim, source_id)
+            except StoreError as error:
+                # raised again if it is anything else than what is there already
+                over = Target(self.path, dataclasses.replace(self.asked, overwrite=True))
+                reserved = over.reserve(kind, dim, source_id)
+                return dataclasses.replace(reserved, target=self, refusal=f"{error.what}; {error.fix}")
         asked = self.asked
         if asked.output is not None and self.is_derived:
             name = check_derived(asked.output, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite)
@@ -115,16 +127,21 @@ class Target:
 
 @dataclass(frozen=True)
 class ReservedDestination:
-    """Where a fit will go: checked, with its name, and the session that a file without the data would be about."""
+    """Where a fit will go: checked, with its name, and the session that a file without the data would be about.
+
+    `refusal` is what a fit would be refused with, where only a plan was asked for; empty if it would not.
+    """
 
     target: Target
     name: str
     session: JSON
+    refusal: str = ""
 
     def to_dict(self) -> dict[str, str]:
         """Return the file that is read, and where the result goes in which."""
         path = self.target.path
-        return {"file": locate(path).name, "name": self.name, "output": str(self.target.asked.output or path)}
+        where = {"file": locate(path).name, "name": self.name, "output": str(self.target.asked.output or path)}
+        return where | ({"refusal": self.refusal} if self.refusal else {})
 
     def write(self, result: DCFResult) -> DCFResult:
         """Write, and return the result with its name and ``provenance["written"]``.

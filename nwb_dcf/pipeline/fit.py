@@ -129,15 +129,20 @@ def plan_fit(
 ) -> FitPlan:
     """Settle all that `fit_nwb` would do with the same arguments; nothing is fitted or written.
 
+    A fit of that name that exists is no obstacle to a plan: ``destination.refusal`` says what `fit_nwb` would be
+    refused with.
+
     Raises
     ------
     DCFError
         If the file, the choice or the data are invalid.
     """
-    return _follow(FitRequest.make(path, dim, read=read, config=config, write=write, **options), progress)
+    return _follow(
+        FitRequest.make(path, dim, read=read, config=config, write=write, **options), progress, planning=True
+    )
 
 
-def _follow(request: FitRequest, progress: Listener | None) -> FitPlan:
+def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = False) -> FitPlan:
     """Read the file, and refuse before training whatever can be refused."""
     target, held_out = request.target, request.held_out
     target.check()
@@ -150,7 +155,7 @@ def _follow(request: FitRequest, progress: Listener | None) -> FitPlan:
     check_device(request.config.train.device)
     plan = plan_recording(recording, request.config, request.dim, held_out=held_out, read=read, smoothing=smoothing)
     # last, as its default name has the kind and the number of latents
-    reserved = target.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"))
+    reserved = target.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"), planning=planning)
     plan = replace(plan, repeats=request.repeats, warm_start=first, destination=reserved)
     CheckpointPlace.of(plan, request.checkpoint, resume=request.resume).check()
     return plan

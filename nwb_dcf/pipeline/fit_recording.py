@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CERTIFY_REPEATS = 3  # fits in all whose axes are compared for a certificate
 MOST_FITS = 10_000  # of one request: a p of 0.0001, and hours of the smallest data
 GAP_S = 1.0  # least time between training and held-out blocks of one long segment
+SCHEMA_BYTES = 250_000  # of the cached specification, the grid of v and the provenance
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,26 @@ class FitPlan:
             },
             "dim": self.dim,
             "preset": self.config.preset,
+            "growth_bytes": self.growth_bytes,
             "dimension": self.dimension.to_dict() if self.dimension else None,
             "smoothing": self.smoothing.to_dict() if self.smoothing else None,
             **asdict(self.repeats),
             **(self.destination.to_dict() if self.destination else {}),
         }
+
+    @property
+    def growth_bytes(self) -> int | None:
+        """About how much a file grows by the fit; None for a U-Net, whose weights depend on its levels."""
+        model, frames = self.config.model, self.recording.sizes["time"]
+        size = model.network_axes or math.prod(self.recording.sizes[dim] for dim in frame_dims(self.recording))
+        if model.network != "mlp" and len(frame_dims(self.recording)) > 1:
+            return None
+        # first and last layers of u, v with its history, and mu with its window; then the layers between, which are
+        # conditioned on tau and K
+        ends = size * (model.width * (2 + 2 + model.history) + model.encoder_width * (2 + 2 * model.encoder_window))
+        between = 1.6 * (2 * model.depth * model.width**2 + model.encoder_depth * model.encoder_width**2)
+        axes = size * (model.k_max or 2 * max(8, model.dim))
+        return round(frames * (12 * self.dim + 8) + 4 * (ends + between + axes)) + SCHEMA_BYTES
 
     def write(self, result: DCFResult) -> DCFResult:
         """Write the result where it is to go, if anywhere, and return it with its name there."""

@@ -85,6 +85,36 @@ def test_dry_run_plans_and_writes_nothing(tmp_path: Path, run_cli: Cli) -> None:
     assert os.listdir(tmp_path) == ["s.nwb"]
 
 
+def test_a_plan_of_a_fit_that_exists_says_what_would_stand_in_the_way_and_how_the_file_grows(
+    tmp_path: Path, run_cli: Cli
+) -> None:
+    path = make_spike_session(tmp_path / "s.nwb", n_units=5, duration_s=12)
+    planned = json.loads(run_cli("fit", path, "--dim", 2, "--dry-run", "--json").stdout)
+    assert "refusal" not in planned
+    size = path.stat().st_size
+    assert run_cli("fit", path, "--dim", 2, "--steps", 3, "--quiet").code == 0
+    before = path.read_bytes()
+    assert 0.5 < planned["growth_bytes"] / (len(before) - size) < 2
+    done = run_cli("fit", path, "--dim", 2, "--dry-run")
+    assert done.code == 0, done.stderr
+    assert "not as it is asked: this fit exists; replace it with --overwrite" in done.stdout
+    assert "the file grows by about" in done.stdout
+    assert path.read_bytes() == before
+    again = run_cli("fit", path, "--dim", 2, "--dry-run", "--overwrite")
+    assert "not as it is asked" not in again.stdout
+    refused = run_cli("fit", path, "--dim", 2, "--name", "a/b", "--dry-run")  # by anything else it still is
+    assert refused.code == 2
+
+
+def test_bins_of_seconds_are_questioned(tmp_path: Path, run_cli: Cli) -> None:
+    path = make_spike_session(tmp_path / "s.nwb", n_units=5, duration_s=900, trials=None)
+    done = run_cli("fit", path, "--bin", 20, "--smooth", 0, "--dim", 2, "--dry-run")
+    assert done.code == 0, done.stderr
+    assert "doubt     bins are 20 s wide" in done.stdout
+    assert "likely milliseconds: give --bin 0.02" in done.stdout.replace("\n          ", " ")
+    assert "bins are" not in run_cli("fit", path, "--bin", 1, "--dim", 2, "--dry-run").stdout
+
+
 INTERRUPT = """
 import os, signal, sys
 from nwb_dcf.cli import main

@@ -85,4 +85,11 @@ def test_a_curve_below_pca_is_reported() -> None:
     report = {"scores": SCORES, "dim": 3, "support": None}
     curves = {"bottleneck_r2": [0.1, 0.2, 0.3, 0.4, 0.5, float("nan")], "pca_r2": [0.15, 0.25, 0.25, 0.3, 0.6, 1.0]}
     assert "below PCA with 1 to 2, 5 latents of 6" in "\n".join(describe_findings({**report, **curves}))
+    text = "\n".join(describe_findings({**report, **curves}))
+    assert "to use 1 to 2, 5, fit again with that --dim" in text
     assert "below PCA" not in "\n".join(describe_findings({**report, "bottleneck_r2": [0.2], "pca_r2": [0.2]}))
+    # three channels have no more than three latents, and the fit has them
+    few = {"bottleneck_r2": [0.1, 0.2, 0.9], "pca_r2": [0.15, 0.25, 1.0]}
+    text = "\n".join(describe_findings({**report, **few}))
+    assert "below PCA with 1 to 3 latents of 3" in text
+    assert "fit again" not in text

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import xarray as xr
+from scipy import sparse
 
 from nwb_dcf.data.arrays import as_recording
-from nwb_dcf.data.recording import make_recording
+from nwb_dcf.data.recording import is_count, make_recording
 from nwb_dcf.errors import DOUBT, DataError
 
 X = np.random.default_rng(0).normal(size=(6, 3))
@@ -206,3 +211,65 @@ def test_a_list_of_arrays_has_edges_that_follow_each_other() -> None:
     joined = as_recording([X, X]).recording
     np.testing.assert_array_equal(joined["segment_start"], [0, 6])
     np.testing.assert_array_equal(joined["segment_stop"], [5, 11])
+
+
+def make_counts() -> np.ndarray:
+    return np.random.default_rng(0).poisson(2.0, (40, 5))
+
+
+@pytest.mark.parametrize("as_spans", [False, True])
+def test_the_times_of_a_dataframe_are_kept(as_spans: bool) -> None:
+    time = 5 + 0.02 * np.arange(40)
+    index = pd.to_timedelta(time, unit="s") if as_spans else pd.Index(time)
+    table = pd.DataFrame(make_counts(), index=index, columns=list("abcde"))
+    for given, n in ((table, 1), ([table, table.set_axis(table.index + table.index[-1], axis=0)], 2)):
+        recording = as_recording(given).recording
+        np.testing.assert_allclose(recording["time"].values[:40], time)
+        assert recording.sizes["segment"] == n
+        assert is_count(recording)
+
+
+def test_row_labels_are_no_times() -> None:
+    table = pd.DataFrame(make_counts(), index=np.arange(100, 140))
+    np.testing.assert_array_equal(as_recording(table).recording["time"], np.arange(40.0))
+
+
+def test_frames_of_pynapple_keep_their_times_and_intervals() -> None:
+    nap = pytest.importorskip("pynapple", reason="could not import pynapple")
+    time = np.concatenate([np.arange(20) * 0.1, 10 + np.arange(20) * 0.1])
+    epochs = nap.IntervalSet(start=[0, 10], end=[2, 12])
+    recording = as_recording(nap.TsdFrame(t=time, d=make_counts(), time_support=epochs)).recording
+    np.testing.assert_allclose(recording["time"], time)
+    np.testing.assert_array_equal(recording["segment_index"], np.repeat([0, 1], 20))
+
+
+class Polars:
+    """A table of polars, as NumPy sees it."""
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return make_counts()
+
+
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [
+        (lambda: make_counts() > 1, r"of type bool, not real numbers; give 0 and 1 as counts, x\.astype\(int\)"),
+        (lambda: torch.ones((40, 5), requires_grad=True), r"give one, of a torch tensor x\.detach\(\)\.cpu\(\)\.numpy"),
+        (lambda: [torch.ones((40, 5), requires_grad=True)] * 2, r"x\.detach\(\)\.cpu\(\)\.numpy"),
+        (lambda: sparse.csr_matrix(make_counts()), r"csr_matrix is sparse; give it as an array, x\.toarray\(\)"),
+        (
+            lambda: pd.DataFrame(make_counts(), index=pd.date_range("2026-01-01", periods=40)),
+            "has dates; give seconds from the start",
+        ),
+    ],
+)
+def test_what_is_no_recording_is_refused_with_the_conversion(given: Callable[[], object], fix: str) -> None:
+    with pytest.raises(DataError, match=fix):
+        as_recording(given())
+
+
+def test_tensors_and_other_tables_are_read_as_arrays() -> None:
+    for given in (torch.tensor(make_counts()), Polars()):
+        recording = as_recording(given).recording
+        np.testing.assert_array_equal(recording["data"], make_counts())
+        assert is_count(recording)

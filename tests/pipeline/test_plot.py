@@ -62,7 +62,7 @@ def test_a_page_holds_all_it_needs_and_runs_nothing_from_the_file(fitted: Path, 
     assert EVIL not in page
     assert "<script>document" not in page
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="(https?:)?//', page)
-    assert [*re.findall(r'<section id="(\w+)"', page)] == FIGURES
+    assert [name for name in re.findall(r'<section id="(\w+)"', page) if name != "certificate"] == FIGURES
     assert page.count('src="data:image/svg+xml;base64,') == len(FIGURES) - 1
     assert "<h1>units_dim3 of s.nwb</h1>" in page
     assert "12 segments" in page
@@ -117,7 +117,7 @@ def test_what_cannot_be_drawn_is_refused_before_any_work(fitted: Path, tmp_path:
 
 def test_missing_packages_are_named(fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly", None)
-    with pytest.raises(StoreError, match=r"plots need plotly; pip install 'nwb-dcf\[plot\]'"):
+    with pytest.raises(StoreError, match=r"plots need plotly; .*\[plot\]"):
         plot_nwb(fitted, output=tmp_path / "fit.html")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(StoreError, match="plots need matplotlib"):

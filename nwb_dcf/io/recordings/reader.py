@@ -36,6 +36,7 @@ from .timeseries import read_traces
 from .units import read_units
 from .video.video import read_video
 
+WIDE_BIN_S = 2.0  # no latent of interest is that slow, and 20 is 20 ms for most programs
 SETTINGS_OF = {
     "units": (("units",), "a units table"),
     "bin_width_s": (("units",), "a units table"),
@@ -229,7 +230,7 @@ def read_source(
         case "binned":
             return read_binned(session, *members[0], config, notes, chosen)
         case "units":
-            return read_units(session, *members[0], config, notes)
+            return read_units(session, *members[0], config, [*notes, *_note_wide_bins(config)])
         case "video" | "imaging" | "stimulus":
             return read_video(
                 session, *members[0], config, notes, kind=source.recording_kind, chosen=chosen, progress=progress
@@ -242,6 +243,17 @@ def read_source(
             return read_band_power(session, source, config, notes, chosen, progress)
         case _:
             return read_traces(session, source, config, notes, chosen)
+
+
+def _note_wide_bins(config: ReadConfig) -> list[str]:
+    """Doubt bins of seconds: milliseconds were meant, or all that happens within a bin is averaged."""
+    width = config.bin_width_s
+    if not isinstance(width, int | float) or width < WIDE_BIN_S:
+        return []
+    return [
+        f"{DOUBT}bins are {width:g} s wide, and whatever happens within one is averaged; likely milliseconds: give "
+        f"--bin {width / 1000:g}"
+    ]
 
 
 def _note_other_files(session: Session, path: str, obj: Any, config: ReadConfig) -> list[str]:
