@@ -189,8 +189,8 @@ def _take_clock(x: Any) -> xr.DataArray | None:
     elif isinstance(x, pd.DataFrame) and x.index.dtype.kind in "fmM":
         if x.index.dtype.kind == "M":
             raise DataError("the index of the DataFrame has dates", fix="give seconds from the start of the session")
-        is_span = x.index.dtype.kind == "m"
-        time = (x.index.total_seconds() if is_span else x.index).to_numpy(np.float64)
+        seconds = x.index.total_seconds() if isinstance(x.index, pd.TimedeltaIndex) else x.index
+        time = seconds.to_numpy(np.float64)
         values, names, segment = _as_numbers(x.to_numpy()), x.columns.to_numpy(), None
     else:
         return None
