@@ -263,7 +263,7 @@ DYNAMIC_COMPRESSION_FLOW = NWBGroupSpec(
                 ("value", "The number that the verdict rests on, NaN where it was not measured."),
                 ("low", "Lower end of its interval, NaN for none."),
                 ("high", "Upper end of its interval, NaN for none."),
-                ("n", "Segments, blocks or fits that it rests on, 0 where it rests on none."),
+                ("n", "Segments, blocks, fits or shifts that it rests on, 0 where it rests on none."),
                 ("over", "Which of these."),
                 ("sentence", "What follows, and what to do."),
             ),

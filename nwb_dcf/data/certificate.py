@@ -45,7 +45,7 @@ class CertificateLine(TypedDict):
     n : int
         What the interval rests on, so many of ``over``; 0 where there is none.
     over : str
-        ``segments``, ``blocks``, ``fits``, ``channels`` or empty.
+        ``segments``, ``blocks``, ``fits``, ``shifts`` (of channels in time) or empty.
     sentence : str
         What follows from it, and what to do.
     """

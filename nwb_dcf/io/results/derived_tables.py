@@ -23,7 +23,7 @@ CERTIFICATE_DOCS = {
     "value": "the number that the verdict rests on, NaN where it was not measured",
     "low": "lower end of its interval, NaN for none",
     "high": "upper end of its interval, NaN for none",
-    "n": "segments, blocks or fits that it rests on, 0 where it rests on none",
+    "n": "segments, blocks, fits or shifts that it rests on, 0 where it rests on none",
     "over": "which of these",
     "sentence": "what follows, and what to do",
 }
