@@ -68,7 +68,8 @@ def install(command: list[str], folder: Path, torch: str, without_torch: list[st
     ).stdout.strip()
     place = folder / version
     python = [*prefix, str(place / "bin" / "python")]
-    if not place.exists():
+    done = place / "installed"
+    if not done.exists():
         print(f"{version}: installing", file=sys.stderr)
         subprocess.run([*command, "-m", "venv", str(place)], check=True)
         wanted = [*list_requirements(), "hatchling", "editables"]
@@ -77,8 +78,10 @@ def install(command: list[str], folder: Path, torch: str, without_torch: list[st
             subprocess.run([*python, "-m", "pip", "install", "-q", torch], check=True)
             wanted += list_requirements(torch=True)
         subprocess.run([*python, "-m", "pip", "install", "-q", *wanted], check=True)
-        own = ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+        # A Python that pyproject.toml does not name yet is tried here before it is.
+        own = ["--no-deps", "--no-build-isolation", "--ignore-requires-python", "-e", str(ROOT)]
         subprocess.run([*python, "-m", "pip", "install", "-q", *own], check=True)
+        done.touch()
     return python
 
 

@@ -92,6 +92,11 @@ def start_model(
     # one decomposition serves the basis of images and the coupling
     most = config.model.network_axes or MOST_AXES
     principal = compute_principal_axes(frames, most=most, seed=config.train.seed).to(device)
+    if principal.rank == 1:
+        raise DataError(
+            f"all {'channels' if shape is None else 'pixels'} change together: the frames span 1 dimension",
+            fix="choose more of them, or use their mean as it is",
+        )
     if principal.rank < 2:
         raise DataError(
             "the frames hardly vary beside their mean, or are too large for single precision",

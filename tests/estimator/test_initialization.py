@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from nwb_dcf import DCF
 from nwb_dcf.data.synthetic import simulate_reach
+from nwb_dcf.errors import DataError
 from nwb_dcf.estimator import initialization as start
 from nwb_dcf.estimator.initialization import fits_on, note_frame_storage
 
@@ -38,3 +41,10 @@ def test_a_gpu_takes_frames_up_to_a_share_of_its_free_memory(monkeypatch: pytest
 def test_a_fit_says_where_they_lay(device: str, home: str, said: str) -> None:
     recording = simulate_reach(n_trials=2).recording
     assert note_frame_storage(recording, torch.device(device), torch.device(home)) == said
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+def test_channels_that_change_together_are_called_so(offset: float) -> None:
+    together = np.sin(np.arange(200) / 5)[:, None] * np.linspace(1, 2, 6) + offset
+    with pytest.raises(DataError, match="all channels change together"):
+        DCF(dim=1, steps=10).fit(together)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...errors import SourceError
+from ...errors import SourceError, compose_install
 from .hdf5 import Opened, require_nwb2
 from .restricted_pickle import restrict_pickles
 from .zarr_format import FORMAT_3, explain_unreadable_format, find_format, read_metadata, writes_format_3
@@ -25,7 +25,7 @@ def open_zarr(path: Path) -> Iterator[Opened]:
     """
     version = check_folder(path)
     if importlib.util.find_spec("hdmf_zarr") is None:
-        raise SourceError("reading Zarr needs hdmf-zarr", where=str(path), fix="pip install 'nwb-dcf[zarr]'")
+        raise SourceError("reading Zarr needs hdmf-zarr", where=str(path), fix=compose_install("zarr"))
     # Object references of hdmf-zarr are pickles, read when the file is opened and later.
     with restrict_pickles():
         try:

@@ -93,7 +93,10 @@ def select_rois(series: Any, selection: str | tuple[int, ...] | None, where: str
     left_out: list[dict[str, object]] = [
         {"what": "roi", "id": int(ids[i]), "why": why} for i, why in sorted(quality.why.items())
     ]
-    note = f"{int((~bad).sum())} of {len(row)} ROIs: those that are {quality.rule}; --rois all takes every one"
+    note = (
+        f"{int((~bad).sum())} of {len(row)} ROIs of {region.table.name}: those that are {quality.rule}; "
+        "--rois all takes every one"
+    )
     return Channels(np.flatnonzero(~bad), ids[~bad].tolist(), tuple(left_out), (note, *quality.notes))
 
 

@@ -20,6 +20,10 @@ FAMILY_SIZE = 4
 """Series that differ in a number alone are a family from this many on."""
 
 
+CHANNEL = r"(?i)chan(?:nel)?_?(\d+)"
+"""A channel of a microscope in the name of a series or of its plane."""
+
+
 def group_sources(sources: Sequence[Source]) -> list[Source]:
     """Join series that belong together to one source each, in place of its members; in the order of choice."""
     together = [*sources, *find_families(sources), *find_planes(sources)]
@@ -58,17 +62,26 @@ def find_planes(sources: Sequence[Source]) -> list[Source]:
     """Find ROI responses of one kind, rate and emission wavelength, each of another imaging plane."""
     found = []
     of_planes = [source for source in sources if source.kind in ROI_KINDS and source.plane and not source.problem]
-    for kind, emission in dict.fromkeys((source.kind, source.emission_nm) for source in of_planes):
-        # Two wavelengths of one plane are two indicators, not more cells.
-        usable = [source for source in of_planes if (source.kind, source.emission_nm) == (kind, emission)]
+    # Two wavelengths, or channels of a microscope, of one plane are two indicators, not more cells.
+    groups: dict[tuple[object, ...], list[Source]] = {}
+    for source in of_planes:
+        groups.setdefault((source.kind, source.emission_nm, _name_light(source)), []).append(source)
+    for (kind, *_), usable in groups.items():
         # A plane that has several (raw, smoothed) is joined with those of its own name in other planes.
         names = {re.sub(r"\d+", "0", source.path) for source in usable}
         candidates = [usable] + [[s for s in usable if re.sub(r"\d+", "0", s.path) == name] for name in sorted(names)]
         planes = next((group for group in candidates if _are_planes(group)), None)
         if planes:
-            why = f"{len(planes)} planes on one clock; each can be named too"
-            found.append(_join_sources(planes, kind=kind, why=why))
+            alone = "" if planes[0].kind in DEFAULT_KINDS else f"{planes[0].why}; "
+            why = f"{alone}{len(planes)} planes on one clock; each can be named too"
+            found.append(_join_sources(planes, kind=str(kind), why=why))
     return found
+
+
+def _name_light(source: Source) -> str:
+    """Name the channel of the microscope as suite2p and others number it: ``2`` of RoiResponseSeriesChan2Plane0."""
+    found = re.search(CHANNEL, source.path) or re.search(CHANNEL, source.plane)
+    return found[1] if found else ""
 
 
 def _are_planes(group: Sequence[Source]) -> bool:

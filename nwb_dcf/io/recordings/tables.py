@@ -277,8 +277,8 @@ def read_whole_numbers(data: Any, what: str, where: str) -> Int[np.ndarray, " ro
     raise DataError(f"{what} are {found}, not whole numbers", where=where, fix="write the table again")
 
 
-def read_times(data: Any, what: str, where: str) -> Float[np.ndarray, " event"]:
-    """Read times as float64, whatever numbers they are stored as; NaN as stored.
+def read_times(data: Any, what: str, where: str) -> Float[np.ndarray, "event ..."]:
+    """Read times as float64, whatever numbers they are stored as; NaN as stored; intervals have two columns.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...errors import StoreError
+from ...errors import StoreError, compose_install
 from ..backends.zarr_folder import open_group
 from ..backends.zarr_format import explain_unreadable_format, is_metadata
 from .clean_process import explain_failure
@@ -45,7 +45,7 @@ def open_folder(path: Path) -> Any:
     try:
         return open_group(path)
     except ImportError as error:
-        raise StoreError("reading Zarr needs zarr", where=str(path), fix="pip install 'nwb-dcf[zarr]'") from error
+        raise StoreError("reading Zarr needs zarr", where=str(path), fix=compose_install("zarr")) from error
     except OSError as error:
         raise explain_failure(str(error), error.errno, where=str(path)) from error
     except Exception as error:
