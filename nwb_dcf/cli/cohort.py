@@ -10,6 +10,7 @@ import click
 from nwb_dcf import cohort as cohorts
 
 from ..pipeline.progress_bar import ProgressBar
+from .batch import SOME_FAILED
 from .cohort_report import (
     describe_added,
     describe_cohort,
@@ -64,8 +65,10 @@ def cohort() -> None:
 @click.option("--permutations", "n_permutations", type=int, default=199, show_default=True, help="Of the conditions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of permutations and draws.")
 @with_output_options
-def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> None:
+def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> int:
     """Fit FILES, or all NWB files in FOLDER; each session's latents go into its own file.
+
+    A file that cannot be read is named and left out; the command ends with 3 then.
 
     Example: nwb-dcf cohort fit animals/ --align-on trials.direction --align go_cue --window -0.2 0.8 -o cohort.nwb
     """
@@ -73,6 +76,7 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
     with ProgressBar(hidden=quiet, log=write_log) as bar:
         result = cohorts.fit_cohort(files, progress=bar, **given)
     print_report(result.to_dict(), describe_cohort, as_json, quiet)
+    return SOME_FAILED if result.left_out else 0
 
 
 @cohort.command()

@@ -30,8 +30,10 @@ from .findings import (
     note_dynamics,
     note_groups,
     note_sharing,
+    note_strange_labels,
     note_trials,
 )
+from .group_table import check_cover
 from .groups import GroupComparison, compare_groups
 from .labels import (
     STEP_TOLERANCE,
@@ -204,8 +206,8 @@ class Cohort:
         names = list(recordings)
         if len(names) < 2:
             raise DataError(f"{len(names)} session makes no cohort", fix="give two or more")
-        _check_cover(names, groups, "group")
-        _check_cover(names, animals, "animal")
+        check_cover(names, groups, "group")
+        check_cover(names, animals, "animal")
         # one generator for all sessions: the same draws in each would keep shuffled conditions matched
         rng = np.random.default_rng(self.seed)
         self.sharing_: SharingTest | None = None
@@ -232,7 +234,7 @@ class Cohort:
             gathered.usable.append(usable)
             resampling.add(frames)
 
-        self.findings_: list[Finding] = []
+        self.findings_: list[Finding] = note_strange_labels(texts, self.conditions_)
         # before axes: sessions that have nothing in common span a space too, which would mean nothing
         included = self._test_sharing(gathered, names, rng)
         grams = [gram for gram, kept in zip(gathered.grams, included, strict=True) if kept]
@@ -492,15 +494,3 @@ class Cohort:
             preprocessor, coupling, channels, frames.n_trials, means.seen, bool(in_axes), mean_latents
         )
         return session, latents
-
-
-def _check_cover(names: list[str], given: Mapping[str, str] | None, what: str) -> None:
-    """Refuse a mapping that leaves a session out."""
-    if given is None:
-        return
-    left_out = [name for name in names if not given.get(name)]
-    if left_out:
-        raise DataError(
-            f"{len(left_out)} of {len(names)} sessions have no {what}, the first {left_out[0]}",
-            fix=f"give each session its {what}",
-        )

@@ -117,7 +117,7 @@ def compare_cohort(
     return CohortComparison(found, None, note_groups(found), *about)
 
 
-def find_subject(path: Path) -> str:
+def find_subject(path: Path | str) -> str:
     """Return the id of the subject of a session.
 
     Raises

@@ -14,7 +14,7 @@ from ..config import ReadConfig
 from ..config.progress import Progress
 from ..data.cohort_record import CohortRecord
 from ..errors import DataError, DCFError, ParameterError, StoreError
-from ..io.recordings import describe_session, read_recording
+from ..io.recordings import describe_session, is_remote, locate, read_recording
 from ..io.results import (
     check_cohort_output,
     check_writable,
@@ -162,6 +162,9 @@ def fit_cohort(
     fit_name = name or f"cohort_dim{dim}"
     # a cohort there may be this one again, which is known once it is fitted
     check_cohort_output(output, overwrite=overwrite or _is_cohort(output))
+    distant = [name for name, path in paths.items() if is_remote(path)]
+    if distant and sessions_to is None:
+        raise ParameterError(f"{distant[0]} cannot be written to", fix="name a folder for results with --sessions-to")
     group_of, animal_of = read_groups(groups, paths)
     recordings, left_out = _read_all(paths, read, align_on, progress)
     if animal == "subject_id":
@@ -198,7 +201,7 @@ def fit_cohort(
     if sessions_to is None:  # all are checked before the first is written
         for session in names:
             # of a fit that was ended half way, the sessions already written are kept as they are
-            if not _is_there(paths[session], fit_name, record.sha256, sources[session]):
+            if not _is_there(targets[session], fit_name, record.sha256, sources[session]):
                 check_writable(paths[session], name=fit_name, kind="units", dim=dim, overwrite=overwrite)
     for i, session in enumerate(names):
         target = targets[session]
@@ -308,7 +311,7 @@ def summarise_cohort(record: CohortRecord) -> dict[str, object]:
     }
 
 
-def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path]:
+def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path | str]:
     """List sessions by the names of their files: of a folder all NWB files in it.
 
     Raises
@@ -317,26 +320,29 @@ def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path]:
         If a file is listed twice, there is none, or two have one name.
     """
     given = [files] if isinstance(files, str | Path) else list(files)
-    paths: list[Path] = []
-    for entry in map(Path, given):
+    paths: list[Path | str] = []
+    for entry in given:
+        place = locate(entry)
         # a session in Zarr is a folder too
-        if entry.is_dir() and entry.suffix not in SUFFIXES:
-            paths += sorted(p for p in entry.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
+        if isinstance(place, Path) and place.is_dir() and place.suffix not in SUFFIXES:
+            paths += sorted(p for p in place.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
         else:
-            paths.append(entry)
-    named: dict[str, Path] = {}
+            # an address stays text: a path would lose one of its slashes
+            paths.append(place if isinstance(place, Path) else str(entry))
+    named: dict[str, Path | str] = {}
     for path in paths:
-        if path.name in named:
-            what = "is listed twice" if named[path.name] == path else "and another file have one name"
-            raise ParameterError(f"{path.name} {what}", fix="list each session once, and give each its name")
-        named[path.name] = path
+        name = locate(path).name
+        if name in named:
+            what = "is listed twice" if named[name] == path else "and another file have one name"
+            raise ParameterError(f"{name} {what}", fix="list each session once, and give each its name")
+        named[name] = path
     if not named:
         raise ParameterError("no NWB file", where=", ".join(map(str, given)), fix="give files or a folder of them")
     return named
 
 
 def _read_all(
-    paths: Mapping[str, Path], read: ReadConfig, align_on: str, progress: Listen
+    paths: Mapping[str, Path | str], read: ReadConfig, align_on: str, progress: Listen
 ) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
     """Read every session that can be read; return the others with the reason."""
     recordings: dict[str, xr.Dataset] = {}
@@ -360,11 +366,15 @@ def _read_all(
     return recordings, left_out
 
 
-def _find_target(path: Path, sessions_to: str | Path | None) -> Path:
-    return path if sessions_to is None else Path(sessions_to) / path.with_suffix(".nwb").name
+def _find_target(path: Path | str, sessions_to: str | Path | None) -> Path:
+    if sessions_to is None:
+        return Path(path)
+    return Path(sessions_to) / Path(locate(path).name).with_suffix(".nwb")
 
 
 def _is_cohort(path: str | Path) -> bool:
+    if is_remote(path):
+        return False
     try:
         read_cohort(path)
     # whatever cannot be read as a cohort is none

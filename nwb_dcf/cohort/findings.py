@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .alignment import LEAST_CLOSURE, LEAST_RATIO, LEAST_SESSIONS, Alignment
 from .groups import GroupComparison
+from .labels import find_nearest, list_values
 from .sharing import LEVEL, SharingTest
 from .vector_field import DIFFERENT_RATIO, LEAST_OWN, SharedDynamics
 from .within import KindComparison
@@ -70,7 +71,9 @@ def note_sharing(test: SharingTest, names: Sequence[str]) -> list[Finding]:
 def note_dynamics(dynamics: SharedDynamics) -> Finding:
     """Note whether one velocity field describes all sessions; descriptive, without a p value."""
     # medians: one noisy session must not decide for all
-    own, shared = float(np.median(dynamics.own)), float(np.median(dynamics.shared))
+    if not np.isfinite(dynamics.own).any():
+        return Finding("dynamics", "note", "whether the dynamics are shared: cannot tell, there are too few trials")
+    own, shared = float(np.nanmedian(dynamics.own)), float(np.nanmedian(dynamics.shared))
     figures = f"R2 of velocities on held-out trials: the others' field {shared:.2f}, its own {own:.2f} (medians)"
     if dynamics.verdict == "shared":
         return Finding(
@@ -131,6 +134,23 @@ def note_trials(
             found.append(
                 Finding("trials", "warning", f"{name} lacks {len(missing)} of {len(conditions)} conditions ({listed})")
             )
+    return found
+
+
+def note_strange_labels(labels: Mapping[str, NDArray[np.str_]], conditions: Sequence[str]) -> list[Finding]:
+    """Warn of trials whose label no other session has: they are in no anchor, and may be misspelt."""
+    found = []
+    for name, values in labels.items():
+        strange = [label for label in list_values(values) if label not in conditions]
+        if strange:
+            n = int(np.isin(values, strange).sum())
+            near = find_nearest(strange[0], conditions)
+            guess = f", is {strange[0]} their {near}?" if near else ""
+            listed = ", ".join(strange[:5]) + (" ..." if len(strange) > 5 else "")
+            sentence = (
+                f"{n} trials of {name} have labels that no other session has ({listed}{guess}); they are not used"
+            )
+            found.append(Finding("trials", "warning", sentence))
     return found
 
 

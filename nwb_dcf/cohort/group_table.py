@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 
 
 def read_groups(
@@ -67,3 +67,15 @@ def _read_csv(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     animals = {Path(row["file"]).name: row["animal"] for row in cells if row["animal"]}
     # animals of some files alone would make the others animals of their own
     return found, animals if len(animals) == len(found) else {}
+
+
+def check_cover(names: list[str], given: Mapping[str, str] | None, what: str) -> None:
+    """Refuse a mapping that leaves a session out."""
+    if given is None:
+        return
+    left_out = [name for name in names if not given.get(name)]
+    if left_out:
+        raise DataError(
+            f"{len(left_out)} of {len(names)} sessions have no {what}, the first {left_out[0]}",
+            fix=f"give each session its {what}",
+        )

@@ -79,7 +79,7 @@ def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
     Raises
     ------
     DataError
-        If labels are constant, are measurements, or no condition is in two sessions.
+        If labels are constant, are measurements, no condition is in two sessions, or a session has none of those.
     """
     counts: dict[str, int] = {}
     for values in labels.values():
@@ -91,7 +91,11 @@ def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
             raise DataError("no trial has a label", where=name, fix="name another column of trials")
     shared = [value for value, n in counts.items() if n > 1]
     if not shared:
-        raise DataError(_explain_no_common(labels), fix="spell conditions alike, or name another column")
+        (_, one), (_, other) = list(labels.items())[:2]
+        own = list_values(one)[0]
+        near = find_nearest(own, list_values(other))
+        fix = f"is {own} the other's {near}? Spell conditions alike" if near else "spell conditions alike"
+        raise DataError(_explain_no_common(labels), fix=f"{fix}, or name another column")
     # one label for all trials leaves a time course, which is alike in every session
     if len(counts) == 1:
         raise DataError(f"every trial has the label {shared[0]!r}", fix="name a column with two conditions or more")
@@ -100,13 +104,39 @@ def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
             f"the labels have {len(shared)} values: a measurement, not conditions", fix="name a column of conditions"
         )
     # 2 before 10, in the report as in the arrays
-    return sorted(shared, key=_sort_key)
+    shared = sorted(shared, key=_sort_key)
+    _refuse_strangers(labels, shared)
+    return shared
 
 
 def _explain_no_common(labels: Mapping[str, NDArray[np.str_]]) -> str:
     (first, one), (second, other) = list(labels.items())[:2]
-    a, b = sorted(set(one.tolist()) - {""}, key=_sort_key), sorted(set(other.tolist()) - {""}, key=_sort_key)
+    a, b = list_values(one), list_values(other)
     return f"no condition is in two sessions: {first} has {', '.join(a[:4])}, {second} has {', '.join(b[:4])}"
+
+
+def _refuse_strangers(labels: Mapping[str, NDArray[np.str_]], shared: Sequence[str]) -> None:
+    for name, values in labels.items():
+        own = list_values(values)
+        if not set(own) & set(shared):
+            near = find_nearest(own[0], shared)
+            raise DataError(
+                f"it has none of the others' conditions: it has {', '.join(own[:4])}, they {', '.join(shared[:4])}",
+                where=name,
+                fix=f"is {own[0]} their {near}? Spell conditions alike" if near else "leave the session out",
+            )
+
+
+def list_values(labels: Shaped[np.ndarray, " segment"]) -> list[str]:
+    """List the labels of a session, each once, in order."""
+    return sorted(set(labels.tolist()) - {""}, key=_sort_key)
+
+
+def find_nearest(label: str, known: Sequence[str]) -> str | None:
+    """Find the label that another one may be a misspelling of; upper and lower case are alike."""
+    lowered = {one.strip().lower(): one for one in known}
+    near = difflib.get_close_matches(label.strip().lower(), lowered, n=1, cutoff=0.6)
+    return lowered[near[0]] if near else None
 
 
 def _sort_key(value: str) -> tuple[int, float, str]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from ..data.cohort_record import CohortRecord
 from ..errors import DCFError, SourceError
+from ..io.recordings import locate
 from ..io.results import list_results, read_cohort, read_result
 
 Row = dict[str, object]  # of the table of sessions, by its columns
@@ -14,8 +15,11 @@ Row = dict[str, object]  # of the table of sessions, by its columns
 
 def describe_place(path: str | Path, output: str | Path) -> str:
     """Return where a session lies as seen from the cohort's folder; its name alone where that is not below it."""
-    path, folder = Path(path).resolve(), Path(output).resolve().parent
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+    place, folder = locate(path), Path(output).resolve().parent
+    if not isinstance(place, Path):
+        return place.name
+    place = place.resolve()
+    return place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
 
 
 def find_session(

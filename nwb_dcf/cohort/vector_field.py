@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import DataError
 from .anchors import AlignedFrames, Floats, compute_condition_means
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def find_paths(means: Float[np.ndarray, "condition bin latent"]) -> Paths:
 def fit_field(paths: Sequence[Paths], *, ridge: float = RIDGE) -> QuadraticField:
     """Fit one field to the paths of one or more sessions by ridge regression."""
     state = np.concatenate([path.state for path in paths])
+    if len(state) == 0:
+        raise DataError("no condition has means in three successive bins", fix="choose a longer window")
     velocity = np.concatenate([path.velocity for path in paths])
     centre, scale = state.mean(axis=0), state.std(axis=0)
     # standardised, so that one penalty suits latents of different variance and their products
@@ -127,7 +130,7 @@ class SharedDynamics:
     Attributes
     ----------
     own, shared : array, shape (session,)
-        R2 of velocities on mean paths of held-out trials.
+        R2 of velocities on mean paths of held-out trials; NaN where half of the trials has no path.
     """
 
     own: Float[np.ndarray, " session"]
@@ -142,7 +145,7 @@ class SharedDynamics:
     @property
     def verdict(self) -> str:
         """``"shared"``, ``"different"`` or ``"cannot tell"``."""
-        if not np.median(self.own) >= LEAST_OWN:
+        if not (np.isfinite(self.own).any() and np.nanmedian(self.own) >= LEAST_OWN):
             return "cannot tell"
         if self.ratio >= SHARED_RATIO:
             return "shared"
@@ -161,13 +164,20 @@ def compare_dynamics(halves: Sequence[tuple[Paths, Paths]]) -> SharedDynamics:
     -------
     SharedDynamics
     """
-    own, shared = [], []
+    own: list[float] = []
+    shared: list[float] = []
     for i, pair in enumerate(halves):
+        rest = [path for j, other in enumerate(halves) if j != i for path in other]
+        # of one trial a condition the other half has none
+        if min(len(path.state) for path in pair) == 0 or not any(len(path.state) for path in rest):
+            own.append(float("nan"))
+            shared.append(float("nan"))
+            continue
         # all trials of the others: they know nothing of this session whichever half they are from
-        others = fit_field([path for j, other in enumerate(halves) if j != i for path in other])
+        others = fit_field(rest)
         # its own field is learned from half as many trials as there are, which favours the others a little
-        own.append(np.mean([score_field(fit_field([pair[1 - k]]), pair[k]) for k in (0, 1)]))
-        shared.append(np.mean([score_field(others, pair[k]) for k in (0, 1)]))
+        own.append(sum(score_field(fit_field([pair[1 - k]]), pair[k]) for k in (0, 1)) / 2)
+        shared.append(sum(score_field(others, pair[k]) for k in (0, 1)) / 2)
     return SharedDynamics(np.array(own), np.array(shared))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         outcome = rng.choice(["hit", "miss"], animal.recording.sizes["segment"])
         recording = animal.recording.assign(trial_outcome=("segment", outcome))
         write_session(recording, place / f"animal{i}.nwb", truth=animal.truth, seed=i)
+        # as they were before any fit
+        (made / "raw").mkdir(exist_ok=True)
+        shutil.copy(place / f"animal{i}.nwb", made / "raw")
     (made / "sessions" / "broken.nwb").write_bytes(b"no file of HDF5")
     return made
 
@@ -33,3 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def fitted(folder: Path) -> CohortResult:
     return cohort.fit_cohort(folder / "sessions", 2, output=folder / "cohort.nwb", **READING)
+
+
+@pytest.fixture
+def look_at() -> Callable[[Path], dict[str, bytes]]:
+    """Return a function that gives every file of a folder with its bytes."""
+    return lambda folder: {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

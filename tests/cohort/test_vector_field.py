@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from nwb_dcf.cohort.coupling import fit_coupling
+from nwb_dcf.cohort.findings import note_dynamics
 from nwb_dcf.cohort.vector_field import (
     Paths,
     SharedDynamics,
@@ -13,6 +15,7 @@ from nwb_dcf.cohort.vector_field import (
     score_field,
 )
 from nwb_dcf.data.synthetic import CohortDesign
+from nwb_dcf.errors import DataError
 
 from .simulated import align, draw, find_axes
 
@@ -62,3 +65,14 @@ def test_verdicts():
     assert judge([0.8, 0.7], [0.3, 0.2]) == "different"
     assert judge([0.8, 0.7], [0.64, 0.56]) == "cannot tell"
     assert judge([0.1, 0.2], [0.1, 0.2]) == "cannot tell"
+
+
+def test_half_of_the_trials_without_a_path_cannot_tell():
+    full = Paths(np.random.default_rng(0).normal(size=(12, 2)), np.ones((12, 2)), np.arange(12))
+    empty = Paths(np.empty((0, 2)), np.empty((0, 2)), np.empty(0, np.int64))
+    dynamics = compare_dynamics([(full, empty), (empty, full)])
+    assert np.isnan(dynamics.own).all()
+    assert dynamics.verdict == "cannot tell"
+    assert "too few trials" in note_dynamics(dynamics).sentence
+    with pytest.raises(DataError, match="no condition has means"):
+        fit_field([empty])
