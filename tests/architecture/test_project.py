@@ -9,9 +9,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from threadpoolctl import threadpool_info
+
+import nwb_dcf
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +54,7 @@ def test_every_dependency_is_pinned() -> None:
 
 
 def test_the_project_names_no_machine() -> None:
-    folders = ("nwb_dcf", "spec", "tests", "tutorials", "benchmarks", "docs", ".ci")
+    folders = ("nwb_dcf", "spec", "tests", "tutorials", "benchmarks", "docs", "packaging", ".ci")
     files = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".txt", ".cff", ".yaml", ".py")]
     files += [path for folder in folders for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts]
     # written so that this file does not find itself
@@ -97,3 +101,32 @@ def test_a_skip_for_want_of_a_package_fails_ci(in_ci: bool, tmp_path: Path) -> N
     if in_ci:
         assert done.stdout.count("(in CI every optional package must be there)") == 2
         assert "1 failed, 1 skipped, 1 error" in done.stdout
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    return YAML(typ="safe").load((ROOT / path).read_text())
+
+
+def test_the_catalog_record_the_recipe_and_the_citation_are_current() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    record = read_yaml("ndx-meta.yaml")
+    assert list(record) == ["name", "version", "src", "pip", "license", "maintainers"]
+    namespace = read_yaml("spec/ndx-dcf.namespace.yaml")["namespaces"][0]
+    assert (record["name"], record["version"]) == (namespace["name"], namespace["version"])
+    assert read_yaml("CITATION.cff")["version"] == nwb_dcf.__version__
+    recipe = read_yaml("packaging/conda/recipe.yaml")
+    assert recipe["context"]["version"] == nwb_dcf.__version__
+    wanted = {re.match(r"([\w.-]+)(.*)", line).groups() for line in project["dependencies"]}
+    run = {tuple(line.split(" ", 1)) for line in recipe["requirements"]["run"]}
+    assert run == {("pytorch" if name == "torch" else name, bound) for name, bound in wanted} | {
+        ("python", project["requires-python"])
+    }
+    extras = re.findall(r"'\.\[([\w,]+)\]'", (ROOT / "packaging" / "Containerfile").read_text())[0].split(",")
+    assert set(extras) <= project["optional-dependencies"].keys()
+
+
+def test_the_catalog_page_names_types_that_there_are() -> None:
+    types = {one.get("neurodata_type_def") for one in read_yaml("spec/ndx-dcf.extensions.yaml")["groups"]}
+    text = "".join((ROOT / "packaging" / "ndx-catalog" / name).read_text() for name in ("README.md", "pull-request.md"))
+    core = {"TimeSeries", "TimeIntervals", "DynamicTable"}
+    assert set(re.findall(r"`([A-Z]\w+[a-z]\w*)`", text)) - core <= types
