@@ -69,8 +69,10 @@ def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any
     rates = np.append(0, np.geomspace(LEAST_RATE, largest, N_RATES))
     n = np.arange(int(rates[-1] + 10 * np.sqrt(rates[-1])) + 10)  # ten SDs above: no further count occurs
     probability = np.exp(xlogy(n, rates[:, None]) - rates[:, None] - gammaln(n + 1))  # of each count at each rate
+    found = np.asarray(np.interp(roots, probability @ np.sqrt(n), rates))
     # of large rates E[sqrt(n)]^2 = rate - 1/4 + O(1/rate); a table of them would grow with the square of the rate
-    return np.where(small, np.interp(roots, probability @ np.sqrt(n), rates), np.square(roots) + 0.25)
+    np.add(np.square(roots, where=~small, out=found), 0.25, where=~small, out=found)
+    return found
 
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes

@@ -22,7 +22,7 @@ from ..data.records import SolverError
 from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
 from ..metrics import count_variance_axes
-from ..metrics.rate_calibration import RateCalibration, calibrate_rates
+from ..metrics.rate_calibration import RateCalibration, calibrate_rates, choose_calibration_frames
 from ..model.dcf_model import DCFModel
 from ..model.parallel import use_threads
 from ..model.precision import multiply_in
@@ -35,7 +35,6 @@ from .stages import PART_NAMES, FrameGroups, Training
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
-MOST_CALIBRATED = 2**25  # rates that a calibration is fitted to, of evenly spaced frames where there are more
 
 
 def fit(
@@ -153,9 +152,7 @@ def calibrate(fitted: FittedModel, recording: xr.Dataset, prepared: xr.Dataset) 
     """
     if fitted.units not in COUNT_UNITS or fitted.pixels:
         return None
-    # equality of mean rate and mean count holds on the frames of the regression: all of them, if they fit in memory
-    n_frames, n_units = recording.sizes["time"], fitted.model.n_channels
-    some = np.linspace(0, n_frames - 1, min(n_frames, max(1, MOST_CALIBRATED // n_units))).round().astype(int)
+    some = choose_calibration_frames(recording.sizes["time"], fitted.model.n_channels)
     latents = fitted.encode(PreparedFrames.of(prepared))[some]
     return calibrate_rates(fitted.rates(latents), flatten_frames(recording)[some])
 

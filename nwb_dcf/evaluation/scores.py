@@ -23,7 +23,7 @@ from ..metrics import (
     score_rates,
     score_reconstruction,
 )
-from ..metrics.rate_calibration import calibrate_rates
+from ..metrics.rate_calibration import calibrate_rates, choose_calibration_frames
 from .encoded import EncodedRecording
 from .forecast import Horizon
 from .shared_signal import LeftOut, ShiftedApart
@@ -147,7 +147,8 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
         pca_rates = expect(by_pca)
         if fitted.calibration is not None:
             # the same calibration as the fit's rates, on the same frames
-            known = calibrate_rates(expect(project(seen, dim)), flatten_frames(training.recording))
+            frames = choose_calibration_frames(len(seen), seen.shape[1])
+            known = calibrate_rates(expect(project(seen[frames], dim)), flatten_frames(training.recording)[frames])
             pca_rates = known.apply(pca_rates)
         rates = fitted.rates(latents), pca_rates
         deviance = [score_rates(counts, rate, segment) for rate in rates]

@@ -14,6 +14,7 @@ from .segment_sums import FrameGroups, SegmentSums, divide_frames, require_frame
 if TYPE_CHECKING:
     from jaxtyping import Float, Real, Shaped
 
+BLOCK_COUNTS = 2**20  # whose deviances are computed at once
 PRIOR = 1.0  # precision of a weight's prior: log rates that change by about 1 for a latent's standard deviation
 MAX_ITERATIONS = 500
 TOLERANCE = 1e-10  # of the gradient of the mean log-likelihood, which is small where spikes are rare
@@ -162,12 +163,16 @@ def score_rates(
     """
     counts, rates, groups = _check(counts, rates, segment, floor)
     mean = counts.mean(axis=0)
-    # terms in the logarithm of factorials cancel in the differences
-    by_mean = xlogy(counts, np.broadcast_to(mean, counts.shape)) - mean
-    by_rates = xlogy(counts, rates) - rates
-    best = xlogy(counts, counts) - counts
-    explained = groups.add_up(2 * (by_rates - by_mean).sum(axis=1))
-    return SegmentSums(explained, groups.add_up(2 * (best - by_mean).sum(axis=1)), groups.over)
+    explained, explainable = np.zeros(len(counts)), np.zeros(len(counts))
+    step = max(1, BLOCK_COUNTS // counts.shape[1])
+    # in blocks: terms of all frames at once are as large as eight recordings
+    for block in (slice(start, start + step) for start in range(0, len(counts), step)):
+        n = counts[block]
+        # terms in the logarithm of factorials cancel in the differences
+        by_mean = xlogy(n, np.broadcast_to(mean, n.shape)) - mean
+        explained[block] = 2 * (xlogy(n, rates[block]) - rates[block] - by_mean).sum(axis=1)
+        explainable[block] = 2 * (xlogy(n, n) - n - by_mean).sum(axis=1)
+    return SegmentSums(groups.add_up(explained), groups.add_up(explainable), groups.over)
 
 
 def bits_per_spike(

@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 FLOOR = 1e-4  # expected counts below this are raised to it before the logarithm
+MOST_CALIBRATED = 2**23  # counts: 64 MiB each for rates, their logarithm and four parts of Newton's step
 MAX_ITERATIONS = 50
 TOLERANCE = 1e-9
 SLOPE_PRIOR = 1.0  # precision of the slope's prior about 1: units with few spikes keep the decoder's shape
@@ -70,6 +71,15 @@ class RateCalibration:
         """Make a calibration from `to_dict`'s output."""
         bias = [-np.inf if value is None else value for value in values["bias"]]
         return cls(np.asarray(values["slope"], np.float64), np.asarray(bias, np.float64))
+
+
+def choose_calibration_frames(n_frames: int, n_units: int) -> Int[np.ndarray, " frame"]:
+    """Choose the frames that a calibration is made on: all, or as many as memory takes, evenly spaced.
+
+    The equality of mean rate and mean count holds on these.
+    """
+    most = max(1, MOST_CALIBRATED // n_units)
+    return np.linspace(0, n_frames - 1, min(n_frames, most)).round().astype(int)
 
 
 def calibrate_rates(expected: ArrayLike, counts: ArrayLike) -> RateCalibration:
