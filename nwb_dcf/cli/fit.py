@@ -44,10 +44,14 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 
     FILE is in HDF5, a folder in Zarr, or an address: https://, s3://BUCKET/KEY, dandi://DANDISET/PATH.
     """
+    from ..data.memory import find_free_memory
     from ..io.results import find_unfinished
+    from ..pipeline.fit_memory import estimate_source
 
-    report = nwb_dcf.list_sources(file, video_dir=video_dir, allow_outside=allow_outside).to_dict()
-    print_report({**report, **find_unfinished(file)}, describe_info, as_json, quiet=False)
+    catalog = nwb_dcf.list_sources(file, video_dir=video_dir, allow_outside=allow_outside)
+    taken = next((source for source in catalog.sources if source.path == catalog.default), None)
+    needs = {"memory_bytes": estimate_source(taken) if taken else None, "free_bytes": find_free_memory()}
+    print_report({**catalog.to_dict(), **needs, **find_unfinished(file)}, describe_info, as_json, quiet=False)
 
 
 @cli.command()

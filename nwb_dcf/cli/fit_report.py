@@ -247,6 +247,8 @@ def describe_plan(plan: Report) -> str:
     repeats += [f"{plan['repeats'] - 1} more to resampled segments"] if plan.get("repeats", 1) > 1 else []
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
     lines += label_lines("fit", [", ".join([fitted, *repeats])])
+    if plan.get("memory_bytes"):
+        lines += label_lines("memory", [f"about {plan['memory_bytes'] / 2**30:.1f} GiB at most"])
     where = [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}", *_describe_growth(plan)]
     lines += label_lines(
         "write", [*where, *([f"not as it is asked: {plan['refusal']}"] if plan.get("refusal") else [])]
@@ -314,6 +316,9 @@ def describe_info(catalog: Report) -> str:
     lines += ["", *lay_out_table(tables)] if tables else ["", "no tables of intervals"]
     fits = ", ".join(catalog["fits"]) or "none yet"
     lines += ["", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"]
+    if catalog.get("memory_bytes"):
+        needed, free = (catalog[key] / 2**30 for key in ("memory_bytes", "free_bytes"))
+        lines.append(f"its fit takes about {needed:.1f} GiB of memory; {free:.1f} GiB are free")
     for kept in catalog.get("checkpoints", []):
         lines.append(
             f"a fit was ended: {kept.get('fit')} of {kept.get('file')}; the same command with --resume goes on"

@@ -25,6 +25,7 @@ from ..estimator.dimensionality import DimensionChoice
 from ..estimator.smoothing_and_scale import SmoothingChoice, resolve_smoothing
 from ..metrics.null_distribution import LEAST_NULLS
 from .destination import ReservedDestination
+from .fit_memory import check_fit_memory, estimate_recording
 from .held_out_score import require_held_out
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class FitPlan:
             "growth_bytes": self.growth_bytes,
             "dimension": self.dimension.to_dict() if self.dimension else None,
             "smoothing": self.smoothing.to_dict() if self.smoothing else None,
+            "memory_bytes": estimate_recording(recording),
             **asdict(self.repeats),
             **(self.destination.to_dict() if self.destination else {}),
         }
@@ -199,8 +201,10 @@ def plan_recording(
     Raises
     ------
     DCFError
-        If a setting is invalid, or the recording is too small to be fitted or to hold out what is to be.
+        If a setting is invalid, the recording is too small to be fitted or to hold out what is to be, or the fit would
+        take more memory than is free.
     """
+    check_fit_memory(recording)
     config = adapt_to_kind(config, name_kind(recording))
     # before anything is chosen: what is held out must not take part in any choice
     split = _hold_out(recording, held_out, config)
