@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-import xarray as xr
-
 from ..config import ReadConfig
 from ..config.progress import Progress
 from ..data.cohort_record import CohortRecord
@@ -28,9 +26,9 @@ from .cohort import Cohort
 from .comparison import find_subject
 from .findings import Finding
 from .group_table import read_groups
-from .labels import read_labels
 from .record import from_record, to_record
 from .session_fit import CohortIdentity, make_session_fit
+from .session_reader import SessionReader
 from .stored import describe_place
 from .unlabelled import NO_LABELS
 
@@ -166,7 +164,9 @@ def fit_cohort(
     if distant and sessions_to is None:
         raise ParameterError(f"{distant[0]} cannot be written to", fix="name a folder for results with --sessions-to")
     group_of, animal_of = read_groups(groups, paths)
-    recordings, left_out = _read_all(paths, read, align_on, progress)
+    recordings = SessionReader(paths, read)
+    recordings.read_all(align_on, progress)
+    left_out = recordings.left_out
     if animal == "subject_id":
         animal_of = {session: find_subject(paths[session]) for session in recordings}
     elif animal is not None:
@@ -178,7 +178,7 @@ def fit_cohort(
     cohort.fit(recordings, labels, groups=kept_groups, animals=kept_animals)
     if read.align is None and labels is not None:
         cohort.findings_.append(Finding("trials", "warning", NO_EVENT))
-    sources = {session: recording.attrs["source"] for session, recording in recordings.items()}
+    sources = {session: recordings.sources[session] for session in recordings}
     targets = {session: _find_target(paths[session], sessions_to) for session in recordings}
     places = {
         session: {
@@ -339,31 +339,6 @@ def list_files(files: str | Path | Sequence[str | Path]) -> dict[str, Path | str
     if not named:
         raise ParameterError("no NWB file", where=", ".join(map(str, given)), fix="give files or a folder of them")
     return named
-
-
-def _read_all(
-    paths: Mapping[str, Path | str], read: ReadConfig, align_on: str, progress: Listen
-) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
-    """Read every session that can be read; return the others with the reason."""
-    recordings: dict[str, xr.Dataset] = {}
-    left_out: dict[str, str] = {}
-    for i, (name, path) in enumerate(paths.items()):
-        try:
-            recording = read_recording(path, **dataclasses.asdict(read))
-            # labels are looked for here, so that a file without them is left out and not the end of the cohort
-            if align_on != NO_LABELS:
-                read_labels(recording, align_on)
-            recordings[name] = recording
-        except DCFError as error:
-            left_out[name] = f"{error.what}; {error.fix}" if error.fix else error.what
-        _report(progress, "reading", i + 1, len(paths))
-    if len(recordings) < 2:
-        why = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:2])
-        raise DataError(
-            f"{len(recordings)} of {len(paths)} files can be used" + (f" ({why})" if why else ""),
-            fix="give two or more",
-        )
-    return recordings, left_out
 
 
 def _find_target(path: Path | str, sessions_to: str | Path | None) -> Path:
