@@ -19,7 +19,7 @@ from ..metrics.channel_fractions import MOST_OF_ONE
 from ..metrics.null_distribution import LEAST_NULLS
 from .decoding_verdict import FEW_BLOCKS, LEVEL
 
-EQUAL_R2 = 0.01  # of the data's variance: an interval below it shows that nothing of use was gained
+EQUAL_R2, EQUAL_FRACTION = 0.01, 0.05  # of the data's variance, and of what PCA explains: a smaller gain is none
 LITTLE_R2 = 0.1  # of latents ahead: what predicts less is of no use
 MUCH_OF_ONE = 1 / 3  # of a latent from one channel
 FOUND_AGAIN, PARTLY_FOUND = 0.9, 0.7  # correlation of an axis, or smallest cosine of a plane, between two fits
@@ -160,11 +160,12 @@ def _judge_pca(scores: Scores) -> CertificateLine:
     value, (low, high) = scores["difference_r2"], ends
     found = {"value": value, "low": low, "high": high, "n": intervals["n"], "over": intervals["over"]}
     judge, shown = partial(_line, name, "R2 more", found), f"R2 {value:+.3f} [{low:.3f}, {high:.3f}]"
-    if low > 0:
-        return judge("pass", f"better than PCA by {shown}")
-    if high < EQUAL_R2:
+    # where latents equal PCA's, the decoder gains a hair on every segment: significant, and nothing
+    if high < min(EQUAL_R2, EQUAL_FRACTION * max(scores["pca_r2"], 0.0)) or high < 0:
         how = "worse" if high < 0 else "no better"
         return judge("fail", f"{how} than PCA ({shown}): PCA is enough, and simpler")
+    if low > 0:
+        return judge("pass", f"better than PCA by {shown}")
     return judge("doubtful", f"not shown to be better than PCA ({shown}): hold out more, or take PCA")
 
 

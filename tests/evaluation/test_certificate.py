@@ -20,6 +20,7 @@ def make_scores(**changes: Any) -> Any:
     return {
         "on": "held-out data",
         "bottleneck_r2": 0.4,
+        "pca_r2": 0.35,
         "difference_r2": 0.05,
         "intervals": {"difference_r2": [0.04, 0.06], "level": 0.95, "n": 30, "over": "segments"},
         "channels": [{"latent": 1, "effective_channels": 20.0, "one_channel": False, "top": [top]}],
@@ -53,6 +54,7 @@ def test_a_sound_fit_passes_every_line() -> None:
     ("ends", "verdict", "words"),
     [
         ([0.001, 0.02], "pass", "better than PCA by"),
+        ([0.0001, 0.003], "fail", "no better than PCA"),  # latents that equal PCA's to three digits
         ([-0.01, 0.03], "doubtful", "not shown to be better"),
         ([-0.002, 0.003], "fail", "no better than PCA"),
         ([-0.03, -0.01], "fail", "worse than PCA"),
