@@ -17,7 +17,7 @@ from .apply_report import (
     summarise_simulation,
 )
 from .fit_report import summarise_fit
-from .options import join_names, print_report, with_output_options
+from .options import join_names, print_report, with_file_places, with_output_options
 
 
 def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str | list[float]:
@@ -91,7 +91,7 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
 )
 @click.option("--paths", "n_paths", type=int, metavar="N", help="Paths from each start, with noise; one without.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that noise.")
-@click.option("--mask", metavar="IMAGE", help="The image that hid parts of the frames, if there was one.")
+@with_file_places
 @click.option("-o", "--output", metavar="OUT.csv|npz|nc|parquet", help="Write the paths there.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")
@@ -124,6 +124,7 @@ def simulate(
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, with the behaviour, where it is not in FILE.")
 @click.option("--time-scale", multiple=True, callback=join_names, metavar="FACTOR", help="Of SERIES, as for fit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of folds and intervals.")
+@with_file_places
 @with_output_options
 def evaluate(
     file: str, name: str | None, against: str, data: str | None, as_json: bool, quiet: bool, **options: Any
@@ -172,6 +173,7 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
     "all, clusters of images alone.",
 )
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
+@with_file_places
 @click.option("--clusters", "n_clusters", type=int, default=4, show_default=True, help="Groups to sort the latents in.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @with_output_options

@@ -49,6 +49,17 @@ def join_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     return value if len(value) > 1 else next(iter(value), None)
 
 
+def with_file_places(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add to a command on a stored fit the options that say where the files beside the NWB file are."""
+    for option in (
+        click.option("--mask", metavar="IMAGE", help="The image that hid parts of their frames, if there was one."),
+        click.option("--allow-outside", is_flag=True, help="Open videos by paths that leave the folder of FILE."),
+        click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved."),
+    ):
+        command = option(command)
+    return command
+
+
 def with_output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--json``, ``--quiet`` and ``--log`` to a command."""
     command = click.option(

@@ -11,7 +11,7 @@ import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
 from .fit_report import describe_fit, summarise_fit
-from .options import print_report, with_output_options
+from .options import print_report, with_file_places, with_output_options
 from .output import write_log
 from .text import Report, format_number, label_lines, lay_out_table
 
@@ -94,9 +94,7 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 @click.argument("file")
 @click.argument("name", required=False)
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
-@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
-@click.option("--allow-outside", is_flag=True, help="Open videos by paths that leave the folder of FILE.")
-@click.option("--mask", metavar="IMAGE", help="The image that hid parts of their frames, if there was one.")
+@with_file_places
 @with_output_options
 def refit(file: str, name: str | None, as_json: bool, quiet: bool, **options: Any) -> int:
     """Repeat the fit NAME in FILE from its stored settings, and compare; nothing is written.

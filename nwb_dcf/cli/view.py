@@ -8,6 +8,7 @@ import click
 
 import nwb_dcf
 
+from .options import with_file_places
 from .output import write_text
 
 
@@ -18,7 +19,7 @@ from .output import write_text
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
 @click.option("--link", metavar="ADDRESS", help="Bring back what an earlier page showed: its address.")
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
-@click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
+@with_file_places
 def view(file: str, name: str | None, no_browser: bool, **options: Any) -> None:
     """Look at the fit NAME of FILE in your browser: latents, video, trials and behaviour on one clock.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import numpy as np
 import xarray as xr
 
+from ..config.file_places import FilePlaces
 from ..config.time_scale import TimeScales
 from ..data.preprocessing import TRUNCATE, Preprocessor
 from ..data.recording import flatten_frames, median_step_s
@@ -95,6 +96,9 @@ def evaluate_nwb(
     data: str | Path | None = None,
     seed: int = 0,
     time_scale: str | float | Sequence[str | float] | None = None,
+    video_dir: str | None = None,
+    mask: str | None = None,
+    allow_outside: bool = False,
 ) -> DecodingReport:
     """Decode a behavioural series of the same file from the latents of a stored fit.
 
@@ -113,6 +117,12 @@ def evaluate_nwb(
     time_scale : optional
         What the times of that series are multiplied by to be seconds; by default what the fit was read with, if it
         names the series.
+    video_dir : str, optional
+        Folder that holds its videos, where they are not where that file says; no fit remembers it.
+    mask : str, optional
+        The image that hid parts of their frames, if there was one; no fit opens it by itself.
+    allow_outside : bool
+        Open videos by paths that leave the folder of the NWB file; no fit allows that by itself.
 
     Returns
     -------
@@ -131,10 +141,10 @@ def evaluate_nwb(
     over segments within the frames they learn from. PCA is that of the prepared frames which decoders learn from, its
     scores at unit variance each, as the latents are.
     """
-    stored = read_result(path, name)
+    stored, places = read_result(path, name), FilePlaces(video_dir, mask, allow_outside)
     frames, notes = stored.dataset, []
     if time_scale is None:
-        time_scale = TimeScales.keep_named(find_reading(stored).time_scale)
+        time_scale = TimeScales.keep_named(find_reading(stored, places).time_scale)
     behavior = read_behavior(data or path, against, frames["time"].values, time_scale=time_scale)
     notes += behavior.attrs["notes"]
     # NaN beyond the series and in its gaps: decoders take whole rows
@@ -148,7 +158,7 @@ def evaluate_nwb(
     task = _Task.of(stored, behavior.values, known, seed)
     predictors = {"latents": frames["latents"].values}
     try:
-        prepared = _read_prepared(path, stored, data)
+        prepared = _read_prepared(path, stored, data, places)
         predictors["pca"] = _compute_pca_scores(prepared, stored.dim, task)
         if prepared.shape[1] <= MOST_CHANNELS:
             predictors["ceiling"] = _standardise(prepared, task)
@@ -248,9 +258,11 @@ def find_held_out_frames(
     return unseen, near | unseen, np.unique(np.stack([index, cuts]), axis=1, return_inverse=True)[1].ravel()
 
 
-def _read_prepared(path: str | Path, stored: DCFResult, data: str | Path | None) -> Float[np.ndarray, "time channel"]:
+def _read_prepared(
+    path: str | Path, stored: DCFResult, data: str | Path | None, places: FilePlaces
+) -> Float[np.ndarray, "time channel"]:
     """Read frames as the model sees them, (time, channel); pixels row by row."""
-    recording: xr.Dataset = read_fitted(path, stored, data)
+    recording: xr.Dataset = read_fitted(path, stored, data, places)
     return flatten_frames(Preprocessor.from_dict(stored.provenance["preparation"]).apply(recording))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from ..config.file_places import NOWHERE_ELSE, FilePlaces
 from ..data.predicted_paths import PredictedPaths
 from ..data.preprocessing import Preprocessor
 from ..data.result import DCFResult, mark_held_out
@@ -38,6 +39,9 @@ def plot_nwb(
     figure: str | None = None,
     n_clusters: int = 4,
     data: str | Path | None = None,
+    video_dir: str | None = None,
+    mask: str | None = None,
+    allow_outside: bool = False,
     overwrite: bool = False,
 ) -> PlotReport:
     """Draw a stored fit.
@@ -61,6 +65,12 @@ def plot_nwb(
         Groups to sort the latents in.
     data : str or Path, optional
         NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
+    video_dir : str, optional
+        Folder that holds its videos, where they are not where that file says; no fit remembers it.
+    mask : str, optional
+        The image that hid parts of their frames, if there was one; no fit opens it by itself.
+    allow_outside : bool
+        Open videos by paths that leave the folder of the NWB file; no fit allows that by itself.
     overwrite : bool
         Replace a file that exists.
 
@@ -86,7 +96,8 @@ def plot_nwb(
 
     # refused before the source is read and the model loaded
     choose_coloring(result.dataset, color)
-    material = gather_material(path, result, data, reconstruct=figure in (None, "examples", "paths"))
+    places = FilePlaces(video_dir, mask, allow_outside)
+    material = gather_material(path, result, data, places, reconstruct=figure in (None, "examples", "paths"))
     views = list_views(material, color, n_clusters)
     left_out = dict.fromkeys(("examples", "paths"), material.missing) if material.missing else {}
     if figure is not None:
@@ -124,11 +135,16 @@ def require_plotting(*, html: bool) -> None:
 
 
 def gather_material(
-    path: str | Path, result: DCFResult, data: str | Path | None = None, *, reconstruct: bool = True
+    path: str | Path,
+    result: DCFResult,
+    data: str | Path | None = None,
+    places: FilePlaces = NOWHERE_ELSE,
+    *,
+    reconstruct: bool = True,
 ) -> PlotInputs:
     """Read again what `result` was made from, and reconstruct it from the latents, or keep the reason why not."""
     try:
-        recording = read_fitted(path, result, data)
+        recording = read_fitted(path, result, data, places)
     except DCFError as error:
         return PlotInputs(result, None, None, None, str(error))
     if not reconstruct:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, ReadConfig
+from ..config.file_places import FilePlaces
 from ..data.recording import frame_dims
 from ..data.records import JSON
 from ..data.result import DCFResult
@@ -130,10 +131,8 @@ def refit(
     if stale:
         raise DataError(f"{why}: the fit cannot be repeated", where=str(file), fix="fit the new data with nwb-dcf fit")
     config = FitConfig.from_dict(stored.config)
-    read = find_reading(stored, mask) if config.read else ReadConfig()
-    recording = read_recording(
-        file, **{**asdict(read), "video_dir": video_dir, "allow_outside": allow_outside}, progress=progress
-    )
+    read = find_reading(stored, FilePlaces(video_dir, mask, allow_outside)) if config.read else ReadConfig()
+    recording = read_recording(file, **asdict(read), progress=progress)
     # a change is reported as such and not as a fit that does not come back
     _require_same(stored, recording, str(file))
     if config.prepare.smooth == "auto":  # fits of before the data could choose hold the word for what is standard now

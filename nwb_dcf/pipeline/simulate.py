@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
+from ..config.file_places import FilePlaces
 from ..errors import ParameterError
 from ..io.results import read_result
 from .source import check_kind, find_reading, load_fitted, read_fitted, read_matched
@@ -27,7 +28,9 @@ def simulate_nwb(
     starts: Literal["last", "first"] | Sequence[float] = "last",
     n_paths: int | None = None,
     seed: int = 0,
+    video_dir: str | None = None,
     mask: str | None = None,
+    allow_outside: bool = False,
     device: str = "auto",
 ) -> xr.Dataset:
     """Continue a recording by a stored model's own dynamics.
@@ -44,8 +47,12 @@ def simulate_nwb(
         See `nwb_dcf.DCF.simulate`.
     starts : {"last", "first"} or sequence of float
         Of each segment, or times in seconds on the session clock: the frames nearest to them.
+    video_dir : str, optional
+        Folder that holds its videos, where they are not where that file says; no fit remembers it.
     mask : str, optional
-        The image that hid parts of the frames, if there was one.
+        The image that hid parts of their frames, if there was one; no fit opens it by itself.
+    allow_outside : bool
+        Open videos by paths that leave the folder of the NWB file; no fit allows that by itself.
     device : str
         Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
@@ -61,10 +68,11 @@ def simulate_nwb(
         If the fit or its recording cannot be read, or an argument is invalid.
     """
     stored = read_result(path, name)
+    beside = FilePlaces(video_dir, mask, allow_outside)
     if data is None:
-        given = read_fitted(path, stored, mask=mask)
+        given = read_fitted(path, stored, places=beside)
     else:
-        read = find_reading(stored, mask)
+        read = find_reading(stored, beside)
         given = read_matched(data, stored, read, f"{path}#{stored.name}", "id", False)[0]
     fitted = load_fitted(stored, device)
     check_kind(given, fitted)

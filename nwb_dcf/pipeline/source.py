@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, ReadConfig
+from ..config.file_places import NOWHERE_ELSE, FilePlaces
 from ..data.channel_matching import Matching, list_constant, match_channels, order_channels
 from ..data.preprocessing import Preprocessor
 from ..data.recording import channel_dim, frame_shape, median_step_s
@@ -155,7 +156,7 @@ def find_beside(path: str | Path, result: DCFResult) -> Path | None:
 
 
 def read_fitted(
-    path: str | Path, result: DCFResult, data: str | Path | None = None, mask: str | None = None
+    path: str | Path, result: DCFResult, data: str | Path | None = None, places: FilePlaces = NOWHERE_ELSE
 ) -> xr.Dataset:
     """Read again the recording that `result`, stored in `path`, was made from.
 
@@ -166,8 +167,8 @@ def read_fitted(
     result : DCFResult
     data : str or Path, optional
         NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
-    mask : str, optional
-        The image that hid parts of the frames, see `find_reading`.
+    places : FilePlaces
+        Where the files beside it are.
 
     Returns
     -------
@@ -181,7 +182,7 @@ def read_fitted(
     DataError
         If the source has changed since.
     """
-    read = find_reading(result, mask)
+    read = find_reading(result, places)
     source = result.provenance.get("source") or {}
     beside = find_beside(path, result)
     file = data or path
@@ -190,7 +191,7 @@ def read_fitted(
     except SourceError as error:
         # once: the call for the file beside names `data`, and does not come back here
         if data is None and beside is not None:
-            return read_fitted(path, result, beside, mask)
+            return read_fitted(path, result, beside, places)
         raise SourceError(
             f"the source of {result.name} cannot be read here: {error.what}",
             where=str(file),
@@ -224,14 +225,14 @@ def compute_means(result: DCFResult) -> Float[np.ndarray, " channel"]:
     return np.asarray(preparation.undo(result.dataset["mean"].values))
 
 
-def find_reading(result: DCFResult, mask: str | None = None) -> ReadConfig:
-    """Settings with which the recording of `result` was read, but for those that name files of this machine.
+def find_reading(result: DCFResult, places: FilePlaces = NOWHERE_ELSE) -> ReadConfig:
+    """Settings with which the recording of `result` was read, but for those that name files: these are `places`.
 
     Parameters
     ----------
     result : DCFResult
-    mask : str, optional
-        The image that hid parts of the frames, where there was one: which file that is, no stored fit decides.
+    places : FilePlaces
+        Which files are opened beside the NWB file, no stored fit decides.
 
     Raises
     ------
@@ -245,12 +246,12 @@ def find_reading(result: DCFResult, mask: str | None = None) -> ReadConfig:
         raise StoreError(
             f"{result.name or 'this fit'} was made from arrays", fix="use nwb_dcf.DCF.from_result on those arrays"
         )
-    if read.mask is not None and mask is None:
+    if read.mask is not None and places.mask is None:
         raise ParameterError(
             f"{result.name or 'this fit'} was read through a mask, and a stored fit opens no other files",
             fix="name the image with --mask",
         )
-    read = dataclasses.replace(read.without_places(), mask=mask)
+    read = dataclasses.replace(read.without_places(), **asdict(places))
     # Fits of series from before bins were refused for them may have some.
     kind = result.dataset.attrs.get("kind")
     has_bins = kind in ("units", "joined", None)

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from ..config import ReadConfig
+from ..config.file_places import FilePlaces
 from ..config.validation import Settings
 from ..data.channel_matching import Matching
 from ..data.recording import name_source
@@ -116,7 +117,7 @@ def transform_nwb(
 
 def _choose_reading(stored: DCFResult, asked: Settings) -> ReadConfig:
     """How to read another file: as the model's was, but for what is asked."""
-    read = asdict(find_reading(stored, asked.get("mask")))
+    read = asdict(find_reading(stored, FilePlaces(mask=asked.get("mask"))))
     # a window of the fit's would cut trials that were named anew
     if SEGMENTS & asked.keys():
         read = {name: value for name, value in read.items() if name not in SEGMENTS}

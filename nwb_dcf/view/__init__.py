@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..config.file_places import FilePlaces
 from ..data.result import DCFResult
 from ..errors import StoreError
 
@@ -21,6 +22,8 @@ def view_nwb(
     *,
     data: str | Path | None = None,
     video_dir: str | None = None,
+    mask: str | None = None,
+    allow_outside: bool = False,
     port: int = 0,
     browser: bool = True,
     link: str | None = None,
@@ -39,7 +42,11 @@ def view_nwb(
     data : str or Path, optional
         NWB file that holds the source, where that is neither `path` nor a file of the recorded name beside it.
     video_dir : str, optional
-        Folder that holds the video files, where they are no longer where the NWB file says.
+        Folder that holds its videos, where they are not where that file says; no fit remembers it.
+    mask : str, optional
+        The image that hid parts of their frames, if there was one; no fit opens it by itself.
+    allow_outside : bool
+        Open videos by paths that leave the folder of the NWB file; no fit allows that by itself.
     port : int
         0: any that is free.
     browser : bool
@@ -60,7 +67,7 @@ def view_nwb(
 
     if link is not None:
         parse_link(link)  # refused before anything is read
-    view = gather_view(path, name, data=data, video_dir=video_dir)
+    view = gather_view(path, name, data=data, places=FilePlaces(video_dir, mask, allow_outside))
     serve(view, port=port, browser=browser, link=link, announce=announce)
 
 
@@ -70,6 +77,8 @@ def make_panel(
     *,
     data: str | Path | None = None,
     video_dir: str | None = None,
+    mask: str | None = None,
+    allow_outside: bool = False,
 ) -> Any:
     """Make the same page as an object that Jupyter shows.
 
@@ -78,7 +87,7 @@ def make_panel(
     result : DCFResult
     path : str or Path, optional
         NWB file of the session; without it only what the fit itself holds is shown.
-    data, video_dir
+    data, video_dir, mask, allow_outside
         See `view_nwb`.
 
     Returns
@@ -97,7 +106,7 @@ def make_panel(
     from .data import complete_view
 
     panel.extension()
-    return App(complete_view(result, path, data=data, video_dir=video_dir)).make_page()
+    return App(complete_view(result, path, data=data, places=FilePlaces(video_dir, mask, allow_outside))).make_page()
 
 
 def require_panel() -> None:

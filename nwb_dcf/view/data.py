@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from ..config.file_places import NOWHERE_ELSE, FilePlaces
 from ..data.result import DCFResult, mark_held_out
 from ..errors import DCFError, SourceError
 from ..io.recordings import NO_VIDEO, FrameAccess, IntervalTable, list_sources, open_frames, read_behavior, read_tables
@@ -166,7 +167,7 @@ class ViewData:
 
 
 def gather_view(
-    path: str | Path, name: str | None = None, *, data: str | Path | None = None, video_dir: str | None = None
+    path: str | Path, name: str | None = None, *, data: str | Path | None = None, places: FilePlaces = NOWHERE_ELSE
 ) -> ViewData:
     """Read a stored fit, and of its session what is there.
 
@@ -178,19 +179,19 @@ def gather_view(
         Of the fit; needed where there are several.
     data : str or Path, optional
         NWB file with what was fitted, where that is neither `path` nor a file of the recorded name beside it.
-    video_dir : str, optional
-        Folder that holds the video files, where they are no longer where the NWB file says.
+    places : FilePlaces
+        Where the files beside it are.
 
     Raises
     ------
     DCFError
         If the fit cannot be read. Other parts that are missing are named on the page.
     """
-    return complete_view(read_result(path, name), path, data=data, video_dir=video_dir)
+    return complete_view(read_result(path, name), path, data=data, places=places)
 
 
 def complete_view(
-    result: DCFResult, path: str | Path | None, *, data: str | Path | None = None, video_dir: str | None = None
+    result: DCFResult, path: str | Path | None, *, data: str | Path | None = None, places: FilePlaces = NOWHERE_ELSE
 ) -> ViewData:
     """Add to a fit what its file, if one is given, holds of the session; what is missing is listed, not raised."""
     if path is None:
@@ -199,7 +200,7 @@ def complete_view(
     missing: list[str] = []
     recording: xr.Dataset | None = None
     try:
-        recording = read_fitted(path, result, data)
+        recording = read_fitted(path, result, data, places)
     # a part that cannot be read leaves a page without it, not no page
     except DCFError as error:
         missing.append(f"what was fitted is not shown: {error}")
@@ -215,7 +216,9 @@ def complete_view(
     read = result.config.get("read") or {}
     try:
         times = read.get("frame_times") or "auto"
-        view.frames, why = open_frames(session, wanted, video_dir=video_dir, frame_times=times)
+        view.frames, why = open_frames(
+            session, wanted, frame_times=times, video_dir=places.video_dir, allow_outside=places.allow_outside
+        )
         images = recording is not None and recording["data"].ndim == 3
         if view.frames is None and (images or why != NO_VIDEO):
             missing.append(f"no video is shown: {why}")

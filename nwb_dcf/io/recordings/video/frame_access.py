@@ -125,7 +125,7 @@ def open_frames(
     most : int
         Frames are shrunk until no side has more pixels.
     **settings
-        ``video_dir`` and ``frame_times`` of `nwb_dcf.config.ReadConfig`.
+        ``video_dir``, ``allow_outside`` and ``frame_times`` of `nwb_dcf.config.ReadConfig`.
 
     Returns
     -------
