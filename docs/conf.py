@@ -56,7 +56,7 @@ html_theme_options: dict[str, Any] = {
     "footer_start": [],
     "footer_end": [],
 }
-html_sidebars = {"index": []}
+html_sidebars: dict[str, list[str]] = {"index": [], "start": [], "concepts": []}  # pages without pages below them
 
 
 def write_tutorials(app: Sphinx) -> None:
