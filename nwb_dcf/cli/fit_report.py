@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -278,7 +279,9 @@ def describe_demo(demo: Report) -> str:
         *label_lines("written", [f"/processing/dcf/{demo['name']} in {demo['file']}"]),
     ]
     reading = write_reading_lines(str(demo["file"]), str(demo["name"]))
-    return "\n".join([*lines, "read it", *(f"  {line}" for line in reading)])
+    file = shlex.quote(str(demo["file"]))
+    onward = ["next", f"  nwb-dcf plot {file} -o demo.html", f"  nwb-dcf view {file}"]
+    return "\n".join([*lines, "read it", *(f"  {line}" for line in reading), *onward])
 
 
 def describe_info(catalog: Report) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST_FRAMES = 120  # in a picture: about ten pixels each at the width of a page
 N_IMAGES = 6
+MOST_NAMES = 30  # rows whose names can be read
 LIMIT_SD = 2.5  # standard deviations of a channel at the ends of the colour scale
 
 
@@ -53,15 +54,33 @@ def draw_examples(
         for edge in np.cumsum([len(interval) for interval in intervals])[:-1]:
             axes.axvline(edge, color="black", linewidth=0.8)
         axes.set_ylabel(f"{name}: {dim}")
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        if len(order) <= MOST_NAMES:
+            names = result.dataset[dim].values if dim in result.dataset.coords else np.arange(len(order))
+            axes.set_yticks(np.arange(len(order)) + 0.5, [str(one) for one in names[order]], fontsize=6)
+        else:
+            axes.set_yticks([])
     time = result.dataset["time"].values
     panels[0].set_title(
         f"{_name_part(result)}: {len(frames)} frames of {len(intervals)} intervals from {time[frames[0]]:.1f} s to "
         f"{time[frames[-1]]:.1f} s; reconstruction from {result.dim} numbers each, R² {1 - unexplained:.2f}"
     )
-    panels[1].set_xlabel("frame (lines: between intervals)")
+    at, seconds = _place_ticks(intervals, time)
+    panels[1].set_xticks(at, [f"{one:.2f}" for one in seconds])
+    rows = "" if len(order) <= MOST_NAMES else f"; {dim}s by their loading on latent 1"
+    panels[1].set_xlabel(f"time on the session clock (s); lines: between intervals{rows}")
     label = f"from the {dim}'s mean (its SD)"
     figure.colorbar(image, ax=panels, label=label, shrink=0.8, pad=0.01)
+
+
+def _place_ticks(
+    intervals: list[Int[np.ndarray, " frame"]], time: Float[np.ndarray, " time"]
+) -> tuple[Float[np.ndarray, " tick"], Float[np.ndarray, " tick"]]:
+    """Places along the picture, three an interval at most, and the time of the frame at each."""
+    starts = np.cumsum([0, *(len(interval) for interval in intervals[:-1])])
+    within = [np.unique([0, len(one) // 3, 2 * len(one) // 3]) for one in intervals]
+    at = np.concatenate([start + places for start, places in zip(starts, within, strict=True)])
+    frames = np.concatenate([one[places] for one, places in zip(intervals, within, strict=True)])
+    return at + 0.5, time[frames]
 
 
 def choose_intervals(result: DCFResult, n_frames: int = MOST_FRAMES) -> list[Int[np.ndarray, " frame"]]:

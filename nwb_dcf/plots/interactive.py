@@ -1,27 +1,35 @@
-"""Trajectories that turn with the mouse: plotly, its script within the page."""
+"""Trajectories that turn with the mouse, and latents against time to zoom in: plotly, its script within the page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
 from ..data.result import DCFResult
 from ..errors import ParameterError
-from .color import COLORMAP, Coloring, choose_coloring, list_colorings
+from .color import COLORMAP, PALETTE, Coloring, choose_coloring, list_colorings
+from .latents import HELD_OUT, choose_window, find_held_out, find_spans
 from .trajectories import cut_paths
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-HEIGHT = 640  # pixels
-DECIMALS = 4  # of coordinates: numbers are written out, and full ones double the page
 Look = dict[str, object]
+HEIGHT = 640  # pixels
+MOST_BUCKETS = 4000  # more than there are pixels across, so that zooming in once shows no corners
+MOST_SPANS = 500  # held-out intervals that are shaded: each is an element of the page
+GREYS = ("#b8c2cc", "#8d99a6")
+CONFIG: Look = {"displaylogo": False}
+DECIMALS = 4  # of coordinates: numbers are written out, and full ones double the page
 CAMERA = {"eye": {"x": -1.5, "y": -1.6, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.15}}
 
 
-def draw_interactive(result: DCFResult, color: str = "time") -> str:
-    """Return trajectories as HTML that needs nothing from elsewhere, with a menu of what they can be coloured by.
+def draw_interactive(result: DCFResult, color: str = "time", *, with_script: bool = True) -> str:
+    """Return trajectories as HTML, with a menu of what they can be coloured by.
+
+    With plotly's script it needs nothing from elsewhere; a page of several figures holds the script once, in the first.
 
     Raises
     ------
@@ -63,8 +71,85 @@ def draw_interactive(result: DCFResult, color: str = "time") -> str:
     )  # fmt: skip
     note = f"<p class='note'>One frame in {stride} is drawn.</p>" if stride > 1 else ""
     # plotly's script is 4 MB and goes into the page, which is read offline
-    script: str = figure.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})
+    script: str = figure.to_html(full_html=False, include_plotlyjs=with_script, config=CONFIG)
     return script + note
+
+
+def draw_latents_interactive(result: DCFResult, color: str = "time", *, with_script: bool = True) -> str:
+    """Return latents against time as HTML: the whole session, in the window that the still picture shows at first.
+
+    Where frames are many, the lowest and the highest value of each of `MOST_BUCKETS` pieces of the session are drawn.
+    Below the latents stand the segments, in the colours of `color` where it names groups.
+
+    Raises
+    ------
+    ParameterError
+        If there is no column `color`.
+    """
+    from plotly.subplots import make_subplots
+
+    data = result.dataset
+    order = np.argsort(data["time"].values, kind="stable")
+    time, latents = data["time"].values[order], data["latents"].values[order]
+    segment, held_out = data["segment_index"].values[order], find_held_out(result)[order]
+    n = latents.shape[1]
+    heights = [1.0] * n + [0.2]
+    figure: Any = make_subplots(rows=n + 1, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=heights)
+    for k in range(n):
+        seen = _thin(latents[:, k])
+        # no line between segments: nobody recorded it
+        breaks = np.flatnonzero(np.diff(segment[seen])) + 1
+        x, y = (np.insert(values, breaks, np.nan) for values in (time[seen], latents[seen, k]))
+        line = {"color": PALETTE[k % len(PALETTE)], "width": 1.2}
+        figure.add_scattergl(
+            x=np.round(x, 6), y=np.round(y, DECIMALS), mode="lines", line=line, name=f"latent {k + 1}",
+            showlegend=False, row=k + 1, col=1,
+        )  # fmt: skip
+        figure.update_yaxes(title_text=f"latent {k + 1}", row=k + 1, col=1)
+    for strip in _make_strips(data, choose_coloring(data, color)):
+        figure.add_scatter(**strip, row=n + 1, col=1)
+    figure.update_yaxes(visible=False, row=n + 1, col=1)
+    figure.update_xaxes(range=list(choose_window(time, held_out)))
+    figure.update_xaxes(title_text="time on the session clock (s)", row=n + 1, col=1)
+    spans = find_spans(time, held_out)[:MOST_SPANS]
+    figure.update_layout(
+        height=110 * n + 110, margin={"l": 0, "r": 0, "t": 10, "b": 0}, template="plotly_white",
+        shapes=[
+            {"type": "rect", "xref": "x", "yref": "paper", "x0": a, "x1": b, "y0": 0, "y1": 1, "layer": "below",
+             "fillcolor": HELD_OUT, "line": {"width": 0}}
+            for a, b in spans
+        ],
+    )  # fmt: skip
+    script: str = figure.to_html(full_html=False, include_plotlyjs=with_script, config={**CONFIG, "scrollZoom": True})
+    return f"{script}<p class='note'>Drag to zoom, double-click for the whole session.</p>"
+
+
+def _make_strips(data: xr.Dataset, coloring: Coloring) -> list[Look]:
+    """Make one line for each group of segments, or two greys in turn where there are no groups."""
+    start, stop = data["segment_start"].values, data["segment_stop"].values
+    first = np.searchsorted(data["segment_index"].values, np.arange(len(start)))
+    group = np.asarray(coloring.values)[first].astype(int) if coloring.groups else np.arange(len(start)) % len(GREYS)
+    strips: list[Look] = []
+    for one in np.unique(group):
+        mine = np.flatnonzero(group == one)
+        x = np.column_stack([start[mine], stop[mine], np.full(len(mine), np.nan)]).ravel()
+        text = [f"segment {k}" for k in np.repeat(mine, 3)]
+        named = bool(coloring.groups)
+        strips.append(
+            {"x": np.round(x, 6), "y": np.zeros(len(x)), "mode": "lines", "text": text, "hoverinfo": "text+name",
+             "name": f"{coloring.label} {coloring.groups[one]}" if named else "", "showlegend": named,
+             "line": {"width": 12, "color": coloring.pick(int(one)) if named else GREYS[one]}}
+        )  # fmt: skip
+    return strips
+
+
+def _thin(values: Float[np.ndarray, " time"]) -> Int[np.ndarray, " frame"]:
+    """Frames that keep every excursion: the lowest and the highest of each bucket, in order of time."""
+    if len(values) <= 2 * MOST_BUCKETS:
+        return np.arange(len(values))
+    edges = np.linspace(0, len(values), MOST_BUCKETS + 1).astype(int)
+    parts = [(values[a:b], a) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return np.unique([[a + int(part.argmin()), a + int(part.argmax())] for part, a in parts])
 
 
 def _make_traces(

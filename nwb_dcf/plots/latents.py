@@ -79,11 +79,22 @@ def choose_window(time: Float[np.ndarray, " time"], held_out: Bool[np.ndarray, "
     return start, start + length
 
 
-def _shade(axes: Axes, time: Float[np.ndarray, " time"], inside: Bool[np.ndarray, " time"]) -> None:
+def find_spans(time: Float[np.ndarray, " time"], inside: Bool[np.ndarray, " time"]) -> list[tuple[float, float]]:
+    """Find the first and last time of every run of frames that are `inside`.
+
+    Examples
+    --------
+    >>> find_spans(np.arange(5.0), np.array([True, True, False, True, False]))
+    [(0.0, 1.0), (3.0, 3.0)]
+    """
     # starts and ends in turn, also at the edges of the window
     edges = np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0))
-    for a, b in zip(edges[::2], edges[1::2], strict=True):
-        axes.axvspan(time[a], time[b - 1], color=HELD_OUT, linewidth=0, zorder=0)
+    return [(float(time[a]), float(time[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _shade(axes: Axes, time: Float[np.ndarray, " time"], inside: Bool[np.ndarray, " time"]) -> None:
+    for start, stop in find_spans(time, inside):
+        axes.axvspan(start, stop, color=HELD_OUT, linewidth=0, zorder=0)
 
 
 def _draw_segments(axes: Axes, data: xr.Dataset, coloring: Coloring, window: tuple[float, float]) -> None:

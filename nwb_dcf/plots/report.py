@@ -148,7 +148,9 @@ def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str,
     if prepared is not None and reconstruction is not None:
         size = (12.0, 5.0)
         views["examples"] = ReportFigure(
-            "Bottleneck examples", size, lambda figure: plots.draw_examples(figure, result, prepared, reconstruction)
+            "Data and their reconstruction",
+            size,
+            lambda figure: plots.draw_examples(figure, result, prepared, reconstruction),
         )
     paths = inputs.paths
     if paths is not None:
@@ -190,15 +192,17 @@ def draw_together(views: dict[str, ReportFigure], *, captions: bool = True) -> F
 
 
 def write_page(inputs: PlotInputs, views: dict[str, ReportFigure], color: str, file: str) -> str:
-    """Make one HTML page that needs no other file: pictures as SVG, trajectories to be turned with the mouse."""
-    from .interactive import draw_interactive
+    """Make one HTML page that needs no other file: pictures as SVG, but latents to zoom in and trajectories to turn."""
+    from .interactive import draw_interactive, draw_latents_interactive
 
     result = inputs.result
     # before any picture: what may be seen in them hangs on it
     sections = [part for part in [lay_out_certificate(result.certificate)] if part]
+    with_script = True
     for name, view in views.items():
-        if name == "trajectories":
-            body = draw_interactive(result, color)
+        if name in ("latents", "trajectories"):
+            draw = draw_latents_interactive if name == "latents" else draw_interactive
+            body, with_script = draw(result, color, with_script=with_script), False
         else:
             figure = draw_together({name: view}, captions=False)
             text = base64.b64encode(_render_svg(figure)).decode()

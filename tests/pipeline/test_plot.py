@@ -63,7 +63,7 @@ def test_a_page_holds_all_it_needs_and_runs_nothing_from_the_file(fitted: Path, 
     assert "<script>document" not in page
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="(https?:)?//', page)
     assert [name for name in re.findall(r'<section id="(\w+)"', page) if name != "certificate"] == FIGURES
-    assert page.count('src="data:image/svg+xml;base64,') == len(FIGURES) - 1
+    assert page.count('src="data:image/svg+xml;base64,') == len(FIGURES) - 2
     assert "<h1>units_dim3 of s.nwb</h1>" in page
     assert "12 segments" in page
 

@@ -183,6 +183,10 @@ def test_examples_are_of_what_was_held_out(result: DCFResult, figure: Figure) ->
     shown = np.asarray(above.images[0].get_array())
     np.testing.assert_allclose(shown, ((x[frames] - x.mean(0)) / x.std(0))[:, order].T, atol=1e-6)
     assert np.abs(np.asarray(below.images[0].get_array())).max() < 1e-6
+    # rows by the names of the units, and places along it by the clock of the session
+    assert [label.get_text() for label in above.get_yticklabels()] == [str(data["unit"].values[k]) for k in order]
+    ticks = dict(zip(below.get_xticks(), (label.get_text() for label in below.get_xticklabels()), strict=True))
+    assert all(f"{data['time'].values[frames[int(at)]]:.2f}" == text for at, text in ticks.items())
 
 
 def make_images(result: DCFResult) -> xr.Dataset:
