@@ -82,9 +82,10 @@ def _open_log(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 def print_report(report: Report, describe: Callable[[Report], str], as_json: bool, quiet: bool) -> None:
     """Print a report as text, or with ``--json`` as one document and its text on stderr."""
-    write_log(describe(clean_report(report)))
+    # cleaned before it is laid out: a name with a newline in it would make a line of its own in the report
+    text = describe(clean_report(report))
+    write_log(text)
     if not quiet:
-        # cleaned before it is laid out: a name with a newline in it would make a line of its own in the report
-        write_text(describe(clean_report(report)), to_stderr=as_json)
+        write_text(text, to_stderr=as_json)
     if as_json:
         print_json(report)

@@ -109,6 +109,8 @@ def clean_report(value: Any) -> Any:
     """Return a report whose texts have no control characters and no breaks of lines, for text to be made of it."""
     if isinstance(value, str):
         return clean_text(value)
+    if value is None or isinstance(value, bool | int | float):  # most values, and a Mapping is asked for slowly
+        return value
     if isinstance(value, Mapping):
         return {clean_report(key): clean_report(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

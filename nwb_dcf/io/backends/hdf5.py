@@ -48,8 +48,12 @@ def open_hdf5(path: Path, *, light: bool = False) -> Iterator[Opened]:
     version = check_file(path)
     load_filters()
     with ExitStack() as stack:
-        plain = read_plain_series(stack.enter_context(h5py.File(path, "r"))) if light else []
-        io = LightIO(str(path), tuple(one.light_path for one in plain)) if plain else NWBHDF5IO(str(path), "r")
+        plain: list[Any] = []
+        if light:
+            file = stack.enter_context(h5py.File(path, "r"))
+            plain = read_plain_series(file)
+        # The same file, whose metadata HDF5 has in memory by then.
+        io = LightIO(file, tuple(one.light_path for one in plain)) if plain else NWBHDF5IO(str(path), "r")
         yield Opened(stack.enter_context(io), version, tuple(plain))
 
 

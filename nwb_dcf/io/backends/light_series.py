@@ -32,7 +32,7 @@ _PLAIN = {
     )
 }  # fmt: skip
 _PARENTS = ("acquisition", "stimulus/presentation", "stimulus/templates")
-_CLOCKS = {"timestamps", "starting_time"}
+_TEXT, _NUMBER = h5py.string_dtype(), np.dtype(np.float64)
 
 
 class LightIO(NWBHDF5IO):  # type: ignore[misc]
@@ -40,13 +40,14 @@ class LightIO(NWBHDF5IO):  # type: ignore[misc]
 
     Parameters
     ----------
-    path : str
-    apart : sequence of str
+    file : h5py.File
+        Open for reading.
+    apart : tuple of str
         Paths of those groups. Where a link or a reference leads to one of them, it is read all the same.
     """
 
-    def __init__(self, path: str, apart: tuple[str, ...]) -> None:
-        super().__init__(path, "r")
+    def __init__(self, file: h5py.File, apart: tuple[str, ...]) -> None:
+        super().__init__(mode="r", file=file)
         self._apart = apart
 
     def read_builder(self) -> Any:
@@ -94,23 +95,25 @@ def _open_own(group: h5py.h5g.GroupID, key: bytes) -> Any:
     return h5py.h5o.open(group, key)
 
 
-def _read_attribute(item: Any, key: bytes) -> Any:
-    """Return an attribute of one value, a text decoded; None where there is none."""
-    if not h5py.h5a.exists(item, key):
+def _read_attribute(item: Any, key: bytes, dtype: np.dtype) -> Any:
+    """Return an attribute of one value of that type; None where there is none."""
+    value = np.empty((), dtype)
+    try:
+        h5py.h5a.open(item, key).read(value)
+    except (KeyError, TypeError, ValueError, OSError):  # not there, of several values, or of a type that is not alike
         return None
-    attribute = h5py.h5a.open(item, key)
-    if attribute.shape != ():
-        return None
-    value = np.empty((), attribute.dtype)
-    attribute.read(value)
-    found = value[()]
-    return found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+    return value[()]
+
+
+def _read_text(item: Any, key: bytes) -> str:
+    text = _read_attribute(item, key, _TEXT)
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else ""
 
 
 def _read_plain(path: str, group: h5py.h5g.GroupID) -> Any:
     """Make what stands for a series of a known type whose data and clock are its own; None where it is none."""
-    kind = _PLAIN.get(_read_attribute(group, b"neurodata_type"))
-    if kind is None or _read_attribute(group, b"namespace") != "core":
+    kind = _PLAIN.get(_read_text(group, b"neurodata_type"))
+    if kind is None:
         return None
     data, start = _open_own(group, b"data"), _open_own(group, b"starting_time")
     stamps = None if start is not None else _open_own(group, b"timestamps")
@@ -118,15 +121,15 @@ def _read_plain(path: str, group: h5py.h5g.GroupID) -> Any:
     clock, other = (start, b"timestamps") if stamps is None else (stamps, b"starting_time")
     if not all(isinstance(item, h5py.h5d.DatasetID) for item in (data, clock)) or group.links.exists(other):
         return None
-    unit = _read_attribute(data, b"unit")
+    unit = _read_text(data, b"unit")
     fields: dict[str, Any] = {"data": h5py.Dataset(data), "unit": unit}
     if stamps is not None:
         fields["timestamps"] = h5py.Dataset(stamps)
         is_known = stamps.rank == 1
     else:
-        fields |= {"starting_time": _read_number(start), "rate": _read_attribute(start, b"rate")}
-        is_known = isinstance(fields["rate"], float) and fields["starting_time"] is not None
-    if not isinstance(unit, str) or data.rank == 0 or not is_known:
+        fields |= {"starting_time": _read_number(start), "rate": _read_attribute(start, b"rate", _NUMBER)}
+        is_known = fields["rate"] is not None and fields["starting_time"] is not None
+    if not unit or data.rank == 0 or not is_known:
         return None
     series: Any = object.__new__(_lighten(kind))
     series.fields, series.light_path, series.name = fields, path, path.rpartition("/")[2]

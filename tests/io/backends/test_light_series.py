@@ -83,12 +83,12 @@ def test_the_catalog_is_that_of_pynwb(tmp_path: Path, monkeypatch: pytest.Monkey
     "spoil",
     [
         lambda group: group["data"].attrs.__delitem__("unit"),
-        lambda group: group.attrs.__setitem__("namespace", "ndx-else"),
+        lambda group: group.attrs.__setitem__("neurodata_type", "SpatialSeries"),
         lambda group: group["starting_time"].attrs.__delitem__("rate"),
         lambda group: group.__setitem__("timestamps", np.arange(90.0)),
         lambda group: group.__delitem__("data"),
     ],
-    ids=["no unit", "another's type", "no rate", "two clocks", "no data"],
+    ids=["no unit", "another type", "no rate", "two clocks", "no data"],
 )
 def test_what_is_not_as_it_should_be_is_left_to_pynwb(tmp_path: Path, spoil: object) -> None:
     path = make_session(tmp_path / "s.nwb")
