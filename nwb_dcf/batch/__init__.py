@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .engines import ENGINES
-from .job import JobOutcome
+from .outcome import JobOutcome
 from .report import BatchReport
 from .run import run
 from .settings import load_config, load_overrides, save_config

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ParameterError
-from .job import FitJob, JobOutcome, run_job
+from .job import FitJob, run_job
+from .outcome import JobOutcome
 
 POLL_S = 0.5  # between two looks at Slurm: a busy scheduler answers slowly
 EngineOptions = dict[str, Any]

@@ -5,28 +5,19 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 from ..config.request import hash_request
 from ..errors import DCFError
 from ..io.recordings import is_remote
 from ..io.results import list_results, read_result
+from .outcome import JobOutcome, Scores
 from .settings import Settings
 
 FIT_DEFAULTS = {"dim": 3, "held_out": 0.2, "null": 0, "repeats": 1}
 """Of `nwb_dcf.fit_nwb`: given or not, they are part of the request."""
-State = Literal["fitted", "skipped", "failed"]
-
-
-class Scores(TypedDict, total=False):
-    """Figures of a fit for the table; None where they were not measured."""
-
-    dim: int | None
-    k_eff: int | None
-    bottleneck_r2: float | None
-    pca_r2: float | None
 
 
 @dataclass(frozen=True)
@@ -53,31 +44,6 @@ class FitJob:
     def target(self) -> str:
         """File that will hold the fit."""
         return str(self.options.get("output") or self.file)
-
-
-@dataclass(frozen=True)
-class JobOutcome:
-    """Result of the job of one file.
-
-    Attributes
-    ----------
-    file : str
-    state : {"fitted", "skipped", "failed"}
-    name : str
-        Of the fit; empty where there is none.
-    seconds : float
-    message : str
-        Why it failed or was skipped.
-    scores : dict
-        ``bottleneck_r2`` and ``pca_r2`` of frames not fitted, ``dim``, ``k_eff``.
-    """
-
-    file: str
-    state: State
-    name: str = ""
-    seconds: float = 0.0
-    message: str = ""
-    scores: Scores = field(default_factory=Scores)
 
 
 def run_job(job: FitJob) -> JobOutcome:

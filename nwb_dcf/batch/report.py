@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import ParameterError
-from .job import JobOutcome
+from .outcome import JobOutcome
 
 COLUMNS = ("file", "state", "name", "dim", "k_eff", "bottleneck_r2", "pca_r2", "seconds", "message")
 SUFFIXES = (".csv", ".json")

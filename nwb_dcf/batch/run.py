@@ -11,7 +11,8 @@ from ..config.progress import Progress
 from ..errors import DCFError, ParameterError
 from ..io.recordings import Address, is_dandiset, is_remote, list_dandiset, locate
 from .engines import ENGINES, EngineOptions, run_engine
-from .job import FitJob, JobOutcome
+from .job import FitJob
+from .outcome import JobOutcome
 from .report import BatchReport, check_report, sort_outcomes
 from .settings import Settings, load_overrides
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from .options import print_report
@@ -41,7 +39,7 @@ def describe_installation(report: Report) -> str:
     """Return the report of `doctor` as text."""
     versions: dict[str, str] = report["versions"]
     about = f"nwb-dcf {versions['nwb-dcf']}, Python {versions['Python']}, {report['platform']}"
-    checks: list[dict[str, Any]] = report["checks"]
+    checks: list[Report] = report["checks"]
     width = max(len(check["about"]) for check in checks) + 2
     lines = [about, ""]
     for check in checks:

@@ -90,7 +90,7 @@ class ViewData:
     @cached_property
     def held_out(self) -> Bool[np.ndarray, " time"]:
         """Whether the model did not see a frame in training, shape (time,)."""
-        return mark_held_out(self.result.dataset, self.result.provenance)[self.order]
+        return np.asarray(mark_held_out(self.result.dataset, self.result.provenance)[self.order])
 
     @cached_property
     def clusters(self) -> Clusters | None:

@@ -13,7 +13,8 @@ import pytest
 import nwb_dcf
 from nwb_dcf import batch
 from nwb_dcf.batch.engines import run_engine
-from nwb_dcf.batch.job import FitJob, JobOutcome
+from nwb_dcf.batch.job import FitJob
+from nwb_dcf.batch.outcome import JobOutcome
 from nwb_dcf.batch.run import list_sessions, make_jobs
 from nwb_dcf.cli import main
 from nwb_dcf.data.synthetic import simulate_reach

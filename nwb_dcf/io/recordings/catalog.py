@@ -12,6 +12,7 @@ import numpy as np
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
+from ...data.records import JSON
 from ...errors import DOUBT, DataError, SourceError, name_arguments
 from ..backends.session import OWN_MODULE, Session, open_session
 from .clock import glance_at_clock
@@ -84,14 +85,14 @@ class Catalog:
     why: str
     doubts: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return all of it as a JSON-able dict."""
         # `asdict` copies every value of every source, of which there may be thousands.
         rows = {"sources": tuple(map(_to_row, self.sources)), "tables": tuple(map(_to_row, self.tables))}
         return {**_to_row(self), **rows}
 
 
-def _to_row(one: Any) -> dict[str, Any]:
+def _to_row(one: Any) -> JSON:
     return {item.name: getattr(one, item.name) for item in dataclasses.fields(one)}
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ...data.records import JSON
 from ...errors import StoreError
 
 _SCRIPTS = Path(__file__).resolve().parent / "scripts"
@@ -68,7 +69,7 @@ def run_clean(
     folder: Path,
     where: str,
     started: subprocess.Popen[str] | None = None,
-) -> dict[str, Any]:
+) -> JSON:
     """Call ``run(request)`` of `script`, a file of the folder of scripts, in a clean process and return its report.
 
     Parameters
@@ -95,7 +96,7 @@ def run_clean(
     stdout, stderr = started.communicate(json.dumps(request) + "\n")
     try:
         # Libraries print to standard output too; the report is the last line.
-        report: dict[str, Any] = json.loads(stdout.splitlines()[-1])
+        report: JSON = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (stderr.strip().splitlines() or ["no message"])[-1]
         what = f"the process that runs {script} ended with {started.returncode}: {last}"
@@ -106,7 +107,7 @@ def run_clean(
 
 
 @contextmanager
-def run_forked(script: str, request: dict[str, Any], *, folder: Path, where: str) -> Iterator[None]:
+def run_forked(script: str, request: JSON, *, folder: Path, where: str) -> Iterator[None]:
     """Do as `run_clean`, where the system can in a fork of this process, which has pynwb loaded: a tenth of the time.
 
     It runs beside the block, at the end of which its report is awaited. What the script imports stays in the fork. The
@@ -137,7 +138,7 @@ def run_forked(script: str, request: dict[str, Any], *, folder: Path, where: str
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     try:
-        report: dict[str, Any] = json.loads(answer)
+        report: JSON = json.loads(answer)
     except ValueError:
         report = run_clean(script, request, folder=folder, where=where)
     if "error" in report:
@@ -154,7 +155,7 @@ def _await_answer(receiver: int) -> bytes:
     return answer
 
 
-def _answer_in_fork(script: str, request: dict[str, Any], folder: Path, sender: int) -> NoReturn:
+def _answer_in_fork(script: str, request: JSON, folder: Path, sender: int) -> NoReturn:
     try:
         for name in ("SIGTERM", "SIGHUP", "SIGINT"):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
