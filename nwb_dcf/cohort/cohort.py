@@ -187,7 +187,7 @@ class Cohort:
             mapping which reads on access keeps memory small.
         labels : str, mapping of str to array, or None
             Column of trials that names the condition, or the labels of each session's segments. None aligns sessions by
-            their dynamics, where these identify them (`nwb_dcf.cohort.alignment`).
+            their dynamics, with `force` alone: sessions may be mirrored (`nwb_dcf.cohort.unlabelled`).
         groups : mapping of str to str, optional
             Two groups, one for each session, to compare.
         animals : mapping of str to str, optional
@@ -278,11 +278,11 @@ class Cohort:
         if groups is not None:
             # aligned by their dynamics, groups that differ in them would be made alike or refused
             raise ParameterError("groups without labels cannot be compared", fix="name a column of trials")
-        found = fit_unlabelled(recordings, self.dim, self.smooth_bins, rng)
+        found = fit_unlabelled(recordings, self.dim, self.smooth_bins, rng, force=self.force)
         self.conditions_, self.clock_, self.axes_, self.field_ = [CONDITION], found.clock, found.axes, found.field
         self.findings_ = list(found.findings)
         # what labels alone can tell
-        self.dynamics_, self.groups_, self.unshared_ = None, None, False
+        self.dynamics_, self.groups_, self.unshared_ = None, None, True
         self.axes_over_trials_, self.axes_over_sessions_ = None, None
         self.sessions_, self.animals_, self.group_of_ = {}, {name: name for name in recordings}, {}
         for name, one in found.sessions.items():

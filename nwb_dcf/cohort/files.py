@@ -122,7 +122,7 @@ def fit_cohort(
         Number of latents.
     align_on : str
         Column of trials that names the condition, as ``"trials.direction"``; ``"none"`` aligns four sessions or more by
-        their dynamics, or refuses.
+        their dynamics, with `force` alone.
     output : str or Path
         The cohort's file: results only.
     name : str, optional

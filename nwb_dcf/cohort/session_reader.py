@@ -41,7 +41,7 @@ class SessionReader(Mapping[str, xr.Dataset]):
     def __init__(self, paths: Mapping[str, Path | str], read: ReadConfig, *, kept_bytes: int = KEPT_BYTES) -> None:
         self._paths, self._read = dict(paths), read
         self._kept: dict[str, xr.Dataset] = {}
-        self._room = kept_bytes
+        self._free_bytes = kept_bytes
         self.sources: dict[str, SourceRecord] = {}
         self.left_out: dict[str, str] = {}
 
@@ -61,9 +61,9 @@ class SessionReader(Mapping[str, xr.Dataset]):
         if before.get("sha256") != source.get("sha256"):
             raise DataError("the file changed while the cohort was fitted", where=name, fix="fit the cohort again")
         # passes go through all sessions in one order, so that dropping the oldest would keep none that comes next
-        if recording.nbytes <= self._room:
+        if recording.nbytes <= self._free_bytes:
             self._kept[name] = recording
-            self._room -= recording.nbytes
+            self._free_bytes -= recording.nbytes
         return recording
 
     def __iter__(self) -> Iterator[str]:

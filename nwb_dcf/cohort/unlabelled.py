@@ -1,6 +1,8 @@
 """A cohort without labels: sessions are rotated onto each other by their dynamics, or refused.
 
-It works only where the dynamics have no symmetry; `nwb_dcf.cohort.alignment` has the rule by which that is known.
+`nwb_dcf.cohort.alignment` has a rule by which a symmetry shows. It is not enough: where units respond to the state in a
+curved way, each session has a skewness of its own, which tells it from its mirror image, and maps close although
+sessions are mirrored against each other. So the result is written by force alone, and marked.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 NO_LABELS = "none"
 CONDITION = "all trials"  # the only one: nothing tells trials apart
 LONGEST = 60  # bins from which lags are chosen: of a session without trials the timescale is not its length
+MIRRORED = "some may be mirrored: of 6 simulated cohorts with a symmetry (Lorenz) 5 passed this rule so"
 UNTESTED = "whether the dynamics are alike is assumed and not tested: without labels sessions are aligned by them"
 
 
@@ -77,7 +80,12 @@ class UnlabelledFit:
 
 
 def fit_unlabelled(
-    recordings: Mapping[str, xr.Dataset], dim: int, smooth_bins: float, rng: np.random.Generator
+    recordings: Mapping[str, xr.Dataset],
+    dim: int,
+    smooth_bins: float,
+    rng: np.random.Generator,
+    *,
+    force: bool = False,
 ) -> UnlabelledFit:
     """Rotate the principal components of sessions onto each other by lagged covariances and third moments.
 
@@ -88,6 +96,8 @@ def fit_unlabelled(
     smooth_bins : float
     rng : numpy.random.Generator
         Of the starts of the search.
+    force : bool
+        Take rotations that pass the rule, although sessions may be mirrored.
 
     Returns
     -------
@@ -97,7 +107,7 @@ def fit_unlabelled(
     Raises
     ------
     DataError
-        If there are fewer than four sessions, or the rotations are not identified.
+        If there are fewer than four sessions, the rotations do not pass the rule, or they do without `force`.
     """
     if len(recordings) < LEAST_SESSIONS:
         raise DataError(
@@ -113,6 +123,12 @@ def fit_unlabelled(
     finding = note_alignment(alignment)
     if not alignment.accepted:
         raise DataError(finding.sentence)
+    if not force:
+        raise DataError(
+            f"sessions can be rotated onto each other (ratio {alignment.ratio:.2f}, closure {alignment.closure:.2f}), "
+            f"but {MIRRORED}",
+            fix="name a column of trials with --align-on trials.COLUMN; --force writes it with the mark 'unshared'",
+        )
     turned = {name: white[name][0] @ turn for name, turn in zip(prepared, alignment.rotations, strict=True)}
     order, persistence = _find_timescales(list(turned.values()), [frames for frames, _ in prepared.values()], lags)
     sessions: dict[str, UnlabelledSession] = {}
@@ -130,7 +146,7 @@ def fit_unlabelled(
         variance += np.square(loadings).sum(axis=1) / np.var(frames.values, axis=0).sum() / len(prepared)
     anchors = np.nanmean([session.means for session in sessions.values()], axis=0)
     axes = SharedAxes(anchors, variance, persistence)
-    findings = [finding, Finding("dynamics", "note", UNTESTED)]
+    findings = [finding, Finding("alignment", "warning", MIRRORED), Finding("dynamics", "note", UNTESTED)]
     return UnlabelledFit(clock, axes, fit_field(paths), sessions, alignment, findings)
 
 
