@@ -131,6 +131,17 @@ def test_a_cohort_of_four_animals(in_folder: Path, capsys: pytest.CaptureFixture
     assert {path.name for path in in_folder.iterdir()} == made
 
 
+@pytest.mark.long
+def test_choose_settings_and_compare(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    variables = run("07_choose_settings_and_compare.py", n_trials=20, steps=10)
+    assert variables["summary"]["smoothing"]["smooth_s"] == variables["result"].provenance["smoothing"]["smooth_s"]
+    assert [row["method"] for row in variables["comparison"].rows] == ["DCF", "PCA"]
+    said = capsys.readouterr().out
+    assert said.count("->") == 1
+    assert variables["comparison"].verdict in said
+    assert {path.name for path in in_folder.iterdir()} == {"reaches.nwb", "reaches.html"}
+
+
 @pytest.mark.parametrize(
     ("name", "extra", "package"),
     [
@@ -139,6 +150,7 @@ def test_a_cohort_of_four_animals(in_folder: Path, capsys: pytest.CaptureFixture
         ("04_a_stored_model_on_a_new_session.py", "plot", "matplotlib"),
         ("05_spikeinterface_from_sorting_to_nwb.py", "spikeinterface", "spikeinterface"),
         ("06_a_cohort_of_four_animals.py", "plot", "plotly"),
+        ("07_choose_settings_and_compare.py", "plot", "matplotlib"),
     ],
 )
 def test_an_extra_that_is_missing_stops_before_anything_is_written(
@@ -174,4 +186,5 @@ def test_every_tutorial_is_run() -> None:
         "04_a_stored_model_on_a_new_session.py",
         "05_spikeinterface_from_sorting_to_nwb.py",
         "06_a_cohort_of_four_animals.py",
+        "07_choose_settings_and_compare.py",
     ]

@@ -203,6 +203,8 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     def hurry(cls: type[FitRequest], path: Any, dim: Any = None, **settings: Any) -> FitRequest:
         if settings.get("config") is None:
             settings.setdefault("steps", 3)
+        if settings.get("write") is None:
+            settings.setdefault("overwrite", True)  # a page shows the same fit in the shell and in Python
         return make(cls, path, dim, **settings)
 
     monkeypatch.setattr(FitRequest, "make", classmethod(hurry))
