@@ -244,6 +244,7 @@ class StoredAgreement(_Open):
     axes: list[float | None] = []
     groups: list[list[Natural]] = []
     planes: list[float | None] = []
+    space: float | None = None
     pca_axes: list[float | None] = []
     pca_planes: list[float | None] = []
 

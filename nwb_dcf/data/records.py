@@ -315,6 +315,8 @@ class Agreement(TypedDict, total=False):
         Absolute correlation of each latent between two fits, the mean over all pairs.
     planes : list of float
         The same for the span of each group.
+    space : float
+        The same for the span of all latents; absent in fits of before.
     pca_axes, pca_planes : list of float
         Of PCA on the same segments.
     stopped : str
@@ -326,6 +328,7 @@ class Agreement(TypedDict, total=False):
     groups: list[list[int]]
     axes: list[float]
     planes: list[float]
+    space: float
     pca_axes: list[float]
     pca_planes: list[float]
     stopped: str

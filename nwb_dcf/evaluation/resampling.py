@@ -149,12 +149,15 @@ def measure_agreement(
     # close variances leave only planes determined
     spectrum = fitted.spectrum[: fitted.dim]
     ours, pca = (compare_runs([run[i] for run in runs], spectrum) for i in (0, 1))
+    # all latents as one group: whether axes turn within a space that is found, or the space itself is another
+    space = compare_runs([run[0] for run in runs], np.ones(fitted.dim))
     return {
         **outcome,
         "over": over,
         "groups": [[axis + 1 for axis in group] for group in ours[0].groups],
         "axes": np.mean([pair.axes for pair in ours], axis=0).tolist(),
         "planes": np.mean([pair.planes for pair in ours], axis=0).tolist(),
+        "space": float(np.mean([pair.worst for pair in space])),
         "pca_axes": np.mean([pair.axes for pair in pca], axis=0).tolist(),
         "pca_planes": np.mean([pair.planes for pair in pca], axis=0).tolist(),
     }

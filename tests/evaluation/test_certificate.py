@@ -94,10 +94,11 @@ def test_left_out_channels(value: float, low: float, p: float | None, verdict: s
 
 def test_noise_by_shifts_and_by_fits_where_there_are_enough() -> None:
     def shifted(p: float) -> CertificateLine:
-        return find("not made of noise", shifted_apart={"value": 0.3, "nulls": [0.1, 0.2, 0.28], "p": p})
+        nulls = [0.1, 0.28, *[0.2] * 37]
+        return find("not made of noise", shifted_apart={"value": 0.3, "nulls": nulls, "p": p})
 
-    assert [shifted(p)["verdict"] for p in (0.05, 0.1, 0.3)] == ["pass", "doubtful", "fail"]
-    line = shifted(0.05)
+    assert [shifted(p)["verdict"] for p in (0.025, 0.05, 0.1)] == ["pass", "doubtful", "fail"]
+    line = shifted(0.025)
     assert [line[key] for key in ("value", "low", "high")] == pytest.approx([0.1, 0.02, 0.2])  # type: ignore[literal-required]
     null = {"fits": 19, "bottleneck_r2": [0.5] * 19, "p": 1.0}
     assert (find("not made of noise", null=null)["verdict"], find("not made of noise", null=null)["over"]) == (
@@ -121,6 +122,14 @@ def test_found_again(planes: list[float], verdict: str, words: str) -> None:
     line = find("found again", agreement={"fits": 3, "groups": [[1, 2], [3]], "planes": planes})
     assert (line["verdict"], line["value"], line["over"]) == (verdict, min(planes), "fits")
     assert words in line["sentence"]
+
+
+def test_axes_that_turn_within_a_space_that_is_found_are_doubtful() -> None:
+    agreement = {"fits": 3, "groups": [[1], [2], [3]], "planes": [0.97, 0.5, 0.5], "space": 0.95}
+    line = find("found again", agreement=agreement)
+    assert (line["verdict"], line["value"]) == ("doubtful", 0.5)
+    assert "latent 2, 3 turns" in line["sentence"]
+    assert find("found again", agreement={**agreement, "space": 0.4})["verdict"] == "fail"
 
 
 @pytest.mark.parametrize(
