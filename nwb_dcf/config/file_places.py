@@ -1,4 +1,4 @@
-"""Where on this machine the files beside an NWB file are: said by who calls, never by a stored fit."""
+"""Where on this machine the files beside an NWB file are: named by who calls, never by a stored fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FilePlaces:
-    """What a fit that is read again needs to be told, since it opens no other files by itself.
+    """What a fit that is read again needs to know, since it opens no other files by itself.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BASE_BYTES = 520 * 2**20  # Python with torch, pynwb and pandas
 # peak of whole fits of 6 and 36 million values, less the base: float64 copies of frames while they are scored
 COUNT_BYTES, VALUE_BYTES = 41, 33
-BIN_WIDTH_S, SIDE = 0.02, 64  # where neither data nor options have said anything yet
+BIN_WIDTH_S, SIDE = 0.02, 64  # where neither data nor options have set anything yet
 NARROWER = {
     "unit": "wider bins (--bin), fewer units (--units) or fewer trials (--where)",
     "x": "smaller frames (--size) or fewer (--every)",
@@ -46,7 +46,7 @@ def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
 
 
 def estimate_source(source: Source) -> int | None:
-    """Estimate the bytes of a fit of all of a source with the standard settings; None where they cannot be told."""
+    """Estimate the bytes of a fit of all of a source with the standard settings; None where they are unknown."""
     match source.kind:
         case "units":
             if source.duration_s is None:
