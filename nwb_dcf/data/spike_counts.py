@@ -150,7 +150,7 @@ def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float3
         edges = np.searchsorted(spikes, bins.start - tolerance * bins.width_s)
         spikes = spikes[edges[0] :]
         if len(edges) == 1:  # a session in one piece, where nothing has to be looked up
-            number = _number_bins(spikes, bins.start[0], bins.width_s, tolerance)
+            number = _number_bins(spikes, bins.start[:1], bins.width_s, tolerance)
             _count_into(counts[row], number[: np.searchsorted(number, n_frames)])
             continue
         block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges - edges[0], len(spikes))))
@@ -173,9 +173,9 @@ def _count_into(counts: Float32[np.ndarray, " time"], number: Int[np.ndarray, " 
 
 
 def _number_bins(
-    spikes: Real[np.ndarray, " spike"], start: Real[np.ndarray, " *spike"], width_s: float, tolerance: float
+    spikes: Real[np.ndarray, " spike"], start: Real[np.ndarray, " #spike"], width_s: float, tolerance: float
 ) -> Int[np.ndarray, " spike"]:
-    """Return the bin of each spike, counted from `start`."""
+    """Return the bin of each spike, counted from `start`: one for all spikes, or one for each."""
     # in place: there may be tens of millions of spikes
     place = spikes - start
     place /= width_s

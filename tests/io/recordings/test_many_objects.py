@@ -37,15 +37,15 @@ def write_many(path, n):
 
 
 @pytest.mark.slow
-def test_two_thousand_objects_are_listed_two_seconds_after_pynwb_has_built_them(tmp_path):
-    """pynwb builds every object, 5 ms and more for each, whoever reads the file; what we add is bounded."""
+def test_two_thousand_objects_are_listed_in_half_the_time_that_pynwb_takes_to_build_them(tmp_path):
+    """pynwb builds every object, 3 ms and more for each; plain series are listed without it."""
     path = write_many(tmp_path / "s.nwb", 2000)
     began = time.process_time()
     with NWBHDF5IO(path, "r") as io:
         io.read()
     built = time.process_time()
     catalog = list_sources(path)
-    assert time.process_time() - built < built - began + 2.0
+    assert time.process_time() - built < (built - began) / 2
     assert len(catalog.sources) == 2001
     assert catalog.default == "/units"
 
