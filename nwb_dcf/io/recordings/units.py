@@ -291,7 +291,9 @@ def _find_stored_type(units: Any) -> np.dtype[Any] | None:
     return None if dtype is None else np.dtype(dtype)
 
 
-def _scale_all(times: list[Float[np.ndarray, " _value"]], scale: float | None) -> list[Float[np.ndarray, " _value"]]:
+def _scale_all(
+    times: list[Float[np.ndarray, "_value ..."]], scale: float | None
+) -> list[Float[np.ndarray, "_value ..."]]:
     return times if scale is None or scale == 1 else [one * scale for one in times]
 
 
@@ -334,8 +336,8 @@ def find_recorded(trains: SpikeTrains, where: str) -> tuple[RecordedIntervals, S
     return RecordedIntervals(np.array([first]), np.array([last]), exact=False), trains, left_out
 
 
-def _read_ragged(column: Any, n_rows: int, where: str) -> list[Float[np.ndarray, " _value"]]:
-    """Read a ragged column of numbers, each row as one array; `obs_intervals` are flattened."""
+def _read_ragged(column: Any, n_rows: int, where: str) -> list[Float[np.ndarray, "_value ..."]]:
+    """Read a ragged column of numbers, each row as one array; intervals have two columns."""
     # Without an index nothing says which spikes are those of a unit.
     if not hasattr(column, "target"):
         raise SourceError(
