@@ -15,7 +15,6 @@ from typing import Literal
 
 from .. import __version__
 from ..errors import StoreError, compose_install
-from ..io.backends.zarr_format import writes_format_3
 
 REQUIRED = {
     "torch": "torch", "torchdiffeq": "torchdiffeq", "pynwb": "pynwb", "hdmf": "hdmf", "h5py": "h5py",
@@ -221,6 +220,9 @@ def _check_filters() -> Check:
 
 def _check_zarr() -> Check:
     """Name the formats of Zarr that are read and written: hdmf-zarr writes format 3 from its 0.14 on."""
+    # here: --version reads this file, too
+    from ..io.backends.zarr_format import writes_format_3
+
     version = _find_version("hdmf-zarr")
     if not version:
         return Check("Zarr", "missing", "no folder in Zarr can be read", compose_install("zarr"))

@@ -107,7 +107,7 @@ def test_version(run_cli: Callable[..., Any]) -> None:
     [
         ([], "missing command; see nwb-dcf --help"),
         (["fti"], "no such command 'fti'"),
-        (["fit"], "missing argument 'FILE'; see nwb-dcf fit --help"),
+        (["fit"], "missing argument 'FILE...|FOLDER|dandi://ID'; see nwb-dcf fit --help"),
         (["fit", "s.nwb", "--dim", "three"], "'three' is neither a whole number nor 'auto'"),
         (["fit", "s.nwb", "--scale", "max"], "scale is 'max'; give one of auto, global, soft, zscore, none"),
         (["fit", "s.nwb", "--smooth", "much"], "'much' is neither a number of seconds nor 'auto'"),
