@@ -32,6 +32,7 @@ from .segment_choice import choose_segments
 from .segments import RecordedIntervals
 from .silence import find_silences
 from .tables import read_columns, read_electrode_columns, read_times, read_whole_numbers
+from .unit_quality import note_quality
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
@@ -69,7 +70,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     trains = read_spike_trains(units, rows, where, scale, times)
     # Before clocks are checked: only spikes in valid periods count.
     trains, valid = limit_to_valid(session, path, trains)
-    notes = [*notes, *valid, *_note_repeated(trains.unit_id)]
+    notes = [*notes, *valid, *_note_repeated(trains.unit_id), *(note_quality(units) if config.units is None else [])]
     doubts = _check_trains(session, units, trains, config.bin_width_s, scale)
     notes = [*notes, *report_doubts(doubts, path, where)]
     recorded, trains, left_out = find_recorded(trains, where)
