@@ -127,8 +127,8 @@ def test_further_fits_have_other_seeds_and_segments(
     assert sorted(axis for group in agreement["groups"] for axis in group) == [1, 2]
     assert 0.5 < max(agreement["pca_axes"]) < 1 - 1e-6  # PCA of other trials, not of the same
     assert len(agreement["planes"]) == len(agreement["pca_planes"]) == len(agreement["groups"])
-    # the space of all latents is found at least as well as the worst axis in it can be
-    assert 0 <= agreement["space"] <= 1
+    spaces = [measure_consistency(latents[i], latents[j], np.ones(2)).worst for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert agreement["space"] == pytest.approx(np.mean(spaces))
 
 
 def test_a_resampled_recording_keeps_whole_segments() -> None:
