@@ -43,7 +43,6 @@ def note_quality(units: Any) -> list[str]:
             continue
         shown = ", ".join(f"{n} {word or 'without a label'}" for word, n in counts.most_common(8))
         good = next((word for word in counts if normalise(word) in GOOD), "good")
-        notes.append(
-            f"column {column.name} of units has {shown}: all are read; to choose, --units \"{column.name} == '{good}'\""
-        )
+        wanted = f"{column.name} == '{good}'"
+        notes.append(f'column {column.name} of units has {shown}: all are read; to choose, --units "{wanted}"')
     return notes
