@@ -32,6 +32,7 @@ _PLAIN = {
     )
 }  # fmt: skip
 _PARENTS = ("acquisition", "stimulus/presentation", "stimulus/templates")
+_PRIVATE = ("read_group",)  # methods of hdmf 6.1 to 6.2, which `LightIO` calls
 _TEXT, _NUMBER = h5py.string_dtype(), np.dtype(np.float64)
 
 
@@ -71,6 +72,8 @@ class LightSeries:
 
 def read_plain_series(file: h5py.File) -> list[Any]:
     """Read the series of an open file that are listed without pynwb; none where they are few."""
+    if not all(hasattr(NWBHDF5IO, f"_HDF5IO__{name}") for name in _PRIVATE):  # an hdmf that we do not know
+        return []
     found = [series for path, group in _list_groups(file) if (series := _read_plain(path, group)) is not None]
     return found if len(found) >= FEW else []
 

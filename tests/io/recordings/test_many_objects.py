@@ -12,6 +12,7 @@ import pytest
 from pynwb import NWBHDF5IO, TimeSeries
 
 from nwb_dcf import list_sources
+from nwb_dcf.io.backends import light_series
 from nwb_dcf.io.backends.session import Session
 from tests.nwb_files import add_intervals, new_nwbfile, simulate_spike_times, write_nwbfile
 
@@ -63,3 +64,11 @@ def test_the_command_too(tmp_path):
     done = subprocess.run([sys.executable, "-m", "nwb_dcf", "info", str(path)], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.count("TimeSeries") == 300
+
+
+def test_an_hdmf_without_that_method_lists_the_same(tmp_path, monkeypatch):
+    path = write_many(tmp_path / "s.nwb", light_series.FEW + 20)
+    assert all(hasattr(NWBHDF5IO, f"_HDF5IO__{name}") for name in light_series._PRIVATE)  # the pinned one has it
+    by_h5py = list_sources(path)
+    monkeypatch.setattr(light_series, "_PRIVATE", ("gone",))
+    assert list_sources(path) == by_h5py
