@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 FEWEST_CHANNELS = 4
 N_FOLDS = 5  # of the channels
-TRAINING_FRAMES, UNSEEN_FRAMES = 4_000, 4_000  # that are encoded, evenly spaced
+TRAINING_FRAMES, UNSEEN_FRAMES = 4_000, 4_000  # that are encoded
+N_PIECES = 20  # of which those frames are taken, where there are more
 MOST_CHANNELS = 300  # that are predicted, drawn
 N_NULLS = 39  # one in 40 is the least p
 NULL_NUMBERS, NULL_CHANNELS = 500_000, 100  # frames times channels of a null set
@@ -123,7 +124,7 @@ def measure_left_out(fitted: FittedModel, training: EncodedRecording, unseen: En
         return {"not_measured": f"{len(varying)} channels are too few to leave any out"}
     rng = np.random.default_rng([fitted.config.train.seed, x.shape[1]])
     folds = np.array_split(rng.permutation(varying)[:MOST_CHANNELS], min(N_FOLDS, len(varying)))
-    sampled = [_Sampled.of(part, n, fitted) for part, n in ((training, TRAINING_FRAMES), (unseen, UNSEEN_FRAMES))]
+    sampled = [_Sampled.of(part, n) for part, n in ((training, TRAINING_FRAMES), (unseen, UNSEEN_FRAMES))]
     # each channel counts alike: a loud one would stand for all of them
     latents = [[part.encode_without(fitted, fold) for part in sampled] for fold in folds]
     targets = [part.values / np.where(deviation > 0, deviation, 1) for part in sampled]
@@ -150,34 +151,33 @@ def measure_left_out(fitted: FittedModel, training: EncodedRecording, unseen: En
 
 
 class _Sampled:
-    """Some frames of a recording, evenly spaced, each with the frames that the encoder's window sees."""
+    """Some frames of a recording in pieces, evenly spaced, so that each is encoded once and not with its window."""
 
     def __init__(
         self,
         values: Float[np.ndarray, "frame channel"],
-        around: Float[np.ndarray, "seen channel"],
+        piece: Int[np.ndarray, " frame"],
         segment: Int[np.ndarray, " frame"],
         time: Float[np.ndarray, " frame"],
     ) -> None:
-        self.values, self.around, self.segment, self.time = values, around, segment, time
+        self.values, self.piece, self.segment, self.time = values, piece, segment, time
 
     @classmethod
-    def of(cls, encoded: EncodedRecording, n_frames: int, fitted: FittedModel) -> _Sampled:
-        frames, window = encoded.frames, fitted.config.model.encoder_window
-        rows = np.unique(np.linspace(0, len(frames) - 1, min(n_frames, len(frames))).round().astype(int))
-        first = np.searchsorted(frames.segment, frames.segment[rows])
-        last = np.searchsorted(frames.segment, frames.segment[rows], side="right") - 1
-        # the ends of a segment repeat, as they do for the encoder
-        seen = np.clip(rows[:, None] + np.arange(-window, window + 1), first[:, None], last[:, None])
-        return cls(frames.values[rows], frames.values[seen.ravel()], frames.segment[rows], frames.time[rows])
+    def of(cls, encoded: EncodedRecording, n_frames: int) -> _Sampled:
+        frames, length = encoded.frames, n_frames // N_PIECES
+        rows = np.arange(len(frames))
+        if len(frames) > n_frames:
+            starts = np.linspace(0, len(frames) - length, N_PIECES).round().astype(int)
+            rows = np.unique(starts[:, None] + np.arange(length))
+        # a piece ends with its segment too, as the encoder's window does
+        ends = (np.diff(rows) > 1) | (np.diff(frames.segment[rows]) != 0)
+        piece = np.concatenate([[0], np.cumsum(ends)])
+        return cls(frames.values[rows], piece, frames.segment[rows], frames.time[rows])
 
     def encode_without(self, fitted: FittedModel, hidden: Int[np.ndarray, " hidden"]) -> Float[np.ndarray, "frame dim"]:
-        n_seen = len(self.around) // len(self.values)
-        values = self.around.copy()
+        values = self.values.copy()
         values[:, hidden] = fitted.mean[hidden]
-        segment = np.repeat(np.arange(len(self.values)), n_seen)
-        latents = fitted.encode(PreparedFrames(values, segment, np.arange(len(values), dtype=np.float64)))
-        return latents[n_seen // 2 :: n_seen]
+        return fitted.encode(PreparedFrames(values, self.piece, self.time))
 
 
 def measure_shifted_apart(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> ShiftedApart:

@@ -23,7 +23,8 @@ def test_options_reach_the_viewer_and_the_address_is_printed(
     monkeypatch.setattr(nwb_dcf, "view_nwb", view)
     link = "http://127.0.0.1:1/?t=1"
     assert main(["view", "s.nwb", "fit", "--port", "5006", "--no-browser", "--link", link, "--video-dir", "v"]) == 0
-    options = {"port": 5006, "browser": False, "link": link, "data": None, "video_dir": "v"}
+    options = {"port": 5006, "browser": False, "link": link, "data": None}
+    options |= {"video_dir": "v", "mask": None, "allow_outside": False}
     assert calls == [(("s.nwb", "fit"), options)]
     assert capsys.readouterr().out == "http://127.0.0.1:5006/?token=x\nCtrl-C ends\n"
 

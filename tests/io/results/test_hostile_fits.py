@@ -12,6 +12,7 @@ import h5py
 import pytest
 
 from nwb_dcf import list_results, read_result
+from nwb_dcf.config.file_places import FilePlaces
 from nwb_dcf.errors import ParameterError, StoreError
 from nwb_dcf.pipeline.source import find_beside, find_reading
 
@@ -74,7 +75,7 @@ def test_settings_that_name_files_are_not_obeyed(name: str, tmp_path: Path) -> N
         file[f"processing/dcf/{name}/config"][()] = json.dumps(config)
     with pytest.raises(ParameterError, match="was read through a mask"):
         find_reading(read_result(path, name))
-    assert find_reading(read_result(path, name), "mine.png").mask == "mine.png"
+    assert find_reading(read_result(path, name), FilePlaces(mask="mine.png")).mask == "mine.png"
 
 
 @pytest.mark.parametrize("recorded", ["../other.nwb", "/etc/hostname", "folder/other.nwb", "..", "", "s.nwb"])
