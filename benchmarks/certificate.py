@@ -28,7 +28,8 @@ from nwb_dcf.config.presets import make_config
 from nwb_dcf.data.certificate import LINES, CertificateLine
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.data.synthetic import simulate_dimensions, simulate_lorenz, simulate_reach
-from nwb_dcf.pipeline.fit_recording import Repeats, fit_recording, plan_recording, resample
+from nwb_dcf.pipeline.fit_plan import Repeats
+from nwb_dcf.pipeline.fit_recording import fit_recording, plan_recording, resample
 
 TITLE = "Certificate: known defects"
 N_TRIALS, N_BINS, N_UNITS, BIN_S = 60, 50, 30, 0.02

@@ -31,7 +31,8 @@ from ..io.export import check_export, write_whole
 from ..io.recordings import locate
 from ..io.recordings.behavior import read_behavior
 from ..metrics import Interval, bootstrap_over_segments, compare_paired
-from ..pipeline.fit_recording import FitPlan, fit_recording, plan_recording, read_to_fit
+from ..pipeline.fit_plan import FitPlan
+from ..pipeline.fit_recording import fit_recording, plan_recording, read_to_fit
 from ..pipeline.plot import require_plotting
 from .measure import (
     Behavior,

@@ -32,7 +32,7 @@ from ..io.results import (
     write_checkpoint,
 )
 from .destination import ReservedDestination
-from .fit_recording import FitPlan
+from .fit_plan import FitPlan
 
 if TYPE_CHECKING:
     from ..model.training.checkpoint import Checkpoints

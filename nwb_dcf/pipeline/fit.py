@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..config import Destination, FitConfig, ReadConfig
 from ..data.result import DCFResult
 from .checkpointing import CheckpointPlace, keep_training
-from .fit_recording import FitPlan, check_device, fit_recording, plan_recording, read_to_fit, resample
+from .fit_plan import FitPlan
+from .fit_recording import check_device, fit_recording, plan_recording, read_to_fit, resample
 from .fit_request import FitRequest
 from .held_out_score import require_score
 from .source import read_warm_start

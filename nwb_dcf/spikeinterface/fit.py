@@ -12,7 +12,8 @@ import xarray as xr
 from ..config import FitConfig, ReadConfig
 from ..config.presets import make_config
 from ..data.result import DCFResult
-from ..pipeline.fit_recording import FitPlan, fit_recording, plan_recording
+from ..pipeline.fit_plan import FitPlan
+from ..pipeline.fit_recording import fit_recording, plan_recording
 from ..pipeline.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
