@@ -79,7 +79,7 @@ CASES: list[tuple[str, Change | None, tuple[str, ...], str]] = [
         "is left 0 the other's Left 0? Spell conditions alike",
     ),
     ("one session", None, ("cohort", "fit", "s/animal0.nwb", *FIT[3:]), "1 of 1 files can be used; give two or more"),
-    ("no column", None, (*FIT, "--align-on", "trials.conditon"), "did you mean condition?"),
+    ("no column", None, (*FIT, "--align-on", "trials.kondition"), "did you mean condition?"),
     ("constant", lambda _: rewrite_all(lambda v, i: 0 * v), FIT, "every trial has the label '0'"),
     ("few conditions", None, (*FIT, "--where", "condition == 3"), "every trial has the label '3'"),
     ("few trials", None, (*FIT, "--where", "id < 1"), "no condition is in two sessions"),
