@@ -55,7 +55,8 @@ def run_tests(server: ForkServer, project: Path, tests: tuple[str, ...]) -> subp
 
 def find_failed(run: subprocess.CompletedProcess[str]) -> str | None:
     """Name of the test that failed, None where none did or the tests could not even run."""
-    found = re.search(r"^FAILED (\S+)", run.stdout, re.MULTILINE)
+    # an error in what a test is given notices a change too; one at collection does not, and has another exit status
+    found = re.search(r"^(?:FAILED|ERROR) (\S+::\S+)", run.stdout, re.MULTILINE)
     return found[1] if found and run.returncode == pytest.ExitCode.TESTS_FAILED else None
 
 
