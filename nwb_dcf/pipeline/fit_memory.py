@@ -12,13 +12,14 @@ from ..data.chunks import is_lazy
 from ..data.memory import find_free_memory
 from ..data.recording import frame_dims, is_count, name_source
 from ..errors import DataError
+from ..metrics.rate_calibration import MOST_CALIBRATED
 
 if TYPE_CHECKING:
     from ..io.recordings.source import Source
 
 BASE_BYTES = 520 * 2**20  # Python with torch, pynwb and pandas
-# peak of whole fits of 6 and 36 million values, less the base: float64 copies of frames while they are scored
-COUNT_BYTES, VALUE_BYTES = 41, 33
+VALUE_BYTES = 40  # peak of whole fits of 6 and 36 million values, less the base: float64 copies of frames, scored
+CALIBRATED_BYTES = 60  # of each count that rates are calibrated on: eight float64 arrays of Newton's method
 BIN_WIDTH_S, SIDE = 0.02, 64  # where neither data nor options have set anything yet
 NARROWER = {
     "unit": "wider bins (--bin), fewer units (--units) or fewer trials (--where)",
@@ -40,9 +41,10 @@ def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
     Examples
     --------
     >>> round(estimate_fit_memory(36_000_000, counts=True) / 2**30, 1)
-    1.9
+    2.3
     """
-    return BASE_BYTES + n_values * (COUNT_BYTES if counts else VALUE_BYTES)
+    calibrated = min(n_values, MOST_CALIBRATED) if counts else 0
+    return BASE_BYTES + n_values * VALUE_BYTES + calibrated * CALIBRATED_BYTES
 
 
 def estimate_source(source: Source) -> int | None:
