@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from ..io.recordings.source import Source
 
 BASE_BYTES = 520 * 2**20  # Python with torch, pynwb and pandas
-VALUE_BYTES = 40  # peak of whole fits of 6 and 36 million values, less the base: float64 copies of frames, scored
-CALIBRATED_BYTES = 60  # of each count that rates are calibrated on: eight float64 arrays of Newton's method
+VALUE_BYTES = 40  # peak of whole fits of 2 to 36 million values, less the base: float64 copies of frames, scored
+# more for each of the first values: larger recordings are handled in blocks, and rates calibrated on a part of them
+FIRST_COUNTS_BYTES, FIRST_VALUES_BYTES = 60, 40
 BIN_WIDTH_S, SIDE = 0.02, 64  # where neither data nor options have set anything yet
 NARROWER = {
     "unit": "wider bins (--bin), fewer units (--units) or fewer trials (--where)",
@@ -43,8 +44,8 @@ def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
     >>> round(estimate_fit_memory(36_000_000, counts=True) / 2**30, 1)
     2.3
     """
-    calibrated = min(n_values, MOST_CALIBRATED) if counts else 0
-    return BASE_BYTES + n_values * VALUE_BYTES + calibrated * CALIBRATED_BYTES
+    first = min(n_values, MOST_CALIBRATED) * (FIRST_COUNTS_BYTES if counts else FIRST_VALUES_BYTES)
+    return BASE_BYTES + n_values * VALUE_BYTES + first
 
 
 def estimate_source(source: Source) -> int | None:
