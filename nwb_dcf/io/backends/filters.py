@@ -71,7 +71,7 @@ def load_filters() -> None:
 
 def find_missing_filter(array: Any) -> MissingFilter | None:
     """Return the filter that an array of HDF5 lacks; None where it can be read, and for arrays of another kind."""
-    if not isinstance(array, h5py.Dataset):
+    if not isinstance(array, h5py.Dataset) or not array:  # the file has been closed, or is too damaged to ask
         return None
     settings = array.id.get_create_plist()
     # The filters of an array are listed in it, and asking needs none of them.

@@ -12,6 +12,7 @@ import pytest
 
 from nwb_dcf import list_sources, read_recording
 from nwb_dcf.errors import DCFError
+from nwb_dcf.io.backends.filters import find_missing_filter
 from tests.nwb_files import make_roi_session, make_series_session, make_spike_session
 
 FILTERS = {32001: "Blosc", 32004: "LZ4", 32008: "itshuffle", 32015: "Zstandard", 32026: "Blosc2", 40000: ""}
@@ -109,3 +110,9 @@ def test_the_package_is_used_where_it_is_installed(tmp_path, name):
     )
     subprocess.run([sys.executable, "-c", read, str(path), str(tmp_path / "v.npy")], check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), expected)
+
+
+def test_an_array_of_a_closed_file_lacks_nothing(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        array = file.create_dataset("x", data=[1.0])
+    assert find_missing_filter(array) is None  # an error is explained after the file was closed
