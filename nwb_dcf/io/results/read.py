@@ -83,8 +83,14 @@ def list_results(path: str | Path) -> list[ListedFit]:
     """
     with open_nwb(path) as file:
         # One check for all fits: sources that they have in common are hashed once.
-        fits, certificates, check = [], {}, SourceCheck(file)
-        for name in find_fits(file):
+        fits, certificates = [], {}
+        try:
+            check, names = SourceCheck(file), find_fits(file)
+        except _MALFORMED as error:
+            fix = "the file is damaged: copy it again, or restore a backup"
+            what = f"its identifier or its list of fits cannot be read: {error}"
+            raise StoreError(what, where=str(path), fix=fix) from error
+        for name in names:
             try:
                 fit, certificates[name] = _describe_fit(_open_fit(file, name), name, check)
             except _MALFORMED as error:
