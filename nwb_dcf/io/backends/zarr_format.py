@@ -27,7 +27,8 @@ TO_HDF5 = (
     "target = NWBHDF5IO({target!r}, 'w'); target.export(source, source.read(), {{'link_data': False}}); target.close()"
 )
 TO_FORMAT_3 = (
-    "write the fit into a file of its own with -o RESULT.nwb --results-only, or convert the folder: "
+    "write the fit into a file of its own with -o RESULT.nwb --results-only, or, if you trust who made the folder, "
+    "since this runs what is pickled in it, convert it: "
     "from hdmf_zarr.nwb_zarrv2 import NWBZarrV2IO; NWBZarrV2IO.convert_to_v3({path!r}, {target!r}, allow_pickle=True)"
 )
 
