@@ -35,6 +35,17 @@ class DecodedSession:
     behavior: Float[np.ndarray, "frame variable"]
     training: Bool[np.ndarray, " frame"]
 
+    @classmethod
+    def select_known(
+        cls,
+        latents: Float[np.ndarray, "frame latent"],
+        behavior: Float[np.ndarray, "frame variable"],
+        training: Bool[np.ndarray, " frame"],
+    ) -> DecodedSession:
+        """Keep the frames whose behaviour is known; coupling needs the others as well, as neighbours in time."""
+        known = np.isfinite(behavior).all(axis=1)
+        return cls(latents[known], behavior[known], training[known])
+
 
 @dataclass(frozen=True)
 class CrossDecoding:
@@ -108,6 +119,7 @@ def decode_new_session(
     ----------
     frames : AlignedFrames
     behavior : array, shape (frame, variable)
+        NaN where it is not known.
     training : array of bool, shape (frame,)
         Frames whose trials are drawn from; the other frames are tested.
     anchors : array, shape (condition, bin, latent)
@@ -133,7 +145,7 @@ def decode_new_session(
             drawn = rng.permutation(trials)[:n]
             coupling = fit_coupling(frames.select_trials(drawn), anchors)
             latents = coupling.transform(frames.values, frames.trial)
-            scores[k] = _score(others, DecodedSession(latents, behavior, training), method)
+            scores[k] = _score(others, DecodedSession.select_known(latents, behavior, training), method)
     return scores
 
 

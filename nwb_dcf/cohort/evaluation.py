@@ -198,9 +198,11 @@ def _read_animal(path: Path, record: CohortRecord, against: str, rng: np.random.
     )
     series = read_behavior(path, against, recording["time"].values)
     behavior = np.asarray(series.values, np.float64).reshape(len(frames.values), -1)
-    kept = frames.is_anchor & np.isfinite(behavior).all(axis=1)
-    if kept.sum() < LEAST_BINS:
-        raise DataError(f"{against} is known in {int(kept.sum())} bins of its trials", where=str(path))
+    # behaviour may begin a bin after the trial: its frames are no less anchors, and decoders skip them
+    kept = frames.is_anchor
+    n_known = int(np.isfinite(behavior[kept]).all(axis=1).sum())
+    if n_known < LEAST_BINS:
+        raise DataError(f"{against} is known in {n_known} bins of its trials", where=str(path))
     frames = AlignedFrames(
         frames.values[kept], frames.trial[kept], frames.condition[kept], frames.bin[kept], frames.n_conditions,
         frames.n_bins, frames.name,
@@ -231,7 +233,7 @@ def _decode_all(animals: list[_Animal], dim: int) -> list[DecodedSession]:
     sessions = []
     for animal in animals:
         latents = fit_coupling(animal.learned, anchors).transform(animal.frames.values, animal.frames.trial)
-        sessions.append(DecodedSession(latents, animal.behavior, animal.training))
+        sessions.append(DecodedSession.select_known(latents, animal.behavior, animal.training))
     return sessions
 
 
@@ -239,7 +241,7 @@ def _read_principal_components(animal: _Animal, dim: int) -> DecodedSession:
     values = np.asarray(animal.frames.values, np.float64)
     centre = values[animal.training].mean(axis=0)
     axes = np.linalg.svd(values[animal.training] - centre, full_matrices=False)[2][:dim]
-    return DecodedSession((values - centre) @ axes.T, animal.behavior, animal.training)
+    return DecodedSession.select_known((values - centre) @ axes.T, animal.behavior, animal.training)
 
 
 def _couple_new(

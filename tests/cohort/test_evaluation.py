@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from nwb_dcf import cohort
 from nwb_dcf.cli import main
@@ -25,6 +26,25 @@ def test_the_others_decoder_is_nearly_as_good_as_ones_own(evaluated: cohort.eval
     assert found.ratio > 0.9
     # two of three true latents are seen in two: a decoder on PCA knows no more
     assert found.others.mean() > evaluated.pca["ridge"].mean() - 0.15
+
+
+@pytest.mark.long
+def test_behaviour_that_begins_a_bin_late_leaves_every_condition(
+    fitted: CohortResult, evaluated: cohort.evaluation.CohortEvaluation, monkeypatch: pytest.MonkeyPatch
+):
+    """Samples at 10 Hz and bins of 50 ms: the first bin of every trial lies before its first sample."""
+    read = cohort.evaluation.read_behavior
+
+    def begin_late(path: Path, name: str, time_s: np.ndarray) -> xr.DataArray:
+        series = read(path, name, time_s).copy()
+        gap = np.diff(time_s, prepend=-np.inf)
+        series.values[gap > 1.5 * np.median(gap)] = np.nan
+        assert np.isnan(series.values).any()
+        return series
+
+    monkeypatch.setattr(cohort.evaluation, "read_behavior", begin_late)
+    found = cohort.evaluate_cohort(fitted.output, against=LATENTS)
+    np.testing.assert_allclose(found.decoding["ridge"].others, evaluated.decoding["ridge"].others, atol=0.1)
 
 
 def test_a_new_animal_is_decoded_better_with_more_trials(evaluated: cohort.evaluation.CohortEvaluation):
