@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 import nwb_dcf
+from nwb_dcf import cohort as cohorts
 
+from ..data.result import DCFResult
 from .apply_report import (
     describe_decoding,
     describe_plot,
@@ -31,7 +33,12 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 @click.command()
 @click.argument("file")
-@click.option("--model", required=True, metavar="FILE#NAME", help="The fit to apply; NAME where FILE has several.")
+@click.option(
+    "--model",
+    required=True,
+    metavar="FILE#NAME",
+    help="The fit to apply, NAME where FILE has several; or a cohort's file, NAME the session whose units FILE has.",
+)
 @click.option("--source", metavar="NAME", help="What to read in FILE; what was fitted by default.")
 @click.option("--trials", metavar="auto|none|TABLE", help="As for fit; the fit's, if none of the next three is given.")
 @click.option("--align", metavar="COLUMN", help="As for fit.")
@@ -60,19 +67,34 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 @click.option("--overwrite", is_flag=True, help="Replace a result of that name.")
 @click.option("-o", "--output", metavar="OUT.nwb", help="Write a copy with the result and leave FILE alone.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")
+@click.option("--sessions", metavar="FOLDER", help="Where a cohort's sessions are, if they were moved.")
 @with_output_options
 def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Apply a stored fit to FILE, another session or other trials, and write the latents into it.
 
     Example: nwb-dcf transform tuesday.nwb --model monday.nwb#units_dim3
-    """
-    from ..pipeline.transform import transform_nwb
 
+    Example: nwb-dcf transform rest.nwb --model cohort.nwb#animal1.nwb
+    """
     # what is not given is left to the fit's own way of reading
     given = {name: value for name, value in options.items() if value is not None}
-    result = transform_nwb(file, model, **given)
+    result = _apply_cohort(file, model, given) if cohorts.is_cohort_model(model) else _apply_model(file, model, given)
     summary = {**summarise_fit(result, given.get("output") or file), "model": result.provenance["model"]}
     print_report(summary, describe_transform, as_json, quiet)
+
+
+def _apply_model(file: str, model: str, given: dict[str, Any]) -> DCFResult:
+    from ..pipeline.transform import transform_nwb
+
+    if "sessions" in given:
+        raise click.UsageError("--sessions is for a cohort, and the model is none.")
+    return transform_nwb(file, model, **given)
+
+
+def _apply_cohort(file: str, model: str, given: dict[str, Any]) -> DCFResult:
+    if "device" in given:
+        raise click.UsageError("--device has no meaning for a cohort: its coupling is computed on the processor.")
+    return cohorts.transform_session(file, model, **given)
 
 
 @click.command()

@@ -1,3 +1,6 @@
+from .application import is_cohort_model as is_cohort_model
+from .application import load_cohort as load_cohort
+from .application import transform_session as transform_session
 from .cohort import Cohort as Cohort
 from .comparison import compare_cohort as compare_cohort
 from .evaluation import evaluate_cohort as evaluate_cohort

@@ -23,7 +23,8 @@ from .anchors import (
     scale_means,
 )
 from .axes import GramSum, SharedAxes, fit_axes
-from .coupling import WINDOW, Coupling, fit_coupling
+from .coupled_session import CoupledSession, SessionModel
+from .coupling import WINDOW, fit_coupling
 from .findings import (
     Finding,
     note_axes,
@@ -57,40 +58,10 @@ from .vector_field import (
 )
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Shaped
+    pass
 
 LEAST_SEEN = 0.5  # of the conditions, with a trial at least
 Labels = str | Mapping[str, ArrayLike]
-
-
-@dataclass(frozen=True)
-class CoupledSession:
-    """A session with its coupling to the cohort.
-
-    Attributes
-    ----------
-    preprocessor : Preprocessor
-        Applied to its values first.
-    coupling : Coupling
-    channels : array, shape (unit,)
-        Ids of its units, in their order.
-    n_trials : int
-        With a condition of the cohort.
-    seen : array of bool, shape (condition,)
-        Conditions that it has.
-    in_axes : bool
-        Whether the axes were found with it.
-    means : array, shape (condition, bin, latent)
-        Mean latents; NaN where it has no trial.
-    """
-
-    preprocessor: Preprocessor
-    coupling: Coupling
-    channels: Shaped[np.ndarray, " unit"]
-    n_trials: int
-    seen: Bool[np.ndarray, " condition"]
-    in_axes: bool
-    means: Float[np.ndarray, "condition bin latent"]
 
 
 @dataclass
@@ -349,16 +320,7 @@ class Cohort:
         self._require_fit()
         if name not in self.sessions_:
             raise ParameterError(f"session {name!r} has no coupling", fix="couple it first")
-        session = self.sessions_[name]
-        # its own statistics, as when it was coupled; a Gaussian of the same width in all sessions
-        values = session.preprocessor.apply(recording)["data"].values
-        latents = session.coupling.transform(values, recording["segment_index"].values)
-        velocity = self.field_(latents) / self.clock_.bin_width_s
-        dataset = recording.drop_vars("data").assign(
-            latents=(("time", "latent"), latents, {"units": "1"}),
-            velocity=(("time", "latent"), velocity, {"units": "1/s"}),
-        )
-        return dataset.assign_coords(latent=np.arange(1, self.dim + 1))
+        return SessionModel(self.sessions_[name], self.field_, self.clock_.bin_width_s).transform(recording)
 
     @property
     def anchors(self) -> xr.DataArray:

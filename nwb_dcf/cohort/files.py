@@ -27,7 +27,7 @@ from .comparison import find_subject
 from .findings import Finding
 from .group_table import read_groups
 from .record import from_record, to_record
-from .session_fit import CohortIdentity, make_session_fit
+from .session_fit import CohortIdentity, make_fit_in_cohort
 from .session_reader import SessionReader
 from .stored import describe_place
 from .unlabelled import NO_LABELS
@@ -208,7 +208,9 @@ def fit_cohort(
         if _is_there(target, fit_name, record.sha256, sources[session]):
             written[session] = {"file": str(target), "fit": fit_name, "state": "there"}
         else:
-            result = make_session_fit(cohort, recordings[session], session, cohort_about=about, read=read)
+            result = make_fit_in_cohort(
+                cohort, recordings[session], session, of=about, read=read, n_sessions=len(names)
+            )
             if sessions_to is None:
                 write_result(result, target, name=fit_name, overwrite=overwrite)
             else:
@@ -275,7 +277,8 @@ def add_to_cohort(
     cohort = from_record(record)
     session = cohort.couple(recording, str(config["align_on"]), path.name)
     about: CohortIdentity = {"file": Path(cohort_file).name, "name": record.name, "sha256": record.sha256}
-    result = make_session_fit(cohort, recording, path.name, cohort_about=about, read=read)
+    n_sessions = int(record.dataset.sizes["session"])
+    result = make_fit_in_cohort(cohort, recording, path.name, of=about, read=read, n_sessions=n_sessions)
     written = write_result(result, path, name=fit_name, overwrite=overwrite, output=output)
     return {
         "cohort": about,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import xarray as xr
@@ -15,11 +15,10 @@ from ..data.result import DCFResult
 from ..evaluation.velocity_field import sample_field
 from ..io.results import write_tensors
 from .anchors import Floats
-from .cohort import Cohort, CoupledSession
+from .cohort import Cohort
+from .coupled_session import SessionModel
 
-if TYPE_CHECKING:
-    from jaxtyping import Float
-
+FORMAT = "cohort 1"
 HISTORY = "none: v of a cohort depends on the state alone"
 ARCHITECTURE = {
     "coupling": {
@@ -42,31 +41,44 @@ class CohortIdentity(TypedDict):
     sha256: str
 
 
-class _PerSecond:
-    """The shared field in latent units per second."""
+class SessionIdentity(CohortIdentity):
+    """A session of a cohort, as its fit names both."""
 
-    def __init__(self, cohort: Cohort) -> None:
-        self.cohort = cohort
+    session: str
+    in_axes: bool
+    trials: int
 
-    def velocity_at(self, points: Float[np.ndarray, "point latent"]) -> Float[np.ndarray, "point latent"]:
-        return np.asarray(self.cohort.field_(np.asarray(points, np.float64)) / self.cohort.clock_.bin_width_s)
+
+def make_fit_in_cohort(
+    cohort: Cohort, recording: xr.Dataset, name: str, *, of: CohortIdentity, read: ReadConfig, n_sessions: int
+) -> DCFResult:
+    """Describe the session `name` of a cohort of `n_sessions` as a fit, see `make_session_fit`."""
+    session = cohort.sessions_[name]
+    role = "the axes were found with it" if session.in_axes else "it was coupled to axes found without it"
+    note = (
+        f"a session of a cohort of {n_sessions}: {role}; ridge {session.coupling.ridge:g}, window of "
+        f"{session.coupling.window} bins to either side"
+    )
+    about: SessionIdentity = {**of, "session": name, "in_axes": session.in_axes, "trials": session.n_trials}
+    model = SessionModel(session, cohort.field_, cohort.clock_.bin_width_s)
+    return make_session_fit(model, recording, about=about, read=read, note=note)
 
 
 def make_session_fit(
-    cohort: Cohort, recording: xr.Dataset, name: str, *, cohort_about: CohortIdentity, read: ReadConfig
+    model: SessionModel, recording: xr.Dataset, *, about: SessionIdentity, read: ReadConfig, note: str
 ) -> DCFResult:
     """Describe a coupled session as a fit.
 
     Parameters
     ----------
-    cohort : Cohort
+    model : SessionModel
     recording : xarray.Dataset
         As it was coupled.
-    name : str
-        Of the session in the cohort.
-    cohort_about : dict
-        ``file``, ``name`` and ``sha256`` of the cohort.
+    about : dict
+        ``file``, ``name`` and ``sha256`` of the cohort; ``session``, ``in_axes`` and ``trials`` of the session.
     read : ReadConfig
+    note : str
+        On the role of the session.
 
     Returns
     -------
@@ -74,14 +86,14 @@ def make_session_fit(
         ``latents`` in the shared space; ``velocity``, the shared v there. ``loadings`` are the orthonormal axes nearest
         to the regression of the units on the latents, ``spectrum`` the variance of each latent.
     """
-    session = cohort.sessions_[name]
-    transformed = cohort.transform(recording, name)
+    session, dim = model.session, model.dim
+    transformed = model.transform(recording)
     latents, velocity = transformed["latents"].values, transformed["velocity"].values
     values = session.preprocessor.apply(recording)["data"].values.astype(np.float64)
     # loadings and curves are no part of the coupling: made here so that every fit can be read alike
     mean, loadings, curve, pca_curve = _reconstruct(values, latents)
     (dim_name,) = frame_dims(recording)
-    component = np.arange(1, cohort.dim + 1)
+    component = np.arange(1, dim + 1)
     dataset = transformed.assign(
         # the coupling saw all trials: scores here are those of fitted frames, and say so
         segment_held_out=("segment", np.zeros(recording.sizes["segment"], bool)),
@@ -94,13 +106,13 @@ def make_session_fit(
         loss_align=("step", np.array([(1 - curve[-1]) * values.var(axis=0).sum()])),
     )
     # on a grid, as of every fit: pictures need no model
-    field = sample_field(_PerSecond(cohort), latents, velocity)
+    field = sample_field(model, latents, velocity)
     dataset = dataset.assign({str(key): variable for key, variable in field.variables.items()})
     dataset["field_velocity"].attrs["history"] = HISTORY
     dataset = dataset.assign_coords(component=component, step=np.zeros(1, np.int64))
     dataset.attrs = {
-        "k_eff": cohort.dim,
-        "dim": cohort.dim,
+        "k_eff": dim,
+        "dim": dim,
         "total_variance": float(values.var(axis=0).sum()),
         "scores": {
             "on": "trials that were coupled, none held out",
@@ -117,30 +129,22 @@ def make_session_fit(
         "source": {**source},
         "kind": recording.attrs["kind"],
         "channels": session.channels.tolist(),
-        "notes": [*recording.attrs.get("notes", []), _describe_coupling(cohort, session)],
+        "notes": [*recording.attrs.get("notes", []), note],
         "left_out": list(recording.attrs.get("left_out", [])),
         "preparation": session.preprocessor.to_dict(),
         "support": {
             "frames_before": session.coupling.window,
             "frames_after": session.coupling.window,
-            "seconds": session.coupling.window * cohort.clock_.bin_width_s,
+            "seconds": session.coupling.window * model.bin_width_s,
             "causal": False,
             "edges": "a segment's ends repeat",
             "smoothing": {"sigma_s": session.preprocessor.smooth_s},
         },
         "split": {"training": recording.sizes["segment"], "held_out": 0, "rule": "nothing held out"},
-        "cohort": {**cohort_about, "session": name, "in_axes": session.in_axes, "trials": session.n_trials},
+        "cohort": {**about},
         "interrupted": False,
     }
-    return DCFResult(dataset, json.loads(json.dumps(config)), provenance, _pack(cohort, session))
-
-
-def _describe_coupling(cohort: Cohort, session: CoupledSession) -> str:
-    role = "the axes were found with it" if session.in_axes else "it was coupled to axes found without it"
-    return (
-        f"a session of a cohort of {len(cohort.sessions_)}: {role}; ridge {session.coupling.ridge:g}, window of "
-        f"{session.coupling.window} bins to either side"
-    )
+    return DCFResult(dataset, json.loads(json.dumps(config)), provenance, _pack(model))
 
 
 def _reconstruct(values: Floats, latents: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -160,17 +164,18 @@ def _reconstruct(values: Floats, latents: Floats) -> tuple[Floats, Floats, Float
     return mean, left @ right, np.array(curve), np.cumsum(variances[: z.shape[1]]) / total
 
 
-def _pack(cohort: Cohort, session: CoupledSession) -> bytes:
+def _pack(model: SessionModel) -> bytes:
     """Coupling and field as safetensors bytes, with what they compute as metadata."""
+    coupling, field = model.session.coupling, model.field
     tensors = {
-        "coupling.weights": session.coupling.weights,
-        "coupling.centre": session.coupling.centre,
-        "coupling.offset": session.coupling.offset,
-        "coupling.slope": session.coupling.slope,
-        "v.weights": cohort.field_.weights,
-        "v.centre": cohort.field_.centre,
-        "v.scale": cohort.field_.scale,
+        "coupling.weights": coupling.weights,
+        "coupling.centre": coupling.centre,
+        "coupling.offset": coupling.offset,
+        "coupling.slope": coupling.slope,
+        "v.weights": field.weights,
+        "v.centre": field.centre,
+        "v.scale": field.scale,
     }
     # formulas beside the tensors: who has the file and not this package can still compute latents
-    about = {"format": "cohort 1", "ridge": session.coupling.ridge, "architecture": ARCHITECTURE}
+    about = {"format": FORMAT, "ridge": coupling.ridge, "architecture": ARCHITECTURE}
     return write_tensors({k: np.asarray(v, np.float64) for k, v in tensors.items()}, {"nwb_dcf": json.dumps(about)})

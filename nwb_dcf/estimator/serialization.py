@@ -131,7 +131,8 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
         if not isinstance(version, int):
             raise StoreError(
                 "this fit is a session of a cohort: a coupling and a field, and no model that stands alone",
-                fix="couple new sessions with nwb-dcf cohort add, or fit this one with nwb-dcf fit",
+                fix="apply it with nwb_dcf.cohort.transform_session, couple new sessions with nwb-dcf cohort add, "
+                "or fit this one with nwb-dcf fit",
             )
         if version > FORMAT:
             raise StoreError("the stored model is of a newer nwb_dcf", fix="upgrade nwb_dcf to read it")

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, ReadConfig
 from ..config.file_places import NOWHERE_ELSE, FilePlaces
+from ..config.validation import Settings
 from ..data.channel_matching import Matching, list_constant, match_channels, order_channels
 from ..data.preprocessing import Preprocessor
 from ..data.recording import channel_dim, frame_shape, median_step_s
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..estimator.fitted import FittedModel
 
+SEGMENTS = {"trials", "align", "window", "where"}
 STEP_TOLERANCE = 0.05  # of the step: v was learned per step, so that another sampling rate would change its meaning
 
 
@@ -114,7 +116,18 @@ def load_fitted(stored: DCFResult, device: str) -> FittedModel:
     return unpack_weights(stored.weights, device)
 
 
-def check_kind(recording: xr.Dataset, fitted: FittedModel) -> None:
+class FittedKind(Protocol):
+    """What a model was fitted to, as far as another recording has to be alike."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def step_s(self) -> float: ...
+    @property
+    def units(self) -> str: ...
+
+
+def check_kind(recording: xr.Dataset, fitted: FittedKind) -> None:
     """Refuse another kind or sampling rate than those fitted; note another unit.
 
     Raises
@@ -256,3 +269,12 @@ def find_reading(result: DCFResult, places: FilePlaces = NOWHERE_ELSE) -> ReadCo
     kind = result.dataset.attrs.get("kind")
     has_bins = kind in ("units", "joined", None)
     return read if has_bins else dataclasses.replace(read, bin_width_s=ReadConfig().bin_width_s)
+
+
+def choose_reading(stored: DCFResult, asked: Settings) -> ReadConfig:
+    """Choose how to read another file: as the model's was, but for what is asked."""
+    read = asdict(find_reading(stored, FilePlaces(mask=asked.get("mask"))))
+    # a window of the fit's would cut trials that were named anew
+    if SEGMENTS & asked.keys():
+        read = {name: value for name, value in read.items() if name not in SEGMENTS}
+    return ReadConfig.make(**{**read, **asked})

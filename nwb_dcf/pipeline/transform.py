@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,21 +12,18 @@ import numpy as np
 import xarray as xr
 
 from ..config import ReadConfig
-from ..config.file_places import FilePlaces
-from ..config.validation import Settings
 from ..data.channel_matching import Matching
 from ..data.recording import name_source
 from ..data.records import Provenance, SplitRecord, WrittenRecord
 from ..data.result import DCFResult
 from ..errors import ParameterError
 from ..io.results import check_writable, remove_leftovers, split_address, write_result
-from .source import check_kind, find_reading, load_fitted, read_matched, read_model
+from .source import check_kind, choose_reading, load_fitted, read_matched, read_model
 
 if TYPE_CHECKING:
     from ..estimator.fitted import FittedModel
 
 OF_THE_FIT = ("steps", "search", "training", "learned", "machine", "seed")
-SEGMENTS = {"trials", "align", "window", "where"}
 
 
 def transform_nwb(
@@ -95,7 +91,7 @@ def transform_nwb(
     remove_leftovers(Path(path if output is None else output).resolve())
     # before reading and encoding, which take minutes
     check_writable(path, name=name, kind=kind, dim=stored.dim, overwrite=overwrite, output=output)
-    read = _choose_reading(stored, reading)
+    read = choose_reading(stored, reading)
     recording, read, matching = read_matched(path, stored, read, model, match, impute is not None)
     fitted = load_fitted(stored, device)
     check_kind(recording, fitted)
@@ -113,15 +109,6 @@ def transform_nwb(
     written = write_result(result, path, name=name, overwrite=overwrite, output=output, as_read=True)
     report: WrittenRecord = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
     return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
-
-
-def _choose_reading(stored: DCFResult, asked: Settings) -> ReadConfig:
-    """How to read another file: as the model's was, but for what is asked."""
-    read = asdict(find_reading(stored, FilePlaces(mask=asked.get("mask"))))
-    # a window of the fit's would cut trials that were named anew
-    if SEGMENTS & asked.keys():
-        read = {name: value for name, value in read.items() if name not in SEGMENTS}
-    return ReadConfig.make(**{**read, **asked})
 
 
 def _describe(
