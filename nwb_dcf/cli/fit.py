@@ -47,10 +47,15 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
     from ..data.memory import find_free_memory
     from ..io.results import find_unfinished
     from ..pipeline.fit_memory import estimate_source
+    from ..pipeline.fit_seconds import estimate_source_seconds
 
     catalog = nwb_dcf.list_sources(file, video_dir=video_dir, allow_outside=allow_outside)
     taken = next((source for source in catalog.sources if source.path == catalog.default), None)
-    needs = {"memory_bytes": estimate_source(taken) if taken else None, "free_bytes": find_free_memory()}
+    needs = {
+        "memory_bytes": estimate_source(taken) if taken else None,
+        "free_bytes": find_free_memory(),
+        "seconds": estimate_source_seconds(taken) if taken else None,
+    }
     print_report({**catalog.to_dict(), **needs, **find_unfinished(file)}, describe_info, as_json, quiet=False)
 
 

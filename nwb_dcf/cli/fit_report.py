@@ -250,11 +250,20 @@ def describe_plan(plan: Report) -> str:
     lines += label_lines("fit", [", ".join([fitted, *repeats])])
     if plan.get("memory_bytes"):
         lines += label_lines("memory", [f"about {plan['memory_bytes'] / 2**30:.1f} GiB at most"])
+    if plan.get("seconds"):
+        lines += label_lines("time", [f"{describe_duration(plan['seconds'])} on this CPU, as busy as it is now"])
     where = [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}", *_describe_growth(plan)]
     lines += label_lines(
         "write", [*where, *([f"not as it is asked: {plan['refusal']}"] if plan.get("refusal") else [])]
     )
     return "\n".join([*lines, "nothing was fitted or written"])
+
+
+def describe_duration(seconds: float) -> str:
+    """Say an estimated duration with as many digits as it deserves: ``about 40 s``, ``about 12 min``."""
+    if seconds < 100:
+        return f"about {seconds:.1g} s" if seconds < 10 else f"about {5 * round(seconds / 5)} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 6000 else f"about {seconds / 3600:.1f} h"
 
 
 def _describe_growth(plan: Report) -> list[str]:
@@ -322,6 +331,8 @@ def describe_info(catalog: Report) -> str:
     if catalog.get("memory_bytes"):
         needed, free = (catalog[key] / 2**30 for key in ("memory_bytes", "free_bytes"))
         lines.append(f"its fit takes about {needed:.1f} GiB of memory; {free:.1f} GiB are free")
+    if catalog.get("seconds"):
+        lines.append(f"and with the standard settings {describe_duration(catalog['seconds'])} on this CPU, as it is now")
     for kept in catalog.get("checkpoints", []):
         lines.append(
             f"a fit was ended: {kept.get('fit')} of {kept.get('file')}; the same command with --resume goes on"

@@ -145,6 +145,7 @@ def plan_fit(
 
 def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = False) -> FitPlan:
     """Read the file, and refuse before training whatever can be refused."""
+    started = time.perf_counter()
     target, held_out = request.target, request.held_out
     target.check()
     # a misspelt name is refused before minutes of reading
@@ -159,4 +160,4 @@ def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = 
     reserved = target.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"), planning=planning)
     plan = replace(plan, repeats=request.repeats, warm_start=first, destination=reserved)
     CheckpointPlace.of(plan, request.checkpoint, resume=request.resume).check()
-    return plan
+    return replace(plan, planned_s=time.perf_counter() - started)

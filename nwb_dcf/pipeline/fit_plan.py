@@ -12,6 +12,7 @@ from ..errors import ParameterError
 from ..metrics.null_distribution import LEAST_NULLS
 from .destination import ReservedDestination
 from .fit_memory import estimate_recording
+from .fit_seconds import Machine, estimate_recording_seconds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,6 +86,8 @@ class FitPlan:
         A stored fit to begin with.
     destination : ReservedDestination or None
         The file that the result goes into; None for recordings that are in none.
+    planned_s : float
+        Seconds that reading and choosing took.
     """
 
     recording: xr.Dataset
@@ -97,6 +100,7 @@ class FitPlan:
     repeats: Repeats = Repeats()
     warm_start: DCFResult | None = None
     destination: ReservedDestination | None = None
+    planned_s: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -141,6 +145,8 @@ class FitPlan:
             "dimension": self.dimension.to_dict() if self.dimension else None,
             "smoothing": self.smoothing.to_dict() if self.smoothing else None,
             "memory_bytes": estimate_recording(recording),
+            "seconds": estimate_recording_seconds(recording, self.config, self.repeats, self.planned_s),
+            "busy": Machine.measure().busy,
             **asdict(self.repeats),
             **(self.destination.to_dict() if self.destination else {}),
         }

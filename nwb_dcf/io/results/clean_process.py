@@ -159,6 +159,7 @@ def _answer_in_fork(script: str, request: JSON, folder: Path, sender: int) -> No
     try:
         for name in ("SIGTERM", "SIGHUP", "SIGINT"):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+        runpy.run_path(str(_SCRIPTS / "child.py"))["end_with_parent"]()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nowhere, number)

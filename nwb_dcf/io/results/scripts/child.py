@@ -10,9 +10,22 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import sys
 
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+def end_with_parent() -> None:
+    """Let the system end this process when the one that started it is killed: nobody would take its report."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    end_with_parent()
     # An isolated start ignores PYTHONPATH and the user's site folder, where the caller may have found pynwb.
     sys.path[:] = json.loads(sys.stdin.readline())
     try:

@@ -1,0 +1,182 @@
+"""How long a fit will take, before it is begun: its operations counted, and this machine measured for a moment."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from ..config import FitConfig, ModelConfig, TrainConfig
+from ..config.presets import adapt_to_kind, make_config
+from ..data.recording import frame_dims, name_kind
+from .fit_memory import BIN_WIDTH_S, SIDE
+
+if TYPE_CHECKING:
+    from ..io.recordings.source import Source
+    from .fit_plan import Repeats
+
+# The machine that the figures below were measured on, in CPU seconds of one thread (benchmarks/RESULTS.md).
+PRODUCT_S, PYTHON_S = 0.025e-9, 95e-9
+MEASURED_S, LONGEST_S = 0.02, 0.2  # of CPU for each of the two, and of waiting where other jobs have it
+MATRIX = 48  # rows of the matrices: small enough for one thread, whatever else this machine does
+
+START_S, WRITE_S = 2.9, 2.5  # torch and pynwb are loaded; the file is copied, appended to and verified
+STEP_S = 2.5e-3  # of a step of training, whatever its size
+LAYER_S = 0.16e-9  # of a multiply-add of training, forward and back
+PIXEL_S = 0.0  # of a pixel of a frame that a U-Net learns from
+SCORES_S, SCORED_S = 0.7, 0.35e-9  # of all scores; of a multiply-add of the networks for each frame
+CALIBRATED_S = 0.3e-6  # of a count whose rates are calibrated and scored
+READ_S, FRAME_S, SMOOTHED_S = 0.7, 1.2e-3, 1.5  # of `info`, which reads no data: of a file, a frame of a video, the scan
+# how far training goes, as a fraction of its schedule: on counts to the end and on, elsewhere it settles before half
+TAKEN = {"counts": 1.15, "images": 0.45, "values": 0.4}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How fast this machine is.
+
+    Attributes
+    ----------
+    product, python : float
+        Time of a multiply-add, and of an operation of Python, as a multiple of those of the machine that the
+        figures were measured on.
+    busy : float
+        Seconds that pass for each one that this process is given: 1 where nothing else runs.
+    """
+
+    product: float = 1.0
+    python: float = 1.0
+    busy: float = 1.0
+
+    @classmethod
+    @cache
+    def measure(cls) -> Machine:
+        """Measure this machine, in about a tenth of a second; once in a process."""
+        left, right = np.ones((MATRIX, MATRIX), np.float32), np.full((MATRIX, MATRIX), 1 / MATRIX, np.float32)
+
+        def multiply() -> None:
+            for _ in range(20):
+                np.matmul(left, right)
+
+        def interpret() -> None:
+            kept = {}
+            for number in range(500):
+                kept[number & 63] = (number, str(number))
+
+        product, waited = _time(multiply, 20 * MATRIX**3)
+        python, also_waited = _time(interpret, 500)
+        return cls(product / PRODUCT_S, python / PYTHON_S, max(1.0, (waited + also_waited) / 2))
+
+
+def _time(work: Callable[[], None], n: int) -> tuple[float, float]:
+    """CPU seconds of one of the `n` operations of `work`, and the seconds that passed for each of them."""
+    work()  # the first call loads what it needs
+    rounds, started, began = 0, time.process_time(), time.perf_counter()
+    while not rounds or (time.process_time() - started < MEASURED_S and time.perf_counter() - began < LONGEST_S):
+        work()
+        rounds += 1
+    # clocks of some systems move by 16 ms
+    taken = max(time.process_time() - started, 1e-6)
+    return taken / (rounds * n), (time.perf_counter() - began) / taken
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a fit has to do.
+
+    Attributes
+    ----------
+    frames, values : int
+        Of the recording; values are those of one frame.
+    kind : {"counts", "images", "values"}
+    config : FitConfig
+        Of that kind.
+    more : int
+        Fits beside the first.
+    """
+
+    frames: int
+    values: int
+    kind: str
+    config: FitConfig
+    more: int = 0
+
+    def estimate(self, machine: Machine, read_s: float) -> float:
+        """Estimate the seconds from the command to its report, of which `read_s` go into reading and choosing."""
+        training, scoring = self._train(machine), self._score(machine)
+        fixed = (START_S + WRITE_S) * machine.python
+        # those beside it are trained alike, and scored by less than half
+        return machine.busy * (fixed + training + scoring + self.more * (training + scoring / 2)) + read_s
+
+    def _train(self, machine: Machine) -> float:
+        train, model = self.config.train, self.config.model
+        weights = count_weights(model, self.values)
+        joined = model.train_encoder_with_flows or train.single_stage
+        u, v = weights["u"] + (weights["coupling"] if joined else 0), weights["v"] if train.beta else 0
+        aligned = train.align_steps if model.start == "random" and not train.single_stage else 0
+        n_steps = train.steps * (TAKEN[self.kind] if train.early_stopping else 1.0)
+        parts = [(n_steps, u + v)] if train.single_stage else [(n_steps, u), (n_steps, v), (aligned, weights["coupling"])]
+        seconds = 0.0
+        for steps, learned in parts:
+            step = STEP_S * machine.python + train.batch_size * LAYER_S * learned * machine.product
+            if self._is_unet:
+                step += train.batch_size * self.values * PIXEL_S * machine.product
+            seconds += steps * step if learned or self._is_unet else 0
+        return seconds
+
+    def _score(self, machine: Machine) -> float:
+        model = self.config.model
+        layers = self.frames * sum(count_weights(model, self.values).values()) * SCORED_S
+        turned = self.frames * self.values * model.network_axes * SCORED_S  # frames onto their axes, and back
+        counted = self.frames * self.values * CALIBRATED_S if self.kind == "counts" else 0
+        return SCORES_S * machine.python + (layers + 2 * turned + counted) * machine.product
+
+    @property
+    def _is_unet(self) -> bool:
+        return self.kind == "images" and self.config.model.network != "mlp"
+
+
+def count_weights(model: ModelConfig, n_values: int) -> dict[str, int]:
+    """Count the weights of each part of a model of perceptrons, about."""
+    seen = model.network_axes or n_values
+    inner = 1.6  # of a layer's: those that are conditioned on tau and K
+    u = 2 * seen * model.width + inner * model.depth * model.width**2
+    v = (2 + model.history) * seen * model.width + inner * model.depth * model.width**2
+    window = 2 + 2 * model.encoder_window
+    coupling = window * seen * model.encoder_width + inner * model.encoder_depth * model.encoder_width**2
+    return {"u": round(u), "v": round(v), "coupling": round(coupling)}
+
+
+def estimate_recording_seconds(recording: xr.Dataset, config: FitConfig, repeats: Repeats, planned_s: float) -> float:
+    """Estimate the seconds of a fit of `recording` on a CPU, whose plan took `planned_s`."""
+    n_values = math.prod(recording.sizes[dim] for dim in frame_dims(recording))
+    work = Work(recording.sizes["time"], n_values, name_kind(recording), config, repeats.n_more)
+    return work.estimate(Machine.measure(), planned_s)
+
+
+def estimate_source_seconds(source: Source) -> float | None:
+    """Estimate the seconds of a fit of all of a source with the standard settings; None where they are unknown."""
+    machine = Machine.measure()
+    read_s = READ_S
+    match source.kind:
+        case "units":
+            if source.duration_s is None:
+                return None
+            frames, values, kind = int(source.duration_s / BIN_WIDTH_S), source.shape[0], "counts"
+            read_s += SMOOTHED_S
+        case "video" | "imaging" | "stimulus":
+            frames, values, kind = source.shape[0], SIDE**2, "images"
+            read_s += FRAME_S * frames
+        case "lfp":
+            return None
+        case _:
+            frames, values = source.shape[0], math.prod(source.shape[1:])
+            kind = "counts" if source.kind == "binned" else "values"
+    config = adapt_to_kind(make_config("default", {}), kind)
+    return Work(frames, values, kind, config).estimate(machine, read_s * machine.python * machine.busy)
