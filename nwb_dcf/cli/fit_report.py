@@ -332,7 +332,7 @@ def describe_info(catalog: Report) -> str:
         needed, free = (catalog[key] / 2**30 for key in ("memory_bytes", "free_bytes"))
         lines.append(f"its fit takes about {needed:.1f} GiB of memory; {free:.1f} GiB are free")
     if catalog.get("seconds"):
-        lines.append(f"and with the standard settings {describe_duration(catalog['seconds'])} on this CPU, as it is now")
+        lines.append(f"and with the standard settings {describe_duration(catalog['seconds'])} on this CPU")
     for kept in catalog.get("checkpoints", []):
         lines.append(
             f"a fit was ended: {kept.get('fit')} of {kept.get('file')}; the same command with --resume goes on"

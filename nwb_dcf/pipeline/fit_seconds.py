@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..config import FitConfig, ModelConfig, TrainConfig
+from ..config import FitConfig, ModelConfig
 from ..config.presets import adapt_to_kind, make_config
 from ..data.recording import frame_dims, name_kind
 from .fit_memory import BIN_WIDTH_S, SIDE
@@ -32,7 +32,7 @@ LAYER_S = 0.16e-9  # of a multiply-add of training, forward and back
 PIXEL_S = 0.0  # of a pixel of a frame that a U-Net learns from
 SCORES_S, SCORED_S = 0.7, 0.35e-9  # of all scores; of a multiply-add of the networks for each frame
 CALIBRATED_S = 0.3e-6  # of a count whose rates are calibrated and scored
-READ_S, FRAME_S, SMOOTHED_S = 0.7, 1.2e-3, 1.5  # of `info`, which reads no data: of a file, a frame of a video, the scan
+READ_S, FRAME_S, SMOOTHED_S = 0.7, 1.2e-3, 1.5  # that `info` does not take: for a file, a frame of video, the scan
 # how far training goes, as a fraction of its schedule: on counts to the end and on, elsewhere it settles before half
 TAKEN = {"counts": 1.15, "images": 0.45, "values": 0.4}
 
@@ -121,7 +121,8 @@ class Work:
         u, v = weights["u"] + (weights["coupling"] if joined else 0), weights["v"] if train.beta else 0
         aligned = train.align_steps if model.start == "random" and not train.single_stage else 0
         n_steps = train.steps * (TAKEN[self.kind] if train.early_stopping else 1.0)
-        parts = [(n_steps, u + v)] if train.single_stage else [(n_steps, u), (n_steps, v), (aligned, weights["coupling"])]
+        parts = [(n_steps, u), (n_steps, v), (aligned, weights["coupling"])]
+        parts = [(n_steps, u + v)] if train.single_stage else parts
         seconds = 0.0
         for steps, learned in parts:
             step = STEP_S * machine.python + train.batch_size * LAYER_S * learned * machine.product
