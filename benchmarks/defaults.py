@@ -33,7 +33,7 @@ from nwb_dcf import DCF, read_recording
 from nwb_dcf.config import PrepareConfig
 from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import flatten_frames, make_recording
-from nwb_dcf.data.spike_counts import merge_bins
+from nwb_dcf.data.spike_binning import merge_bins
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_navigation, simulate_reach
 from nwb_dcf.estimator.smoothing_and_scale import choose_smoothing_and_scale, suggest_bin_width

@@ -78,7 +78,7 @@ def list_texts() -> list[str]:
     """List every text of the package that names an option, with 5 for what is filled in."""
     found = []
     for path in PACKAGE.rglob("*.py"):
-        if path.parent.name == "cli" or path.name == "errors.py":
+        if path.parent.name in ("cli", "errors"):
             continue
         tree = ast.parse(path.read_text())
         parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}

@@ -21,7 +21,7 @@ from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.data.synthetic import simulate_ball
 from nwb_dcf.estimator.initialization import make_heads, start_dynamics, start_model
-from nwb_dcf.estimator.stages import Training, choose_order
+from nwb_dcf.estimator.train_stages import Training, choose_order
 from nwb_dcf.model.parallel import use_threads
 from nwb_dcf.model.precision import multiply_in
 from nwb_dcf.model.training import train_model

@@ -1,9 +1,7 @@
 """The command line: parse, call the public API, print.
 
-Exit codes: 0; 2 for bad input or bad usage, reported in one line; 3 where some of several files failed; 74 where
-standard output cannot be written; 130 for Ctrl-C, 143 and 129 for SIGTERM and SIGHUP during a fit; 1 for a defect of
-this package. With ``--json`` exactly one JSON document is written to stdout, errors included, and all text for people
-goes to stderr.
+`exit_codes` has what a command ends with; 143 and 129 follow SIGTERM and SIGHUP during a fit. With ``--json`` exactly
+one JSON document is written to stdout, errors included, and all text for people goes to stderr.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from .apply import COMMANDS as USE
 from .cohort import COMMANDS as COHORT
 from .compare import COMMANDS as COMPARE
 from .doctor import COMMANDS as DOCTOR
+from .exit_codes import BAD_INPUT, DEFECT, INTERRUPTED, NO_OUTPUT
 from .fit import cli
 from .output import OutputError, abandon_stdout, close_log, flush, print_json, write_log, write_text
 from .results import COMMANDS as STORED
@@ -31,8 +30,6 @@ from .view import COMMANDS as VIEW
 
 for command in (*SCAN, *STORED, *USE, *VIEW, *COHORT, *COMPARE, *DOCTOR):
     cli.add_command(command)
-
-BAD_INPUT, DEFECT, NO_OUTPUT, INTERRUPTED = 2, 1, 74, 130  # 74 is EX_IOERR of sysexits.h
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

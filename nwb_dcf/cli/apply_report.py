@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DOUBT
 from .fit_report import describe_input, write_reading_lines
-from .text import Report, format_number, label_lines
+from .text_layout import Report, format_number, label_lines
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from ..pipeline.progress_bar import ProgressBar
+from .exit_codes import SOME_FAILED
 from .options import print_report
 from .output import write_log
-from .text import Report, format_number, label_lines, lay_out_table
+from .text_layout import Report, format_number, label_lines, lay_out_table
 
-SOME_FAILED = 3  # exit code
 OF_ONE_FILE = ("output", "dry_run", "keep_partial", "resume", "checkpoint")
 """Options of ``fit`` that have no meaning for many files."""
 OF_MANY_FILES = ("engine", "jobs", "engine_kwargs", "threads", "overrides", "output_folder", "report")

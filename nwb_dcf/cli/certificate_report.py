@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .text import label_lines, lay_out_table
+from .text_layout import label_lines, lay_out_table
 
 if TYPE_CHECKING:
     from ..data.certificate import CertificateLine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .text import Report
+from .text_layout import Report
 
 LATENTS_SHOWN = 8  # more would fill a terminal; --json has all
 

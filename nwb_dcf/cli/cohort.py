@@ -10,7 +10,6 @@ import click
 from nwb_dcf import cohort as cohorts
 
 from ..pipeline.progress_bar import ProgressBar
-from .batch import SOME_FAILED
 from .cohort_report import (
     describe_added,
     describe_cohort,
@@ -19,6 +18,7 @@ from .cohort_report import (
     describe_page,
     describe_sessions,
 )
+from .exit_codes import SOME_FAILED
 from .options import join_names, print_report, with_output_options
 from .output import write_log
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .text import Report, format_number, label_lines, lay_out_table
+from .text_layout import Report, format_number, label_lines, lay_out_table
 
 
 def describe_comparison(report: Report) -> str:

@@ -6,7 +6,7 @@ import click
 
 from .options import print_report
 from .output import write_text
-from .text import Report, label_lines
+from .text_layout import Report, label_lines
 
 VERSIONS_SHOWN = ("torch", "pynwb", "hdmf", "numpy")
 MARKS = {"ok": "", "missing": "missing: ", "broken": "BROKEN: "}

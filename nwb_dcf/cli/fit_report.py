@@ -11,7 +11,7 @@ from ..errors import DOUBT
 from .certificate_report import describe_certificate, describe_verdict
 from .channel_report import describe_channels
 from .smoothing_report import describe_smoothing
-from .text import Report, format_number, label_lines, lay_out_table
+from .text_layout import Report, format_number, label_lines, lay_out_table
 
 if TYPE_CHECKING:
     from ..data.result import DCFResult

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .output import clean_report, open_log, print_json, write_log, write_text
-from .text import Report
+from .text_layout import Report
 
 
 def parse_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:

@@ -13,7 +13,7 @@ from ..pipeline.progress_bar import ProgressBar
 from .fit_report import describe_fit, summarise_fit
 from .options import print_report, with_file_places, with_output_options
 from .output import write_log
-from .text import Report, format_number, label_lines, lay_out_table
+from .text_layout import Report, format_number, label_lines, lay_out_table
 
 STATE = ("created", "stale", "stale_because", "altered")
 

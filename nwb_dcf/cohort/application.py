@@ -22,7 +22,7 @@ from ..data.safetensors_header import read_header
 from ..errors import DOUBT, DataError, DCFError, ParameterError, StoreError
 from ..io.recordings import describe_session
 from ..io.results import check_writable, read_cohort, read_result, read_tensors, split_address, write_result
-from ..pipeline.source import check_kind, choose_reading, read_matched
+from ..pipeline.stored_source import check_kind, choose_reading, read_matched
 from .cohort import Cohort
 from .coupled_session import CoupledSession, SessionModel
 from .coupling import Coupling
@@ -37,7 +37,7 @@ LEAST_ALIKE = 0.5  # correlation over units of their mean values, here and in th
 
 @dataclass(frozen=True)
 class _Kind:
-    """What the session's coupling was fitted to, for `nwb_dcf.pipeline.source.check_kind`."""
+    """What the session's coupling was fitted to, for `nwb_dcf.pipeline.stored_source.check_kind`."""
 
     kind: str
     step_s: float

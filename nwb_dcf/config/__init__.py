@@ -10,6 +10,6 @@ from __future__ import annotations
 from .destination import Destination
 from .fit import FitConfig, ModelConfig, PrepareConfig, TrainConfig
 from .read import ReadConfig
-from .stages import sort_settings
+from .sort_settings import sort_settings
 
 __all__ = ["Destination", "FitConfig", "ModelConfig", "PrepareConfig", "ReadConfig", "TrainConfig", "sort_settings"]

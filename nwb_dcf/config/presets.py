@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ..errors import ParameterError
 from .fit import STAGES, FitConfig
 from .read import ReadConfig
-from .stages import sort_settings
+from .sort_settings import sort_settings
 from .validation import Settings, names_of, refuse_unknown
 
 _PAPER_BATCH = 256

@@ -31,7 +31,7 @@ from ..model.training.hardware import choose_products
 from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, check_channels
 from .initialization import choose_device, note_frame_storage
 from .serialization import unpack_weights
-from .stages import PART_NAMES, FrameGroups, Training
+from .train_stages import PART_NAMES, FrameGroups, Training
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on

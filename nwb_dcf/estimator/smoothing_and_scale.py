@@ -13,7 +13,7 @@ from ..config import FitConfig, PrepareConfig
 from ..data.preprocessing import CLOCK_TOLERANCE, TRUNCATE, compute_standard_smoothing
 from ..data.recording import CHANNEL_SOURCE, flatten_frames, frame_dims, frame_shape, is_count, median_step_s
 from ..data.records import RunnerUp, SmoothingRecord
-from ..data.spike_counts import merge_bins
+from ..data.spike_binning import merge_bins
 from ..errors import DataError
 from ..metrics.cross_prediction import SCALES, SettingScores, score_settings
 

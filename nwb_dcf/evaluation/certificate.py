@@ -1,4 +1,4 @@
-"""What may be believed of a fit: its scores judged line by line.
+"""What may be believed of a fit: better than PCA, not one channel, not noise; its scores judged line by line.
 
 Thresholds were set on simulations with known defects, and measured on others (``benchmarks/certificate.py``; its table
 is in ``benchmarks/RESULTS.md``). A line that fails says what to do; one that passes says no more than its sentence.

@@ -16,7 +16,7 @@ from ..errors import StoreError
 from ..io.results import write_session
 from ..metrics import compute_pca_axes, decode_linearly, r2_score
 from .fit import fit_nwb
-from .source import read_fitted
+from .stored_source import read_fitted
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -30,7 +30,7 @@ from ..metrics import (
     score_decoding_on,
 )
 from ..metrics.decoding import Method
-from .source import find_reading, read_fitted
+from .stored_source import find_reading, read_fitted
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

@@ -15,7 +15,7 @@ from .fit_plan import FitPlan
 from .fit_recording import check_device, fit_recording, plan_recording, read_to_fit, resample
 from .fit_request import FitRequest
 from .held_out_score import require_score
-from .source import read_warm_start
+from .stored_source import read_warm_start
 
 if TYPE_CHECKING:
     from ..config.progress import Listener

@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..metrics.rate_calibration import MOST_CALIBRATED
 
 if TYPE_CHECKING:
-    from ..io.recordings.source import Source
+    from ..io.recordings.source_kinds import Source
 
 BASE_BYTES = 520 * 2**20  # Python with torch, pynwb and pandas
 VALUE_BYTES = 40  # peak of whole fits of 2 to 36 million values, less the base: float64 copies of frames, scored

@@ -11,7 +11,7 @@ from ..config import Destination, FitConfig, ReadConfig, sort_settings
 from ..config.fit import STAGES
 from ..config.presets import resolve_settings
 from ..config.request import hash_request
-from ..config.stages import read_stage
+from ..config.sort_settings import read_stage
 from ..config.validation import names_of, refuse_unknown, require
 from ..data.records import Arguments
 from .destination import Target

@@ -18,7 +18,7 @@ from ..data.recording import frame_dims, name_kind
 from .fit_memory import BIN_WIDTH_S, SIDE
 
 if TYPE_CHECKING:
-    from ..io.recordings.source import Source
+    from ..io.recordings.source_kinds import Source
     from .fit_plan import Repeats
 
 # The machine that the figures below were measured on, in CPU seconds of one thread (benchmarks/RESULTS.md).

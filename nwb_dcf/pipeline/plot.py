@@ -13,7 +13,7 @@ from ..errors import DataError, DCFError, ParameterError, StoreError
 from ..io.export import check_export, write_whole
 from ..io.results import read_result
 from ..plots.report import FORMATS, PlotInputs, _save, _write_text, draw_together, list_views, write_page
-from .source import load_fitted, read_fitted
+from .stored_source import load_fitted, read_fitted
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -19,7 +19,7 @@ from ..errors import DataError, SourceError, StoreError
 from ..io.recordings import read_recording
 from ..io.results import find_changes, have_equal_tensors, read_result
 from .fit_recording import fit_recording, plan_recording
-from .source import find_beside, find_mask_hash, find_reading
+from .stored_source import find_beside, find_mask_hash, find_reading
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -12,7 +12,7 @@ import xarray as xr
 from ..config.file_places import FilePlaces
 from ..errors import ParameterError
 from ..io.results import read_result
-from .source import check_kind, find_reading, load_fitted, read_fitted, read_matched
+from .stored_source import check_kind, find_reading, load_fitted, read_fitted, read_matched
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

@@ -18,7 +18,7 @@ from ..data.records import Provenance, SplitRecord, WrittenRecord
 from ..data.result import DCFResult
 from ..errors import ParameterError
 from ..io.results import check_writable, remove_leftovers, split_address, write_result
-from .source import check_kind, choose_reading, load_fitted, read_matched, read_model
+from .stored_source import check_kind, choose_reading, load_fitted, read_matched, read_model
 
 if TYPE_CHECKING:
     from ..estimator.fitted import FittedModel

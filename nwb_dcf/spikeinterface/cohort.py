@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..cohort import Cohort
 from ..data.recording import make_recording
-from ..data.spike_counts import Counts, count_trains, find_constant, intersect_intervals, note_left_out
+from ..data.spike_binning import Counts, count_trains, find_constant, intersect_intervals, note_left_out
 from ..errors import DataError, ParameterError
 from .recordings import find_units
 from .sorted_units import PERIODS, SortedUnits

@@ -13,7 +13,7 @@ import xarray as xr
 
 from ..data.clock_doubts import find_spike_doubts, report_doubts
 from ..data.recording import make_recording
-from ..data.spike_counts import (
+from ..data.spike_binning import (
     Bins,
     Counts,
     SpikeTrains,

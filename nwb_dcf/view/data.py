@@ -17,7 +17,7 @@ from ..errors import DCFError, SourceError
 from ..io.recordings import NO_VIDEO, FrameAccess, IntervalTable, list_sources, open_frames, read_behavior, read_tables
 from ..io.results import read_result
 from ..metrics.clusters import Clusters, find_clusters
-from ..pipeline.source import find_beside, read_fitted
+from ..pipeline.stored_source import find_beside, read_fitted
 from ..plots.color import list_colorings
 from .decimate import Raster
 

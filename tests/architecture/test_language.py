@@ -59,7 +59,7 @@ CLEAN = {
     #
     "data": True,
     #
-    "errors.py": True,
+    "errors": True,
     #
     "estimator": True,
     #

@@ -18,7 +18,7 @@ from nwb_dcf.errors import DataError, ParameterError, SourceError, StoreError
 from nwb_dcf.io.results import WrittenResult
 from nwb_dcf.pipeline import transform as application
 from nwb_dcf.pipeline.simulate import simulate_nwb
-from nwb_dcf.pipeline.source import read_fitted, read_model
+from nwb_dcf.pipeline.stored_source import read_fitted, read_model
 from nwb_dcf.pipeline.transform import transform_nwb
 
 from ..nwb_files import make_series_session, make_spike_session, new_nwbfile, simulate_spike_times, write_nwbfile

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nwb_dcf.data.recording import make_recording
-from nwb_dcf.data.spike_counts import compute_observed_fraction, count_spikes, make_bins
+from nwb_dcf.data.spike_binning import compute_observed_fraction, count_spikes, make_bins
 from nwb_dcf.errors import DataError
 from nwb_dcf.io.recordings.clock import find_gaps, read_clock
 from nwb_dcf.io.recordings.resample import Frames, resample

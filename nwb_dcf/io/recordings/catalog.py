@@ -20,9 +20,9 @@ from .events import list_events
 from .find_object import find_object
 from .segment_choice import compare_clocks
 from .segments import RecordedIntervals, explain_unusable
-from .source import Source
+from .source_kinds import Source
+from .source_list import describe_sources
 from .source_selection import choose_source, group_sources
-from .sources import describe_sources
 from .tables import TRIALS, IntervalTable, find_unreadable_tables, list_tables
 from .units import check_units_clock
 

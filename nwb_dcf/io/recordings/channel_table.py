@@ -11,8 +11,8 @@ import numpy as np
 from pynwb.misc import Units
 
 from ..backends.session import open_session
+from .source_list import describe_sources
 from .source_selection import choose_source
-from .sources import describe_sources
 from .tables import read_columns, read_whole_numbers
 from .timeseries import name_channels
 

@@ -1,7 +1,8 @@
 """The time of each sample, float64 seconds on the session clock, and the gaps of the clock.
 
 The table has every clock that was found in files. No time is guessed: a sample without one is left out, an ambiguous
-clock is refused, and one that looks wrong is read as stored, with a doubt. Times are first multiplied by the time scale
+clock is refused, and one that looks wrong is read as stored, with a
+doubt (`data.clock_doubts`). Times are first multiplied by the time scale
 that was asked for, if any.
 
 ============================================== ================================================================

@@ -13,17 +13,17 @@ import xarray as xr
 from ...config import ReadConfig
 from ...config.progress import Listener, Progress
 from ...data.clock_doubts import Doubt, find_sample_doubts
-from ...data.spike_counts import MAX_VALUES
+from ...data.spike_binning import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
 from .clock import GAP_FACTOR, PEEK, SampleClock, peek_clock
 from .filter_bank import BandFilters, design_filters
-from .missing import complete
+from .missing_values import complete
 from .provenance import describe_source
 from .runs import CutClock, cut_clock
 from .segments import ChosenSegments
 from .series_values import channel_ids, check_data, count_channels, read_conversion
-from .source import Source
+from .source_kinds import Source
 from .timeseries import make_traces
 
 if TYPE_CHECKING:

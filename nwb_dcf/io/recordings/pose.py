@@ -11,13 +11,13 @@ import xarray as xr
 from ...config import ReadConfig
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
-from .missing import MAX_GAP_S, MAX_MISSING, complete
+from .members_clock import SharedClock, read_shared_clock
+from .missing_values import MAX_GAP_S, MAX_MISSING, complete
 from .provenance import describe_members
 from .runs import CutClock, cut_clock
 from .segments import ChosenSegments
 from .series_values import check_data, convert_samples, count_channels
-from .shared_clock import SharedClock, read_shared_clock
-from .source import Source, name_members
+from .source_kinds import Source, name_members
 from .timeseries import AXES, make_traces, read_rows
 
 if TYPE_CHECKING:

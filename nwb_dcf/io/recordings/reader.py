@@ -21,16 +21,16 @@ from ..backends.layout import turn
 from ..backends.session import Session, open_session
 from ..backends.zarr import note_missing_chunks
 from ..interval_hashes import describe_tables
-from .binned_spikes import read_binned
 from .external import describe_unwritten, list_other_files
-from .multi_source import choose_rules, join_sources, refuse_resampled_units
+from .join_sources import choose_rules, join_sources, refuse_resampled_units
 from .pose import read_pose
 from .provenance import list_names
 from .resample import resample_recording
 from .segments import ChosenSegments
-from .source import FRAME_KINDS, ROI_KINDS, SERIES_KINDS, Source
+from .source_kinds import FRAME_KINDS, ROI_KINDS, SERIES_KINDS, Source
+from .source_list import describe_sources
 from .source_selection import choose_source
-from .sources import describe_sources
+from .stored_counts import read_binned
 from .tables import check_scales
 from .timeseries import read_traces
 from .units import read_units
@@ -65,7 +65,7 @@ def read_recording(
         An NWB 2 file in HDF5, a Zarr folder, or an address (``https://``, ``s3://``, ``dandi://``). It is not changed.
     source : str or sequence of str, optional
         What to read: ``"units"``, a path such as ``"/processing/behavior/Position/hand_position"``, or a name that
-        is unique in the file; several are joined (`io.recordings.multi_source`). By default the first of units, dF/F,
+        is unique in the file; several are joined (`io.recordings.join_sources`). By default the first of units, dF/F,
         fluorescence, other ROI responses, families of one-column series, pose, video, imaging and LFP.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` while long sources are read.

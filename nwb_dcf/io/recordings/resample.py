@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from ...data.frame_runs import find_runs
 from ...data.recording import flatten_frames, median_step_s, name_source, part_touching, segment_slices
-from ...data.spike_counts import MAX_VALUES, make_bins
+from ...data.spike_binning import MAX_VALUES, make_bins
 from ...errors import DataError
 from .interpolation import Interpolation, describe_rules, from_circle, to_circle
 

@@ -27,7 +27,7 @@ FIRST_WORDS = 6
 
 
 def infer_roi_kind(path: str, series: Any) -> str:
-    """Infer the kind of a RoiResponseSeries, one of `nwb_dcf.io.recordings.source.ROI_KINDS`.
+    """Infer the kind of a RoiResponseSeries, one of `nwb_dcf.io.recordings.source_kinds.ROI_KINDS`.
 
     Its own name decides, then that of what it is in, then its description, then the type of its container.
 

@@ -12,8 +12,8 @@ import numpy as np
 from ...errors import SourceError
 from ..backends.session import Session
 from .find_object import match_paths
-from .shared_clock import SAME_STEP
-from .source import DEFAULT_KINDS, ROI_KINDS, SERIES_KINDS, Source, name_together, rank, sort_key
+from .members_clock import SAME_STEP
+from .source_kinds import DEFAULT_KINDS, ROI_KINDS, SERIES_KINDS, Source, name_together, rank, sort_key
 from .video.files import list_tracked
 
 FAMILY_SIZE = 4

@@ -10,18 +10,18 @@ import xarray as xr
 
 from ...config import ReadConfig
 from ...data.recording import make_recording
-from ...data.spike_counts import MAX_VALUES
+from ...data.spike_binning import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session
 from .conditions import is_id_list
-from .missing import MAX_GAP_S, complete
+from .members_clock import SharedClock, read_shared_clock
+from .missing_values import MAX_GAP_S, complete
 from .provenance import SourceDescription, describe_members, describe_source
 from .rois import Channels, compute_dff, select_rois
 from .runs import CutClock, cut_clock
 from .segments import ChosenSegments
 from .series_values import channel_ids, check_data, convert_samples, count_channels, name_unit
-from .shared_clock import SharedClock, read_shared_clock
-from .source import ROI_KINDS, Source, name_members
+from .source_kinds import ROI_KINDS, Source, name_members
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped

@@ -15,7 +15,7 @@ from pynwb.epoch import TimeIntervals
 from ...config import ReadConfig
 from ...data.clock_doubts import LITTLE, Doubt, find_spike_doubts, report_doubts
 from ...data.recording import make_recording
-from ...data.spike_counts import (
+from ...data.spike_binning import (
     SpikeTrains,
     count_trains,
     find_constant,

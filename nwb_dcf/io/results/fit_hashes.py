@@ -1,7 +1,7 @@
 """Hashes of a stored fit by its parts: whether it still is what was written.
 
-They lie in the provenance. Whoever edits a fit on purpose can write new ones: they show accidents and edits, and are no
-signature.
+What a stranger's file must not hold is refused in `fit_layout` and `data.fit_schema`. The hashes lie in the provenance.
+Whoever edits a fit on purpose can write new ones: they show accidents and edits, and are no signature.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The objective of one batch: L = alpha L_cf + beta L_df + eta L_align (paper equation 8)."""
+"""The loss of a batch: L = alpha L_cf + beta L_df + eta L_align (paper equation 8), and that of the context heads."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from pynwb import TimeSeries
 from nwb_dcf.errors import DataError
 from nwb_dcf.io.backends.session import open_session
 from nwb_dcf.io.recordings import list_sources, read_recording
-from nwb_dcf.io.recordings.shared_clock import read_shared_clock
-from nwb_dcf.io.recordings.source import name_members, name_together
+from nwb_dcf.io.recordings.members_clock import read_shared_clock
+from nwb_dcf.io.recordings.source_kinds import name_members, name_together
 from tests.nwb_files import new_nwbfile, simulate_series, write_nwbfile
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf.data.recording import segment_slices
-from nwb_dcf.data.spike_counts import Bins, count_spikes
+from nwb_dcf.data.spike_binning import Bins, count_spikes
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.io.recordings import read_recording
 from tests.nwb_files import make_spike_session

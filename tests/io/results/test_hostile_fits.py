@@ -14,7 +14,7 @@ import pytest
 from nwb_dcf import list_results, read_result
 from nwb_dcf.config.file_places import FilePlaces
 from nwb_dcf.errors import ParameterError, StoreError
-from nwb_dcf.pipeline.source import find_beside, find_reading
+from nwb_dcf.pipeline.stored_source import find_beside, find_reading
 
 from .hostile_fits import list_changes
 

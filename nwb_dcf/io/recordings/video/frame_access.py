@@ -16,8 +16,8 @@ from ....config import ReadConfig
 from ....errors import SourceError
 from ...backends.session import open_session
 from ..find_object import find_object
-from ..source import FRAME_KINDS
-from ..sources import describe_sources
+from ..source_kinds import FRAME_KINDS
+from ..source_list import describe_sources
 from .crop import FrameCrop
 from .decode import FrameSeeker
 from .external_frames import ExternalFrames

@@ -13,7 +13,7 @@ import xarray as xr
 from ....config import ReadConfig
 from ....config.progress import Listener, Progress
 from ....data.recording import make_recording
-from ....data.spike_counts import MAX_VALUES
+from ....data.spike_binning import MAX_VALUES
 from ....errors import DataError, ParameterError
 from ...backends.session import Session
 from ..clock import MIN_SAMPLES

@@ -15,7 +15,7 @@ from .clock import MIN_SAMPLES, SampleClock
 from .provenance import describe_source
 from .runs import cut_clock
 from .segments import ChosenSegments
-from .source import Source
+from .source_kinds import Source
 from .tables import read_whole_numbers
 
 TYPE = "BinnedSpikes"

@@ -7,7 +7,7 @@ from pynwb import TimeSeries
 from nwb_dcf.data.recording import split_sources, validate_recording
 from nwb_dcf.errors import DCFError
 from nwb_dcf.io.recordings import read_recording
-from nwb_dcf.io.recordings.multi_source import name_labels
+from nwb_dcf.io.recordings.join_sources import name_labels
 from tests.nwb_files import make_spike_session, simulate_series
 
 

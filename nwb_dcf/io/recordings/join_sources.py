@@ -34,7 +34,7 @@ from .interpolation import Interpolation, choose_interpolation, describe_rules
 from .provenance import SourceDescription
 from .resample import METHOD, Frames, divide_clock, keep_frames, resample, resample_recording
 from .segments import ChosenSegments, Segments
-from .source import FRAME_KINDS, Source
+from .source_kinds import FRAME_KINDS, Source
 
 if TYPE_CHECKING:
     from jaxtyping import Num, Shaped

@@ -13,7 +13,7 @@ import xarray as xr
 from nwb_dcf import DCF
 from nwb_dcf.config.progress import Progress
 from nwb_dcf.data.synthetic import simulate_reach
-from nwb_dcf.estimator import stages
+from nwb_dcf.estimator import train_stages as stages
 from nwb_dcf.estimator.initialization import seed_initial_weights
 from nwb_dcf.model.training import FrameTable, train_model
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nwb_dcf.data.spike_counts import compute_observed_fraction, count_spikes, intersect_intervals, make_bins
+from nwb_dcf.data.spike_binning import compute_observed_fraction, count_spikes, intersect_intervals, make_bins
 from nwb_dcf.errors import DataError
 
 

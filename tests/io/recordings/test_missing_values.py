@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nwb_dcf.data.recording import segment_slices
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.io.recordings import read_recording
-from nwb_dcf.io.recordings.missing import complete
+from nwb_dcf.io.recordings.missing_values import complete
 from nwb_dcf.io.recordings.runs import CutClock, Runs
 from nwb_dcf.io.recordings.segments import Segments
 from tests.nwb_files import make_series_session, simulate_series

@@ -19,13 +19,13 @@ from pynwb.ophys import OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
 from ...errors import DataError
 from ..backends.filters import MissingFilter, find_unreadable
 from ..backends.session import Session
-from .binned_spikes import TYPE as BINNED
-from .binned_spikes import describe_binned
 from .clock import Clock, peek_clock
 from .external import list_other_files
 from .roi_kinds import infer_roi_kind, list_emissions
 from .series_values import advise_turning, check_data, check_shape
-from .source import DEFAULT_KINDS, Source, sort_key
+from .source_kinds import DEFAULT_KINDS, Source, sort_key
+from .stored_counts import TYPE as BINNED
+from .stored_counts import describe_binned
 from .video.clock_evidence import list_clocks, weigh
 from .video.files import summarise_frames
 
