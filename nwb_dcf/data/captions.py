@@ -7,6 +7,7 @@ import xarray as xr
 
 from .records import Scores
 
+STEP = 0.6  # of the axis before: a fall that a picture shows
 NEGLIGIBLE_R2 = 0.005  # half a percent of the variance: nobody sees it in a picture
 
 
@@ -40,8 +41,8 @@ def describe_pictures(data: xr.Dataset) -> dict[str, str]:
         "channel is that channel and says nothing of the population.",
         "smoothing": "How well half of the units predicts the other half on held-out blocks, now and later. Where "
         "lines are flat the choice hardly matters; what is over sooner than the smoothing is not in the latents.",
-        "field": "Where the model takes a state, drawn only where frames were (grey). Arrows are means over what is "
-        "not shown, all on one scale; a loop of arrows is no proof of a rhythm.",
+        "field": "Where states go, drawn only where frames were (grey), all arrows on one scale. They are means over "
+        "the axes not shown: arrows that cancel look like rest, and a loop of arrows is no proof of a rhythm.",
         "clusters": "K-means returns as many clusters as it is asked for: that there are four is no finding. Numbered "
         "frames lie farthest from their cluster or move fastest; look at them before you name them.",
     }
@@ -59,6 +60,11 @@ def _describe_spectrum(data: xr.Dataset, dim: int) -> str:
     if total:
         fraction = variance[:dim].sum() / total
         held = f"The first {dim} axes hold {fraction:.0%} of the variance, noise included. "
+    if len(variance) > dim and variance[dim - 1] > 0 and variance[dim] < STEP * variance[dim - 1]:
+        return (
+            f"{held}Axis {dim + 1} holds {variance[dim] / variance[dim - 1]:.0%} of what axis {dim} does: a step. "
+            "Whether it is one of the animal or of this fit, other data must show; axes beyond it may be no mere noise."
+        )
     return f"{held}A slow fall without a step says that the number of latents is a choice and no finding."
 
 

@@ -109,7 +109,7 @@ def plot_nwb(
         # clusters are found in anything: drawn when they are asked for
         views = {key: view for key, view in views.items() if view.by_default}
     if output.suffix.lower() == ".html":
-        page = write_page(material, views, color, str(Path(path).name))
+        page = write_page(material, views, str(Path(path).name))
         write_whole(output, lambda beside: _write_text(beside, page))
     else:
         picture = draw_together(views)

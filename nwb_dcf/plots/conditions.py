@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 FEWEST = 3  # trials of a condition, below which it has no interval
+REACHED = 0.8  # of the trials: where more have ended, a mean jumps with each
 MOST = 12  # conditions: as many as have a colour of their own
 
 
@@ -29,9 +30,9 @@ class ConditionMeans:
     Attributes
     ----------
     time : array, shape (bin,)
-        Seconds from the start of the trial.
+        Seconds from the start of the trial, on the frames of the median trial.
     mean : array, shape (condition, bin, latent)
-        NaN where fewer than half of the trials of a condition last so long.
+        NaN where fewer than four fifths of the trials of a condition last so long.
     half_width : array, shape (condition, bin, latent)
         Half the width of the 95 % interval of `mean` (Student's t over trials).
     coloring : Coloring
@@ -57,7 +58,7 @@ def average_conditions(result: DCFResult, name: str) -> ConditionMeans:
     """Average latents over the trials of each condition, from the start of each trial.
 
     Trials are put on one clock by linear interpolation, and each bin is averaged over the trials that last so
-    long; bins that fewer than half of the trials of a condition reach are NaN.
+    long; bins that fewer than four fifths of the trials of a condition reach are NaN.
 
     Returns
     -------
@@ -82,7 +83,8 @@ def average_conditions(result: DCFResult, name: str) -> ConditionMeans:
     step = float(np.median(np.diff(clock)[np.diff(index) == 0]))
     lengths = np.array([clock[b - 1] - starts[k] for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True))])
     # the median: one trial without an end would draw a long empty axis
-    time = np.arange(0.0, float(np.median(lengths)) + step, step)
+    begins = float(np.median(clock[edges[:-1]] - starts))
+    time = np.arange(begins, float(np.median(lengths)) + step, step)
     n_latents = data.sizes["latent"]
     trials = np.full((data.sizes["segment"], len(time), n_latents), np.nan)
     for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
@@ -98,7 +100,7 @@ def average_conditions(result: DCFResult, name: str) -> ConditionMeans:
         own_trials = trials[group == condition]
         n = np.isfinite(own_trials).sum(axis=0)
         # beyond, the mean is of the slow trials alone, and seems to turn where the fast ones end
-        enough = n >= max(FEWEST, len(own_trials) / 2)
+        enough = n >= max(FEWEST, REACHED * len(own_trials))
         total = np.where(enough, np.nansum(own_trials, axis=0) / np.maximum(n, 1), np.nan)
         deviation = np.sqrt(np.nansum(np.square(own_trials - total), axis=0) / np.maximum(n - 1, 1))
         mean[condition] = total

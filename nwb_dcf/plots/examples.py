@@ -61,7 +61,7 @@ def draw_examples(
             axes.set_yticks([])
     time = result.dataset["time"].values
     panels[0].set_title(
-        f"{_name_part(result)}: {len(frames)} frames of {len(intervals)} intervals from {time[frames[0]]:.1f} s to "
+        f"{describe_part(result)}: {len(frames)} frames of {len(intervals)} intervals from {time[frames[0]]:.1f} s to "
         f"{time[frames[-1]]:.1f} s; reconstruction from {result.dim} numbers each, R² {1 - unexplained:.2f}"
     )
     at, seconds = _place_ticks(intervals, time)
@@ -123,9 +123,10 @@ def _draw_images(
         column[0].set_title(f"{result.dataset['time'].values[frame]:.2f} s")
     panels[0, 0].set_ylabel("data")
     panels[1, 0].set_ylabel("reconstruction")
-    figure.suptitle(f"{_name_part(result)}, and reconstruction from {result.dim} numbers a frame")
+    figure.suptitle(f"{describe_part(result)}, and reconstruction from {result.dim} numbers a frame")
 
 
-def _name_part(result: DCFResult) -> str:
+def describe_part(result: DCFResult) -> str:
+    """Return ``Held-out data``, or ``Data`` where none was held out."""
     split = result.provenance.get("split", {})
     return "Held-out data" if split.get("held_out") or split.get("held_out_intervals_s") else "Data"

@@ -1,4 +1,4 @@
-"""Trajectories that turn with the mouse, and latents against time to zoom in: plotly, its script within the page."""
+"""Trajectories that turn with the mouse, and latents against time to zoom in, by plotly."""
 
 from __future__ import annotations
 
@@ -21,15 +21,12 @@ HEIGHT = 640  # pixels
 MOST_BUCKETS = 4000  # more than there are pixels across, so that zooming in once shows no corners
 MOST_SPANS = 500  # held-out intervals that are shaded: each is an element of the page
 GREYS = ("#b8c2cc", "#8d99a6")
-CONFIG: Look = {"displaylogo": False}
 DECIMALS = 4  # of coordinates: numbers are written out, and full ones double the page
 CAMERA = {"eye": {"x": -1.5, "y": -1.6, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.15}}
 
 
-def draw_interactive(result: DCFResult, color: str = "time", *, with_script: bool = True) -> str:
-    """Return trajectories as HTML, with a menu of what they can be coloured by.
-
-    With plotly's script it needs nothing from elsewhere; a page of several figures holds the script once, in the first.
+def build_trajectories(result: DCFResult, color: str = "time") -> Any:
+    """Build trajectories as a plotly Figure, with a menu of what they can be coloured by.
 
     Raises
     ------
@@ -69,14 +66,14 @@ def draw_interactive(result: DCFResult, color: str = "time", *, with_script: boo
         height=HEIGHT, margin={"l": 0, "r": 0, "t": 40, "b": 0}, updatemenus=[menu], template="plotly_white",
         legend={"itemsizing": "constant"}, **scene,
     )  # fmt: skip
-    note = f"<p class='note'>One frame in {stride} is drawn.</p>" if stride > 1 else ""
-    # plotly's script is 4 MB and goes into the page, which is read offline
-    script: str = figure.to_html(full_html=False, include_plotlyjs=with_script, config=CONFIG)
-    return script + note
+    if stride > 1:
+        text = f"one frame in {stride} is drawn"
+        figure.add_annotation(text=text, x=1, y=1.06, xref="paper", yref="paper", showarrow=False, xanchor="right")
+    return figure
 
 
-def draw_latents_interactive(result: DCFResult, color: str = "time", *, with_script: bool = True) -> str:
-    """Return latents against time as HTML: the whole session, in the window that the still picture shows at first.
+def build_latents(result: DCFResult, color: str = "time") -> Any:
+    """Build latents against time: the whole session, in the window that the still picture shows at first.
 
     Where frames are many, the lowest and the highest value of each of `MOST_BUCKETS` pieces of the session are drawn.
     Below the latents stand the segments, in the colours of `color` where it names groups.
@@ -113,15 +110,14 @@ def draw_latents_interactive(result: DCFResult, color: str = "time", *, with_scr
     figure.update_xaxes(title_text="time on the session clock (s)", row=n + 1, col=1)
     spans = find_spans(time, held_out)[:MOST_SPANS]
     figure.update_layout(
-        height=110 * n + 110, margin={"l": 0, "r": 0, "t": 10, "b": 0}, template="plotly_white",
+        height=110 * n + 110, margin={"l": 0, "r": 0, "t": 35, "b": 0}, template="plotly_white",
         shapes=[
             {"type": "rect", "xref": "x", "yref": "paper", "x0": a, "x1": b, "y0": 0, "y1": 1, "layer": "below",
              "fillcolor": HELD_OUT, "line": {"width": 0}}
             for a, b in spans
         ],
     )  # fmt: skip
-    script: str = figure.to_html(full_html=False, include_plotlyjs=with_script, config={**CONFIG, "scrollZoom": True})
-    return f"{script}<p class='note'>Drag to zoom, double-click for the whole session.</p>"
+    return figure
 
 
 def _make_strips(data: xr.Dataset, coloring: Coloring) -> list[Look]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ..data.result import DCFResult, mark_held_out
-from .color import PALETTE, Coloring, choose_coloring
+from .color import MOST_GROUPS, PALETTE, Coloring, choose_coloring
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -55,6 +55,15 @@ def draw_latents(figure: FigureBase, result: DCFResult, color: str = "time") -> 
     shade = "; shaded: held out" if held_out[seen].any() else ""
     by = f"; segments by {coloring.label}" if coloring.groups else ""
     panels[0].set_title(f"Latents against time{part}{shade}{by}")
+    if coloring.groups:
+        _name_groups(figure, coloring)
+
+
+def _name_groups(figure: FigureBase, coloring: Coloring) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=coloring.pick(k), label=name) for k, name in enumerate(coloring.groups[:MOST_GROUPS])]
+    figure.legend(handles=handles, title=coloring.label, loc="outside right lower", frameon=False)
 
 
 def find_held_out(result: DCFResult) -> Bool[np.ndarray, " time"]:

@@ -14,6 +14,7 @@ from .color import PALETTE
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
+MARKED = PALETTE[5]
 NAMED = 3  # channels of each latent that are named
 
 
@@ -39,15 +40,23 @@ def draw_loadings(figure: FigureBase, result: DCFResult) -> None:
         axes.vlines(place, 0, loadings[:, k], color=PALETTE[0], linewidth=1)
         axes.plot(place, loadings[:, k], "o", color=PALETTE[0], markersize=2.5)
         axes.axhline(0, color="#999999", linewidth=0.6)
-        for channel in np.argsort(-fraction[:, k])[:NAMED]:
-            axes.annotate(
-                f"{ids[channel]}: {fraction[channel, k]:.0%}",
-                (channel, loadings[channel, k]),
-                textcoords="offset points",
-                xytext=(4, 2),
-                fontsize=7,
-            )
+        most = np.argsort(-fraction[:, k])[:NAMED]
+        axes.plot(most, loadings[most, k], "o", color=MARKED, markersize=5)
+        # named above and not beside the dots: neighbours in the file are often neighbours here
+        axes.set_title(name_largest(ids, fraction[:, k], dims[0]), fontsize=8, loc="left", color=MARKED)
         axes.set(ylabel=f"latent {k + 1}")
         axes.set_title(f"{effective[k]:.1f} effective {dims[0]}s", fontsize=8, loc="right")
     panels[-1].set_xlabel(f"{dims[0]}, in the order of the fit")
     figure.suptitle("Loadings")
+
+
+def name_largest(ids: np.ndarray, fraction: np.ndarray, kind: str) -> str:
+    """Name the channels with the largest fraction of a latent's loading.
+
+    Examples
+    --------
+    >>> name_largest(np.array([7, 8]), np.array([0.25, 0.75]), "unit")
+    'most: unit 8 (75%), 7 (25%)'
+    """
+    most = np.argsort(-fraction)[:NAMED]
+    return f"most: {kind} " + ", ".join(f"{ids[channel]} ({fraction[channel]:.0%})" for channel in most)

@@ -26,7 +26,7 @@ def draw_paths(figure: FigureBase, paths: PredictedPaths) -> None:
             axes = panels[latent, column]
             axes.axvspan(0, paths.overlap_s, color="#eeeeee", linewidth=0)
             axes.axvline(0, color=STAYED, linewidth=0.6)
-            axes.plot(paths.ahead_s, paths.came[column, :, latent], color=CAME, linewidth=1.4, label="came")
+            axes.plot(paths.ahead_s, paths.came[column, :, latent], color=CAME, linewidth=1.4, label="what came")
             known = float(paths.predicted[column, at_start, latent])
             axes.plot([0, paths.ahead_s[-1]], [known, known], color=STAYED, linestyle=":", label="nothing changes")
             axes.plot(

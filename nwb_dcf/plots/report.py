@@ -47,6 +47,7 @@ ORDER = (
     "clusters",
 )
 CAPTION_INCHES, LETTERS_PER_INCH = 0.45, 15  # of text at 8 points
+STILL = ("examples", "clusters")  # of images: frames as numbers would make the page megabytes larger
 HALF = 7.0  # inches: narrower pictures stand side by side on the page
 
 
@@ -60,7 +61,9 @@ class ReportFigure:
     size : (float, float)
         Width and height, inches.
     draw : callable
-        Draws the picture into the figure that it is given.
+        Draws the picture into the figure of matplotlib that it is given.
+    build : callable
+        Makes it as a figure of plotly.
     caption : str
         What to conclude from it, and what not.
     by_default : bool
@@ -70,6 +73,7 @@ class ReportFigure:
     title: str
     size: tuple[float, float]
     draw: Callable[[FigureBase], None]
+    build: Callable[[], Any]
     caption: str = ""
     by_default: bool = True
 
@@ -101,7 +105,9 @@ class PlotInputs:
 
 def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str, ReportFigure]:
     """Return the pictures that can be drawn of a fit, by name, in their order on the page."""
-    from .. import plots  # here: matplotlib is loaded with the first picture, not with this file
+    # here: matplotlib and plotly are loaded with the first picture, not with this file
+    from .. import plots
+    from . import interactive, plotly_figures
 
     result, recording = inputs.result, inputs.recording
     images = recording is not None and recording["data"].ndim == 3
@@ -113,37 +119,64 @@ def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str,
             "Latents against time",
             (12.0, 1.2 * result.dim + 1.4),
             lambda figure: plots.draw_latents(figure, result, color),
+            lambda: interactive.build_latents(result, color),
         ),
         "trajectories": ReportFigure(
-            "Trajectories", (8.0, 6.0), lambda figure: plots.draw_trajectories(figure, result, color)
+            "Trajectories",
+            (8.0, 6.0),
+            lambda figure: plots.draw_trajectories(figure, result, color),
+            lambda: interactive.build_trajectories(result, color),
         ),
-        "spectrum": ReportFigure("Spectrum", (6.0, 3.8), lambda figure: plots.draw_spectrum(figure, result)),
+        "spectrum": ReportFigure(
+            "How much each axis holds",
+            (6.0, 4.2),
+            lambda figure: plots.draw_spectrum(figure, result),
+            lambda: plotly_figures.build_spectrum(result),
+        ),
         "curve": ReportFigure(
-            "Reconstruction from K numbers", (6.0, 3.8), lambda figure: plots.draw_curve(figure, result)
+            "Reconstruction from K numbers",
+            (6.0, 4.2),
+            lambda figure: plots.draw_curve(figure, result),
+            lambda: plotly_figures.build_curve(result),
         ),
         "clusters": ReportFigure(
             "Clusters and outliers",
             (12.0, 4.8 + 1.7 * (n_clusters + 2) * images),
             lambda figure: plots.draw_clusters(figure, result, recording, n_clusters),
+            lambda: plotly_figures.build_clusters(result, recording, n_clusters),
             by_default=images,  # without pictures to look at, clusters say little
         ),
     }
     if condition is not None:
         label = condition.replace("_", " ")
         views["conditions"] = ReportFigure(
-            f"Latents by {label}", (12.0, 3.6), lambda figure: plots.draw_conditions(figure, result, condition)
+            f"Latents by {label}",
+            (12.0, 3.6),
+            lambda figure: plots.draw_conditions(figure, result, condition),
+            lambda: plotly_figures.build_conditions(result, condition),
         )
     if result.dataset["mean"].ndim == 1:
         views["loadings"] = ReportFigure(
-            "Loadings", (12.0, 1.2 * result.dim + 1.0), lambda figure: plots.draw_loadings(figure, result)
+            "Loadings",
+            (12.0, 1.2 * result.dim + 1.0),
+            lambda figure: plots.draw_loadings(figure, result),
+            lambda: plotly_figures.build_loadings(result),
         )
     choice = result.provenance.get("smoothing")
     if choice and choice["table"]["score"] and None not in choice["table"]["score"]:
         views["smoothing"] = ReportFigure(
-            "Smoothing and scale", (6.0, 3.8), lambda figure: plots.draw_smoothing(figure, choice)
+            "Smoothing and scale",
+            (6.0, 3.8),
+            lambda figure: plots.draw_smoothing(figure, choice),
+            lambda: plotly_figures.build_smoothing(choice),
         )
     if n_axes:
-        views["field"] = ReportFigure("Flow field", field_size, lambda figure: plots.draw_field(figure, result))
+        views["field"] = ReportFigure(
+            "Flow field",
+            field_size,
+            lambda figure: plots.draw_field(figure, result),
+            lambda: plotly_figures.build_field(result),
+        )
     prepared, reconstruction = inputs.prepared, inputs.reconstruction
     if prepared is not None and reconstruction is not None:
         size = (12.0, 5.0)
@@ -151,12 +184,16 @@ def list_views(inputs: PlotInputs, color: str, n_clusters: int = 4) -> dict[str,
             "Data and their reconstruction",
             size,
             lambda figure: plots.draw_examples(figure, result, prepared, reconstruction),
+            lambda: plotly_figures.build_examples(result, prepared, reconstruction),
         )
     paths = inputs.paths
     if paths is not None:
         tall = 1.0 + 1.5 * min(result.dim, 3)
         views["paths"] = ReportFigure(
-            "Predicted paths and those that came", (12.0, tall), lambda figure: plots.draw_paths(figure, paths)
+            "Predicted paths and those that came",
+            (12.0, tall),
+            lambda figure: plots.draw_paths(figure, paths),
+            lambda: plotly_figures.build_paths(paths),
         )
     captions = result.captions
     return {name: replace(views[name], caption=captions[name]) for name in ORDER if name in views}
@@ -191,24 +228,27 @@ def draw_together(views: dict[str, ReportFigure], *, captions: bool = True) -> F
     return figure
 
 
-def write_page(inputs: PlotInputs, views: dict[str, ReportFigure], color: str, file: str) -> str:
-    """Make one HTML page that needs no other file: pictures as SVG, but latents to zoom in and trajectories to turn."""
-    from .interactive import draw_interactive, draw_latents_interactive
-
+def write_page(inputs: PlotInputs, views: dict[str, ReportFigure], file: str) -> str:
+    """Make one HTML page that needs no other file: pictures to zoom in and to turn; frames of a video stand still."""
     result = inputs.result
     # before any picture: what may be seen in them hangs on it
     sections = [part for part in [lay_out_certificate(result.certificate)] if part]
+    # plotly's script is 4 MB and goes into the page, which is read offline: once, with the first picture
     with_script = True
+    images = inputs.recording is not None and inputs.recording["data"].ndim == 3
     for name, view in views.items():
-        if name in ("latents", "trajectories"):
-            draw = draw_latents_interactive if name == "latents" else draw_interactive
-            body, with_script = draw(result, color, with_script=with_script), False
-        else:
+        label = html.escape(f"{view.title} of {result.name}", quote=True)
+        if images and name in STILL:
             figure = draw_together({name: view}, captions=False)
-            text = base64.b64encode(_render_svg(figure)).decode()
-            alt = html.escape(f"{view.title} of {result.name}", quote=True)
-            body = f'<img alt="{alt}" src="data:image/svg+xml;base64,{text}">'
-        caption = f'<p class="caption">{html.escape(view.caption)}</p>'
+            body = (
+                f'<img alt="{label}" src="data:image/svg+xml;base64,{base64.b64encode(_render_svg(figure)).decode()}">'
+            )
+        else:
+            config = {"displaylogo": False, "responsive": True, "scrollZoom": name == "latents"}
+            script = view.build().to_html(full_html=False, include_plotlyjs=with_script, config=config)
+            body, with_script = f'<div role="img" aria-label="{label}">{script}</div>', False
+        hint = "<p class='note'>Drag to zoom, double-click for the whole session.</p>" if name == "latents" else ""
+        caption = f'{hint}<p class="caption">{html.escape(view.caption)}</p>'
         half = ' class="half"' if view.size[0] < HALF else ""
         sections.append(f'<section id="{name}"{half}><h2>{html.escape(view.title)}</h2>{body}{caption}</section>')
     if "examples" not in views and inputs.missing:

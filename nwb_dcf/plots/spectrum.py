@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,55 +12,153 @@ from ..metrics import VARIANCE_FRACTION
 from .color import PALETTE
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from matplotlib.figure import FigureBase
 
 OURS, THEIRS = PALETTE[0], PALETTE[6]
+OTHER_AXES = "#c3cbd3"  # axes that are no latents
 
 
 def draw_spectrum(figure: FigureBase, result: DCFResult) -> None:
-    """Draw the variance of each axis, and name how many axes hold 95 % of the total, noise included."""
-    data = result.dataset
-    variance, component = data["spectrum"].values, data["component"].values
+    """Draw how much of the variance each axis holds, and name how many hold 95 % of it, noise included."""
+    shown = describe_spectrum(result)
     axes = figure.add_subplot()
-    axes.plot(component, variance, "o-", color=OURS, markersize=4, linewidth=1)
-    axes.axvspan(0.5, result.dim + 0.5, color=OURS, alpha=0.12, linewidth=0, label=f"the {result.dim} latents")
-    if (variance > 0).all():
-        axes.set_yscale("log")
-    axes.set(xlabel="component", ylabel="variance d (prepared units²)", xlim=(0.5, component[-1] + 0.5))
-    total, k_eff = data.attrs.get("total_variance"), data.attrs.get("k_eff")
-    held = f"{result.dim} axes hold {variance[: result.dim].sum() / total:.0%} of the variance; " if total else ""
-    axes.set_title(f"{held}{VARIANCE_FRACTION:.0%} takes {k_eff}, noise included")
+    axes.bar(shown.component, shown.height, color=OTHER_AXES, width=0.7, label="axes beyond")
+    kept = shown.component <= result.dim
+    axes.bar(shown.component[kept], shown.height[kept], color=OURS, width=0.7, label=f"the {result.dim} latents")
+    axes.set(xlabel="axis", ylabel=shown.label, xlim=(0.4, shown.component[-1] + 0.6), title=shown.title)
     axes.legend(frameon=False)
     _use_whole_ticks(axes)
 
 
+@dataclass(frozen=True)
+class SpectrumPicture:
+    """What a picture of the spectrum shows.
+
+    Attributes
+    ----------
+    component : array, shape (component,)
+        1, 2, ...
+    height : array, shape (component,)
+        Percent of the variance; variance where the total is not known.
+    label, title : str
+    """
+
+    component: Int[np.ndarray, " component"]
+    height: Float[np.ndarray, " component"]
+    label: str
+    title: str
+
+
+def describe_spectrum(result: DCFResult) -> SpectrumPicture:
+    """Return each axis's percent of the variance, with words."""
+    data = result.dataset
+    variance, component = data["spectrum"].values, data["component"].values
+    total, k_eff = data.attrs.get("total_variance"), data.attrs.get("k_eff")
+    takes = f"{VARIANCE_FRACTION:.0%} takes {k_eff}, noise included"
+    if not total:
+        return SpectrumPicture(component, variance, "variance of the axis (prepared units²)", takes)
+    held = f"{result.dim} axes hold {variance[: result.dim].sum() / total:.0%} of the variance; {takes}"
+    return SpectrumPicture(component, 100 * variance / total, "percent of the variance", held)
+
+
 def draw_curve(figure: FigureBase, result: DCFResult) -> None:
-    """Draw R2 of the reconstruction against the number of latents K, with PCA and the interval at the fit's dim."""
-    data, scores = result.dataset, result.dataset.attrs.get("scores", {})
-    component = data["component"].values
-    axes = figure.add_subplot()
-    axes.plot(component, data["bottleneck_r2"], "o-", color=OURS, markersize=4, linewidth=1.2, label="DCF")
-    if np.isfinite(data["pca_r2"]).any():
-        axes.plot(component, data["pca_r2"], "s--", color=THEIRS, markersize=3.5, linewidth=1, label="PCA")
-    interval = (scores.get("intervals") or {}).get("bottleneck_r2")
-    value = scores.get("bottleneck_r2")
-    if interval and value is not None and None not in interval:
-        # matplotlib takes lengths, and a percentile interval need not hold the value itself
-        reach = [[max(0.0, value - interval[0])], [max(0.0, interval[1] - value)]]
-        level = scores["intervals"].get("level", 0.95)
-        axes.errorbar(
-            [result.dim], [value], yerr=reach, fmt="D", color="black", markersize=4, capsize=3,
-            label=f"the fit, {level:.0%} interval",
+    """Draw R2 of the reconstruction against the number of latents K, and below it how far DCF leads PCA.
+
+    The interval at the fit's dim is of the paired difference: intervals of both scores may overlap where one leads in
+    every resample.
+    """
+    shown = describe_curve(result)
+    upper: Any
+    lower: Any
+    if shown.difference is None:
+        upper, lower = figure.add_subplot(), None
+    else:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 0.6])
+    upper.plot(shown.component, shown.ours, "o-", color=OURS, markersize=4, linewidth=1.2, label="DCF")
+    if shown.difference is not None:
+        upper.plot(shown.component, shown.theirs, "s--", color=THEIRS, markersize=3.5, linewidth=1, label="PCA")
+    if len(shown.null):
+        upper.plot(
+            np.full(len(shown.null), result.dim), shown.null, "x", color="#777777", markersize=5,
+            label="channels shifted apart",
         )  # fmt: skip
+    upper.set(ylabel="R² of the reconstruction", xlim=(0.5, shown.component[-1] + 0.5), title=shown.title)
+    upper.legend(frameon=False, loc="lower right")
+    last = upper
+    if lower is not None and shown.difference is not None:
+        lower.axhline(0, color="#999999", linewidth=0.8)
+        lower.plot(shown.component, shown.difference, "o-", color=OURS, markersize=3, linewidth=1)
+        if shown.interval is not None:
+            low, high = shown.interval
+            # matplotlib takes lengths, and a percentile interval need not hold the value itself
+            reach = [[max(0.0, shown.at_dim - low)], [max(0.0, high - shown.at_dim)]]
+            lower.errorbar(
+                [result.dim], [shown.at_dim], yerr=reach, fmt="D", color="black", markersize=4, capsize=3,
+                label=f"the fit, {shown.level:.0%} interval of the paired difference",
+            )  # fmt: skip
+            lower.legend(frameon=False, loc="upper right", fontsize=8)
+        lower.set_ylabel("DCF - PCA")
+        lower.margins(y=0.35)
+        last = lower
+    last.set_xlabel("number of latents K")
+    _use_whole_ticks(last)
+
+
+@dataclass(frozen=True)
+class CurvePicture:
+    """What a picture of the curve over K shows.
+
+    Attributes
+    ----------
+    component : array, shape (component,)
+        K: 1, 2, ...
+    ours, theirs : array, shape (component,)
+        R2 of the reconstruction by DCF and by PCA.
+    difference : array, shape (component,), or None
+        `ours` - `theirs`; None where PCA has no scores.
+    at_dim : float
+        The difference at the fit's dim.
+    interval : (float, float) or None
+        Of that difference, paired over resampled segments.
+    level : float
+        Of `interval`.
+    null : list of float
+        R2 of fits to channels that were shifted apart.
+    title : str
+    """
+
+    component: Int[np.ndarray, " component"]
+    ours: Float[np.ndarray, " component"]
+    theirs: Float[np.ndarray, " component"]
+    difference: Float[np.ndarray, " component"] | None
+    at_dim: float
+    interval: tuple[float, float] | None
+    level: float
+    null: list[float]
+    title: str
+
+
+def describe_curve(result: DCFResult) -> CurvePicture:
+    """Return the scores over K beside PCA's, with the paired interval at the fit's dim."""
+    data, scores = result.dataset, result.dataset.attrs.get("scores", {})
+    ours, theirs = data["bottleneck_r2"].values, data["pca_r2"].values
+    intervals = scores.get("intervals") or {}
+    interval, at_dim = intervals.get("difference_r2"), scores.get("difference_r2")
+    known = bool(np.isfinite(theirs).any())
+    paired = known and at_dim is not None and interval and None not in interval
     null = [one for one in (scores.get("null") or {}).get("bottleneck_r2", []) if one is not None]
-    if null:
-        axes.plot(
-            np.full(len(null), result.dim), null, "x", color="#777777", markersize=5, label="channels shifted apart"
-        )
-    axes.set(xlabel="number of latents K", ylabel="R² of the reconstruction", xlim=(0.5, component[-1] + 0.5))
-    axes.set_title(f"On {scores.get('on', 'the data')}")
-    axes.legend(frameon=False, loc="lower right")
-    _use_whole_ticks(axes)
+    return CurvePicture(
+        component=data["component"].values,
+        ours=ours,
+        theirs=theirs,
+        difference=ours - theirs if known else None,
+        at_dim=float(at_dim) if at_dim is not None else np.nan,
+        interval=(float(interval[0]), float(interval[1])) if paired else None,
+        level=intervals.get("level", 0.95),
+        null=null,
+        title=f"On {scores.get('on', 'the data')}",
+    )
 
 
 def _use_whole_ticks(axes: object) -> None:

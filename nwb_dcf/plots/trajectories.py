@@ -40,10 +40,11 @@ def draw_trajectories(figure: FigureBase, result: DCFResult, color: str = "time"
     else:
         paths, values = [points[piece] for piece in pieces], [coloring.values[piece] for piece in pieces]
         _add_lines(figure, axes, paths, values, coloring)
+        _mark_starts(axes, paths)
     labels = [f"latent {k}" for k in range(1, n + 1)] if n > 1 else ["time (s)", "latent 1"]
     label_axes(axes, points[frames], labels)
     of = f"{data.sizes['segment']} segments" if data.sizes["segment"] > 1 else "one segment"
-    thinned = f", one frame in {stride}" if stride > 1 else ""
+    thinned = f", one frame in {stride}" if stride > 1 else "; dots: starts"
     axes.set_title(f"Latents of {of}{thinned}")
 
 
@@ -89,7 +90,7 @@ def label_axes(axes: Axes, points: Num[np.ndarray, "time axis"], labels: list[st
         getattr(axes, f"set_{name}lim")(low[k] - pad[k], high[k] + pad[k])
         getattr(axes, f"set_{name}label")(label)
     if len(labels) == 3:
-        axes.set_box_aspect(None, zoom=0.95)  # type: ignore[call-arg]
+        axes.set_box_aspect(None, zoom=1.08)  # type: ignore[call-arg]
         for axis in (axes.xaxis, axes.yaxis, axes.zaxis):  # type: ignore[attr-defined]
             axis.set_major_locator(_few_ticks())
 
@@ -134,12 +135,18 @@ def _add_dots(
     _add_scale(figure, axes, axes.scatter(*points.T, c=value, cmap=COLORMAP, **look), coloring)
 
 
+def _mark_starts(axes: Any, paths: list[Num[np.ndarray, "frame axis"]]) -> None:
+    """Put a dot where each path begins: nobody sees else which way it runs."""
+    starts = np.stack([path[0] for path in paths])
+    axes.scatter(*starts.T, s=7, color="#222222", linewidths=0, zorder=3)
+
+
 def _add_legend(axes: Axes, coloring: Coloring, value: np.ndarray) -> None:
     from matplotlib.lines import Line2D
 
     shown = sorted({int(group) for group in value})
     handles = [Line2D([], [], color=coloring.pick(k), label=coloring.groups[k], linewidth=2) for k in shown]
-    axes.legend(handles=handles, title=coloring.label, loc="center left", bbox_to_anchor=(1.04, 0.5), frameon=False)
+    axes.legend(handles=handles, title=coloring.label, loc="center left", bbox_to_anchor=(1.14, 0.5), frameon=False)
 
 
 def _add_scale(figure: FigureBase, axes: Axes, drawn: Any, coloring: Coloring) -> None:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
+SHORT = 0.15  # of the scale: arrows below look like dots
 MOST_ARROWS = 18  # along each axis: more overlap at the width of a page
 TITLES = {
-    "field_mean_velocity": "mean velocity of the frames that passed",
-    "field_velocity": "v of a state without history",
+    "field_mean_velocity": "Mean velocity of the frames that passed here",
+    "field_velocity": "v, the model's own field: where it takes a state that has stood still here",
 }
 
 
@@ -35,23 +36,36 @@ def draw_field(figure: FigureBase, result: DCFResult) -> None:
     data = result.dataset
     if "field_velocity" not in data:
         raise DataError(f"{result.name or 'the fit'} has no flow field on a grid", fix="fit it again with this version")
-    n_axes = sum(str(dim).startswith("grid_") for dim in data["field_frames"].dims)
     names = [name for name in TITLES if name in data]
-    if n_axes == 1:
+    planes = find_planes(data)
+    if not planes:
         _draw_line(figure.add_subplot(), data, names)
         return
-    planes = list(combinations(range(n_axes), 2))
     side_by_side = len(planes) == 1
-    longest = _compute_longest(data, names, planes)
+    longest = compute_longest(data, names, planes)
     shape = (1, len(names)) if side_by_side else (len(names), 1)
     parts: Any = figure.subfigures(*shape, squeeze=False)
     for part, name in zip(parts.ravel(), names, strict=True):
-        part.suptitle(f"τ = 0: {TITLES[name]} (grey: frames in a cell)")
+        part.suptitle(f"{TITLES[name]} (grey: how many){describe_slow_field(data, name, planes, longest)}")
         for axes, plane in zip(part.subplots(1, len(planes), squeeze=False)[0], planes, strict=True):
             _draw_plane(axes, data, name, plane, longest)
 
 
-def _compute_longest(data: xr.Dataset, names: list[str], planes: list[tuple[int, int]]) -> float:
+def find_planes(data: xr.Dataset) -> list[tuple[int, int]]:
+    """Return every pair of axes of the grid; none where it has one axis."""
+    n_axes = sum(str(dim).startswith("grid_") for dim in data["field_frames"].dims)
+    return list(combinations(range(n_axes), 2))
+
+
+def describe_slow_field(data: xr.Dataset, name: str, planes: list[tuple[int, int]], longest: float) -> str:
+    """Return in words how fast a field is whose arrows are too short to be seen on the common scale; else nothing."""
+    fast = compute_longest(data, [name], planes)
+    if fast > SHORT * longest:
+        return ""
+    return f"\nbelow {fast:.2g} /s in 95 % of the cells, too slow for arrows on this scale: what moves has moved before"
+
+
+def compute_longest(data: xr.Dataset, names: list[str], planes: list[tuple[int, int]]) -> float:
     """Return the 95th percentile of all speeds: one arrow scale for every panel makes them comparable."""
     speeds = [
         np.linalg.norm(project_field(data, name, plane)[0], axis=-1).ravel() for name in names for plane in planes
@@ -107,5 +121,5 @@ def _draw_line(axes: Axes, data: xr.Dataset, names: list[str]) -> None:
     for name, color in zip(names, (PALETTE[0], PALETTE[1]), strict=False):
         axes.plot(data["grid_1"].values[there], data[name].values[there, 0], ".-", color=color, label=TITLES[name])
     axes.axhline(0, color="#999999", linewidth=0.8)
-    axes.set(xlabel="latent 1", ylabel="velocity (1/s)", title="Flow field at τ = 0")
+    axes.set(xlabel="latent 1", ylabel="velocity (1/s)", title="Flow field")
     axes.legend(frameon=False)

@@ -9,7 +9,7 @@ import pytest
 
 from nwb_dcf.plots.color import choose_coloring
 from nwb_dcf.plots.html import describe_fit, lay_out_page, list_doubts
-from nwb_dcf.plots.interactive import MOST_BUCKETS, _make_strips, _thin, draw_latents_interactive
+from nwb_dcf.plots.interactive import MOST_BUCKETS, _make_strips, _thin, build_latents
 from tests.io.results.synthetic import make_result
 
 DOUBT = "/units: all 700 spike times are whole numbers; likely <samples>: give --time-scale 1/30000"
@@ -34,8 +34,8 @@ def test_a_page_without_doubts_says_none() -> None:
 def test_latents_to_zoom_in_keep_every_excursion_and_the_edges_of_segments() -> None:
     pytest.importorskip("plotly", reason="could not import plotly")
     result = make_result(np.arange(8))
-    page = draw_latents_interactive(result, "outcome", with_script=False)
-    assert len(page) < 200_000  # no script
+    page = build_latents(result, "outcome").to_json()
+    assert len(page) < 200_000
     values = np.zeros(100_000)
     values[54_321] = 9.0
     seen = _thin(values)

@@ -125,15 +125,14 @@ def test_spectrum_and_curve_show_the_stored_numbers(result: DCFResult, figure: F
     draw_spectrum(upper, result)
     draw_curve(lower, result)
     spectrum, curve = upper.axes[0], lower.axes[0]
-    np.testing.assert_array_equal(spectrum.lines[0].get_ydata(), result.dataset["spectrum"])
+    heights = [bar.get_height() for bar in spectrum.containers[0]]
+    np.testing.assert_allclose(heights, 100 * result.dataset["spectrum"] / 12.5)
     held = result.dataset["spectrum"].values[:3].sum() / 12.5
     assert spectrum.get_title() == f"3 axes hold {held:.0%} of the variance; 95% takes 4, noise included"
     labels = {line.get_label(): line for line in curve.lines}
     np.testing.assert_array_equal(labels["DCF"].get_ydata(), result.dataset["bottleneck_r2"])
     np.testing.assert_array_equal(labels["PCA"].get_ydata(), result.dataset["pca_r2"])
     np.testing.assert_array_equal(labels["channels shifted apart"].get_ydata(), [0.1, 0.2])
-    texts = [text.get_text() for text in curve.get_legend().get_texts()]
-    assert "the fit, 95% interval" in texts
 
 
 def test_a_field_is_averaged_by_the_frames_of_each_cell(result: DCFResult) -> None:
