@@ -146,7 +146,9 @@ def describe_curve(result: DCFResult) -> CurvePicture:
     intervals = scores.get("intervals") or {}
     interval, at_dim = intervals.get("difference_r2"), scores.get("difference_r2")
     known = bool(np.isfinite(theirs).any())
-    paired = known and at_dim is not None and interval and None not in interval
+    paired: tuple[float, float] | None = None
+    if known and at_dim is not None and interval and None not in interval:
+        paired = (float(interval[0]), float(interval[1]))
     null = [one for one in (scores.get("null") or {}).get("bottleneck_r2", []) if one is not None]
     return CurvePicture(
         component=data["component"].values,
@@ -154,7 +156,7 @@ def describe_curve(result: DCFResult) -> CurvePicture:
         theirs=theirs,
         difference=ours - theirs if known else None,
         at_dim=float(at_dim) if at_dim is not None else np.nan,
-        interval=(float(interval[0]), float(interval[1])) if paired else None,
+        interval=paired,
         level=intervals.get("level", 0.95),
         null=null,
         title=f"On {scores.get('on', 'the data')}",
