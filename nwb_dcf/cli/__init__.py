@@ -7,6 +7,7 @@ one JSON document is written to stdout, errors included, and all text for people
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import sys
@@ -31,6 +32,8 @@ from .view import COMMANDS as VIEW
 for command in (*SCAN, *STORED, *USE, *VIEW, *COHORT, *COMPARE, *DOCTOR):
     cli.add_command(command)
 
+LOADED_AT_ONCE = 100_000  # new objects between two searches for cycles
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         What follows ``nwb-dcf``; from ``sys.argv`` by default.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # torch and pynwb make a million objects as they load; to look among them for cycles takes a fifth of that time
+    gc.set_threshold(max(gc.get_threshold()[0], LOADED_AT_ONCE))
     debug = bool(os.environ.get("NWB_DCF_DEBUG"))
     if not debug:
         # warnings of pynwb and others concern those who wrote the file; what matters here is a note of the report

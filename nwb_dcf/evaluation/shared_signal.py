@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 import numpy as np
 
 from ..estimator.fitted import FittedModel, PreparedFrames
-from ..metrics import bootstrap_over_segments, compute_pca_axes, r2_score, rank_in_null, score_reconstruction
+from ..metrics import bootstrap_over_segments, rank_in_null, score_reconstruction
 from ..metrics.decoding import decode_linearly
 from ..metrics.null_distribution import shift_channels
+from ..metrics.pca import find_axes_of_products
 from ..metrics.segment_sums import SegmentSums, divide_frames
 from .decoding_verdict import Chance, measure_chance
 from .encoded import EncodedRecording
@@ -214,17 +215,26 @@ def measure_shifted_apart(fitted: FittedModel, training: EncodedRecording, unsee
         return {"not_measured": "there are too few frames to shift channels in"}
     # as many axes as channels would reconstruct everything, coordinated or not
     dim = max(1, min(fitted.dim, len(chosen) // 2))
+    mean = parts[0][0].mean(axis=0, dtype=np.float64)
+    centred = [(values - mean).astype(np.float32) for values, _ in parts]
+    # sums over all frames are those of rotated channels too
+    square = np.square(centred[1], dtype=np.float64).sum()
+    total = np.square(centred[1] - centred[1].mean(axis=0, dtype=np.float64)).sum()
+    if not total > 0:
+        return {"not_measured": "the channels do not vary on held-out frames"}
     seeds = np.random.SeedSequence([fitted.config.train.seed, 3]).generate_state(4 * N_NULLS).reshape(N_NULLS, 2, 2)
 
     def score(seed: Int[np.ndarray, " part"], *, together: bool) -> float:
-        shifted = [_rotate(values, group, int(one), together) for (values, group), one in zip(parts, seed, strict=True)]
-        mean, axes = compute_pca_axes(shifted[0], dim)
-        return r2_score(shifted[1], mean + (shifted[1] - mean) @ axes @ axes.T)
+        learned, tested = (
+            _rotate(values, group, int(one), together)
+            for values, (_, group), one in zip(centred, parts, seed, strict=True)
+        )
+        axes = find_axes_of_products(learned.T @ learned, dim)
+        # R2 of the projection on the axes, as `r2_score` gives it
+        return float(1 - (square - np.square(tested @ axes).sum(dtype=np.float64)) / total)
 
     nulls = [score(seed[0], together=False) for seed in seeds]
     value = float(np.median([score(seed[1], together=True) for seed in seeds[:N_TOGETHER]]))
-    if not np.isfinite([value, *nulls]).all():
-        return {"not_measured": "the channels do not vary on held-out frames"}
     over = divide_frames(unseen.frames.segment).over
     return {"value": value, "nulls": nulls, "p": rank_in_null(value, nulls), "over": over}
 

@@ -1,4 +1,4 @@
-"""Run one of the scripts beside this file in a clean Python process.
+"""Run scripts beside this file in a clean Python process, or in clean forks of one.
 
 Clean, because pynwb writes every extension that happens to be imported into the file it writes, and because
 only a process without nwb_dcf shows that others can read the file.
@@ -14,45 +14,102 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from ...data.records import JSON
 from ...errors import StoreError
 
 _SCRIPTS = Path(__file__).resolve().parent / "scripts"
 _IMPORTED_FROM = Path(__file__).resolve().parents[3]  # the folder that holds the package
+MODULES, ZARR_MODULES = ("h5py", "numpy", "pynwb"), ("hdmf_zarr.nwb",)
 FORK_WAIT_S = 120.0
 FORK_ANSWER = 60_000  # bytes that a pipe takes at once
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
-@contextmanager
-def start_clean(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the process of `run_clean` ahead of its request, so that it loads pynwb while other work is done.
+class CleanProcess:
+    """A process that has loaded what scripts need and nothing of this package, and a fork of it for each request.
 
-    It ends with the block if it was not asked for anything.
+    Where the system does not fork it answers one request, and the next one has another process.
+
+    Parameters
+    ----------
+    folder : Path
+        Working directory of the scripts.
+    modules : sequence of str
+        To be loaded while other work is done.
+    errors : file
+        For what the scripts print. A pipe that nobody reads would fill, and stop them.
     """
-    # The process starts isolated and elsewhere: relative entries would lead to other folders there.
-    paths = [os.path.abspath(entry) for entry in sys.path]
-    process = subprocess.Popen(  # noqa: S603 - this interpreter on two files of this folder
-        [sys.executable, "-I", str(_SCRIPTS / "child.py"), str(_SCRIPTS / script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-    )
-    with process:
+
+    def __init__(self, folder: Path, modules: Sequence[str], errors: TextIO) -> None:
+        self._folder, self._modules, self._errors = folder, list(modules), errors
+        self._worker, self._asked = 0, False
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        # The process starts isolated and elsewhere: relative entries would lead to other folders there.
+        paths = [os.path.abspath(entry) for entry in sys.path]
+        process = subprocess.Popen(  # noqa: S603 - this interpreter on a file of this folder
+            [sys.executable, "-I", str(_SCRIPTS / "child.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            cwd=self._folder,
+        )
+        _send(process, [[str(_IMPORTED_FROM), *paths], self._modules])
+        return process
+
+    def ask(self, script: str, request: Mapping[str, object]) -> tuple[JSON | None, int, str]:
+        """Return the report of `script`, the code that its process ended with, and the last line of its errors."""
+        if self._asked and sys.platform != "linux":
+            self.end()
+            self.process = self._start()
+        self._asked = True
+        _send(self.process, [script, request])
+        report: JSON | None = None
+        for line in self.process.stdout or ():
+            message = json.loads(line)
+            self._worker = message.get("process", self._worker)
+            report = message.get("report", report)
+            if "ended" in message:
+                self._worker, code = 0, int(message["ended"])
+                break
+        else:
+            code = self.process.wait()
+        self._errors.seek(0)
+        last = (self._errors.read().strip().splitlines() or ["no message"])[-1]
+        return report, code, last
+
+    def end(self) -> None:
+        """End the process, and the fork that is still at work for it."""
+        for number in (self._worker, self.process.pid if self.process.returncode is None else 0):
+            if number:
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+        # closes its pipes, where a request may be left that it has not read, and waits
+        with suppress(BrokenPipeError), self.process:
+            pass
+
+
+@contextmanager
+def start_clean(folder: Path, *, zarr: bool = False) -> Iterator[CleanProcess]:
+    """Start the process of `run_clean` ahead of its requests, so that it loads pynwb while other work is done.
+
+    It ends with the block. With `zarr` it loads what sessions in Zarr need too.
+    """
+    with tempfile.TemporaryFile("w+") as errors:
+        started = CleanProcess(folder, [*MODULES, *(ZARR_MODULES if zarr else ())], errors)
         try:
-            _send(process, [str(_IMPORTED_FROM), *paths])
-            yield process
+            yield started
         finally:
-            if process.returncode is None:
-                process.kill()
+            started.end()
 
 
 def _send(process: subprocess.Popen[str], message: Any) -> None:
@@ -68,7 +125,7 @@ def run_clean(
     *,
     folder: Path,
     where: str,
-    started: subprocess.Popen[str] | None = None,
+    started: CleanProcess | None = None,
 ) -> JSON:
     """Call ``run(request)`` of `script`, a file of the folder of scripts, in a clean process and return its report.
 
@@ -82,8 +139,8 @@ def run_clean(
         Working directory: where the file will lie, so that its relative links to other files lead where they will.
     where : str
         The file that errors name: the user's, not the copy.
-    started : subprocess.Popen, optional
-        The process, where `start_clean` has started it.
+    started : CleanProcess, optional
+        The process, where `start_clean` has started it in that folder.
 
     Raises
     ------
@@ -91,16 +148,12 @@ def run_clean(
         If the script fails or dies.
     """
     if started is None:
-        with start_clean(script, folder) as process:
+        with start_clean(folder) as process:
             return run_clean(script, request, folder=folder, where=where, started=process)
-    stdout, stderr = started.communicate(json.dumps(request) + "\n")
-    try:
-        # Libraries print to standard output too; the report is the last line.
-        report: JSON = json.loads(stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        last = (stderr.strip().splitlines() or ["no message"])[-1]
-        what = f"the process that runs {script} ended with {started.returncode}: {last}"
-        raise StoreError(what, where=where, fix="the file is unchanged") from None
+    report, code, last = started.ask(script, request)
+    if report is None:
+        what = f"the process that runs {script} ended with {code}: {last}"
+        raise StoreError(what, where=where, fix="the file is unchanged")
     if "error" in report:
         raise explain_failure(report["message"], report.get("errno"), kind=report["error"], where=where)
     return report

@@ -18,7 +18,7 @@ from ...data.cohort_record import CohortRecord
 from ...data.stored_json import dump_json
 from ...errors import StoreError
 from .atomic import lock_work_folder, remove_leftovers, replace, sync
-from .clean_process import explain_failure, run_clean
+from .clean_process import explain_failure, run_clean, start_clean
 from .destination import check_target
 from .read import MODULE, NAMESPACE, SCHEMA_VERSION, open_nwb, refuse_newer_schema
 from .safetensors_bytes import read_tensors, write_tensors
@@ -82,9 +82,10 @@ def write_cohort(
         try:
             payload.write_bytes(_make_payload(record))
             request = {"copy": str(made), "payload": str(payload), "name": name, "identifier": str(uuid.uuid4())}
-            run_clean("write_cohort.py", request, folder=target.parent, where=str(target))
-            sync(made)
-            run_clean("verify_cohort.py", request, folder=target.parent, where=str(target))
+            with start_clean(target.parent) as clean:
+                run_clean("write_cohort.py", request, folder=target.parent, where=str(target), started=clean)
+                sync(made)
+                run_clean("verify_cohort.py", request, folder=target.parent, where=str(target), started=clean)
             read_cohort(made, name)
             # Another process may have made a file there since the first check.
             check_target(target.with_name(f"{target.stem}_2{target.suffix}"), target, overwrite=overwrite)

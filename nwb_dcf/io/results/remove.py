@@ -20,7 +20,7 @@ from .atomic import (
     sync,
     sync_copy,
 )
-from .clean_process import explain_failure, run_clean
+from .clean_process import explain_failure, run_clean, start_clean
 from .destination import check_free_space, check_target
 from .read import MODULE, find_fits, open_nwb, refuse_newer_schema, refuse_references
 
@@ -91,17 +91,20 @@ def remove_result(path: str | Path, name: str) -> RemovedResult:
 
 
 def _remove_locked(target: Path, folder: Path, name: str) -> RemovedResult:
-    with open_nwb(target) as file:  # until the end: nobody writes meanwhile what the copy would not have
+    with (
+        start_clean(target.parent, zarr=target.is_dir()) as clean,
+        open_nwb(target) as file,  # until the end: nobody writes meanwhile what the copy would not have
+    ):
         fits = find_fits(file)
         _require_fit(fits, name, target)  # again, now that no one else can write
         refuse_references(file, target, name)
         state = FileState.of(target)
         copy = copy_beside(target, folder, linked=True)
         request = {"copy": str(copy), "original": str(target), "name": name, "payload": None}
-        run_clean("drop.py", request, folder=target.parent, where=str(target))
+        run_clean("drop.py", request, folder=target.parent, where=str(target), started=clean)
         sync_copy(copy)
         verify = "verify_folder.py" if copy.is_dir() else "verify.py"
-        run_clean(verify, request, folder=target.parent, where=str(target))
+        run_clean(verify, request, folder=target.parent, where=str(target), started=clean)
         if FileState.of(target) != state:
             raise refuse_changed(target)
         size = FileState.of(copy).size

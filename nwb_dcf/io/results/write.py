@@ -12,6 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -36,7 +37,7 @@ from .atomic import (
     sync,
     sync_copy,
 )
-from .clean_process import explain_failure, run_clean, start_clean
+from .clean_process import CleanProcess, explain_failure, run_clean, start_clean
 from .destination import check_free_space, check_target
 from .fit_hashes import KEY, hash_parts
 from .payload import Payload, to_payload
@@ -191,18 +192,21 @@ def write_locked(
     like: Path | None,
     where: str = "",
     as_read: bool = False,
+    started: CleanProcess | None = None,
 ) -> list[str]:
     """Put a copy of `original` with the fit in the place of `target`, whose work folder is held; return the notes.
 
-    Mode and owner are those of the file `like`, or of any new file.
+    Mode and owner are those of the file `like`, or of any new file. Where a clean process has been `started`, it is
+    asked.
     """
     verify = "verify_folder.py" if original.is_dir() else "verify.py"
     # Open until the end: HDF5's shared lock keeps other programs from writing what the copy would not have.
     with (
-        start_clean("append.py", target.parent) as appender,
-        start_clean(verify, target.parent) as verifier,
+        ExitStack() as stack,
         open_nwb(original) as file,
     ):
+        # one process for both scripts, which loads pynwb while the payload and the copy are made
+        clean = started or stack.enter_context(start_clean(target.parent, zarr=original.is_dir()))
         refuse_newer_schema(file, original)
         if as_read:
             refuse_other_source(file, original, result.provenance)
@@ -217,10 +221,10 @@ def write_locked(
         source = result.provenance.get("source") or {}
         source_id = source.get("object_id")
         run = functools.partial(run_clean, folder=target.parent, where=where or str(original))
-        added = run("append.py", {**request, "source_id": source_id}, started=appender)
+        added = run("append.py", {**request, "source_id": source_id}, started=clean)
         sync_copy(copy)
         try:
-            verified = run(verify, request, started=verifier)
+            verified = run(verify, request, started=clean)
             read_result(copy, name)  # our own reader too, before the user's file is given up for it
         finally:
             if FileState.of(original) != state:  # whatever else was found
@@ -381,10 +385,13 @@ def write_derived(
             "identifier": str(uuid.uuid4()),
             "version": __version__,
         }
+        like = target if target.exists() else None
         try:
-            run_clean("derive.py", request, folder=target.parent, where=str(target))
-            like = target if target.exists() else None
-            write_locked(result, empty, target, folder, name, overwrite, like=like, where=str(target))
+            with start_clean(target.parent) as clean:
+                run_clean("derive.py", request, folder=target.parent, where=str(target), started=clean)
+                write_locked(
+                    result, empty, target, folder, name, overwrite, like=like, where=str(target), started=clean
+                )
         except OSError as error:
             raise explain_failure(str(error), error.errno, where=str(target)) from error
     return WrittenResult(str(output), name, [f"it holds the results alone; their source is {session['file']}"])

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from nwb_dcf.errors import StoreError
+from nwb_dcf.io.results import clean_process, remove_result, write_result
 from nwb_dcf.io.results.clean_process import run_clean, start_clean
+
+from .synthetic import result_for
 
 
 def test_a_process_that_is_asked_for_nothing_ends_with_its_block(tmp_path: Path) -> None:
-    with start_clean("verify.py", tmp_path) as process:
-        assert process.poll() is None
-    assert process.returncode not in (None, 0)
+    with start_clean(tmp_path) as process:
+        assert process.process.poll() is None
+    assert process.process.returncode not in (None, 0)
 
 
 def test_a_process_ends_with_an_error_of_the_block(tmp_path: Path) -> None:
     started = []
 
     def fail() -> None:
-        with start_clean("verify.py", tmp_path) as process:
+        with start_clean(tmp_path) as process:
             started.append(process)
             raise RuntimeError("as expected")
 
     with pytest.raises(RuntimeError, match="as expected"):
         fail()
-    assert started[0].returncode not in (None, 0)
+    assert started[0].process.returncode not in (None, 0)
 
 
 def test_a_process_that_has_died_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    with start_clean("verify.py", tmp_path) as process:
-        process.kill()
-        process.wait()
+    with start_clean(tmp_path) as process:
+        process.process.kill()
+        process.process.wait()
         with pytest.raises(StoreError, match=r"s\.nwb.*verify\.py ended with -9.*unchanged"):
             run_clean("verify.py", {}, folder=tmp_path, where="s.nwb", started=process)
 
@@ -77,3 +83,38 @@ def test_a_process_ends_with_the_one_that_was_killed(run: str, tmp_path: Path) -
     while Path(f"/proc/{pid.read_text()}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{pid.read_text()}").exists()
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Commands of the processes that are started."""
+    found: list[list[str]] = []
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        found.append(command)
+        return subprocess.Popen(command, **options)
+
+    namespace = SimpleNamespace(Popen=start, PIPE=subprocess.PIPE)
+    monkeypatch.setattr(clean_process, "subprocess", namespace)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each script has a process of its own")
+def test_one_process_writes_verifies_and_removes(session: Path, starts: list[list[str]]) -> None:
+    """What `append` imports, the extension, is not there when `verify` asks for it: the two are forks."""
+    write_result(result_for(session), session)
+    assert len(starts) == 1
+    remove_result(session, "units_dim3")
+    assert len(starts) == 2
+
+
+def test_a_fork_that_dies_is_an_error_and_the_next_one_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(clean_process._SCRIPTS, scripts)
+    (scripts / "die.py").write_text("import os\nimport signal\ndef run(_): os.kill(os.getpid(), signal.SIGKILL)\n")
+    (scripts / "count.py").write_text("import sys\ndef run(_): print('noise'); return {'n': len(sys.modules)}\n")
+    monkeypatch.setattr(clean_process, "_SCRIPTS", scripts)
+    with start_clean(tmp_path) as process:
+        with pytest.raises(StoreError, match=r"die\.py ended with -9"):
+            run_clean("die.py", {}, folder=tmp_path, where="s.nwb", started=process)
+        assert run_clean("count.py", {}, folder=tmp_path, where="s.nwb", started=process)["n"] > 100
