@@ -232,9 +232,11 @@ def fit_split(data: Set, which: str, seed: int) -> dict[str, Any]:
         line[f"{name} bits"] = score_cosmoothing(training, other[0], test, other[1], segment).value
         if target is None:
             continue
-        truth = [part["target"].values for part in (split.training, split.held_out)]
-        labels = parts[0]["segment_index"].values[::every], segment[::every]
-        given = (training[::every], truth[0][::every], labels[0], test[::every], truth[1][::every], labels[1])
+        given: list[NDArray[Any]] = []
+        for code, part in ((training, split.training), (test, split.held_out)):
+            truth = part["target"].values[::every]
+            known = np.isfinite(truth).all(axis=1)  # a tracked position has gaps
+            given += [code[::every][known], truth[known], part["segment_index"].values[::every][known]]
         for method in ("ridge", "neighbours"):
             line[f"{name} {method}"] = score_decoding_on(*given, method=method, seed=seed).value  # type: ignore[arg-type]
     line["seconds"] = round(time.process_time() - started, 1)

@@ -22,6 +22,7 @@ def describe_findings(fit: Report) -> list[str]:
     scores = fit["scores"]
     return [
         *label_lines("found", _describe_reconstruction(fit)),
+        *label_lines("encoder", [fit["encoder"]] if fit.get("encoder") else []),
         *label_lines("sources", _describe_fractions(fit.get("source_share") or {})),
         *label_lines("made of", describe_channels(scores.get("channels"), fit.get("channel_dim") or "channel")),
         *label_lines("rollouts", _describe_rollouts(scores.get("rollout"))),
@@ -185,6 +186,8 @@ CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is 
 
 def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
     """Summarise a fit that was written to `file`."""
+    from ..data.summary import describe_encoder  # --help need not wait for it
+
     dataset, provenance = result.dataset, result.provenance
     # the name that it has in the file, which a fit in memory has not
     written = provenance.get("written", {})
@@ -207,6 +210,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
         "channel_dim": str(dataset["mean"].dims[0]) if "mean" in dataset else None,
         "dimension": provenance.get("dimension"),
         "smoothing": provenance.get("smoothing"),
+        "encoder": describe_encoder(provenance),
         "axes_for_95_percent": dataset.attrs.get("k_eff"),
         "certificate": result.certificate,
         "scores": {key: value for key, value in result.scores.items() if key != "certificate"},

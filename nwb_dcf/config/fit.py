@@ -167,6 +167,9 @@ class TrainConfig:
     held_out: Annotated[float, Field(ge=0, le=0.9)] = 0.2  # fraction of the fitted segments that choose the step
     finish: Annotated[float, Field(ge=0, le=2)] = 0.25  # steps on all frames after that, as a fraction of those chosen
     early_stopping_tolerance: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # fraction by which a loss has to fall
+    try_encoder: bool = (
+        False  # whether an encoder is trained beside PCA's latents, and taken where held-out frames say so
+    )
 
     def __post_init__(self) -> None:
         require(

@@ -66,8 +66,8 @@ PRESETS: dict[str, Settings] = {
     "paper": _PAPER,
     "authors": {**_PAPER, "train_encoder_with_flows": False, "masked_endpoints": False, "history_start": "drop"},
 }
-# What kinds of recording want otherwise (benchmarks/RESULTS.md has the measurements). Other values keep the latents at
-# PCA's optimum: on calcium no learned encoder was better on blocks that no setting was chosen on.
+# What kinds of recording want otherwise (benchmarks/RESULTS.md has the measurements). Of other values, such as calcium,
+# PCA's latents are often the best: held-out frames decide between them and an encoder trained as that of counts is.
 COUNTS: dict[str, Settings] = {
     "default": {
         "train_encoder_with_flows": True,
@@ -82,6 +82,7 @@ COUNTS: dict[str, Settings] = {
         "encoder_learning_rate": 1.2e-3,
     },
 }
+VALUES: dict[str, Settings] = {"default": {"try_encoder": True}}
 # Perceptrons on the principal axes of the frames: they reconstruct more than a U-Net, and more can be decoded from
 # their latents, in a fraction of its time (benchmarks/RESULTS.md). The paper takes the U-Net, and no history.
 _PERCEPTRON: Settings = {
@@ -115,7 +116,7 @@ IMAGES: dict[str, Settings] = {
     "paper": {"network": "unet", "history": 0},
     "authors": {"network": "unet", "history": 0},
 }
-KINDS: dict[str, dict[str, Settings]] = {"counts": COUNTS, "images": IMAGES, "values": {}}
+KINDS: dict[str, dict[str, Settings]] = {"counts": COUNTS, "images": IMAGES, "values": VALUES}
 
 
 def make_config(preset: str, settings: Settings, *, kind: str = "values") -> FitConfig:
@@ -190,6 +191,23 @@ def adapt_to_kind(config: FitConfig, kind: str) -> FitConfig:
     for stage, part in stages.items():
         names = [name for name in names_of(type(part)) if name in own]
         stages[stage] = dataclasses.replace(part, **{name: own[name] for name in names})
+    return dataclasses.replace(config, **stages)
+
+
+def configure_encoder(config: FitConfig) -> FitConfig | None:
+    """Return the settings under which an encoder is trained beside PCA's latents; None where none is to be tried.
+
+    They are those of counts, but for what was given by name.
+    """
+    model, train, given = config.model, config.train, config.chosen or frozenset()
+    keeps = model.start != "pca" or model.train_encoder_with_flows or "train_encoder_with_flows" in given
+    if not train.try_encoder or keeps or train.single_stage or not train.alpha:
+        return None
+    wanted = {name: value for name, value in COUNTS["default"].items() if name not in given}
+    stages = {}
+    for stage, cls in STAGES.items():
+        own = {name: value for name, value in wanted.items() if name in names_of(cls)}
+        stages[stage] = dataclasses.replace(getattr(config, stage), **own)
     return dataclasses.replace(config, **stages)
 
 

@@ -178,6 +178,24 @@ class StoredSmoothing(_Open):
     table: StoredSmoothingTable
 
 
+class StoredGain(_Open):
+    """What a trained encoder gains on held-out frames."""
+
+    value: float
+    low: float
+    high: float
+    n: Natural
+    over: Word
+
+
+class StoredEncoder(_Open):
+    """Whether an encoder was trained in place of PCA's latents."""
+
+    trained: bool = False
+    gains: dict[str, StoredGain] = {}
+    why: Sentence | None = None
+
+
 class StoredProvenance(_Open):
     """How a fit came to be."""
 
@@ -197,6 +215,9 @@ class StoredProvenance(_Open):
     cohort: JSON | None = None
     dimension: StoredDimension | None = None
     smoothing: StoredSmoothing | None = None
+    encoder: StoredEncoder | None = None
+    learned: dict[str, bool] | None = None
+    steps: dict[str, Natural] | None = None
     seconds: float | None = None
     interrupted: bool | None = None
     request: Word | None = None

@@ -150,6 +150,25 @@ class SearchRecord(TypedDict, total=False):
     held_out_df: list[float | None]
 
 
+class EncoderChoice(TypedDict, total=False):
+    """Whether an encoder was trained in place of PCA's latents; empty where it was given.
+
+    Attributes
+    ----------
+    trained : bool
+        Whether the latents are those of a trained encoder; else they equal PCA's.
+    gains : dict of str to dict
+        R2 of held-out frames with the trained encoder less that with PCA's latents, of ``reconstruction`` and of
+        ``left_out`` channels: ``value``, ``low``, ``high``, ``level``, ``n``, ``over`` of a `nwb_dcf.metrics.Interval`.
+    why : str
+        In place of ``gains``, why there was nothing to choose from.
+    """
+
+    trained: bool
+    gains: dict[str, dict[str, Any]]
+    why: str
+
+
 class SolverError(TypedDict, total=False):
     """Difference between the quick solver of u and dopri5.
 
@@ -256,6 +275,7 @@ class Provenance(TypedDict, total=False):
     init: JSON
     solver_error: SolverError
     learned: dict[str, bool]
+    encoder: EncoderChoice
     training: dict[str, float]
     interrupted: bool
     dimension: DimensionRecord

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -11,6 +12,8 @@ from .certificate import summarise_certificate
 
 if TYPE_CHECKING:
     from .records import Provenance
+
+GAINS = {"reconstruction": "reconstruction", "left_out": "left-out channels"}
 
 
 def summarise_fit(dataset: xr.Dataset, provenance: Provenance, name: str = "") -> dict[str, str]:
@@ -47,9 +50,42 @@ def summarise_fit(dataset: xr.Dataset, provenance: Provenance, name: str = "") -
         facts["rollouts"] = f"beat persistence until frame {reach}" if reach else "do not beat persistence"
     for one in summarise_certificate(scores.get("certificate") or ()):
         facts[one["group"]] = f"{one['verdict']}: {one['sentence']}"
+    if encoder := describe_encoder(provenance):
+        facts["encoder"] = encoder
     if provenance.get("interrupted"):
         facts["partial"] = "training was interrupted"
     return facts
+
+
+def describe_encoder(provenance: Provenance) -> str:
+    """Say whether the latents are a trained encoder's or PCA's, and why; nothing where no frames chose between them.
+
+    Examples
+    --------
+    >>> describe_encoder({"encoder": {"trained": False, "why": "nothing was held out"}})
+    "the latents equal PCA's (nothing was held out); only the decoder is new"
+    """
+    choice, learned = provenance.get("encoder") or {}, provenance.get("learned") or {}
+    if not choice:
+        # of counts the encoder and u have one best step, and the start of both is PCA's
+        stayed = learned.get("encoder") and not learned.get("axes") and (provenance.get("steps") or {}).get("u") == 0
+        return "the latents equal PCA's (no trained encoder did better on held-out data)" if stayed else ""
+    gains = choice.get("gains") or {}
+    shown = "; ".join(f"{GAINS[name]} R2 {_show_gain(gain)}" for name, gain in gains.items() if name in GAINS)
+    over = next((f", over {gain['n']} {gain['over']}" for gain in gains.values()), "")
+    if choice.get("trained"):
+        return f"the latents are a trained encoder's, better than PCA's on held-out data ({shown}{over})"
+    mixed = any(gain["low"] > 0 for gain in gains.values())
+    did = "a trained encoder did better at one and worse at the other" if mixed else "no trained encoder did better"
+    why = choice.get("why") or f"{did} on held-out data: {shown}{over}"
+    untrained = (provenance.get("steps") or {}).get("u") == 0
+    new = "and so does what is decoded from them" if untrained else "only the decoder is new"
+    return f"the latents equal PCA's ({why}); {new}"
+
+
+def _show_gain(gain: Mapping[str, Any]) -> str:
+    low, high = (f"{gain[end]:+.3f}" for end in ("low", "high"))
+    return f"{gain['value']:+.3f} [{low}, {high}]"
 
 
 def format_summary(facts: dict[str, str]) -> str:

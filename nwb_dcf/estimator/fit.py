@@ -15,10 +15,11 @@ import torch
 import xarray as xr
 
 from ..config import FitConfig, TrainConfig
+from ..config.presets import configure_encoder
 from ..config.progress import Progress
 from ..data.preprocessing import fit_preprocessor
 from ..data.recording import flatten_frames, frame_dims, frame_shape, median_step_s
-from ..data.records import SolverError
+from ..data.records import EncoderChoice, SolverError
 from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
 from ..metrics import count_variance_axes
@@ -28,6 +29,7 @@ from ..model.parallel import use_threads
 from ..model.precision import multiply_in
 from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
+from .encoder_choice import choose_encoder, close_choice, settle_encoder
 from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, check_channels
 from .initialization import choose_device, note_frame_storage
 from .serialization import unpack_weights
@@ -85,15 +87,25 @@ def fit(
     preparation = fit_preprocessor(recording, config.prepare)
     notes: list[str] = []
     step_s = median_step_s(recording)
-    # frames within the smoother's and the history's reach of held-out blocks would leak into them
-    gap_s = REACH * preparation.smooth_s + (config.model.history + config.model.encoder_window + 1) * step_s
+    config = settle_encoder(config, warm_start.fitted.config if warm_start else None)
+    tried = None if images else configure_encoder(config)
+    window = max(each.model.encoder_window for each in (config, tried) if each is not None)
+    # frames within the smoother's, the history's and the encoder's reach of held-out blocks would leak into them
+    gap_s = REACH * preparation.smooth_s + (config.model.history + window + 1) * step_s
     training = Training(config, device, step_s, progress, keep_partial, warm_start.fitted.model if warm_start else None)
     # frames are prepared once; every later step works on this table
     start = training.start(preparation.apply(recording))
     split, groups = _divide(recording, config.train, gap_s)
     if config.train.early_stopping and groups is None:
         notes.append(f"too short to hold anything out to choose the steps: all {config.train.steps} were taken")
-    trained = training.learn(start, groups)
+    encoder, first = EncoderChoice(), None
+    if tried is not None and split is not None and groups is not None:
+        taken, encoder = choose_encoder(training, start, groups, split.held_out)
+        training, start, first = taken.training, taken.start, taken.part
+    elif tried is not None:
+        encoder = {"trained": False, "why": "nothing was held out that could prefer a trained encoder"}
+    config = close_choice(training.config)
+    trained = training.learn(start, groups, first)
     model, principal = start.model, start.principal
     if trained.settled:
         notes.append(_describe_settled(trained.settled, config.train))
@@ -135,6 +147,7 @@ def fit(
         settled=trained.settled,
         finished=trained.finished,
         init=warm_start.about if warm_start else {},
+        encoder=encoder,
         solver_error=measure_solver(model, start.prepared),
     )
     return dataclasses.replace(fitted, calibration=calibrate(fitted, recording, start.prepared))

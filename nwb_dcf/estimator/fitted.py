@@ -15,7 +15,7 @@ from ..config import FitConfig
 from ..data.chunks import count_block_frames
 from ..data.preprocessing import Preprocessor
 from ..data.recording import flatten_frames, frame_dims
-from ..data.records import HeldOut, Machine, SolverError
+from ..data.records import EncoderChoice, HeldOut, Machine, SolverError
 from ..errors import DataError, ParameterError
 from ..metrics import r2_score
 from ..metrics.rate_calibration import RateCalibration
@@ -118,6 +118,8 @@ class FittedModel:
         Fit whose networks training started from: ``fit``, its name, and the ``sha256`` of its weights; empty for none.
     solver_error : SolverError
         Empty where the solver is dopri5.
+    encoder : EncoderChoice
+        Whether an encoder was trained in place of PCA's latents, by what held-out frames say.
     calibration : RateCalibration or None
         Of the rates that `dim` latents give, on the training frames; None for images, values that are no counts, and
         fits stored without it.
@@ -146,6 +148,7 @@ class FittedModel:
     finished: dict[str, int] = field(default_factory=dict)
     init: dict[str, str] = field(default_factory=dict)
     solver_error: SolverError = field(default_factory=SolverError)
+    encoder: EncoderChoice = field(default_factory=EncoderChoice)
     calibration: RateCalibration | None = None
 
     def __repr__(self) -> str:

@@ -157,6 +157,7 @@ def unpack_weights(data: bytes, device: str = "auto") -> FittedModel:
             "finished": {},
             "init": {},
             "solver_error": {},
+            "encoder": {},
             "calibration": None,
         }  # fields that earlier fits were stored without
         about = {**older, **about}

@@ -56,6 +56,24 @@ class FrameGroups:
 
 
 @dataclass(frozen=True)
+class ChosenPart:
+    """Parts of a model that learned together, their steps chosen on held-out frames, and not yet finished on all.
+
+    Attributes
+    ----------
+    trained : TrainingResult
+    heads : ContextHeads or None
+        Of L_context, as they are by then.
+    judged : FrameTable or None
+        The held-out frames; None where nothing was held out.
+    """
+
+    trained: TrainingResult
+    heads: ContextHeads | None
+    judged: FrameTable | None
+
+
+@dataclass(frozen=True)
 class Training:
     """How the parts of a model are trained.
 
@@ -83,11 +101,11 @@ class Training:
         """Build the model on `prepared` frames."""
         return Start(prepared, *start_model(prepared, self.config, self.device, self.step_s, self.warm))
 
-    def learn(self, start: Start, groups: FrameGroups | None = None) -> TrainingResult:
+    def learn(self, start: Start, groups: FrameGroups | None = None, first: ChosenPart | None = None) -> TrainingResult:
         """Train the parts of the model in `choose_order`, each given those before it.
 
         With `groups` the steps of u and v are chosen on its held-out frames, and each part is then finished on all
-        frames. b, L and d are those of all frames from the start.
+        frames. b, L and d are those of all frames from the start. The `first` part may come from `choose_first`.
 
         Raises
         ------
@@ -97,37 +115,58 @@ class Training:
             If a loss is not finite.
         """
         with name_runs() as run:
-            return self._learn_in_order(start, groups, run)
+            return self._learn_in_order(start, groups, first, run)
 
-    def _learn_in_order(self, start: Start, groups: FrameGroups | None, run: Runs) -> TrainingResult:
-        config, model, principal, warm = self.config, start.model, start.principal, self.warm is not None
+    def choose_first(self, start: Start, groups: FrameGroups) -> ChosenPart:
+        """Train the first part of `choose_order` as far as its steps are chosen, for `learn` to go on from there.
+
+        Raises
+        ------
+        TrainingError
+            If a loss is not finite.
+        """
+        with name_runs() as run:
+            order = choose_order(self.config, warm=self.warm is not None)
+            return self._choose_steps(start, groups, order[0], run)
+
+    def _learn_in_order(
+        self, start: Start, groups: FrameGroups | None, first: ChosenPart | None, run: Runs
+    ) -> TrainingResult:
         done: TrainingResult | None = None
-        for learn in choose_order(config, warm=warm):
-            # u uses single frames, so that pairs without a history matter to v alone
-            every = start.table.with_whole_history() if learn == {"v"} else start.table
-            flows = [name for name in ("u", "v") if name in learn]
-            seen, judged = every, None
-            if groups is not None and flows:
-                parts = (groups.training, groups.held_out)
-                seen, judged = (every.select(torch.from_numpy(rows)) for rows in parts)
-                # held-out segments may all be shorter than the history
-                judged = judged if len(judged.pairs) else None
-            # after the encoder has learned: the ridge is exact for its final latents only
-            if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
-                start_dynamics(model, model.v, every)
-            heads = make_heads(model, principal, config, self.device) if {"coupling", "u"} <= learn else None
-            if heads is not None and warm:
-                teach_heads(heads, model, start.table, config)
-            train = config.train if flows else _plan_alignment(config.train)
-            trained = self._train(model, seen, train, learn, heads, judged, run)
-            if judged is not None and not trained.interrupted:
-                trained = self._finish(model, every, trained, learn, heads, run)
+        for learn in choose_order(self.config, warm=self.warm is not None):
+            part, first = first or self._choose_steps(start, groups, learn, run), None
+            trained = part.trained
+            if part.judged is not None and not trained.interrupted:
+                trained = self._finish(start.model, self._take_table(start, learn), trained, learn, part.heads, run)
             done = trained if done is None else _join(done, trained)
             if trained.interrupted:
                 break
         if done is None:
             raise ParameterError("nothing is to be trained", fix="give alpha or beta above 0")
         return done
+
+    def _choose_steps(self, start: Start, groups: FrameGroups | None, learn: set[str], run: Runs) -> ChosenPart:
+        """Train parts together; their steps are those that held-out frames choose, where there are any."""
+        config, model, principal, warm = self.config, start.model, start.principal, self.warm is not None
+        every = self._take_table(start, learn)
+        flows = [name for name in ("u", "v") if name in learn]
+        seen, judged = every, None
+        if groups is not None and flows:
+            seen, judged = (every.select(torch.from_numpy(rows)) for rows in (groups.training, groups.held_out))
+            # held-out segments may all be shorter than the history
+            judged = judged if len(judged.pairs) else None
+        # after the encoder has learned: the ridge is exact for its final latents only
+        if isinstance(model.v, RidgeStartDynamics) and "v" in learn:
+            start_dynamics(model, model.v, every)
+        heads = make_heads(model, principal, config, self.device) if {"coupling", "u"} <= learn else None
+        if heads is not None and warm:
+            teach_heads(heads, model, start.table, config)
+        train = config.train if flows else _plan_alignment(config.train)
+        return ChosenPart(self._train(model, seen, train, learn, heads, judged, run), heads, judged)
+
+    def _take_table(self, start: Start, learn: set[str]) -> FrameTable:
+        # u uses single frames, so that pairs without a history matter to v alone
+        return start.table.with_whole_history() if learn == {"v"} else start.table
 
     def _finish(
         self,

@@ -197,6 +197,7 @@ def _trace(fitted: FittedModel, recording: xr.Dataset, split: Split | None, held
         "init": fitted.init,
         "solver_error": fitted.solver_error,
         "learned": {"encoder": model.learns_encoder, "axes": model.learns_axes},
+        "encoder": fitted.encoder,
         "training": fitted.timing,
         "interrupted": any("interrupted" in note for note in fitted.notes),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..data.certificate import CertificateLine, show_number, summarise_certificate
 from ..data.result import DCFResult
+from ..data.summary import describe_encoder
 from ..errors import DOUBT
 
 
@@ -76,6 +77,8 @@ def describe_fit(result: DCFResult, file: str) -> dict[str, str]:
             f"R² {_show(scores, 'bottleneck_r2')} of {scores.get('on', 'the data')} from {result.dim} numbers a frame; "
             f"PCA {_show(scores, 'pca_r2')}, difference {_show(scores, 'difference_r2')}"
         )
+    if encoder := describe_encoder(provenance):
+        lines["encoder"] = encoder
     smoothing = result.smoothing_s
     if smoothing:
         lines["latencies"] = f"none can be read off: smoothed by a Gaussian of {smoothing:g} s to either side"
