@@ -23,7 +23,7 @@ from ..metrics import SegmentSums, compare_paired, score_reconstruction
 from ..metrics.decoding import decode_linearly
 from ..model.precision import multiply_in
 from ..model.training import FrameTable
-from .stages import ChosenPart, FrameGroups, Start, Training
+from .train_stages import ChosenPart, FrameGroups, Start, Training
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -144,7 +144,7 @@ def choose_encoder(
     Returns
     -------
     Candidate
-        For `nwb_dcf.estimator.stages.Training.learn` to go on from.
+        For `nwb_dcf.estimator.train_stages.Training.learn` to go on from.
     EncoderChoice
     """
     own = Candidate.train(training, start, groups)
