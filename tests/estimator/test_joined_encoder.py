@@ -20,7 +20,7 @@ from nwb_dcf.data.recording import make_recording, split_sources
 from nwb_dcf.errors import DataError
 from nwb_dcf.evaluation.result import compute_source_fractions
 
-from ..io.recordings.test_multi_source import make_session
+from ..io.recordings.test_join_sources import make_session
 
 QUICK: dict[str, Any] = {"steps": 10, "width": 16, "depth": 2, "batch_size": 64, "solver_steps": 4}
 
