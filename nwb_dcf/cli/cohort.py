@@ -41,8 +41,9 @@ def cohort() -> None:
 @click.option(
     "--align-on",
     required=True,
-    metavar="trials.COLUMN|none",
-    help="Column of trials that names the condition; none: align by the dynamics, or refuse.",
+    metavar="trials.COLUMN|SERIES|none",
+    help="Column of trials that names the condition; or behaviour, as behavior/position, in bins; none: align by the "
+    "dynamics, or refuse.",
 )
 @click.option("--align", metavar="COLUMN|SERIES", help="Event at which trials begin; needs --window.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="Around the event: seconds to its edges.")

@@ -80,7 +80,9 @@ class GramSum:
             self.partial.append(gram)
 
 
-def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> SharedAxes:
+def fit_axes(
+    grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS, transitions: Floats | None = None
+) -> SharedAxes:
     """Find the shared axes from the Gram matrices of all sessions.
 
     Parameters
@@ -90,6 +92,8 @@ def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> Sha
         Number of latents.
     fill_rounds : int
         Rounds of filling what is missing.
+    transitions : array, shape (anchor, anchor), optional
+        How often one anchor follows another, sum 1, where anchors have no order in time of their own.
 
     Returns
     -------
@@ -128,7 +132,10 @@ def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> Sha
     basis, mean = _compute_subspace(grams, dim, fill_rounds)
     # unit variance in the span, whatever units were recorded: variance has done its part with the span
     white = np.sqrt(rows) * basis
-    lagged = _sum_lagged(white, n_conditions, n_bins)
+    if transitions is None:
+        lagged, n_lags = _sum_lagged(white, n_conditions, n_bins), len(list_lags(n_bins))
+    else:
+        lagged, n_lags = white.T @ transitions @ white, 1
     # AMUSE: of white coordinates, the eigenvectors of the symmetric lagged covariance separate timescales
     values, vectors = np.linalg.eigh(lagged + lagged.T)
     order = np.argsort(values)[::-1]
@@ -139,7 +146,7 @@ def fit_axes(grams: GramSum, dim: int, *, fill_rounds: int = FILL_ROUNDS) -> Sha
     # scaled back by shared variance: of white axes the weak ones carry as much noise as the strong carry signal
     variance = np.einsum("ai,ab,bi->i", columns, mean, columns) / rows**2
     anchors = (columns * np.sqrt(variance)).reshape(n_conditions, n_bins, dim)
-    return SharedAxes(anchors, variance, values[order] / (2 * len(list_lags(n_bins))))
+    return SharedAxes(anchors, variance, values[order] / (2 * n_lags))
 
 
 def list_lags(n_bins: int) -> list[int]:

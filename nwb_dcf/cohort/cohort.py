@@ -23,6 +23,8 @@ from .anchors import (
     scale_means,
 )
 from .axes import GramSum, SharedAxes, fit_axes
+from .behavior_bins import BehaviorBins
+from .continuous import as_columns, couple_frames, fit_continuous, label_behavior
 from .coupled_session import CoupledSession, SessionModel
 from .coupling import WINDOW, fit_coupling
 from .findings import (
@@ -43,6 +45,7 @@ from .labels import (
     fit_session_preprocessor,
     order_conditions,
     read_labels,
+    refuse_copy,
 )
 from .sharing import LEAST_CONDITIONS, LEVEL, SharingTest, compute_sharing_test
 from .stability import TrialResampling, resample_sessions
@@ -148,6 +151,8 @@ class Cohort:
         *,
         groups: Mapping[str, str] | None = None,
         animals: Mapping[str, str] | None = None,
+        behavior: Mapping[str, ArrayLike] | None = None,
+        behavior_name: str = "behavior",
     ) -> Self:
         """Find the shared space, couple every session, and test what they have in common.
 
@@ -163,6 +168,10 @@ class Cohort:
             Two groups, one for each session, to compare.
         animals : mapping of str to str, optional
             Animal of each session, where several sessions are of one; each session is one animal by default.
+        behavior : mapping of str to array, shape (frame,) or (frame, variable), optional
+            In place of labels: continuous behaviour at the frames of each session, whose bins are the anchors.
+        behavior_name : str
+            For labels and messages.
 
         Returns
         -------
@@ -182,6 +191,11 @@ class Cohort:
         # one generator for all sessions: the same draws in each would keep shuffled conditions matched
         rng = np.random.default_rng(self.seed)
         self.sharing_: SharingTest | None = None
+        self.bins_: BehaviorBins | None = None
+        if behavior is not None:
+            if labels is not None or groups is not None:
+                raise ParameterError("bins of behaviour have neither labels nor groups", fix="give the behaviour alone")
+            return self._fit_continuous(recordings, behavior, behavior_name, rng)
         if labels is None:
             return self._fit_unlabelled(recordings, groups, rng)
         texts = self._read_labels(recordings, labels)
@@ -263,15 +277,39 @@ class Cohort:
             )
         return self
 
-    def couple(self, recording: xr.Dataset, labels: str | ArrayLike, name: str) -> CoupledSession:
+    def _fit_continuous(
+        self,
+        recordings: Mapping[str, xr.Dataset],
+        behavior: Mapping[str, ArrayLike],
+        name: str,
+        rng: np.random.Generator,
+    ) -> Self:
+        found = fit_continuous(
+            recordings, {session: as_columns(behavior[session]) for session in recordings}, self.dim, name=name,
+            smooth_bins=self.smooth_bins, rng=rng, window=self.window, n_permutations=self.n_permutations,
+            repeats=self.repeats, force=self.force,
+        )  # fmt: skip
+        self.bins_, self.conditions_ = found.bins, found.bins.labels
+        self.clock_, self.axes_, self.field_, self.sharing_ = found.clock, found.axes, found.field, found.sharing
+        self.findings_, self.unshared_ = list(found.findings), found.unshared
+        self.dynamics_, self.groups_ = None, None
+        self.axes_over_trials_, self.axes_over_sessions_ = None, found.over_sessions
+        self.sessions_, self.animals_, self.group_of_ = dict(found.sessions), {one: one for one in recordings}, {}
+        return self
+
+    def couple(
+        self, recording: xr.Dataset, labels: str | ArrayLike | None, name: str, *, behavior: ArrayLike | None = None
+    ) -> CoupledSession:
         """Couple a new session; axes and field stay as they are.
 
         Parameters
         ----------
         recording : xarray.Dataset
-        labels : str or array, shape (segment,)
+        labels : str or array, shape (segment,), or None
         name : str
             By which `transform` finds it.
+        behavior : array, shape (frame,) or (frame, variable), optional
+            In place of labels, where the anchors are bins of behaviour.
 
         Raises
         ------
@@ -283,7 +321,6 @@ class Cohort:
             raise ParameterError(f"session {name!r} is in the cohort", fix="give the new one another name")
         if self.conditions_ == [CONDITION]:
             raise DataError("this cohort has no labels: a new session cannot be coupled", fix="fit all of them anew")
-        texts = read_labels(recording, labels)
         # of counts the width of bins; values have none, and their step stands for it
         width = recording.attrs.get("bin_width_s") or median_step_s(recording)
         if abs(width - self.clock_.bin_width_s) > STEP_TOLERANCE * self.clock_.bin_width_s:
@@ -292,6 +329,18 @@ class Cohort:
                 where=name,
                 fix="read it with the cohort's bins",
             )
+        if self.bins_ is not None:
+            if behavior is None:
+                raise ParameterError("this cohort's anchors are bins of behaviour", where=name, fix="give behavior")
+            labelled, prepared = label_behavior(recording, as_columns(behavior), self.bins_, self.clock_, name)
+            session, _ = couple_frames(
+                labelled, prepared, recording, self.axes_.anchors, window=self.window, in_axes=False
+            )
+            self.sessions_[name] = session
+            return session
+        if labels is None:
+            raise ParameterError("labels are missing", where=name, fix="name the column of trials with the conditions")
+        texts = read_labels(recording, labels)
         if not set(texts.tolist()) & set(self.conditions_):
             known, own = ", ".join(self.conditions_[:5]), ", ".join(sorted(set(texts.tolist()) - {""})[:5])
             raise DataError(f"no condition of the cohort: it has {own or 'none'}, the cohort {known}", where=name)
@@ -378,14 +427,7 @@ class Cohort:
     def _read_labels(self, recordings: Mapping[str, xr.Dataset], labels: Labels) -> dict[str, NDArray[np.str_]]:
         texts, identifiers = {}, dict[str, str]()
         for name, recording in recordings.items():
-            source = recording.attrs.get("source", {})
-            identifier = str(source.get("identifier") or "")
-            # a copy under another name would be counted as a second animal that agrees perfectly
-            if identifier and identifier in identifiers:
-                raise DataError(
-                    f"{name} and {identifiers[identifier]} are one session, {identifier}", fix="list it once"
-                )
-            identifiers[identifier] = name
+            refuse_copy(identifiers, recording, name)
             if not isinstance(labels, str) and name not in labels:
                 raise DataError("no labels for this session", where=name)
             texts[name] = read_labels(recording, labels if isinstance(labels, str) else labels[name])

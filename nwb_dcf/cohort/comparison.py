@@ -95,6 +95,8 @@ def compare_cohort(
     if n_permutations < 19:
         raise ParameterError(f"n_permutations is {n_permutations}", fix="give 19 or more")
     record = read_cohort(cohort_file)
+    if "behavior" in record.config:
+        raise DataError("anchors of this cohort are bins of behaviour, without a course in time to compare")
     rng = np.random.default_rng(seed)
     about = [str(label) for label in record.dataset["condition"].values], record.dataset["bin"].values.tolist()
     if compare is not None:

@@ -141,7 +141,7 @@ def evaluate_cohort(
         If the series is in fewer than two sessions.
     """
     record = read_cohort(cohort_file)
-    if record.config["align_on"] == NO_LABELS:
+    if record.config["align_on"] == NO_LABELS or "behavior" in record.config:
         raise DataError("this cohort has no labels to hold trials out by", fix="decode each session's fit by itself")
     rng = np.random.default_rng(seed)
     animals: dict[str, _Animal] = {}

@@ -12,23 +12,25 @@ from ..config import ReadConfig
 from ..config.progress import Progress
 from ..data.cohort_record import CohortRecord
 from ..errors import DataError, DCFError, ParameterError, StoreError
-from ..io.recordings import describe_session, is_remote, locate, read_recording
+from ..io.recordings import describe_session, is_remote, list_sources, locate, read_recording
 from ..io.results import (
     check_cohort_output,
     check_writable,
+    list_results,
     read_result,
     write_cohort,
     write_derived,
     write_result,
 )
 from ..io.results import read_cohort as read_cohort  # is public here
+from .behavior_bins import name_end, names_series
 from .cohort import Cohort
 from .comparison import find_subject
 from .findings import Finding
 from .group_table import read_groups
 from .record import from_record, to_record
 from .session_fit import CohortIdentity, make_fit_in_cohort
-from .session_reader import SessionReader
+from .session_reader import SessionReader, read_series
 from .stored import describe_place
 from .unlabelled import NO_LABELS
 
@@ -121,8 +123,9 @@ def fit_cohort(
     dim : int
         Number of latents.
     align_on : str
-        Column of trials that names the condition, as ``"trials.direction"``; ``"none"`` aligns four sessions or more by
-        their dynamics, with `force` alone.
+        Column of trials that names the condition, as ``"trials.direction"``; a series of behaviour, as
+        ``"behavior/position"``, whose bins are the anchors; ``"none"`` aligns four sessions or more by their dynamics,
+        with `force` alone.
     output : str or Path
         The cohort's file: results only.
     name : str, optional
@@ -163,6 +166,8 @@ def fit_cohort(
     distant = [name for name, path in paths.items() if is_remote(path)]
     if distant and sessions_to is None:
         raise ParameterError(f"{distant[0]} cannot be written to", fix="name a folder for results with --sessions-to")
+    if sessions_to is not None:
+        _check_folder(sessions_to, paths)
     group_of, animal_of = read_groups(groups, paths)
     recordings = SessionReader(paths, read)
     recordings.read_all(align_on, progress)
@@ -174,9 +179,12 @@ def fit_cohort(
     cohort = Cohort(dim, n_permutations=n_permutations, force=force, seed=seed)
     kept_groups = {session: group_of[session] for session in recordings} if group_of else None
     kept_animals = {session: animal_of[session] for session in recordings} if animal_of else None
-    labels = None if align_on == NO_LABELS else align_on
-    cohort.fit(recordings, labels, groups=kept_groups, animals=kept_animals)
-    if read.align is None and labels is not None:
+    if names_series(align_on):
+        cohort.fit(recordings, None, groups=kept_groups, behavior=recordings.behavior, behavior_name=name_end(align_on))
+    else:
+        labels = None if align_on == NO_LABELS else align_on
+        cohort.fit(recordings, labels, groups=kept_groups, animals=kept_animals)
+    if read.align is None and align_on != NO_LABELS and not names_series(align_on):
         cohort.findings_.append(Finding("trials", "warning", NO_EVENT))
     sources = {session: recordings.sources[session] for session in recordings}
     targets = {session: _find_target(paths[session], sessions_to) for session in recordings}
@@ -275,7 +283,11 @@ def add_to_cohort(
     if identifier in known:
         raise DataError("this session is in the cohort", where=str(path), fix="its latents are in its own file")
     cohort = from_record(record)
-    session = cohort.couple(recording, str(config["align_on"]), path.name)
+    align_on = str(config["align_on"])
+    if names_series(align_on):
+        session = cohort.couple(recording, None, path.name, behavior=read_series(path, align_on, recording, read))
+    else:
+        session = cohort.couple(recording, align_on, path.name)
     about: CohortIdentity = {"file": Path(cohort_file).name, "name": record.name, "sha256": record.sha256}
     n_sessions = int(record.dataset.sizes["session"])
     result = make_fit_in_cohort(cohort, recording, path.name, of=about, read=read, n_sessions=n_sessions)
@@ -348,6 +360,37 @@ def _find_target(path: Path | str, sessions_to: str | Path | None) -> Path:
     if sessions_to is None:
         return Path(path)
     return Path(sessions_to) / Path(locate(path).name).with_suffix(".nwb")
+
+
+def _check_folder(sessions_to: str | Path, paths: Mapping[str, Path | str]) -> None:
+    """Refuse a folder in which a file of results would take the place of a file with data.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such folder.
+    StoreError
+        If a file there that would be replaced holds more than results.
+    """
+    if not Path(sessions_to).is_dir():
+        raise ParameterError("no such folder", where=str(sessions_to), fix="make it first")
+    for path in paths.values():
+        target = _find_target(path, sessions_to)
+        # a session's own file, or another of its name: whatever it is, results would be all that is left of it
+        if target.exists() and (not _holds_results_alone(target)):
+            raise StoreError(
+                "holds more than results of a cohort, and would be replaced",
+                where=str(target),
+                fix="name another folder with --sessions-to, or leave it out",
+            )
+
+
+def _holds_results_alone(target: Path) -> bool:
+    try:
+        return bool(list_results(target)) and not list_sources(target).sources
+    # what cannot be read is nobody's to replace
+    except (DCFError, OSError):
+        return False
 
 
 def _is_cohort(path: str | Path) -> bool:

@@ -47,23 +47,26 @@ class Finding:
         return asdict(self)
 
 
-def note_sharing(test: SharingTest, names: Sequence[str]) -> list[Finding]:
+def note_sharing(
+    test: SharingTest,
+    names: Sequence[str],
+    *,
+    of: str = "permutations of conditions",
+    what: tuple[str, str] = ("conditions", "differ"),
+) -> list[Finding]:
     """Note whether conditions differ in a common way, and in which sessions they do not."""
-    figures = f"p {test.p:.3g} of {test.n_permutations} permutations of conditions, floor {test.floor:.2g}"
+    who, do = what
+    figures = f"p {test.p:.3g} of {test.n_permutations} {of}, floor {test.floor:.2g}"
     # first: without a common way no session can be compared with it
     if test.p > LEVEL:
-        return [
-            Finding("sharing", "refused", f"conditions do not differ in a common way in these sessions ({figures})")
-        ]
-    findings = [Finding("sharing", "good", f"conditions differ in a common way across the sessions ({figures})")]
+        return [Finding("sharing", "refused", f"{who} do not {do} in a common way in these sessions ({figures})")]
+    findings = [Finding("sharing", "good", f"{who} {do} in a common way across the sessions ({figures})")]
     for name, p, floor in zip(names, test.p_session, test.floor_session, strict=True):
         if p > LEVEL:
             # of three conditions there are six permutations: p cannot be below 1/6
             why = "its few conditions allow no less" if floor > LEVEL else "it is left out of the axes"
             findings.append(
-                Finding(
-                    "session", "warning", f"conditions of {name} do not differ in the common way (p {p:.3g}); {why}"
-                )
+                Finding("session", "warning", f"{who} of {name} do not {do} in the common way (p {p:.3g}); {why}")
             )
     return findings
 
@@ -91,7 +94,7 @@ def note_dynamics(dynamics: SharedDynamics) -> Finding:
 
 
 def note_axes(
-    over_trials: Float[np.ndarray, "repeat latent"], over_sessions: Float[np.ndarray, "repeat latent"] | None
+    over_trials: Float[np.ndarray, "repeat latent"] | None, over_sessions: Float[np.ndarray, "repeat latent"] | None
 ) -> list[Finding]:
     """Note which axes repeat.
 
@@ -102,6 +105,8 @@ def note_axes(
     """
     found = []
     for what, values in (("resampled trials", over_trials), ("disjoint sets of sessions", over_sessions)):
+        if values is None and what == "resampled trials":
+            continue
         if values is None:
             found.append(Finding("axes", "warning", "fewer than 4 sessions: axes may turn with other sessions"))
             continue

@@ -172,15 +172,7 @@ def choose_clock(recordings: Mapping[str, xr.Dataset], smooth_bins: float) -> Tr
     DataError
         If bins have different widths, or fewer than four are left.
     """
-    widths = {
-        name: recording.attrs.get("bin_width_s") or median_step_s(recording) for name, recording in recordings.items()
-    }
-    first, width = next(iter(widths.items()))
-    for name, other in widths.items():
-        if abs(other - width) > STEP_TOLERANCE * width:
-            raise DataError(
-                f"bins of {other:.4g} s, while {first} has {width:.4g} s", where=name, fix="read all with one bin width"
-            )
+    width = find_width(recordings)
     reach = {}
     for name, recording in recordings.items():
         # longest first: the place at nine tenths is what so many reach
@@ -195,6 +187,41 @@ def choose_clock(recordings: Mapping[str, xr.Dataset], smooth_bins: float) -> Tr
             fix="choose narrower bins or a longer window",
         )
     return TrialClock(float(width), reach[shortest], smooth_bins * float(width))
+
+
+def refuse_copy(identifiers: dict[str, str], recording: xr.Dataset, name: str) -> None:
+    """Put the session's identifier into `identifiers`, and refuse one that is there.
+
+    Raises
+    ------
+    DataError
+        If another session has it.
+    """
+    identifier = str(recording.attrs.get("source", {}).get("identifier") or "")
+    # a copy under another name would be counted as a second animal that agrees perfectly
+    if identifier and identifier in identifiers:
+        raise DataError(f"{name} and {identifiers[identifier]} are one session, {identifier}", fix="list it once")
+    identifiers[identifier] = name
+
+
+def find_width(recordings: Mapping[str, xr.Dataset]) -> float:
+    """Find the width of a bin, which all sessions must have in common; of values without bins it is their step.
+
+    Raises
+    ------
+    DataError
+        If it differs.
+    """
+    widths = {
+        name: recording.attrs.get("bin_width_s") or median_step_s(recording) for name, recording in recordings.items()
+    }
+    first, width = next(iter(widths.items()))
+    for name, other in widths.items():
+        if abs(other - width) > STEP_TOLERANCE * width:
+            raise DataError(
+                f"bins of {other:.4g} s, while {first} has {width:.4g} s", where=name, fix="read all with one bin width"
+            )
+    return float(width)
 
 
 def _count_bins(recording: xr.Dataset, frames: slice, width: float) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..data.cohort_record import CohortRecord
 from .axes import SharedAxes
+from .behavior_bins import BehaviorBins
 from .cohort import Cohort
 from .groups import GroupComparison
 from .labels import TrialClock
@@ -96,6 +97,7 @@ def from_record(record: CohortRecord) -> Cohort:
     cohort.field_ = QuadraticField(
         dataset["field_weights"].values, dataset["field_centre"].values, dataset["field_scale"].values
     )
+    cohort.bins_ = BehaviorBins.from_dict(config["behavior"]) if config.get("behavior") else None
     # none of its sessions: their couplings are in their own files, and nothing here can read them
     cohort.sessions_, cohort.findings_ = {}, []
     cohort.animals_, cohort.group_of_ = {}, {}
@@ -115,6 +117,7 @@ def describe_settings(cohort: Cohort) -> dict[str, object]:
         "force": cohort.force,
         "seed": cohort.seed,
         "clock": {"bin_width_s": clock.bin_width_s, "n_bins": clock.n_bins, "smooth_s": clock.smooth_s},
+        **({} if cohort.bins_ is None else {"behavior": cohort.bins_.to_dict()}),
     }
 
 

@@ -6,13 +6,16 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..config import ReadConfig
 from ..config.progress import Progress
 from ..data.records import SourceRecord
 from ..errors import DataError, DCFError
-from ..io.recordings import read_recording
+from ..io.recordings import read_behavior, read_recording
+from .behavior_bins import names_series
 from .labels import read_labels
 from .unlabelled import NO_LABELS
 
@@ -36,6 +39,8 @@ class SessionReader(Mapping[str, xr.Dataset]):
         What was read of each file, known once it was read.
     left_out : dict of str to str
         Files that could not be read, and why; see `read_all`.
+    behavior : dict of str to array, shape (frame, variable)
+        At the frames of each recording, where anchors are bins of it.
     """
 
     def __init__(self, paths: Mapping[str, Path | str], read: ReadConfig, *, kept_bytes: int = KEPT_BYTES) -> None:
@@ -44,6 +49,7 @@ class SessionReader(Mapping[str, xr.Dataset]):
         self._free_bytes = kept_bytes
         self.sources: dict[str, SourceRecord] = {}
         self.left_out: dict[str, str] = {}
+        self.behavior: dict[str, NDArray[np.float64]] = {}
 
     def __getitem__(self, name: str) -> xr.Dataset:
         """Read a session, or take it out of memory.
@@ -84,7 +90,9 @@ class SessionReader(Mapping[str, xr.Dataset]):
         for i, name in enumerate(names):
             try:
                 # labels are looked for here, so that a file without them is left out and not the end of the cohort
-                if align_on != NO_LABELS:
+                if names_series(align_on):
+                    self.behavior[name] = read_series(self._paths[name], align_on, self[name], self._read)
+                elif align_on != NO_LABELS:
                     read_labels(self[name], align_on)
                 else:
                     self[name]
@@ -99,3 +107,10 @@ class SessionReader(Mapping[str, xr.Dataset]):
             raise DataError(
                 f"{len(self)} of {len(names)} files can be used" + (f" ({why})" if why else ""), fix="give two or more"
             )
+
+
+def read_series(path: Path | str, name: str, recording: xr.Dataset, read: ReadConfig) -> NDArray[np.float64]:
+    """Read behaviour at the frames of a recording, (frame, variable); its doubts are added to the recording's notes."""
+    series = read_behavior(path, name, recording["time"].values, time_scale=read.time_scale)
+    recording.attrs["notes"] = [*recording.attrs.get("notes", []), *series.attrs["notes"]]
+    return np.asarray(series.values, np.float64).reshape(recording.sizes["time"], -1)

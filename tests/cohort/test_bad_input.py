@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def double(folder: Path) -> None:
     shutil.copy(folder / "s/animal0.nwb", folder / "s/copy.nwb")
 
 
+def make_still(folder: Path) -> None:
+    """Add a series that stays at 0 to each session."""
+    for i in range(3):
+        with h5py.File(f"s/animal{i}.nwb", "r+") as file:
+            group = file["processing/simulation"]
+            group.copy("latents", group, "still")
+            group["still"].attrs["object_id"] = str(uuid.uuid4())
+            del group["still/data"]
+            data = group["still"].create_dataset("data", data=np.zeros(len(group["still/timestamps"])))
+            data.attrs.update({"conversion": 1.0, "offset": 0.0, "resolution": -1.0, "unit": "a.u."})
+
+
 CASES: list[tuple[str, Change | None, tuple[str, ...], str]] = [
     ("no common condition", lambda _: rewrite_all(lambda v, i: v + 100 * i), FIT, "no condition is in two sessions"),
     (
@@ -98,11 +111,15 @@ CASES: list[tuple[str, Change | None, tuple[str, ...], str]] = [
     ("no such groups", None, (*FIT, "--groups", "g.csv"), "g.csv: cannot be read"),
     ("an address", None, ("cohort", "fit", "s", "http://127.0.0.1:9/x.nwb", *FIT[3:]), "x.nwb cannot be written to"),
     ("no labels", None, (*FIT, "--align-on", "none"), "3 sessions without labels: 4 are needed"),
+    ("constant behaviour", make_still, (*FIT, "--align-on", "simulation/still"), "still is constant, 0"),
+    ("no behaviour", None, (*FIT, "--align-on", "behavior/nothing"), "0 of 3 files can be used"),
     ("dim", None, (*FIT, "--dim", "0"), "--dim is 0; give a whole number"),
     ("too many latents", None, (*FIT, "--dim", "900"), "fewer than the 900 latents"),
     ("permutations", None, (*FIT, "--permutations", "3"), "--permutations is 3; give a whole number, 19 or more"),
     ("output", None, (*FIT, "-o", "s/animal0.nwb", "--overwrite"), "animal0.nwb: no cohort: it holds none"),
     ("no folder", None, (*FIT, "-o", "nowhere/c.nwb"), "no such folder; make it first"),
+    ("over the sessions", None, (*FIT, "--sessions-to", "s"), "animal0.nwb: holds more than results of a cohort"),
+    ("results nowhere", None, (*FIT, "--sessions-to", "nowhere"), "nowhere: no such folder; make it first"),
     ("no cohort", None, ("cohort", "show", "s/animal0.nwb"), "no cohort: it holds none"),
     ("no file", None, ("cohort", "plot", "c.nwb", "-o", "p.html"), "c.nwb: no such file"),
 ]  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 
 from nwb_dcf.cohort.coupling import fit_coupling
 from nwb_dcf.cohort.groups import GroupComparison, compare_groups, compute_floor, list_divisions
-from nwb_dcf.cohort.vector_field import Paths, compute_paths
+from nwb_dcf.cohort.vector_field import Paths, compute_paths, find_paths
 from nwb_dcf.data.synthetic import CohortDesign
 from nwb_dcf.errors import DataError
 
@@ -43,16 +43,18 @@ def test_a_turned_field_is_seen_by_the_fields():
     assert all(one.p_field <= 0.05 for one in found)
 
 
-def straight(speed: float, rng: np.random.Generator) -> Paths:
-    state = rng.normal(size=(40, 2))
-    return Paths(state, speed * np.stack([-state[:, 1], state[:, 0]], axis=1), np.arange(40))
+def turn(speed: float, rng: np.random.Generator) -> Paths:
+    """Two conditions on a circle, ten bins."""
+    angle = np.array([0.0, 2.0])[:, None] + speed * 0.2 * np.arange(10)
+    means = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return find_paths(means + 0.01 * rng.normal(size=means.shape))
 
 
 def test_several_sessions_of_one_animal_count_once():
     rng = np.random.default_rng(0)
-    paths = [straight(1, rng) for _ in range(6)] + [straight(0.5, rng) for _ in range(6)]
+    paths = [turn(1, rng) for _ in range(6)] + [turn(0.5, rng) for _ in range(6)]
     animal = [f"x{i // 2}" for i in range(12)]
-    comparison = compare_groups(paths, ["a"] * 6 + ["b"] * 6, animal, np.zeros((2, 3, 2)), rng=rng)
+    comparison = compare_groups(paths, ["a"] * 6 + ["b"] * 6, animal, np.zeros((2, 10, 2)), rng=rng)
     assert comparison.floor == pytest.approx(0.1)  # three against three animals, and not six against six sessions
     assert not comparison.can_tell
     assert np.isnan(comparison.threshold)
@@ -85,4 +87,4 @@ def test_floors():
 def test_groups_that_cannot_be_compared_are_refused(group: list[str], animal: list[str], message: str):
     rng = np.random.default_rng(0)
     with pytest.raises(DataError, match=message):
-        compare_groups([straight(1, rng) for _ in group], group, animal, np.zeros((2, 3, 2)), rng=rng)
+        compare_groups([turn(1, rng) for _ in group], group, animal, np.zeros((2, 10, 2)), rng=rng)
