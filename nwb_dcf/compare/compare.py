@@ -362,7 +362,7 @@ class _DCF:
         # numbered anew, as a recording wants it: halves of the segments have gaps in their numbers
         index = np.unique(frames.segment, return_inverse=True)[1]
         recording = make_recording(frames.x, np.arange(len(index)) * frames.step_s, segment_index=index)
-        return _Fitted(fit(recording, config))
+        return _Fitted(fit(recording, config, latents_only=True))
 
 
 def _as_prepared(frames: Frames) -> Any:

@@ -79,7 +79,8 @@ def measure_null(
         # shifted before smoothing: the seam of a rotation is then smoothed like any jump
         shifted = _shift(training, int(seeds[i, 0]))
         tried = shifted if unseen is training else _shift(unseen, int(seeds[i, 1]))
-        null = fit(shifted, config, progress=_label(progress, f"null {i + 1} of {n}"))
+        # nothing is asked of v
+        null = fit(shifted, config, progress=_label(progress, f"null {i + 1} of {n}"), latents_only=True)
         seen, x = null.prepare(shifted).values, null.prepare(tried)
         return null.score(x), r2_score(x.values, reconstruct_by_pca(seen, x.values, null.dim))
 
@@ -136,7 +137,7 @@ def measure_agreement(
         seed = config.train.seed + 1 + i
         drawn = resample_segments(training, seed=seed)
         settings = replace(config, train=replace(config.train, seed=seed))
-        again = fit(drawn, settings, progress=_label(progress, f"fit {i + 2} of {n}"))
+        again = fit(drawn, settings, progress=_label(progress, f"fit {i + 2} of {n}"), latents_only=True)
         return _compute_latents(again, drawn, unseen)
 
     found, stopped = _repeat(fit_resampled, n - 1, keep_partial)

@@ -201,7 +201,7 @@ def resample(
 
 
 def _announce(n_fits: int, seconds: float) -> str:
-    """Say how long the fits beside the first will take, before they begin."""
+    """Say how long the fits beside the first will take, before they begin; without v they take less than it did."""
     total = n_fits * seconds
     shown = f"{total / 60:.0f} min" if total >= 90 else f"{total:.0f} s"
-    return f"{n_fits} more fit{'' if n_fits == 1 else 's'}, about {shown}"
+    return f"{n_fits} more fit{'' if n_fits == 1 else 's'}, at most {shown}"

@@ -111,14 +111,16 @@ class Work:
         """Estimate the seconds from the command to its report, of which `read_s` go into reading and choosing."""
         training, scoring = self._train(machine), self._score(machine)
         fixed = (START_S + WRITE_S) * machine.python
-        # those beside it are trained alike, and scored by less than half
-        return machine.busy * (fixed + training + scoring + self.more * (training + scoring / 2)) + read_s
+        # those beside it learn the encoder and u alone, and are scored by less than half
+        beside = self.more * (self._train(machine, with_v=False) + scoring / 2)
+        return machine.busy * (fixed + training + scoring + beside) + read_s
 
-    def _train(self, machine: Machine) -> float:
+    def _train(self, machine: Machine, *, with_v: bool = True) -> float:
         train, model = self.config.train, self.config.model
         weights = count_weights(model, self.values)
         joined = model.train_encoder_with_flows or train.single_stage
-        u, v = weights["u"] + (weights["coupling"] if joined else 0), weights["v"] if train.beta else 0
+        with_v = train.beta > 0 and (with_v or train.single_stage)
+        u, v = weights["u"] + (weights["coupling"] if joined else 0), weights["v"] if with_v else 0
         aligned = train.align_steps if model.start == "random" and not train.single_stage else 0
         n_steps = train.steps * (TAKEN[self.kind] if train.early_stopping else 1.0)
         parts = [(n_steps, u), (n_steps, v), (aligned, weights["coupling"])]

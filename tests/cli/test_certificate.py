@@ -86,7 +86,7 @@ def test_certify_measures_every_line_and_says_before_how_long_it_takes(tmp_path:
     lines = {line["line"]: line for line in fit["certificate"]}
     assert lines["found again"]["verdict"] != "not measured"
     assert (lines["not made of noise"]["over"], lines["not made of noise"]["n"]) == ("fits", 19)
-    assert "21 more fits, about" in done.stderr.partition("verdict ")[0]
+    assert "21 more fits, at most" in done.stderr.partition("verdict ")[0]
 
 
 @pytest.mark.long

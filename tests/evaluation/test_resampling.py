@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ def test_null_fits_see_channels_shifted_before_they_are_smoothed(
     null = measure_null(*made.parts, scores, 2)
     training = made.split.training
     for fitted, shifted in fitted_to:
-        assert fitted.config == made.estimator.config_
+        train = replace(made.estimator.config_.train, beta=0.0)  # v does not learn
+        assert fitted.config == replace(made.estimator.config_, train=train)
         assert shifted["data"].dtype == training["data"].dtype
         assert shifted["data"].attrs["units"] == "count"
         for before, after in zip(iterate_segments(training), iterate_segments(shifted), strict=True):
@@ -81,6 +83,19 @@ def test_null_fits_see_channels_shifted_before_they_are_smoothed(
     assert (null["p"], null["p_floor"]) == (None, pytest.approx(1 / 3))  # two nulls say nothing
     assert "survives" in null["survives"]
     assert "stopped" not in null
+
+
+def test_fits_beside_learn_the_code_and_u_alone_to_the_bit(
+    made: Made, fitted_to: list[tuple[FittedModel, xr.Dataset]]
+) -> None:
+    measure_null(*made.parts, {"bottleneck_r2": 0.0, "pca_r2": 0.0}, 1)
+    brief, shifted = fitted_to[0]
+    whole = fit(shifted, made.estimator.config_)
+    assert (set(brief.steps), set(whole.steps)) == ({"u"}, {"u", "v"})
+    assert (brief.calibration, brief.solver_error) == (None, {})
+    frames = whole.prepare(made.split.held_out)
+    np.testing.assert_array_equal(brief.encode(frames), whole.encode(frames))
+    np.testing.assert_array_equal(brief.reconstruct(brief.encode(frames)), whole.reconstruct(whole.encode(frames)))
 
 
 def test_null_figures_are_of_shifted_held_out_data(made: Made, fitted_to: list[tuple[FittedModel, xr.Dataset]]) -> None:
