@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from .axes import Axes
-from .networks import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES, NetworkSize, ScalarEmbedding
+from .hidden_integration import PLACES, HiddenUnits
+from .networks import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES, ConditionedMLP, NetworkSize, ScalarEmbedding
 from .ode import integrate
+from .precision import in_full
 
 
 class PlainCompression(nn.Module):
@@ -94,16 +96,43 @@ class ClosedFormCompression(nn.Module):
         kept, dropped = axes.split(x, mask)
         # scaled coordinates, in which the solver integrates the residual network alone
         start = axes.place(kept) + dropped / math.hypot(tau_from, self.rho)
-        end = integrate(
-            lambda w, state: self._scaled_rate(state, w, mask, axes),
-            start,
-            math.asinh(tau_from / self.rho),
-            math.asinh(tau_to / self.rho),
-            solver=solver,
-            steps=steps,
-        )
+        w_from, w_to = (math.asinh(tau / self.rho) for tau in (tau_from, tau_to))
+        if self._is_wide(x, mask, solver):
+            end = self._carry_hidden(start - axes.mean, w_from, w_to, mask, axes, steps) + axes.mean
+        else:
+            end = integrate(
+                lambda w, state: self._scaled_rate(state, w, mask, axes),
+                start,
+                w_from,
+                w_to,
+                solver=solver,
+                steps=steps,
+            )
         kept, dropped = axes.split(end, mask)
         return axes.place(kept) + dropped * math.hypot(tau_to, self.rho)
+
+    def _is_wide(self, x: Tensor, mask: Tensor, solver: str) -> bool:
+        """Whether frames are wider than the layers of a perceptron, so that its first layer is integrated instead."""
+        network = self.network
+        if not isinstance(network, ConditionedMLP) or torch.is_grad_enabled():
+            return False
+        return solver == "rk4" and len(mask) == 1 and x.shape[1] + mask.shape[1] > len(network.last.weight.T)
+
+    @in_full
+    def _carry_hidden(
+        self, centred: Tensor, w_from: float, w_to: float, mask: Tensor, axes: Axes, steps: int
+    ) -> Tensor:
+        times = torch.linspace(w_from, w_to, steps + 1, dtype=torch.float64)
+        places = times[:-1, None] + torch.tensor(PLACES) * (w_to - w_from) / steps
+        tau = (self.rho * places.flatten().sinh()).to(centred)[:, None]
+        condition = torch.cat([self.embed_angle(self._turn(tau)), mask.expand(len(tau), -1)], dim=-1)
+        units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`
+        return units.integrate(centred, times, condition, self.rho, axes, mask)
+
+    def _turn(self, tau: Tensor) -> Tensor:
+        """The angle arctan(tau / rho), from 0 to 1."""
+        # the posterior factor is the cosine of this angle; tau itself hardly changes where u changes most, near 0
+        return torch.atan(tau / self.rho) / math.atan(1 / self.rho)
 
     def _scaled_rate(self, state: Tensor, w: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         tau = (self.rho * w.sinh()).view(1, 1)  # one tau for all states: what depends on it alone is computed once
@@ -117,9 +146,7 @@ class ClosedFormCompression(nn.Module):
     def _run_network(
         self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, axes: Axes
     ) -> tuple[Tensor, Tensor]:
-        # the posterior factor is the cosine of this angle; tau itself hardly changes where u changes most, near 0
-        angle = torch.atan(tau / self.rho) / math.atan(1 / self.rho)
-        embedded = self.embed_angle(angle)
+        embedded = self.embed_angle(self._turn(tau))
         rows = max(len(embedded), len(mask))
         condition = torch.cat([embedded.expand(rows, -1), mask.expand(rows, -1)], dim=-1)
         states = [scaled, axes.span(kept)] if self.network.sees_images else [scaled]
