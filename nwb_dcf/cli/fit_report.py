@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DOUBT
@@ -235,7 +236,15 @@ def describe_fit(fit: Report, *, verbose: bool = False) -> str:
     if fit["seconds"] is not None:
         lines += label_lines("took", [f"{fit['seconds']:.0f} s"])
     lines += label_lines("written", [f"/processing/dcf/{name} in {fit['file']}", *fit["write_notes"]])
-    return "\n".join([*lines, "read it", *(f"  {line}" for line in write_reading_lines(fit["file"], name))])
+    reading = [f"  {line}" for line in write_reading_lines(fit["file"], name)]
+    return "\n".join([*lines, "read it", *reading, *_suggest_next(fit["file"], name)])
+
+
+def _suggest_next(file: str, name: str) -> list[str]:
+    """Return the commands that show a fit, to be pasted into a shell."""
+    place, fit = shlex.quote(file), shlex.quote(name)
+    page = shlex.quote(f"{Path(file).stem}_{name}.html")
+    return ["next", f"  nwb-dcf plot {place} {fit} -o {page}", f"  nwb-dcf view {place} {fit}"]
 
 
 def write_reading_lines(file: str, name: str) -> list[str]:
