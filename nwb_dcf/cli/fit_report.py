@@ -302,6 +302,8 @@ def describe_demo(demo: Report) -> str:
     ]
     reading = write_reading_lines(str(demo["file"]), str(demo["name"]))
     file = shlex.quote(str(demo["file"]))
+    if demo.get("picture"):
+        lines += label_lines("picture", [f"{demo['picture']}: latents against time; shaded trials were held out"])
     onward = ["next", f"  nwb-dcf plot {file} -o demo.html", f"  nwb-dcf view {file}"]
     return "\n".join([*lines, "read it", *(f"  {line}" for line in reading), *onward])
 

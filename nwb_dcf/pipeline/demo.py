@@ -16,6 +16,7 @@ from ..errors import StoreError
 from ..io.results import write_session
 from ..metrics import compute_pca_axes, decode_linearly, r2_score
 from .fit import fit_nwb
+from .plot import plot_nwb, require_plotting
 from .stored_source import read_fitted
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class DemoReport:
     k_eff : int
         Axes that hold 95 % of the variance, noise included.
     seconds : float
+    picture : str
+        Latents against time, as a file; empty where matplotlib is not installed.
     """
 
     file: str
@@ -54,6 +57,7 @@ class DemoReport:
     pca_r2: float
     k_eff: int
     seconds: float
+    picture: str
 
     def to_dict(self) -> JSON:
         """Return the report as a JSON-able dict."""
@@ -115,4 +119,15 @@ def run_demo(
         pca_r2=scores["pca_r2"],
         k_eff=data.attrs["k_eff"],
         seconds=result.provenance["seconds"],
+        picture=_draw_latents(path, result.name),
     )
+
+
+def _draw_latents(path: Path, name: str) -> str:
+    picture = path.with_suffix(".png")
+    try:
+        require_plotting(html=False)
+    except StoreError:  # an extra: the demo shows that a fit works, with a picture or without
+        return ""
+    plot_nwb(path, name, output=picture, figure="latents", overwrite=True)
+    return str(picture)

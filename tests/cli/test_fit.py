@@ -167,9 +167,9 @@ def test_demo_finds_the_latents_it_made(tmp_path: Path, run_cli: Cli) -> None:
     done = run_cli("demo", tmp_path, "--json")
     assert done.code == 0, done.stderr
     report = json.loads(done.stdout)
-    files = list(tmp_path.iterdir())
-    assert len(files) == 1
-    assert files[0].suffix == ".nwb"
+    files = sorted(tmp_path.iterdir())
+    assert [file.suffix for file in files] == [".nwb", ".png"]
+    assert report["picture"] == str(files[1])
     assert files[0].name in json.dumps(report)
     assert json.loads(run_cli("info", files[0], "--json").stdout)["fits"] == [report["name"]]
     assert report["truth_r2"] > 0.8
