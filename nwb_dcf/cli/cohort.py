@@ -40,15 +40,15 @@ def cohort() -> None:
 @click.option("--dim", type=int, default=3, show_default=True, help="Number of latents.")
 @click.option(
     "--align-on",
-    required=True,
     metavar="trials.COLUMN|SERIES|none",
     help="Column of trials that names the condition; or behaviour, as behavior/position, in bins; none: align by the "
     "dynamics, or refuse.",
 )
+@click.option("--match", metavar="COLUMNS", help="In place of that: what names a cell in every session, as roi_id.")
 @click.option("--align", metavar="COLUMN|SERIES", help="Event at which trials begin; needs --window.")
 @click.option("--window", type=float, nargs=2, metavar="A B", help="Around the event: seconds to its edges.")
 @click.option("--source", multiple=True, callback=join_names, metavar="NAME", help="What to fit, as for fit.")
-@click.option("--bin", "bin_width_s", type=float, default=0.05, show_default=True, help="Width of a bin, seconds.")
+@click.option("--bin", "bin_width_s", type=float, help="Width of a bin of units, seconds; 0.05 by default.")
 @click.option("--trials", multiple=True, callback=join_names, metavar="TABLE", help="Table of trials.")
 @click.option("--where", metavar="EXPRESSION", help="Which trials, as \"outcome == 'hit'\".")
 @click.option("--units", metavar="EXPRESSION|IDS", help="Which units, as \"location == 'M1'\".")
@@ -74,6 +74,8 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
     Example: nwb-dcf cohort fit animals/ --align-on trials.direction --align go_cue --window -0.2 0.8 -o cohort.nwb
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if not {"align_on", "match"} & set(given):
+        raise click.UsageError("What sessions have in common is not named: give --align-on or --match.")
     with ProgressBar(hidden=quiet, log=write_log) as bar:
         result = cohorts.fit_cohort(files, progress=bar, **given)
     print_report(result.to_dict(), describe_cohort, as_json, quiet)

@@ -198,8 +198,10 @@ def _check_frames(stored: DCFResult, model: SessionModel, recording: xr.Dataset,
     distance = np.linalg.norm(values - mean, axis=1) / np.sqrt(float(stored.dataset.attrs["total_variance"]))
     notes = refuse_far_frames(distance, max_distance=max_distance, where=name_source(recording))
     here = values.mean(axis=0)
-    # ids are whatever a sorter counted: the same numbers may be other units, whose latents would mean nothing
-    if len(mean) >= LEAST_COMPARED and mean.std() > 0 and here.std() > 0:
+    # ids are whatever a sorter counted: the same numbers may be other units, whose latents would mean nothing. Of dF/F
+    # and other values the mean is a baseline, which says nothing of the cell.
+    counted = recording.attrs["kind"] == "units"
+    if counted and len(mean) >= LEAST_COMPARED and mean.std() > 0 and here.std() > 0:
         alike = float(np.corrcoef(mean, here)[0, 1])
         if alike < LEAST_ALIKE:
             notes.append(

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..data.preprocessing import Preprocessor
-from ..data.recording import median_step_s, name_source
+from ..data.recording import name_source
 from ..errors import DataError, NotFittedError, ParameterError
 from .anchors import (
     AlignedFrames,
@@ -39,14 +39,16 @@ from .findings import (
 from .group_table import check_cover
 from .groups import GroupComparison, compare_groups
 from .labels import (
-    STEP_TOLERANCE,
     align_frames,
     choose_clock,
     fit_session_preprocessor,
     order_conditions,
     read_labels,
     refuse_copy,
+    refuse_other_width,
 )
+from .matched import fit_matched
+from .session_table import tabulate_sessions
 from .sharing import LEAST_CONDITIONS, LEVEL, SharingTest, compute_sharing_test
 from .stability import TrialResampling, resample_sessions
 from .unlabelled import CONDITION, fit_unlabelled
@@ -153,6 +155,7 @@ class Cohort:
         animals: Mapping[str, str] | None = None,
         behavior: Mapping[str, ArrayLike] | None = None,
         behavior_name: str = "behavior",
+        matched: bool = False,
     ) -> Self:
         """Find the shared space, couple every session, and test what they have in common.
 
@@ -172,6 +175,8 @@ class Cohort:
             In place of labels: continuous behaviour at the frames of each session, whose bins are the anchors.
         behavior_name : str
             For labels and messages.
+        matched : bool
+            Without labels: channels of all recordings are the same cells in one order (`nwb_dcf.cohort.matched`).
 
         Returns
         -------
@@ -197,7 +202,7 @@ class Cohort:
                 raise ParameterError("bins of behaviour have neither labels nor groups", fix="give the behaviour alone")
             return self._fit_continuous(recordings, behavior, behavior_name, rng)
         if labels is None:
-            return self._fit_unlabelled(recordings, groups, rng)
+            return self._fit_unlabelled(recordings, groups, rng, matched=matched)
         texts = self._read_labels(recordings, labels)
         self.conditions_ = order_conditions(texts)
         self.clock_ = choose_clock(recordings, self.smooth_bins)
@@ -258,17 +263,30 @@ class Cohort:
         return self
 
     def _fit_unlabelled(
-        self, recordings: Mapping[str, xr.Dataset], groups: Mapping[str, str] | None, rng: np.random.Generator
+        self,
+        recordings: Mapping[str, xr.Dataset],
+        groups: Mapping[str, str] | None,
+        rng: np.random.Generator,
+        *,
+        matched: bool,
     ) -> Self:
         if groups is not None:
             # aligned by their dynamics, groups that differ in them would be made alike or refused
             raise ParameterError("groups without labels cannot be compared", fix="name a column of trials")
-        found = fit_unlabelled(recordings, self.dim, self.smooth_bins, rng, force=self.force)
+        self.unshared_, self.axes_over_trials_, self.axes_over_sessions_ = True, None, None
+        if matched:
+            cells = fit_matched(
+                recordings, self.dim, smooth_bins=self.smooth_bins, rng=rng, n_permutations=self.n_permutations,
+                repeats=self.repeats, force=self.force,
+            )  # fmt: skip
+            found, self.sharing_, self.unshared_ = cells.fit, cells.sharing, cells.unshared
+            self.axes_over_sessions_ = cells.over_sessions
+        else:
+            found = fit_unlabelled(recordings, self.dim, self.smooth_bins, rng, force=self.force)
         self.conditions_, self.clock_, self.axes_, self.field_ = [CONDITION], found.clock, found.axes, found.field
         self.findings_ = list(found.findings)
         # what labels alone can tell
-        self.dynamics_, self.groups_, self.unshared_ = None, None, True
-        self.axes_over_trials_, self.axes_over_sessions_ = None, None
+        self.dynamics_, self.groups_ = None, None
         self.sessions_, self.animals_, self.group_of_ = {}, {name: name for name in recordings}, {}
         for name, one in found.sessions.items():
             channels = recordings[name][str(recordings[name]["data"].dims[1])].values
@@ -320,15 +338,9 @@ class Cohort:
         if name in self.sessions_:
             raise ParameterError(f"session {name!r} is in the cohort", fix="give the new one another name")
         if self.conditions_ == [CONDITION]:
-            raise DataError("this cohort has no labels: a new session cannot be coupled", fix="fit all of them anew")
-        # of counts the width of bins; values have none, and their step stands for it
-        width = recording.attrs.get("bin_width_s") or median_step_s(recording)
-        if abs(width - self.clock_.bin_width_s) > STEP_TOLERANCE * self.clock_.bin_width_s:
-            raise DataError(
-                f"bins of {width:.4g} s, while the cohort has {self.clock_.bin_width_s:.4g} s",
-                where=name,
-                fix="read it with the cohort's bins",
-            )
+            fix = "fit all of them anew; of the same cells, nwb-dcf transform --match applies a session's coupling"
+            raise DataError("this cohort has no labels: a new session cannot be coupled", fix=fix)
+        refuse_other_width(recording, self.clock_, name)
         if self.bins_ is not None:
             if behavior is None:
                 raise ParameterError("this cohort's anchors are bins of behaviour", where=name, fix="give behavior")
@@ -396,25 +408,7 @@ class Cohort:
     def table(self) -> pd.DataFrame:
         """A row for each session: trials, conditions, units, p, R2 of its own v and of the v of the others."""
         self._require_fit()
-        rows = []
-        for i, (name, session) in enumerate(self.sessions_.items()):
-            # sessions coupled later stand behind those of the fit, and have no part in its tests
-            fitted = self.dynamics_ is not None and i < len(self.dynamics_.own)
-            rows.append(
-                {
-                    "session": name,
-                    "animal": self.animals_.get(name, name),
-                    "group": self.group_of_.get(name, ""),
-                    "units": len(session.channels),
-                    "trials": session.n_trials,
-                    "conditions": int(session.seen.sum()),
-                    "in_axes": session.in_axes,
-                    "p": float(self.sharing_.p_session[i]) if self.sharing_ and fitted else float("nan"),
-                    "own_r2": float(self.dynamics_.own[i]) if self.dynamics_ and fitted else float("nan"),
-                    "shared_r2": float(self.dynamics_.shared[i]) if self.dynamics_ and fitted else float("nan"),
-                }
-            )
-        return pd.DataFrame(rows).set_index("session")
+        return tabulate_sessions(self.sessions_, self.animals_, self.group_of_, self.sharing_, self.dynamics_)
 
     def _bin_times(self) -> Floats:
         return np.asarray((np.arange(self.clock_.n_bins) + 0.5) * self.clock_.bin_width_s)

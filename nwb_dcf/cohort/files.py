@@ -30,7 +30,7 @@ from .findings import Finding
 from .group_table import read_groups
 from .record import from_record, to_record
 from .session_fit import CohortIdentity, make_fit_in_cohort
-from .session_reader import SessionReader, read_series
+from .session_reader import SessionReader, read_series, with_bins
 from .stored import describe_place
 from .unlabelled import NO_LABELS
 
@@ -101,8 +101,9 @@ def fit_cohort(
     files: str | Path | Sequence[str | Path],
     dim: int = 3,
     *,
-    align_on: str,
+    align_on: str = NO_LABELS,
     output: str | Path,
+    match: str | None = None,
     name: str | None = None,
     overwrite: bool = False,
     groups: str | Path | Mapping[str, str] | None = None,
@@ -125,9 +126,12 @@ def fit_cohort(
     align_on : str
         Column of trials that names the condition, as ``"trials.direction"``; a series of behaviour, as
         ``"behavior/position"``, whose bins are the anchors; ``"none"`` aligns four sessions or more by their dynamics,
-        with `force` alone.
+        with `force` alone, or by their cells with `match`.
     output : str or Path
         The cohort's file: results only.
+    match : str, optional
+        Columns whose values name a cell (``"roi_id"``): the cells that all sessions have are taken, and need no
+        conditions.
     name : str, optional
         Of the fit in each session's file; ``cohort_dimN`` by default.
     overwrite : bool
@@ -145,7 +149,8 @@ def fit_cohort(
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` for every session read and written.
     **reading
-        What to read (``source``, ``bin_width_s``, ``align``, ``window``, ...), see `nwb_dcf.config.ReadConfig`.
+        What to read (``source``, ``align``, ``window``, ...), see `nwb_dcf.config.ReadConfig`; ``bin_width_s`` of units
+        is 0.05 by default.
 
     Returns
     -------
@@ -159,7 +164,7 @@ def fit_cohort(
     """
     # the cohort's own file may lie in the folder of its sessions, and is none of them
     paths = {name: path for name, path in list_files(files).items() if not _is_cohort(path)}
-    read = ReadConfig.make(**reading)
+    read = ReadConfig.make(**with_bins(paths.values(), reading))
     fit_name = name or f"cohort_dim{dim}"
     # a cohort there may be this one again, which is known once it is fitted
     check_cohort_output(output, overwrite=overwrite or _is_cohort(output))
@@ -169,7 +174,11 @@ def fit_cohort(
     if sessions_to is not None:
         _check_folder(sessions_to, paths)
     group_of, animal_of = read_groups(groups, paths)
-    recordings = SessionReader(paths, read)
+    if match is not None and align_on != NO_LABELS:
+        raise ParameterError(
+            f"match is {match!r}, yet sessions are aligned on {align_on}", fix="give --match or --align-on, not both"
+        )
+    recordings = SessionReader(paths, read, match=match)
     recordings.read_all(align_on, progress)
     left_out = recordings.left_out
     if animal == "subject_id":
@@ -183,7 +192,7 @@ def fit_cohort(
         cohort.fit(recordings, None, groups=kept_groups, behavior=recordings.behavior, behavior_name=name_end(align_on))
     else:
         labels = None if align_on == NO_LABELS else align_on
-        cohort.fit(recordings, labels, groups=kept_groups, animals=kept_animals)
+        cohort.fit(recordings, labels, groups=kept_groups, animals=kept_animals, matched=match is not None)
     if read.align is None and align_on != NO_LABELS and not names_series(align_on):
         cohort.findings_.append(Finding("trials", "warning", NO_EVENT))
     sources = {session: recordings.sources[session] for session in recordings}
@@ -197,7 +206,7 @@ def fit_cohort(
     }
     record = to_record(
         cohort,
-        config={"read": read.to_record(), "align_on": align_on, "fit_name": fit_name},
+        config={"read": read.to_record(), "align_on": align_on, "match": match, "fit_name": fit_name},
         sources={session: {**source, **places[session]} for session, source in sources.items()},
         left_out=left_out,
     )

@@ -224,6 +224,24 @@ def find_width(recordings: Mapping[str, xr.Dataset]) -> float:
     return float(width)
 
 
+def refuse_other_width(recording: xr.Dataset, clock: TrialClock, name: str) -> None:
+    """Refuse a new session whose bins are not those of its cohort.
+
+    Raises
+    ------
+    DataError
+        If they are others.
+    """
+    # of counts the width of bins; values have none, and their step stands for it
+    width = recording.attrs.get("bin_width_s") or median_step_s(recording)
+    if abs(width - clock.bin_width_s) > STEP_TOLERANCE * clock.bin_width_s:
+        raise DataError(
+            f"bins of {width:.4g} s, while the cohort has {clock.bin_width_s:.4g} s",
+            where=name,
+            fix="read it with the cohort's bins",
+        )
+
+
 def _count_bins(recording: xr.Dataset, frames: slice, width: float) -> int:
     start = recording["segment_start"].values[recording["segment_index"].values[frames.start]]
     return int(np.floor((recording["time"].values[frames.stop - 1] - start) / width + 1e-6)) + 1

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..data.preprocessing import Preprocessor
 from ..data.recording import flatten_frames
 from ..errors import DataError
-from .alignment import LEAST_SESSIONS, Alignment, align_sessions, compute_signature, whiten
+from .alignment import LEAST_SESSIONS, align_sessions, compute_signature, whiten
 from .anchors import AlignedFrames, Floats, compute_condition_means
 from .axes import SharedAxes, list_lags
 from .coupling import Coupling
@@ -67,7 +67,6 @@ class UnlabelledFit:
     field : QuadraticField
         Of single trials, which shrinks velocities.
     sessions : dict of str to UnlabelledSession
-    alignment : Alignment
     findings : list of Finding
     """
 
@@ -75,7 +74,6 @@ class UnlabelledFit:
     axes: SharedAxes
     field: QuadraticField
     sessions: dict[str, UnlabelledSession]
-    alignment: Alignment
     findings: list[Finding]
 
 
@@ -116,7 +114,7 @@ def fit_unlabelled(
         )
     clock = choose_clock(recordings, smooth_bins)
     lags = list_lags(min(clock.n_bins, LONGEST))
-    prepared = {name: _prepare(recording, clock) for name, recording in recordings.items()}
+    prepared = {name: prepare_unlabelled(recording, clock) for name, recording in recordings.items()}
     white = {name: whiten(frames.values, dim) for name, (frames, _) in prepared.items()}
     signatures = [compute_signature(white[name][0], frames.trial, lags) for name, (frames, _) in prepared.items()]
     alignment = align_sessions(signatures, rng)
@@ -130,7 +128,7 @@ def fit_unlabelled(
             fix="name a column of trials with --align-on trials.COLUMN; --force writes it with the mark 'unshared'",
         )
     turned = {name: white[name][0] @ turn for name, turn in zip(prepared, alignment.rotations, strict=True)}
-    order, persistence = _find_timescales(list(turned.values()), [frames for frames, _ in prepared.values()], lags)
+    order, persistence = find_timescales(list(turned.values()), [frames for frames, _ in prepared.values()], lags)
     sessions: dict[str, UnlabelledSession] = {}
     paths = []
     variance = np.zeros(dim)
@@ -141,17 +139,20 @@ def fit_unlabelled(
         latents = latents @ full
         means = compute_condition_means(frames.with_values(latents)).means
         sessions[name] = UnlabelledSession(preprocessor, coupling, means, frames.n_trials)
-        paths.append(find_paths(_split_trials(latents, frames)))
+        paths.append(find_paths(split_trials(latents, frames)))
         loadings = np.linalg.lstsq(latents, frames.values - centre, rcond=None)[0]
         variance += np.square(loadings).sum(axis=1) / np.var(frames.values, axis=0).sum() / len(prepared)
     anchors = np.nanmean([session.means for session in sessions.values()], axis=0)
     axes = SharedAxes(anchors, variance, persistence)
     findings = [finding, Finding("alignment", "warning", MIRRORED), Finding("dynamics", "note", UNTESTED)]
-    return UnlabelledFit(clock, axes, fit_field(paths), sessions, alignment, findings)
+    return UnlabelledFit(clock, axes, fit_field(paths), sessions, findings)
 
 
-def _prepare(recording: xr.Dataset, clock: TrialClock) -> tuple[AlignedFrames, Preprocessor]:
-    preprocessor = fit_session_preprocessor(recording, clock)
+def prepare_unlabelled(
+    recording: xr.Dataset, clock: TrialClock, preprocessor: Preprocessor | None = None
+) -> tuple[AlignedFrames, Preprocessor]:
+    """Prepare the frames of a session; all its trials have one condition."""
+    preprocessor = preprocessor or fit_session_preprocessor(recording, clock)
     labels = np.full(recording.sizes["segment"], CONDITION)
     condition, at = label_frames(recording, labels, [CONDITION], clock)
     values = np.asarray(flatten_frames(preprocessor.apply(recording)), np.float64)
@@ -159,7 +160,7 @@ def _prepare(recording: xr.Dataset, clock: TrialClock) -> tuple[AlignedFrames, P
     return AlignedFrames(values, index, condition, at, 1, clock.n_bins), preprocessor
 
 
-def _split_trials(latents: Floats, frames: AlignedFrames) -> Float[np.ndarray, "trial bin latent"]:
+def split_trials(latents: Floats, frames: AlignedFrames) -> Float[np.ndarray, "trial bin latent"]:
     """Put each trial into a row; bins that it lacks are NaN."""
     labelled = frames.is_anchor
     trials, row = np.unique(frames.trial[labelled], return_inverse=True)
@@ -168,7 +169,7 @@ def _split_trials(latents: Floats, frames: AlignedFrames) -> Float[np.ndarray, "
     return split
 
 
-def _find_timescales(
+def find_timescales(
     latents: list[Floats], frames: list[AlignedFrames], lags: list[int]
 ) -> tuple[NDArray[np.float64], Floats]:
     """Find the rotation to axes by timescale, as for labelled cohorts, and the persistence of each."""

@@ -117,13 +117,13 @@ def match_channels(
             f"the model's file no longer says what {by} its channels have: its source is not there",
             fix="match by id (--match id), or give the model as it lies in the file that was fitted",
         )
-    name_of = {i: (i,) for i in wanted} if by_id or known is None else _name_channels(known, columns)
+    name_of = {i: (i,) for i in wanted} if by_id or known is None else name_channels_by(known, columns)
     # a unit of the model that its own table no longer has is missing like any other
     names = [name_of.get(i) for i in wanted]
     # two channels of one name could be matched either way: refused rather than guessed
     _refuse_repeats([name for name in names if name is not None], columns, known or there)
     places: dict[tuple[Any, ...], list[Any]] = {}
-    for i, name in _name_channels(there, columns).items():
+    for i, name in name_channels_by(there, columns).items():
         places.setdefault(name, []).append(i)
     # once for each channel there of a name that is wanted: repeats among others do no harm
     _refuse_repeats([name for name in names if name for _ in places.get(name, [])], columns, there)
@@ -218,7 +218,7 @@ def _list_some(items: Sequence[Any]) -> str:
     return ", ".join(map(str, items[:SHOWN])) + (f" and {len(items) - SHOWN} more" if len(items) > SHOWN else "")
 
 
-def _name_channels(table: ChannelInfo, columns: tuple[str, ...]) -> dict[Any, tuple[Any, ...]]:
+def name_channels_by(table: ChannelInfo, columns: tuple[str, ...]) -> dict[Any, tuple[Any, ...]]:
     """Values that name each channel, by its id."""
     known = {"id": np.asarray(table.ids), **table.columns}
     unknown = [name for name in columns if name not in known]
