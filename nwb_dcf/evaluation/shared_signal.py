@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 import numpy as np
 
 from ..estimator.fitted import FittedModel, PreparedFrames
-from ..metrics import bootstrap_over_segments, rank_in_null, score_reconstruction
+from ..metrics import bootstrap_over_segments, compute_pca_axes, rank_in_null, score_reconstruction
 from ..metrics.decoding import decode_linearly
 from ..metrics.null_distribution import shift_channels
-from ..metrics.pca import find_axes_of_products
 from ..metrics.segment_sums import SegmentSums, divide_frames
 from .decoding_verdict import Chance, measure_chance
 from .encoded import EncodedRecording
@@ -229,7 +228,7 @@ def measure_shifted_apart(fitted: FittedModel, training: EncodedRecording, unsee
             _rotate(values, group, int(one), together)
             for values, (_, group), one in zip(centred, parts, seed, strict=True)
         )
-        axes = find_axes_of_products(learned.T @ learned, dim)
+        _, axes = compute_pca_axes(learned, dim)
         # R2 of the projection on the axes, as `r2_score` gives it
         return float(1 - (square - np.square(tested @ axes).sum(dtype=np.float64)) / total)
 

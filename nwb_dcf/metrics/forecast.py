@@ -10,7 +10,6 @@ import xarray as xr
 
 from ..errors import DataError
 from . import r2_score
-from .ridge import fit_ridge_by_leaving_out
 from .segment_sums import SegmentSums, divide_frames
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def sum_forecasts(
 class Autoregression:
     """The next frame as a ridge regression on the last `order` frames.
 
-    The penalty has the least leave-one-out error one frame ahead: a fixed one that suits a
+    The penalty has the least leave-one-out error one frame ahead (scikit-learn's `RidgeCV`): a fixed one that suits a
     noisy recording would handicap this rival on a smooth one.
 
     Parameters
@@ -126,6 +125,8 @@ class Autoregression:
     """
 
     def __init__(self, segments: Sequence[Real[np.ndarray, "_time latent"]], order: int = ORDER) -> None:
+        from sklearn.linear_model import RidgeCV  # a third of a second that the command line need not wait for
+
         segments = [np.asarray(z, np.float64) for z in segments if len(z) > order]
         if not segments:
             raise DataError(f"no segment is longer than {order} frames", fix="give longer segments")
@@ -137,9 +138,10 @@ class Autoregression:
         # displacements, not frames: the penalty then shrinks towards persistence
         moved = np.concatenate([np.diff(z, axis=0)[order - 1 :] for z in segments])
         x = (past - self.mean).reshape(len(past), -1)
-        # times frames and mean square: the penalty is on sums, and in the unit of the latents squared
+        # times frames and mean square: scikit-learn's penalty is on sums, and in the unit of the latents squared
         size = max(np.square(x).mean(), np.finfo(np.float64).tiny)
-        self.weights = fit_ridge_by_leaving_out(x, moved, PENALTIES * len(x) * size)
+        found = RidgeCV(PENALTIES * len(x) * size, fit_intercept=False).fit(x, moved)
+        self.weights = np.asarray(found.coef_).reshape(moved.shape[1], -1).T
 
     def extrapolate(
         self, past: Real[np.ndarray, "start order latent"], n_frames: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import eigh
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Real
@@ -31,32 +30,15 @@ def compute_pca_axes(
         Orthonormal columns, largest variance first. They span the latents of the detached optimum of L_align, so that
         PCA is the baseline that a fit has to beat (Rippel et al. 2014; paper 3.1).
     """
+    from sklearn.decomposition import PCA  # a third of a second that the command line need not wait for
+
     mean = training.mean(axis=0, dtype=np.float64)
-    x = np.asarray(training, np.float64) - mean  # before products: the covariance of large means loses digits
+    x = np.asarray(training, np.float64) - mean  # before PCA: its covariance loses digits where means are large
     least = min(x.shape)
-    if least > max(LARGE, 2 * dim):
-        from sklearn.decomposition import PCA  # half a second that recordings of fewer channels need not wait for
-
-        return mean, np.asarray(PCA(dim, svd_solver="arpack", random_state=0).fit(x).components_).T
-    if x.shape[1] > x.shape[0]:
-        return mean, _fix_signs(np.linalg.svd(x, full_matrices=False)[2][:dim].T)
-    return mean, find_axes_of_products(x.T @ x, dim)
-
-
-def find_axes_of_products(
-    products: Float[np.ndarray, "channel channel"], dim: int
-) -> Float[np.ndarray, "channel component"]:
-    """Return the first `dim` principal axes of centred frames x, given x.T @ x; largest variance first."""
-    n = len(products)
-    # the largest alone: all of them take three times as long
-    axes = eigh(products, subset_by_index=[n - min(dim, n), n - 1], overwrite_a=True, check_finite=False)[1]
-    return _fix_signs(axes[:, ::-1])
-
-
-def _fix_signs(axes: Float[np.ndarray, "channel component"]) -> Float[np.ndarray, "channel component"]:
-    """Give each axis the sign with which its largest loading is positive: one recording has one answer."""
-    largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
-    return np.asarray(axes * np.where(largest < 0, -1.0, 1.0))
+    exact = "covariance_eigh" if x.shape[1] <= x.shape[0] else "full"
+    solver = "arpack" if least > max(LARGE, 2 * dim) else exact
+    found = PCA(min(dim, least), svd_solver=solver, random_state=0).fit(x)
+    return mean, np.asarray(found.components_).T
 
 
 def reconstruct_by_pca(
