@@ -7,7 +7,7 @@ from .text_layout import Report, format_number, label_lines, lay_out_table
 
 def describe_comparison(report: Report) -> str:
     """Lay out the table of methods, what it amounts to first."""
-    from ..compare.table import describe_row  # --help need not wait for it
+    from ..compare.table import describe_certificates, describe_row, list_failures  # --help need not wait for it
 
     source = report["source"]
     lines = [
@@ -18,6 +18,8 @@ def describe_comparison(report: Report) -> str:
     if report["against"]:
         lines += label_lines("behaviour", [report["against"]])
     lines += ["", *lay_out_table([describe_row(row) for row in report["rows"]]), ""]
+    lines += [*lay_out_table(describe_certificates(report["rows"])), ""]
+    lines += label_lines("doubtful", list_failures(report["rows"]))
     # below the table, whose columns a long reason would push apart
     lines += label_lines("chance", [_describe_chance(key, one) for key, one in report["chance"].items()])
     failed = [f"{row['method']}: {row['failed']}" for row in report["rows"] if row.get("failed")]
@@ -26,6 +28,8 @@ def describe_comparison(report: Report) -> str:
         "read it",
         [
             f"in brackets DCF's score less the method's, with 95 % over {report['n']} held-out {report['over']}",
+            "certificate: the lines of a fit's certificate, asked of each; - was not measured: found again wants "
+            "--certify, and only DCF has dynamics of its own",
             "one channel: the largest fraction of a latent that one channel has; above 0.5 it is that channel's latent",
         ],
     )

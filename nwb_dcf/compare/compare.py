@@ -16,6 +16,7 @@ from ..config import PrepareConfig
 from ..config.presets import resolve_settings
 from ..config.progress import Progress
 from ..config.time_scale import TimeScales
+from ..data.certificate import CertificateLine
 from ..data.preprocessing import TRUNCATE
 from ..data.recording import (
     flatten_frames,
@@ -46,7 +47,7 @@ from .measure import (
     time_call,
 )
 from .methods import Encoder, Frames, Method, choose_methods
-from .table import describe_row
+from .table import describe_certificates, describe_row
 from .verdict import judge_comparison
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class MethodRow(TypedDict, total=False):
         Of one fit.
     unlike : float or None
         Largest difference between the scores of two fits, of a method that cannot be seeded.
+    certificate : list of CertificateLine
+        Of every method, by the same lines as a fit's.
     failed : str
         Why there is nothing.
     """
@@ -94,6 +97,7 @@ class MethodRow(TypedDict, total=False):
     found_again: float | None
     seconds: float
     unlike: float | None
+    certificate: list[CertificateLine]
     failed: str
 
 
@@ -217,20 +221,22 @@ def compare_nwb(
     # before DCF trains: a method that is not installed is no reason to wait
     chosen, notes = choose_methods(methods, rivals, counts=is_count(plan.recording))
     behavior = None if against is None else _read_behavior(path, against, plan)
-    (fitted, _), seconds = time_call(lambda: fit_recording(plan, progress=progress))
+    (fitted, result), seconds = time_call(lambda: fit_recording(plan, progress=progress))
     material = _gather(plan, fitted, None if behavior is None else behavior[0])
     # DCF is fitted already and enters with its fit; the others are fitted in their turn
     tasks: list[tuple[Method, Encoder | None, float]] = [(_DCF(fitted).method, _Fitted(fitted), seconds)]
     tasks += [(method, None, 0.0) for method in chosen]
-    rows, found, chance = [], {}, dict[str, Chance]()
+    rows, found, chance = [], dict[str, Measured](), dict[str, Chance]()
+    encoders: dict[str, Encoder] = {}
     for i, (method, encoder, spent) in enumerate(tasks):
         if progress:
             progress(Progress(f"comparing ({method.name})", i, len(tasks), unit="method"))
-        row, measured = _measure(method, encoder, spent, material, plan.dim, certify)
+        row, measured, encoder = _measure(method, encoder, spent, material, plan.dim, certify)
         rows.append(row)
-        if measured:
-            found[method.name] = measured
-        if measured and i == 0 and encoder is not None:
+        if measured is None or encoder is None:
+            continue
+        found[method.name], encoders[method.name] = measured, encoder
+        if i == 0:
             chance = measure_decoding_chance(encoder, material, measured.scores)
     if "DCF" not in found:
         raise DataError(
@@ -243,6 +249,15 @@ def compare_nwb(
         row["differences"] = {
             key: _to_dict(compare_paired(ours[key], theirs[key], seed=material.seed)) for key in ours if key in theirs
         }
+    from .certificate import certify_method  # torch is loaded once all that can be refused has been
+
+    # once PCA has been fitted, which one line is about
+    for row, (method, *_) in zip(rows, tasks, strict=True):
+        if method.name in found:
+            pca = None if method.name == "PCA" else found.get("PCA")
+            row["certificate"] = certify_method(
+                method, encoders[method.name], found[method.name], material, pca, result.scores, thorough=certify
+            )
     interval = bootstrap_over_segments(ours["reconstruction"], seed=material.seed)
     if any(not row["seeded"] for row in rows):
         notes.append("methods marked ~ cannot be seeded: they were fitted twice, and the difference stands beside")
@@ -265,7 +280,8 @@ def compare_nwb(
     if page is not None:
         from ..plots.comparison import write_comparison_page
 
-        text = write_comparison_page(report.to_dict(), [describe_row(row) for row in rows])
+        verdicts = describe_certificates(rows)
+        text = write_comparison_page(report.to_dict(), [describe_row(row) for row in rows], verdicts)
 
         def write(name: str) -> None:
             Path(name).write_text(text, encoding="utf-8")
@@ -276,7 +292,7 @@ def compare_nwb(
 
 def _measure(
     method: Method, encoder: Encoder | None, seconds: float, material: Material, dim: int, certify: bool
-) -> tuple[MethodRow, Measured | None]:
+) -> tuple[MethodRow, Measured | None, Encoder | None]:
     """Fit and score one method; what fails is a row that says so, since the others are still worth having."""
     row: MethodRow = {"method": method.name, "seeded": method.seeded}
     try:
@@ -292,16 +308,16 @@ def _measure(
             row["unlike"] = max(shifts, default=None)
     # errors of other people's libraries, on data that they were not made for
     except (DCFError, ValueError, RuntimeError, ArithmeticError, TypeError, np.linalg.LinAlgError) as error:
-        return {**row, "failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}, None
+        return {**row, "failed": " ".join(f"{type(error).__name__}: {error}".split())[:300]}, None, None
     scores = {key: _to_dict(bootstrap_over_segments(sums, seed=material.seed)) for key, sums in measured.scores.items()}
-    return {
-        **row,
+    row |= {
         "scores": scores,
         "largest_channel": measured.largest_channel,
         "fewest_channels": measured.fewest_channels,
         "found_again": measured.found_again,
         "seconds": seconds,
-    }, measured
+    }
+    return row, measured, encoder
 
 
 def _certify(method: Method, measured: Measured, material: Material, dim: int) -> Measured:
@@ -380,7 +396,7 @@ def _gather(plan: FitPlan, fitted: FittedModel, behavior: Behavior | None) -> Ma
         parts.append(Frames(prepared.values, prepared.segment, counts, median_step_s(recording)))
     # smoothed frames near the held-out ones know of them
     gap = int(np.ceil(TRUNCATE * fitted.preparation.smooth_s / fitted.step_s))
-    return Material(parts[0], parts[1], behavior, gap, plan.config.train.seed)
+    return Material(parts[0], parts[1], behavior, gap, plan.config.train.seed, fitted.channels)
 
 
 def _read_behavior(path: str | Path, against: str, plan: FitPlan) -> tuple[Behavior, str, list[str]]:

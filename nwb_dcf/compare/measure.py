@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class Material:
     gap : int
         Frames between those that a decoder learns from and is scored on, in one segment: the reach of smoothing.
     seed : int
+    channels : list
+        Ids of the channels; empty for pixels, which have none.
     """
 
     training: Frames
@@ -59,6 +61,7 @@ class Material:
     behavior: Behavior | None
     gap: int
     seed: int
+    channels: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,17 @@ class Measured:
         Effective number of channels of the latent that has the fewest.
     found_again : float or None
         R2 of the latents of unseen frames, read linearly from those of a fit to other segments, mean of both ways.
+    largest : list of (int, float)
+        Of each latent the place of the channel with the largest fraction, and that fraction.
+    n_latents : int
     """
 
     scores: dict[str, SegmentSums]
     largest_channel: float
     fewest_channels: float
     found_again: float | None = None
+    largest: list[tuple[int, float]] = field(default_factory=list)
+    n_latents: int = 0
 
 
 def measure_method(encoder: Encoder, material: Material) -> Measured:
@@ -117,7 +125,9 @@ def measure_method(encoder: Encoder, material: Material) -> Measured:
     if not known_latents.any():
         raise DataError("its latents say nothing linear of any channel", fix="leave it out")
     fractions = fractions[:, known_latents]
-    return Measured(scores, float(fractions.max()), float(np.min(count_effective_channels(fractions))))
+    largest = [(int(column.argmax()), float(column.max())) for column in fractions.T]
+    fewest = float(np.min(count_effective_channels(fractions)))
+    return Measured(scores, float(fractions.max()), fewest, largest=largest, n_latents=seen.shape[1])
 
 
 def measure_decoding_chance(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ..data.certificate import LINES
 
 COLUMNS = {
     "reconstruction": "R2 of held-out data",
@@ -36,6 +38,33 @@ def describe_row(row: Mapping[str, Any]) -> dict[str, str]:
     if row.get("failed"):
         cells["failed"] = "see below"
     return cells
+
+
+def describe_certificates(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Lay out the verdicts of all methods: a row for each line, a column for each method, its number in brackets."""
+    table = []
+    for name in LINES:
+        cells = {"certificate": name}
+        for row in rows:
+            one = next((line for line in row.get("certificate") or () if line["line"] == name), None)
+            if one is None or one["verdict"] == "not measured":
+                cells[row["method"]] = "-"
+            else:
+                cells[row["method"]] = f"{one['verdict']} ({_show(one['value'])})"
+        table.append(cells)
+    # a line that no method answers would be a row of dashes
+    return [cells for cells in table if set(list(cells.values())[1:]) - {"-"}]
+
+
+def list_failures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what follows where a line fails or is doubtful, method by method."""
+    return [
+        f"{row['method']}: {line['sentence']}"
+        for row in rows
+        for line in row.get("certificate") or ()
+        # of the data, and the same for all
+        if line["verdict"] in ("fail", "doubtful") and (line["line"] != "not made of noise" or row is rows[0])
+    ]
 
 
 def _show(value: float, digits: int = 3) -> str:

@@ -5,6 +5,7 @@ Both take a second or less, on some of the frames, and need no further fit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
@@ -116,18 +117,32 @@ def measure_left_out(fitted: FittedModel, training: EncodedRecording, unseen: En
     ----------
     Pei et al., "Neural Latents Benchmark '21", NeurIPS 2021 Datasets and Benchmarks, section 3.
     """
-    x = training.frames.values
-    deviation = x.std(axis=0, dtype=np.float64)
-    varying = np.flatnonzero(deviation > 0)
     if fitted.pixels is not None:
         return {"not_measured": "pixels are no channels: neighbours are alike"}
+    return predict_hidden_channels(
+        training.frames, unseen.frames, fitted.encode, fitted.mean, seed=fitted.config.train.seed
+    )
+
+
+def predict_hidden_channels(
+    training: PreparedFrames,
+    unseen: PreparedFrames,
+    encode: Callable[[PreparedFrames], Float[np.ndarray, "frame dim"]],
+    mean: Float[np.ndarray, " channel"],
+    *,
+    seed: int,
+) -> LeftOut:
+    """Predict each channel from latents of any method that sees its mean in its place, see `measure_left_out`."""
+    x = training.values
+    deviation = x.std(axis=0, dtype=np.float64)
+    varying = np.flatnonzero(deviation > 0)
     if len(varying) < FEWEST_CHANNELS:
         return {"not_measured": f"{len(varying)} channels are too few to leave any out"}
-    rng = np.random.default_rng([fitted.config.train.seed, x.shape[1]])
+    rng = np.random.default_rng([seed, x.shape[1]])
     folds = np.array_split(rng.permutation(varying)[:MOST_CHANNELS], min(N_FOLDS, len(varying)))
     sampled = [_Sampled.of(part, n) for part, n in ((training, TRAINING_FRAMES), (unseen, UNSEEN_FRAMES))]
     # each channel counts alike: a loud one would stand for all of them
-    latents = [[part.encode_without(fitted, fold) for part in sampled] for fold in folds]
+    latents = [[encode(part.hide(fold, mean)) for part in sampled] for fold in folds]
     targets = [part.values / np.where(deviation > 0, deviation, 1) for part in sampled]
     predicted = np.concatenate(folds)
     # in order of time, so that rotations keep the autocorrelation across what is held out
@@ -147,7 +162,7 @@ def measure_left_out(fitted: FittedModel, training: EncodedRecording, unseen: En
 
     ordered = np.concatenate([target[:, predicted] for target in targets])[order]
     sums = score(ordered)
-    chance = measure_chance(lambda moved: score(moved).value, ordered, sums.value, seed=fitted.config.train.seed)
+    chance = measure_chance(lambda moved: score(moved).value, ordered, sums.value, seed=seed)
     return {**asdict(bootstrap_over_segments(sums)), "channels": len(predicted), "chance": chance}  # type: ignore[typeddict-item]
 
 
@@ -164,8 +179,8 @@ class _Sampled:
         self.values, self.piece, self.segment, self.time = values, piece, segment, time
 
     @classmethod
-    def of(cls, encoded: EncodedRecording, n_frames: int) -> _Sampled:
-        frames, length = encoded.frames, n_frames // N_PIECES
+    def of(cls, frames: PreparedFrames, n_frames: int) -> _Sampled:
+        length = n_frames // N_PIECES
         rows = np.arange(len(frames))
         if len(frames) > n_frames:
             starts = np.linspace(0, len(frames) - length, N_PIECES).round().astype(int)
@@ -175,10 +190,10 @@ class _Sampled:
         piece = np.concatenate([[0], np.cumsum(ends)])
         return cls(frames.values[rows], piece, frames.segment[rows], frames.time[rows])
 
-    def encode_without(self, fitted: FittedModel, hidden: Int[np.ndarray, " hidden"]) -> Float[np.ndarray, "frame dim"]:
+    def hide(self, hidden: Int[np.ndarray, " hidden"], mean: Float[np.ndarray, " channel"]) -> PreparedFrames:
         values = self.values.copy()
-        values[:, hidden] = fitted.mean[hidden]
-        return fitted.encode(PreparedFrames(values, self.piece, self.time))
+        values[:, hidden] = mean[hidden]
+        return PreparedFrames(values, self.piece, self.time)
 
 
 def measure_shifted_apart(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> ShiftedApart:

@@ -46,7 +46,9 @@ def draw_comparison(figure: FigureBase, rows: Sequence[Mapping[str, Any]]) -> No
     panels[0].invert_yaxis()
 
 
-def write_comparison_page(report: Mapping[str, Any], table: Sequence[Mapping[str, str]]) -> str:
+def write_comparison_page(
+    report: Mapping[str, Any], table: Sequence[Mapping[str, str]], certificates: Sequence[Mapping[str, str]] = ()
+) -> str:
     """Make a page of a comparison, with everything in it.
 
     Parameters
@@ -55,6 +57,8 @@ def write_comparison_page(report: Mapping[str, Any], table: Sequence[Mapping[str
         As `nwb_dcf.compare.compare.ComparisonReport.to_dict` gives it.
     table : sequence of mapping
         Its rows as text, one a method.
+    certificates : sequence of mapping
+        The verdicts of all methods, one row a line of the certificate.
     """
     from matplotlib.figure import Figure
 
@@ -65,14 +69,6 @@ def write_comparison_page(report: Mapping[str, Any], table: Sequence[Mapping[str
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=130)
     picture = base64.b64encode(file.getvalue()).decode()
-    columns = list(dict.fromkeys(name for row in table for name in row))
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td style="padding-right:1rem">{html.escape(row.get(name, ""))}</td>' for name in columns)
-        + "</tr>"
-        for row in table
-    )
     failed = [f"{row['method']}: {row['failed']}" for row in rows if row.get("failed")]
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in [*failed, *report["notes"]])
     facts = {
@@ -95,6 +91,24 @@ def write_comparison_page(report: Mapping[str, Any], table: Sequence[Mapping[str
     sections = [
         f'<section><h2>Scores</h2><img alt="scores of each method" src="data:image/png;base64,{picture}">'
         f'<p class="caption">{caption}</p></section>',
-        f"<section><h2>Table</h2><table><tr>{head}</tr>{body}</table>{notes}</section>",
+        f"<section><h2>Table</h2>{_lay_out_rows(table)}{notes}</section>",
     ]
+    if certificates:
+        note = "The lines of a fit's certificate, asked of every method. A dash: not measured."
+        sections.append(
+            f'<section><h2>Certificates</h2>{_lay_out_rows(certificates)}<p class="caption">{note}</p></section>'
+        )
     return lay_out_page(f"{report['file']}: methods compared", facts, sections)
+
+
+def _lay_out_rows(table: Sequence[Mapping[str, str]]) -> str:
+    """Make a table of HTML; names come from files and from users, and are escaped."""
+    columns = list(dict.fromkeys(name for row in table for name in row))
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="padding-right:1rem">{html.escape(row.get(name, ""))}</td>' for name in columns)
+        + "</tr>"
+        for row in table
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"

@@ -90,6 +90,7 @@ CLEAN = {
 STORED: dict[str, set[str]] = {
     "cli/channel_report.py": {"loading_share", "decoder_share"},
     "cli/fit_report.py": {"source_share"},
+    "compare/certificate.py": {"loading_share", "decoder_share"},
     "evaluation/certificate.py": {"loading_share", "decoder_share"},
     "evaluation/channel_table.py": {"loading_share", "decoder_share"},
     "evaluation/result.py": {"decoder_share", "source_share", "share"},

@@ -39,6 +39,14 @@ def test_a_comparison_from_the_outside(session: Path, tmp_path: Path, run_cli: C
         assert set(row["scores"]) == {"reconstruction", "left_out"}, row
         assert 0 < row["largest_channel"] <= 1 <= row["fewest_channels"] <= 20
         assert row["found_again"] <= 1
+        lines = {line["line"]: line for line in row["certificate"]}
+        assert all(lines[name]["value"] is not None for name in ("predicts left-out channels", "found again"))
+        assert (lines["predicts the future"]["verdict"] == "not measured") == (row["method"] != "DCF")
+        # FastICA's latents are PCA's, turned
+        assert lines["better than PCA"]["verdict"] == {"PCA": "not measured", "FastICA": "fail"}.get(
+            row["method"], lines["better than PCA"]["verdict"]
+        )
+    assert "not one channel" in done.stderr
     pca = report["rows"][1]
     ours = report["rows"][0]["scores"]["reconstruction"]["value"]
     difference = pca["differences"]["reconstruction"]
@@ -46,6 +54,7 @@ def test_a_comparison_from_the_outside(session: Path, tmp_path: Path, run_cli: C
     text = page.read_text()
     assert "http" not in text.split("</style>")[1].replace("https://www.w3.org", "")  # it opens offline
     assert "factor analysis" in text
+    assert "Certificates" in text
     assert hashlib.sha256(session.read_bytes()).hexdigest() == before
     assert run_cli("compare", session, *QUICK, "-o", page).code == 2
 
