@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..config.request import hash_request
-from ..errors import DCFError
+from ..errors import DCFError, ParameterError
 from ..io.recordings import is_remote
-from ..io.results import list_results, read_result
+from ..io.results import list_checkpoints, list_results, read_result
 from .outcome import JobOutcome, Scores
 from .settings import Settings
 
@@ -33,12 +33,15 @@ class FitJob:
         Of the processor: jobs side by side would slow each other down with more.
     refusal : str
         Why the job cannot be run, where that is known before it starts; empty otherwise.
+    dry : bool
+        Whether it ends with the plan.
     """
 
     file: str
     options: Settings
     threads: int = 1
     refusal: str = ""
+    dry: bool = False
 
     @property
     def target(self) -> str:
@@ -80,13 +83,47 @@ def _fit(job: FitJob, started: float) -> JobOutcome:
         return JobOutcome(job.file, "skipped", name, time.perf_counter() - started, "this fit exists already", scores)
     # torch is loaded by jobs that fit, not by those that skip
     from ..model.parallel import use_threads
-    from ..pipeline.fit import fit_nwb
+    from ..pipeline.fit import fit_nwb, plan_fit
 
     with use_threads(job.threads):
-        result = fit_nwb(job.file, **job.options)
+        if job.dry:
+            plan = plan_fit(job.file, **job.options).to_dict()
+            seconds, name = time.perf_counter() - started, str(plan.get("name") or "")
+            return JobOutcome(job.file, "planned", name, seconds, _describe_plan(plan), Scores(dim=plan["dim"]))
+        result = None
+        if has_checkpoint(job):
+            try:
+                result = fit_nwb(job.file, **{**job.options, "resume": True})
+            except ParameterError as error:
+                # of a fit with other settings, which this one is not to go on from
+                if "checkpoint" not in str(error):
+                    raise
+        result = result or fit_nwb(job.file, **job.options)
     return JobOutcome(
         job.file, "fitted", result.name, time.perf_counter() - started, scores=_pick_scores(result.dataset.attrs)
     )
+
+
+def has_checkpoint(job: FitJob) -> bool:
+    """Whether a fit into the job's file was ended in its training, and has left a checkpoint to go on from."""
+    if is_remote(job.target):
+        return False
+    target, wanted = Path(job.target).resolve(), job.options.get("name")
+    if (folder := job.options.get("checkpoint")) is not None:
+        return any(Path(folder).glob("checkpoint-*"))
+    return any(
+        found["file"] == target.name and (wanted is None or found["fit"] == wanted)
+        for found in list_checkpoints(target.parent)
+    )
+
+
+def _describe_plan(plan: Mapping[str, Any]) -> str:
+    source, memory, seconds = plan["source"], plan.get("memory_bytes"), plan.get("seconds")
+    parts = [f"{source.get('path')}: {plan['channels']} channels, {plan['bins']} bins, {plan['segments']} segments"]
+    parts += [f"about {memory / 2**30:.1f} GiB"] if memory else []
+    parts += [f"about {seconds:.2g} s" if seconds < 100 else f"about {seconds / 60:.0f} min"] if seconds else []
+    parts += [f"not as it is asked: {plan['refusal']}"] if plan.get("refusal") else []
+    return "; ".join(parts)
 
 
 def find_fit(job: FitJob) -> tuple[str, Scores] | None:

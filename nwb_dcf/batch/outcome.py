@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-State = Literal["fitted", "skipped", "failed"]
+State = Literal["fitted", "planned", "skipped", "failed"]
 
 
 class Scores(TypedDict, total=False):
@@ -24,7 +24,7 @@ class JobOutcome:
     Attributes
     ----------
     file : str
-    state : {"fitted", "skipped", "failed"}
+    state : {"fitted", "planned", "skipped", "failed"}
     name : str
         Of the fit; empty where there is none.
     seconds : float

@@ -33,7 +33,8 @@ class BatchReport:
     def counts(self) -> dict[str, int]:
         """Number of files in each state."""
         states = [outcome.state for outcome in self.outcomes]
-        return {state: states.count(state) for state in ("fitted", "skipped", "failed")}
+        counts = {state: states.count(state) for state in ("fitted", "skipped", "failed")}
+        return {"planned": states.count("planned"), **counts} if "planned" in states else counts
 
     @property
     def failed(self) -> bool:

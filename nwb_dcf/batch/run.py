@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,13 +29,15 @@ def run(
     output_folder: str | Path | None = None,
     report: str | Path | None = None,
     threads: int = 1,
+    dry_run: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **options: Any,
 ) -> BatchReport:
     """Fit each of many NWB files and write each result into its file.
 
-    A file that has a fit to the same request, of data that have not changed, is skipped: to resume, run again. A file
-    that fails is a line in the report and stops no other.
+    A file that has a fit to the same request, of data that have not changed, is skipped: to resume, run again. A fit
+    that was ended in its training goes on from its checkpoint. A file that fails is a line in the report and stops no
+    other.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ def run(
         Also write the table to this .csv or .json.
     threads : int
         Of the processor for each job. One is fastest for a session's fit, and gives every engine the same numbers.
+    dry_run : bool
+        Fit nothing: the table says what would be read and fitted, what is there already, and what would fail.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` as each file is done.
     **options
@@ -88,12 +93,16 @@ def run(
     sessions = list_sessions(files)
     if output_folder is None and all(is_remote(file) for file in sessions):
         raise ParameterError("addresses cannot be written to", fix="name a folder for results with --output-folder")
+    # every job looks for its checkpoint by itself: asked for or not, it is the same
+    options.pop("resume", None)
     jobs = make_jobs(sessions, options, overrides, output_folder, threads)
+    if dry_run:
+        jobs = [dataclasses.replace(job, dry=True) for job in jobs]
     outcomes: list[JobOutcome] = []
     for outcome in run_engine(engine, jobs, engine_kwargs):
         outcomes.append(outcome)
         if progress is not None:
-            progress(Progress("fitting files", len(outcomes), len(jobs), unit="file"))
+            progress(Progress("reading files" if dry_run else "fitting files", len(outcomes), len(jobs), unit="file"))
     result = BatchReport(sort_outcomes(outcomes, [job.file for job in jobs]), engine)
     if report is not None:
         result.write(report)

@@ -13,8 +13,10 @@ from .options import print_report
 from .output import write_log
 from .text_layout import Report, format_number, label_lines, lay_out_table
 
-OF_ONE_FILE = ("output", "dry_run", "keep_partial", "resume", "checkpoint")
+OF_ONE_FILE = ("output", "keep_partial")
 """Options of ``fit`` that have no meaning for many files."""
+NOT_SAVED = (*OF_ONE_FILE, "resume", "checkpoint")
+"""Options of one run, which the next one is not to have."""
 OF_MANY_FILES = ("engine", "jobs", "engine_kwargs", "threads", "overrides", "output_folder", "report")
 """Options of ``fit`` with which one file, too, gets a row of a table."""
 
@@ -84,7 +86,9 @@ def is_batch(files: Sequence[str], given: Report) -> bool:
     return many
 
 
-def fit_many(files: Sequence[str], settings: Report, of_batch: Report, *, as_json: bool, quiet: bool) -> int:
+def fit_many(
+    files: Sequence[str], settings: Report, of_batch: Report, *, dry_run: bool, as_json: bool, quiet: bool
+) -> int:
     """Fit each file and print the table; return the exit code."""
     from nwb_dcf import batch
 
@@ -95,7 +99,7 @@ def fit_many(files: Sequence[str], settings: Report, of_batch: Report, *, as_jso
     if jobs is not None:
         kwargs[_name_jobs(engine)] = jobs
     with ProgressBar(hidden=quiet, log=write_log) as bar:
-        result = batch.run(files, engine, kwargs, progress=bar, **options, **settings)
+        result = batch.run(files, engine, kwargs, progress=bar, dry_run=dry_run, **options, **settings)
     print_report(result.to_dict(), describe_batch, as_json, quiet)
     # not 2: the files that could be fitted were
     return SOME_FAILED if result.failed else 0
@@ -108,7 +112,7 @@ def with_config(given: Report, config: str | None, save_config: str | None) -> d
     settings = {**(batch.load_config(config) if config else {}), **given}
     # before the fits, so that a batch that is ended can be run again as it was
     if save_config:
-        batch.save_config({key: value for key, value in settings.items() if key not in OF_ONE_FILE}, save_config)
+        batch.save_config({key: value for key, value in settings.items() if key not in NOT_SAVED}, save_config)
     return settings
 
 
@@ -134,4 +138,5 @@ def describe_batch(report: Report) -> str:
         for row in report["files"]
     ]
     total = label_lines("files", [", ".join(f"{n} {state}" for state, n in counts.items())])
-    return "\n".join([*lay_out_table(rows), "", *total])
+    nothing = ["nothing was fitted or written"] if "planned" in counts else []
+    return "\n".join([*lay_out_table(rows), "", *total, *nothing])

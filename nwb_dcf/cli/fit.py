@@ -133,11 +133,11 @@ def fit(
     # what was not given is left to the package: its defaults depend on the data and the preset, and one request has
     # one hash
     given = {name: value for name, value in options.items() if _is_given(ctx, name)}
-    many = is_batch(files, {**given, "dry_run": dry_run})
+    many = is_batch(files, given)
     of_batch = {name: given.pop(name) for name in OF_MANY_FILES if name in given}
     settings = with_config(given, config, save_config)
     if many:
-        return fit_many(files, settings, of_batch, as_json=as_json, quiet=quiet)
+        return fit_many(files, settings, of_batch, dry_run=dry_run, as_json=as_json, quiet=quiet)
     (file,) = files
     # everything up to the training, refusals included
     if dry_run:

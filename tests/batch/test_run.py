@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_a_fit_of_one_file_is_skipped_by_a_batch(original: Path, tmp_path: Path,
     ("options", "message"),
     [
         (["-o", "x.nwb"], "-o is for one file; name --output-folder; see nwb-dcf fit --help"),
-        (["--dry-run"], "--dry-run is for one file; see"),
+        (["--keep-partial"], "--keep-partial is for one file; see"),
         (["--engine", "loop", "--jobs", "2"], "--jobs has no meaning for loop; see"),
         (["--csv", "table.txt"], "--csv is 'table.txt'; name a .csv or .json file"),
         (["--overrides", "nothing.csv"], "nothing.csv: cannot be read"),
@@ -229,3 +230,46 @@ def test_every_engine_gives_the_same_latents(
     for name in ("s0.nwb", "s1.nwb"):
         one, other = (nwb_dcf.read_result(place / name, "quick").dataset["latents"] for place in (folder, tmp_path))
         assert np.array_equal(one.values, other.values)
+
+
+def test_a_dry_run_plans_and_writes_nothing(
+    fitted: tuple[Path, batch.BatchReport], original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, _ = fitted
+    shutil.copy(original / "s0.nwb", tmp_path / "new.nwb")
+    files = [folder / "broken.nwb", folder / "s0.nwb", tmp_path / "new.nwb"]
+    before = [file.read_bytes() for file in files]
+    report = batch.run(files, "loop", dry_run=True, **QUICK)
+    assert report.counts == {"planned": 1, "fitted": 0, "skipped": 1, "failed": 1}
+    assert "8 channels" in report.rows[2]["message"]
+    assert report.rows[2]["dim"] == 2
+    assert [file.read_bytes() for file in files] == before
+    assert not (tmp_path / "new.nwb").with_suffix(".dcf").exists()
+    assert main(["fit", *map(str, files), "--dim", "2", "--dry-run", "--engine", "loop", "--name", "x"]) == 3
+    assert "nothing was fitted or written" in capsys.readouterr().out
+
+
+def test_a_fit_that_was_ended_goes_on_from_its_checkpoint(monkeypatch: pytest.MonkeyPatch, original: Path):
+    asked: list[bool] = []
+
+    class Fitted:
+        name = "quick"
+        dataset = SimpleNamespace(attrs={})
+
+    def fit(file: str, **options: object) -> Fitted:
+        asked.append(bool(options.get("resume")))
+        if options.get("resume") and len(asked) == 1:
+            raise ParameterError("the checkpoint is of another fit (train.steps: 5 then, 9 now)")
+        return Fitted()
+
+    monkeypatch.setattr("nwb_dcf.pipeline.fit.fit_nwb", fit)
+    file = original / "s0.nwb"
+    left = [{"path": "x", "file": "s0.nwb", "fit": "quick"}]
+    monkeypatch.setattr("nwb_dcf.batch.job.list_checkpoints", lambda folder: left)
+    # of a fit with other settings: from the beginning; then of this one
+    for expected in ([True, False], [True, False, True]):
+        assert batch.run([file], "loop", name="quick").counts["fitted"] == 1
+        assert asked == expected
+    left.clear()
+    batch.run([file], "loop", name="quick", resume=True)
+    assert asked == [True, False, True, False]
