@@ -13,7 +13,9 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pytest
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
+from pynwb.ecephys import LFP, ElectricalSeries
 from pynwb.epoch import TimeIntervals
 from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
 
@@ -220,6 +222,37 @@ def make_roi_session(
             module.add({"DfOverF": DfOverF, "Fluorescence": Fluorescence}[container](roi_response_series=rois))
     if change is not None:
         change(nwbfile)
+    return write_nwbfile(nwbfile, path)
+
+
+def make_pose_session(path: Path, parts: Sequence[str] = ("nose", "tail")) -> Path:
+    """Write a session whose only data are tracked body parts, each moving about a place of its own."""
+    ndx_pose = pytest.importorskip("ndx_pose", reason="could not import ndx_pose")
+    nwbfile = new_nwbfile()
+    series = [
+        ndx_pose.PoseEstimationSeries(
+            name=name, data=simulate_series(300, 2, seed=i) + 10 * i, confidence=np.ones(300), reference_frame="",
+            rate=25.0,
+        )
+        for i, name in enumerate(parts)
+    ]  # fmt: skip
+    nwbfile.create_processing_module("behavior", "").add(ndx_pose.PoseEstimation(pose_estimation_series=series))
+    return write_nwbfile(nwbfile, path)
+
+
+def make_voltage_session(path: Path, name: str = "eeg", *, processed: bool = False) -> Path:
+    """Write a session whose only data are voltages: raw in ``/acquisition``, or `processed` in an LFP container."""
+    nwbfile = new_nwbfile()
+    group = nwbfile.create_electrode_group("shank", "", "", device=nwbfile.create_device("probe"))
+    for _ in range(3):
+        nwbfile.add_electrode(location="CA1", group=group)
+    region = nwbfile.create_electrode_table_region([0, 1, 2], "all")
+    noise = np.random.default_rng(0).normal(size=(20 * 200, 3))
+    series = ElectricalSeries(name=name, data=noise, electrodes=region, rate=200.0)
+    if processed:
+        nwbfile.create_processing_module("ecephys", "").add(LFP(electrical_series=series))
+    else:
+        nwbfile.add_acquisition(series)
     return write_nwbfile(nwbfile, path)
 
 

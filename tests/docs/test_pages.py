@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -14,18 +15,16 @@ import numpy as np
 import pytest
 from pynwb import NWBFile, TimeSeries
 from pynwb.behavior import Position, SpatialSeries
-from pynwb.ecephys import LFP, ElectricalSeries
 
 from nwb_dcf.cli import cli, main
 from nwb_dcf.pipeline.fit_request import FitRequest
 from tests.nwb_files import (
     add_trials,
+    make_pose_session,
     make_roi_session,
     make_spike_session,
-    new_nwbfile,
-    simulate_series,
+    make_voltage_session,
     simulate_spike_times,
-    write_nwbfile,
 )
 from tests.video_files import make_video_session, simulate_frames, write_video
 
@@ -136,32 +135,6 @@ def make_calcium(path: Path) -> Path:
     return make_roi_session(path, names={"Fluorescence": ["RoiResponseSeries"]}, columns=columns, change=lift)
 
 
-def make_pose(path: Path) -> Path:
-    ndx_pose = pytest.importorskip("ndx_pose", reason="could not import ndx_pose")
-    nwbfile = new_nwbfile()
-    parts = [
-        ndx_pose.PoseEstimationSeries(
-            name=name, data=simulate_series(300, 2, seed=i) + 10 * i, confidence=np.ones(300), reference_frame="",
-            rate=25.0,
-        )
-        for i, name in enumerate(("snout", "tailbase", "ear"))
-    ]  # fmt: skip
-    nwbfile.create_processing_module("behavior", "").add(ndx_pose.PoseEstimation(pose_estimation_series=parts))
-    return write_nwbfile(nwbfile, path)
-
-
-def make_voltages(path: Path) -> Path:
-    nwbfile = new_nwbfile()
-    group = nwbfile.create_electrode_group("shank", "", "", device=nwbfile.create_device("probe"))
-    for _ in range(3):
-        nwbfile.add_electrode(location="CA1", group=group)
-    region = nwbfile.create_electrode_table_region([0, 1, 2], "all")
-    noise = np.random.default_rng(0).normal(size=(20 * 200, 3))
-    series = ElectricalSeries(name="ElectricalSeries", data=noise, electrodes=region, rate=200.0)
-    nwbfile.create_processing_module("ecephys", "").add(LFP(electrical_series=series))
-    return write_nwbfile(nwbfile, path)
-
-
 def make_video(path: Path) -> Path:
     write_video(path.parent / "camera.mkv", simulate_frames(80))
     return make_video_session(path, ["camera.mkv"], num_samples=80)
@@ -169,8 +142,8 @@ def make_video(path: Path) -> Path:
 
 OTHERS: dict[str, Callable[[Path], Path]] = {
     "calcium": make_calcium,
-    "pose": make_pose,
-    "lfp": make_voltages,
+    "pose": functools.partial(make_pose_session, parts=("snout", "tailbase", "ear")),
+    "lfp": functools.partial(make_voltage_session, name="ElectricalSeries", processed=True),
     "video": make_video,
 }
 

@@ -10,11 +10,18 @@ import h5py
 import numpy as np
 import pytest
 from pynwb import TimeSeries
-from pynwb.ecephys import ElectricalSeries
 from pynwb.ophys import DfOverF
 
 from nwb_dcf import DCF, fit_nwb, list_results, read_recording, read_result
-from tests.nwb_files import add_plane, make_rois, new_nwbfile, simulate_series, write_nwbfile
+from tests.nwb_files import (
+    add_plane,
+    make_pose_session,
+    make_rois,
+    make_voltage_session,
+    new_nwbfile,
+    simulate_series,
+    write_nwbfile,
+)
 
 QUICK: dict[str, Any] = {"steps": 2, "width": 8, "depth": 1, "batch_size": 32, "solver_steps": 2}
 
@@ -34,36 +41,12 @@ def make_planes(path: Path) -> Path:
     return write_nwbfile(nwbfile, path)
 
 
-def make_pose(path: Path) -> Path:
-    ndx_pose = pytest.importorskip("ndx_pose")
-    nwbfile = new_nwbfile()
-    parts = [
-        ndx_pose.PoseEstimationSeries(
-            name=name, data=simulate_series(300, 2, seed=i), confidence=np.ones(300), reference_frame="", rate=25.0
-        )
-        for i, name in enumerate(("nose", "tail"))
-    ]
-    nwbfile.create_processing_module("behavior", "").add(ndx_pose.PoseEstimation(pose_estimation_series=parts))
-    return write_nwbfile(nwbfile, path)
-
-
-def make_voltages(path: Path) -> Path:
-    nwbfile = new_nwbfile()
-    group = nwbfile.create_electrode_group("shank", "", "", device=nwbfile.create_device("probe"))
-    for _ in range(3):
-        nwbfile.add_electrode(location="CA1", group=group)
-    region = nwbfile.create_electrode_table_region([0, 1, 2], "all")
-    noise = np.random.default_rng(0).normal(size=(20 * 200, 3))
-    nwbfile.add_acquisition(ElectricalSeries(name="eeg", data=noise, electrodes=region, rate=200.0))
-    return write_nwbfile(nwbfile, path)
-
-
 KINDS: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, list[str], str]] = {
     # how it is made, what is asked, name of the fit, first channels, an array whose change makes the fit stale
     "family": (make_family, {}, "series_dim2", ["cell_0", "cell_1"], "acquisition/cell_3/data"),
     "planes": (make_planes, {}, "ophys_dim2", ["plane0:100", "plane0:101"], "processing/ophys/DfOverF/plane1/data"),
-    "pose": (make_pose, {}, "pose_dim2", ["nose_x", "nose_y"], "processing/behavior/PoseEstimation/tail/data"),
-    "power": (make_voltages, {"bands": "4-12,12-30"}, "lfp_dim2", ["0:4-12", "0:12-30"], "acquisition/eeg/data"),
+    "pose": (make_pose_session, {}, "pose_dim2", ["nose_x", "nose_y"], "processing/behavior/PoseEstimation/tail/data"),
+    "power": (make_voltage_session, {"bands": "4-12,12-30"}, "lfp_dim2", ["0:4-12", "0:12-30"], "acquisition/eeg/data"),
 }
 
 
