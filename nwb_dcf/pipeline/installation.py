@@ -33,6 +33,7 @@ EXTRAS = {
     "spikeinterface": {"spikeinterface": "spikeinterface"},
     "large": {"dask": "dask"},
     "compare": {"elephant": "elephant", "umap-learn": "umap"},
+    "ethogram": {"ndx-ethogram": "ndx_ethogram"},
     "cluster": {"submitit": "submitit", "distributed": "distributed"},
 }
 """Packages of each extra, and the modules that they are imported by."""
