@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import nwb_dcf
 from nwb_dcf import cohort as cohorts
 
-from ..data.result import DCFResult
 from .apply_report import (
     describe_decoding,
     describe_plot,
@@ -29,6 +28,10 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
         return [float(part) for part in value.split(",")]
     except ValueError:
         raise click.BadParameter(f"{value!r} is neither last, first nor times in seconds.", ctx, param) from None
+
+
+if TYPE_CHECKING:
+    from ..data.result import DCFResult
 
 
 @click.command()
