@@ -65,6 +65,7 @@ def cohort() -> None:
 )
 @click.option("--permutations", "n_permutations", type=int, default=199, show_default=True, help="Of the conditions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of permutations and draws.")
+@click.option("--jobs", type=int, metavar="N", help="Processes that read files; from 40 files on the number of cores.")
 @with_output_options
 def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> int:
     """Fit FILES, or all NWB files in FOLDER; each session's latents go into its own file.

@@ -112,6 +112,7 @@ def fit_cohort(
     force: bool = False,
     n_permutations: int = 199,
     seed: int = 0,
+    jobs: int | None = None,
     progress: Listen = None,
     **reading: Any,
 ) -> CohortResult:
@@ -146,6 +147,8 @@ def fit_cohort(
         Write a space of sessions whose conditions do not differ in a common way, marked ``unshared``.
     n_permutations, seed : int
         See `nwb_dcf.cohort.Cohort`.
+    jobs : int, optional
+        Processes that read files; by default one, and with 40 files or more as many as there are cores.
     progress : callable, optional
         Called with a `nwb_dcf.config.progress.Progress` for every session read and written.
     **reading
@@ -179,7 +182,7 @@ def fit_cohort(
             f"match is {match!r}, yet sessions are aligned on {align_on}", fix="give --match or --align-on, not both"
         )
     recordings = SessionReader(paths, read, match=match)
-    recordings.read_all(align_on, progress)
+    recordings.read_all(align_on, progress, jobs=jobs)
     left_out = recordings.left_out
     if animal == "subject_id":
         animal_of = {session: find_subject(paths[session]) for session in recordings}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from ..config import ReadConfig
 from ..config.progress import Progress
 from ..data.records import SourceRecord
-from ..errors import DataError, DCFError
+from ..errors import DataError, DCFError, ParameterError
 from ..io.recordings import list_sources, read_behavior, read_channels, read_recording
 from .behavior_bins import names_series
 from .labels import read_labels
@@ -22,6 +23,7 @@ from .matched import CellName, find_common, name_cells, take_cells
 from .unlabelled import NO_LABELS
 
 BIN_S = 0.05  # of units: 20 ms of trials averaged over ten hold little but noise
+MANY = 40  # files, from which processes are worth their start of some seconds
 KEPT_BYTES = 2**29
 """Recordings are kept up to this; a cohort that is larger is read again in each of its passes."""
 
@@ -88,7 +90,9 @@ class SessionReader(Mapping[str, xr.Dataset]):
         """
         if name in self._kept:
             return self._kept[name]
-        recording = read_recording(self._paths[name], **dataclasses.asdict(self._read))
+        return self._remember(name, read_recording(self._paths[name], **dataclasses.asdict(self._read)))
+
+    def _remember(self, name: str, recording: xr.Dataset) -> xr.Dataset:
         source: SourceRecord = recording.attrs["source"]
         before = self.sources.setdefault(name, source)
         if before.get("sha256") != source.get("sha256"):
@@ -105,8 +109,17 @@ class SessionReader(Mapping[str, xr.Dataset]):
     def __len__(self) -> int:
         return len(self._paths)
 
-    def read_all(self, align_on: str, progress: Callable[[Progress], None] | None = None) -> None:
+    def read_all(
+        self, align_on: str, progress: Callable[[Progress], None] | None = None, *, jobs: int | None = None
+    ) -> None:
         """Read every file once, and leave out those that cannot be read or lack the column `align_on`.
+
+        Parameters
+        ----------
+        align_on : str
+        progress : callable, optional
+        jobs : int, optional
+            Processes that read; by default one, and from `MANY` files on as many as there are cores.
 
         Raises
         ------
@@ -114,19 +127,20 @@ class SessionReader(Mapping[str, xr.Dataset]):
             If fewer than two are left.
         """
         names = list(self._paths)
-        for i, name in enumerate(names):
+        for i, (name, found) in enumerate(self._read_each(names, _choose_jobs(jobs, len(names)))):
             try:
+                if isinstance(found, DCFError):
+                    raise found
+                recording = self._remember(name, found)
                 # labels are looked for here, so that a file without them is left out and not the end of the cohort
                 if names_series(align_on):
-                    self.behavior[name] = read_series(self._paths[name], align_on, self[name], self._read)
+                    self.behavior[name] = read_series(self._paths[name], align_on, recording, self._read)
                 elif align_on != NO_LABELS:
-                    read_labels(self[name], align_on)
-                else:
-                    self[name]
+                    read_labels(recording, align_on)
                 if self._match is not None:
-                    dim = str(self[name]["data"].dims[1])
+                    dim = str(recording["data"].dims[1])
                     table = read_channels(self._paths[name], str(self.sources[name]["path"]))
-                    self._cells[name] = name_cells(table, self._match, self[name][dim].values.tolist())
+                    self._cells[name] = name_cells(table, self._match, recording[dim].values.tolist())
             except DCFError as error:
                 self.left_out[name] = f"{error.what}; {error.fix}" if error.fix else error.what
                 del self._paths[name]
@@ -140,6 +154,37 @@ class SessionReader(Mapping[str, xr.Dataset]):
             )
         if self._match is not None:
             self._common = find_common({name: self._cells[name] for name in self}, self._match)
+
+    def _read_each(self, names: list[str], jobs: int) -> Iterator[tuple[str, xr.Dataset | DCFError]]:
+        """Read the files in their order, ahead in other processes; what cannot be read is an error in its place."""
+        settings = dataclasses.asdict(self._read)
+        if jobs == 1:
+            for name in names:
+                yield name, _read_one(self._paths[name], settings)
+            return
+        import joblib
+
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            # few ahead: recordings that are not kept would fill the memory
+            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", pre_dispatch=jobs + 1)
+            paths = [self._paths[name] for name in names]
+            read = parallel(joblib.delayed(_read_one)(path, settings) for path in paths)
+        yield from zip(names, read, strict=True)
+
+
+def _read_one(path: Path | str, settings: Mapping[str, Any]) -> xr.Dataset | DCFError:
+    try:
+        return read_recording(path, **settings)
+    except DCFError as error:
+        return error
+
+
+def _choose_jobs(jobs: int | None, n_files: int) -> int:
+    if jobs is None:
+        return (os.cpu_count() or 1) if n_files >= MANY else 1
+    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
+        raise ParameterError(f"jobs is {jobs!r}", fix="give a whole number, 1 or more")
+    return min(jobs, n_files)
 
 
 def read_series(path: Path | str, name: str, recording: xr.Dataset, read: ReadConfig) -> NDArray[np.float64]:

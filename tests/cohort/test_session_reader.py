@@ -10,7 +10,7 @@ import xarray as xr
 from nwb_dcf.cohort import Cohort, session_reader
 from nwb_dcf.cohort.session_reader import SessionReader
 from nwb_dcf.config import ReadConfig
-from nwb_dcf.errors import DataError
+from nwb_dcf.errors import DataError, ParameterError
 
 READ = ReadConfig(bin_width_s=0.06)
 
@@ -71,3 +71,22 @@ def test_files_that_cannot_be_used_are_left_out(paths: dict[str, Path]):
     assert "HDF5" in reader.left_out["animal0.nwb"]
     with pytest.raises(DataError, match=r"0 of 3 files can be used"):
         SessionReader({name: paths[name] for name in reader}, READ).read_all("trials.conditions")
+
+
+@pytest.mark.long
+def test_files_read_by_several_processes_are_the_same(paths: dict[str, Path], tmp_path: Path):
+    (tmp_path / "broken.nwb").write_bytes(b"no file of HDF5")
+    everything = {**paths, "broken.nwb": tmp_path / "broken.nwb"}
+    one, several = SessionReader(everything, READ), SessionReader(everything, READ)
+    one.read_all("trials.condition", jobs=1)
+    several.read_all("trials.condition", jobs=2)
+    assert list(several) == list(one) == list(paths)
+    assert several.left_out == one.left_out
+    assert "this is not an HDF5 file" in several.left_out["broken.nwb"]
+    for name in one:
+        xr.testing.assert_identical(several[name], one[name])
+
+
+def test_jobs_below_one_are_refused(paths: dict[str, Path]):
+    with pytest.raises(ParameterError, match="jobs is 0"):
+        SessionReader(paths, READ).read_all("trials.condition", jobs=0)
