@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from .fit_plan import Repeats
 
 # The machine that the figures below were measured on, in CPU seconds of one thread (benchmarks/RESULTS.md).
-PRODUCT_S, PYTHON_S = 0.025e-9, 95e-9
+PRODUCT_S, PYTHON_S = 0.030e-9, 105e-9
 MEASURED_S, LONGEST_S = 0.02, 0.2  # of CPU for each of the two, and of waiting where other jobs have it
 MATRIX = 48  # rows of the matrices: small enough for one thread, whatever else this machine does
 
 START_S, WRITE_S = 2.9, 2.5  # torch and pynwb are loaded; the file is copied, appended to and verified
 STEP_S = 2.5e-3  # of a step of training, whatever its size
-LAYER_S = 0.16e-9  # of a multiply-add of training, forward and back
-PIXEL_S = 0.0  # of a pixel of a frame that a U-Net learns from
-SCORES_S, SCORED_S = 0.7, 0.35e-9  # of all scores; of a multiply-add of the networks for each frame
+LAYER_S = 0.148e-9  # of a multiply-add of training, forward and back; a third of it forward alone
+PIXEL_S = 0.46e-6  # of a pixel of a frame that a U-Net of 32, 64 and 128 channels learns from
+SCORES_S, PASSES = 0.7, 7  # of all scores; how often each frame passes each network, forward
+EXACT = 30  # times as long with dopri5
 CALIBRATED_S = 0.3e-6  # of a count whose rates are calibrated and scored
 READ_S, FRAME_S, SMOOTHED_S = 0.7, 1.2e-3, 1.5  # that `info` does not take: for a file, a frame of video, the scan
-# how far training goes, as a fraction of its schedule: on counts to the end and on, elsewhere it settles before half
-TAKEN = {"counts": 1.15, "images": 0.45, "values": 0.4}
+# of a schedule: short ones are taken to the end and finished on all frames, long ones settle before half
+SHORT_STEPS, TAKEN_OF_SHORT, TAKEN_OF_LONG = 600, 1.1, 0.45
+EVALUATIONS, EVALUATED, EVALUATED_IMAGES = 20, 4096, 1024  # over a schedule, and frames of each
 
 
 @dataclass(frozen=True)
@@ -117,28 +119,42 @@ class Work:
 
     def _train(self, machine: Machine, *, with_v: bool = True) -> float:
         train, model = self.config.train, self.config.model
-        weights = count_weights(model, self.values)
+        frame_s = self._time_frame(machine)
         joined = model.train_encoder_with_flows or train.single_stage
-        with_v = train.beta > 0 and (with_v or train.single_stage)
-        u, v = weights["u"] + (weights["coupling"] if joined else 0), weights["v"] if with_v else 0
+        u, v = frame_s["u"] + (frame_s["coupling"] if joined else 0), frame_s["v"]
         aligned = train.align_steps if model.start == "random" and not train.single_stage else 0
-        n_steps = train.steps * (TAKEN[self.kind] if train.early_stopping else 1.0)
-        parts = [(n_steps, u), (n_steps, v), (aligned, weights["coupling"])]
-        parts = [(n_steps, u + v)] if train.single_stage else parts
-        seconds = 0.0
-        for steps, learned in parts:
-            step = STEP_S * machine.python + train.batch_size * LAYER_S * learned * machine.product
-            if self._is_unet:
-                step += train.batch_size * self.values * PIXEL_S * machine.product
-            seconds += steps * step if learned or self._is_unet else 0
-        return seconds
+        flows = [u + v] if train.single_stage else [u, *([v] if train.beta and with_v else [])]
+        step_s = STEP_S * machine.python
+        return aligned * (step_s + train.batch_size * frame_s["coupling"]) + sum(
+            self._learn(step_s, one) for one in flows
+        )
+
+    def _learn(self, step_s: float, frame_s: float) -> float:
+        """Seconds until a part has learned, with a step's overhead and what a frame takes in it."""
+        train = self.config.train
+        if not train.early_stopping:
+            return train.steps * (step_s + train.batch_size * frame_s)
+        taken = TAKEN_OF_SHORT if train.steps <= SHORT_STEPS else TAKEN_OF_LONG
+        looked = 1 + min(EVALUATIONS, train.steps) * min(taken, 1.0)
+        frames = EVALUATED_IMAGES if self._is_unet else EVALUATED
+        return taken * train.steps * (step_s + train.batch_size * frame_s) + looked * frames * frame_s / 3
+
+    def _time_frame(self, machine: Machine) -> dict[str, float]:
+        """Seconds in which each part learns from one frame, forward and back."""
+        model = self.config.model
+        if self._is_unet:
+            grown = sum(channels**2 for channels in model.channels) / sum(n**2 for n in (32, 64, 128))
+            return dict.fromkeys(("u", "v"), self.values * PIXEL_S * grown * machine.product) | {"coupling": 0.0}
+        return {name: n * LAYER_S * machine.product for name, n in count_weights(model, self.values).items()}
 
     def _score(self, machine: Machine) -> float:
         model = self.config.model
-        layers = self.frames * sum(count_weights(model, self.values).values()) * SCORED_S
-        turned = self.frames * self.values * model.network_axes * SCORED_S  # frames onto their axes, and back
-        counted = self.frames * self.values * CALIBRATED_S if self.kind == "counts" else 0
-        return SCORES_S * machine.python + (layers + 2 * turned + counted) * machine.product
+        passes = self.frames * PASSES * sum(self._time_frame(machine).values()) / 3
+        passes *= EXACT if model.solver == "dopri5" else 1
+        # frames onto their axes and back
+        turned = 2 * PASSES * self.frames * self.values * model.network_axes * LAYER_S / 3
+        counted = self.frames * self.values * CALIBRATED_S if self.kind == "counts" else 0.0
+        return SCORES_S * machine.python + passes + (turned + counted) * machine.product
 
     @property
     def _is_unet(self) -> bool:

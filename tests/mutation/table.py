@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .mutation import Mutation
 
 BASIS = ("model/test_frame_basis.py",)
 SELECTION = ("model/training/test_early_stopping.py",)
@@ -21,17 +21,6 @@ OPTIMISER = ("model/training/test_optimizer.py",)
 HORIZON = ("estimator/test_rollout.py",)
 RESULT = ("evaluation/test_result.py",)
 VELOCITY = ("evaluation/test_velocity_field.py",)
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """Replace `old`, which occurs exactly once in `file`, by `new`."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
 
 
 MUTATIONS = [
