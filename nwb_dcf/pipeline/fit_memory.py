@@ -12,7 +12,6 @@ from ..data.chunks import is_lazy
 from ..data.memory import find_free_memory
 from ..data.recording import frame_dims, is_count, name_source
 from ..errors import DataError
-from ..metrics.rate_calibration import MOST_CALIBRATED
 
 if TYPE_CHECKING:
     from ..io.recordings.source_kinds import Source
@@ -21,6 +20,7 @@ BASE_BYTES = 520 * 2**20  # Python with torch, pynwb and pandas
 VALUE_BYTES = 40  # peak of whole fits of 2 to 36 million values, less the base: float64 copies of frames, scored
 # more for each of the first values: larger recordings are handled in blocks, and rates calibrated on a part of them
 FIRST_COUNTS_BYTES, FIRST_VALUES_BYTES = 60, 40
+FIRST = 2**23  # as many as `metrics.rate_calibration` calibrates, whose imports `info` does without
 BIN_WIDTH_S, SIDE = 0.02, 64  # where neither data nor options have set anything yet
 NARROWER = {
     "unit": "wider bins (--bin), fewer units (--units) or fewer trials (--where)",
@@ -44,7 +44,7 @@ def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
     >>> round(estimate_fit_memory(36_000_000, counts=True) / 2**30, 1)
     2.3
     """
-    first = min(n_values, MOST_CALIBRATED) * (FIRST_COUNTS_BYTES if counts else FIRST_VALUES_BYTES)
+    first = min(n_values, FIRST) * (FIRST_COUNTS_BYTES if counts else FIRST_VALUES_BYTES)
     return BASE_BYTES + n_values * VALUE_BYTES + first
 
 

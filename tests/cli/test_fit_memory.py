@@ -14,6 +14,7 @@ import pytest
 import nwb_dcf
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
+from nwb_dcf.metrics.rate_calibration import MOST_CALIBRATED
 from nwb_dcf.pipeline import fit_memory
 from nwb_dcf.pipeline.fit_memory import estimate_recording
 from tests.nwb_files import make_series_session, make_spike_session
@@ -37,6 +38,10 @@ def test_more_than_is_free_is_refused_with_what_would_help(tmp_path: Path, monke
 def test_what_is_read_in_blocks_has_no_bound() -> None:
     dask = pytest.importorskip("dask.array", reason="could not import dask")
     assert estimate_recording(make_recording(dask.ones((100, 50)), np.arange(100))) is None
+
+
+def test_it_knows_how_many_counts_are_calibrated() -> None:
+    assert fit_memory.FIRST == MOST_CALIBRATED
 
 
 def test_info_and_dry_run_say_it(tmp_path: Path, run_cli: Callable[..., Any]) -> None:

@@ -29,7 +29,7 @@ TRAINED = "not a_trained"  # what a network learns in seconds is not needed here
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package and its tests that may be spoilt."""
     copy = tmp_path_factory.mktemp("project")
-    for part in ("nwb_dcf", "tests"):
+    for part in ("nwb_dcf", "tests", "spec"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     return copy

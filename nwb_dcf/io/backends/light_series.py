@@ -32,6 +32,8 @@ _PLAIN = {
     )
 }  # fmt: skip
 _PARENTS = ("acquisition", "stimulus/presentation", "stimulus/templates")
+_INSTALLED = {"core", "hdmf-common", "hdmf-experimental"}  # which pynwb takes from itself, whatever a file has of them
+_SPECIFICATIONS = "specifications"
 _PRIVATE = ("read_group",)  # methods of hdmf 6.1 to 6.2, which `LightIO` calls
 _TEXT, _NUMBER = h5py.string_dtype(), np.dtype(np.float64)
 
@@ -48,7 +50,10 @@ class LightIO(NWBHDF5IO):  # type: ignore[misc]
     """
 
     def __init__(self, file: h5py.File, apart: tuple[str, ...]) -> None:
-        super().__init__(mode="r", file=file)
+        cached = file.get(_SPECIFICATIONS)
+        # to load them, hdmf asks for names of objects behind a reference, for which HDF5 searches the whole file
+        has_others = not isinstance(cached, h5py.Group) or not _INSTALLED.issuperset(cached)
+        super().__init__(mode="r", file=file, load_namespaces=has_others)
         self._apart = apart
 
     def read_builder(self) -> Any:
@@ -57,9 +62,14 @@ class LightIO(NWBHDF5IO):  # type: ignore[misc]
         file, known = self._HDF5IO__file, self._HDF5IO__read
         if file not in known:
             location = file.attrs.get(".specloc")
-            ignored = {*self._apart, *([file[location].name] if location is not None else [])}
+            ignored = {*self._apart, *([_name_specifications(file, location)] if location is not None else [])}
             known[file] = self._HDF5IO__read_group(file, "root", ignore=ignored)
         return known[file]
+
+
+def _name_specifications(file: h5py.File, location: h5py.Reference) -> str:
+    usual = file.get(_SPECIFICATIONS)
+    return f"/{_SPECIFICATIONS}" if usual == file[location] else str(file[location].name)
 
 
 class LightSeries:
@@ -93,9 +103,10 @@ def _list_groups(file: h5py.File) -> Iterator[tuple[str, h5py.h5g.GroupID]]:
 # By the low interface of h5py below: it takes a third of the time of the other.
 def _open_own(group: h5py.h5g.GroupID, key: bytes) -> Any:
     """Open the item of that name that lies in `group` itself; None where there is none or a link leads elsewhere."""
-    if not group.links.exists(key) or group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
+    try:
+        return h5py.h5o.open(group, key) if group.links.get_info(key).type == h5py.h5l.TYPE_HARD else None
+    except (KeyError, RuntimeError):  # h5py has the second for a name that is not there
         return None
-    return h5py.h5o.open(group, key)
 
 
 def _read_attribute(item: Any, key: bytes, dtype: np.dtype) -> Any:

@@ -79,7 +79,7 @@ def test_a_process_ends_with_the_one_that_was_killed(run: str, tmp_path: Path) -
         time.sleep(0.02)
     started.kill()
     started.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 8
     while Path(f"/proc/{pid.read_text()}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{pid.read_text()}").exists()
