@@ -27,6 +27,12 @@ def test_numbers_and_plain_texts_stay() -> None:
     pd.testing.assert_frame_equal(defuse_table(table), table, check_dtype=False)
 
 
+@pytest.mark.parametrize("name", ["=1+1", "@mark", "latents\x1b[2J"])
+def test_a_name_of_a_column_becomes_text(name: str) -> None:
+    (column,) = defuse_table(pd.DataFrame({name: [1.0]})).columns
+    assert column == defuse_cell(name) != name
+
+
 def test_an_export_holds_none(tmp_path: Path) -> None:
     dataset = xr.Dataset(
         {

@@ -248,6 +248,15 @@ def test_a_damaged_cache_is_not_believed(server: Served) -> None:
     xr.testing.assert_identical(read_recording(server.folder / "s.nwb"), read_recording(address))
 
 
+def test_a_block_that_differs_from_its_digest_is_not_there(tmp_path: Path) -> None:
+    cache = BlockCache(tmp_path / ("a" * 32))
+    cache.keep(0, b"block")
+    assert cache.find(0) == b"block"
+    (stored,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    assert cache.find(0) is None
+
+
 def test_the_cache_stays_below_its_limit_and_removes_only_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

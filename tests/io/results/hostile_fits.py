@@ -226,6 +226,9 @@ ARRAYS: dict[str, Change] = {
     "weights of two axes": _replace("coupling/weights", lambda v: v[None]),
     "weights that are cut": _replace("coupling/weights", lambda v: v[:-5]),
     "weights of nothing": _replace("coupling/weights", lambda v: v[:0]),
+    "weights whose header is longer than they are": _replace(
+        "coupling/weights", lambda v: np.append(np.frombuffer((10**9).to_bytes(8, "little"), np.uint8), v[8:])
+    ),
     "weights with infinity": _replace("dynamical_flow/weights", _put_nan_in_weights),
     "a claim of latents": _claim("latents/data", (10**12, 2)),
     "a claim of loadings": _claim("loadings", (10**9, 10**6)),
@@ -247,6 +250,23 @@ ARRAYS: dict[str, Change] = {
     "dim of another number": _set_attribute("dim", 1),
     "no whole number of axes": _set_attribute("k_eff", 2.5),
 }
+
+
+REASONS: dict[str, str] = {
+    "a mean in another file": "mean is an external link, to mark.h5",
+    "latents in another file": "latents/data is an external link",
+    "a link to another object": "mean is a link, to /units/id",
+    "values in a raw file": "(external storage)",
+    "values of a virtual dataset": "(a virtual dataset)",
+    "a claim of latents": "8e+12 bytes, of which 0 are stored",
+    "a claim of weights": "1e+13 bytes, of which 0 are stored",
+    "counts that are more": "segments/count is not a division of the 15 rows",
+    "counts that are less": "segments/count is not a division of the 15 rows",
+    "counts that overflow": "segments/count is not a division of the 15 rows",
+    "weights whose header is longer than they are": "their header claims 1000000000",
+    "weights that are cut": "claim 2240 bytes, and 2235 are there",
+}
+"""What is said of some: where one guard were gone another might refuse them, later, and after more work."""
 
 
 def list_changes() -> dict[str, Change]:

@@ -16,7 +16,7 @@ from nwb_dcf.config.file_places import FilePlaces
 from nwb_dcf.errors import ParameterError, StoreError
 from nwb_dcf.pipeline.stored_source import find_beside, find_reading
 
-from .hostile_fits import list_changes
+from .hostile_fits import REASONS, list_changes
 
 FILE = Path(__file__).parents[2] / "back_compat" / "ndx-dcf-1.0.0.nwb"
 CHANGES = list_changes()
@@ -32,6 +32,7 @@ def name() -> str:
 
 def test_there_are_enough() -> None:
     assert len(CHANGES) >= 150
+    assert set(REASONS) <= set(CHANGES)
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -47,6 +48,7 @@ def test_a_changed_fit_is_refused_in_one_line(what: str, name: str, tmp_path: Pa
         read_result(path, name)
     assert str(caught.value).count("\n") == 0
     assert f"s.nwb: /processing/dcf/{name}: the fit cannot be read (" in str(caught.value)
+    assert REASONS.get(what, "") in str(caught.value)
     assert len(str(caught.value)) < 1000
     assert time.perf_counter() - started < SOON_S
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024 < MUCH_BYTES

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
+import av
 import h5py
 import numpy as np
 import pytest
 
 from nwb_dcf import list_sources, read_recording
 from nwb_dcf.errors import SourceError
-from nwb_dcf.io.recordings.video.decode import CONTAINERS, peek_video
+from nwb_dcf.io.recordings.video.decode import CONTAINERS, OPEN_OPTIONS, peek_video
 from nwb_dcf.io.recordings.video.frame_cache import SUFFIX
 from tests.video_files import make_video_session, simulate_frames, write_video
 
@@ -54,6 +56,26 @@ def test_a_path_that_leaves_the_folder_needs_leave(form: str, session: Path) -> 
     name_video(session, "../" + video.name)
     with pytest.raises(SourceError, match="lies outside"):
         read_recording(session, "video")
+
+
+def test_a_folder_that_is_named_is_not_left_either(session: Path) -> None:
+    video = find_video(session)
+    given = session.parent / "given"
+    given.mkdir()
+    name_video(session, f"../{video.name}")  # beside the folder that is given
+    with pytest.raises(SourceError, match="is not in .*given"):
+        read_recording(session, "video", video_dir=str(given))
+    assert read_recording(session, "video", video_dir=str(given), allow_outside=True).sizes["time"] > 0
+
+
+def test_ffmpeg_opens_files_alone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/v.mp4"
+        with pytest.raises(OSError):  # noqa: PT011 - of ffmpeg, in its words
+            av.open(address, options=OPEN_OPTIONS, timeout=1)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            server.accept()
 
 
 @pytest.mark.parametrize(
