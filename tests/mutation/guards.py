@@ -214,7 +214,7 @@ GUARDS = [
         "videos open by any protocol",
         "io/recordings/video/decode.py",
         '"protocol_whitelist": "file", ',
-        '"protocol_whitelist": "file,http,data", ',
+        '"protocol_whitelist": "file,http,tcp", ',
         VIDEO,
     ),
     Mutation(
