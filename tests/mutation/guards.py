@@ -290,8 +290,8 @@ GUARDS = [
     Mutation(
         "what a killed write started goes on",
         "io/results/scripts/child.py",
-        "    end_with_parent()\n    # An isolated",
-        "    # An isolated",
+        "    end_with_parent()\n    _listen()",
+        "    _listen()",
         ("io/results/test_clean_process.py",),
     ),
 ]

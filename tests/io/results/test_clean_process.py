@@ -48,9 +48,6 @@ def test_a_process_that_has_died_is_an_error_that_names_the_file(tmp_path: Path)
 
 STARTED = """
 import sys
-import subprocess
-import sys
-import time
 from pathlib import Path
 from nwb_dcf.io.results.clean_process import run_clean, run_forked
 run, script, folder = sys.argv[1:]
