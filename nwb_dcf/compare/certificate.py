@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 
 from ..data.certificate import CertificateLine
+from ..data.records import Scores
 from ..errors import DCFError
 from ..estimator.fitted import PreparedFrames
 from ..evaluation.certificate import HELD_OUT, certify_scores
-from ..evaluation.scores import Scores
 from ..evaluation.shared_signal import LeftOut, predict_hidden_channels
 from ..metrics import bootstrap_over_segments, compare_paired
 from .measure import Material, Measured, encode

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import io
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import ParameterError
+from ..metrics import compute_pca_axes
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 DIM_NAMES = ("n_components", "dim", "output_dimension", "n_latents")
+CEBRA_STEPS = 2_000
 MOST_INPUTS = 256  # wider frames enter the other methods by as many principal axes
 
 
@@ -92,11 +95,9 @@ class _Estimator:
     def __init__(self, estimator: Any, frames: Frames, *, fit: Callable[[Any, Any, Any], Any] | None = None) -> None:
         self.estimator, self.mean, self.axes = estimator, np.zeros(1), None
         if frames.x.shape[1] > MOST_INPUTS:
-            from sklearn.decomposition import PCA
-
             # a video has more pixels than frames: networks and UMAP would take hours on what PCA holds nearly all of
-            found = PCA(min(MOST_INPUTS, len(frames.x) - 1), random_state=0).fit(frames.x)
-            self.mean, self.axes = found.mean_, found.components_
+            self.mean, axes = compute_pca_axes(frames.x, min(MOST_INPUTS, len(frames.x) - 1))
+            self.axes = axes.T
         x = self._read(frames.x)
         fit(estimator, x, frames.segment) if fit else estimator.fit(x)
 
@@ -113,11 +114,21 @@ class _Estimator:
         return np.asarray(back if self.axes is None else back @ self.axes + self.mean)
 
 
-def _fit_pca(frames: Frames, dim: int, seed: int) -> Encoder:
-    from sklearn.decomposition import PCA
+class _PrincipalAxes:
+    """The project's own PCA, which every score of a fit stands beside."""
 
-    # exact: the baseline must not depend on a seed
-    return _Estimator(PCA(dim, svd_solver="full"), frames)
+    def __init__(self, frames: Frames, dim: int) -> None:
+        self.mean, self.axes = compute_pca_axes(frames.x, dim)
+
+    def encode(self, frames: Frames) -> Float[np.ndarray, "time latent"]:
+        return np.asarray((frames.x - self.mean) @ self.axes)
+
+    def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> Float[np.ndarray, "time channel"]:
+        return np.asarray(latents @ self.axes.T + self.mean)
+
+
+def _fit_pca(frames: Frames, dim: int, seed: int) -> Encoder:
+    return _PrincipalAxes(frames, dim)  # without a seed: the baseline must not depend on it
 
 
 def _fit_factor_analysis(frames: Frames, dim: int, seed: int) -> Encoder:
@@ -161,7 +172,7 @@ def _fit_cebra(frames: Frames, dim: int, seed: int) -> Encoder:
     model = cebra.CEBRA(
         model_architecture="offset1-model",
         output_dimension=dim,
-        max_iterations=2_000,
+        max_iterations=CEBRA_STEPS,
         batch_size=min(512, len(frames.x)),
         learning_rate=3e-4,
         temperature_mode="auto",
@@ -212,12 +223,13 @@ class _GPFA:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep elephant's prints off stdout, which belongs to our report, and its word on rounding off the log."""
+    """Keep elephant's prints off stdout, which belongs to our report, and its words on single trials off stderr."""
     # the level that was set before, which a user may have chosen
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one for each trial of less than 20 bins, which it does not learn from
             yield
     finally:
         logging.disable(before)

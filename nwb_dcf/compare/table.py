@@ -44,7 +44,7 @@ def describe_certificates(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, s
     """Lay out the verdicts of all methods: a row for each line, a column for each method, its number in brackets."""
     table = []
     for name in LINES:
-        cells = {"certificate": name}
+        cells: dict[str, str] = {"certificate": name}
         for row in rows:
             one = next((line for line in row.get("certificate") or () if line["line"] == name), None)
             if one is None or one["verdict"] == "not measured":

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nwb_dcf.compare import methods
 from nwb_dcf.compare.methods import METHODS, Frames, choose_methods, load_method
 from nwb_dcf.errors import ParameterError
 from nwb_dcf.estimator.autoencoder import Autoencoder
@@ -43,6 +44,20 @@ def test_a_network_gives_the_data_back_and_one_seed_gives_one_result(variational
     latents = first.transform(frames.x)
     assert np.array_equal(latents, second.transform(frames.x))
     assert r2_score(frames.x, first.inverse_transform(latents)) > 0.7
+
+
+@pytest.mark.long
+def test_cebra_gives_latents_and_no_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cebra")
+    monkeypatch.setattr(methods, "CEBRA_STEPS", 20)
+    chosen, _ = choose_methods(["cebra"], [], counts=False)
+    frames = make_frames()
+    encoder = chosen[0].fit(frames, 3, 0)
+    latents = encoder.encode(frames)
+    assert latents.shape == (400, 3)
+    np.testing.assert_allclose(np.linalg.norm(latents, axis=1), 1, atol=1e-3)  # on a sphere, as CEBRA puts them
+    assert encoder.reconstruct(latents) is None
+    assert not chosen[0].seeded
 
 
 def test_wide_frames_enter_by_their_principal_axes() -> None:
