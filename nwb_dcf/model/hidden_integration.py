@@ -48,7 +48,7 @@ class HiddenUnits:
     def make(cls, network: ConditionedMLP, axes: Axes, mask: Tensor) -> Self:
         """Make the maps for the prefix `mask`, (1, k_max)."""
         first: Tensor = network.layers[0].weight  # type: ignore[assignment]  # modules in a list have lost their type
-        of_kept, of_rest = first.T.split([mask.shape[1], first.shape[1] - mask.shape[1]])
+        of_kept, of_rest = first.T[: mask.shape[1]], first.T[mask.shape[1] :]
         # kept = c down, and the rest = c - kept up
         into = torch.addmm(of_rest, axes.down * mask, of_kept - axes.up @ of_rest)
         back = network.last.weight.T
@@ -86,7 +86,8 @@ class HiddenUnits:
                 rest = deviation - posterior
                 hidden = nn.functional.silu(_advance(z, rates, h) + shifts[0][at])
                 for layer, shift in zip(network.layers[1:], shifts[1:], strict=True):
-                    hidden = nn.functional.silu(torch.addmm(shift[at], hidden, layer.weight.T))  # type: ignore[operator]
+                    weights: Tensor = layer.weight  # type: ignore[assignment]  # as above
+                    hidden = nn.functional.silu(torch.addmm(shift[at], hidden, weights.T))
                 added.add_(hidden, alpha=weight * h * posterior)
                 along.add_(hidden, alpha=weight * h * rest)
                 constant, constant_along = constant + weight * h * posterior, constant_along + weight * h * rest

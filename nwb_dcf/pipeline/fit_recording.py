@@ -114,6 +114,8 @@ def read_to_fit(
     # read again and not merged: bins start with their trials, and a wider one need not be a multiple
     if smoothing is not None and smoothing.chosen:
         read = replace(read, bin_width_s=smoothing.bin_width_s)
+        # let go of first: the same counts in other bins would be in memory beside them
+        del recording, split
         recording = read_recording(path, **asdict(read), progress=progress)
     return recording, read, smoothing
 
