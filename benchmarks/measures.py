@@ -13,6 +13,7 @@ from sets import Benchmark, label_pieces
 from nwb_dcf import DCF
 from nwb_dcf.data.preprocessing import TRUNCATE
 from nwb_dcf.data.recording import flatten_frames, median_step_s
+from nwb_dcf.evaluation.encoded import encode_recording
 from nwb_dcf.evaluation.forecast import describe_horizon
 from nwb_dcf.metrics import (
     SegmentSums,
@@ -82,7 +83,9 @@ def measure_flows(benchmark: Benchmark, model: DCF) -> dict[str, Any]:
         "round trip, steps doubled": r2_score(x, finer.expand(finer.compress(benchmark.held_out))),
         "steps": model.steps_,
         "k_eff": model.k_eff_,
-        "rollout": describe_horizon(model, benchmark.training, benchmark.held_out),
+        "rollout": describe_horizon(
+            model.fitted_, *(encode_recording(model.fitted_, r) for r in (benchmark.training, benchmark.held_out))
+        ),
     }
 
 

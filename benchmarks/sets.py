@@ -73,6 +73,20 @@ def make_ball(seed: int) -> Benchmark:
     return _split_trials("ball", simulation.recording, circle, "angle", seed, share=0.3)
 
 
+def make_ball_of_radii(seed: int) -> Benchmark:
+    """The same with another radius in each video, as images (time, y, x): a frame has two numbers, PCA forty axes."""
+    simulation = simulate_ball(orbit=8.0, orbit_sd=0.3, jitter=0.02, seed=seed)
+    angle, rows = simulation.truth["angle"].values, simulation.recording
+    frames = make_recording(
+        simulation.truth["frames"].values,
+        rows["time"].values,
+        segment_index=rows["segment_index"].values,
+        source=rows.attrs["source"],
+    )
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return _split_trials("ball_radii", frames, circle, "angle", seed, share=0.3)
+
+
 def make_lorenz(seed: int) -> Benchmark:
     """A Lorenz system through a nonlinear map, Poisson counts; its own coordinates."""
     return _split_simulation("lorenz", simulate_lorenz(seed=seed), seed)
@@ -129,6 +143,7 @@ def make_video(seed: int) -> Benchmark:
 
 SETS: dict[str, Callable[[int], Benchmark]] = {
     "ball": make_ball,
+    "ball_radii": make_ball_of_radii,
     "lorenz": make_lorenz,
     "reach": make_reach,
     "reach_chewie": make_chewie,

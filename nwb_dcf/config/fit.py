@@ -139,8 +139,10 @@ class TrainConfig:
     device: str = "auto"
     precision: Literal["auto", "full", "reduced"] = "auto"  # of matrix products in training, see `model.precision`
     steps: Steps = 1200
+    dynamics_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # steps of v where it learns alone, of `steps`
     batch_size: Annotated[int, Field(ge=1, le=10**7)] = 512
     learning_rate: Positive = 8e-3
+    rate_axes: Axes = 0  # principal axes that it is for: networks on fewer of them learn faster; 0: on any number
     encoder_learning_rate: Positive = 8e-4
     weight_decay: NotNegative = 0.01
     max_grad_norm: NotNegative = 1.0  # 0: none

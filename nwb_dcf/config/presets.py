@@ -96,7 +96,9 @@ _PERCEPTRON: Settings = {
     "tau_at_zero": 0.8,
     "batch_size": 256,
     "steps": 1200,
+    "dynamics_fraction": 0.5,
     "learning_rate": 4e-3,
+    "rate_axes": 256,
     "encoder_learning_rate": 2e-3,
 }
 # A U-Net's steps are dear: few and small.
@@ -108,6 +110,7 @@ _UNET: Settings = {
     "tau_at_zero": 0.5,
     "batch_size": 64,
     "steps": 400,
+    "dynamics_fraction": 0.5,
     "learning_rate": 3e-3,
     "encoder_learning_rate": 1e-3,
 }
@@ -230,4 +233,7 @@ def _choose_image_settings(preset: str, settings: Mapping[str, Any]) -> Settings
         return _UNET
     dim = settings.get("dim", 0)  # checked later, where it is no number
     axes = max(_PERCEPTRON["network_axes"], 2 * dim) if isinstance(dim, int) else _PERCEPTRON["network_axes"]
-    return {**_PERCEPTRON, "network_axes": axes}
+    own = {**_PERCEPTRON, "network_axes": axes}
+    if "learning_rate" in settings:  # a rate that was given is that rate, whatever the frames
+        del own["rate_axes"]
+    return own

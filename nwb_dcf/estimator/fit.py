@@ -33,7 +33,7 @@ from .encoder_choice import choose_encoder, close_choice, settle_encoder
 from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, check_channels
 from .initialization import choose_device, note_frame_storage
 from .serialization import unpack_weights
-from .train_stages import PART_NAMES, FrameGroups, Training
+from .train_stages import PART_NAMES, FrameGroups, Training, plan_part
 
 REACH = 4.0  # standard deviations of the smoother that separate training from held-out blocks
 SOLVER_FRAMES, SOLVER_IMAGES = 256, 32  # that the error of the quick solver is measured on
@@ -213,13 +213,14 @@ def _divide(recording: xr.Dataset, config: TrainConfig, gap_s: float) -> tuple[S
 
 
 def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
-    ends = " and ".join(f"{PART_NAMES[name]} at step {step}" for name, step in settled.items())
+    # where v learns alone it has steps of its own
+    together = {"u", "v"} if train.single_stage else set()
+    most = {name: plan_part(train, together or {name}).steps for name in settled}
+    ends = " and ".join(f"{PART_NAMES[name]} at step {step} of {most[name]}" for name, step in settled.items())
     fall = (
         f"by more than {100 * train.early_stopping_tolerance:g} %" if train.early_stopping_tolerance else "any further"
     )
-    return (
-        f"the search for the number of steps ended by itself, {ends} of {train.steps}: the loss fell no longer {fall}"
-    )
+    return f"the search for the number of steps ended by itself, {ends}: the loss fell no longer {fall}"
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ continues from the weights that were best on held-out frames, now with those fra
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,7 +161,7 @@ class Training:
         heads = make_heads(model, principal, config, self.device) if {"coupling", "u"} <= learn else None
         if heads is not None and warm:
             teach_heads(heads, model, start.table, config)
-        train = config.train if flows else _plan_alignment(config.train)
+        train = plan_part(config.train, learn)
         return ChosenPart(self._train(model, seen, train, learn, heads, judged, run), heads, judged)
 
     def _take_table(self, start: Start, learn: set[str]) -> FrameTable:
@@ -178,7 +178,7 @@ class Training:
         run: Runs,
     ) -> TrainingResult:
         """Continue from the chosen weights on all frames, unless the initial model was chosen."""
-        config = self.config.train
+        config = plan_part(self.config.train, learn)
         # both flows finish together, for a fraction of the longer schedule
         last = max(chosen.best_step.values())
         steps = round(config.finish * last)
@@ -248,11 +248,18 @@ def _name_parts(learn: set[str]) -> str:
     return " and ".join(name for part, name in PART_NAMES.items() if part in learn)
 
 
-def _plan_alignment(train: TrainConfig) -> TrainConfig:
-    """Settings for training the coupling alone: only L_align, at its own rate."""
-    return dataclasses.replace(
-        train, steps=max(1, train.align_steps), encoder_learning_rate=train.align_rate, eta=1.0, weight_decay=0.0
-    )
+def plan_part(train: TrainConfig, learn: Collection[str]) -> TrainConfig:
+    """Return the settings by which the parts in `learn` are trained together.
+
+    The coupling alone learns from L_align at its own rate; v alone takes its own fraction of the steps.
+    """
+    if learn == {"coupling"}:
+        return dataclasses.replace(
+            train, steps=max(1, train.align_steps), encoder_learning_rate=train.align_rate, eta=1.0, weight_decay=0.0
+        )
+    if learn == {"v"}:
+        return dataclasses.replace(train, steps=max(1, round(train.dynamics_fraction * train.steps)))
+    return train
 
 
 def _join(first: TrainingResult, second: TrainingResult) -> TrainingResult:

@@ -65,11 +65,17 @@ class BridgeNoise(nn.Module):
         rest = max(principal.total - float(principal.variance.sum()), 0.0) / n_rest if n_rest else 0.0
         self.floor = torch.as_tensor(rest).sqrt().to(principal.variance)
         # the floor is drawn on all channels, so that kept axes get the excess above it alone
-        self.shape = principal.axes * (principal.variance - rest).clamp(min=0).sqrt()
+        deviation = (principal.variance - rest).clamp(min=0).sqrt()
+        # in the axes' own coordinates a product of numbers stands for one of matrices
+        unit = torch.eye(self.n_channels).to(principal.axes)
+        self.shape = deviation if torch.equal(principal.axes, unit) else principal.axes * deviation
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw noise of shape (n, D)."""
         device, dtype = self.shape.device, self.shape.dtype
+        if self.shape.dim() == 1:
+            own = torch.randn(n, self.n_channels, generator=generator, device=device, dtype=dtype)
+            return self.size * (own * self.shape)
         rank = self.shape.shape[1]
         noise = torch.zeros(n, self.n_channels, device=device, dtype=dtype)
         # no draw where all axes are known: the generator's state then depends on the rank, and is part of a seed's

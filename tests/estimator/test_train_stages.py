@@ -69,6 +69,17 @@ def test_each_part_is_searched_and_then_finished_on_all_frames(
     assert any(fitted.finished.values())
 
 
+@pytest.mark.parametrize(("fraction", "single_stage", "steps"), [(0.5, False, 30), (1.0, False, 60), (0.5, True, 60)])
+def test_dynamics_take_their_fraction_of_the_steps_where_they_learn_alone(
+    reach: xr.Dataset, trainings: list[dict[str, Any]], fraction: float, single_stage: bool, steps: int
+) -> None:
+    own = {"dynamics_fraction": fraction, "single_stage": single_stage, "early_stopping": False}
+    DCF(dim=2, settings={**SETTINGS, **own}).fit(reach)
+    (of_v,) = (call for call in trainings if "v" in call["learn"])
+    assert of_v["config"].steps == steps
+    assert {call["config"].steps for call in trainings if "u" in call["learn"]} == {60}
+
+
 def test_axes_and_their_variances_are_those_of_all_frames(reach: xr.Dataset) -> None:
     model = DCF(dim=2, settings=SETTINGS).fit(reach)
     x = model.prepare(reach).astype("f8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -80,3 +82,14 @@ def test_noise_repeats_with_its_generator() -> None:
     one, two, other = (noise.draw(5, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
+
+
+def test_in_the_coordinates_of_the_axes_noise_is_drawn_without_a_matrix() -> None:
+    principal = compute_principal_axes(draw_gaussian())
+    own = dataclasses.replace(principal, axes=torch.eye(6), mean=torch.zeros(6))
+    noise, rotated = BridgeNoise(6, 0.3), BridgeNoise(6, 0.3)
+    noise.start_at(own)
+    assert noise.shape.dim() == 1
+    rotated.start_at(principal)
+    drawn, seen = (each.draw(50, torch.Generator().manual_seed(3)) for each in (noise, rotated))
+    torch.testing.assert_close(drawn @ principal.axes.T, seen, rtol=0, atol=1e-6)

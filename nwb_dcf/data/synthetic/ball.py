@@ -17,6 +17,9 @@ def simulate_ball(
     *,
     step: float = 2 * np.pi / 25,
     speed_sd: float = 0.1,
+    orbit: float | None = None,
+    orbit_sd: float = 0.0,
+    jitter: float = 0.0,
     seed: int = 0,
 ) -> Simulation:
     """Simulate videos of a soft ball on a circle around the centre of the image.
@@ -35,6 +38,11 @@ def simulate_ball(
         Mean angle from one frame to the next, radians.
     speed_sd : float
         Standard deviation of the videos' speeds, as a fraction of `step`.
+    orbit, orbit_sd : float
+        Mean radius of the circles in pixels, by default a quarter of `size`, and its standard deviation over videos:
+        above 0 a frame has two numbers, and most of its variance is still that of the angle.
+    jitter : float
+        Standard deviation of the angle about that of a steady rotation, radians.
     seed : int
         Seed of all randomness.
 
@@ -51,7 +59,7 @@ def simulate_ball(
 
     Notes
     -----
-    The ball's standard deviation is 0.075 of the frame's width and its orbit a quarter of it.
+    The ball's standard deviation is 0.075 of the frame's width.
 
     Examples
     --------
@@ -67,10 +75,16 @@ def simulate_ball(
     # one speed for all would let a clock predict the angle without a look at the frame
     speed = step * (1 + speed_sd * rng.standard_normal(n_videos))
     angle = (start[:, None] + speed[:, None] * np.arange(n_frames)).ravel()
+    radius = np.full(n_videos, size / 4 if orbit is None else orbit)
+    if orbit_sd:
+        radius = radius + orbit_sd * rng.standard_normal(n_videos)
+    if jitter:
+        angle = angle + jitter * rng.standard_normal(len(angle))
 
-    centre, orbit, sd = (size - 1) / 2, size / 4, 0.075 * size
+    centre, sd = (size - 1) / 2, 0.075 * size
+    across, down = np.repeat(radius, n_frames) * np.stack([np.cos(angle), np.sin(angle)])
     y, x = np.mgrid[:size, :size] - centre
-    squared_distance = (x - orbit * np.cos(angle)[:, None, None]) ** 2 + (y - orbit * np.sin(angle)[:, None, None]) ** 2
+    squared_distance = (x - across[:, None, None]) ** 2 + (y - down[:, None, None]) ** 2
     # a soft edge: a hard one would make pixels jump, and no smooth flow could follow
     frames = np.exp(-squared_distance / (2 * sd**2)).astype(np.float32)
 

@@ -161,10 +161,9 @@ class TrainingStep:
 
 
 def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads | None, config: TrainConfig) -> AdamW:
+    rate = config.learning_rate * scale_rate_by_axes(model, config)
     groups = [
-        ParameterGroup(list(parts[name].parameters()), config.learning_rate, clipped=True)
-        for name in ("u", "v")
-        if name in parts
+        ParameterGroup(list(parts[name].parameters()), rate, clipped=True) for name in ("u", "v") if name in parts
     ]
     if heads is not None:
         groups.append(ParameterGroup(list(heads.parameters()), config.learning_rate, clipped=False))
@@ -180,6 +179,18 @@ def _make_optimiser(model: DCFModel, parts: nn.ModuleDict, heads: ContextHeads |
     return AdamW(groups, config)
 
 
+def scale_rate_by_axes(model: DCFModel, config: TrainConfig) -> float:
+    """Return the factor of the rate of u and v for the number of axes that their networks see.
+
+    A step of Adam moves every weight by the rate, so that a layer's output moves with the number of its inputs: on few
+    axes the same rate learns more slowly.
+    """
+    if model.basis is None or not config.rate_axes:
+        return 1.0
+    return min(FASTEST, max(1.0, math.sqrt(config.rate_axes / model.n_inputs)))
+
+
+FASTEST = 2.0  # of `scale_rate_by_axes`
 REPORT_EVERY = 25
 N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
 

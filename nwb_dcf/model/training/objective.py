@@ -110,6 +110,8 @@ def compute_losses(
     if model.learns_encoder or not torch.is_grad_enabled():  # else constant: at its optimum
         aligned = axes.place(samples.pick(samples.latents, samples.now) * mask)
         align = alignment_loss(samples.pick(samples.x, samples.now), aligned, samples.weight)
+        if balance and "u" in flows:
+            align = balance.hold(align)
     if heads is not None and table is not None:
         latents = samples.pick(samples.latents, samples.now)
         context = heads.loss(latents, samples.frames, table, settings.bridge_noise, generator)

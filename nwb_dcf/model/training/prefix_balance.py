@@ -11,6 +11,7 @@ from torch import Tensor
 
 KEPT = 0.98  # of a prefix's level for each sample that has it
 LEAST = 1e-3  # of the batch's mean level, below which no prefix counts more
+MOST_HOLD = 10.0  # times the weight of L_align
 
 
 class PrefixBalance:
@@ -30,6 +31,7 @@ class PrefixBalance:
         self.level = torch.zeros(k_max, device=device)
         self.seen = torch.zeros(k_max, device=device)
         self.prefix = torch.arange(1, k_max + 1, device=device)
+        self.typical = torch.ones((), device=device)
 
     @torch.no_grad()
     def weigh(self, errors: Tensor, lengths: Tensor) -> Tensor:
@@ -42,6 +44,16 @@ class PrefixBalance:
         self.level.lerp_(mean, step)
         self.seen.add_(count)
         level = one @ self.level
-        typical = level.mean()
+        self.typical = typical = level.mean()
         weights: Tensor = typical / level.clamp(min=LEAST * typical)
         return weights
+
+    def hold(self, align: Tensor) -> Tensor:
+        """Return L_align, whose gradient is up to `MOST_HOLD` times as large where u leaves little unexplained.
+
+        The factor is half of what a linear decoder leaves over what u leaves, and at least 1: latents from which all can
+        be read lose nothing by staying near the axes, and stay as linear to read as PCA's. Its value is unchanged.
+        """
+        fixed = align.detach()
+        factor = (0.5 * fixed / self.typical).clamp(1.0, MOST_HOLD)
+        return fixed + factor * (align - fixed)

@@ -169,3 +169,17 @@ def test_spike_times_want_counts() -> None:
 def test_nonsense_is_refused(simulate: object, wrong: dict[str, object]) -> None:
     with pytest.raises(ParameterError, match=next(iter(wrong))):
         simulate(**wrong)  # type: ignore[operator]
+
+
+def test_balls_of_several_radii_keep_theirs_and_a_lone_radius_is_a_quarter_of_the_frame() -> None:
+    def measure(**given: float) -> np.ndarray:
+        frames = simulate_ball(4, 20, 28, seed=2, **given).truth["frames"].values.reshape(4, 20, 28, 28)  # type: ignore[arg-type]
+        y, x = np.mgrid[:28, :28] - 13.5
+        weight = frames.sum(axis=(2, 3))
+        return np.hypot((frames * x).sum(axis=(2, 3)) / weight, (frames * y).sum(axis=(2, 3)) / weight)
+
+    np.testing.assert_allclose(measure(), 7, atol=0.01)
+    several = measure(orbit=8.0, orbit_sd=0.5, jitter=0.1)
+    np.testing.assert_allclose(several.std(axis=1), 0, atol=0.02)
+    assert 0.1 < several.mean(axis=1).std() < 1.5
+    assert abs(several.mean() - 8) < 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from nwb_dcf.config import TrainConfig
 from nwb_dcf.config.presets import make_config
+from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.losses import compression_loss
 from nwb_dcf.model.training.batches import WindowSampler
+from nwb_dcf.model.training.loop import scale_rate_by_axes
 from nwb_dcf.model.training.objective import compute_losses
 from nwb_dcf.model.training.prefix_balance import LEAST, PrefixBalance
 
@@ -73,3 +76,24 @@ def test_images_are_balanced_and_channels_are_not() -> None:
     for kind, expected in (("images", (True, 0.2)), ("counts", (False, 1.0)), ("values", (False, 1.0))):
         config = make_config("default", {}, kind=kind)
         assert (config.train.balance_prefixes, config.model.kept_noise) == expected
+
+
+@pytest.mark.parametrize(("unexplained", "factor"), [(0.5, 1.0), (0.1, 4.0), (1e-3, 10.0)])
+def test_a_code_from_which_all_can_be_read_is_held_to_the_axes(unexplained: float, factor: float) -> None:
+    balance = PrefixBalance(4, torch.device("cpu"))
+    balance.weigh(torch.full((8,), unexplained), torch.full((8,), 2))
+    align = torch.tensor(0.8, requires_grad=True)
+    held = balance.hold(align)
+    held.backward()
+    assert float(held.detach()) == pytest.approx(0.8)
+    assert float(align.grad or 0) == pytest.approx(factor)
+
+
+def test_rates_rise_where_networks_see_few_axes_and_a_rate_that_was_given_stays() -> None:
+    config = make_config("default", {}, kind="images")
+    rates = [
+        scale_rate_by_axes(DCFModel(300, 2, config.model, n_axes=n), config.train) for n in (16, 64, 144, 256, 300, 0)
+    ]
+    assert rates == pytest.approx([2.0, 2.0, 4 / 3, 1.0, 1.0, 1.0])
+    given = make_config("default", {"learning_rate": 1e-3}, kind="images")
+    assert scale_rate_by_axes(DCFModel(300, 2, given.model, n_axes=16), given.train) == 1.0
