@@ -51,8 +51,8 @@ class PrefixBalance:
     def hold(self, align: Tensor) -> Tensor:
         """Return L_align, whose gradient is up to `MOST_HOLD` times as large where u leaves little unexplained.
 
-        The factor is half of what a linear decoder leaves over what u leaves, and at least 1: latents from which all can
-        be read lose nothing by staying near the axes, and stay as linear to read as PCA's. Its value is unchanged.
+        The factor is half of what a linear decoder leaves over what u leaves, and at least 1: latents from which all
+        can be read lose nothing near the axes, and stay as linear to read as PCA's. The value is unchanged.
         """
         fixed = align.detach()
         factor = (0.5 * fixed / self.typical).clamp(1.0, MOST_HOLD)
