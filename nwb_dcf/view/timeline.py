@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d, RangeTool
+from bokeh.models import BasicTickFormatter, ColumnDataSource, FixedTicker, HoverTool, Range1d, RangeTool
 from bokeh.plotting import figure
 
 from ..errors import DCFError
@@ -138,6 +138,7 @@ class Timeline:
         fig.xgrid.grid_line_color = None
         fig.min_border_top = fig.min_border_bottom = 2
         fig.outline_line_color = "#cccccc"
+        _write_whole_seconds(fig)
         return fig
 
     def _make_overview(self) -> Any:
@@ -149,6 +150,7 @@ class Timeline:
             width=WIDTH_PX, height=PIXELS["overview"], x_range=Range1d(*span), y_range=Range1d(*_compute_reach(lines)),
             tools="", toolbar_location=None, min_border_left=LEFT_PX, name="overview",
         )  # fmt: skip
+        _write_whole_seconds(fig)
         fig.line(time, lines[:, 0], color="#8fa9c4", line_width=1)
         fig.vspan(x="x", source=self.chosen, color="#555555", line_dash="dotted", line_width=1.5)
         fig.vspan(x="x", source=self.now, color=MARK, line_width=2, level="overlay")
@@ -369,3 +371,8 @@ def _row_palette() -> list[str]:
 
     levels = color_rows(np.linspace(-LIMIT, LIMIT, 101))
     return ["#{:02x}{:02x}{:02x}".format(*color) for color in levels.tolist()]
+
+
+def _write_whole_seconds(fig: Any) -> None:
+    """Write 20000 where bokeh would write 2.000e+4: times are looked up in a notebook of the session."""
+    fig.xaxis.formatter = BasicTickFormatter(use_scientific=False)
