@@ -30,7 +30,7 @@ class DCFLatentsView(ViewBase):  # type: ignore[misc]
     ## DCF latents
 
     Above: the latents of all units together against time. Below: the loading of each visible unit on each latent.
-    A latent of one unit alone is that unit, and says nothing of the population.
+    A latent of one unit alone is that unit, and shows nothing of the population.
     """
 
     def _panel_make_layout(self) -> None:
@@ -47,7 +47,7 @@ class DCFLatentsView(ViewBase):  # type: ignore[misc]
         self._table = tabulate_units(self.controller.analyzer)
         time, latents = data["time"].values, data["latents"].values
         above = figure(
-            sizing_mode="stretch_both", x_axis_label="time (s)", y_axis_label="latents", tools="xpan,xwheel_zoom,reset"
+            sizing_mode="scale_both", x_axis_label="time (s)", y_axis_label="latents", tools="xpan,xwheel_zoom,reset"
         )
         breaks = np.diff(data["segment_index"].values, prepend=data["segment_index"].values[:1]) != 0
         for k in range(latents.shape[1]):
@@ -55,11 +55,11 @@ class DCFLatentsView(ViewBase):  # type: ignore[misc]
             above.line(x, y, color=GREYS[k % len(GREYS)], legend_label=f"latent {k + 1}")
         self._loadings = ColumnDataSource({"x": [], "top": [], "color": [], "unit": []})
         below = figure(
-            sizing_mode="stretch_both", y_axis_label="loading", tools="hover,reset", tooltips="@unit: @top{0.00}"
+            sizing_mode="scale_both", y_axis_label="loading", tools="hover,reset", tooltips="@unit: @top{0.00}"
         )
         below.vbar("x", 0.8, "top", color="color", source=self._loadings)
         self._axis = below.xaxis[0]
-        self.layout = pn.Column(above, below, sizing_mode="stretch_both", styles={"display": "flex"})
+        self.layout = pn.Column(above, below, sizing_mode="scale_both", styles={"display": "flex"})
         self._panel_refresh()
 
     def _panel_refresh(self, **kwargs: Any) -> None:
