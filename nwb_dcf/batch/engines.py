@@ -5,6 +5,7 @@ Each is a function of jobs and keyword arguments that yields outcomes as they co
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import time
@@ -50,6 +51,10 @@ def _run_joblib(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOu
 
     # loky: fresh processes, as torch and HDF5 do not survive a fork in use
     settings = {"n_jobs": -1, "backend": "loky", **kwargs}
+    # joblib hands what it does not know to its backend, which ignores it
+    unknown = sorted(set(settings) - set(inspect.signature(joblib.Parallel).parameters))
+    if unknown:
+        raise ParameterError(f"joblib has no argument {unknown[0]!r}", fix="see joblib.Parallel")
     # other backends of joblib refuse this argument
     threads = {"inner_max_num_threads": jobs[0].threads} if settings["backend"] == "loky" and jobs else {}
     try:

@@ -140,7 +140,12 @@ class Cohort:
         force: bool = False,
         seed: int = 0,
     ) -> None:
-        for name, value, low in (("dim", dim, 1), ("window", window, 0), ("n_permutations", n_permutations, 19)):
+        for name, value, low in (
+            ("dim", dim, 1),
+            ("window", window, 0),
+            ("n_permutations", n_permutations, 19),
+            ("seed", seed, 0),
+        ):
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
                 raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number, {low} or more")
         self.dim, self.window, self.ridge, self.smooth_bins = int(dim), int(window), ridge, smooth_bins

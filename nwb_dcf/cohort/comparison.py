@@ -18,7 +18,7 @@ from .group_table import read_groups
 from .groups import GroupComparison, compare_groups
 from .labels import TrialClock, label_frames, read_labels
 from .record import describe_groups, describe_kinds, from_record
-from .stored import require_session
+from .stored import make_generator, require_session
 from .vector_field import find_paths
 from .within import KindComparison, KindSession, compare_kinds
 
@@ -97,7 +97,7 @@ def compare_cohort(
     record = read_cohort(cohort_file)
     if "behavior" in record.config:
         raise DataError("anchors of this cohort are bins of behaviour, without a course in time to compare")
-    rng = np.random.default_rng(seed)
+    rng = make_generator(seed)
     about = [str(label) for label in record.dataset["condition"].values], record.dataset["bin"].values.tolist()
     if compare is not None:
         kinds = _compare_kinds(cohort_file, record, compare, sessions, n_permutations, rng)

@@ -30,7 +30,7 @@ from .decoding import (
     decode_within,
 )
 from .labels import TrialClock, align_frames, fit_session_preprocessor, read_labels
-from .stored import require_session
+from .stored import make_generator, require_session
 from .unlabelled import NO_LABELS
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def evaluate_cohort(
     record = read_cohort(cohort_file)
     if record.config["align_on"] == NO_LABELS or "behavior" in record.config:
         raise DataError("this cohort has no labels to hold trials out by", fix="decode each session's fit by itself")
-    rng = np.random.default_rng(seed)
+    rng = make_generator(seed)
     animals: dict[str, _Animal] = {}
     left_out: dict[str, str] = {}
     unit = ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from ..data.cohort_record import CohortRecord
-from ..errors import DCFError, SourceError
+from ..errors import DCFError, ParameterError, SourceError
 from ..io.recordings import locate
 from ..io.results import list_results, read_cohort, read_result
 
@@ -107,3 +109,16 @@ def _describe_state(path: Path, fit_name: str, sha256: str) -> str:
     except DCFError as error:
         return str(error)
     return "current" if of == sha256 else f"its fit {fit_name} is of another cohort"
+
+
+def make_generator(seed: int) -> np.random.Generator:
+    """Return the generator of a seed.
+
+    Raises
+    ------
+    ParameterError
+        If it is no whole number from 0 on.
+    """
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise ParameterError(f"seed is {seed!r}", fix="give a whole number, 0 or more")
+    return np.random.default_rng(seed)

@@ -183,6 +183,8 @@ def test_what_cannot_be_run_is_refused(tmp_path: Path):
         batch.run(tmp_path / "a.nwb", report="table.txt")
     with pytest.raises(ParameterError, match="takes no n_jobs"):
         batch.run(tmp_path / "a.nwb", "loop", {"n_jobs": 2})
+    with pytest.raises(ParameterError, match="joblib has no argument 'jobs'"):
+        batch.run(tmp_path / "a.nwb", "joblib", {"jobs": 2})
 
 
 def test_slurm_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch):

@@ -115,6 +115,8 @@ CASES: list[tuple[str, Change | None, tuple[str, ...], str]] = [
     ("no behaviour", None, (*FIT, "--align-on", "behavior/nothing"), "0 of 3 files can be used"),
     ("dim", None, (*FIT, "--dim", "0"), "--dim is 0; give a whole number"),
     ("too many latents", None, (*FIT, "--dim", "900"), "fewer than the 900 latents"),
+    ("seed", None, (*FIT, "--seed", "-1"), "--seed is -1; give a whole number, 0 or more"),
+    ("no name of a file", None, (*FIT, "-o", "c.txt"), "c.txt: is no name of an NWB file; end it with .nwb"),
     ("permutations", None, (*FIT, "--permutations", "3"), "--permutations is 3; give a whole number, 19 or more"),
     ("output", None, (*FIT, "-o", "s/animal0.nwb", "--overwrite"), "animal0.nwb: no cohort: it holds none"),
     ("no folder", None, (*FIT, "-o", "nowhere/c.nwb"), "no such folder; make it first"),

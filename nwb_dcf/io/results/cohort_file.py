@@ -42,6 +42,8 @@ def check_cohort_output(output: str | Path, *, overwrite: bool = False) -> None:
         If the folder is missing or read-only, or the file exists and may not be replaced, or is no cohort.
     """
     target = Path(output).resolve()
+    if target.suffix != ".nwb":
+        raise StoreError("is no name of an NWB file", where=str(output), fix="end it with .nwb")
     remove_leftovers(target)
     if target.exists() and overwrite:
         # Only a cohort is replaced by a cohort: a session of that name would be lost with its data.
