@@ -19,7 +19,7 @@ def describe_comparison(report: Report) -> str:
         lines += label_lines("behaviour", [report["against"]])
     lines += ["", *lay_out_table([describe_row(row) for row in report["rows"]]), ""]
     lines += [*lay_out_table(describe_certificates(report["rows"])), ""]
-    lines += label_lines("doubtful", list_failures(report["rows"]))
+    lines += label_lines("why", list_failures(report["rows"]))
     # below the table, whose columns a long reason would push apart
     lines += label_lines("chance", [_describe_chance(key, one) for key, one in report["chance"].items()])
     failed = [f"{row['method']}: {row['failed']}" for row in report["rows"] if row.get("failed")]

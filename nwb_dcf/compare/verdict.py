@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..evaluation.certificate import EQUAL_FRACTION, EQUAL_R2
 from ..evaluation.decoding_verdict import LEVEL, Chance
 
 QUESTIONS = {
@@ -59,11 +60,18 @@ def judge_comparison(
 
 
 def _sort(row: Mapping[str, object]) -> tuple[list[str], list[str]]:
-    """Questions at which DCF's interval lies above the method's, and below."""
-    differences = row.get("differences") or {}
-    assert isinstance(differences, dict)  # noqa: S101 - for the type checker
-    better = [QUESTIONS[key] for key, one in differences.items() if one["low"] > 0]
-    worse = [QUESTIONS[key] for key, one in differences.items() if one["high"] < 0]
+    """Questions at which DCF's interval lies above the method's, and below, by more than a hair."""
+    differences, scores = row.get("differences") or {}, row.get("scores") or {}
+    assert isinstance(differences, dict) and isinstance(scores, dict)  # noqa: S101, PT018 - for the type checker
+    better, worse = [], []
+    for key, one in differences.items():
+        # as in a fit's certificate: where latents equal PCA's every segment gains a hair, significant and nothing
+        theirs = scores.get(key, {}).get("value", 1.0)
+        hair = min(EQUAL_R2, EQUAL_FRACTION * max(theirs, 0.0))
+        if one["low"] > 0 and one["high"] >= hair:
+            better.append(QUESTIONS[key])
+        elif one["high"] < 0 and one["low"] <= -hair:
+            worse.append(QUESTIONS[key])
     return better, worse
 
 
