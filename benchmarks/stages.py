@@ -23,7 +23,7 @@ from results import Table, write_section
 
 # Stage: the functions that do it, as the module that calls them knows them.
 STAGES = {
-    "read the file": ("nwb_dcf.pipeline.fit", "read_recording"),
+    "read and choose": ("nwb_dcf.pipeline.fit", "read_to_fit"),
     "fit": ("nwb_dcf.estimator.fit", "fit"),
     "latents and velocities": ("nwb_dcf.evaluation.result", "build_result"),
     "scores": ("nwb_dcf.evaluation.result", "score_fit"),
