@@ -36,17 +36,20 @@ def judge_comparison(
     # PCA first: who needs no more than that needs nothing from here
     pca = next((row for row in rows if row["method"] == "PCA"), None)
     parts = []
+    # every method that leads is named, whatever DCF does at other questions
+    beaten = {row["method"]: found for row in rows[1:] if row is not pca and (found := _sort(row)[1])}
     if pca is not None:
         # by intervals of differences alone: a difference whose interval holds 0 is none
         better, worse = _sort(pca)
-        if not better and not worse:
+        if not better and not worse and beaten:
+            # what another method finds is there: PCA, which is no better than DCF, misses it as well
+            parts.append("DCF is not measurably better than PCA at anything that was asked")
+        elif not better and not worse:
             parts.append("PCA is enough: DCF is not measurably better at anything that was asked")
         elif not better:
             parts.append(f"PCA is enough, and better: it {_join(worse)}")
         else:
             parts.append(f"DCF {_join(better)} better than PCA" + (f", and worse it {_join(worse)}" if worse else ""))
-    # every method that leads is named, whatever DCF does at other questions
-    beaten = {row["method"]: found for row in rows[1:] if row is not pca and (found := _sort(row)[1])}
     if beaten:
         parts.append("; ".join(f"{name} {_join(found)} better than DCF" for name, found in beaten.items()))
     elif len(rows) > (1 if pca is None else 2):

@@ -72,3 +72,10 @@ def test_a_hair_on_every_segment_is_no_gain(low: float, high: float, said: str) 
         "differences": {"reconstruction": difference},
     }
     assert judge_comparison([{"method": "DCF"}, pca], 20, "blocks").startswith(said)
+
+
+def test_pca_is_not_enough_where_another_method_finds_more() -> None:
+    rows = make_rows(PCA={"reconstruction": SAME}, autoencoder={"reconstruction": BELOW})
+    said = judge_comparison(rows, 20, "blocks")
+    assert "enough" not in said
+    assert said.startswith("DCF is not measurably better than PCA at anything that was asked; autoencoder reconstructs")
