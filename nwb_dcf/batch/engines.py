@@ -10,16 +10,20 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
-from .job import FitJob, run_job
 from .outcome import JobOutcome
+
+if TYPE_CHECKING:
+    from .job import FitJob
 
 POLL_S = 0.5  # between two looks at Slurm: a busy scheduler answers slowly
 EngineOptions = dict[str, Any]
 """Keyword arguments of an engine; each engine checks its own."""
-Engine = Callable[[Sequence[FitJob], EngineOptions], Iterator[JobOutcome]]
+Engine = Callable[["Sequence[FitJob]", EngineOptions], Iterator[JobOutcome]]
+_run: Callable[[FitJob], JobOutcome] = methodcaller("run")  # which other processes can unpickle
 
 
 def run_engine(
@@ -42,7 +46,7 @@ def _run_loop(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutc
     """Run one after the other, in this process."""
     _refuse_rest("loop", kwargs)
     for job in jobs:
-        yield run_job(job)
+        yield job.run()
 
 
 def _run_joblib(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutcome]:
@@ -61,7 +65,7 @@ def _run_joblib(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOu
         with joblib.parallel_config(backend=settings.pop("backend"), **threads):
             # as they come: a table of progress, and a batch that is ended has what was finished
             parallel = joblib.Parallel(return_as="generator_unordered", **settings)
-            results = parallel(joblib.delayed(run_job)(job) for job in jobs)
+            results = parallel(joblib.delayed(_run)(job) for job in jobs)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"joblib does not take these arguments ({error})", fix="see joblib.Parallel") from error
     yield from results
@@ -80,7 +84,7 @@ def _run_processes(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[Jo
     except (TypeError, ValueError) as error:
         raise ParameterError(f"the pool of processes does not take these arguments ({error})") from error
     with pool:
-        futures = {pool.submit(run_job, job): job for job in jobs}
+        futures = {pool.submit(_run, job): job for job in jobs}
         for future in as_completed(futures):
             try:
                 yield future.result()
@@ -112,7 +116,7 @@ def _run_dask(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOutc
         except OSError as error:
             raise ParameterError(f"no Dask scheduler answers at {client} ({error})", fix="check the address") from error
     # pure=False: the same request again is a new job, since the file may have changed
-    pending = {client.submit(run_job, job, pure=False): job for job in jobs}
+    pending = {client.submit(_run, job, pure=False): job for job in jobs}
     for future in dask.as_completed(list(pending)):
         failure = future.exception()
         if failure is None:
@@ -142,7 +146,7 @@ def _run_slurm(jobs: Sequence[FitJob], kwargs: EngineOptions) -> Iterator[JobOut
     except (NameError, TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(f"submitit does not take these arguments ({error})", fix="see its parameters") from error
     # one array, not one job for each file: schedulers limit how many may be queued
-    pending = dict(zip(executor.map_array(run_job, list(jobs)), jobs, strict=True))
+    pending = dict(zip(executor.map_array(_run, list(jobs)), jobs, strict=True))
     while pending:
         for job in [job for job in pending if job.done()]:
             asked = pending.pop(job)

@@ -48,31 +48,23 @@ class FitJob:
         """File that will hold the fit."""
         return str(self.options.get("output") or self.file)
 
-
-def run_job(job: FitJob) -> JobOutcome:
-    """Run one job; an error is its outcome and stops no other job.
-
-    Parameters
-    ----------
-    job : FitJob
-
-    Returns
-    -------
-    JobOutcome
-    """
-    started = time.perf_counter()
-    # a line in the table like any other failure, and no process that only finds this
-    if job.refusal:
-        return JobOutcome(job.file, "failed", message=job.refusal)
-    try:
-        return _fit(job, started)
-    except DCFError as error:
-        return JobOutcome(job.file, "failed", seconds=time.perf_counter() - started, message=str(error))
-    except Exception as error:
-        # a defect that one file of hundreds brings out is a line in the table too, with the place where it happened
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
-        return JobOutcome(job.file, "failed", seconds=time.perf_counter() - started, message=" ".join(message.split()))
+    def run(self) -> JobOutcome:
+        """Run the job; an error is its outcome and stops no other job."""
+        started = time.perf_counter()
+        # a line in the table like any other failure, and no process that only finds this
+        if self.refusal:
+            return JobOutcome(self.file, "failed", message=self.refusal)
+        try:
+            return _fit(self, started)
+        except DCFError as error:
+            return JobOutcome(self.file, "failed", seconds=time.perf_counter() - started, message=str(error))
+        except Exception as error:
+            # a defect that one file of hundreds brings out is a line in the table too, with the place where it happened
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            message = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+            return JobOutcome(
+                self.file, "failed", seconds=time.perf_counter() - started, message=" ".join(message.split())
+            )
 
 
 def _fit(job: FitJob, started: float) -> JobOutcome:

@@ -31,6 +31,7 @@ def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 
 if TYPE_CHECKING:
+    from ..config.validation import Settings
     from ..data.result import DCFResult
 
 
@@ -86,7 +87,7 @@ def transform(file: str, model: str, as_json: bool, quiet: bool, **options: Any)
     print_report(summary, describe_transform, as_json, quiet)
 
 
-def _apply_model(file: str, model: str, given: dict[str, Any]) -> DCFResult:
+def _apply_model(file: str, model: str, given: Settings) -> DCFResult:
     from ..pipeline.transform import transform_nwb
 
     if "sessions" in given:
@@ -94,7 +95,7 @@ def _apply_model(file: str, model: str, given: dict[str, Any]) -> DCFResult:
     return transform_nwb(file, model, **given)
 
 
-def _apply_cohort(file: str, model: str, given: dict[str, Any]) -> DCFResult:
+def _apply_cohort(file: str, model: str, given: Settings) -> DCFResult:
     if "device" in given:
         raise click.UsageError("--device has no meaning for a cohort: its coupling is computed on the processor.")
     return cohorts.transform_session(file, model, **given)

@@ -272,7 +272,9 @@ def _unpack(stored: DCFResult) -> SessionModel:
     provenance = stored.provenance
     identity: Any = provenance["cohort"]
     coupling = Coupling(
-        *(tensors[f"coupling.{key}"] for key in ("weights", "centre", "offset")),
+        tensors["coupling.weights"],
+        tensors["coupling.centre"],
+        tensors["coupling.offset"],
         ridge=float(about["ridge"]),
         slope=tensors["coupling.slope"],
     )

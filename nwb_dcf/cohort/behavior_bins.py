@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.records import JSON
 from ..errors import DataError
 from .anchors import Floats, Ints
 
@@ -73,7 +74,7 @@ class BehaviorBins:
             found = starts[found] + inner
         return np.where(np.isfinite(values).all(axis=1), found, -1).astype(np.int64)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JSON:
         """Return the edges, JSON-able."""
         return {"first": list(self.first), "second": [list(edges) for edges in self.second], "names": list(self.names)}
 

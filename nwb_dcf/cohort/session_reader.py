@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..config import ReadConfig
 from ..config.progress import Progress
+from ..config.validation import Settings
 from ..data.records import SourceRecord
 from ..errors import DataError, DCFError, ParameterError
 from ..io.recordings import list_sources, read_behavior, read_channels, read_recording
@@ -194,7 +195,7 @@ def read_series(path: Path | str, name: str, recording: xr.Dataset, read: ReadCo
     return np.asarray(series.values, np.float64).reshape(recording.sizes["time"], -1)
 
 
-def with_bins(paths: Iterable[Path | str], reading: Mapping[str, Any]) -> dict[str, Any]:
+def with_bins(paths: Iterable[Path | str], reading: Mapping[str, Any]) -> Settings:
     """Add the default width of bins to settings of reading, where units are read: a series has no bins.
 
     The first file that can be opened decides.

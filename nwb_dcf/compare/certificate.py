@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..data.certificate import CertificateLine
-from ..data.records import Scores
+from ..data.records import JSON, Scores
 from ..errors import DCFError
 from ..estimator.fitted import PreparedFrames
 from ..evaluation.certificate import HELD_OUT, certify_scores
@@ -53,7 +53,7 @@ def certify_method(
     is_dcf = method.name == "DCF"
     # of pixels DCF's fit has the reason why none is left out, and it holds for every method
     left_out = None if is_dcf or not material.channels else _measure_left_out(method, encoder, material, thorough)
-    scores: dict[str, Any] = {
+    scores: JSON = {
         "on": HELD_OUT,
         "left_out": left_out or ours.get("left_out"),
         "shifted_apart": ours.get("shifted_apart"),
@@ -111,7 +111,7 @@ def _as_prepared(frames: Frames) -> PreparedFrames:
     return PreparedFrames(np.asarray(frames.x, np.float32), np.unique(frames.segment, return_inverse=True)[1], time_s)
 
 
-def _name_channels(measured: Measured, material: Material) -> list[dict[str, Any]]:
+def _name_channels(measured: Measured, material: Material) -> list[JSON]:
     names = material.channels
     if not names:  # pixels have none, and no latent is one of them
         return []

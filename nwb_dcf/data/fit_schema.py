@@ -7,16 +7,12 @@ schema number stays readable. Types are strict: no text is taken for a number.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..config import FitConfig, ReadConfig
-from ..errors import ParameterError
 from .certificate import LINES
 from .records import JSON
-from .stored_json import StoredJSONError, parse_json
 
 Word = Annotated[str, Field(max_length=1000)]
 Sentence = Annotated[str, Field(max_length=20_000)]
@@ -27,7 +23,6 @@ Label = Whole | float | Word | bool
 Loss = Annotated[float, Field(allow_inf_nan=True)]  # of a part that did not learn
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 Values = list[float] | list[list[float]]
-SHOWN = 60
 
 
 class _Open(BaseModel):
@@ -427,70 +422,12 @@ class StoredModel(_Open):
         return self
 
 
-_SCHEMAS: dict[str, type[_Open]] = {
+SCHEMAS: dict[str, type[_Open]] = {
     "provenance": StoredProvenance,
     "summary": StoredSummary,
     "architecture": StoredArchitecture,
     "model": StoredModel,
 }
-
-
-def read_document(text: str, name: str) -> JSON:
-    """Parse a document of a stored fit and check what is in it.
-
-    Parameters
-    ----------
-    text : str
-        JSON.
-    name : str
-        ``config``, ``provenance``, ``summary``, ``model``, or a path that ends in ``architecture``.
-
-    Returns
-    -------
-    dict
-        As stored; nothing is converted or left out.
-
-    Raises
-    ------
-    StoredJSONError
-        That names the first key with an invalid value.
-    """
-    # the model's own JSON lies in safetensors, written by Python with NaN for losses that are not there
-    document = parse_json(text, name, allow_nan=name == "model")
-    if name == "config":
-        _check_config(document)
-        return document
-    # u and v each have an architecture below their name
-    schema = _SCHEMAS[name.rpartition("/")[2]]
-    try:
-        schema.model_validate(document)
-    except ValidationError as error:
-        raise StoredJSONError(describe_invalid(error, name)) from None
-    return document
-
-
-def _check_config(document: Mapping[str, Any]) -> None:
-    """Check a configuration by the settings' own rules; a session of a cohort has settings of reading alone."""
-    try:
-        if set(document) == {"read"} and isinstance(document["read"], Mapping):
-            ReadConfig.make(**document["read"])
-        else:
-            FitConfig.from_dict(document)
-    except ParameterError as error:
-        raise StoredJSONError(f"config: {error.what}") from None
-    except TypeError as error:  # names of settings that are no names
-        raise StoredJSONError(f"config: {error}") from None
-
-
-def describe_invalid(error: ValidationError, name: str) -> str:
-    """Say in a line what pydantic found first."""
-    # the first alone: an invalid key of a union is reported once for every type it might have had
-    first = error.errors(include_url=False)[0]
-    at = ".".join(str(part) for part in first["loc"])
-    value = repr(first["input"])
-    value = f"{type(first['input']).__name__} {value[:SHOWN]}{'...' if len(value) > SHOWN else ''}"
-    message = str(first["msg"])
-    return f"{name}{'.' if at else ''}{at} is invalid: {message[:1].lower()}{message[1:]} ({value})"
 
 
 def _measure(values: Values) -> tuple[int, ...]:

@@ -150,6 +150,17 @@ class SearchRecord(TypedDict, total=False):
     held_out_df: list[float | None]
 
 
+class Gain(TypedDict):
+    """What a trained encoder gains on held-out frames: a `nwb_dcf.metrics.Interval`."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+    n: int
+    over: str
+
+
 class EncoderChoice(TypedDict, total=False):
     """Whether an encoder was trained in place of PCA's latents; empty where it was given.
 
@@ -165,7 +176,7 @@ class EncoderChoice(TypedDict, total=False):
     """
 
     trained: bool
-    gains: dict[str, dict[str, Any]]
+    gains: dict[str, Gain]
     why: str
 
 

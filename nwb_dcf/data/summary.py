@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from .certificate import summarise_certificate
 
 if TYPE_CHECKING:
-    from .records import Provenance
+    from .records import Gain, Provenance
 
 GAINS = {"reconstruction": "reconstruction", "left_out": "left-out channels"}
 
@@ -83,7 +82,7 @@ def describe_encoder(provenance: Provenance) -> str:
     return f"the latents equal PCA's ({why}); {new}"
 
 
-def _show_gain(gain: Mapping[str, Any]) -> str:
+def _show_gain(gain: Gain) -> str:
     low, high = (f"{gain[end]:+.3f}" for end in ("low", "high"))
     return f"{gain['value']:+.3f} [{low}, {high}]"
 

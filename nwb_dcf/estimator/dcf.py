@@ -15,11 +15,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from ..data.arrays import Input, InputAdapter, as_recording
+from ..data.far_frames import MAX_DISTANCE
 from ..data.recording import name_kind
 from ..data.result import DCFResult
 from ..errors import DOUBT, DataError, ParameterError
 from .data_driven import settle_config
-from .distance import MAX_DISTANCE, check_distance
+from .distance import check_distance
 from .fit import fit
 from .fitted import FittedModel, PreparedFrames
 from .persistent import Persistent

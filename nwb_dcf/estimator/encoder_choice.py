@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from .train_stages import ChosenPart, FrameGroups, Start, Training
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
+
+    from ..data.records import Gain
 
 FRAMES_AT_ONCE = 8192
 MOST_FRAMES = 8_000  # that a readout learns on, and that are held out
@@ -171,4 +173,7 @@ def choose_encoder(
     better = any(gain.is_above() for gain in gains.values()) and not any(gain.is_below() for gain in gains.values())
     # before its first step the encoder is PCA's
     better = better and rival.part.trained.best_step["u"] > 0
-    return (rival if better else own), {"trained": better, "gains": {name: asdict(one) for name, one in gains.items()}}
+    return (rival if better else own), {
+        "trained": better,
+        "gains": {name: cast("Gain", asdict(one)) for name, one in gains.items()},
+    }

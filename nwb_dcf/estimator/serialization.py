@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..config import FitConfig
-from ..data.fit_schema import read_document
+from ..data.fit_documents import read_document
 from ..data.preprocessing import Preprocessor
 from ..data.records import JSON
 from ..data.safetensors_header import read_header, refuse_not_finite

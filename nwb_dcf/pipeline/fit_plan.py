@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from numbers import Integral
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from ..data.recording import frame_dims
-from ..errors import ParameterError
-from ..metrics.null_distribution import LEAST_NULLS
 from .destination import ReservedDestination
 from .fit_memory import estimate_recording
+from .fit_repeats import Repeats
 from .fit_seconds import Machine, estimate_recording_seconds
 
 if TYPE_CHECKING:
@@ -24,40 +22,7 @@ if TYPE_CHECKING:
     from ..estimator.dimensionality import DimensionChoice
     from ..estimator.smoothing_and_scale import SmoothingChoice
 
-MOST_FITS = 10_000  # of one request: a p of 0.0001, and hours of the smallest data
-CERTIFY_REPEATS = 3  # fits in all whose axes are compared for a certificate
 SCHEMA_BYTES = 250_000  # of the cached specification, the grid of v and the provenance
-
-
-@dataclass(frozen=True)
-class Repeats:
-    """How often a fit is made again.
-
-    Attributes
-    ----------
-    null : int
-        Fits to channels shifted apart in time.
-    repeats : int
-        Fits in all, whose axes are compared.
-    """
-
-    null: int = 0
-    repeats: int = 1
-
-    def certify(self) -> Repeats:
-        """As many fits as the dear lines of a certificate take, or more where more are asked for."""
-        return Repeats(max(self.null, LEAST_NULLS), max(self.repeats, CERTIFY_REPEATS))
-
-    @property
-    def n_more(self) -> int:
-        """Fits to make beside the first."""
-        return self.null + self.repeats - 1
-
-    def __post_init__(self) -> None:
-        for name, low in (("null", 0), ("repeats", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= MOST_FITS:
-                raise ParameterError(f"{name} is {value!r}", fix=f"give a whole number from {low} to {MOST_FITS}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +62,7 @@ class FitPlan:
     config: FitConfig
     dimension: DimensionChoice | None
     smoothing: SmoothingChoice | None = None
-    repeats: Repeats = Repeats()
+    repeats: Repeats = field(default_factory=Repeats)
     warm_start: DCFResult | None = None
     destination: ReservedDestination | None = None
     planned_s: float = 0.0

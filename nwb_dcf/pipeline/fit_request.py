@@ -15,7 +15,7 @@ from ..config.sort_settings import read_stage
 from ..config.validation import names_of, refuse_unknown, require
 from ..data.records import Arguments
 from .destination import Target
-from .fit_plan import Repeats
+from .fit_repeats import Repeats
 
 DEFAULT_DIM = 3
 Dim = int | Literal["auto"]

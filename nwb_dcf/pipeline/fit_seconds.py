@@ -19,7 +19,7 @@ from .fit_memory import BIN_WIDTH_S, SIDE
 
 if TYPE_CHECKING:
     from ..io.recordings.source_kinds import Source
-    from .fit_plan import Repeats
+    from .fit_repeats import Repeats
 
 # The machine that the figures below were measured on, in CPU seconds of one thread (benchmarks/RESULTS.md).
 PRODUCT_S, PYTHON_S = 0.030e-9, 105e-9

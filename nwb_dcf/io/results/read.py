@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from ...data.certificate import CertificateLine, choose_best
-from ...data.fit_schema import read_document
+from ...data.fit_documents import read_document
 from ...data.result import DCFResult
 from ...data.stored_json import StoredJSONError
 from ...errors import DCFError, StoreError, shorten
