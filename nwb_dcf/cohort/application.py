@@ -31,6 +31,7 @@ from .session_fit import FORMAT, SessionIdentity, make_session_fit
 from .stored import require_session
 from .vector_field import QuadraticField
 
+TENSORS = {*(f"coupling.{key}" for key in ("weights", "centre", "offset", "slope")), "v.weights", "v.centre", "v.scale"}
 LEAST_COMPARED = 10  # units, below which a correlation over them says nothing
 LEAST_ALIKE = 0.5  # correlation over units of their mean values, here and in the session
 
@@ -267,6 +268,8 @@ def _unpack(stored: DCFResult) -> SessionModel:
         raise StoreError("the coupling cannot be read", where=stored.name, fix="fit the cohort again") from error
     if about.get("format") != FORMAT:
         raise StoreError(f"the model is of format {about.get('format')!r}", fix="upgrade nwb_dcf to read it")
+    if missing := sorted(TENSORS - tensors.keys()):
+        raise StoreError(f"the coupling has no {missing[0]}", where=stored.name, fix="fit the cohort again")
     if not all(np.isfinite(values).all() for values in tensors.values()):
         raise DataError("the coupling holds values that are not finite", where=stored.name, fix="fit the cohort again")
     provenance = stored.provenance
@@ -278,7 +281,7 @@ def _unpack(stored: DCFResult) -> SessionModel:
         ridge=float(about["ridge"]),
         slope=tensors["coupling.slope"],
     )
-    field = QuadraticField(*(tensors[f"v.{key}"] for key in ("weights", "centre", "scale")))
+    field = QuadraticField(tensors["v.weights"], tensors["v.centre"], tensors["v.scale"])
     session = CoupledSession(
         Preprocessor.from_dict(provenance["preparation"]),
         coupling,
