@@ -8,7 +8,8 @@ from nwb_dcf.errors import ParameterError
 
 
 def test_default_is_the_configuration_itself() -> None:
-    assert make_config("default", {}) == FitConfig()
+    assert make_config("default", {"try_encoder": False}) == FitConfig()
+    assert make_config("default", {}).train.try_encoder  # values choose, stored fits have chosen
 
 
 def test_settings_find_their_stage() -> None:
