@@ -28,7 +28,7 @@ MATRIX = 48  # rows of the matrices: small enough for one thread, whatever else 
 
 START_S, WRITE_S = 2.9, 2.5  # torch and pynwb are loaded; the file is copied, appended to and verified
 STEP_S = 2.5e-3  # of a step of training, whatever its size
-LAYER_S = 0.148e-9  # of a multiply-add of training, forward and back; a third of it forward alone
+LAYER_S, UNIT_S = 0.056e-9, 11.8e-9  # of a multiply-add of training, forward and back, and of a unit of its layer
 PIXEL_S = 0.46e-6  # of a pixel of a frame that a U-Net of 32, 64 and 128 channels learns from
 SCORES_S, PASSES = 0.7, 7  # of all scores; how often each frame passes each network, forward
 EXACT = 30  # times as long with dopri5
@@ -145,7 +145,8 @@ class Work:
         if self._is_unet:
             grown = sum(channels**2 for channels in model.channels) / sum(n**2 for n in (32, 64, 128))
             return dict.fromkeys(("u", "v"), self.values * PIXEL_S * grown * machine.product) | {"coupling": 0.0}
-        return {name: n * LAYER_S * machine.product for name, n in count_weights(model, self.values).items()}
+        layer_s = (LAYER_S + UNIT_S / model.width) * machine.product
+        return {name: n * layer_s for name, n in count_weights(model, self.values).items()}
 
     def _score(self, machine: Machine) -> float:
         model = self.config.model

@@ -256,7 +256,10 @@ def glance_at_clock(series: Any, n_samples: int, kind: str, name: str) -> list[D
         return find_sample_doubts(time, kind=kind, rate_hz=clock.rate_hz, name=name)
     head = np.asarray(series.timestamps[: min(n_samples, PEEK)])
     time = head.astype(np.float64)
-    time = np.unique(time[np.isfinite(time)])
+    known = np.sort(time[np.isfinite(time)])
+    time = np.unique(known)
+    # many samples at one time are a clock that is too coarse for them, which shows in steps of 0
+    time = known if 2 * len(time) < len(known) else time
     doubts = find_sample_doubts(time, kind=kind, dtype=head.dtype, name=name)
     # The last sample gives the span, without which whole numbers or long sessions are not seen; but 0, 1, 2, ..., 999
     # count frames, and 0, 1, 2, ..., 99, 999 do not.

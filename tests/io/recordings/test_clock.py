@@ -1,13 +1,14 @@
 """A test for each row of the table in `nwb_dcf.io.recordings.clock`."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nwb_dcf.errors import DataError
-from nwb_dcf.io.recordings import read_recording
+from nwb_dcf.io.recordings import list_sources, read_recording
 from nwb_dcf.io.recordings.clock import find_gaps, peek_clock, read_clock
 from tests.nwb_files import make_series_session, simulate_series
 
@@ -201,3 +202,9 @@ def test_real_pose_is_read_with_a_warning(real_data):
 def test_real_event_that_lies_decades_before_its_session(real_data):
     with pytest.raises(DataError, match="follows"):
         read_recording(real_data("human_mtl_000207.nwb"), "events")
+
+
+def test_a_clock_whose_first_samples_are_all_at_one_time_is_doubted_before_it_is_read(tmp_path: Path) -> None:
+    stamps = (1.7e9 + np.arange(2000) / 50).astype(np.float32).astype(np.float64)
+    path = make_series_session(tmp_path / "s.nwb", np.zeros((2000, 3)), timestamps=stamps)
+    assert any("float32" in doubt and "128 s" in doubt for doubt in list_sources(path).doubts)
