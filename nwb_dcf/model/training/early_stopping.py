@@ -21,7 +21,7 @@ from .objective import Losses, compute_losses
 
 PATIENCE = 5  # evaluations without a fall of the held-out loss before training stops,
 LEAST_FRACTION = 0.3  # but not before this fraction of the schedule: a network that starts at zero needs a while
-HELD_OUT_SAMPLES = 2048  # 4,096 chose the same steps on counts, Lorenz and the worm, and 8,192 the same as those
+HELD_OUT_SAMPLES = 2048  # 4,096 gave the same scores on counts, Lorenz and the worm, and 8,192 the same steps as those
 HELD_OUT_IMAGES = 1024  # cost about three steps of a U-Net: over all evaluations a tenth of a search
 PARTS = ("coupling", "u", "v")
 
