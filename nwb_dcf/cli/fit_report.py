@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DOUBT
 from .certificate_report import describe_certificate, describe_verdict
 from .channel_report import describe_channels
+from .score_table import describe_scores
 from .smoothing_report import describe_smoothing
 from .text_layout import Report, format_number, label_lines, lay_out_table
 
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
 
 
 def describe_findings(fit: Report) -> list[str]:
-    """Describe the scores of a report as `summarise_fit` makes it."""
+    """Describe what a fit found, beside its table of scores."""
     scores = fit["scores"]
     return [
-        *label_lines("found", _describe_reconstruction(fit)),
         *label_lines("encoder", [fit["encoder"]] if fit.get("encoder") else []),
         *label_lines("sources", _describe_fractions(fit.get("source_share") or {})),
         *label_lines("made of", describe_channels(scores.get("channels"), fit.get("channel_dim") or "channel")),
@@ -31,52 +31,6 @@ def describe_findings(fit: Report) -> list[str]:
         *label_lines("agreement", _describe_agreement(scores.get("agreement"))),
         *label_lines("support", _describe_support(fit.get("support"))),
     ]
-
-
-def _describe_reconstruction(fit: Report) -> list[str]:
-    scores, dim = fit["scores"], fit["dim"]
-    intervals = scores.get("intervals") or {}
-
-    def show(name: str) -> str:
-        ends = intervals.get(name)
-        return format_number(scores.get(name)) + (f" [{', '.join(map(format_number, ends))}]" if ends else "")
-
-    reconstruction = f"{dim} latents reconstruct R2 {show('bottleneck_r2')} of the {scores.get('on', 'held-out data')}"
-    by_pca = f"PCA with {dim} ax{'i' if dim == 1 else 'e'}s {show('pca_r2')}"
-    by = f", difference {show('difference_r2')}" if "difference_r2" in intervals else ""
-    lines = [f"{reconstruction}; {by_pca}{by}", *_describe_curve(fit)]
-    if "smoothness" in scores:
-        paths = (format_number(scores[name], 1) for name in ("smoothness", "pca_smoothness"))
-        lines.append("paths are {} times as long as their displacement, PCA's {}".format(*paths))
-    if "deviance_explained" in scores:
-        shown = f"{show('deviance_explained')} of the Poisson deviance of unsmoothed counts"
-        lines.append(f"{shown}; PCA {show('pca_deviance_explained')}")
-    return lines
-
-
-def _describe_curve(fit: Report) -> list[str]:
-    """Name the numbers of latents at which PCA reconstructs more: one fit has a curve over all of them."""
-    ours, pca = (list(fit.get(name, ())) for name in ("bottleneck_r2", "pca_r2"))
-    # the decoder is trained most at the number asked for; at others PCA, which is exact for each, may lead
-    below = [k for k, (mine, other) in enumerate(zip(ours, pca, strict=False), 1) if other - mine > CURVE_TOLERANCE]
-    if not below:
-        return []
-    # at the fit's own number, and where there are no more channels than that, another fit would change nothing
-    others = [k for k in below if k != fit["dim"]] if len(ours) > fit["dim"] else []
-    advice = f": to use {_join_ranges(others)}, fit again with that --dim" if others else ""
-    return [f"below PCA with {_join_ranges(below)} latents of {len(ours)}{advice}"]
-
-
-def _join_ranges(numbers: Sequence[int]) -> str:
-    """Return ``[1, 2, 3, 6]`` as ``1 to 3, 6``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        # longer runs by their ends: thirty numbers in a row are not read
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def _describe_fractions(fractions: Mapping[str, Sequence[float]]) -> list[str]:
@@ -180,7 +134,6 @@ def _show_span(seconds: float) -> str:
 
 
 IDS_SHOWN = 24
-CURVE_TOLERANCE = 5e-4  # of R2: smaller differences change with the seed
 LEAST_NULLS = 19  # fewer cannot reach p = 0.05
 CURVE_FLOOR = 5e-4  # of shared variance, in prepared units squared; smaller is shown as 0
 
@@ -227,9 +180,10 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
 
 
 def describe_fit(fit: Report, *, verbose: bool = False) -> str:
-    """Return the report of `summarise_fit` as text: the verdict first, with `verbose` every line of the certificate."""
+    """Return the report of `summarise_fit` as text: verdict and scores first; `verbose` adds the whole certificate."""
     name, certificate = fit["name"], fit.get("certificate") or []
-    verdict = describe_verdict(certificate) + (describe_certificate(certificate) if verbose else [])
+    verdict = [*describe_verdict(certificate), *describe_scores(fit, verbose=verbose)]
+    verdict += describe_certificate(certificate) if verbose else []
     lines = describe_input(fit, verdict) + describe_smoothing(fit) + _describe_dimension(fit) + describe_findings(fit)
     if fit["interrupted"]:
         lines += label_lines("partial", ["training was interrupted; this is the fit as far as it had come"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nwb_dcf.cli.fit_report import describe_findings
+from nwb_dcf.cli.score_table import describe_scores
 
 SCORES: dict[str, Any] = {
     "on": "held-out data",
@@ -21,20 +22,26 @@ def describe(scores: dict[str, Any], support: dict[str, Any] | None = None, dim:
     return "\n".join(describe_findings({"scores": scores, "dim": dim, "k_eff": 14, "support": support}))
 
 
+def tabulate(scores: dict[str, Any], *, verbose: bool = False, **report: Any) -> list[str]:
+    lines = describe_scores({"scores": scores, "dim": 3, **report}, verbose=verbose)
+    return [" ".join(line.split()) for line in lines]
+
+
 def test_scores_are_shown_with_their_intervals() -> None:
-    text = describe(SCORES)
-    assert (
-        "3 latents reconstruct R2 0.424 [0.410, 0.437] of the held-out data; PCA with 3 axes 0.380 [0.370, 0.390]"
-        in text
-    )
-    assert len(text.splitlines()) == 1
+    assert tabulate(SCORES) == [
+        "scores DCF PCA difference",
+        "R2 of held-out data, 3 latents 0.424 [0.410, 0.437] 0.380 [0.370, 0.390] 0.044 [0.030, 0.055]",
+    ]
 
 
 def test_counts_have_their_deviance_and_paths_their_length() -> None:
     more = {"deviance_explained": 0.21, "pca_deviance_explained": 0.2, "smoothness": 3.04, "pca_smoothness": 3.46}
-    text = describe({**SCORES, **more})
-    assert "0.210 of the Poisson deviance of unsmoothed counts; PCA 0.200" in text
-    assert "3.0 times as long as their displacement, PCA's 3.5" in text
+    lines = tabulate({**SCORES, **more}, verbose=True)
+    assert lines[2:] == [
+        "Poisson deviance explained, unsmoothed counts 0.210 0.200",
+        "length of paths over their displacement 3.0 3.5",
+    ]
+    assert lines[:3] == tabulate({**SCORES, **more})
 
 
 def test_null_tells_its_range_its_p_and_what_survives() -> None:
@@ -84,12 +91,12 @@ def test_few_nulls_give_no_p_and_say_what_they_could_show(p: float | None) -> No
 def test_a_curve_below_pca_is_reported() -> None:
     report = {"scores": SCORES, "dim": 3, "support": None}
     curves = {"bottleneck_r2": [0.1, 0.2, 0.3, 0.4, 0.5, float("nan")], "pca_r2": [0.15, 0.25, 0.25, 0.3, 0.6, 1.0]}
-    assert "below PCA with 1 to 2, 5 latents of 6" in "\n".join(describe_findings({**report, **curves}))
-    text = "\n".join(describe_findings({**report, **curves}))
+    assert "below PCA with 1 to 2, 5 latents of 6" in "\n".join(describe_scores({**report, **curves}))
+    text = "\n".join(describe_scores({**report, **curves}))
     assert "to use 1 to 2, 5, fit again with that --dim" in text
-    assert "below PCA" not in "\n".join(describe_findings({**report, "bottleneck_r2": [0.2], "pca_r2": [0.2]}))
+    assert "below PCA" not in "\n".join(describe_scores({**report, "bottleneck_r2": [0.2], "pca_r2": [0.2]}))
     # three channels have no more than three latents, and the fit has them
     few = {"bottleneck_r2": [0.1, 0.2, 0.9], "pca_r2": [0.15, 0.25, 1.0]}
-    text = "\n".join(describe_findings({**report, **few}))
+    text = "\n".join(describe_scores({**report, **few}))
     assert "below PCA with 1 to 3 latents of 3" in text
     assert "fit again" not in text
