@@ -1,4 +1,4 @@
-"""Comparison of two groups: speed beside the other animals, and the field as a whole; animals are permuted.
+"""Comparison of two groups: speed along the field of the others, and the field as a whole; animals are permuted.
 
 Speed is the more sensitive to dynamics that run faster or slower, and blind to a field that is turned; the second test,
 a permutational analysis of variance of the fields, sees that. Couplings absorb part of a difference in speed, so that
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from .anchors import Floats
 from .sharing import LEVEL
-from .speed import measure_speeds
 from .vector_field import Paths, fit_field
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class GroupComparison:
     is_second : tuple of bool
         Whether an animal is of the second group.
     speed : array, shape (animal,)
-        Of each animal beside the others; 1 is as fast as they are.
+        Of each animal along the field of the others; 1 is as fast as they are.
     ratio : float
         Speed of the second group over that of the first: a lower bound of the difference.
     p_speed, p_field : float
@@ -125,7 +124,7 @@ def compare_groups(
 
     of = np.array([animals.index(name) for name in animal])
     # logarithms, so that twice as fast and half as fast are equally far from 1
-    log_speed = _average(np.log(measure_speeds(paths, of, anchors.shape[:2])), of)
+    log_speed = _average(np.log(measure_speeds(paths, of)), of)
     points = anchors.reshape(-1, anchors.shape[2])
     fields = _average(np.stack([fit_field([path])(points) for path in paths]), of)
     # pseudo-F and the sum within groups order the divisions alike: the total is the same in all (Anderson 2001)
@@ -160,6 +159,21 @@ def compare_groups(
         difference=maps[0].reshape(anchors.shape[:2]),
         threshold=threshold,
     )
+
+
+def measure_speeds(paths: Sequence[Paths], animal: NDArray[np.integer]) -> Float[np.ndarray, " session"]:
+    """Measure the speed of each session along the field fitted to the sessions of all other animals, shape (session,).
+
+    The slope of the session's velocities on those that the field has at its states.
+    """
+    speeds = np.empty(len(paths))
+    for i, path in enumerate(paths):
+        # without the animal's other sessions: its own field would say that it runs at its own speed
+        field = fit_field([other for j, other in enumerate(paths) if animal[j] != animal[i]])
+        expected = field(path.state)
+        # least squares through the origin: 1 where the session moves as the field says
+        speeds[i] = (expected * path.velocity).sum() / np.square(expected).sum()
+    return np.maximum(speeds, 1e-3)  # a session that runs against the field has no logarithm
 
 
 def list_divisions(
