@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from .frame_runs import find_runs
+from .memory import find_free_memory
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Float32, Int, Num, Real, Shaped
@@ -104,9 +105,12 @@ def make_bins(
     """
     length = (stop - start) / width_s
     total = float(length.sum())
-    if total * n_units > MAX_VALUES:
+    # before they are counted: a machine that runs out of memory says nothing
+    needed, free = total * n_units * np.dtype(np.float32).itemsize, find_free_memory()
+    if total * n_units > MAX_VALUES or needed > free:
         raise DataError(
-            f"{total:.3g} bins of {width_s:g} s for {n_units} units do not fit into memory",
+            f"{total:.3g} bins of {width_s:g} s for {n_units} units do not fit into memory: their counts take "
+            f"{needed / 2**30:.3g} GiB, and {min(free, 4 * MAX_VALUES) / 2**30:.3g} GiB can be had",
             where=where,
             fix="use a wider --bin, or read less with --trials or --units",
         )

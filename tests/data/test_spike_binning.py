@@ -73,3 +73,11 @@ def test_intersection_by_hand():
     b = np.array([[4.0, 7.0], [8.0, 20.0]])
     assert intersect_intervals([a, b, a]).tolist() == [[4, 5], [6, 7], [8, 9]]
     assert intersect_intervals([a, np.array([[5.0, 6.0]])]).tolist() == []
+
+
+def test_counts_that_memory_does_not_hold_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nwb_dcf.data.spike_binning.find_free_memory", lambda: 4 * 1000 * 20 - 1)
+    start, stop = np.array([0.0]), np.array([20.0])
+    assert make_bins(start, stop, 0.02, n_units=19, where="").n_bins == [1000]
+    with pytest.raises(DataError, match="1e.03 bins of 0.02 s for 20 units do not fit into memory: their counts take"):
+        make_bins(start, stop, 0.02, n_units=20, where="s.nwb: /units")
