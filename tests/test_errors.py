@@ -39,7 +39,7 @@ from tests.nwb_files import make_series_session, make_spike_session, simulate_se
 
 PACKAGE = Path(nwb_dcf.__file__).parent
 OF_THE_COMMAND_LINE = {
-    "as_json", "config", "dry_run", "engine", "engine_kwargs", "jobs", "log", "quiet", "verbose", "version",
+    "as_json", "config", "dry_run", "engine", "engine_kwargs", "log", "quiet", "verbose", "version",
 }  # fmt: skip
 
 

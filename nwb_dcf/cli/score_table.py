@@ -12,6 +12,8 @@ CURVE_TOLERANCE = 5e-4  # of R2: smaller differences change with the seed
 def describe_scores(fit: Report, *, verbose: bool = False) -> list[str]:
     """Lay out the scores of a report as `summarise_fit` makes it, with `verbose` also the length of paths."""
     scores, dim = fit["scores"], fit["dim"]
+    if scores.get("bottleneck_r2") is None:  # as of a session of a cohort, whose scores are the cohort's
+        return []
     intervals: Mapping[str, Sequence[float]] = scores.get("intervals") or {}
 
     def show(name: str) -> str:

@@ -43,6 +43,8 @@ def test_three_lines_of_verdict_come_first() -> None:
     assert lines[1] == "          beside PCA: fail. Better than PCA: fail"
     assert lines[2] == "          dynamics: pass. Predicts the future: pass"
     assert lines[3].startswith("read      /units")
+    lines = describe_fit(make_report(scores={"bottleneck_r2": 0.4, "pca_r2": 0.3})).splitlines()
+    assert [line[:8] for line in lines[3:6]] == ["scores  ", " " * 8, "read    "]
 
 
 def test_a_doubt_of_the_file_comes_before_any_verdict() -> None:

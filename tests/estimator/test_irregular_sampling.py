@@ -46,7 +46,9 @@ def run_system(kind: str) -> xr.Dataset:
 @pytest.mark.parametrize("kind", ["regular", "uniform", "two steps", "two rates"])
 def test_velocity_is_in_units_per_second(kind: str, early_stopping: bool) -> None:
     recording = run_system(kind)
-    dcf = DCF(3, steps=2, width=16, depth=2, early_stopping=early_stopping).fit(recording)
+    dcf = DCF(3, steps=2, width=16, depth=2, early_stopping=early_stopping, settings={"try_encoder": False}).fit(
+        recording
+    )
     latents, velocity = (use(recording)["data"].values for use in (dcf.transform, dcf.velocity))
     x = recording["data"].values
     # The code of these values is that of PCA: linear, so that the field of x becomes one of latents.

@@ -84,7 +84,7 @@ def test_the_picture_has_what_came_what_was_predicted_and_persistence() -> None:
     draw_paths(figure, paths)
     assert len(figure.axes) == 4
     lines = {line.get_label(): line for line in figure.axes[3].lines}
-    np.testing.assert_array_equal(lines["came"].get_ydata(), paths.came[1, :, 1])
+    np.testing.assert_array_equal(lines["what came"].get_ydata(), paths.came[1, :, 1])
     np.testing.assert_array_equal(lines["predicted"].get_ydata(), paths.predicted[1, :, 1])
     assert set(lines["nothing changes"].get_ydata()) == {paths.predicted[1, 10, 1]}
     assert figure.axes[1].get_title() == "from 42.00 s, held out"

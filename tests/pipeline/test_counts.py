@@ -70,13 +70,13 @@ def test_one_fit_of_the_demo_session_does_everything_a_few_times(
         return frames.stop - frames.start
 
     hidden: list[int] = []
-    encode_without = _Sampled.encode_without
+    hide = _Sampled.hide
 
-    def note_hidden(self: _Sampled, fitted: FittedModel, channels: Any) -> Any:
+    def note_hidden(self: _Sampled, *given: Any) -> PreparedFrames:
         hidden.append(len(self.values))
-        return encode_without(self, fitted, channels)
+        return hide(self, *given)
 
-    monkeypatch.setattr(_Sampled, "encode_without", note_hidden)
+    monkeypatch.setattr(_Sampled, "hide", note_hidden)
 
     def count_encoded(self: FittedModel, frames: PreparedFrames, k: int | None = None) -> int:
         return len(frames)
