@@ -6,6 +6,7 @@ import functools
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 _INSTALL = re.compile(r"pip install '?nwb-dcf\[([\w,]+)\]'?")
@@ -50,7 +51,7 @@ def compose_install(extra: str) -> str:
     return f"{tool}{editable} '{_name_origin(direct, extra)}'"
 
 
-def _name_origin(direct: dict[str, Any], extra: str) -> str:
+def _name_origin(direct: Mapping[str, Any], extra: str) -> str:
     """What is to be installed: the folder, archive or repository that PEP 610 has kept, else the name."""
     from urllib.parse import unquote, urlsplit
 
