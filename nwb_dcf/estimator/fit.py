@@ -116,6 +116,8 @@ def fit(
     model, principal = start.model, start.principal
     if trained.settled:
         notes.append(_describe_settled(trained.settled, config.train))
+    if split is not None and trained.best_step.get("u") == 0:
+        notes.append(_describe_unmoved(split))
     if trained.interrupted:
         stage = "in training" if groups is None or trained.finished else "while steps were chosen"
         notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch_size} steps: a partial fit")
@@ -221,6 +223,13 @@ def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
         f"by more than {100 * train.early_stopping_tolerance:g} %" if train.early_stopping_tolerance else "any further"
     )
     return f"the search for the number of steps ended by itself, {ends}: the loss fell no longer {fall}"
+
+
+def _describe_unmoved(split: Split) -> str:
+    # of a short recording a single interval decides, and another one may decide otherwise
+    frames, segments = (split.held_out.sizes[dim] for dim in ("time", "segment"))
+    held_out = f"{frames} held-out frames in {segments} segment{'' if segments == 1 else 's'}"
+    return f"no step of training was better than the initial model on {held_out}; another --seed holds out others"
 
 
 @torch.no_grad()

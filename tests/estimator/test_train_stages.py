@@ -102,6 +102,15 @@ def test_a_part_that_is_best_at_its_start_is_left_there(reach: xr.Dataset, train
     assert not any(p.any() for p in fitted.model.u.network.last.parameters())
 
 
+def test_a_compression_that_did_not_learn_is_noted_with_what_decided() -> None:
+    noise = np.random.default_rng(0).normal(size=(300, 6)) * [5, 4, 3, 0.5, 0.5, 0.5]  # nothing to be learned
+    for steps, noted in ((40, True), (0, False)):
+        settings = {"try_encoder": False, "early_stopping": bool(steps)}
+        fitted = DCF(3, steps=max(steps, 2), settings=settings).fit(noise).fitted_
+        assert (fitted.steps["u"] == 0) == noted
+        assert any("than the initial model on 60 held-out frames in 2 segments" in one for one in fitted.notes) == noted
+
+
 def test_progress_tells_of_the_search_and_then_of_the_finish(reach: xr.Dataset) -> None:
     told: list[str] = []
     DCF(dim=2, settings=SETTINGS, progress=lambda event: told.append(event.stage)).fit(reach)
