@@ -14,13 +14,12 @@ import xarray as xr
 from ..data.predicted_paths import PredictedPaths
 from ..data.result import DCFResult
 from ..errors import DataError
-from ..metrics.channel_fractions import compute_loading_fractions, count_effective_channels
 from ..metrics.clusters import find_clusters, pick_outliers
 from .clusters import APART_S, MARKS, MOST_POINTS, N_SNAPSHOTS
 from .color import PALETTE
 from .conditions import average_conditions
 from .examples import LIMIT_SD, N_IMAGES, choose_intervals, describe_part
-from .loadings import MARKED, NAMED, name_largest
+from .loadings import MARKED, NAMED, Loadings, name_largest
 from .paths import CAME, MOST_LATENTS, PREDICTED, STAYED
 from .smoothing import describe_smoothing
 from .spectrum import OTHER_AXES, OURS, THEIRS, describe_curve, describe_spectrum
@@ -68,29 +67,23 @@ def build_loadings(result: DCFResult) -> Any:
     DataError
         If the fit is one of images.
     """
-    data = result.dataset
-    dims = [str(dim) for dim in data["mean"].dims]
-    if len(dims) != 1:
-        raise DataError("loadings of images are pictures themselves", fix="look at the bottleneck examples")
-    loadings, ids = data["loadings"].values[:, : result.dim].astype(np.float64), data[dims[0]].values
-    fraction = compute_loading_fractions(loadings)
-    effective = count_effective_channels(fraction)
+    shown = Loadings.of(result)
+    dim, ids, loadings, fraction, effective = shown.dim, shown.ids, shown.loadings, shown.fraction, shown.effective
     titles = [
-        f"{name_largest(ids, fraction[:, k], dims[0])}; {effective[k]:.1f} effective {dims[0]}s"
-        for k in range(result.dim)
+        f"{name_largest(ids, fraction[:, k], dim)}; {effective[k]:.1f} effective {dim}s" for k in range(result.dim)
     ]
     figure = _make_panels(result.dim, 1, titles=titles)
     for k in range(result.dim):
         most = np.argsort(-fraction[:, k])[:NAMED]
         # as text: labels of units are names, and a number of four digits is no place on an axis
-        text = [f"{dims[0]} {one}" for one in ids]
+        text = [f"{dim} {one}" for one in ids]
         color = np.where(np.isin(np.arange(len(ids)), most), MARKED, PALETTE[0])
         figure.add_bar(
             x=np.arange(len(ids)), y=_round(loadings[:, k]), marker={"color": color, "line": {"width": 0}},
             hovertext=text, name=f"latent {k + 1}", showlegend=False, row=k + 1, col=1,
         )  # fmt: skip
         figure.update_yaxes(title_text=f"latent {k + 1}", row=k + 1, col=1)
-    figure.update_xaxes(title_text=f"{dims[0]}, in the order of the fit", row=result.dim, col=1)
+    figure.update_xaxes(title_text=f"{dim}, in the order of the fit", row=result.dim, col=1)
     return _finish(figure, 130 * result.dim + 60)
 
 
