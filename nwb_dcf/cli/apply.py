@@ -118,7 +118,7 @@ def _apply_cohort(file: str, model: str, given: Settings) -> DCFResult:
 @click.option("--paths", "n_paths", type=int, metavar="N", help="Paths from each start, with noise; one without.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that noise.")
 @with_file_places
-@click.option("-o", "--output", metavar="OUT.csv|npz|nc|parquet", help="Write the paths there.")
+@click.option("-o", "--output", metavar="OUT.csv|npz|nc|parquet|mat", help="Write the paths there.")
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute; auto by default.")
 @with_output_options
@@ -168,13 +168,16 @@ def evaluate(
 @click.command()
 @click.argument("file")
 @click.argument("name", required=False)
-@click.option("-o", "--output", required=True, metavar="OUT.csv|npz|nc|parquet", help="What to write; its end decides.")
+@click.option(
+    "-o", "--output", required=True, metavar="OUT.csv|npz|nc|parquet|mat", help="What to write; its end decides."
+)
 @click.option("--overwrite", is_flag=True, help="Replace that file.")
 @with_output_options
 def export(file: str, name: str | None, output: str, overwrite: bool, as_json: bool, quiet: bool) -> None:
     """Write the fit NAME of FILE for other programs.
 
-    csv and parquet hold a row for each frame; npz and nc (netCDF, for xarray) hold everything but the model.
+    csv and parquet hold a row for each frame; npz, nc (netCDF, for xarray) and mat (MATLAB) hold
+    everything but the model.
     """
     from ..io.export import check_export, export_result
 

@@ -1,4 +1,4 @@
-"""A result, or simulated paths, in the formats that others already read: csv, parquet, netCDF and npz.
+"""A result, or simulated paths, in the formats that others already read: csv, parquet, netCDF, npz and mat.
 
 ========== ================================ ====================================================
 suffix     read it with                     holds
@@ -7,6 +7,7 @@ suffix     read it with                     holds
 .parquet   pandas, polars, R                the same with exact types; ``attrs`` of the DataFrame
 .nc        xarray, MATLAB, R                every variable with its dims and units (netCDF 3)
 .npz       numpy                            every variable by name, ``attrs`` as JSON text
+.mat       MATLAB, Octave                   the same as ``.npz``; texts are cells (MAT-file 5)
 ========== ================================ ====================================================
 
 The model itself stays in the NWB file: `nwb_dcf.DCF.from_result` brings it back, ``DCF.save`` writes it alone.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +34,12 @@ from .special_files import name_special
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-FORMATS = (".csv", ".npz", ".nc", ".parquet")
+FORMATS = (".csv", ".npz", ".nc", ".parquet", ".mat")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a cell begins with that a spreadsheet runs; the last four are wide forms, which some take as well."""
 LARGEST_INT = 2**31 - 1  # of netCDF 3
+LARGEST_MAT = 2**32 - 1  # bytes of one variable in a MAT-file of version 5
+LONGEST_NAME = 63  # of a variable in MATLAB
 
 
 def export_result(result: DCFResult, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -46,7 +50,7 @@ def export_result(result: DCFResult, path: str | Path, *, overwrite: bool = Fals
     result : DCFResult
         Of `nwb_dcf.read_result` or a fit.
     path : str or Path
-        Ends in ``.csv``, ``.npz``, ``.nc`` or ``.parquet``; see the module's table.
+        Ends in ``.csv``, ``.npz``, ``.nc``, ``.parquet`` or ``.mat``; see the module's table.
     overwrite : bool
         Replace a file that exists.
 
@@ -86,6 +90,7 @@ def export_dataset(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = F
         ".npz": _write_npz,
         ".nc": _write_netcdf,
         ".parquet": _write_parquet,
+        ".mat": _write_mat,
     }
     write_whole(path, lambda beside: writers[path.suffix.lower()](dataset, beside))
     return path
@@ -150,7 +155,8 @@ def tabulate_frames(dataset: xr.Dataset) -> pd.DataFrame:
 
     Notes
     -----
-    What has no time (spectrum, loadings, curves) has no place in a table of frames: ``.nc`` and ``.npz`` hold it.
+    What has no time (spectrum, loadings, curves) has no place in a table of frames.
+    ``.nc``, ``.npz`` and ``.mat`` hold it.
     """
     index = dataset["segment_index"].values
     columns: dict[str, Shaped[np.ndarray, " time"]] = {"time": dataset["time"].values, "segment": index}
@@ -214,10 +220,52 @@ def _write_parquet(dataset: xr.Dataset, path: str) -> None:
 
 def _write_npz(dataset: xr.Dataset, path: str) -> None:
     arrays = {str(name): _to_plain(variable.values) for name, variable in dataset.variables.items()}
+    np.savez_compressed(path, allow_pickle=False, attrs=np.array(_dump(_describe_variables(dataset))), **arrays)
+
+
+def _describe_variables(dataset: xr.Dataset) -> dict[str, Any]:
+    """Return the attributes with the dims and units of every variable, for formats that hold bare arrays."""
     dims = {str(name): list(variable.dims) for name, variable in dataset.variables.items()}
     units = {str(name): v.attrs["units"] for name, v in dataset.variables.items() if "units" in v.attrs}
-    about = _dump({**dataset.attrs, "dims": dims, "units": units})
-    np.savez_compressed(path, allow_pickle=False, attrs=np.array(about), **arrays)
+    return {**dataset.attrs, "dims": dims, "units": units}
+
+
+def _write_mat(dataset: xr.Dataset, path: str) -> None:
+    from scipy.io import savemat
+
+    names = name_for_matlab([str(name) for name in dataset.variables])
+    contents: dict[str, Any] = {}
+    for name, variable in dataset.variables.items():
+        values = _to_plain(variable.values)
+        if values.nbytes > LARGEST_MAT:
+            raise StoreError(f"{name} is larger than a MAT-file holds, 4 GiB", fix="end the output in .nc or .npz")
+        # Texts of unequal length are cells in MATLAB, not rows of characters with blanks behind.
+        contents[names[str(name)]] = values.astype(object) if values.dtype.kind == "U" else values
+    about = {**_describe_variables(dataset), "names": {to: name for name, to in names.items() if to != name}}
+    savemat(path, {**contents, "attrs": _dump(about)}, do_compression=True, oned_as="column", long_field_names=True)
+
+
+def name_for_matlab(names: list[str]) -> dict[str, str]:
+    """Return for each of `names` one that MATLAB takes for a variable, all of them different.
+
+    Examples
+    --------
+    >>> name_for_matlab(["time", "trial_go cue", "trial_go-cue"])
+    {'time': 'time', 'trial_go cue': 'trial_go_cue', 'trial_go-cue': 'trial_go_cue_2'}
+    """
+    chosen: dict[str, str] = {}
+    taken = {"attrs"}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+        plain = (plain if re.match("[A-Za-z]", plain) else f"x{plain}")[:LONGEST_NAME]
+        candidate, number = plain, 1
+        while candidate in taken:
+            number += 1
+            ending = f"_{number}"
+            candidate = plain[: LONGEST_NAME - len(ending)] + ending
+        chosen[name] = candidate
+        taken.add(candidate)
+    return chosen
 
 
 def _write_netcdf(dataset: xr.Dataset, path: str) -> None:

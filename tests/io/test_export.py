@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.io
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nwb_dcf import DCFResult
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import ParameterError, StoreError
-from nwb_dcf.io.export import FORMATS, check_export, export_dataset, export_result, tabulate_frames
+from nwb_dcf.io.export import FORMATS, check_export, export_dataset, export_result, name_for_matlab, tabulate_frames
 from tests.io.results.synthetic import make_result
 
 
@@ -75,6 +79,43 @@ def test_npz_gives_every_variable_without_a_pickle(result: DCFResult, tmp_path: 
     assert about["config"] == result.config
 
 
+def test_a_mat_file_gives_every_variable_with_texts_as_cells(result: DCFResult, tmp_path: Path) -> None:
+    stored = scipy.io.loadmat(export_result(result, tmp_path / "fit.mat"))
+    data = result.dataset
+    about = json.loads(stored["attrs"].item())
+    assert {name for name in stored if not name.startswith("__")} == {
+        "attrs", "frame_held_out", *name_for_matlab([str(name) for name in data.variables]).values()
+    }  # fmt: skip
+    for name in ("time", "segment_index", "latents", "flowed", "velocity", "loadings", "spectrum"):
+        np.testing.assert_array_equal(stored[name].reshape(data[name].shape), data[name], err_msg=name)
+    assert stored["latents"].dtype == np.float32
+    assert stored["time"].shape == (data.sizes["time"], 1)  # a column, as MATLAB users plot
+    assert [cell.item() for cell in stored["trial_outcome"].ravel()] == data["trial_outcome"].values.tolist()
+    assert about["units"]["velocity"] == "a.u./s"
+    assert about["provenance"] == result.provenance
+
+
+def test_names_that_matlab_does_not_take_are_changed_and_stay_different(result: DCFResult, tmp_path: Path) -> None:
+    data = result.dataset.assign_coords(
+        {"trial_go cue": ("segment", np.arange(6)), "trial_go-cue": ("segment", np.arange(6) + 10), "attrs": 1.0}
+    )
+    stored = scipy.io.loadmat(export_dataset(data, tmp_path / "fit.mat"))
+    assert stored["trial_go_cue"].ravel().tolist() == [0, 1, 2, 3, 4, 5]
+    assert stored["trial_go_cue_2"].ravel().tolist() == [10, 11, 12, 13, 14, 15]
+    assert stored["attrs_2"].item() == 1.0
+    assert json.loads(stored["attrs"].item())["names"] == {
+        "trial_go_cue": "trial_go cue", "trial_go_cue_2": "trial_go-cue", "attrs_2": "attrs"
+    }  # fmt: skip
+
+
+@given(st.lists(st.text(max_size=80), unique=True, max_size=20))
+def test_every_name_is_a_variable_of_matlab(names: list[str]) -> None:
+    chosen = name_for_matlab(names)
+    assert list(chosen) == names
+    assert len(set(chosen.values()) | {"attrs"}) == len(names) + 1
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,62}", name) for name in chosen.values())
+
+
 def test_large_ids_survive_netcdf(tmp_path: Path) -> None:
     ids = np.array([1, 2**40 + 1])
     recording = make_recording(np.eye(2), np.array([0.0, 1.0]), channel=ids)
@@ -97,8 +138,10 @@ def test_images_are_laid_out_pixel_by_pixel() -> None:
 
 
 def test_what_cannot_be_written_is_refused_and_nothing_is_left(result: DCFResult, tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=r"'fit.mat' names no format; end the output in .csv, .npz, .nc, .parquet"):
-        export_result(result, tmp_path / "fit.mat")
+    with pytest.raises(
+        ParameterError, match=r"'fit.xls' names no format; end the output in .csv, .npz, .nc, .parquet, .mat"
+    ):
+        export_result(result, tmp_path / "fit.xls")
     with pytest.raises(StoreError, match="no such folder"):
         export_result(result, tmp_path / "absent" / "fit.csv")
     (tmp_path / "folder.csv").mkdir()
