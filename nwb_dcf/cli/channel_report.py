@@ -30,11 +30,17 @@ def describe_channels(latents: Sequence[Report] | None, dim: str) -> list[str]:
         lines.append(f"and {rest} more")
     # of all latents, shown or not: this is what a reader must not miss
     alone = [latent for latent in latents if latent["one_channel"]]
-    for latent in alone:
-        name = max(latent["top"], key=_get_fraction)["channel"]
+    named = [(latent["latent"], max(latent["top"], key=_get_fraction)["channel"]) for latent in alone]
+    if len(named) == 1:
         lines.append(
-            f"warning: latent {latent['latent']} is {dim} {name} alone, more than half of it: leave that {dim} out, or "
-            "give all the same say with --scale zscore, and fit again"
+            f"warning: latent {named[0][0]} is {dim} {named[0][1]} alone, more than half of it: leave that {dim} out, "
+            "or give all the same say with --scale zscore, and fit again"
+        )
+    elif named:
+        each = ", ".join(f"{latent} ({dim} {channel})" for latent, channel in named)
+        lines.append(
+            f"warning: latents {each} are one {dim} each, more than half of it: fit fewer latents, leave those {dim}s "
+            "out, or give all the same say with --scale zscore, and fit again"
         )
     return lines
 

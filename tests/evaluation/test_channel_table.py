@@ -57,6 +57,14 @@ def test_one_unit_is_named_with_what_to_do():
     assert len(lines) == 3
 
 
+def test_latents_that_are_units_each_are_warned_of_once():
+    loadings = np.eye(3)
+    *_, last = lines = describe_channels(summarise_channels(np.array([6, 191, 206]), loadings, loadings**2), "unit")
+    assert len(lines) == 4
+    assert last.startswith("warning: latents 1 (unit 6), 2 (unit 191), 3 (unit 206) are one unit each")
+    assert "fit fewer latents" in last
+
+
 def test_older_fits_have_no_line():
     assert describe_channels(None, "unit") == []
 
