@@ -41,8 +41,8 @@ class ProgressBar:
     label : str
         Text before the name of each stage.
     only_in_terminal : bool
-        Show the bar in a terminal alone. Elsewhere, as in the log of a batch system, a line on stderr says every half
-        minute how far the work is: a bar there is a line for each of its steps.
+        Show the bar in a terminal alone. Elsewhere, as in the log of a batch system, a line on stderr says when a stage
+        begins, and every half minute how far it is: a bar there is a line for each of its steps.
     n_fits : int
         Fits that are to be made in all, null fits and repeats among them.
     log : callable, optional
@@ -67,20 +67,18 @@ class ProgressBar:
         self._label = f"{label}: " if label else ""
         # tqdm reads None as "only where stderr is a terminal"
         self._disable = True if hidden else None if only_in_terminal else False
-        self._log, self._logged_stage = log, ""
+        self._log = log
         self._stage: str | None = None
         self._bar: Any = None
         self._writes_lines = not hidden and only_in_terminal and not sys.stderr.isatty()
-        # from now: a stage that is over within half a minute needs no line
-        self._written_s = self._logged_s = time.monotonic()
+        self._lined_stage, self._lined_s = "", time.monotonic()
         self._n_fits, self._finished, self._prefix, self._fraction = n_fits, 0, "", 0.0
 
     def __call__(self, progress: Progress) -> None:
         """Move the bar to ``progress.step`` of ``progress.steps``."""
-        if self._log is not None:
-            self._write_log(progress, self._log)
-        if self._writes_lines:
+        if (self._log or self._writes_lines) and self._is_line_due(progress):
             self._write_line(progress)
+        if self._writes_lines:
             return
         found = _STAGE.match(progress.stage)
         if found:
@@ -126,19 +124,19 @@ class ProgressBar:
         self._stage = stage
         self._bar = tqdm(disable=self._disable, dynamic_ncols=True, **look)
 
-    def _write_line(self, progress: Progress) -> None:
+    def _is_line_due(self, progress: Progress) -> bool:
         now_s = time.monotonic()
-        if now_s - self._written_s < LINE_EVERY_S and not progress.at_once:
-            return
-        self._written_s = now_s
-        print(self._describe(progress), file=sys.stderr, flush=True)
+        if progress.stage == self._lined_stage and now_s - self._lined_s < LINE_EVERY_S and not progress.at_once:
+            return False
+        self._lined_stage, self._lined_s = progress.stage, now_s
+        return True
 
-    def _write_log(self, progress: Progress, log: Callable[[str], None]) -> None:
-        now_s = time.monotonic()
-        if progress.stage == self._logged_stage and now_s - self._logged_s < LINE_EVERY_S:
-            return
-        self._logged_s, self._logged_stage = now_s, progress.stage
-        log(self._describe(progress))
+    def _write_line(self, progress: Progress) -> None:
+        line = self._describe(progress)
+        if self._log is not None:
+            self._log(line)
+        if self._writes_lines:
+            print(line, file=sys.stderr, flush=True)
 
     def _describe(self, progress: Progress) -> str:
         loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"

@@ -37,14 +37,18 @@ Look = Callable[[Path], dict[str, bytes]]
 Cli = Callable[..., Any]
 
 
-def check_refusal(done: Any, words: str) -> None:
-    """One line on stderr with every one of `words`, separated by |, exit code 2, and nothing else."""
+def check_refusal(done: Any, words: str, *, stages: int = 0) -> None:
+    """One line on stderr with every one of `words`, separated by |, exit code 2, and nothing else.
+
+    Of work that was begun, a line for each of `stages` comes before it.
+    """
     assert done.code == 2, done.stderr
     assert done.stdout == ""
-    assert done.stderr.startswith("nwb-dcf: error: ")
-    assert done.stderr.count("\n") == 1
+    *progress, refusal = done.stderr.splitlines()
+    assert len(progress) == stages, done.stderr
+    assert refusal.startswith("nwb-dcf: error: ")
     assert done.stderr.endswith("\n")
-    assert [word for word in words.split("|") if word.lower() not in done.stderr.lower()] == []
+    assert [word for word in words.split("|") if word.lower() not in refusal.lower()] == []
 
 
 def fault(name: str) -> Callable[[Path], Path]:
@@ -239,7 +243,7 @@ def test_a_file_size_limit_met_while_writing(tmp_path: Path, run_cli: Cli, look_
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = run_cli("fit", path, "--dim", 2, "--steps", 2, preexec_fn=limit_files)
-    check_refusal(done, "s.nwb|disk")
+    check_refusal(done, "s.nwb|disk", stages=2)
     assert look_at(tmp_path) == before
 
 

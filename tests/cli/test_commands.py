@@ -253,8 +253,8 @@ def test_bar_follows_stages_with_loss_and_time_left(monkeypatch: pytest.MonkeyPa
     assert "<" in terminal.text  # elapsed<left
 
 
-def test_bar_is_silent_where_hidden_or_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    for bar in (ProgressBar(hidden=True), ProgressBar()):
+def test_bar_is_silent_where_hidden_and_a_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for bar, written in ((ProgressBar(hidden=True), ""), (ProgressBar(), "train: step 1 of 2, loss 0.5000\n")):
         with bar:
             bar(Progress("train", 1, 2, 0.5))
-    assert capsys.readouterr().err == ""
+        assert capsys.readouterr().err == written

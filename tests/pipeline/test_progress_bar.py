@@ -1,4 +1,4 @@
-"""Progress where no terminal is: a line now and then, and nothing of a short task."""
+"""Progress where no terminal is: a line for each stage, and now and then within it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ def report(bar: ProgressBar) -> None:
             bar(Progress("training", step, 100, loss=0.5))
 
 
-def test_a_log_gets_lines_of_long_work_alone(
+def test_where_no_terminal_is_each_stage_has_a_line_and_long_ones_have_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report(ProgressBar())
-    assert capsys.readouterr().err == ""  # three steps take no half minute
+    with ProgressBar() as bar:
+        for stage in ("choosing steps", "training"):
+            for step in (0, 50, 100):
+                bar(Progress(stage, step, 100))
+    assert capsys.readouterr().err.splitlines() == ["choosing steps: step 0 of 100", "training: step 0 of 100"]
     monkeypatch.setattr(progress_bar, "LINE_EVERY_S", 0.0)
     report(ProgressBar())
     written = capsys.readouterr()
