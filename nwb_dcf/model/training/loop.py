@@ -316,8 +316,6 @@ def train_model(
         judge.look(0, curve, active)
     try:
         with multiply_in(choose_products(model, config.precision)), use_threads(threads), use_own_stream(table.device):
-            if progress:
-                progress(Progress(stage, step, config.steps))
             while step < config.steps:
                 if run:
                     run.visit(collect)
