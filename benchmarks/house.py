@@ -84,11 +84,11 @@ def count_comments(source: str) -> int:
 
 
 def list_public_names(package: Path) -> list[str]:
-    """Names that ``import nwb_dcf`` offers."""
+    """Names that ``from nwb_dcf import *`` brings; packages are none of them."""
     stub = package / "__init__.pyi"
     if stub.exists():
         tree = ast.parse(stub.read_text())
-        return [a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names]
+        return [a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) and n.module for a in n.names]
     found = re.search(r"__all__ = \[(.*?)\]", (package / "__init__.py").read_text(), re.DOTALL)
     return re.findall(r'"(\w+)"', found[1]) if found else []
 

@@ -8,4 +8,6 @@ import lazy_loader
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, _listed = lazy_loader.attach_stub(__name__, __file__)
+_PACKAGES = ("batch", "cohort", "view")  # reached as `nwb_dcf.batch.run`, and no names of a star import
+__all__ = [name for name in _listed if name not in _PACKAGES]

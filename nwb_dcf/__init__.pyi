@@ -1,3 +1,7 @@
+from . import batch as batch
+from . import cohort as cohort
+from . import view as view
+from .cohort import Cohort as Cohort
 from .compare.compare import compare_nwb as compare_nwb
 from .data.result import DCFResult as DCFResult
 from .errors import DCFError as DCFError
@@ -17,6 +21,5 @@ from .pipeline.refit import refit as refit
 from .pipeline.scan import scan_nwb as scan_nwb
 from .pipeline.simulate import simulate_nwb as simulate_nwb
 from .pipeline.transform import transform_nwb as transform_nwb
-from .view import view_nwb as view_nwb
 
 __version__: str

@@ -32,7 +32,7 @@ def view(file: str, name: str | None, no_browser: bool, **options: Any) -> None:
         # on stdout: a script that starts the page reads its address there
         write_text(f"{address}\nCtrl-C ends")
 
-    nwb_dcf.view_nwb(file, name, browser=not no_browser, announce=announce, **options)
+    nwb_dcf.view.view_nwb(file, name, browser=not no_browser, announce=announce, **options)
 
 
 COMMANDS = (view,)

@@ -131,7 +131,7 @@ class DCFResult:
         path : str or Path, optional
             NWB file of the session; without it what the fit alone allows is shown.
         **options
-            ``data`` and ``video_dir``, see `nwb_dcf.view_nwb`.
+            ``data`` and ``video_dir``, see `nwb_dcf.view.view_nwb`.
 
         Returns
         -------

@@ -94,6 +94,12 @@ def test_public_names_are_there_and_few() -> None:
         nwb_dcf.fit  # noqa: B018
 
 
+def test_packages_come_with_the_package() -> None:
+    """As users write it, after ``import nwb_dcf`` alone; a star import brings names, no packages."""
+    load("import nwb_dcf; nwb_dcf.batch.run, nwb_dcf.cohort.fit_cohort, nwb_dcf.view.view_nwb, nwb_dcf.Cohort")
+    load("from nwb_dcf import *; Cohort; assert not {'batch', 'cohort', 'view'} & set(globals())")
+
+
 def test_packages_import_one_way() -> None:
     lint_imports = Path(sysconfig.get_path("scripts")) / "lint-imports"
     command = str(lint_imports) if lint_imports.exists() else shutil.which("lint-imports")

@@ -20,7 +20,7 @@ def test_options_reach_the_viewer_and_the_address_is_printed(
         calls.append((arguments, options))
         announce("http://127.0.0.1:5006/?token=x")
 
-    monkeypatch.setattr(nwb_dcf, "view_nwb", view)
+    monkeypatch.setattr(nwb_dcf.view, "view_nwb", view)
     link = "http://127.0.0.1:1/?t=1"
     assert main(["view", "s.nwb", "fit", "--port", "5006", "--no-browser", "--link", link, "--video-dir", "v"]) == 0
     options = {"port": 5006, "browser": False, "link": link, "data": None}
