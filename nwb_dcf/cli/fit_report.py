@@ -95,7 +95,23 @@ def _describe_agreement(agreement: Report | None) -> list[str]:
     ]
     ours, pca_axes = (", ".join(format_number(value, 2) for value in agreement[name]) for name in ("axes", "pca_axes"))
     over = f"{agreement['fits']} fits to resampled {agreement['over']}{stopped}"
-    return [f"axes 1, 2, ... of {over}: {ours}; PCA's {pca_axes}{''.join(planes)}"]
+    lines = [f"axes 1, 2, ... of {over}: {ours}; PCA's {pca_axes}{''.join(planes)}"]
+    return lines + _describe_invented(agreement.get("invented") or {})
+
+
+def _describe_invented(invented: Report) -> list[str]:
+    """Describe what refits decode of each latent, and what each adds to a readout of left-out channels."""
+    latents = invented.get("latents") or []
+    if not latents:
+        return []
+    decoded, gains = (", ".join(format_number(one[name]) for one in latents) for name in ("decoded", "gain"))
+    theirs = ", ".join(format_number(value) for value in invented["theirs"])
+    learned = f"{invented['few']} of {invented['of']} training {invented['over']}"
+    return [
+        f"latents 1, 2, ... decoded from the other fits: R2 {decoded}; theirs from this one: {theirs}",
+        f"left-out channels, read out after {learned}: R2 {format_number(invented['few_shot_r2'])}, of which "
+        f"latents 1, 2, ... add {gains}",
+    ]
 
 
 def _describe_support(support: Report | None) -> list[str]:

@@ -64,7 +64,10 @@ def certify_method(
         # R2 of a linear map: its root is the correlation that thresholds are of
         found = float(np.sqrt(max(measured.found_again, 0.0)))
         latents = tuple(range(1, measured.n_latents + 1))
-        scores["agreement"] = {"planes": [found], "groups": [latents], "fits": 2, "space": found}
+        scores["agreement"] = {
+            "planes": [found], "groups": [latents], "fits": 2, "space": found,
+            "invented": {"not_measured": "it takes fits to resampled segments: give nwb-dcf fit --certify"},
+        }  # fmt: skip
     if pca is not None and "reconstruction" in measured.scores and "reconstruction" in pca.scores:
         pair = measured.scores["reconstruction"], pca.scores["reconstruction"]
         gain = compare_paired(*pair, seed=material.seed)

@@ -252,6 +252,32 @@ class StoredNull(_Open):
     pca_p: float | None = None
 
 
+class StoredEvidence(_Open):
+    """Whether one latent is more than an invention of its fit."""
+
+    latent: Natural
+    decoded: float
+    gain: float
+
+
+class StoredInvented(_Open):
+    """Cross-decoding between refits and few-shot co-smoothing."""
+
+    latents: list[StoredEvidence] = []
+    theirs: list[float] = []
+    few_shot_r2: float | None = None
+    few: Natural | None = None
+    of: Natural | None = None
+    over: Word | None = None
+    not_measured: Sentence | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> StoredInvented:
+        if self.latents and (not self.theirs or None in (self.few_shot_r2, self.few, self.of, self.over)):
+            raise ValueError("it has latents, and not what they were measured on")
+        return self
+
+
 class StoredAgreement(_Open):
     """Fits to resampled segments."""
 
@@ -263,6 +289,7 @@ class StoredAgreement(_Open):
     space: float | None = None
     pca_axes: list[float | None] = []
     pca_planes: list[float | None] = []
+    invented: StoredInvented | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> StoredAgreement:

@@ -332,6 +332,64 @@ class NullScores(TypedDict):
     stopped: NotRequired[str]
 
 
+class LatentEvidence(TypedDict):
+    """Whether one latent is more than an invention of its fit.
+
+    Attributes
+    ----------
+    latent : int
+        From 1.
+    decoded, decoded_low, decoded_high : float
+        R2 on unseen frames of the latent from all latents of the refits, by a linear map, and its interval.
+    gain, gain_low, gain_high : float
+        R2 of left-out channels that it adds to the other latents, where the readout was learned on few segments;
+        below 0 where the readout is better without it.
+    """
+
+    latent: int
+    decoded: float
+    decoded_low: float
+    decoded_high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+
+
+class Invented(TypedDict, total=False):
+    """Cross-decoding between refits and few-shot co-smoothing, see `nwb_dcf.evaluation.invented`.
+
+    Attributes
+    ----------
+    fits : int
+        In all.
+    latents : list of LatentEvidence
+    theirs : list of float
+        R2 of the refits' latents from this fit's.
+    few_shot_r2 : float
+        Of left-out channels, with all latents.
+    few, of : int
+        Training segments or blocks that a readout was learned on, and that there are.
+    over : {"segments", "blocks"}
+        What ``few`` counts.
+    n : int
+        Unseen segments or blocks that intervals rest on.
+    unseen_over : {"segments", "blocks"}
+    not_measured : str
+        The reason, and nothing else, where it was not measured.
+    """
+
+    fits: int
+    latents: list[LatentEvidence]
+    theirs: list[float]
+    few_shot_r2: float
+    few: int
+    of: int
+    over: Literal["segments", "blocks"]
+    n: int
+    unseen_over: Literal["segments", "blocks"]
+    not_measured: str
+
+
 class Agreement(TypedDict, total=False):
     """Agreement of fits to resampled segments.
 
@@ -350,6 +408,8 @@ class Agreement(TypedDict, total=False):
         The same for the span of all latents; absent in fits of before.
     pca_axes, pca_planes : list of float
         Of PCA on the same segments.
+    invented : Invented
+        Whether the fits decode each other's latents; absent in fits of before.
     stopped : str
         Why there are fewer fits than requested, where there are. With a single fit nothing else is there.
     """
@@ -362,6 +422,7 @@ class Agreement(TypedDict, total=False):
     space: float
     pca_axes: list[float]
     pca_planes: list[float]
+    invented: Invented
     stopped: str
 
 

@@ -6,14 +6,14 @@ is in ``benchmarks/RESULTS.md``). A line that fails says what to do; one that pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..data.certificate import CertificateLine, LineName, Verdict
-from ..data.records import Scores
+from ..data.records import LatentEvidence, Scores
 from ..errors import name_arguments
 from ..metrics.channel_fractions import MOST_OF_ONE
 from ..metrics.null_distribution import LEAST_NULLS
@@ -23,6 +23,7 @@ EQUAL_R2, EQUAL_FRACTION = 0.01, 0.05  # of the data's variance, and of what PCA
 LITTLE_R2 = 0.1  # of latents ahead: what predicts less is of no use
 MUCH_OF_ONE = 1 / 3  # of a latent from one channel
 FOUND_AGAIN, PARTLY_FOUND = 0.9, 0.7  # correlation of an axis, or smallest cosine of a plane, between two fits
+DECODED = 0.9  # R2 of a latent from those of another fit
 HELD_OUT = "held-out data"  # what scores are of where anything was held out
 NOTHING_HELD_OUT = "nothing was held out: give --held-out 0.2"
 
@@ -151,6 +152,48 @@ def _judge_agreement(scores: Scores) -> CertificateLine:
     return judge("pass", "fits to other segments find the same latents")
 
 
+def _judge_invented(scores: Scores) -> CertificateLine:
+    name: LineName = "not invented"
+    found = (scores.get("agreement") or {}).get("invented") or {}
+    if not found.get("latents"):
+        return _skip(name, found.get("not_measured") or "give --certify, which fits again")
+    few = f"a readout learned on {found['few']} of {found['of']} training {found['over']}"
+    worst = min(found["latents"], key=lambda one: one["decoded"])
+    ends = {"value": worst["decoded"], "low": worst["decoded_low"], "high": worst["decoded_high"]}
+    judge = partial(_line, name, "R2 from other fits", {**ends, "n": found["n"], "over": found["unseen_over"]})
+    unknown = [one for one in found["latents"] if one["decoded_high"] < DECODED]
+    useless = [one for one in found["latents"] if one["gain_high"] < 0]
+    invented = [one for one in unknown if one in useless]
+    if invented:
+        kept = min(one["latent"] for one in invented) - 1
+        advice = f"fit with --dim {kept}" if kept else "nothing that was found is to be interpreted"
+        return judge(
+            "fail",
+            f"fits to other segments cannot decode {_name_latents(invented)}, and {few} predicts left-out channels "
+            f"better without: {advice}",
+        )
+    if unknown:
+        return judge("doubtful", f"fits to other segments decode {_name_latents(unknown)} in part: record longer")
+    if useless:
+        return judge(
+            "doubtful",
+            f"{few} predicts left-out channels better without {_name_latents(useless)}: few channels may be all that "
+            "it is of",
+        )
+    if min(found["theirs"]) < DECODED:
+        return judge(
+            "doubtful",
+            f"fits to other segments hold latents that this one cannot decode (R2 {min(found['theirs']):.2f}): record "
+            "longer, or take fewer latents",
+        )
+    return judge("pass", f"fits to other segments decode every latent, and {few} needs each of them")
+
+
+def _name_latents(latents: Sequence[LatentEvidence]) -> str:
+    """Name latents by their numbers."""
+    return f"latent{'' if len(latents) == 1 else 's'} {', '.join(str(one['latent']) for one in latents)}"
+
+
 def _judge_pca(scores: Scores) -> CertificateLine:
     name: LineName = "better than PCA"
     intervals = scores.get("intervals") or {}
@@ -205,6 +248,7 @@ JUDGES: tuple[Callable[[Scores], CertificateLine], ...] = (
     _judge_noise,
     _judge_channels,
     _judge_agreement,
+    _judge_invented,
     _judge_pca,
     _judge_future,
 )

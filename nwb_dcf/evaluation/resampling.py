@@ -22,6 +22,7 @@ from ..estimator.fitted import FittedModel
 from ..metrics import compare_runs, compute_pca_axes, r2_score, rank_in_null, reconstruct_by_pca, shift_channels
 from ..metrics.null_distribution import LEAST_NULLS
 from ..metrics.segment_sums import divide_frames
+from .invented import RunLatents, measure_invented, read_latents
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -132,13 +133,14 @@ def measure_agreement(
     config = fitted.config
     over = divide_frames(training["segment_index"].values).over
 
-    def fit_resampled(i: int) -> LatentPair:
+    def fit_resampled(i: int) -> tuple[LatentPair, RunLatents]:
         # initial weights are to differ too; from one PCA start seeds alone would agree by construction
         seed = config.train.seed + 1 + i
         drawn = resample_segments(training, seed=seed)
         settings = replace(config, train=replace(config.train, seed=seed))
         again = fit(drawn, settings, progress=_label(progress, f"fit {i + 2} of {n}"), latents_only=True)
-        return _compute_latents(again, drawn, unseen)
+        # cross-decoding is learned on the same frames for all fits, those of this one's training
+        return _compute_latents(again, drawn, unseen), read_latents(again, training, unseen)
 
     found, stopped = _repeat(fit_resampled, n - 1, keep_partial)
     outcome: Agreement = {"fits": len(found) + 1}
@@ -146,7 +148,7 @@ def measure_agreement(
         outcome["stopped"] = stopped
     if not found:
         return outcome
-    runs = [_compute_latents(fitted, training, unseen), *found]
+    runs = [_compute_latents(fitted, training, unseen), *(pair for pair, _ in found)]
     # close variances leave only planes determined
     spectrum = fitted.spectrum[: fitted.dim]
     ours, pca = (compare_runs([run[i] for run in runs], spectrum) for i in (0, 1))
@@ -161,6 +163,9 @@ def measure_agreement(
         "space": float(np.mean([pair.worst for pair in space])),
         "pca_axes": np.mean([pair.axes for pair in pca], axis=0).tolist(),
         "pca_planes": np.mean([pair.planes for pair in pca], axis=0).tolist(),
+        "invented": measure_invented(
+            fitted, training, unseen, [read_latents(fitted, training, unseen), *(latents for _, latents in found)]
+        ),
     }
 
 

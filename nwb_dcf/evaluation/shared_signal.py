@@ -6,7 +6,7 @@ Both take a second or less, on some of the frames, and need no further fit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import numpy as np
@@ -133,17 +133,11 @@ def predict_hidden_channels(
     seed: int,
 ) -> LeftOut:
     """Predict each channel from latents of any method that sees its mean in its place, see `measure_left_out`."""
-    x = training.values
-    deviation = x.std(axis=0, dtype=np.float64)
-    varying = np.flatnonzero(deviation > 0)
-    if len(varying) < FEWEST_CHANNELS:
-        return {"not_measured": f"{len(varying)} channels are too few to leave any out"}
-    rng = np.random.default_rng([seed, x.shape[1]])
-    folds = np.array_split(rng.permutation(varying)[:MOST_CHANNELS], min(N_FOLDS, len(varying)))
-    sampled = [_Sampled.of(part, n) for part, n in ((training, TRAINING_FRAMES), (unseen, UNSEEN_FRAMES))]
-    # each channel counts alike: a loud one would stand for all of them
+    hidden = hide_channels(training, unseen, seed=seed)
+    if isinstance(hidden, str):
+        return {"not_measured": hidden}
+    folds, sampled, targets = hidden.folds, hidden.sampled, hidden.targets
     latents = [[encode(part.hide(fold, mean)) for part in sampled] for fold in folds]
-    targets = [part.values / np.where(deviation > 0, deviation, 1) for part in sampled]
     predicted = np.concatenate(folds)
     # in order of time, so that rotations keep the autocorrelation across what is held out
     order = np.argsort(np.concatenate([part.time for part in sampled]), kind="stable")
@@ -166,7 +160,41 @@ def predict_hidden_channels(
     return {**asdict(bootstrap_over_segments(sums)), "channels": len(predicted), "chance": chance}  # type: ignore[typeddict-item]
 
 
-class _Sampled:
+@dataclass(frozen=True)
+class HiddenChannels:
+    """Channels that are hidden a fifth at a time, and the frames that they are predicted on.
+
+    Attributes
+    ----------
+    folds : list of array of int
+        Channels of each fifth.
+    sampled : (SampledFrames, SampledFrames)
+        Of training and of unseen frames.
+    targets : (array, array)
+        Their values, shape (frame, channel), each channel over its standard deviation in training.
+    """
+
+    folds: list[Int[np.ndarray, " _hidden"]]
+    sampled: tuple[SampledFrames, SampledFrames]
+    targets: tuple[Float[np.ndarray, "_frame channel"], Float[np.ndarray, "_frame channel"]]
+
+
+def hide_channels(training: PreparedFrames, unseen: PreparedFrames, *, seed: int) -> HiddenChannels | str:
+    """Draw the frames and the fifths of the channels; the reason where there are too few channels."""
+    x = training.values
+    deviation = x.std(axis=0, dtype=np.float64)
+    varying = np.flatnonzero(deviation > 0)
+    if len(varying) < FEWEST_CHANNELS:
+        return f"{len(varying)} channels are too few to leave any out"
+    rng = np.random.default_rng([seed, x.shape[1]])
+    folds = np.array_split(rng.permutation(varying)[:MOST_CHANNELS], min(N_FOLDS, len(varying)))
+    sampled = SampledFrames.of(training, TRAINING_FRAMES), SampledFrames.of(unseen, UNSEEN_FRAMES)
+    # each channel counts alike: a loud one would stand for all of them
+    first, second = (part.values / np.where(deviation > 0, deviation, 1) for part in sampled)
+    return HiddenChannels(folds, sampled, (first, second))
+
+
+class SampledFrames:
     """Some frames of a recording in pieces, evenly spaced, so that each is encoded once and not with its window."""
 
     def __init__(
@@ -179,7 +207,7 @@ class _Sampled:
         self.values, self.piece, self.segment, self.time = values, piece, segment, time
 
     @classmethod
-    def of(cls, frames: PreparedFrames, n_frames: int) -> _Sampled:
+    def of(cls, frames: PreparedFrames, n_frames: int) -> SampledFrames:
         length = n_frames // N_PIECES
         rows = np.arange(len(frames))
         if len(frames) > n_frames:
@@ -189,6 +217,10 @@ class _Sampled:
         ends = (np.diff(rows) > 1) | (np.diff(frames.segment[rows]) != 0)
         piece = np.concatenate([[0], np.cumsum(ends)])
         return cls(frames.values[rows], piece, frames.segment[rows], frames.time[rows])
+
+    def as_frames(self) -> PreparedFrames:
+        """Return them as frames whose segments are the pieces."""
+        return PreparedFrames(self.values, self.piece, self.time)
 
     def hide(self, hidden: Int[np.ndarray, " hidden"], mean: Float[np.ndarray, " channel"]) -> PreparedFrames:
         values = self.values.copy()

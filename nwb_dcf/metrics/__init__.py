@@ -6,8 +6,9 @@ difference of two methods on the same segments.
 """
 
 from .bootstrap import Interval, bootstrap_over_segments, compare_paired
-from .consistency import Consistency, compare_runs, group_close_axes, measure_consistency
+from .consistency import Consistency, compare_runs, group_close_axes, measure_consistency, score_cross_decoding
 from .decoding import decode_by_neighbours, decode_linearly, score_decoding, score_decoding_on
+from .few_shot import FewShot, score_few_shot
 from .null_distribution import rank_in_null, shift_channels
 from .pca import compute_pca_axes, reconstruct_by_pca
 from .poisson import RateModel, bits_per_spike, fit_rates, score_cosmoothing, score_rates
@@ -24,6 +25,7 @@ from .trajectories import measure_smoothness
 __all__ = [
     "VARIANCE_FRACTION",
     "Consistency",
+    "FewShot",
     "Interval",
     "RateModel",
     "SegmentSums",
@@ -44,8 +46,10 @@ __all__ = [
     "rank_in_null",
     "reconstruct_by_pca",
     "score_cosmoothing",
+    "score_cross_decoding",
     "score_decoding",
     "score_decoding_on",
+    "score_few_shot",
     "score_rates",
     "score_reconstruction",
     "shift_channels",

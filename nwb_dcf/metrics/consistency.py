@@ -11,10 +11,12 @@ import numpy as np
 from scipy.linalg import subspace_angles
 
 from ..errors import DataError, ParameterError
-from .segment_sums import require_same_shape
+from .decoding import decode_linearly
+from .reconstruction import score_reconstruction
+from .segment_sums import SegmentSums, require_same_shape
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Real
+    from jaxtyping import Float, Real, Shaped
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,52 @@ def measure_consistency(
         raise DataError(f"spectrum has {sum(map(len, groups))} variances", fix=f"give {a.shape[1]}, one a latent")
     planes = [axes[g[0]] if len(g) == 1 else _compare_spans(first[:, g], second[:, g]) for g in groups]
     return Consistency(axes, groups, np.array(planes))
+
+
+def score_cross_decoding(
+    training: Real[np.ndarray, "frame latent"],
+    target: Real[np.ndarray, "frame other"],
+    test: Real[np.ndarray, "time latent"],
+    test_target: Real[np.ndarray, "time other"],
+    test_segment: Shaped[np.ndarray, " time"],
+) -> list[SegmentSums]:
+    """Score how well each latent of one run is predicted linearly from all latents of another (cross-decoding).
+
+    Parameters
+    ----------
+    training, target : array, shapes (frame, latent), (frame, other)
+        Latents of the two runs on the same training frames: what is predicted from, and what is predicted.
+    test, test_target : array, shapes (time, latent), (time, other)
+        The same on other frames.
+    test_segment : array, shape (time,)
+        Label of each test frame's segment.
+
+    Returns
+    -------
+    list of SegmentSums
+        R2 of each latent of the other run on the test frames.
+
+    Notes
+    -----
+    Latents that turned, or changed order or sign, are predicted all the same. What one run invented the others cannot
+    predict, while that run predicts all that they hold.
+
+    References
+    ----------
+    Dabholkar and Barak, "When predict can also explain: few-shot prediction to select better neural latents", PLOS
+    Computational Biology 2025, pcbi.1013789.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> z, trial = np.random.default_rng(0).normal(size=(100, 2)), np.arange(100) // 10
+    >>> turned = z @ [[0, 2], [1, 0]]
+    >>> [round(score.value, 3) for score in score_cross_decoding(z, turned, z, turned, trial)]
+    [1.0, 1.0]
+    """
+    predicted = decode_linearly(training, target, test, ridge=0.0)
+    columns = range(predicted.shape[1])
+    return [score_reconstruction(test_target[:, [i]], predicted[:, [i]], test_segment) for i in columns]
 
 
 def compare_runs(

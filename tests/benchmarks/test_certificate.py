@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from certificate import KINDS, add_loud_unit, make_drift, make_trial_means, tabulate, turn
+import pytest
+from certificate import KINDS, add_loud_unit, certify, make_drift, make_trial_means, tabulate, turn
 
 from nwb_dcf.data.certificate import LINES
 
@@ -35,3 +36,12 @@ def test_simulations_have_their_defect() -> None:
     assert loud[:, -1].var() > 5 * loud[:, :-1].var(axis=0).mean()
     assert make_drift(0).sizes["segment"] == 1
     np.testing.assert_array_equal(turn(3)["data"], turn(3)["data"])
+
+
+@pytest.mark.long
+def test_invented_dynamics_fail_and_the_latents_beside_them_do_not() -> None:
+    lines = {line["line"]: line for line in certify(KINDS["invented dynamics"], 1_500)}
+    assert lines["not invented"]["verdict"] == "fail"
+    assert "latent 3," in lines["not invented"]["sentence"]
+    sound = {line["line"]: line for line in certify(KINDS["sound: a turning phase"], 1_500)}
+    assert sound["not invented"]["verdict"] == "pass"

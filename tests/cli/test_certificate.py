@@ -87,6 +87,10 @@ def test_certify_measures_every_line_and_says_before_how_long_it_takes(tmp_path:
     assert (fit["scores"]["null"]["fits"], fit["scores"]["agreement"]["fits"]) == (19, 3)
     lines = {line["line"]: line for line in fit["certificate"]}
     assert lines["found again"]["verdict"] != "not measured"
+    assert lines["not invented"]["value"] == pytest.approx(
+        min(one["decoded"] for one in fit["scores"]["agreement"]["invented"]["latents"])
+    )
+    assert "latents 1, 2, ... decoded from the other fits: R2" in done.stderr
     assert (lines["not made of noise"]["over"], lines["not made of noise"]["n"]) == ("fits", 19)
     assert "21 more fits, at most" in done.stderr.partition("verdict ")[0]
 

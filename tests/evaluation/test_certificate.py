@@ -14,6 +14,22 @@ def interval(value: float, low: float, high: float, n: int = 30) -> dict[str, An
     return {"value": value, "low": low, "high": high, "level": 0.95, "n": n, "over": "segments"}
 
 
+def make_invented(*latents: tuple[float, float], theirs: float = 0.98) -> dict[str, Any]:
+    """What refits decode of each latent, and what it adds, each with a narrow interval; by default of sound ones."""
+    return {
+        "fits": 3,
+        "latents": [
+            {
+                "latent": i, "decoded": decoded, "decoded_low": decoded - 0.01, "decoded_high": decoded + 0.01,
+                "gain": gain, "gain_low": gain - 0.01, "gain_high": gain + 0.01,
+            }
+            for i, (decoded, gain) in enumerate(latents or ((0.99, 0.1), (0.98, 0.05), (0.95, 0.02)), 1)
+        ],
+        "theirs": [0.99, 0.99, theirs],
+        "few_shot_r2": 0.15, "few": 5, "of": 40, "over": "segments", "n": 30, "unseen_over": "segments",
+    }  # fmt: skip
+
+
 def make_scores(**changes: Any) -> Any:
     """Scores of a fit with which nothing is wrong."""
     top = {"channel": 7, "loading_share": 0.2, "decoder_share": 0.1}
@@ -26,7 +42,7 @@ def make_scores(**changes: Any) -> Any:
         "channels": [{"latent": 1, "effective_channels": 20.0, "one_channel": False, "top": [top]}],
         "left_out": {**interval(0.2, 0.18, 0.22), "channels": 40, "chance": {"p": 0.05}},
         "shifted_apart": {"value": 0.3, "nulls": [0.1] * 39, "p": 1 / 40, "over": "segments"},
-        "agreement": {"fits": 3, "groups": [[1, 2], [3]], "planes": [0.97, 0.95]},
+        "agreement": {"fits": 3, "groups": [[1, 2], [3]], "planes": [0.97, 0.95], "invented": make_invented()},
         "rollout": {
             "step_s": 0.02,
             "beyond": {
@@ -130,6 +146,32 @@ def test_axes_that_turn_within_a_space_that_is_found_are_doubtful() -> None:
     assert (line["verdict"], line["value"]) == ("doubtful", 0.5)
     assert "latent 2, 3 turns" in line["sentence"]
     assert find("found again", agreement={**agreement, "space": 0.4})["verdict"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("latents", "theirs", "verdict", "words"),
+    [
+        ([(0.99, 0.1), (0.95, 0.02)], 0.98, "pass", "decode every latent, and a readout learned on 5 of 40"),
+        ([(0.99, 0.1), (0.3, -0.02)], 0.98, "fail", "cannot decode latent 2, and a readout learned on 5 of 40"),
+        ([(0.99, 0.1), (0.3, -0.02), (0.2, -0.03)], 0.98, "fail", "latents 2, 3"),
+        ([(0.3, -0.02), (0.99, 0.1)], 0.98, "fail", "better without: nothing that was found is to be interpreted"),
+        # weak and not yet found again, but of use; found again, but of no use; and one sided
+        ([(0.99, 0.1), (0.6, 0.02)], 0.98, "doubtful", "decode latent 2 in part: record longer"),
+        ([(0.99, 0.1), (0.99, -0.02)], 0.98, "doubtful", "better without latent 2: few channels"),
+        ([(0.99, 0.1), (0.95, 0.02)], 0.4, "doubtful", "hold latents that this one cannot decode (R2 0.40)"),
+    ],
+)
+def test_invented(latents: list[tuple[float, float]], theirs: float, verdict: str, words: str) -> None:
+    line = find("not invented", agreement={"fits": 3, "invented": make_invented(*latents, theirs=theirs)})
+    assert (line["verdict"], line["value"]) == (verdict, min(decoded for decoded, _ in latents))
+    assert words in line["sentence"]
+
+
+def test_invented_latents_are_advised_against_by_the_argument() -> None:
+    line = find("not invented", agreement={"fits": 3, "invented": make_invented((0.99, 0.1), (0.3, -0.02))})
+    assert line["sentence"].endswith("fit with `dim=1`")
+    pixels = find("not invented", agreement={"fits": 3, "invented": {"not_measured": "pixels are no channels"}})
+    assert pixels["sentence"] == "not invented was not measured: pixels are no channels"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from nwb_dcf.errors import TrainingError
 from nwb_dcf.estimator.fit import fit
 from nwb_dcf.estimator.fitted import FittedModel
 from nwb_dcf.evaluation.resampling import measure_agreement, measure_null, resample_segments
-from nwb_dcf.metrics import measure_consistency, rank_in_null
+from nwb_dcf.metrics import decode_linearly, measure_consistency, rank_in_null
 
 from ..estimator.test_dcf import draw_data, make_spikes
 
@@ -144,6 +144,14 @@ def test_further_fits_have_other_seeds_and_segments(
     assert len(agreement["planes"]) == len(agreement["pca_planes"]) == len(agreement["groups"])
     spaces = [measure_consistency(latents[i], latents[j], np.ones(2)).worst for i, j in ((0, 1), (0, 2), (1, 2))]
     assert agreement["space"] == pytest.approx(np.mean(spaces))
+    invented = agreement["invented"]
+    assert (invented["fits"], [one["latent"] for one in invented["latents"]], invented["n"]) == (3, [1, 2], 6)
+    # every frame is sampled in so short a recording: each latent against a regression on those of both refits
+    training = [fitted.encode(fitted.prepare(made.split.training)) for fitted in fits]
+    predicted = [decode_linearly(training[i], training[0], latents[i], ridge=0.0) for i in (1, 2)]
+    spread = np.square(latents[0] - latents[0].mean(axis=0)).sum(axis=0)
+    r2 = np.mean([1 - np.square(one - latents[0]).sum(axis=0) / spread for one in predicted], axis=0)
+    np.testing.assert_allclose([one["decoded"] for one in invented["latents"]], r2, atol=1e-4)
 
 
 def test_a_resampled_recording_keeps_whole_segments() -> None:
