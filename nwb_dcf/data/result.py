@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 if TYPE_CHECKING:
+    import pandas as pd
     from jaxtyping import Bool
 
 from . import records
@@ -148,6 +149,27 @@ class DCFResult:
         """
         # by name: the viewer stands above results, which know nothing of it
         return importlib.import_module("nwb_dcf.view").make_panel(self, path, **options)
+
+    def tabulate_channels(self) -> pd.DataFrame:
+        """Tabulate how much each channel contributes to each latent, a row a channel.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `nwb_dcf.evaluation.channel_table.tabulate_channels`.
+
+        Raises
+        ------
+        DataError
+            If the fit is one of images.
+
+        Examples
+        --------
+        >>> nwb_dcf.read_result("session.nwb").tabulate_channels().nlargest(5, "fraction_1")  # doctest: +SKIP
+        """
+        # by name, as the viewer: what measures a fit stands above what holds it
+        table: pd.DataFrame = importlib.import_module("nwb_dcf.evaluation.channel_table").tabulate_channels(self)
+        return table
 
     @property
     def scores(self) -> records.Scores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nwb_dcf.cli.channel_report import describe_channels
@@ -80,6 +81,7 @@ def test_the_table_of_channels_is_in_the_file_and_comes_back():
     again = to_result(payload, name="again")
     np.testing.assert_array_equal(again.dataset["decoder_share"], shares)
     table = tabulate_channels(again)
+    pd.testing.assert_frame_equal(again.tabulate_channels(), table)
     assert list(table.columns)[:2] == ["loading_1", "loading_2"]
     np.testing.assert_allclose(table["decoder_fraction_1"], shares[:, 0])
     assert table.index.name == channel
