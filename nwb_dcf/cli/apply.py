@@ -18,7 +18,7 @@ from .apply_report import (
     summarise_simulation,
 )
 from .fit_report import summarise_fit
-from .options import join_names, print_report, with_file_places, with_output_options
+from .options import FILE, join_names, print_report, with_file_places, with_output_options
 
 
 def _parse_starts(ctx: click.Context, param: click.Parameter, value: str) -> str | list[float]:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.option(
     "--model",
     required=True,
@@ -102,7 +102,7 @@ def _apply_cohort(file: str, model: str, given: Settings) -> DCFResult:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option("--data", metavar="OTHER.nwb", help="Continue this recording instead; channels matched by id.")
 @click.option("--frames", "n_frames", type=int, default=50, show_default=True, help="Frames to simulate.")
@@ -144,7 +144,7 @@ def simulate(
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option("--against", required=True, metavar="SERIES", help="What to decode, as behavior/position.")
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, with the behaviour, where it is not in FILE.")
@@ -166,7 +166,7 @@ def evaluate(
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option(
     "-o", "--output", required=True, metavar="OUT.csv|npz|nc|parquet|mat", help="What to write; its end decides."
@@ -191,7 +191,7 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option("-o", "--output", required=True, metavar="OUT.png|html|svg|pdf", help="What to write; its end decides.")
 @click.option("--color", default="time", show_default=True, metavar="time|trial|COLUMN", help="Of the trajectories.")

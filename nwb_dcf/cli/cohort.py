@@ -19,7 +19,7 @@ from .cohort_report import (
     describe_sessions,
 )
 from .exit_codes import SOME_FAILED
-from .options import join_names, print_report, with_output_options
+from .options import FILE, join_names, print_report, with_output_options
 from .output import write_log
 
 
@@ -36,7 +36,7 @@ def cohort() -> None:
 
 
 @cohort.command("fit")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER")
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...|FOLDER")
 @click.option("--dim", type=int, default=3, show_default=True, help="Number of latents.")
 @click.option(
     "--align-on",
@@ -84,8 +84,8 @@ def fit_(files: tuple[str, ...], as_json: bool, quiet: bool, **options: Any) -> 
 
 
 @cohort.command()
-@click.argument("cohort_file", metavar="COHORT.nwb")
-@click.argument("file")
+@click.argument("cohort_file", type=FILE, metavar="COHORT.nwb")
+@click.argument("file", type=FILE)
 @click.option(
     "--source", multiple=True, callback=join_names, metavar="NAME", help="What to read, if not as the others."
 )
@@ -104,7 +104,7 @@ def add(cohort_file: str, file: str, as_json: bool, quiet: bool, **options: Any)
 
 
 @cohort.command()
-@click.argument("cohort_file", metavar="COHORT.nwb")
+@click.argument("cohort_file", type=FILE, metavar="COHORT.nwb")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def show(cohort_file: str, as_json: bool) -> None:
     """Show a cohort: its sessions, conditions, axes and findings."""
@@ -113,7 +113,7 @@ def show(cohort_file: str, as_json: bool) -> None:
 
 
 @cohort.command("list")
-@click.argument("cohort_file", metavar="COHORT.nwb")
+@click.argument("cohort_file", type=FILE, metavar="COHORT.nwb")
 @with_sessions
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def list_(cohort_file: str, sessions: str | None, as_json: bool) -> None:
@@ -123,7 +123,7 @@ def list_(cohort_file: str, sessions: str | None, as_json: bool) -> None:
 
 
 @cohort.command()
-@click.argument("cohort_file", metavar="COHORT.nwb")
+@click.argument("cohort_file", type=FILE, metavar="COHORT.nwb")
 @click.option("--against", required=True, metavar="SERIES", help="Behaviour to decode, as behavior/position.")
 @with_sessions
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the trials held out and drawn.")
@@ -149,7 +149,7 @@ def _with_comparison(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cohort.command()
-@click.argument("cohort_file", metavar="COHORT.nwb")
+@click.argument("cohort_file", type=FILE, metavar="COHORT.nwb")
 @_with_comparison
 @with_sessions
 @click.option("--permutations", "n_permutations", type=int, default=999, show_default=True, help="Of the trials.")
@@ -166,7 +166,7 @@ def compare(cohort_file: str, as_json: bool, quiet: bool, **options: Any) -> Non
 
 
 @cohort.command()
-@click.argument("cohort_file", metavar="COHORT.nwb")
+@click.argument("cohort_file", type=FILE, metavar="COHORT.nwb")
 @click.option("-o", "--output", required=True, metavar="PAGE.html", help="One file that opens offline.")
 @click.option("--against", metavar="SERIES", help="Behaviour to decode across the animals, as behavior/position.")
 @_with_comparison

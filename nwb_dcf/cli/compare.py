@@ -10,13 +10,13 @@ import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
 from .compare_report import describe_comparison
-from .options import parse_dim, parse_seconds, print_report, with_output_options
+from .options import FILE, parse_dim, parse_seconds, print_report, with_output_options
 from .output import write_log
 from .reading_options import with_reading_options
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.option("--dim", callback=parse_dim, default="3", show_default=True, metavar="N|auto", help="Latents of each.")
 @click.option("--against", metavar="SERIES", help="Behaviour to decode, as behavior/position.")
 @click.option(

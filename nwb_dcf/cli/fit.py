@@ -13,7 +13,7 @@ from ..pipeline.progress_bar import ProgressBar
 from .batch import OF_MANY_FILES, fit_many, is_batch, with_batch_options, with_config
 from .doctor import print_versions
 from .fit_report import describe_demo, describe_fit, describe_info, describe_plan, summarise_fit
-from .options import parse_dim, parse_seconds, print_report, with_output_options
+from .options import FILE, parse_dim, parse_seconds, print_report, with_output_options
 from .output import write_log
 from .reading_options import with_reading_options
 
@@ -35,7 +35,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.option("--video-dir", metavar="FOLDER", help="Where its video files are, if they were moved.")
 @click.option("--allow-outside", is_flag=True, help="Open videos by paths that leave the folder of FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
@@ -60,7 +60,7 @@ def info(file: str, video_dir: str | None, allow_outside: bool, as_json: bool) -
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|dandi://ID")
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...|FOLDER|dandi://ID")
 @click.option(
     "--dim",
     callback=parse_dim,
@@ -159,7 +159,7 @@ def _is_given(ctx: click.Context, name: str) -> bool:
 
 
 @cli.command()
-@click.argument("folder", default=".")
+@click.argument("folder", type=FILE, default=".")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated session and of the fit.")
 @with_output_options
 def demo(folder: str, seed: int, as_json: bool, quiet: bool) -> None:

@@ -11,6 +11,10 @@ import click
 from .output import clean_report, open_log, print_json, write_log, write_text
 from .text_layout import Report
 
+FILE = click.Path(readable=False)
+"""Type of what names a file or folder, which a shell then completes. Whether it is there, and can be read, is asked by
+those who open it: it may be an address."""
+
 
 def parse_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:
     """Read seconds, or ``auto``."""

@@ -11,7 +11,7 @@ import nwb_dcf
 
 from ..pipeline.progress_bar import ProgressBar
 from .fit_report import describe_fit, summarise_fit
-from .options import print_report, with_file_places, with_output_options
+from .options import FILE, print_report, with_file_places, with_output_options
 from .output import write_log
 from .text_layout import Report, format_number, label_lines, lay_out_table
 
@@ -19,7 +19,7 @@ STATE = ("created", "stale", "stale_because", "altered")
 
 
 @click.command("list")
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def list_(file: str, as_json: bool) -> None:
     """List the fits in FILE; 'stale' marks one whose source has changed since, 'altered' one that has itself.
@@ -30,7 +30,7 @@ def list_(file: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option("--verbose", is_flag=True, help="Print every line of the certificate, with its number.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
@@ -48,7 +48,7 @@ def show(file: str, name: str | None, verbose: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name")
 @with_output_options
 def remove(file: str, name: str, as_json: bool, quiet: bool) -> None:
@@ -71,8 +71,8 @@ def remove(file: str, name: str, as_json: bool, quiet: bool) -> None:
 
 
 @click.command()
-@click.argument("result")
-@click.argument("file")
+@click.argument("result", type=FILE)
+@click.argument("file", type=FILE)
 @click.option("--name", help="Name of the fit in FILE; its own by default.")
 @click.option("--overwrite", is_flag=True, help="Replace a fit of that name.")
 @with_output_options
@@ -91,7 +91,7 @@ def attach(result: str, file: str, name: str | None, overwrite: bool, as_json: b
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
 @with_file_places

@@ -8,13 +8,13 @@ import click
 
 import nwb_dcf
 
-from .options import print_report, with_output_options
+from .options import FILE, print_report, with_output_options
 from .reading_options import with_reading_options
 from .smoothing_report import describe_scan
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.option("--against", metavar="SERIES", help="Behaviour to decode beside it, as behavior/position.")
 @with_reading_options
 @click.option("--transformation", type=click.Choice(["auto", "sqrt", "none"]), help="As for fit.")

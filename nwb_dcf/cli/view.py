@@ -8,12 +8,12 @@ import click
 
 import nwb_dcf
 
-from .options import with_file_places
+from .options import FILE, with_file_places
 from .output import write_text
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option("--port", type=int, default=0, metavar="N", help="Where to serve the page; any free port by default.")
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")

@@ -104,6 +104,22 @@ def test_version(run_cli: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("nwb-dcf sim", ["plain,simulate"]),
+        ("nwb-dcf fit --nu", ["plain,--null"]),
+        ("nwb-dcf fit ses", ["file,ses"]),  # "file": the shell itself completes names of files
+        ("nwb-dcf cohort show co", ["file,co"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_files(
+    run_cli: Callable[..., Any], typed: str, completed: list[str]
+) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_NWB_DCF_COMPLETE": "bash_complete"}
+    assert run_cli(env=words).stdout.splitlines() == completed
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ([], "missing command; see nwb-dcf --help"),
