@@ -142,6 +142,16 @@ def test_choose_settings_and_compare(in_folder: Path, capsys: pytest.CaptureFixt
     assert {path.name for path in in_folder.iterdir()} == {"reaches.nwb", "reaches.html"}
 
 
+@pytest.mark.long
+def test_look_at_a_fit(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    panel = pytest.importorskip("panel", reason="could not import panel")
+    variables = run("08_look_at_a_fit.py", n_trials=20, steps=10)
+    assert isinstance(variables["page"], panel.Column)
+    said = capsys.readouterr().out
+    assert said.count("latent units a second, direction") == 3
+    assert {path.name for path in in_folder.iterdir()} == {"looked_at.nwb"}
+
+
 @pytest.mark.parametrize(
     ("name", "extra", "package"),
     [
@@ -151,6 +161,7 @@ def test_choose_settings_and_compare(in_folder: Path, capsys: pytest.CaptureFixt
         ("05_spikeinterface_from_sorting_to_nwb.py", "spikeinterface", "spikeinterface"),
         ("06_a_cohort_of_four_animals.py", "plot", "plotly"),
         ("07_choose_settings_and_compare.py", "plot", "matplotlib"),
+        ("08_look_at_a_fit.py", "view", "panel"),
     ],
 )
 def test_an_extra_that_is_missing_stops_before_anything_is_written(
@@ -187,4 +198,5 @@ def test_every_tutorial_is_run() -> None:
         "05_spikeinterface_from_sorting_to_nwb.py",
         "06_a_cohort_of_four_animals.py",
         "07_choose_settings_and_compare.py",
+        "08_look_at_a_fit.py",
     ]
