@@ -313,6 +313,7 @@ def describe_info(catalog: Report) -> str:
     lines += ["", *lay_out_table(tables)] if tables else ["", "no tables of intervals"]
     fits = ", ".join(catalog["fits"]) or "none yet"
     lines += ["", f"fits in processing/dcf: {fits}", f"{takes}: {catalog['why']}"]
+    lines += [f"  {note}" for note in catalog.get("notes", ())]
     if catalog.get("memory_bytes"):
         needed, free = (catalog[key] / 2**30 for key in ("memory_bytes", "free_bytes"))
         lines.append(f"its fit takes about {needed:.1f} GiB of memory; {free:.1f} GiB are free")

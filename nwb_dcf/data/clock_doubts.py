@@ -26,6 +26,8 @@ a rate of them that no such device has              the rate of another device  
 two spans of which one, times 1e3, 1e6, 1e9 or a    the one is in ms, us, ns or   joined sources; behaviour that is
 sampling rate, would be the other                   sample numbers                decoded; trials, beside another doubt
 two spans with less than a tenth in common          clocks that begin apart       no overlap at all
+whole numbers, a tenth of which at most lie within  frame numbers                 no
+what is fitted, and the others behind it
 =================================================== ============================= ====================================
 """
 
@@ -61,6 +63,7 @@ REFRACTORY_HZ = 3000.0  # above the inverse of any refractory period
 EMPTY = 1e-4  # mean spikes of all units in a bin, below which nothing is left to fit
 COARSE = 0.1  # of a step
 USUAL_HZ = 5.0  # of a median unit: what a likely unit of time brings the rate near to
+ALIKE = 4.0  # factor within which two units of time make a rate about as usual
 USUAL_STEP_S = 1 / 30  # of a camera, between imaging and voltage
 LONGEST_STEP_S = 5.0  # hardly any camera, microscope or amplifier is slower
 FASTEST_OF = {"lfp": 2e5, "video": 1e5, "imaging": 1e5, "dff": 1e4, "fluorescence": 1e4, "roi": 1e4, "pose": 5e3}
@@ -120,6 +123,8 @@ class Doubt:
         Whether it is an error, since hardly anything would be fitted.
     of_scale : bool
         Whether it is about the unit of the times, so that a time scale settles it.
+    scale : float or None
+        That time scale, where it follows from the file itself.
     """
 
     what: str
@@ -127,6 +132,7 @@ class Doubt:
     fix: str
     refuses: bool = False
     of_scale: bool = True
+    scale: float | None = None
 
     def describe(self, path: str) -> str:
         """Return the doubt as a note of a recording, with the path of the object that it concerns."""
@@ -226,12 +232,17 @@ def _find_spike_scale_doubts(
         return [Doubt(what, unit.words, fix, refuses=empty and span > 2 * 86400)]
     # Too fast: the unit of the file is longer than a second.
     if rate > FASTEST_HZ:
-        unit = min(COARSER, key=lambda one: abs(math.log(rate / one.seconds / USUAL_HZ)))
+        divided = [Unit("seconds divided by the sampling rate", f"{hz:.9g}", hz) for hz in (*sampling_hz, COMMON_HZ)]
+        nearest = sorted([*COARSER, *divided], key=lambda one: abs(math.log(rate / one.seconds / USUAL_HZ)))
+        unit, other = nearest[0], next(one for one in nearest if one.words != nearest[0].words)
+        # days and 30 kHz differ by a factor of 3, so that rates cannot tell them apart
+        known = abs(math.log(other.seconds / unit.seconds)) > math.log(ALIKE)
+        more = "" if known else f", or {scale_option('', other.scale)}"
         return [
             Doubt(
                 f"the median unit fires {rate:.3g} spikes/s over {span:.3g} s",
-                unit.words,
-                f"give {scale_option('', unit.scale)}; --time-scale 1 takes them for seconds",
+                unit.words if known else f"{unit.words} or {other.words}",
+                f"give {scale_option('', unit.scale)}{more}; --time-scale 1 takes them for seconds",
                 refuses=rate > REFRACTORY_HZ,
             )
         ]
@@ -310,6 +321,7 @@ def _find_sample_scale_doubts(
                 f"the rate is {rate_hz:.3g} Hz, a sample every {step:.4g} s",
                 f"the step in place of the rate, {likely_hz:.4g} Hz",
                 f"give {scale_option(name, f'1/{likely_hz * likely_hz:.6g}')}",
+                scale=1 / likely_hz**2,
             )
         ]
     if step > LONGEST_STEP_S:
@@ -390,6 +402,34 @@ def compare_spans(
             of_scale=False,
         )
     return None
+
+
+def find_row_doubt(
+    start: Float[np.ndarray, " row"], span: tuple[float, float], *, path: str, name: str
+) -> Doubt | None:
+    """Check the times of events or of intervals, which should lie within what is fitted, for numbers of frames.
+
+    Parameters
+    ----------
+    start : array of float64, shape (row,)
+        Begin of each row, seconds.
+    span : (float, float)
+        First and last time of what is fitted, seconds.
+    path, name : str
+        Path of the table, and the name for which a time scale would be given.
+    """
+    known = start[np.isfinite(start)]
+    if len(known) < FEW or not _are_whole(known):
+        return None
+    behind = known > span[1]
+    if behind.mean() < 1 - LITTLE:
+        return None
+    return Doubt(
+        f"all {len(known)} times of {path} are whole numbers up to {known.max():.0f}, and {int(behind.sum())} lie "
+        f"behind the end of what is fitted ({span[1]:.6g} s)",
+        f"{path} holds frame numbers",
+        f"give {scale_option(name, '1/RATE')}, RATE being frames a second",
+    )
 
 
 def find_span(

@@ -12,18 +12,20 @@ import numpy as np
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
+from ...data.clock_doubts import Doubt
 from ...data.records import JSON
 from ...errors import DOUBT, DataError, SourceError, name_arguments
 from ..backends.session import OWN_MODULE, Session, open_session
 from .clock import glance_at_clock
 from .events import list_events
 from .find_object import find_object
-from .segment_choice import compare_clocks
+from .glance import note_contents
+from .segment_choice import compare_clocks, explains
 from .segments import RecordedIntervals, explain_unusable
 from .source_kinds import Source
 from .source_list import describe_sources
 from .source_selection import choose_source, group_sources
-from .tables import TRIALS, IntervalTable, find_unreadable_tables, list_tables
+from .tables import INVALID, TRIALS, IntervalTable, find_unreadable_tables, list_tables
 from .units import check_units_clock
 
 
@@ -73,6 +75,8 @@ class Catalog:
         Why that one, or why none.
     doubts : tuple of str
         What looks wrong about clocks, and what to do about it.
+    notes : tuple of str
+        What a fit of that source would leave out, cut or miss.
     """
 
     file: str
@@ -84,6 +88,7 @@ class Catalog:
     default: str | None
     why: str
     doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> JSON:
         """Return all of it as a JSON-able dict."""
@@ -132,12 +137,13 @@ def list_sources(path: str | Path, *, video_dir: str | None = None, allow_outsid
         lost = find_unreadable_tables(session)
         broken: dict[str, str] = {}
         intervals = list_tables(session, without=lost, problems=broken)
+        events_of = list_events(session, broken)
         tables = [_summarise(table, explain_unusable(table, recorded)) for table in intervals]
         tables += [
             _summarise(
                 events, explain_unusable(events, recorded) if events.has_intervals else "events have no duration"
             )
-            for events in list_events(session, broken)
+            for events in events_of
         ]
         tables += [
             TableSummary(
@@ -150,7 +156,11 @@ def list_sources(path: str | Path, *, video_dir: str | None = None, allow_outsid
             for path, one in lost.items()
         ]
         tables += [TableSummary(path, 0, (), (), problem) for path, problem in broken.items()]
-        doubts = [*_find_source_doubts(session, sources), *_find_table_doubts(session, chosen, intervals)]
+        own = _find_source_doubts(session, sources)
+        about_chosen = [doubt for path, doubt in own if chosen is not None and path == chosen.path]
+        doubts = [f"{DOUBT}{source.path}: {source.doubt}" for source in sources if source.doubt]
+        doubts += [doubt.describe(path) for path, doubt in own]
+        doubts += _find_table_doubts(session, chosen, [*intervals, *events_of], about_chosen)
         return Catalog(
             file=session.path.name,
             identifier=str(session.nwbfile.identifier),
@@ -161,6 +171,7 @@ def list_sources(path: str | Path, *, video_dir: str | None = None, allow_outsid
             default=chosen.path if chosen else None,
             why=name_arguments(why),
             doubts=tuple(map(name_arguments, doubts)),
+            notes=tuple(map(name_arguments, note_contents(session, chosen))) if chosen else (),
         )
 
 
@@ -170,18 +181,18 @@ def _name_arguments(source: Source) -> Source:
 
 
 def _summarise(table: IntervalTable, problem: str) -> TableSummary:
-    columns = tuple(table.columns)
-    return TableSummary(
-        table.path, len(table.row_id), columns, tuple(table.time_columns()), problem, is_events=table.is_events
-    )
+    # every table has both columns when it is read, those of events that the file does not have too
+    made = {"start_time"} if table.is_events and "timestamp" in table.columns else set()
+    made |= {"stop_time"} if table.is_events and not table.has_intervals else set()
+    columns = tuple(name for name in table.columns if name not in made)
+    times = tuple(name for name in table.time_columns() if name not in made)
+    return TableSummary(table.path, len(table.row_id), columns, times, problem, is_events=table.is_events)
 
 
-def _find_source_doubts(session: Session, sources: Sequence[Source]) -> list[str]:
+def _find_source_doubts(session: Session, sources: Sequence[Source]) -> list[tuple[str, Doubt]]:
     """Check the clocks of all sources that can be read, by the first and last samples of each."""
-    notes = []
+    found = []
     for source in sources:
-        if source.doubt:
-            notes.append(f"{DOUBT}{source.path}: {source.doubt}")
         # Bins have no times of their own that could be in another unit.
         if source.problem or source.kind == "binned":
             continue
@@ -195,17 +206,29 @@ def _find_source_doubts(session: Session, sources: Sequence[Source]) -> list[str
                 doubts = glance_at_clock(obj, source.shape[0], source.kind, source.name)
         except DataError:
             continue  # its reader reports it, with advice
-        notes += [doubt.describe(source.path) for doubt in doubts]
-    return notes
+        found += [(source.path, doubt) for doubt in doubts]
+    return found
 
 
-def _find_table_doubts(session: Session, chosen: Source | None, tables: Sequence[IntervalTable]) -> list[str]:
-    """Compare the clock of the trials with that of the source that is fitted by default."""
+def _find_table_doubts(
+    session: Session, chosen: Source | None, tables: Sequence[IntervalTable], known: Sequence[Doubt]
+) -> list[str]:
+    """Compare the clocks of intervals and events with that of the source that is fitted by default.
+
+    Of tables other than the trials only the unit is doubted: sleep, or a task on another day, may lie apart and be
+    right. `known` are the doubts about the source, one of which may be the reason.
+    """
     if chosen is None or chosen.start_s is None or chosen.duration_s is None:
         return []
     span = chosen.start_s, chosen.start_s + chosen.duration_s
-    found = [(table.path, compare_clocks(session, span, table)) for table in tables if table.path == TRIALS]
-    return [doubt.describe(path) for path, doubt in found if doubt is not None]
+    notes = []
+    for table in tables:
+        doubt = compare_clocks(session, span, table, has_window=not table.has_intervals)
+        if table.path == INVALID or doubt is None or not (doubt.of_scale or table.path == TRIALS):
+            continue
+        if not any(explains(one, session, span, table) for one in known):
+            notes.append(doubt.describe(table.path))
+    return notes
 
 
 def list_fits(session: Session) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from pynwb import TimeSeries
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
@@ -27,6 +28,7 @@ from .pose import read_pose
 from .provenance import list_names
 from .resample import resample_recording
 from .segments import ChosenSegments
+from .series_values import advise_turning
 from .source_kinds import FRAME_KINDS, ROI_KINDS, SERIES_KINDS, Source
 from .source_list import describe_sources
 from .source_selection import choose_source
@@ -291,6 +293,8 @@ def turn_series(session: Session, sources: Sequence[Source], config: ReadConfig)
     ParameterError
         If there is none that could be.
     """
+    if config.source is None and (notes := _turn_default(session, sources, config)):
+        return tuple(notes)
     names = config.source if isinstance(config.source, tuple) else (config.source,)
     # By the shapes as stored: what a source is called does not depend on its axes.
     chosen = [choose_source(session, sources, name) for name in names]
@@ -303,14 +307,37 @@ def turn_series(session: Session, sources: Sequence[Source], config: ReadConfig)
             shape = np.shape(series.data)
             several = len(chosen) > 1
             if len(shape) == 2 and (not several or shape[0] < shape[1]) and turn(series):
-                sizes = f"{shape[1]} samples of {shape[0]} channels"
-                notes.append(f"data of {path} are read as (channel, time), as --transpose asks: {sizes}")
+                notes.append(_describe_turned(path, series))
     if not notes:
         raise ParameterError(
             f"transpose is given, and {', '.join(source.path for source in chosen)} has no two axes to exchange",
             fix="leave --transpose out",
         )
     return tuple(notes)
+
+
+def _turn_default(session: Session, sources: Sequence[Source], config: ReadConfig) -> list[str]:
+    """Turn the series whose shapes call for it, if one of them is then what is fitted by default."""
+    advice = advise_turning()
+    suspects = [one for one in sources if one.kind in SERIES_KINDS and advice in f"{one.problem} {one.doubt}"]
+    turned = [
+        (path, series)
+        for source in suspects
+        for path, series in session.find_members(source.members or (source.path,))
+        if len(np.shape(series.data)) == 2 and turn(series)
+    ]
+    if not turned:
+        return []
+    # As stored they are refused, so that the default is found among them only now.
+    first = choose_source(session, describe_sources(session, config.video_dir), None)
+    read = {first.path, *first.members}
+    return [_describe_turned(path, series) for path, series in turned if path in read]
+
+
+def _describe_turned(path: str, series: TimeSeries) -> str:
+    n_samples, n_channels = np.shape(series.data)
+    sizes = f"{n_samples} samples of {n_channels} channels"
+    return f"data of {path} are read as (channel, time), as --transpose asks: {sizes}"
 
 
 def check_settings(config: ReadConfig, sources: Sequence[Source]) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Shaped
 
-GOOD = ("accepted", "isaccepted", "iscell", "validroi", "isvalid", "isgood")
-BAD = ("rejected", "isrejected", "isbad")
+GOOD = ("accepted", "isaccepted", "iscell", "validroi", "isvalid", "isgood", "isneuron", "keep", "include", "included")
+BAD = ("rejected", "isrejected", "isbad", "excluded", "isexcluded")
 """Columns of quality, in small letters and without underscores: as suite2p, CaImAn, EXTRACT, Inscopix and the Allen
 Institute write them."""
 
@@ -21,7 +21,10 @@ NO = frozenset(
     {"no", "n", "false", "f", "0", "rejected", "reject", "bad", "not cell", "notcell", "not_cell", "discard", "invalid"}
 )
 OPEN = frozenset({"", "nan", "none", "na", "n/a", "unknown", "undecided", "unlabeled", "unlabelled", "unsorted"})
-DECIDED = frozenset({"accepted", "rejected"})
+DECIDED = (YES | NO) - {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0"}
+"""Words that are about quality in a column of any name."""
+MEASURES = ("score", "prob", "quality", "confidence", "snr", "cnn", "rvalue")
+"""Parts of the names of columns that measure quality, by thresholds that only their authors know."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,11 @@ class Quality:
 def judge_rois(columns: Mapping[str, Shaped[np.ndarray, " roi"]], n_rois: int) -> Quality:
     """Judge ROIs by the quality columns among `columns`."""
     bad, why = np.zeros(n_rois, bool), dict[int, str]()
-    rules, notes = [], []
+    rules, notes, measures = [], list[str](), []
     for name, values in columns.items():
         wanted = _is_wanted(name, values)
         if wanted is None:
+            measures += [name] if any(part in normalise(name) for part in MEASURES) else []
             continue
         flags = _read_flags(values)
         if flags is None:
@@ -73,6 +77,12 @@ def judge_rois(columns: Mapping[str, Shaped[np.ndarray, " roi"]], n_rois: int) -
         rules.append(name if wanted else f"not {name}")
         if not judged.all():
             notes.append(f"{int((~judged).sum())} ROIs stay that {name} does not judge")
+    if measures and not rules and not notes:
+        name = measures[0]
+        notes.append(
+            f"all ROIs are read: it is not known which values of {', '.join(measures[:4])} are good "
+            f'({_describe(columns[name])}); choose with --rois, as --rois "{_propose(name, columns[name])}"'
+        )
     return Quality(bad, why, " and ".join(rules), tuple(notes))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...config import ReadConfig
-from ...data.clock_doubts import Doubt, compare_spans, find_span
+from ...data.clock_doubts import Doubt, compare_spans, find_row_doubt, find_span
 from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session
 from .clock import list_sampling_rates
@@ -76,7 +76,8 @@ def _cut_table(
     span = float(recorded.start[0]), float(recorded.stop[-1])
     apart = compare_clocks(session, span, table, has_window=config.window is not None)
     if apart is not None and doubt is not None and apart.of_scale:
-        raise DataError(f"{doubt.what}, and {apart.what}; likely {apart.cause}", where=table.where, fix=apart.fix)
+        known = doubt if explains(doubt, session, span, table) else apart
+        raise DataError(f"{doubt.what}, and {apart.what}; likely {known.cause}", where=table.where, fix=known.fix)
     notes = [] if apart is None else [apart.describe(table.path)]
     try:
         segments = cut_trials(table, config, recorded, step_s)
@@ -100,9 +101,16 @@ def compare_clocks(
         return None
     rates = list_sampling_rates(session)
     found = compare_spans(span, theirs, path=table.path, name=table.name, sampling_hz=rates)
+    found = found or find_row_doubt(table.start_s, span, path=table.path, name=table.name)
     # A scale of 1 vouches for the unit; whether the two overlap is still checked.
     vouched = session.time_scales.of(table.path, is_fitted=False) == 1 or session.time_scales.own == 1
     return None if found is not None and found.of_scale and vouched else found
+
+
+def explains(doubt: Doubt, session: Session, span: tuple[float, float], table: IntervalTable) -> bool:
+    """Return whether the time scale that a doubt about the source proposes brings its `span` to that of the table."""
+    scale = doubt.scale
+    return scale is not None and compare_clocks(session, (span[0] * scale, span[1] * scale), table) is None
 
 
 def exclude_invalid(session: Session, segments: Segments, step_s: float) -> Segments:
@@ -139,6 +147,15 @@ def exclude_invalid(session: Session, segments: Segments, step_s: float) -> Segm
     gone = np.setdiff1d(segments.row[segments.row >= 0], kept.row)
     left_out = [{"what": "trial", "id": int(row), "why": "within invalid_times"} for row in gone]
     return dataclasses.replace(kept, left_out=(*kept.left_out, *left_out), notes=(*kept.notes, note, *notes))
+
+
+def note_invalid(invalid: InvalidTimes) -> list[str]:
+    """Note how many intervals are excluded because the file marks them as invalid, and which concern other objects."""
+    n = len(invalid.start)
+    why = f" ({', '.join(invalid.reasons)})" if invalid.reasons else ""
+    length_s = float(np.sum(invalid.stop - invalid.start))
+    kept = [f"{n} intervals of {INVALID}{why} are excluded, {length_s:.4g} s (--keep-invalid reads them)"] if n else []
+    return [*kept, *_note_others(invalid)]
 
 
 def _note_others(invalid: InvalidTimes) -> list[str]:

@@ -70,7 +70,7 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     trains = read_spike_trains(units, rows, where, scale, times)
     # Before clocks are checked: only spikes in valid periods count.
     trains, valid = limit_to_valid(session, path, trains)
-    notes = [*notes, *valid, *_note_repeated(trains.unit_id), *(note_quality(units) if config.units is None else [])]
+    notes = [*notes, *valid, *note_repeated(trains.unit_id), *(note_quality(units) if config.units is None else [])]
     doubts = _check_trains(session, units, trains, config.bin_width_s, scale)
     notes = [*notes, *report_doubts(doubts, path, where)]
     recorded, trains, left_out = find_recorded(trains, where)
@@ -230,7 +230,8 @@ def limit_to_valid(session: Session, path: str, trains: SpikeTrains) -> tuple[Sp
     return trains, notes
 
 
-def _note_repeated(unit_id: Shaped[np.ndarray, " unit"]) -> list[str]:
+def note_repeated(unit_id: Shaped[np.ndarray, " unit"]) -> list[str]:
+    """Note which ids of units stand for more than one row."""
     # Sortings of several probes are put into one table with the ids of each.
     ids, counts = np.unique(unit_id, return_counts=True)
     if not (counts > 1).any():
