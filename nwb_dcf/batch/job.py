@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config.request import hash_request
+from ..config.request import asks_to_choose, hash_request
 from ..errors import DCFError, ParameterError
 from ..io.recordings import is_remote
 from ..io.results import list_checkpoints, list_results, read_result
@@ -79,7 +79,7 @@ def _fit(job: FitJob, started: float) -> JobOutcome:
 
     with use_threads(job.threads):
         if job.dry:
-            plan = plan_fit(job.file, **job.options).to_dict()
+            plan = plan_fit(job.file, choose=asks_to_choose(job.options), **job.options).to_dict()
             seconds, name = time.perf_counter() - started, str(plan.get("name") or "")
             return JobOutcome(job.file, "planned", name, seconds, _describe_plan(plan), Scores(dim=plan["dim"]))
         result = None
@@ -111,7 +111,9 @@ def has_checkpoint(job: FitJob) -> bool:
 
 def _describe_plan(plan: Mapping[str, Any]) -> str:
     source, memory, seconds = plan["source"], plan.get("memory_bytes"), plan.get("seconds")
-    parts = [f"{source.get('path')}: {plan['channels']} channels, {plan['bins']} bins, {plan['segments']} segments"]
+    between = (plan.get("to_choose") or {}).get("bins")
+    bins = f"{between[0]} to {between[1]}" if between else plan["bins"]
+    parts = [f"{source.get('path')}: {plan['channels']} channels, {bins} bins, {plan['segments']} segments"]
     parts += [f"about {memory / 2**30:.1f} GiB"] if memory else []
     parts += [f"about {seconds:.2g} s" if seconds < 100 else f"about {seconds / 60:.0f} min"] if seconds else []
     parts += [f"not as it is asked: {plan['refusal']}"] if plan.get("refusal") else []

@@ -139,10 +139,12 @@ def fit(
     if many:
         return fit_many(files, settings, of_batch, dry_run=dry_run, as_json=as_json, quiet=quiet)
     (file,) = files
-    # everything up to the training, refusals included
+    # everything up to the training, refusals included; what may take longer than all else only where it was asked for
     if dry_run:
+        from ..config.request import asks_to_choose  # pydantic
+
         with ProgressBar(hidden=quiet, log=write_log) as bar:
-            plan = nwb_dcf.plan_fit(file, progress=bar, **settings)
+            plan = nwb_dcf.plan_fit(file, progress=bar, choose=asks_to_choose(settings), **settings)
         print_report(plan.to_dict(), describe_plan, as_json, quiet)
         return 0
     n_fits = 1 + int(settings.get("null") or 0) + max(int(settings.get("repeats") or 1) - 1, 0)

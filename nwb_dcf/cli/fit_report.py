@@ -13,7 +13,7 @@ from .certificate_report import describe_certificate, describe_verdict
 from .channel_report import describe_channels
 from .score_table import describe_scores
 from .smoothing_report import describe_smoothing
-from .text_layout import Report, format_number, label_lines, lay_out_table
+from .text_layout import Report, describe_duration, format_number, label_lines, lay_out_table
 
 if TYPE_CHECKING:
     from ..data.result import DCFResult
@@ -231,8 +231,7 @@ def describe_plan(plan: Report) -> str:
     repeats += [f"{plan['repeats'] - 1} more to resampled segments"] if plan.get("repeats", 1) > 1 else []
     fitted = f"{plan.get('dim')} latents with the settings of preset {plan.get('preset')}"
     lines += label_lines("fit", [", ".join([fitted, *repeats])])
-    if plan.get("memory_bytes"):
-        lines += label_lines("memory", [f"about {plan['memory_bytes'] / 2**30:.1f} GiB at most"])
+    lines += label_lines("memory", _describe_memory(plan))
     if plan.get("seconds"):
         lines += label_lines("time", [f"{describe_duration(plan['seconds'])} on this CPU, as busy as it is now"])
     where = [f"/processing/dcf/{plan.get('name')} in {plan.get('output')}", *_describe_growth(plan)]
@@ -242,16 +241,26 @@ def describe_plan(plan: Report) -> str:
     return "\n".join([*lines, "nothing was fitted or written"])
 
 
-def describe_duration(seconds: float) -> str:
-    """Say an estimated duration with as many digits as it deserves: ``about 40 s``, ``about 12 min``."""
-    if seconds < 100:
-        return f"about {seconds:.1g} s" if seconds < 10 else f"about {5 * round(seconds / 5)} s"
-    return f"about {seconds / 60:.0f} min" if seconds < 6000 else f"about {seconds / 3600:.1f} h"
-
-
 def _describe_growth(plan: Report) -> list[str]:
-    grows = plan.get("growth_bytes")
+    grows, between = plan.get("growth_bytes"), (plan.get("to_choose") or {}).get("growth_bytes")
+    if between and grows:
+        return [f"the file grows by about {between[0] / 1e6:.2g} to {between[1] / 1e6:.2g} MB"]
     return [f"the file grows by about {grows / 1e6:.2g} MB"] if grows else []
+
+
+def _describe_memory(plan: Report) -> list[str]:
+    most, choices = plan.get("memory_bytes"), plan.get("to_choose") or {}
+    if not most:
+        return []
+    if "memory_bytes" not in choices:
+        return [f"about {most / 2**30:.1f} GiB at most"]
+    low, high = (f"{n / 2**30:.1f}" for n in choices["memory_bytes"])
+    lines = [f"about {f'{low} to {high}' if low != high else high} GiB at most, by the bins that are chosen"]
+    least, narrowest = choices["least_bin_width_s"], choices["bin_width_s"][0]
+    if least is None or least > narrowest:
+        free = f"{choices['free_bytes'] / 2**30:.1f} GiB are free"
+        lines.append(f"{free}: a fit is refused if the data choose bins narrower than {1000 * (least or 0.1):g} ms")
+    return lines
 
 
 def describe_demo(demo: Report) -> str:
@@ -355,7 +364,9 @@ def describe_input(report: Report, verdict: Sequence[str] = ()) -> list[str]:
     what = source.get("path") or report.get("kind") or "data"
     of = f" of {source['file']}" if source.get("file") else ""
     width = report.get("bin_width_s")
+    between = (report.get("to_choose") or {}).get("bins")
     bins = f"{report.get('bins')} bins of {width * 1000:g} ms" if width else f"{report.get('bins')} frames"
+    bins = f"{between[0]} to {between[1]} bins" if between else bins
     dim = {"units": "units", "video": "pixels"}.get(str(report.get("kind")), "channels")
     n_segments = report.get("segments")
     sizes = f"{report.get('channels')} {dim}, {bins} in {n_segments} segment{'' if n_segments == 1 else 's'}"

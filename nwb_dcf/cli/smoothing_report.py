@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .text_layout import Report, format_number, label_lines, lay_out_table
+from .text_layout import Report, describe_duration, format_number, label_lines, lay_out_table
 
 SCALES = {"soft": "soft scale", "zscore": "z-scores", "global": "one scale for all", "none": "no scale"}
 
@@ -10,6 +10,8 @@ SCALES = {"soft": "soft scale", "zscore": "z-scores", "global": "one scale for a
 def describe_smoothing(report: Report) -> list[str]:
     """Return the lines of a report on what ``auto`` chose, and why; none where nothing was ``auto``."""
     choice = report.get("smoothing")
+    if report.get("to_choose"):
+        return label_lines("smoothing", _describe_choices(report["to_choose"]))
     if not choice:
         return []
     taken = f"{_show_width(choice['smooth_s'])}, {SCALES.get(choice['scale'], choice['scale'])}"
@@ -25,6 +27,16 @@ def describe_smoothing(report: Report) -> list[str]:
     if choice["notes"]:
         lines.append("; ".join(choice["notes"]))
     return label_lines("smoothing", lines)
+
+
+def _describe_choices(choices: Report) -> list[str]:
+    """Describe what the fit will choose, which a plan has left to it."""
+    what = [name for name in ("smooth", "scale") if choices[name]]
+    names = " and ".join({"smooth": "smoothing", "scale": "scale"}[name] for name in what)
+    width = choices.get("bin_width_s")
+    bins = f", with bins of {1000 * width[0]:g} to {1000 * width[1]:g} ms" if width else ""
+    asked = " ".join(f"--{name} auto" for name in what)
+    return [f"{names} will be chosen by the fit{bins}: {describe_duration(choices['seconds'])}; add {asked} to see now"]
 
 
 def describe_scan(scan: Report) -> str:

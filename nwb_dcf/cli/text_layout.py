@@ -21,6 +21,13 @@ def format_number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if isinstance(value, int | float) and math.isfinite(value) else "unknown"
 
 
+def describe_duration(seconds: float) -> str:
+    """Say an estimated duration with as many digits as it deserves: ``about 40 s``, ``about 12 min``."""
+    if seconds < 100:
+        return f"about {seconds:.1g} s" if seconds < 10 else f"about {5 * round(seconds / 5)} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 6000 else f"about {seconds / 3600:.1f} h"
+
+
 def format_scalar(value: Any) -> str:
     """Show any value in a cell of a table."""
     if value is None:

@@ -46,3 +46,8 @@ def _canonise(value: Any) -> Any:
     if isinstance(value, int | float):
         return float(value)
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+
+
+def asks_to_choose(settings: Mapping[str, Any]) -> bool:
+    """Whether ``auto`` was given for what data choose: a plan then shows the choice, which may take a while."""
+    return any(settings.get(name) == "auto" for name in ("dim", "smooth", "scale", "bin_width_s"))

@@ -69,6 +69,18 @@ def read_frames(data: xr.DataArray, frames: slice) -> Num[np.ndarray, " time *fr
     return np.asarray(data[frames].values)
 
 
+def count_varying(data: xr.DataArray, enough: int) -> int:
+    """Count the channels in which two frames differ; once there are `enough`, no further frames are read."""
+    # against the first frame alone: if all equal it, all are alike
+    first = read_frames(data, slice(0, 1))
+    varies = np.zeros(first.shape[1:], bool)
+    for frames in frame_blocks(data):
+        varies |= (read_frames(data, frames) != first).any(axis=0)
+        if varies.sum() >= enough:
+            break
+    return int(varies.sum())
+
+
 def compute_moments(blocks: Iterable[Num[np.ndarray, " _ *frame"]]) -> Moments:
     """Compute mean and standard deviation of all frames of some blocks, in float64.
 

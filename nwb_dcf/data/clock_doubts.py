@@ -34,17 +34,16 @@ what is fitted, and the others behind it
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DOUBT, DataError
+from .doubt import COARSER, FINER, Doubt, Unit
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Num
+    from jaxtyping import Bool, Float, Num
 
 EPOCH_S = 1e8
 """Times above this (three years) count from 1970, not from the start of a session."""
@@ -74,85 +73,7 @@ SAME = 0.5  # fraction of the union of two spans that differ in their unit alone
 APART = 0.05  # fraction of that union as stored
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A unit of time in which files hold times.
-
-    Attributes
-    ----------
-    words : str
-        As in "the times are in ...".
-    scale : str
-        The argument of ``--time-scale`` for it.
-    seconds : float
-        Its length.
-    """
-
-    words: str
-    scale: str
-    seconds: float
-
-
-FINER = (
-    Unit("milliseconds", "0.001", 1e-3),
-    Unit("microseconds", "1e-6", 1e-6),
-    Unit("nanoseconds", "1e-9", 1e-9),
-)
-COARSER = (
-    Unit("minutes", "60", 60.0),
-    Unit("thousands of seconds", "1000", 1e3),
-    Unit("hours", "3600", 3600.0),
-    Unit("days", "86400", 86400.0),
-)
 COMMON_HZ = 30000.0  # of Neuropixels and Intan, where the file names no rate
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A doubt about the times of an object.
-
-    Attributes
-    ----------
-    what : str
-        What looks wrong, with the numbers that show it.
-    cause : str
-        Its likely cause, as a clause.
-    fix : str
-        What to do about it, as an imperative.
-    refuses : bool
-        Whether it is an error, since hardly anything would be fitted.
-    of_scale : bool
-        Whether it is about the unit of the times, so that a time scale settles it.
-    scale : float or None
-        That time scale, where it follows from the file itself.
-    """
-
-    what: str
-    cause: str
-    fix: str
-    refuses: bool = False
-    of_scale: bool = True
-    scale: float | None = None
-
-    def describe(self, path: str) -> str:
-        """Return the doubt as a note of a recording, with the path of the object that it concerns."""
-        return f"{DOUBT}{path}: {self.what}; likely {self.cause}: {self.fix}"
-
-
-def report_doubts(doubts: Iterable[Doubt], path: str, where: str) -> list[str]:
-    """Return the notes of `doubts` about the object at `path`.
-
-    Raises
-    ------
-    DataError
-        If one of them refuses; `where` names the object then.
-    """
-    notes = []
-    for doubt in doubts:
-        if doubt.refuses:
-            raise DataError(f"{doubt.what}; likely {doubt.cause}", where=where, fix=doubt.fix)
-        notes.append(doubt.describe(path))
-    return notes
 
 
 def scale_option(name: str, scale: str) -> str:
@@ -183,40 +104,48 @@ def find_spike_doubts(
     sampling_hz : sequence of float
         Sampling rates of voltages in the file, Hz.
     """
-    # Pooled, since one unit may have few spikes, and the unit of time is that of the table.
-    pooled = np.concatenate(times) if len(times) else np.empty(0)
-    if len(pooled) < FEW_SPIKES:
+    # All units, since one may have few spikes, and the unit of time is that of the table; not joined into one array,
+    # since there may be hundreds of millions.
+    trains = [train for train in times if len(train)]
+    n_spikes = sum(map(len, trains))
+    if n_spikes < FEW_SPIKES:
         return []
-    start, stop = float(pooled.min()), float(pooled.max())
-    span = stop - start
+    span = max(float(train.max()) for train in trains) - min(float(train.min()) for train in trains)
     if span <= 0:
         return []
     # The median unit: noise clusters fire at rates of their own.
-    rate = float(np.median([len(train) for train in times if len(train)])) / span
-    doubts = _find_spike_scale_doubts(pooled, span, rate, len(pooled) * bin_width_s / span, sampling_hz)
-    intervals = np.concatenate([np.diff(train) for train in times])
-    worst = max(bin_width_s, float(np.median(intervals)) if len(intervals) else 0.0)
-    coarse = find_resolution_doubts(pooled, dtype, bin_width_s, "bins", worst, scale or 1.0)
+    rate = float(np.median([len(train) for train in trains])) / span
+    doubts = _find_spike_scale_doubts(trains, span, rate, n_spikes * bin_width_s / span, sampling_hz)
+
+    def find_worst() -> float:
+        intervals = np.concatenate([np.diff(train) for train in trains])
+        return max(bin_width_s, float(np.median(intervals)) if len(intervals) else 0.0)
+
+    coarse = find_resolution_doubts(trains, dtype, bin_width_s, "bins", find_worst, scale or 1.0)
     return [*([] if scale == 1 else doubts), *coarse]
 
 
 def _find_spike_scale_doubts(
-    pooled: Float[np.ndarray, " spike"], span: float, rate: float, filled: float, sampling_hz: Sequence[float]
+    trains: Sequence[Float[np.ndarray, " _spike"]],
+    span: float,
+    rate: float,
+    filled: float,
+    sampling_hz: Sequence[float],
 ) -> list[Doubt]:
     """Check the unit of spike times: one doubt at most, the most specific."""
     empty = filled < EMPTY
-    since = _find_epoch(pooled)
+    since = _find_epoch(trains)
     # seconds since 1970 only shift the clock and can be fitted; in other units bins would be of another length as well
     if since is not None and since[0].seconds != 1:
         return [_describe_epoch(since, refuses=True)]
     # A sorter counts samples, so that whole numbers are the sign of an export without its division by the rate.
-    whole = _are_whole(pooled)
+    whole = _are_whole(trains)
     if whole or (rate < SLOWEST_HZ and span > SLOW_SPAN_S):
         units = [*FINER, *(_samples(sampling_hz) if whole else ())]
         # The unit that would make the rate of a median unit most usual.
         unit = min(units, key=lambda one: abs(math.log(rate / one.seconds / USUAL_HZ)))
         what = (
-            f"all {len(pooled)} spike times are whole numbers, over {span:.3g} s"
+            f"all {sum(map(len, trains))} spike times are whole numbers, over {span:.3g} s"
             if whole
             else f"the median unit fires {rate:.2g} spikes/s over {span:.3g} s"
         )
@@ -278,7 +207,7 @@ def find_sample_doubts(
     if len(time) < 2:
         return []
     step, span = float(np.median(np.diff(time))), float(time[-1] - time[0])
-    coarse = [] if dtype is None else find_resolution_doubts(time, dtype, step, "steps", step, scale or 1.0)
+    coarse = [] if dtype is None else find_resolution_doubts([time], dtype, step, "steps", lambda: step, scale or 1.0)
     doubts = [] if scale == 1 else _find_sample_scale_doubts(time, step, span, kind, rate_hz, name)
     return [*doubts, *coarse]
 
@@ -288,7 +217,7 @@ def _find_sample_scale_doubts(
 ) -> list[Doubt]:
     """Check the unit of the times of samples: one doubt at most."""
     # Times since 1970 come first: they would also look like long spans.
-    since = _find_epoch(time)
+    since = _find_epoch([time])
     if since is not None:
         return [_describe_epoch(since, name=name)]
     if rate_hz is None and len(time) >= FEW and (np.diff(time) == 1).all() and time[0] == round(time[0]):
@@ -301,7 +230,7 @@ def _find_sample_scale_doubts(
             )
         ]
     fastest = FASTEST_OF.get(kind)
-    if rate_hz is None and len(time) >= FEW and span > WEEK_S and _are_whole(time):
+    if rate_hz is None and len(time) >= FEW and span > WEEK_S and _are_whole([time]):
         return [_describe_long_step(f"all {len(time)} timestamps are whole numbers, over {span:.3g} s", step, name)]
     if fastest is None:
         return []
@@ -419,7 +348,7 @@ def find_row_doubt(
         Path of the table, and the name for which a time scale would be given.
     """
     known = start[np.isfinite(start)]
-    if len(known) < FEW or not _are_whole(known):
+    if len(known) < FEW or not _are_whole([known]):
         return None
     behind = known > span[1]
     if behind.mean() < 1 - LITTLE:
@@ -473,15 +402,26 @@ def _jaccard(a: tuple[float, float], b: tuple[float, float]) -> float:
     return common / max(max(a[1], b[1]) - min(a[0], b[0]), 1e-300)  # two spans of one moment
 
 
-def _are_whole(times: Float[np.ndarray, " time"]) -> bool:
+def _are_whole(parts: Sequence[Float[np.ndarray, " _time"]]) -> bool:
     """Return whether all times are whole numbers."""
-    # In nearly every file one of the first few is not, and the millions after them need not be rounded.
-    return bool((times[:FEW] == np.round(times[:FEW])).all() and (times == np.round(times)).all())
+    return _hold_for_all(parts, lambda times: times == np.round(times))
 
 
-def _find_epoch(times: Float[np.ndarray, " time"]) -> tuple[Unit, str] | None:
-    """Return the unit in which `times` would count from 1970, and the day; None where they would in none."""
-    middle = float(np.median(times)) if len(times) else 0.0
+def _hold_for_all(
+    parts: Sequence[Float[np.ndarray, " _time"]],
+    hold: Callable[[Float[np.ndarray, " _time"]], Bool[np.ndarray, " _time"]],
+) -> bool:
+    """Return whether a condition holds for all times."""
+    # In nearly every file one of the first few does not, and the millions after them need not be looked at.
+    return all(bool(hold(times[:FEW]).all()) for times in parts) and all(bool(hold(times).all()) for times in parts)
+
+
+def _find_epoch(parts: Sequence[Float[np.ndarray, " _time"]]) -> tuple[Unit, str] | None:
+    """Return the unit in which times would count from 1970, and the day; None where they would in none."""
+    # the median is not above what no time is above, and that needs no pool of all times
+    if max((float(times.max()) for times in parts if len(times)), default=0.0) <= EPOCH_S:
+        return None
+    middle = float(np.median(np.concatenate(parts)))
     for unit in (Unit("seconds", "1", 1.0), *FINER):
         # between 1973 and 2128: longer numbers are of a finer unit
         if EPOCH_S < middle * unit.seconds < 50 * EPOCH_S:
@@ -504,20 +444,32 @@ def _describe_epoch(since: tuple[Unit, str], *, name: str = "", refuses: bool = 
 
 
 def find_resolution_doubts(
-    times: Float[np.ndarray, " time"], dtype: np.dtype[Any] | None, step: float, of: str, worst: float, scale: float
+    parts: Sequence[Float[np.ndarray, " _time"]],
+    dtype: np.dtype[Any] | None,
+    step: float,
+    of: str,
+    find_worst: Callable[[], float],
+    scale: float,
 ) -> list[Doubt]:
-    """Check a float type for a resolution that is coarse beside `step`, seconds; coarser than `worst` refuses.
+    """Check a float type for a resolution that is coarse beside `step`, seconds; coarser than the worst refuses.
 
-    `times` are seconds, and have been multiplied by `scale` since they were stored.
+    Times are seconds, in one array or several, and have been multiplied by `scale` since they were stored.
     """
     stored = np.dtype(np.float64) if dtype is None else np.dtype(dtype)
-    if stored.kind != "f" or len(times) == 0:
+    largest = max((float(np.abs(times).max()) for times in parts if len(times)), default=np.nan) / scale
+    if stored.kind != "f" or np.isnan(largest):
         return []
-    largest = float(np.abs(times).max()) / scale
     before = ""
-    kept = times if scale == 1 else times / scale
-    could_be = not _are_whole(kept) or largest > 2**24  # float32 holds every whole number up to 2**24
-    if stored.itemsize > 4 and could_be and bool((kept == kept.astype(np.float32)).all()):
+
+    def could_be() -> bool:
+        # float32 holds every whole number up to 2**24
+        return largest > 2**24 or not _hold_for_all(parts, lambda times: times / scale == np.round(times / scale))
+
+    def passed(times: Float[np.ndarray, " _time"]) -> Bool[np.ndarray, " _time"]:
+        kept = times if scale == 1 else times / scale
+        return np.asarray(kept == kept.astype(np.float32))
+
+    if stored.itemsize > 4 and _hold_for_all(parts, passed) and could_be():
         # Times that float32 holds to the last have passed through it: of other float64 hardly one is such a number.
         stored, before = np.dtype(np.float32), " before they were written"
     # at the largest time, where floats lie farthest apart
@@ -531,7 +483,7 @@ def find_resolution_doubts(
             f"beside {of} of {step:.4g} s",
             "single precision, which has seven digits",
             "write them again in float64 from where they came",
-            refuses=resolution > worst,
+            refuses=resolution > find_worst(),
             of_scale=False,
         )
     ]

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from ..config import FitConfig, ReadConfig
 from ..errors import ParameterError
-from .fit_schema import SCHEMAS
 from .records import JSON
 from .stored_json import StoredJSONError, parse_json
 
@@ -42,6 +41,8 @@ def read_document(text: str, name: str) -> JSON:
         _check_config(document)
         return document
     # u and v each have an architecture below their name
+    from .fit_schema import SCHEMAS  # a tenth of a second that only stored fits need
+
     schema = SCHEMAS[name.rpartition("/")[2]]
     try:
         schema.model_validate(document)

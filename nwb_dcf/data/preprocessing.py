@@ -18,7 +18,7 @@ from scipy.special import gammaln, xlogy
 
 from ..config import PrepareConfig
 from ..errors import DataError, ParameterError
-from .chunks import compute_moments, frame_blocks, is_lazy, make_scratch, read_frames
+from .chunks import compute_moments, count_varying, frame_blocks, is_lazy, make_scratch, read_frames
 from .recording import CHANNEL_SOURCE, frame_dims, is_count, median_step_s, name_source, segment_slices, split_sources
 from .records import JSON, PreprocessingStep
 
@@ -323,9 +323,8 @@ def check_size(recording: xr.Dataset, dim: int) -> None:
     dim_name = dims[0] if len(dims) == 1 else "pixel"
     where = name_source(recording)
     data = recording["data"]
-    sd = compute_moments(read_frames(data, frames) for frames in frame_blocks(data)).sd.reshape(-1)
-    usable = int((sd > 0).sum())
-    if len(sd) < 2 or usable < 2:
+    usable = count_varying(data, max(dim, 2))
+    if usable < 2:
         raise DataError(
             f"{usable} usable {dim_name}: there is nothing to compress", where=where, fix="fit two or more channels"
         )

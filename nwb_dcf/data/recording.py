@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
+from xarray.core.indexing import LazilyIndexedArray
 
 from ..errors import DataError
 from .chunks import frame_blocks, read_frames
@@ -81,7 +82,7 @@ def make_recording(
 
     Parameters
     ----------
-    data : array or dask array, shape (time, channel) or (time, y, x)
+    data : array, dask array or `nwb_dcf.data.lazy_counts.count_later`, shape (time, channel) or (time, y, x)
         Values, without NaN. Three dimensions are images.
     time : array of float64, shape (time,)
         Seconds on the session clock.
@@ -113,7 +114,8 @@ def make_recording(
         If the parts do not make a recording.
     """
     # np.asarray would read a dask array whole
-    values: Any = data if hasattr(data, "dask") else np.asarray(data)
+    later = isinstance(data, LazilyIndexedArray)
+    values: Any = data if later or hasattr(data, "dask") else np.asarray(data)
     time = np.asarray(time, dtype=np.float64)
     if values.ndim not in (2, 3) or (values.ndim == 3 and channel is not None):
         raise DataError(
@@ -157,7 +159,8 @@ def make_recording(
     )
     if channel_source is not None:
         recording = recording.assign_coords({CHANNEL_SOURCE: (dims, np.asarray(channel_source, dtype=np.str_))})
-    return validate_recording(recording)
+    # counts that are made later are finite, and a look at them would make them
+    return validate_recording(recording, finite=later)
 
 
 def part_touching(
@@ -187,8 +190,8 @@ def part_touching(
     return parted
 
 
-def validate_recording(recording: xr.Dataset) -> xr.Dataset:
-    """Return `recording` unchanged if it keeps the contract of this module.
+def validate_recording(recording: xr.Dataset, *, finite: bool = False) -> xr.Dataset:
+    """Return `recording` unchanged if it keeps the contract of this module; values known to be `finite` are not read.
 
     Raises
     ------
@@ -214,7 +217,7 @@ def validate_recording(recording: xr.Dataset) -> xr.Dataset:
         raise DataError(f"data are of type {data.dtype}, not real numbers", where=where, fix=counts)
     # block by block: a mask of a whole video would take as much memory as the video
     bad, first = 0, ""
-    for frames in frame_blocks(data) if data.dtype.kind == "f" else ():  # whole numbers are finite
+    for frames in frame_blocks(data) if data.dtype.kind == "f" and not finite else ():  # whole numbers are finite
         wrong = ~np.isfinite(read_frames(data, frames))
         if wrong.any() and not bad:
             frame, *place = (int(i[0]) for i in np.nonzero(wrong))

@@ -7,6 +7,7 @@ lying at it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from .frame_runs import find_runs
 from .memory import find_free_memory
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Float32, Int, Num, Real, Shaped
+    from jaxtyping import Bool, Float, Float32, Int, Num, Real
 
 MIN_FRACTION = 0.5
 """A bin of which a unit was observed for less than this fraction is dropped; above, its count is corrected."""
@@ -148,11 +149,13 @@ def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float3
     first = np.cumsum(bins.n_bins) - bins.n_bins
     # a row for each unit, so that its spikes are written close together; the transpose at the end copies nothing
     counts = np.zeros((len(times), n_frames), dtype=np.float32)
+    end = bins.stop[-1] + bins.width_s
     for row, spikes in enumerate(times):
         tolerance = _tolerance(spikes, bins.width_s)
         # a spike that lies at an edge but for rounding belongs to the bin that begins there
         edges = np.searchsorted(spikes, bins.start - tolerance * bins.width_s)
-        spikes = spikes[edges[0] :]
+        # those far beyond the last bin are not looked at: a part of a session may be counted alone
+        spikes = spikes[edges[0] : np.searchsorted(spikes, end)]
         if len(edges) == 1:  # a session in one piece, where nothing has to be looked up
             number = _number_bins(spikes, bins.start[:1], bins.width_s, tolerance)
             _count_into(counts[row], number[: np.searchsorted(number, n_frames)])
@@ -205,22 +208,29 @@ def compute_observed_fraction(
     array of float32, shape (time, unit)
         0 to 1; within rounding of 1 exactly 1.
     """
-    left = bins.left
-    fraction = np.empty((len(left), len(observed)), dtype=np.float32)
-    known: dict[bytes, Float[np.ndarray, " time"]] = {}  # most often all units have the same intervals
-    for unit, intervals in enumerate(observed):
-        key = intervals.tobytes()
-        if key not in known:
+    fraction = np.empty((int(bins.n_bins.sum()), len(observed)), dtype=np.float32)
+    for unit, part in enumerate(iterate_fractions(observed, bins)):
+        fraction[:, unit] = part
+    return fraction
+
+
+def iterate_fractions(
+    observed: Sequence[Real[np.ndarray, "_interval 2"]], bins: Bins
+) -> Iterator[Float32[np.ndarray, " time"]]:
+    """Compute the fraction of each bin, unit by unit: all of them may be more than memory holds."""
+    left, last, part = bins.left, None, np.empty(0, np.float32)
+    for intervals in observed:
+        # most often all units have the same intervals
+        if last is None or not np.array_equal(intervals, last):
             # seconds observed until each time, rising inside intervals and flat between them: differences are exact
             length = intervals[:, 1] - intervals[:, 0]
             seconds = np.column_stack([np.cumsum(length) - length, np.cumsum(length)]).ravel()
-            knots = intervals.ravel()
-            part = np.interp(left + bins.width_s, knots, seconds) - np.interp(left, knots, seconds)
-            part = np.clip(part / bins.width_s, 0, 1)
+            knots, last = intervals.ravel(), intervals
+            seen = np.interp(left + bins.width_s, knots, seconds) - np.interp(left, knots, seconds)
+            seen = np.clip(seen / bins.width_s, 0, 1)
             # so that rounding at the ends of intervals corrects no count by a factor of 0.99999
-            known[key] = np.where(part > 1 - 1e-4, 1, part)
-        fraction[:, unit] = known[key]
-    return fraction
+            part = np.where(seen > 1 - 1e-4, 1, seen).astype(np.float32)
+        yield part
 
 
 def intersect_intervals(intervals: list[Real[np.ndarray, "_interval 2"]]) -> Real[np.ndarray, "interval 2"]:
@@ -270,163 +280,6 @@ def _tolerance(times: Real[np.ndarray, " spike"], width_s: float) -> float:
     # float64 leaves less and less of late clocks: 1e9 s are known to 1e-7 s
     latest = max(abs(float(times[0])), abs(float(times[-1]))) if len(times) else 0.0
     return 1e-6 + 4 * float(np.spacing(latest)) / width_s
-
-
-@dataclass(frozen=True)
-class SpikeTrains:
-    """Spike times of the units that are read.
-
-    Attributes
-    ----------
-    unit_id : array of int or str, shape (unit,)
-        Ids as stored.
-    row : array of int, shape (unit,)
-        Rows of the units in their table.
-    times : list of array of float64, shape (spike,)
-        Seconds, in order.
-    observed : list of array of float64, shape (interval, 2), or None
-        When each unit was observed, seconds; None where nothing says so.
-    """
-
-    unit_id: Shaped[np.ndarray, " unit"]
-    row: Int[np.ndarray, " unit"]
-    times: list[Real[np.ndarray, " _spike"]]
-    observed: list[Real[np.ndarray, "_interval 2"]] | None
-
-    def take(self, keep: Bool[np.ndarray, " unit"]) -> SpikeTrains:
-        """Return the units for which `keep` is true."""
-        rows = np.flatnonzero(keep)
-        observed = None if self.observed is None else [self.observed[i] for i in rows]
-        return SpikeTrains(self.unit_id[rows], self.row[rows], [self.times[i] for i in rows], observed)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Spikes of each unit in each bin.
-
-    Attributes
-    ----------
-    values : array of float32, shape (time, unit)
-        Spikes; of partly observed bins divided by the observed fraction.
-    bins : Bins
-        Their bins.
-    notes : list of str
-        What was corrected or dropped, in sentences.
-    """
-
-    values: Float32[np.ndarray, "time unit"]
-    bins: Bins
-    notes: list[str]
-
-
-def count_trains(
-    trains: SpikeTrains,
-    start: Real[np.ndarray, " segment"],
-    stop: Real[np.ndarray, " segment"],
-    bin_width_s: float,
-    *,
-    where: str,
-    observed: str,
-    min_length_s: float = 0.0,
-) -> Counts:
-    """Count spikes in bins that start with their segment, where all units were observed.
-
-    Parameters
-    ----------
-    trains : SpikeTrains
-        The units.
-    start, stop : array of float64, shape (segment,)
-        Segments in order of time, seconds.
-    bin_width_s : float
-        Width of a bin.
-    where : str
-        Names the source in errors.
-    observed : str
-        Names what says when units were observed, for notes.
-    min_length_s : float
-        Where unobserved bins are dropped, runs between them that are shorter are dropped too.
-
-    Raises
-    ------
-    DataError
-        If no segment holds two bins, or no two successive bins in which every unit was observed for half of the bin.
-
-    Notes
-    -----
-    Counts are float32 because the square root of numpy's uint8 is float16.
-    """
-    bins = make_bins(start, stop, bin_width_s, n_units=len(trains.row), where=where)
-    counts = count_spikes(trains.times, bins)
-    if trains.observed is None:
-        return Counts(counts, bins, [])
-    fraction = compute_observed_fraction(trains.observed, bins)
-    corrected = (fraction < 1) & (fraction >= MIN_FRACTION)
-    # as if the unit had gone on at that rate while unseen; a frame needs all units, so one that is off drops it
-    counts /= np.where(corrected, fraction, 1)
-    bins, kept = bins.keep(fraction.min(axis=1) >= MIN_FRACTION, min_length_s)
-    if len(kept) == 0:
-        raise DataError(
-            "no two successive bins in which every unit was observed for half of the bin",
-            where=where,
-            fix="leave out those that were observed for a short time (--units)",
-        )
-    return Counts(counts[kept], bins, _note_corrections(trains, fraction, corrected[kept], len(kept), observed))
-
-
-def find_constant(
-    counts: Num[np.ndarray, "time unit"], unit_id: Shaped[np.ndarray, " unit"], *, where: str
-) -> tuple[Bool[np.ndarray, " unit"], list[dict[str, object]]]:
-    """Find the units whose count never changes.
-
-    Returns
-    -------
-    array of bool, shape (unit,)
-        Which units vary.
-    list of dict
-        The others, for ``recording.attrs["left_out"]``.
-
-    Raises
-    ------
-    DataError
-        If no unit varies.
-    """
-    # the value is kept: to a model of another session a silent unit is there and counts 0 (`channel_matching`)
-    varies = np.asarray(counts.max(axis=0) > counts.min(axis=0))
-    if not varies.any():
-        raise DataError("no unit varies from bin to bin", where=where, fix="read other trials or use another --bin")
-    left_out: list[dict[str, object]] = []
-    for i in np.flatnonzero(~varies):
-        why = "no spike in the bins read" if counts[0, i] == 0 else f"{counts[0, i]:g} spikes in every bin"
-        left_out.append({"what": "unit", "id": unit_id[i].item(), "why": why, "value": float(counts[0, i])})
-    return varies, left_out
-
-
-def note_left_out(left_out: list[dict[str, object]]) -> list[str]:
-    """Return a sentence on the units that are not in the recording, if any."""
-    # `order_channels` knows this note by its words "units left out", and takes it away again
-    ids = ", ".join(str(item["id"]) for item in left_out)
-    return [f"{len(left_out)} units left out as silent, constant or never observed: {ids}"] if left_out else []
-
-
-def _note_corrections(
-    trains: SpikeTrains,
-    fraction: Float32[np.ndarray, "time unit"],
-    corrected: Bool[np.ndarray, "kept unit"],
-    n_kept: int,
-    observed: str,
-) -> list[str]:
-    notes = []
-    if corrected.any():
-        n = int(corrected.any(axis=1).sum())
-        notes.append(f"{n} bins were partly observed ({observed}): counts divided by the observed fraction")
-    dropped = len(fraction) - n_kept
-    if dropped:
-        worst = int((fraction < MIN_FRACTION).sum(axis=0).argmax())
-        notes.append(
-            f"{dropped} of {len(fraction)} bins dropped, in which a unit was observed for less than half "
-            f"(most often unit {trains.unit_id[worst]}) or which stood alone"
-        )
-    return notes
 
 
 def merge_bins(

@@ -10,7 +10,7 @@ import xarray as xr
 from ..config import FitConfig
 from ..data.preprocessing import check_size, check_smoothing
 from .dimensionality import DimensionChoice, choose_for_fit
-from .smoothing_and_scale import SmoothingChoice, apply_choice, resolve_smoothing
+from .smoothing_and_scale import SmoothingChoice, apply_choice, is_to_be_chosen, resolve_smoothing
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ def settle_config(
     dim: int | Literal["auto"] | None,
     *,
     smoothing: SmoothingChoice | None = None,
+    choose: bool = True,
 ) -> SettledConfig:
     """Choose settings that are ``auto`` from the training data, and refuse data that are too small.
 
@@ -51,6 +52,8 @@ def settle_config(
         As it was requested.
     smoothing : SmoothingChoice, optional
         The choice in place of ``auto``, where it has been made already.
+    choose : bool
+        Whether smoothing and scale are chosen; else they stay ``auto``, as for a plan that nobody waits for.
 
     Raises
     ------
@@ -61,12 +64,12 @@ def settle_config(
     """
     check_size(training, config.model.dim)
     check_smoothing(training, config.prepare.smooth)
-    if smoothing is None:
+    if smoothing is None and (choose or not is_to_be_chosen(training, config.prepare)):
         # before the dimension: dimensions are counted on smoothed and scaled values
         smoothing, config = resolve_smoothing(training, config)
-    else:
+    elif smoothing is not None:
         config = apply_choice(config, smoothing)
     choice = None
-    if dim == "auto":
+    if dim == "auto" and choose:
         choice, config = choose_for_fit(training, config)
     return SettledConfig(config, choice, smoothing)

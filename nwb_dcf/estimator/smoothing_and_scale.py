@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, PrepareConfig
 from ..data.preprocessing import CLOCK_TOLERANCE, TRUNCATE, compute_standard_smoothing
-from ..data.recording import CHANNEL_SOURCE, flatten_frames, frame_dims, frame_shape, is_count, median_step_s
+from ..data.recording import CHANNEL_SOURCE, frame_dims, frame_shape, is_count, median_step_s
 from ..data.records import RunnerUp, SmoothingRecord
 from ..data.spike_binning import merge_bins
 from ..errors import DataError
 from ..metrics.cross_prediction import SCALES, SettingScores, score_settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Num
 
 STANDARD_SCALE = "global"  # with the standard smoothing, where the data cannot choose
 LEAST_BIN_S, MOST_BIN_S = 0.01, 0.1
@@ -204,6 +207,11 @@ def resolve_smoothing(recording: xr.Dataset, config: FitConfig) -> tuple[Smoothi
     return choice, apply_choice(config, choice)
 
 
+def is_to_be_chosen(recording: xr.Dataset, prepare: PrepareConfig) -> bool:
+    """Whether smoothing or scale are to be chosen from these data, which takes seconds; no value is read."""
+    return "auto" in (prepare.smooth, prepare.scale) and not _explain_refusal(recording)
+
+
 def apply_choice(config: FitConfig, choice: SmoothingChoice | None) -> FitConfig:
     """Put a choice in place of ``auto``; where the data did not choose, the standard of each source's kind."""
     prepare, taken = config.prepare, choice if choice and choice.chosen else None
@@ -237,16 +245,15 @@ def scan_settings(
     if not _is_regular(recording):
         raise DataError("the clock is irregular", fix="put the source on a regular clock with --resample HZ")
     step_s, counts = median_step_s(recording), is_count(recording)
-    values, segment = flatten_frames(recording), recording["segment_index"].values
+    segment = recording["segment_index"].values
     # square roots make the variance of Poisson counts equal for all rates
     root = counts if transform == "auto" else transform == "sqrt"
     # rounded down with a tolerance: 0.04 / 0.02 may be 1.9999
     merged = max(1, int(SCAN_BIN_S / step_s * (1 + 1e-6))) if counts else 1
-    if merged > 1:
-        values, segment, _ = merge_bins(values, segment, merged)
+    table = _Merged(recording["data"], segment, merged)
     return score_settings(
-        values,
-        segment,
+        table,
+        table.merged_segment,
         step_s * merged,
         root=root,
         least_total=LEAST_SPIKES if counts else None,
@@ -254,6 +261,19 @@ def scan_settings(
         scales=scales,
         seed=seed,
     )
+
+
+class _Merged:
+    """Values (time, channel) in merged bins, of those channels alone that are asked for: memory need not hold all."""
+
+    def __init__(self, data: xr.DataArray, segment: Int[np.ndarray, " time"], n: int) -> None:
+        self._data, self._segment, self._n = data, segment, n
+        self.merged_segment = merge_bins(segment[:, None], segment, n)[1] if n > 1 else segment
+        self.shape = (len(self.merged_segment), data.shape[1])
+
+    def __getitem__(self, key: tuple[slice, Any]) -> Num[np.ndarray, "time channel"]:
+        values = self._data[key].values
+        return np.asarray(merge_bins(values, self._segment, self._n)[0] if self._n > 1 else values)
 
 
 LEAST_SPIKES = 30  # units with fewer take no part in the choice

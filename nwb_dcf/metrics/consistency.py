@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import subspace_angles
 
 from ..errors import DataError, ParameterError
 from .decoding import decode_linearly
@@ -197,6 +196,8 @@ def group_close_axes(spectrum: Real[np.ndarray, " latent"], tolerance: float = 0
 
 def _compare_spans(a: Float[np.ndarray, "time latent"], b: Float[np.ndarray, "time latent"]) -> float:
     """Cosine of the largest principal angle between column spans; 0 where one has fewer dimensions than columns."""
+    from scipy.linalg import subspace_angles  # needed by repeats alone
+
     # subspace_angles of rank-deficient columns are those of a smaller span
     if min(np.linalg.matrix_rank(a), np.linalg.matrix_rank(b)) < a.shape[1]:
         return 0.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, set_workers
@@ -31,9 +31,11 @@ N_AXES = 3  # as many as fits have by default
 N_BUMPS = 48
 MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more
 MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 suffice for the axes of thousands
+MOST_NUMBERS = 2**24  # that are looked at at once to find the channels that can take part
 LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is left out
 LEAST_R2 = 1e-3  # a channel that no setting predicts better has no vote
 LEAST_OF_MEDIAN = 0.1  # of the median channel's best score: nor has one that is predicted worse than this
+ROUNDING = 1e-5  # of a sum of squares in single precision
 TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
 SHORT = 600  # frames: segments up to here are smoothed by a matrix, longer ones by Fourier transform
 
@@ -85,6 +87,14 @@ class SettingScores:
         return np.asarray(np.maximum(r2 / r2.max(axis=0, initial=LEAST_R2), -1.0))
 
 
+class Table(Protocol):
+    """Values (time, channel) of which ``[:, channels]`` gives some as an array."""
+
+    shape: tuple[int, int]
+
+    def __getitem__(self, key: tuple[slice, Any], /) -> Real[np.ndarray, "time channel"]: ...
+
+
 def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[float, ...]:
     """List standard deviations to try for frames `step_s` seconds apart: 0 in place of those that smooth nothing.
 
@@ -98,7 +108,7 @@ def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[fl
 
 
 def score_settings(
-    values: Real[np.ndarray, "time channel"],
+    values: Real[np.ndarray, "time channel"] | Table,
     segment: Int[np.ndarray, " time"],
     step_s: float,
     *,
@@ -112,8 +122,8 @@ def score_settings(
 
     Parameters
     ----------
-    values : array, shape (time, channel)
-        Counts, or other values as they were recorded.
+    values : array or `Table`, shape (time, channel)
+        Counts, or other values as they were recorded; of a table some channels are asked for at a time.
     segment : array of int, shape (time,)
         Segment of each frame, 0, 1, 2, ...; frames of a segment are contiguous and `step_s` apart.
     step_s : float
@@ -146,7 +156,7 @@ def score_settings(
     1.6
     """
     rng = np.random.default_rng(seed)
-    values, frames = np.asarray(values), np.asarray(segment, np.int64)
+    frames = np.asarray(segment, np.int64)
     sigmas = list_sigmas(step_s) if sigmas_s is None else tuple(sigmas_s)
     points = [(sigma, scale) for sigma in sigmas for scale in scales]
     block = _cut_blocks(frames, rng)
@@ -157,7 +167,7 @@ def score_settings(
     r2 = np.full((len(PENALTIES), len(points), values.shape[1]), np.nan)
     n_blocks = int(block.max()) + 1 if len(block) else 0
     if len(usable) >= 4 and lags:
-        raw = values[:, usable].astype(np.float32)
+        raw = np.asarray(values[:, usable], np.float32)
         # values may lie far from 0, where sums of products lose digits; roots of counts do not
         raw = np.sqrt(raw) if root else raw - raw.mean(axis=0)
         # thinned after smoothing: a lag leads from a kept row to any frame, since targets are taken from all of them
@@ -207,9 +217,19 @@ def _cut_blocks(segment: Int[np.ndarray, " time"], rng: np.random.Generator) -> 
     return np.arange(len(segment)) * N_BLOCKS // max(len(segment), 1)
 
 
-def _find_usable(values: Real[np.ndarray, "time channel"], least_total: float | None) -> Int[np.ndarray, " usable"]:
-    varies = np.ptp(values, axis=0) > 0 if len(values) else np.zeros(values.shape[1], bool)
-    return np.flatnonzero(varies if least_total is None else varies & (values.sum(axis=0) >= least_total))
+def _find_usable(
+    values: Real[np.ndarray, "time channel"] | Table, least_total: float | None
+) -> Int[np.ndarray, " usable"]:
+    n_frames, n_channels = values.shape
+    usable = np.zeros(n_channels, bool)
+    at_once = max(1, MOST_NUMBERS // max(n_frames, 1))
+    for start in range(0, n_channels if n_frames else 0, at_once):
+        some = slice(start, start + at_once)
+        part = values[:, some]
+        usable[some] = np.ptp(part, axis=0) > 0
+        if least_total is not None:
+            usable[some] &= part.sum(axis=0) >= least_total
+    return np.flatnonzero(usable)
 
 
 def _is_long_enough(segment: Int[np.ndarray, " time"], block: Int[np.ndarray, " time"], lag: int) -> bool:
@@ -236,11 +256,12 @@ def _smooth_rows(
     reach = int(TRUNCATE * max(sigmas) + 0.5)
     sizes = {start: next_fast_len(stop - start + reach, real=True) for start, stop in spans if stop - start > SHORT}
     spectra = {start: _transform_long(values[start:stop], sizes[start]) for start, stop in spans if start in sizes}
+    # one array for every width: its pages would else be cleared by the system again for each
+    smoothed = np.empty_like(values)
     for sigma in sigmas:
         if sigma == 0:
             yield values[rows]
             continue
-        smoothed = np.empty_like(values)
         kernels: dict[int, Float32[np.ndarray, "frame frame"]] = {}
         for start, stop in spans:
             n = stop - start
@@ -406,7 +427,9 @@ class _Split:
             n = learned.gram[i][0, 0]
             mean = learned.gram[i][0, 1:] / n
             gram = learned.gram[i][1:, 1:] / n - np.outer(mean, mean)
-            deviation = np.sqrt(np.maximum(gram.diagonal(), np.finfo(float).tiny))
+            # a bump whose frames all lack a partner at this lag is left with rounding, and is not blown up to a weight
+            known = gram.diagonal() * n > ROUNDING * learned.square[1:]
+            deviation = np.sqrt(gram.diagonal(), out=np.full(len(gram), np.inf), where=known)
             # features of unit variance: one penalty then suits all of them
             size, axes = np.linalg.eigh(gram / np.outer(deviation, deviation))
             projected = axes.T @ (learned.cross[i][1:] / n / deviation[:, None])
@@ -436,10 +459,14 @@ def _gather_part(
 
 @dataclass(frozen=True)
 class _Products:
-    """Sums over frames of one part, lag by lag: features with features, features with targets."""
+    """Sums over frames of one part, lag by lag: features with features, features with targets.
+
+    `square` are sums of squares of features over all frames, whatever the lag.
+    """
 
     gram: list[Float[np.ndarray, "feature feature"]]
     cross: list[Float[np.ndarray, "feature channel"]]
+    square: Float[np.ndarray, " feature"]
 
     @classmethod
     def of(cls, features: Float32[np.ndarray, "row feature"], part: _Part, which: int, n_lags: int) -> _Products:
@@ -448,7 +475,7 @@ class _Products:
         cross = (f.T @ part.targets[which]).astype(np.float64).reshape(len(whole), n_lags, -1)
         # subtracting the few frames without a partner at this lag is cheaper than one product of all frames a lag
         gram = [whole - (f[lost].T @ f[lost]).astype(np.float64) for lost in part.lost]
-        return cls(gram, [cross[:, i] for i in range(n_lags)])
+        return cls(gram, [cross[:, i] for i in range(n_lags)], whole.diagonal())
 
 
 def _compute_factor(deviation: Float[np.ndarray, " channel"], scale: str) -> Float[np.ndarray, " channel"]:

@@ -93,24 +93,28 @@ class Target:
         source_id : str, optional
             Object id of what is fitted, to which the fit will link.
         planning : bool
-            Nothing is to be written: what stands in the way of `overwrite` alone is kept as ``refusal`` and not raised.
+            Nothing is to be written: what stands in the way of `overwrite` alone is kept as ``refusal`` and not raised,
+            and the session is not read.
 
         Raises
         ------
         StoreError
             See `nwb_dcf.io.results.check_writable`.
         """
-        # The session is read now, since the file or its server may be gone after the long work.
-        from ..io.recordings import describe_session  # pynwb
-
         if planning and not self.asked.overwrite:
             try:
-                return self.reserve(kind, dim, source_id)
+                return self._reserve(kind, dim, source_id, planning)
             except StoreError as error:
                 # raised again if it is anything else than what is there already
                 over = Target(self.path, dataclasses.replace(self.asked, overwrite=True))
-                reserved = over.reserve(kind, dim, source_id)
+                reserved = over._reserve(kind, dim, source_id, planning)
                 return dataclasses.replace(reserved, target=self, refusal=f"{error.what}; {error.fix}")
+        return self._reserve(kind, dim, source_id, planning)
+
+    def _reserve(self, kind: str, dim: int, source_id: str | None, planning: bool) -> ReservedDestination:
+        # The session is read now, since the file or its server may be gone after the long work.
+        from ..io.recordings import describe_session  # pynwb
+
         asked = self.asked
         if asked.output is not None and self.is_derived:
             name = check_derived(asked.output, name=asked.name, kind=kind, dim=dim, overwrite=asked.overwrite)
@@ -121,8 +125,8 @@ class Target:
             original = Path(self.path).resolve()
             # what the file would refuse after hours of training it refuses now: tried on a skeleton of it
             with rehearse_append(original, name=name, kind=kind, dim=dim, source_id=source_id, where=str(self.path)):
-                return ReservedDestination(self, name, describe_session(self.path))
-        return ReservedDestination(self, name, describe_session(self.path))
+                return ReservedDestination(self, name, {} if planning else describe_session(self.path))
+        return ReservedDestination(self, name, {} if planning else describe_session(self.path))
 
 
 @dataclass(frozen=True)

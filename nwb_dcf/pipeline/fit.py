@@ -12,7 +12,7 @@ from ..config import Destination, FitConfig, ReadConfig
 from ..data.result import DCFResult
 from .checkpointing import CheckpointPlace, keep_training
 from .fit_plan import FitPlan
-from .fit_recording import check_device, fit_recording, plan_recording, read_to_fit, resample
+from .fit_recording import check_device, fit_recording, leaves_bins, plan_recording, read_to_fit, resample
 from .fit_request import FitRequest
 from .held_out_score import require_score
 from .stored_source import read_warm_start
@@ -126,9 +126,20 @@ def plan_fit(
     config: FitConfig | None = None,
     write: Destination | Mapping[str, Any] | None = None,
     progress: Listener | None = None,
+    choose: bool = True,
     **options: Any,
 ) -> FitPlan:
     """Settle all that `fit_nwb` would do with the same arguments; nothing is fitted or written.
+
+    Counts of spikes are made when they are asked for, ``plan.recording["data"].values``, and not before.
+
+    Parameters
+    ----------
+    path, dim, read, config, write, progress, **options
+        As of `fit_nwb`.
+    choose : bool
+        Whether smoothing, scale and bins that are ``auto`` are chosen, which may take longer than all else; else they
+        are left to the fit, and ``to_dict()["to_choose"]`` has what they may be.
 
     A fit of that name that exists is no obstacle to a plan: ``destination.refusal`` says what `fit_nwb` would be
     refused with.
@@ -138,12 +149,11 @@ def plan_fit(
     DCFError
         If the file, the choice or the data are invalid.
     """
-    return _follow(
-        FitRequest.make(path, dim, read=read, config=config, write=write, **options), progress, planning=True
-    )
+    request = FitRequest.make(path, dim, read=read, config=config, write=write, **options)
+    return _follow(request, progress, planning=True, choose=choose or request.dim == "auto")
 
 
-def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = False) -> FitPlan:
+def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = False, choose: bool = True) -> FitPlan:
     """Read the file, and refuse before training whatever can be refused."""
     started = time.perf_counter()
     target, held_out = request.target, request.held_out
@@ -151,11 +161,15 @@ def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = 
     # a misspelt name is refused before minutes of reading
     first = read_warm_start(request.warm_start)
     recording, read, smoothing = read_to_fit(
-        target.path, request.read, request.config, bins=request.choose_bins, held_out=held_out, progress=progress
-    )
+        target.path, request.read, request.config, bins=request.choose_bins, held_out=held_out, progress=progress,
+        choose=choose, later=planning,
+    )  # fmt: skip
     # a named device loads torch: after all that reading refuses
     check_device(request.config.train.device)
-    plan = plan_recording(recording, request.config, request.dim, held_out=held_out, read=read, smoothing=smoothing)
+    plan = plan_recording(
+        recording, request.config, request.dim, held_out=held_out, read=read, smoothing=smoothing, choose=choose,
+        choose_bins=request.choose_bins and not choose and leaves_bins(recording, request.config),
+    )  # fmt: skip
     # last, as its default name has the kind and the number of latents
     reserved = target.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"), planning=planning)
     plan = replace(plan, repeats=request.repeats, warm_start=first, destination=reserved)

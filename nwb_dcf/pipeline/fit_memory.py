@@ -6,6 +6,7 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
 import xarray as xr
 
 from ..data.chunks import is_lazy
@@ -62,30 +63,45 @@ def estimate_source(source: Source) -> int | None:
     return estimate_fit_memory(math.prod(source.shape), counts=source.kind == "binned")
 
 
-def estimate_recording(recording: xr.Dataset) -> int | None:
-    """Estimate the bytes of a fit of `recording`; None where its values are read in blocks."""
+def estimate_recording(recording: xr.Dataset, n_frames: int | None = None) -> int | None:
+    """Estimate the bytes of a fit of `recording`, or of `n_frames` of it; None where its values are read in blocks."""
     if is_lazy(recording["data"]):
         return None
-    return estimate_fit_memory(math.prod(recording["data"].shape), counts=is_count(recording))
+    n, *frame = recording["data"].shape
+    return estimate_fit_memory((n if n_frames is None else n_frames) * math.prod(frame), counts=is_count(recording))
 
 
-def check_fit_memory(recording: xr.Dataset) -> None:
+def count_bins(recording: xr.Dataset, width_s: float) -> int:
+    """Count the bins of another width that the segments of a recording hold."""
+    length = recording["segment_stop"].values - recording["segment_start"].values
+    return int(np.floor(length / width_s + 1e-6).sum())
+
+
+def find_free() -> int:
+    """Bytes that a fit in this process may take: what it holds already is no longer free, and is a part of those."""
+    return find_free_memory() + _find_held()
+
+
+def check_fit_memory(recording: xr.Dataset, widest_s: float | None = None) -> None:
     """Refuse a recording whose fit would take more memory than the machine has free.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset
+    widest_s : float, optional
+        Width of the widest bins that may be chosen in place of those of the recording.
 
     Raises
     ------
     DataError
         That says how much, and which settings make it less.
     """
-    needed = estimate_recording(recording)
-    if needed is None:
-        return
-    # what this process holds already is no longer free, and is a part of the estimate
-    free = find_free_memory() + _find_held()
-    if needed > free:
+    n_frames = recording.sizes["time"] if widest_s is None else count_bins(recording, widest_s)
+    needed, free = estimate_recording(recording, n_frames), find_free()
+    if needed is not None and needed > free:
         last = frame_dims(recording)[-1]
         raise DataError(
-            f"a fit of {recording.sizes['time']} frames of {math.prod(recording['data'].shape[1:])} values takes about "
+            f"a fit of {n_frames} frames of {math.prod(recording['data'].shape[1:])} values takes about "
             f"{needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free",
             where=name_source(recording),
             fix=f"choose {NARROWER.get(last, 'a lower rate (--resample) or a part of the channels')}",

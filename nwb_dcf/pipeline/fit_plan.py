@@ -6,11 +6,12 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from ..data.recording import frame_dims
+from ..data.recording import frame_dims, median_step_s
+from ..estimator.smoothing_and_scale import LEAST_BIN_S, MOST_BIN_S
 from .destination import ReservedDestination
-from .fit_memory import estimate_recording
+from .fit_memory import count_bins, estimate_recording, find_free
 from .fit_repeats import Repeats
-from .fit_seconds import Machine, estimate_recording_seconds
+from .fit_seconds import Machine, estimate_choice_seconds, estimate_recording_seconds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..estimator.dimensionality import DimensionChoice
     from ..estimator.smoothing_and_scale import SmoothingChoice
 
+_WIDTHS_MS = range(round(1000 * LEAST_BIN_S), round(1000 * MOST_BIN_S) + 1)  # of bins that may be chosen
 SCHEMA_BYTES = 250_000  # of the cached specification, the grid of v and the provenance
 
 
@@ -44,7 +46,10 @@ class FitPlan:
     dimension : DimensionChoice or None
         How the number of latents was chosen; None where it was given.
     smoothing : SmoothingChoice or None
-        How smoothing and scale were chosen; None where they were given, and for values that are no counts.
+        How smoothing and scale were chosen; None where they were given, for values that are no counts, and where a plan
+        leaves the choice to the fit.
+    choose_bins : bool
+        Whether the fit will choose bins of spikes with the smoothing; those of the recording are none of its then.
     repeats : Repeats
         Fits to make beside it.
     warm_start : DCFResult or None
@@ -62,6 +67,7 @@ class FitPlan:
     config: FitConfig
     dimension: DimensionChoice | None
     smoothing: SmoothingChoice | None = None
+    choose_bins: bool = False
     repeats: Repeats = field(default_factory=Repeats)
     warm_start: DCFResult | None = None
     destination: ReservedDestination | None = None
@@ -90,12 +96,15 @@ class FitPlan:
     def to_dict(self) -> JSON:
         """Return what would be fitted as a JSON-able dict."""
         recording, split, sizes = self.recording, self.split, self.recording.sizes
+        to_choose = self._describe_choices()
         return {
             "source": dict(recording.attrs["source"]),
             "kind": self.kind,
             "channels": math.prod(sizes[dim] for dim in frame_dims(recording)),
-            "bins": sizes["time"],
-            "bin_width_s": recording.attrs["bin_width_s"],
+            # None where not chosen yet: `to_choose` has what they may be
+            "bins": None if self.choose_bins else sizes["time"],
+            "bin_width_s": None if self.choose_bins else recording.attrs["bin_width_s"],
+            "to_choose": to_choose,
             "segments": sizes["segment"],
             "notes": list(recording.attrs["notes"]),
             "left_out": list(recording.attrs["left_out"]),
@@ -106,20 +115,49 @@ class FitPlan:
             },
             "dim": self.dim,
             "preset": self.config.preset,
-            "growth_bytes": self.growth_bytes,
+            "growth_bytes": self.estimate_growth(self._most_frames),
             "dimension": self.dimension.to_dict() if self.dimension else None,
             "smoothing": self.smoothing.to_dict() if self.smoothing else None,
-            "memory_bytes": estimate_recording(recording),
-            "seconds": estimate_recording_seconds(recording, self.config, self.repeats, self.planned_s),
+            "memory_bytes": estimate_recording(recording, self._most_frames),
+            "seconds": estimate_recording_seconds(
+                recording, self.config, self.repeats, self.planned_s + (to_choose or {}).get("seconds", 0.0)
+            ),
             "busy": Machine.measure().busy,
             **asdict(self.repeats),
             **(self.destination.to_dict() if self.destination else {}),
         }
 
     @property
-    def growth_bytes(self) -> int | None:
+    def _most_frames(self) -> int:
+        return count_bins(self.recording, LEAST_BIN_S) if self.choose_bins else self.recording.sizes["time"]
+
+    def _describe_choices(self) -> JSON | None:
+        """Describe what the fit has still to choose: between which values, and how long that takes."""
+        prepare, recording = self.config.prepare, self.recording
+        if "auto" not in (prepare.smooth, prepare.scale):
+            return None
+        n_channels = math.prod(recording.sizes[dim] for dim in frame_dims(recording))
+        seconds = estimate_choice_seconds(recording.sizes["time"], n_channels, median_step_s(recording))
+        found: JSON = {"smooth": prepare.smooth == "auto", "scale": prepare.scale == "auto", "seconds": seconds}
+        if not self.choose_bins:
+            return found
+        bins = [count_bins(recording, width_s) for width_s in (MOST_BIN_S, LEAST_BIN_S)]
+        free = find_free()
+        # between all that may be chosen: whether a fit will be refused is not known before
+        needs = {ms: estimate_recording(recording, count_bins(recording, ms / 1000)) for ms in _WIDTHS_MS}
+        fitting = [ms for ms, needed in needs.items() if needed is None or needed <= free]
+        return found | {
+            "bin_width_s": [LEAST_BIN_S, MOST_BIN_S],
+            "bins": bins,
+            "memory_bytes": [estimate_recording(recording, n) for n in bins],
+            "growth_bytes": [self.estimate_growth(n) for n in bins],
+            "free_bytes": free,
+            "least_bin_width_s": min(fitting) / 1000 if fitting else None,
+        }
+
+    def estimate_growth(self, frames: int) -> int | None:
         """About how much a file grows by the fit; None for a U-Net, whose weights depend on its levels."""
-        model, frames = self.config.model, self.recording.sizes["time"]
+        model = self.config.model
         size = model.network_axes or math.prod(self.recording.sizes[dim] for dim in frame_dims(self.recording))
         if model.network != "mlp" and len(frame_dims(self.recording)) > 1:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -17,7 +17,7 @@ from ..data.recording import CHANNEL_SOURCE, median_step_s, name_kind
 from ..data.result import DCFResult
 from ..data.split import Split, split_recording
 from ..estimator.data_driven import settle_config
-from ..estimator.smoothing_and_scale import SmoothingChoice, resolve_smoothing
+from ..estimator.smoothing_and_scale import MOST_BIN_S, SmoothingChoice, is_to_be_chosen, resolve_smoothing
 from .fit_memory import check_fit_memory
 from .fit_plan import FitPlan
 from .held_out_score import require_held_out
@@ -36,6 +36,8 @@ def plan_recording(
     held_out: float,
     read: ReadConfig,
     smoothing: SmoothingChoice | None = None,
+    choose: bool = True,
+    choose_bins: bool = False,
 ) -> FitPlan:
     """Refuse whatever can be refused before training, and settle what depends on the recording.
 
@@ -52,6 +54,10 @@ def plan_recording(
         How the recording was read; kept in the result.
     smoothing : SmoothingChoice, optional
         What stands in place of ``auto``, where it has been chosen already.
+    choose : bool
+        Whether smoothing and scale that are ``auto`` are chosen from the recording; else they stay ``auto``.
+    choose_bins : bool
+        Whether bins of spikes are still to be chosen with them.
 
     Raises
     ------
@@ -59,13 +65,20 @@ def plan_recording(
         If a setting is invalid, the recording is too small to be fitted or to hold out what is to be, or the fit would
         take more memory than is free.
     """
-    check_fit_memory(recording)
+    check_fit_memory(recording, MOST_BIN_S if choose_bins else None)
     config = adapt_to_kind(config, name_kind(recording))
     # before anything is chosen: what is held out must not take part in any choice
     split = _hold_out(recording, held_out, config)
     # on the training segments alone: what is held out chooses nothing
-    settled = settle_config(split.training if split else recording, config, dim, smoothing=smoothing)
-    return FitPlan(recording, split, held_out, read, settled.config, settled.dimension, settled.smoothing)
+    settled = settle_config(split.training if split else recording, config, dim, smoothing=smoothing, choose=choose)
+    return FitPlan(recording, split, held_out, read, settled.config, settled.dimension, settled.smoothing, choose_bins)
+
+
+def leaves_bins(recording: xr.Dataset, config: FitConfig) -> bool:
+    """Whether bins that are to be chosen with the smoothing are left to the fit: of spikes read alone."""
+    prepare = adapt_to_kind(config, name_kind(recording)).prepare
+    alone = recording.attrs.get("kind") == "units" and CHANNEL_SOURCE not in recording.coords
+    return alone and prepare.smooth == "auto" and is_to_be_chosen(recording, prepare)
 
 
 def check_device(name: str) -> None:
@@ -90,8 +103,21 @@ def read_to_fit(
     bins: bool,
     held_out: float,
     progress: Callable[[Progress], None] | None = None,
+    choose: bool = True,
+    later: bool = False,
 ) -> tuple[xr.Dataset, ReadConfig, SmoothingChoice | None]:
-    """Read a recording, and where its `bins` are ours to choose, choose them with the smoothing and read it again.
+    """Read a recording, and where its `bins` are ours to choose, choose them with the smoothing; spikes are read once.
+
+    Parameters
+    ----------
+    path, read, config, held_out, progress
+        As of the fit.
+    bins : bool
+        Whether bins of spikes are to be chosen.
+    choose : bool
+        Whether they are; else they are those of `read`.
+    later : bool
+        Whether counts of spikes are made when they are asked for.
 
     Returns
     -------
@@ -101,23 +127,24 @@ def read_to_fit(
     smoothing : SmoothingChoice or None
         Chosen on what would be fitted of the first bins; None where nothing was to be chosen.
     """
-    from ..io.recordings import read_recording  # pynwb, which fits of analyzers do without
+    from ..io.recordings import Counting, read_counting  # pynwb, which fits of analyzers do without
 
-    recording = read_recording(path, **asdict(read), progress=progress)
-    adapted = adapt_to_kind(config, name_kind(recording))
+    found: list[SmoothingChoice | None] = []
     # bins are ours to choose for spike times without another source beside them, and with a smoothing to be chosen
-    own = recording.attrs.get("kind") == "units" and CHANNEL_SOURCE not in recording.coords
-    if not (bins and own and adapted.prepare.smooth == "auto"):
-        return recording, read, None
-    split = _hold_out(recording, held_out, adapted)
-    smoothing = resolve_smoothing(split.training if split else recording, adapted)[0]
-    # read again and not merged: bins start with their trials, and a wider one need not be a multiple
-    if smoothing is not None and smoothing.chosen:
-        read = replace(read, bin_width_s=smoothing.bin_width_s)
-        # let go of first: the same counts in other bins would be in memory beside them
-        del recording, split
-        recording = read_recording(path, **asdict(read), progress=progress)
-    return recording, read, smoothing
+    adapted = adapt_to_kind(config, "counts")
+    own = choose and bins and adapted.prepare.smooth == "auto"
+
+    def choose_bins(recording: xr.Dataset) -> float | None:
+        split = _hold_out(recording, held_out, adapted)
+        found.append(resolve_smoothing(split.training if split else recording, adapted)[0])
+        # counted again and not merged: bins start with their trials, and a wider one need not be a multiple
+        return found[0].bin_width_s if found[0] is not None and found[0].chosen else None
+
+    counting = Counting(choose_bins if own else None, later=later)
+    recording = read_counting(path, read, counting, progress=progress)
+    if found:
+        read = replace(read, bin_width_s=recording.attrs["bin_width_s"])
+    return recording, read, found[0] if found else None
 
 
 def _hold_out(recording: xr.Dataset, held_out: float, config: FitConfig) -> Split | None:

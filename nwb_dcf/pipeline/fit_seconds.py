@@ -30,6 +30,9 @@ START_S, WRITE_S = 2.9, 1.6  # torch and pynwb are loaded; the file is copied, a
 STEP_S = 2.5e-3  # of a step of training, whatever its size
 LAYER_S, UNIT_S = 0.056e-9, 11.8e-9  # of a multiply-add of training, forward and back, and of a unit of its layer
 PIXEL_S = 0.46e-6  # of a pixel of a frame that a U-Net of 32, 64 and 128 channels learns from
+# of the choice of smoothing and scale: of a row of its regressions, of a value of one, of a value that is smoothed
+ROW_S, ROW_VALUE_S, SMOOTHED_VALUE_S = 25e-6, 0.49e-6, 0.1e-6
+SCANNED_ROWS, SCANNED_CHANNELS, SCAN_BIN_S = 40_000, 300, 0.04  # at most, see `metrics.cross_prediction`
 SCORES_S, PASSES = 0.7, 7  # of all scores; how often each frame passes each network, forward
 EXACT = 30  # times as long with dopri5
 CALIBRATED_S = 0.3e-6  # of a count whose rates are calibrated and scored
@@ -171,6 +174,15 @@ def count_weights(model: ModelConfig, n_values: int) -> dict[str, int]:
     window = 2 + 2 * model.encoder_window
     coupling = window * seen * model.encoder_width + inner * model.encoder_depth * model.encoder_width**2
     return {"u": round(u), "v": round(v), "coupling": round(coupling)}
+
+
+def estimate_choice_seconds(n_frames: int, n_channels: int, step_s: float) -> float:
+    """Estimate the seconds that smoothing and scale of counts take to be chosen, on frames that are merged before."""
+    channels, merged = min(n_channels, SCANNED_CHANNELS), n_frames * min(1.0, step_s / SCAN_BIN_S)
+    rows = min(merged, SCANNED_ROWS)
+    seconds = rows * (ROW_S + channels * ROW_VALUE_S) + merged * channels * SMOOTHED_VALUE_S
+    machine = Machine.measure()
+    return machine.busy * machine.product * seconds
 
 
 def estimate_recording_seconds(recording: xr.Dataset, config: FitConfig, repeats: Repeats, planned_s: float) -> float:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import xarray as xr
 
-from ..data.chunks import frame_blocks, read_frames
+from ..data.chunks import count_varying
 from ..data.recording import name_source
 from ..data.result import DCFResult
 from ..data.split import Split
@@ -43,7 +42,7 @@ def require_held_out(recording: xr.Dataset, split: Split | None, held_out: float
         segments = f"{sizes['segment']} segment{'s' if sizes['segment'] > 1 else ''}"
         what = f"{sizes['time']} frames in {segments} are too few to hold any out, and no score would show what it is"
         raise DataError(f"{what} worth", where=where, fix=fix)
-    if not _varies(split.held_out["data"]):
+    if not count_varying(split.held_out["data"], 1):
         what = f"the {split.held_out.sizes['time']} frames held out ({split.rule}) are all alike: no score on them"
         raise DataError(f"{what} can be computed", where=where, fix=f"give another --seed, {fix}")
 
@@ -60,10 +59,3 @@ def require_score(result: DCFResult, held_out: float) -> None:
     if held_out and not math.isfinite(scores["bottleneck_r2"]):
         what = f"the R2 of the {scores['frames']} frames held out cannot be computed, and the fit was not written"
         raise DataError(what, where=result.provenance.get("source", {}).get("file"), fix=FIX)
-
-
-def _varies(data: xr.DataArray) -> bool:
-    """Whether any two frames differ."""
-    # against the first alone: if all equal it, all are alike, and a video is read block by block once
-    first = read_frames(data, slice(0, 1))
-    return any(bool(np.any(read_frames(data, frames) != first)) for frames in frame_blocks(data))

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from ..cohort import Cohort
 from ..data.recording import make_recording
-from ..data.spike_binning import Counts, count_trains, find_constant, intersect_intervals, note_left_out
+from ..data.spike_binning import intersect_intervals
+from ..data.spike_trains import Counts, count_trains, find_constant, note_left_out
 from ..errors import DataError, ParameterError
 from .recordings import find_units
 from .sorted_units import PERIODS, SortedUnits

@@ -11,18 +11,11 @@ import numpy as np
 import spikeinterface
 import xarray as xr
 
-from ..data.clock_doubts import find_spike_doubts, report_doubts
+from ..data.clock_doubts import find_spike_doubts
+from ..data.doubt import report_doubts
 from ..data.recording import make_recording
-from ..data.spike_binning import (
-    Bins,
-    Counts,
-    SpikeTrains,
-    count_trains,
-    find_constant,
-    intersect_intervals,
-    join_intervals,
-    note_left_out,
-)
+from ..data.spike_binning import Bins, intersect_intervals, join_intervals
+from ..data.spike_trains import Counts, SpikeTrains, count_trains, find_constant, note_left_out
 from ..errors import DataError
 from .clocks import SegmentClock
 

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 import nwb_dcf
+from nwb_dcf.data.synthetic import simulate_navigation
+from nwb_dcf.io.results import write_session
 from tests.fork_server import ForkServer
 from tests.nwb_files import make_spike_session
 
@@ -83,6 +85,21 @@ def test_dry_run_plans_and_writes_nothing(tmp_path: Path, run_cli: Cli) -> None:
     assert "nothing was fitted or written" in done.stdout
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["s.nwb"]
+
+
+def test_a_dry_run_says_what_is_left_to_the_fit_and_chooses_where_it_is_asked(tmp_path: Path, run_cli: Cli) -> None:
+    recording = simulate_navigation("track", 30, duration_s=300.0, bin_width_s=0.02, seed=1).recording
+    track = write_session(recording, tmp_path / "s.nwb")
+    left = run_cli("fit", track, "--dry-run").stdout.replace("\n          ", " ")
+    assert "smoothing smoothing and scale will be chosen by the fit, with bins of 10 to 100 ms: about " in left
+    assert "add --smooth auto --scale auto to see now" in left
+    assert "GiB at most, by the bins that are chosen" in left
+    asked = json.loads(run_cli("fit", track, "--dry-run", "--smooth", "auto", "--json").stdout)
+    assert asked["smoothing"]["chosen"]
+    assert asked["to_choose"] is None
+    given = json.loads(run_cli("fit", track, "--dry-run", "--bin", "0.05", "--json").stdout)
+    assert given["bin_width_s"] == 0.05
+    assert "bins" not in given["to_choose"]
 
 
 def test_a_plan_of_a_fit_that_exists_says_what_would_stand_in_the_way_and_how_the_file_grows(

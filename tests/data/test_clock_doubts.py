@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from nwb_dcf.data.clock_doubts import (
-    Doubt,
     compare_spans,
     find_sample_doubts,
     find_span,
     find_spike_doubts,
     guess_column_scale,
 )
+from nwb_dcf.data.doubt import Doubt
 from nwb_dcf.errors import name_arguments
 from tests.io.recordings.field_files import simulate_trains
 

@@ -7,9 +7,10 @@ from .behavior import read_behavior
 from .catalog import Catalog, list_sources
 from .channel_table import ChannelTable, read_channels
 from .provenance import describe_session
-from .reader import read_recording
+from .reader import read_counting, read_recording
 from .tables import IntervalTable, read_tables
-from .units import match_units
+from .unit_matching import match_units
+from .units import Counting
 from .video.frame_access import NO_VIDEO, FrameAccess, open_frames
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Address",
     "Catalog",
     "ChannelTable",
+    "Counting",
     "FrameAccess",
     "IntervalTable",
     "describe_session",
@@ -29,6 +31,7 @@ __all__ = [
     "open_frames",
     "read_behavior",
     "read_channels",
+    "read_counting",
     "read_recording",
     "read_tables",
 ]

@@ -12,7 +12,8 @@ import xarray as xr
 from pynwb import TimeSeries
 
 from ...config.time_scale import TimeScales
-from ...data.clock_doubts import Doubt, compare_spans, report_doubts
+from ...data.clock_doubts import compare_spans
+from ...data.doubt import Doubt, report_doubts
 from ...errors import DataError
 from ..backends.session import open_session
 from .clock import GAP_FACTOR, read_clock

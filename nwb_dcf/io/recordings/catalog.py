@@ -12,7 +12,7 @@ import numpy as np
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
-from ...data.clock_doubts import Doubt
+from ...data.doubt import Doubt
 from ...data.records import JSON
 from ...errors import DOUBT, DataError, SourceError, name_arguments
 from ..backends.session import OWN_MODULE, Session, open_session

@@ -38,7 +38,8 @@ import numpy as np
 from pynwb.ecephys import ElectricalSeries
 from pynwb.misc import Units
 
-from ...data.clock_doubts import Doubt, find_resolution_doubts, find_sample_doubts, report_doubts
+from ...data.clock_doubts import find_resolution_doubts, find_sample_doubts
+from ...data.doubt import Doubt, report_doubts
 from ...errors import DataError
 from ..backends.session import Session
 
@@ -214,11 +215,8 @@ def _refuse_coarse(time: Float[np.ndarray, " sample"], dtype: np.dtype[Any], whe
     if len(known) < FEW or dtype.kind != "f":
         return
     step = float(np.ptp(known)) / (len(known) - 1)
-    report_doubts(
-        [one for one in find_resolution_doubts(known, dtype, step, "steps", step, scale or 1.0) if one.refuses],
-        "",
-        where,
-    )
+    doubts = find_resolution_doubts([known], dtype, step, "steps", lambda: step, scale or 1.0)
+    report_doubts([one for one in doubts if one.refuses], "", where)
 
 
 def peek_clock(series: Any, n_samples: int, where: str, scale: float | None = None) -> Clock:

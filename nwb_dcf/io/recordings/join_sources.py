@@ -25,7 +25,8 @@ import numpy as np
 import xarray as xr
 
 from ...config import ReadConfig
-from ...data.clock_doubts import compare_spans, report_doubts
+from ...data.clock_doubts import compare_spans
+from ...data.doubt import report_doubts
 from ...data.recording import flatten_frames, frame_dims, make_recording, median_step_s
 from ...errors import DOUBT, DataError, ParameterError
 from ..backends.session import Session

@@ -12,7 +12,8 @@ import xarray as xr
 
 from ...config import ReadConfig
 from ...config.progress import Listener, Progress
-from ...data.clock_doubts import Doubt, find_sample_doubts
+from ...data.clock_doubts import find_sample_doubts
+from ...data.doubt import Doubt
 from ...data.spike_binning import MAX_VALUES
 from ...errors import DataError, ParameterError
 from ..backends.session import Session

@@ -35,7 +35,7 @@ from .source_selection import choose_source
 from .stored_counts import read_binned
 from .tables import check_scales
 from .timeseries import read_traces
-from .units import read_units
+from .units import Counting, read_units
 from .video.video import read_video
 
 WIDE_BIN_S = 2.0  # no latent of interest is that slow, and 20 is 20 ms for most programs
@@ -96,7 +96,19 @@ def read_recording(
     >>> recording["data"].dims  # doctest: +SKIP
     ('time', 'unit')
     """
-    config = ReadConfig.make(source=source, **settings)
+    return read_counting(path, ReadConfig.make(source=source, **settings), None, progress=progress)
+
+
+def read_counting(
+    path: str | Path, config: ReadConfig, counting: Counting | None, *, progress: Listener | None = None
+) -> xr.Dataset:
+    """Read a recording as `read_recording` does; a table of units that is read alone is counted as `counting` says.
+
+    Raises
+    ------
+    SourceError, DataError, ParameterError
+        As `read_recording`.
+    """
     with open_session(path) as opened:
         # Time scales belong to the open file, as tables and series of it are scaled by one rule.
         session = dataclasses.replace(
@@ -120,7 +132,8 @@ def read_recording(
             refuse_resampled_units(chosen, session)
         notes = [f"source is {chosen.path} ({chosen.neurodata_type}): {chosen.why}", *turned]
         session = _begin_reading(session, [chosen])
-        recording = read_source(session, chosen, config, [*notes, *_note_scales(session)], progress=progress)
+        notes += _note_scales(session)
+        recording = read_source(session, chosen, config, notes, progress=progress, counting=counting)
         if config.resample_hz is not None:
             # While the file is open: the rules are those of its series.
             rules = choose_rules(session, chosen, recording)
@@ -193,6 +206,7 @@ def read_source(
     notes: list[str],
     chosen: ChosenSegments | None = None,
     progress: Listener | None = None,
+    counting: Counting | None = None,
 ) -> xr.Dataset:
     """Read a source of an open session by the reader of its kind.
 
@@ -210,6 +224,8 @@ def read_source(
         Segments in place of those that `config` asks for.
     progress : callable, optional
         Called while long sources are read.
+    counting : Counting, optional
+        Of units.
 
     Raises
     ------
@@ -232,7 +248,7 @@ def read_source(
         case "binned":
             return read_binned(session, *members[0], config, notes, chosen)
         case "units":
-            return read_units(session, *members[0], config, [*notes, *_note_wide_bins(config)])
+            return read_units(session, *members[0], config, [*notes, *_note_wide_bins(config)], counting)
         case "video" | "imaging" | "stimulus":
             return read_video(
                 session, *members[0], config, notes, kind=source.recording_kind, chosen=chosen, progress=progress

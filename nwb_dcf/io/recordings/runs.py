@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from ...config import ReadConfig
-from ...data.clock_doubts import report_doubts
+from ...data.doubt import report_doubts
 from ...data.frame_runs import find_runs
 from ...errors import DOUBT, DataError
 from ..backends.session import Session

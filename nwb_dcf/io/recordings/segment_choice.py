@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...config import ReadConfig
-from ...data.clock_doubts import Doubt, compare_spans, find_row_doubt, find_span
+from ...data.clock_doubts import compare_spans, find_row_doubt, find_span
+from ...data.doubt import Doubt
 from ...errors import DataError, ParameterError, SourceError
 from ..backends.session import Session
 from .clock import list_sampling_rates

@@ -26,6 +26,7 @@ MIN_PAUSE_S = 10.0
 MIN_EXPECTED_SPIKES = 100
 MIN_RATIO = 10.0
 MAX_PAUSES = 1000
+MOST_INTERVALS = 2**24  # of half a pause, as long as times are seconds
 
 
 def find_silences(times: Sequence[Float[np.ndarray, " _spike"]]) -> Float[np.ndarray, "pause 2"]:
@@ -47,13 +48,17 @@ def find_silences(times: Sequence[Float[np.ndarray, " _spike"]]) -> Float[np.nda
     >>> find_silences([np.concatenate([train, train + 1800])]).round(1).tolist()
     [[59.9, 1800.0]]
     """
-    pooled = np.sort(np.concatenate(times)) if len(times) else np.empty(0)
+    if not _may_pause(times):
+        return np.empty((0, 2))
+    pooled = np.sort(np.concatenate(times))
     pooled = pooled[np.isfinite(pooled)]
     if len(pooled) <= MIN_EXPECTED_SPIKES:
         return np.empty((0, 2))
     # Pooled: a pause of the recording is one of all units.
     silences = np.diff(pooled)
-    order = np.argsort(silences)[::-1][: MAX_PAUSES + 1]
+    # Only the longest are put in order: there may be tens of millions.
+    some = np.argpartition(silences, -n)[-n:] if (n := MAX_PAUSES + 1) < len(silences) else np.arange(len(silences))
+    order = some[np.argsort(silences[some])][::-1]
     longest = silences[order]
     following = np.append(longest[1:], 0.0) if len(longest) < len(silences) + 1 else longest[1:]
     n_long = min(len(longest) - 1, int((longest >= MIN_PAUSE_S).sum()))
@@ -68,3 +73,22 @@ def find_silences(times: Sequence[Float[np.ndarray, " _spike"]]) -> Float[np.nda
         return np.empty((0, 2))
     cuts = np.sort(order[:n])
     return np.column_stack([pooled[cuts], pooled[cuts + 1]])
+
+
+def _may_pause(times: Sequence[Float[np.ndarray, " _spike"]]) -> bool:
+    """Whether some `MIN_PAUSE_S` may hold no spike of any unit: without pooling and sorting all of them.
+
+    A pause covers at least one of the intervals of half its length that time is divided into.
+    """
+    known = [train[np.isfinite(train)] for train in times]
+    known = [train for train in known if len(train)]
+    if not known:
+        return False
+    start, stop = min(float(train.min()) for train in known), max(float(train.max()) for train in known)
+    n_intervals = (stop - start) / (MIN_PAUSE_S / 2)
+    if n_intervals > MOST_INTERVALS:
+        return True
+    filled = np.zeros(int(n_intervals) + 1, bool)
+    for train in known:
+        filled[((train - start) / (MIN_PAUSE_S / 2)).astype(np.int64)] = True
+    return not filled.all()

@@ -287,7 +287,7 @@ def read_times(data: Any, what: str, where: str) -> Float[np.ndarray, "event ...
     """
     values = np.asarray(data[:])
     if values.dtype.kind in "iuf":
-        return values.astype(np.float64)
+        return values.astype(np.float64, copy=False)
     if values.size == 0:
         return np.empty(0, np.float64)
     found = "text" if values.dtype.kind in "SUO" else f"of type {values.dtype}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,21 +13,17 @@ from pynwb.ecephys import ElectricalSeries
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
-from ...data.clock_doubts import LITTLE, Doubt, find_spike_doubts, report_doubts
+from ...data.clock_doubts import LITTLE, find_spike_doubts
+from ...data.doubt import Doubt, report_doubts
+from ...data.lazy_counts import count_later
 from ...data.recording import make_recording
-from ...data.spike_binning import (
-    SpikeTrains,
-    count_trains,
-    find_constant,
-    intersect_intervals,
-    join_intervals,
-    note_left_out,
-)
+from ...data.spike_binning import intersect_intervals, join_intervals
+from ...data.spike_trains import BinnedTrains, SpikeTrains, find_constant, note_left_out
 from ...errors import DataError, SourceError
-from ..backends.session import Session, open_session
+from ..backends.session import Session
 from .clock import list_sampling_rates
 from .conditions import choose_rows, is_id_list
-from .provenance import SourceDescription, describe_source
+from .provenance import describe_source
 from .segment_choice import choose_segments
 from .segments import RecordedIntervals
 from .silence import find_silences
@@ -35,10 +31,29 @@ from .tables import read_columns, read_electrode_columns, read_times, read_whole
 from .unit_quality import note_quality
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, Num, Shaped
+    from jaxtyping import Float, Int, Shaped
 
 
-def read_units(session: Session, path: str, units: Any, config: ReadConfig, notes: list[str]) -> xr.Dataset:
+@dataclass(frozen=True)
+class Counting:
+    """When spikes are counted, and in which bins.
+
+    Attributes
+    ----------
+    choose : callable, optional
+        Called with the recording in the bins of the configuration, before all is counted; returns the width of other
+        bins in seconds, or None.
+    later : bool
+        Whether counts are made when they are asked for, as of a plan that may be looked at and not fitted.
+    """
+
+    choose: Callable[[xr.Dataset], float | None] | None = None
+    later: bool = False
+
+
+def read_units(
+    session: Session, path: str, units: Any, config: ReadConfig, notes: list[str], counting: Counting | None = None
+) -> xr.Dataset:
     """Read binned spike counts as a recording.
 
     Parameters
@@ -53,6 +68,8 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
         Bin width, segments, selection of units.
     notes : list of str
         Notes made so far; they come first among the recording's notes.
+    counting : Counting, optional
+        All counts are made at once, in the bins of `config`, by default.
 
     Returns
     -------
@@ -71,48 +88,77 @@ def read_units(session: Session, path: str, units: Any, config: ReadConfig, note
     # Before clocks are checked: only spikes in valid periods count.
     trains, valid = limit_to_valid(session, path, trains)
     notes = [*notes, *valid, *note_repeated(trains.unit_id), *(note_quality(units) if config.units is None else [])]
-    doubts = _check_trains(session, units, trains, config.bin_width_s, scale)
-    notes = [*notes, *report_doubts(doubts, path, where)]
-    recorded, trains, left_out = find_recorded(trains, where)
-    # obs_intervals state the pauses of the recording; without them they are inferred.
-    if config.cut_gaps and trains.observed is None:
-        recorded, pauses = cut_pauses(recorded, times)
-        notes += pauses
-    doubtful = next((doubt for doubt in doubts if doubt.of_scale), None)
-    segments = choose_segments(session, config, recorded, config.bin_width_s, doubtful)
-    counts = count_trains(
-        trains,
-        segments.start,
-        segments.stop,
-        config.bin_width_s,
-        where=where,
-        observed="obs_intervals",
-        min_length_s=config.min_length_s,
-    )
-    bins = counts.bins
-    # A unit without a spike in the segments that were chosen has no variance.
-    varies, constant = find_constant(counts.values, trains.unit_id, where=where)
-    left_out += constant
-    notes = [*notes, *segments.notes, *counts.notes, *note_left_out(left_out)]
-    trains = trains.take(varies)
-    row = segments.row[bins.segment]
-    return make_recording(
-        counts.values if varies.all() else counts.values[:, varies],
-        bins.centre,
-        channel_dim="unit",
-        channel=trains.unit_id,
-        segment_index=bins.frame_block,
-        segment_start=bins.start,
-        segment_stop=bins.stop,
-        segment_row=row,
-        trial_columns={name: values[bins.segment] for name, values in segments.columns.items()},
-        units="count",
-        kind="units",
-        source=describe_source(session, path, units, trains.row),
-        bin_width_s=config.bin_width_s,
-        left_out=[*left_out, *segments.left_out],
-        notes=notes,
-    )
+    table = _UnitsTable(session, path, units, trains, times, scale, notes)
+    if counting is None:
+        return table.count(config, later=False)
+    if counting.choose is not None:
+        # Spikes are read once, whatever the bins, and a choice counts those alone that it needs.
+        width_s = counting.choose(table.count(config, later=True))
+        config = config if width_s is None else dataclasses.replace(config, bin_width_s=width_s)
+    return table.count(config, later=counting.later)
+
+
+@dataclass(frozen=True)
+class _UnitsTable:
+    """A table of units whose spikes have been read."""
+
+    session: Session
+    path: str
+    units: Any
+    trains: SpikeTrains
+    times: list[Float[np.ndarray, " _spike"]]
+    scale: float | None
+    notes: list[str]
+
+    def count(self, config: ReadConfig, *, later: bool) -> xr.Dataset:
+        """Make a recording in the bins of `config`, with its counts or with such as are made later."""
+        session, path, trains, where = self.session, self.path, self.trains, self.session.where(self.path)
+        doubts = _check_trains(session, self.units, trains, config.bin_width_s, self.scale)
+        notes = [*self.notes, *report_doubts(doubts, path, where)]
+        recorded, trains, left_out = find_recorded(trains, where)
+        # obs_intervals state the pauses of the recording; without them they are inferred.
+        if config.cut_gaps and trains.observed is None:
+            recorded, pauses = cut_pauses(recorded, self.times)
+            notes += pauses
+        doubtful = next((doubt for doubt in doubts if doubt.of_scale), None)
+        segments = choose_segments(session, config, recorded, config.bin_width_s, doubtful)
+        binned = BinnedTrains.divide(
+            trains,
+            segments.start,
+            segments.stop,
+            config.bin_width_s,
+            where=where,
+            observed="obs_intervals",
+            min_length_s=config.min_length_s,
+            at_once=not later,
+        )
+        bins = binned.bins
+        # A unit without a spike in the segments that were chosen has no variance.
+        if later:
+            varies, constant = binned.find_constant(where=where)
+            counts: Any = count_later(binned, np.flatnonzero(varies))
+        else:
+            counts = binned.count()
+            varies, constant = find_constant(counts, trains.unit_id, where=where)
+            counts = counts if varies.all() else counts[:, varies]
+        left_out += constant
+        return make_recording(
+            counts,
+            bins.centre,
+            channel_dim="unit",
+            channel=trains.unit_id[varies],
+            segment_index=bins.frame_block,
+            segment_start=bins.start,
+            segment_stop=bins.stop,
+            segment_row=segments.row[bins.segment],
+            trial_columns={name: values[bins.segment] for name, values in segments.columns.items()},
+            units="count",
+            kind="units",
+            source=describe_source(session, path, self.units, trains.row[varies]),
+            bin_width_s=config.bin_width_s,
+            left_out=[*left_out, *segments.left_out],
+            notes=[*notes, *segments.notes, *binned.notes, *note_left_out(left_out)],
+        )
 
 
 def select_units(units: Any, selection: str | tuple[int, ...] | None, where: str) -> Int[np.ndarray, " selected"]:
@@ -387,96 +433,3 @@ def _check_observed(
             fix="repair them in the file, or leave that unit out with --units",
         )
     return intervals[intervals[:, 1] > intervals[:, 0]]
-
-
-NAMES = "unit_name"
-"""Column in which SpikeInterface and NeuroConv keep their ids."""
-
-SAME_S = 1e-3
-"""Most that the times of one spike may differ, seconds: more than a sample, less than a refractory period."""
-
-
-def match_units(
-    path: str | Path, unit_ids: Sequence[Any], spike_times: Sequence[Num[np.ndarray, " _spike"]]
-) -> tuple[SourceDescription, Int[np.ndarray, " unit"]]:
-    """Find the rows of units by their ids, and compare their spikes with those given.
-
-    Parameters
-    ----------
-    path : str or Path
-        NWB file.
-    unit_ids : sequence of int or str
-        Ids that the other tool uses: entries of the column ``unit_name`` where there is one, else of ``id``; ``"3"``
-        and 3 are the same.
-    spike_times : sequence of array of float64, shape (spike,)
-        Spike times of each in seconds, in order.
-
-    Returns
-    -------
-    SourceDescription
-        The units table, as ``recording.attrs["source"]``.
-    array of int, shape (unit,)
-        Ids of the units in the file.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be read or has no units.
-    DataError
-        If a unit is not there, or has other spikes.
-    """
-    with open_session(path) as session:
-        units = session.nwbfile.units
-        if units is None or len(units) == 0:
-            raise SourceError("the file has no units", where=str(session.path), fix="write the sorting into it first")
-        where = session.where("/units")
-        # `id` is a row number in files of SpikeInterface; the names are the ids of its sorting.
-        stored = np.asarray(units[NAMES][:] if NAMES in units.colnames else units.id[:])
-        rows = _find_rows([str(name) for name in stored.tolist()], [str(i) for i in unit_ids], where)
-        trains = read_spike_trains(units, rows, where)
-        for unit, ours, theirs in zip(unit_ids, spike_times, trains.times, strict=True):
-            _compare_spikes(unit, np.asarray(ours), theirs, where)
-        return describe_source(session, "/units", units, rows), trains.unit_id
-
-
-def _find_rows(stored: list[str], wanted: list[str], where: str) -> Int[np.ndarray, " unit"]:
-    # Names as text: "3" of one tool is 3 of another.
-    row_of = {name: row for row, name in enumerate(stored)}
-    if len(row_of) < len(stored):
-        raise DataError("unit ids are not unique", where=where, fix="repair them in the file")
-    missing = [name for name in wanted if name not in row_of]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of {len(wanted)} units are not in the file: {', '.join(missing[:8])}",
-            where=where,
-            fix="write this sorting, as it is after curation, into the file first",
-        )
-    return np.array([row_of[name] for name in wanted])
-
-
-def _compare_spikes(
-    unit: Any, ours: Num[np.ndarray, " _spike"], theirs: Float[np.ndarray, " _spike"], where: str
-) -> None:
-    """Refuse a unit whose spikes in the file are others than those in memory; a shift of all is named as that."""
-    if len(ours) != len(theirs):
-        raise DataError(
-            f"unit {unit} has {len(ours)} spikes in the sorting and {len(theirs)} in the file",
-            where=where,
-            fix="choose the file of this session, or write this sorting into it first",
-        )
-    apart = theirs - ours
-    if len(apart) and np.abs(apart).max() > SAME_S:
-        # One shift for all spikes is a start time that one of the two lacks.
-        shift = float(np.median(apart))
-        # A constant shift has a known cause, and the advice differs.
-        if np.ptp(apart) <= SAME_S:
-            raise DataError(
-                f"spikes of unit {unit} are {abs(shift):.6g} s {'later' if shift > 0 else 'earlier'} in the file",
-                where=where,
-                fix="set the recording's clock to the file's (recording.shift_times) and compute again",
-            )
-        raise DataError(
-            f"spikes of unit {unit} are others in the file, by up to {np.abs(apart).max():.6g} s",
-            where=where,
-            fix="choose the file of this session",
-        )

@@ -75,3 +75,17 @@ def test_a_unit_that_is_lost_makes_no_pause() -> None:
 def test_no_spikes_and_few_spikes_have_no_pause() -> None:
     assert find_silences([]).shape == (0, 2)
     assert find_silences([np.array([1.0, 500.0])]).shape == (0, 2)
+
+
+def test_no_spike_is_put_in_order_where_nothing_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    trains = _simulate("steady", 0, slowest=1.0)
+    sorts: list[int] = []
+    monkeypatch.setattr(np, "sort", lambda values: sorts.append(len(values)))
+    assert len(find_silences(trains)) == 0
+    assert sorts == []
+
+
+def test_more_silences_than_are_looked_at_change_nothing() -> None:
+    # steady spikes, so that there are thousands of silences of one length beside a pause
+    train = np.concatenate([np.arange(0, 3000, 0.5), np.arange(5000, 8000, 0.5)])
+    assert find_silences([train]).tolist() == [[2999.5, 5000.0]]
