@@ -223,7 +223,7 @@ def _write_npz(dataset: xr.Dataset, path: str) -> None:
     np.savez_compressed(path, allow_pickle=False, attrs=np.array(_dump(_describe_variables(dataset))), **arrays)
 
 
-def _describe_variables(dataset: xr.Dataset) -> dict[str, Any]:
+def _describe_variables(dataset: xr.Dataset) -> dict[str, object]:
     """Return the attributes with the dims and units of every variable, for formats that hold bare arrays."""
     dims = {str(name): list(variable.dims) for name, variable in dataset.variables.items()}
     units = {str(name): v.attrs["units"] for name, v in dataset.variables.items() if "units" in v.attrs}
@@ -234,7 +234,7 @@ def _write_mat(dataset: xr.Dataset, path: str) -> None:
     from scipy.io import savemat
 
     names = name_for_matlab([str(name) for name in dataset.variables])
-    contents: dict[str, Any] = {}
+    contents: dict[str, object] = {}
     for name, variable in dataset.variables.items():
         values = _to_plain(variable.values)
         if values.nbytes > LARGEST_MAT:
