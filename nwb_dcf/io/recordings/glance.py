@@ -22,7 +22,7 @@ from .segment_choice import note_invalid
 from .segments import RecordedIntervals
 from .source_kinds import Source
 from .unit_quality import note_quality
-from .units import cut_pauses, note_repeated, read_all_times
+from .units import cut_pauses, note_repeated, read_all_times, read_spike_trains
 
 
 def note_contents(session: Session, source: Source) -> list[str]:
@@ -45,12 +45,13 @@ def _note_channels(session: Session, path: str, obj: Any) -> list[str]:
         return list(select_rois(obj, None, where).notes)
     if not isinstance(obj, Units):
         return []
-    times = [train[np.isfinite(train)] for train in read_all_times(obj, where, session.scale_of(path))]
+    times = read_all_times(obj, where, session.scale_of(path))
+    read_spike_trains(obj, np.arange(len(obj.id)), where, times=times)  # refuses what a fit refuses
     fired = [train for train in times if len(train)]
     pauses: list[str] = []
     # obs_intervals state the pauses themselves
     if fired and "obs_intervals" not in obj.colnames:
-        ends = min(train.min() for train in fired), max(train.max() for train in fired)
+        ends = min(train[0] for train in fired), max(train[-1] for train in fired)
         recorded = RecordedIntervals(np.array(ends[:1]), np.array(ends[1:]), exact=False)
         pauses = cut_pauses(recorded, times)[1]
     return [*note_repeated(np.asarray(obj.id[:])), *note_quality(obj), *pauses]

@@ -54,6 +54,12 @@ def break_index(path: Path) -> Path:
     return put_dataset(path, "units/spike_times_index", ends + 0.5)
 
 
+def reverse_spikes(path: Path) -> Path:
+    with h5py.File(path) as file:
+        times = file["units/spike_times"][:]
+    return put_dataset(path, "units/spike_times", times[::-1].copy())
+
+
 CONTENTS = {
     "pauses": (lambda path: write_units(path, parts=(0, 500, 1100)), "cut where nothing was recorded"),
     "invalid": (
@@ -62,6 +68,7 @@ CONTENTS = {
     ),
     "chunks": (lambda path: lose_chunks(write_responses(path)), "2 of 6 chunks .* were never written"),
     "text": (lambda path: write_responses(path, {"is_accepted": ["yes", "no"] * 3}), "3 of 6 ROIs"),
+    "order": (lambda path: reverse_spikes(write_units(path)), "a fit refuses it: spike times of unit .* not in order"),
     "index": (lambda path: break_index(write_units(path)), "a fit refuses it: indices of spike_times"),
 }
 
