@@ -3,79 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ..data.preprocessing import Preprocessor
-from ..data.recording import name_source
 from ..errors import DataError, NotFittedError, ParameterError
-from .anchors import (
-    AlignedFrames,
-    Floats,
-    compute_condition_means,
-    compute_cross_trial_gram,
-    compute_gram,
-    scale_means,
-)
-from .axes import GramSum, SharedAxes, fit_axes
+from .anchors import Floats
 from .behavior_bins import BehaviorBins
 from .continuous import as_columns, couple_frames, fit_continuous, label_behavior
 from .coupled_session import CoupledSession, SessionModel
-from .coupling import WINDOW, fit_coupling
-from .findings import (
-    Finding,
-    note_axes,
-    note_dynamics,
-    note_groups,
-    note_sharing,
-    note_strange_labels,
-    note_trials,
-)
+from .coupling import WINDOW
+from .findings import note_groups, note_trials
 from .group_table import check_cover
 from .groups import GroupComparison, compare_groups
-from .labels import (
-    align_frames,
-    choose_clock,
-    fit_session_preprocessor,
-    order_conditions,
-    read_labels,
-    refuse_copy,
-    refuse_other_width,
-)
+from .labelled import Labels, couple_session, fit_labelled, prepare_session
+from .labels import read_labels, refuse_other_width
 from .matched import fit_matched
 from .session_table import tabulate_sessions
-from .sharing import LEAST_CONDITIONS, LEVEL, SharingTest, compute_sharing_test
-from .stability import TrialResampling, resample_sessions
+from .sharing import SharingTest
 from .unlabelled import CONDITION, fit_unlabelled
-from .vector_field import (
-    Paths,
-    QuadraticField,
-    SharedDynamics,
-    compare_dynamics,
-    compute_paths,
-    fit_field,
-    halve_paths,
-)
-
-if TYPE_CHECKING:
-    pass
-
-LEAST_SEEN = 0.5  # of the conditions, with a trial at least
-Labels = str | Mapping[str, ArrayLike]
-
-
-@dataclass
-class _Gathered:
-    """Products of one pass over the sessions, which are read one at a time."""
-
-    grams: list[NDArray[np.float32]] = field(default_factory=list)
-    cross: list[Floats] = field(default_factory=list)
-    usable: list[NDArray[np.bool_]] = field(default_factory=list)
+from .vector_field import SharedDynamics
 
 
 class Cohort:
@@ -201,6 +151,8 @@ class Cohort:
         # one generator for all sessions: the same draws in each would keep shuffled conditions matched
         rng = np.random.default_rng(self.seed)
         self.sharing_: SharingTest | None = None
+        self.dynamics_: SharedDynamics | None = None
+        self.groups_: GroupComparison | None = None
         self.bins_: BehaviorBins | None = None
         if behavior is not None:
             if labels is not None or groups is not None:
@@ -208,63 +160,22 @@ class Cohort:
             return self._fit_continuous(recordings, behavior, behavior_name, rng)
         if labels is None:
             return self._fit_unlabelled(recordings, groups, rng, matched=matched)
-        texts = self._read_labels(recordings, labels)
-        self.conditions_ = order_conditions(texts)
-        self.clock_ = choose_clock(recordings, self.smooth_bins)
-        n_conditions, n_bins = len(self.conditions_), self.clock_.n_bins
-
-        gathered = _Gathered()
-        resampling = TrialResampling(n_conditions, n_bins, rng=rng, n_repeats=self.repeats)
-        seen: dict[str, NDArray[np.bool_]] = {}
-        n_trials: dict[str, int] = {}
-        for name in names:
-            frames, _ = self._prepare(recordings[name], texts[name], name)
-            means = compute_condition_means(frames)
-            seen[name], n_trials[name] = means.seen, frames.n_trials
-            self._check_seen(means.seen, name)
-            # float32: cohorts of hundreds of sessions keep a matrix (condition * bin)^2 each
-            gathered.grams.append(compute_gram(scale_means(means)).astype(np.float32))
-            cross, usable = compute_cross_trial_gram(frames)
-            gathered.cross.append(cross)
-            gathered.usable.append(usable)
-            resampling.add(frames)
-
-        self.findings_: list[Finding] = note_strange_labels(texts, self.conditions_)
-        # before axes: sessions that have nothing in common span a space too, which would mean nothing
-        included = self._test_sharing(gathered, names, rng)
-        grams = [gram for gram, kept in zip(gathered.grams, included, strict=True) if kept]
-        self.axes_: SharedAxes = fit_axes(GramSum(n_conditions, n_bins, grams), self.dim)
-        over_sessions = resample_sessions(grams, n_conditions, n_bins, self.dim, rng=rng, n_repeats=self.repeats)
-        over_trials = resampling.compare(self.dim)
-        self.axes_over_trials_: Floats | None = over_trials
-        self.axes_over_sessions_: Floats | None = over_sessions
-        self.findings_ += note_axes(over_trials, over_sessions)
-        self.findings_ += note_trials(n_trials, seen, self.conditions_)
-
-        self.sessions_: dict[str, CoupledSession] = {}
-        paths: list[Paths] = []
-        halves: list[tuple[Paths, Paths]] = []
-        for name, in_axes in zip(names, included, strict=True):
-            # prepared a second time rather than kept: frames of all sessions would not fit into memory
-            frames, preprocessor = self._prepare(recordings[name], texts[name], name)
-            session, latents = self._couple(frames, preprocessor, recordings[name], in_axes=in_axes)
-            self.sessions_[name] = session
-            paths.append(compute_paths(latents, frames))
-            halves.append(halve_paths(latents, frames, rng))
-        # of the sessions that the axes are from, as a session left out for its labels says nothing of the dynamics
-        self.field_: QuadraticField = fit_field([path for path, kept in zip(paths, included, strict=True) if kept])
-        dynamics = compare_dynamics(halves)
-        self.dynamics_: SharedDynamics | None = dynamics
-        # a description without p: sessions that start alike predict each other whatever moves them afterwards
-        self.findings_.append(note_dynamics(dynamics))
-        self.groups_: GroupComparison | None = None
-        if groups is not None:
-            # sessions of one animal are not independent: groups are compared by animals
-            owner = [animals[name] if animals else name for name in names]
-            self.groups_ = compare_groups(paths, [groups[name] for name in names], owner, self.axes_.anchors, rng=rng)
-            self.findings_ += note_groups(self.groups_)
+        found = fit_labelled(
+            recordings, labels, self.dim, smooth_bins=self.smooth_bins, window=self.window, ridge=self.ridge, rng=rng,
+            n_permutations=self.n_permutations, repeats=self.repeats, force=self.force,
+        )  # fmt: skip
+        self.conditions_, self.clock_, self.axes_, self.field_ = found.conditions, found.clock, found.axes, found.field
+        self.axes_over_trials_, self.axes_over_sessions_ = found.over_trials, found.over_sessions
+        self.sharing_, self.unshared_, self.dynamics_ = found.sharing, found.unshared, found.dynamics
+        self.sessions_, self.findings_ = dict(found.sessions), list(found.findings)
+        # sessions of one animal are not independent: groups are compared by animals
         self.animals_ = {name: (animals[name] if animals else name) for name in names}
         self.group_of_ = dict(groups) if groups else {}
+        if groups is not None:
+            means = np.stack([session.means for session in self.sessions_.values()])
+            owners = [self.animals_[name] for name in names]
+            self.groups_ = compare_groups(means, [groups[name] for name in names], owners, self.axes_.anchors, rng=rng)
+            self.findings_ += note_groups(self.groups_)
         return self
 
     def _fit_unlabelled(
@@ -293,10 +204,11 @@ class Cohort:
         # what labels alone can tell
         self.dynamics_, self.groups_ = None, None
         self.sessions_, self.animals_, self.group_of_ = {}, {name: name for name in recordings}, {}
-        for name, one in found.sessions.items():
+        for i, (name, one) in enumerate(found.sessions.items()):
             channels = recordings[name][str(recordings[name]["data"].dims[1])].values
+            in_axes = self.sharing_ is None or bool(self.sharing_.included[i])
             self.sessions_[name] = CoupledSession(
-                one.preprocessor, one.coupling, channels, one.n_trials, np.ones(1, bool), True, one.means
+                one.preprocessor, one.coupling, channels, one.n_trials, np.ones(1, bool), in_axes, one.means
             )
         return self
 
@@ -361,8 +273,10 @@ class Cohort:
         if not set(texts.tolist()) & set(self.conditions_):
             known, own = ", ".join(self.conditions_[:5]), ", ".join(sorted(set(texts.tolist()) - {""})[:5])
             raise DataError(f"no condition of the cohort: it has {own or 'none'}, the cohort {known}", where=name)
-        frames, preprocessor = self._prepare(recording, texts, name)
-        session, _ = self._couple(frames, preprocessor, recording, in_axes=False)
+        frames, preprocessor = prepare_session(recording, texts, name, self.dim, self.conditions_, self.clock_)
+        session, _ = couple_session(
+            frames, preprocessor, recording, self.axes_.anchors, window=self.window, ridge=self.ridge, in_axes=False
+        )
         self.sessions_[name] = session
         self.findings_ += note_trials({name: session.n_trials}, {name: session.seen}, self.conditions_)
         return session
@@ -422,78 +336,3 @@ class Cohort:
         # set late in a fit, and by `from_record` too, whose cohort can couple and transform
         if not hasattr(self, "field_"):
             raise NotFittedError("this cohort is not fitted", fix="call fit first")
-
-    def _read_labels(self, recordings: Mapping[str, xr.Dataset], labels: Labels) -> dict[str, NDArray[np.str_]]:
-        texts, identifiers = {}, dict[str, str]()
-        for name, recording in recordings.items():
-            refuse_copy(identifiers, recording, name)
-            if not isinstance(labels, str) and name not in labels:
-                raise DataError("no labels for this session", where=name)
-            texts[name] = read_labels(recording, labels if isinstance(labels, str) else labels[name])
-        return texts
-
-    def _prepare(self, recording: xr.Dataset, texts: NDArray[np.str_], name: str) -> tuple[AlignedFrames, Preprocessor]:
-        n_channels = recording["data"].shape[1]
-        if n_channels < self.dim:
-            raise DataError(
-                f"it has {n_channels} channels, fewer than the {self.dim} latents of the cohort",
-                where=name,
-                fix="leave the session out, or ask for fewer latents with --dim",
-            )
-        preprocessor = fit_session_preprocessor(recording, self.clock_)
-        return align_frames(recording, texts, self.conditions_, self.clock_, preprocessor, name=name), preprocessor
-
-    def _check_seen(self, seen: NDArray[np.bool_], name: str) -> None:
-        if seen.mean() < LEAST_SEEN:
-            raise DataError(
-                f"it has {int(seen.sum())} of {len(seen)} conditions with every bin: fewer than half",
-                where=name,
-                fix="leave the session out",
-            )
-
-    def _test_sharing(self, gathered: _Gathered, names: list[str], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Test whether conditions differ in a common way; return the sessions that the axes are found with."""
-        self.unshared_ = False
-        everyone = np.ones(len(names), bool)
-        # a warning and no refusal: with two conditions the axes can be had, only not tested
-        if min(int(usable.sum()) for usable in gathered.usable) < LEAST_CONDITIONS:
-            self.findings_.append(
-                Finding(
-                    "sharing",
-                    "warning",
-                    f"whether conditions differ in a common way: cannot tell, {LEAST_CONDITIONS} conditions with "
-                    "two trials are needed in each session",
-                )
-            )
-            return everyone
-        self.sharing_ = compute_sharing_test(
-            gathered.cross, gathered.usable, n_permutations=self.n_permutations, rng=rng
-        )
-        self.findings_ += note_sharing(self.sharing_, names)
-        if self.sharing_.p > LEVEL:
-            if not self.force:
-                raise DataError(
-                    f"conditions do not differ in a common way in these sessions (p {self.sharing_.p:.3g}); "
-                    "no shared space was fitted",
-                    fix="look at labels and events; --force writes it with the mark 'unshared'",
-                )
-            self.unshared_ = True
-            return everyone
-        # a session whose few conditions allow no small p is no evidence against itself
-        included = (self.sharing_.p_session <= LEVEL) | (self.sharing_.floor_session > LEVEL)
-        # one session makes no shared axes: what the test of the whole cohort has found stands for all then
-        return included if included.sum() >= 2 else everyone
-
-    def _couple(
-        self, frames: AlignedFrames, preprocessor: Preprocessor, recording: xr.Dataset, *, in_axes: bool
-    ) -> tuple[CoupledSession, Floats]:
-        means = compute_condition_means(frames)
-        self._check_seen(means.seen, frames.name or name_source(recording) or "the session")
-        coupling = fit_coupling(frames, self.axes_.anchors, window=self.window, ridge=self.ridge)
-        latents = coupling.transform(frames.values, frames.trial)
-        mean_latents = compute_condition_means(frames.with_values(latents)).means
-        channels = recording[str(recording["data"].dims[1])].values
-        session = CoupledSession(
-            preprocessor, coupling, channels, frames.n_trials, means.seen, bool(in_axes), mean_latents
-        )
-        return session, latents

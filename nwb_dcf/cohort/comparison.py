@@ -19,7 +19,6 @@ from .groups import GroupComparison, compare_groups
 from .labels import TrialClock, label_frames, read_labels
 from .record import describe_groups, describe_kinds, from_record
 from .stored import make_generator, require_session
-from .vector_field import find_paths
 from .within import KindComparison, KindSession, compare_kinds
 
 
@@ -110,7 +109,7 @@ def compare_cohort(
     elif animal is not None:
         raise ParameterError(f"animal is {animal!r}", fix="choose subject_id, or a column animal in the CSV of groups")
     found = compare_groups(
-        [find_paths(means) for means in record.dataset["means"].values],
+        record.dataset["means"].values,
         [group_of[name] for name in names],
         [animal_of.get(name, name) for name in names],
         record.dataset["anchors"].values,

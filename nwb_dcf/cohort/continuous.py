@@ -139,9 +139,7 @@ def fit_continuous(
             "fitted",
             fix="look at the behaviour and its clock; --force writes it with the mark 'unshared'",
         )
-    included = sharing.p_session <= LEVEL
-    if sharing.p > LEVEL or included.sum() < 2:
-        included[:] = True
+    included = sharing.included
     kept = [one for one, there in zip(found, included, strict=True) if there]
     axes = _find_axes(kept, dim)
     over_sessions = _compare_halves(kept, dim, repeats, rng)

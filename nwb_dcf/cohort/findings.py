@@ -61,10 +61,11 @@ def note_sharing(
     if test.p > LEVEL:
         return [Finding("sharing", "refused", f"{who} do not {do} in a common way in these sessions ({figures})")]
     findings = [Finding("sharing", "good", f"{who} {do} in a common way across the sessions ({figures})")]
-    for name, p, floor in zip(names, test.p_session, test.floor_session, strict=True):
+    for name, p, floor, in_axes in zip(names, test.p_session, test.floor_session, test.included, strict=True):
         if p > LEVEL:
             # of three conditions there are six permutations: p cannot be below 1/6
-            why = "its few conditions allow no less" if floor > LEVEL else "it is left out of the axes"
+            few = "its few conditions allow no less" if floor > LEVEL else "too few do to leave the others out"
+            why = few if in_axes else "it is left out of the axes"
             findings.append(
                 Finding("session", "warning", f"{who} of {name} do not {do} in the common way (p {p:.3g}); {why}")
             )

@@ -1,8 +1,8 @@
-"""Comparison of two groups: speed along the field of the others, and the field as a whole; animals are permuted.
+"""Comparison of two groups: speed along the paths of the others, and the field as a whole; animals are permuted.
 
-Speed is the more sensitive to dynamics that run faster or slower, and blind to a field that is turned; the second test,
-a permutational analysis of variance of the fields, sees that. Couplings absorb part of a difference in speed, so that
-the ratio is 20 to 30 % too close to 1: it is a lower bound.
+Speed is the more sensitive to dynamics that run faster or slower. A field that is turned is seen by the second test, a
+permutational analysis of variance of the fields, and in part by speed too, since a turned path comes less far.
+Couplings absorb part of a difference in speed, so that the ratio is 10 to 15 % too close to 1: a lower bound.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from .anchors import Floats
 from .sharing import LEVEL
-from .vector_field import Paths, fit_field
+from .speed import measure_log_speeds
+from .vector_field import find_paths, fit_field
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -38,7 +39,7 @@ class GroupComparison:
     is_second : tuple of bool
         Whether an animal is of the second group.
     speed : array, shape (animal,)
-        Of each animal along the field of the others; 1 is as fast as they are.
+        Of each animal along the paths of the others; 1 is as fast as all are in the mean.
     ratio : float
         Speed of the second group over that of the first: a lower bound of the difference.
     p_speed, p_field : float
@@ -74,7 +75,7 @@ class GroupComparison:
 
 
 def compare_groups(
-    paths: Sequence[Paths],
+    means: Float[np.ndarray, "session condition bin latent"],
     group: Sequence[str],
     animal: Sequence[str],
     anchors: Float[np.ndarray, "condition bin latent"],
@@ -86,8 +87,8 @@ def compare_groups(
 
     Parameters
     ----------
-    paths : sequence of Paths
-        Of each session.
+    means : array, shape (session, condition, bin, latent)
+        Mean latents of each session; NaN where it has no trial.
     group, animal : sequence of str
         Of each session. Several sessions of one animal count once.
     anchors : array, shape (condition, bin, latent)
@@ -124,9 +125,9 @@ def compare_groups(
 
     of = np.array([animals.index(name) for name in animal])
     # logarithms, so that twice as fast and half as fast are equally far from 1
-    log_speed = _average(np.log(measure_speeds(paths, of)), of)
+    log_speed = _average(measure_log_speeds(means, of), of)
     points = anchors.reshape(-1, anchors.shape[2])
-    fields = _average(np.stack([fit_field([path])(points) for path in paths]), of)
+    fields = _average(np.stack([fit_field([find_paths(one)])(points) for one in means]), of)
     # pseudo-F and the sum within groups order the divisions alike: the total is the same in all (Anderson 2001)
     squared = np.square(fields[:, None] - fields[None]).sum(axis=(2, 3))
 
@@ -159,21 +160,6 @@ def compare_groups(
         difference=maps[0].reshape(anchors.shape[:2]),
         threshold=threshold,
     )
-
-
-def measure_speeds(paths: Sequence[Paths], animal: NDArray[np.integer]) -> Float[np.ndarray, " session"]:
-    """Measure the speed of each session along the field fitted to the sessions of all other animals, shape (session,).
-
-    The slope of the session's velocities on those that the field has at its states.
-    """
-    speeds = np.empty(len(paths))
-    for i, path in enumerate(paths):
-        # without the animal's other sessions: its own field would say that it runs at its own speed
-        field = fit_field([other for j, other in enumerate(paths) if animal[j] != animal[i]])
-        expected = field(path.state)
-        # least squares through the origin: 1 where the session moves as the field says
-        speeds[i] = (expected * path.velocity).sum() / np.square(expected).sum()
-    return np.maximum(speeds, 1e-3)  # a session that runs against the field has no logarithm
 
 
 def list_divisions(

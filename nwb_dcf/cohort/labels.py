@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 MOST_CONDITIONS = 100  # a column with more values is a measurement and not a condition
+MOST_SINGLE = 16  # labels that all occur once: sessions of one mean a condition have no more
 MISSING = ("", "nan", "none", "<na>", "nat")
 REACHED_BY = 0.9  # a bin is used if this fraction of each session's trials reaches it
 LEAST_BINS = 4  # central differences need three, lags one more
@@ -103,10 +104,22 @@ def order_conditions(labels: Mapping[str, NDArray[np.str_]]) -> list[str]:
         raise DataError(
             f"the labels have {len(shared)} values: a measurement, not conditions", fix="name a column of conditions"
         )
+    # ids and start times of trials are alike in all sessions too, and say nothing of what happened in them
+    if len(shared) > MOST_SINGLE and all(_are_single(values) for values in labels.values()):
+        raise DataError(
+            f"every trial has a label of its own ({', '.join(sorted(shared, key=_sort_key)[:4])}, ...): no condition "
+            "recurs",
+            fix="name a column of conditions",
+        )
     # 2 before 10, in the report as in the arrays
     shared = sorted(shared, key=_sort_key)
     _refuse_strangers(labels, shared)
     return shared
+
+
+def _are_single(values: NDArray[np.str_]) -> bool:
+    named = values[values != ""]
+    return len(np.unique(named)) == len(named)
 
 
 def _explain_no_common(labels: Mapping[str, NDArray[np.str_]]) -> str:

@@ -162,10 +162,7 @@ def fit_matched(
             "space was fitted",
             fix="look at their names; --force writes it with the mark 'unshared'",
         )
-    included = (sharing.p_session <= LEVEL) if sharing.p <= LEVEL else np.ones(len(names), bool)
-    if included.sum() < 2:
-        included[:] = True
-    kept = [one for one, there in zip(covariances, included, strict=True) if there]
+    kept = [one for one, there in zip(covariances, sharing.included, strict=True) if there]
     weights = _find_subspace(np.mean(kept, axis=0), dim)
     centres = {name: frames.values.mean(axis=0) for name, (frames, _) in prepared.items()}
     white = {name: (frames.values - centres[name]) @ weights for name, (frames, _) in prepared.items()}

@@ -18,7 +18,7 @@ from ..errors import DataError
 from .anchors import Floats
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
 LEVEL = 0.05
 TIE = 1e-9  # of statistics that differ by rounding alone
@@ -48,6 +48,14 @@ class SharingTest:
     floor_session: Floats
     similarity: Float[np.ndarray, "session session"]
     n_permutations: int
+
+    @property
+    def included(self) -> Bool[np.ndarray, " session"]:
+        """Sessions that the axes are found with, shape (session,)."""
+        # a session whose few conditions allow no small p is no evidence against itself
+        sharing = (self.p_session <= LEVEL) | (self.floor_session > LEVEL)
+        # one session makes no shared axes: what the test of the whole cohort has found stands for all then
+        return sharing if self.p <= LEVEL and sharing.sum() >= 2 else np.ones(len(sharing), bool)
 
 
 def compute_sharing_test(

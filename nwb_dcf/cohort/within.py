@@ -1,6 +1,6 @@
 """Comparison of two kinds of trials within sessions, such as hits and misses; trials are permuted.
 
-As for groups of animals, speed is measured along a common field, and the fields are compared as a whole. Kinds are
+Speed is measured along the field of the cohort, and the fields are compared as a whole. Kinds are
 permuted among the trials of each condition, so that a kind that is more frequent in a condition makes no difference.
 """
 

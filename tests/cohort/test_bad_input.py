@@ -94,6 +94,7 @@ CASES: list[tuple[str, Change | None, tuple[str, ...], str]] = [
     ("one session", None, ("cohort", "fit", "s/animal0.nwb", *FIT[3:]), "1 of 1 files can be used; give two or more"),
     ("no column", None, (*FIT, "--align-on", "trials.kondition"), "did you mean condition?"),
     ("constant", lambda _: rewrite_all(lambda v, i: 0 * v), FIT, "every trial has the label '0'"),
+    ("a label for each trial", None, (*FIT, "--align-on", "trials.start_time"), "every trial has a label of its own"),
     ("few conditions", None, (*FIT, "--where", "condition == 3"), "every trial has the label '3'"),
     ("few trials", None, (*FIT, "--where", "id < 1"), "no condition is in two sessions"),
     ("no window", None, (*FIT, "--align", "start_time"), "--align and --window belong together"),

@@ -22,9 +22,12 @@ def test_a_cohort_that_shares_nothing_is_refused():
 
 
 def test_a_session_that_shares_nothing_is_named():
-    good, bad = note_sharing(make_test(0.005, [0.01, 0.2]), ["a", "b"])
+    good, bad = note_sharing(make_test(0.005, [0.01, 0.2, 0.01]), ["a", "b", "c"])
     assert good.severity == "good"
     assert bad.sentence == "conditions of b do not differ in the common way (p 0.2); it is left out of the axes"
+    # one session alone makes no axes, which are those of both then, and nothing is said to be left out
+    (_, kept) = note_sharing(make_test(0.005, [0.01, 0.2]), ["a", "b"])
+    assert kept.sentence.endswith("too few do to leave the others out")
     (_, few) = note_sharing(make_test(0.005, [0.01, 0.2], floor_session=0.17), ["a", "b"])
     assert few.sentence.endswith("its few conditions allow no less")
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nwb_dcf.cohort.anchors import compute_condition_means
 from nwb_dcf.cohort.coupling import fit_coupling
 from nwb_dcf.cohort.groups import GroupComparison, compare_groups, compute_floor, list_divisions
-from nwb_dcf.cohort.vector_field import Paths, compute_paths, find_paths
 from nwb_dcf.data.synthetic import CohortDesign
 from nwb_dcf.errors import DataError
 
@@ -17,12 +17,12 @@ AB = ["a"] * 4 + ["b"] * 4
 def compare(seed: int, design: CohortDesign) -> GroupComparison:
     frames = align(draw(8, seed, design))
     axes = find_axes(frames)
-    paths = []
+    means = []
     for one in frames:
         latents = fit_coupling(one, axes.anchors).transform(one.values, one.trial)
-        paths.append(compute_paths(latents, one))
+        means.append(compute_condition_means(one.with_values(latents)).means)
     names = [str(i) for i in range(8)]
-    return compare_groups(paths, AB, names, axes.anchors, rng=np.random.default_rng(0))
+    return compare_groups(np.stack(means), AB, names, axes.anchors, rng=np.random.default_rng(0))
 
 
 def test_a_slower_group_is_found_and_the_ratio_is_a_lower_bound():
@@ -43,18 +43,18 @@ def test_a_turned_field_is_seen_by_the_fields():
     assert all(one.p_field <= 0.05 for one in found)
 
 
-def turn(speed: float, rng: np.random.Generator) -> Paths:
+def turn(speed: float, rng: np.random.Generator) -> np.ndarray:
     """Two conditions on a circle, ten bins."""
     angle = np.array([0.0, 2.0])[:, None] + speed * 0.2 * np.arange(10)
     means = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    return find_paths(means + 0.01 * rng.normal(size=means.shape))
+    return means + 0.01 * rng.normal(size=means.shape)
 
 
 def test_several_sessions_of_one_animal_count_once():
     rng = np.random.default_rng(0)
-    paths = [turn(1, rng) for _ in range(6)] + [turn(0.5, rng) for _ in range(6)]
+    means = np.stack([turn(1, rng) for _ in range(6)] + [turn(0.5, rng) for _ in range(6)])
     animal = [f"x{i // 2}" for i in range(12)]
-    comparison = compare_groups(paths, ["a"] * 6 + ["b"] * 6, animal, np.zeros((2, 10, 2)), rng=rng)
+    comparison = compare_groups(means, ["a"] * 6 + ["b"] * 6, animal, np.zeros((2, 10, 2)), rng=rng)
     assert comparison.floor == pytest.approx(0.1)  # three against three animals, and not six against six sessions
     assert not comparison.can_tell
     assert np.isnan(comparison.threshold)
@@ -87,4 +87,4 @@ def test_floors():
 def test_groups_that_cannot_be_compared_are_refused(group: list[str], animal: list[str], message: str):
     rng = np.random.default_rng(0)
     with pytest.raises(DataError, match=message):
-        compare_groups([turn(1, rng) for _ in group], group, animal, np.zeros((2, 10, 2)), rng=rng)
+        compare_groups(np.stack([turn(1, rng) for _ in group]), group, animal, np.zeros((2, 10, 2)), rng=rng)

@@ -65,6 +65,7 @@ def test_conditions_of_two_sessions_are_kept_in_the_order_of_numbers():
         ({"a": labels("1", "1"), "b": labels("1")}, "every trial has the label '1'"),
         ({"a": labels("", ""), "b": labels("1")}, "a: no trial has a label"),
         ({name: labels(*map(str, np.arange(150) / 7)) for name in "ab"}, "a measurement, not conditions"),
+        ({name: labels(*map(str, range(30))) for name in "ab"}, r"every trial has a label of its own \(0, 1, 2, 3"),
     ],
 )
 def test_labels_that_name_no_conditions_are_refused(given: dict[str, np.ndarray], message: str):
