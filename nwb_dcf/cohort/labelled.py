@@ -1,4 +1,4 @@
-"""Sessions whose trials have conditions: tested for what they share, given axes, and coupled one by one."""
+"""Sessions whose trials have conditions: tested for what they have in common, given axes, and coupled one by one."""
 
 from __future__ import annotations
 

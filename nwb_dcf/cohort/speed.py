@@ -109,7 +109,7 @@ def fit_time(
         basis = left_vectors[:, sizes > 1e-9 * sizes[0]]
         moved = np.stack([_leave_out(basis, bend * velocity @ solution[1:]).ravel() for bend in bends], axis=1)
         left = (target - design @ solution).ravel()
-        # a delay of linear dynamics is a linear map and cannot be told from one: the smallest is taken
+        # a delay of linear dynamics is a linear map, and no fit separates them: the smallest is taken
         step = np.linalg.lstsq(moved, left, rcond=1e-6)[0]
         found = np.clip(found + step, -FURTHEST, FURTHEST)
     return float(found[1])
