@@ -10,6 +10,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from ..data.recording import name_source
+from ..data.summary import format_summary, format_summary_html
 from ..errors import DataError, NotFittedError, ParameterError
 from .anchors import Floats
 from .behavior_bins import BehaviorBins
@@ -26,6 +28,8 @@ from .session_table import tabulate_sessions
 from .sharing import SharingTest
 from .unlabelled import CONDITION, fit_unlabelled
 from .vector_field import SharedDynamics
+
+CONDITIONS_SHOWN = 8
 
 
 class Cohort:
@@ -233,7 +237,12 @@ class Cohort:
         return self
 
     def couple(
-        self, recording: xr.Dataset, labels: str | ArrayLike | None, name: str, *, behavior: ArrayLike | None = None
+        self,
+        recording: xr.Dataset,
+        labels: str | ArrayLike | None,
+        name: str | None = None,
+        *,
+        behavior: ArrayLike | None = None,
     ) -> CoupledSession:
         """Couple a new session; axes and field stay as they are.
 
@@ -241,8 +250,8 @@ class Cohort:
         ----------
         recording : xarray.Dataset
         labels : str or array, shape (segment,), or None
-        name : str
-            By which `transform` finds it.
+        name : str, optional
+            By which `transform` finds it; the recording's file and source by default.
         behavior : array, shape (frame,) or (frame, variable), optional
             In place of labels, where the anchors are bins of behaviour.
 
@@ -252,6 +261,7 @@ class Cohort:
             If most conditions are missing, or the bins differ.
         """
         self._require_fit()
+        name = name or name_source(recording) or f"session {len(self.sessions_) + 1}"
         if name in self.sessions_:
             raise ParameterError(f"session {name!r} is in the cohort", fix="give the new one another name")
         if self.conditions_ == [CONDITION]:
@@ -328,6 +338,36 @@ class Cohort:
         """A row for each session: trials, conditions, units, p, R2 of its own v and of the v of the others."""
         self._require_fit()
         return tabulate_sessions(self.sessions_, self.animals_, self.group_of_, self.sharing_, self.dynamics_)
+
+    def summary(self) -> str:
+        """Return the cohort in a few lines: its sessions and conditions, and every finding."""
+        return format_summary(self._list_facts())
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "sessions_"):
+            return f"<Cohort of {self.dim} latents, not fitted>"
+        facts = self._list_facts()
+        return f"<Cohort of {facts['cohort']}; conditions: {facts['conditions']}>"
+
+    def _repr_html_(self) -> str:
+        return format_summary_html(self._list_facts())
+
+    def _list_facts(self) -> dict[str, str]:
+        if not hasattr(self, "sessions_"):
+            return {"cohort": f"{self.dim} latents, not fitted"}
+        shown = ", ".join(self.conditions_[:CONDITIONS_SHOWN])
+        rest = len(self.conditions_) - CONDITIONS_SHOWN
+        trials = [session.n_trials for session in self.sessions_.values()]
+        facts = {
+            "cohort": f"{len(self.sessions_)} sessions in {self.dim} latents",
+            "conditions": shown + (f" and {rest} more" if rest > 0 else ""),
+            "trials": f"{min(trials)} to {max(trials)} a session",
+        }
+        # those of a cohort that comes from its file stay in the file
+        for finding in getattr(self, "findings_", ()):
+            sentence = f"{finding.severity}: {finding.sentence}"
+            facts[finding.about] = f"{facts[finding.about]}; {sentence}" if finding.about in facts else sentence
+        return facts
 
     def _bin_times(self) -> Floats:
         return np.asarray((np.arange(self.clock_.n_bins) + 0.5) * self.clock_.bin_width_s)

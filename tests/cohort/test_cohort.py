@@ -42,6 +42,16 @@ def test_results_carry_names(cohort):
     assert (cohort.table["p"] <= 0.05).all()
 
 
+def test_a_cohort_shows_what_it_is_and_what_was_found(cohort):
+    assert repr(Cohort(2)) == "<Cohort of 2 latents, not fitted>"
+    assert repr(cohort).startswith(f"<Cohort of {len(cohort.sessions_)} sessions in {cohort.dim} latents; conditions: ")
+    text, page = cohort.summary(), cohort._repr_html_()
+    for finding in cohort.findings_:
+        assert finding.sentence in text
+    assert page.startswith("<table>")
+    assert text.splitlines()[0].split()[0] == "cohort"
+
+
 def test_velocity_is_per_second(cohort, animals):
     transformed = cohort.transform(animals[0].recording, "animal0")
     assert np.allclose(transformed["velocity"].values, cohort.field_(transformed["latents"].values) / 0.06)
@@ -65,6 +75,9 @@ def test_a_new_animal_leaves_axes_and_field_as_they_are(cohort, animals):
     others = [cohort.transform(a.recording, f"animal{i}")["latents"].values for i, a in enumerate(animals[:4])]
     truth = np.concatenate([animal.truth["latents"].values for animal in animals[:4]])
     assert score_linear(np.concatenate(others), truth, latents, animals[4].truth["latents"].values) > 0.7
+    assert repr(reread).startswith(f"<Cohort of {len(reread.sessions_)} sessions")
+    unnamed = reread.couple(animals[4].recording, "condition")
+    assert list(reread.sessions_.values())[-1] is unnamed
     with pytest.raises(ParameterError, match="is in the cohort"):
         reread.couple(animals[4].recording, "condition", "new")
     with pytest.raises(DataError, match="no condition of the cohort"):
