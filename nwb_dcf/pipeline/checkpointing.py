@@ -11,8 +11,8 @@ import shlex
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,9 +170,13 @@ def keep_training(plan: FitPlan, folder: str | Path | None, *, resume: bool) -> 
     resume : bool
         Whether to go on from the checkpoint that is there.
     """
-    place = CheckpointPlace.of(plan, folder, resume=resume)
-    checkpoints = place.open(describe_plan(plan))
-    with end_with_checkpoint(checkpoints):
+    place, reserved = CheckpointPlace.of(plan, folder, resume=resume), _require_destination(plan)
+    with ExitStack() as stack:
+        # before torch is loaded, which keeps one core busy; where hours of fits follow, nothing waits beside them
+        if not plan.repeats.n_more:
+            plan = replace(plan, destination=stack.enter_context(reserved.start_writer()))
+        checkpoints = place.open(describe_plan(plan))
+        stack.enter_context(end_with_checkpoint(checkpoints))
         yield KeptTraining(plan, place, checkpoints)
 
 

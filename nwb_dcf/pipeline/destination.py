@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config import Destination
 from ..data.records import JSON, WrittenRecord
@@ -12,11 +15,13 @@ from ..data.result import DCFResult
 from ..errors import ParameterError, StoreError
 from ..io.backends.location import is_remote, locate
 from ..io.results import (
+    CleanProcess,
     check_derived,
     check_writable,
     rehearse_append,
     remove_leftovers,
     restore_folder,
+    start_clean,
     write_derived,
     write_result,
 )
@@ -133,13 +138,22 @@ class Target:
 class ReservedDestination:
     """Where a fit will go: checked, with its name, and the session that a file without the data would be about.
 
-    `refusal` is what a fit would be refused with, where only a plan was asked for; empty if it would not.
+    `refusal` is what a fit would be refused with, where only a plan was asked for; empty if it would not. `started` is
+    the process that will append and verify, while it waits.
     """
 
     target: Target
     name: str
     session: JSON
     refusal: str = ""
+    started: CleanProcess | None = None
+
+    @contextmanager
+    def start_writer(self) -> Iterator[ReservedDestination]:
+        """Start the process that will write, for the length of the block: it loads pynwb while torch is loaded here."""
+        zarr = not self.target.is_derived and Path(self.target.path).is_dir()
+        with start_clean(self.target.find_file().parent, zarr=zarr) as started:
+            yield dataclasses.replace(self, started=started)
 
     def to_dict(self) -> dict[str, str]:
         """Return the file that is read, and where the result goes in which."""
@@ -156,12 +170,11 @@ class ReservedDestination:
             See `nwb_dcf.write_result`.
         """
         path, asked = self.target.path, self.target.asked
+        settings: dict[str, Any] = {"name": self.name, "overwrite": asked.overwrite, "started": self.started}
         if self.target.is_derived and asked.output is not None:
-            written = write_derived(result, self.session, asked.output, name=self.name, overwrite=asked.overwrite)
+            written = write_derived(result, self.session, asked.output, **settings)
         else:
-            written = write_result(
-                result, path, name=self.name, overwrite=asked.overwrite, output=asked.output, as_read=True
-            )
+            written = write_result(result, path, output=asked.output, as_read=True, **settings)
         # base name only: archives publish the provenance
         report: WrittenRecord = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
         return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})

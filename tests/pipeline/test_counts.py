@@ -20,7 +20,7 @@ from nwb_dcf.data.recording import validate_recording
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_lorenz
 from nwb_dcf.estimator.fitted import FittedModel, PreparedFrames
-from nwb_dcf.evaluation.shared_signal import N_FOLDS, _Sampled
+from nwb_dcf.evaluation.shared_signal import N_FOLDS, SampledFrames
 from nwb_dcf.io.results import write_session
 from nwb_dcf.pipeline import fit
 
@@ -70,13 +70,13 @@ def test_one_fit_of_the_demo_session_does_everything_a_few_times(
         return frames.stop - frames.start
 
     hidden: list[int] = []
-    hide = _Sampled.hide
+    hide = SampledFrames.hide
 
-    def note_hidden(self: _Sampled, *given: Any) -> PreparedFrames:
+    def note_hidden(self: SampledFrames, *given: Any) -> PreparedFrames:
         hidden.append(len(self.values))
         return hide(self, *given)
 
-    monkeypatch.setattr(_Sampled, "hide", note_hidden)
+    monkeypatch.setattr(SampledFrames, "hide", note_hidden)
 
     def count_encoded(self: FittedModel, frames: PreparedFrames, k: int | None = None) -> int:
         return len(frames)

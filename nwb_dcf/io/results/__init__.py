@@ -18,6 +18,7 @@ from .checkpoint_file import (
     remove_checkpoint,
     write_checkpoint,
 )
+from .clean_process import CleanProcess, start_clean
 from .cohort_file import check_cohort_output, read_cohort, write_cohort
 from .payload import have_equal_tensors
 from .read import find_changes, list_results, read_result, split_address
@@ -28,6 +29,7 @@ from .safetensors_bytes import read_tensors, write_tensors
 from .write import WrittenResult, check_derived, check_writable, write_derived, write_result
 
 __all__ = [
+    "CleanProcess",
     "RemovedResult",
     "WrittenResult",
     "check_checkpoint_folder",
@@ -53,6 +55,7 @@ __all__ = [
     "rescue_result",
     "restore_folder",
     "split_address",
+    "start_clean",
     "write_checkpoint",
     "write_cohort",
     "write_derived",

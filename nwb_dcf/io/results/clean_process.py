@@ -68,7 +68,8 @@ class CleanProcess:
 
     def ask(self, script: str, request: Mapping[str, object]) -> tuple[JSON | None, int, str]:
         """Return the report of `script`, the code that its process ended with, and the last line of its errors."""
-        if self._asked and sys.platform != "linux":
+        # one that waited for hours of training may have been ended meanwhile
+        if (self._asked and sys.platform != "linux") or (not self._asked and self.process.poll() is not None):
             self.end()
             self.process = self._start()
         self._asked = True

@@ -12,7 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -135,6 +135,7 @@ def write_result(
     overwrite: bool = False,
     output: str | Path | None = None,
     as_read: bool = False,
+    started: CleanProcess | None = None,
 ) -> WrittenResult:
     """Write `result` into ``processing/dcf`` of an NWB file.
 
@@ -151,6 +152,8 @@ def write_result(
         See `check_writable`.
     as_read : bool
         Whether the file must still hold the source that the provenance names: by its identifier, object id and hash.
+    started : CleanProcess, optional
+        The process that appends and verifies, where it has been started in the folder of the file.
 
     Returns
     -------
@@ -175,7 +178,9 @@ def write_result(
     )
     with lock_work_folder(target) as folder:
         try:
-            notes = write_locked(result, original, target, folder, name, overwrite, like=original, as_read=as_read)
+            notes = write_locked(
+                result, original, target, folder, name, overwrite, like=original, as_read=as_read, started=started
+            )
         except OSError as error:
             raise explain_failure(str(error), error.errno, where=str(path)) from error
     return WrittenResult(str(target if output is None else output), name, notes)
@@ -346,6 +351,7 @@ def write_derived(
     *,
     name: str | None = None,
     overwrite: bool = False,
+    started: CleanProcess | None = None,
 ) -> WrittenResult:
     """Write `result` into a new NWB file that has the session and the subject of its source, and no data.
 
@@ -357,8 +363,8 @@ def write_derived(
         As `nwb_dcf.io.recordings.describe_session` gives it.
     output : str or Path
         The file to make: in HDF5, whatever the source was.
-    name, overwrite
-        See `check_writable`.
+    name, overwrite, started
+        See `write_result`.
 
     Returns
     -------
@@ -387,7 +393,7 @@ def write_derived(
         }
         like = target if target.exists() else None
         try:
-            with start_clean(target.parent) as clean:
+            with nullcontext(started) if started else start_clean(target.parent) as clean:
                 run_clean("derive.py", request, folder=target.parent, where=str(target), started=clean)
                 write_locked(
                     result, empty, target, folder, name, overwrite, like=like, where=str(target), started=clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from nwb_dcf.errors import StoreError
 from nwb_dcf.io.results import clean_process, remove_result, write_result
 from nwb_dcf.io.results.clean_process import run_clean, start_clean
+from nwb_dcf.pipeline import fit as pipeline_fit
 
 from .synthetic import result_for
 
@@ -38,12 +40,27 @@ def test_a_process_ends_with_an_error_of_the_block(tmp_path: Path) -> None:
     assert started[0].process.returncode not in (None, 0)
 
 
-def test_a_process_that_has_died_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+def test_a_process_that_has_died_while_it_waited_is_replaced(tmp_path: Path) -> None:
     with start_clean(tmp_path) as process:
+        process.process.kill()
+        process.process.wait()
+        with pytest.raises(StoreError, match=r"s\.nwb: writing failed: 'name'"):
+            run_clean("verify.py", {}, folder=tmp_path, where="s.nwb", started=process)
         process.process.kill()
         process.process.wait()
         with pytest.raises(StoreError, match=r"s\.nwb.*verify\.py ended with -9.*unchanged"):
             run_clean("verify.py", {}, folder=tmp_path, where="s.nwb", started=process)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal there sends no signals")
+def test_ctrl_c_in_training_leaves_the_process_that_will_write(tmp_path: Path) -> None:
+    with start_clean(tmp_path) as process:
+        with pytest.raises(StoreError, match="'name'"):  # it listens
+            run_clean("verify.py", {}, folder=tmp_path, where="s.nwb", started=process)
+        process.process.send_signal(signal.SIGINT)
+        with pytest.raises(StoreError, match="'name'"):
+            run_clean("verify.py", {}, folder=tmp_path, where="s.nwb", started=process)
+        assert process.process.poll() is None
 
 
 STARTED = """
@@ -115,3 +132,23 @@ def test_a_fork_that_dies_is_an_error_and_the_next_one_answers(tmp_path: Path, m
         with pytest.raises(StoreError, match=r"die\.py ended with -9"):
             run_clean("die.py", {}, folder=tmp_path, where="s.nwb", started=process)
         assert run_clean("count.py", {}, folder=tmp_path, where="s.nwb", started=process)["n"] > 100
+
+
+def test_a_fit_starts_one_process_before_it_trains(
+    session: Path, starts: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr(pipeline_fit, "fit_recording", _note_starts(pipeline_fit.fit_recording, found, starts))
+    pipeline_fit.fit_nwb(
+        session, 2, steps=3, width=8, depth=1, smooth=0.1, scale="global", output=session.with_name("o.nwb")
+    )
+    assert found == [1]
+    assert len(starts) == 1
+
+
+def _note_starts(function: Any, found: list[int], starts: list[list[str]]) -> Any:
+    def noted(*given: Any, **settings: Any) -> Any:
+        found.append(len(starts))
+        return function(*given, **settings)
+
+    return noted

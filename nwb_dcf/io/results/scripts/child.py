@@ -63,6 +63,7 @@ def _listen() -> None:
             child = os.fork() if FORKS else 0
         if child == 0:
             end_with_parent()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             # Leave at once: HDF5 tries to flush again at exit what a full disk has refused, and may abort.
             os._exit(_answer(script, request, answers))
         _send(answers, {"process": child})
@@ -71,4 +72,6 @@ def _listen() -> None:
 
 if __name__ == "__main__":
     end_with_parent()
+    # A terminal sends Ctrl-C to this process too, which waits while a fit trains: its parent decides whether it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _listen()
