@@ -234,6 +234,10 @@ class FittedModel:
         """Compute states: frames integrated by u from tau = 1 to 0 (paper 2.3)."""
         return self._run(lambda part: self.model.compress(part, self.dim), frames.values)
 
+    def read_states(self, states: Frames) -> Float[np.ndarray, "time latent"]:
+        """Read states on the axes: what `flow` gives of the frames that `compress` made them of."""
+        return self._run(lambda part: self.model.read(part)[:, : self.dim], states)
+
     def velocity(self, frames: PreparedFrames, latents: Latents | None = None) -> Float[np.ndarray, "time dim"]:
         """Compute latent velocity in latent units per second: v at tau = 0, s = 0 at the encoder's point (paper 4).
 

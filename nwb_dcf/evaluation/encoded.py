@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +28,22 @@ class EncodedRecording:
     frames : PreparedFrames
     latents : array, shape (time, k_max)
         Of all axes.
+    states : array, shape (time, channel), or None
+        Frames integrated to tau = 0, where they have been and are kept.
     """
 
     recording: xr.Dataset
     frames: PreparedFrames
     latents: Float[np.ndarray, "time k_max"]
+    states: Float[np.ndarray, "time channel"] | None = None
+
+    def compress(self, fitted: FittedModel) -> Float[np.ndarray, "time channel"]:
+        """Integrate the frames to tau = 0, where they have not been."""
+        return fitted.compress(self.frames) if self.states is None else self.states
+
+    def flow(self, fitted: FittedModel) -> Float[np.ndarray, "time latent"]:
+        """Flowed latents, of states that are there already if there are any."""
+        return fitted.flow(self.frames) if self.states is None else fitted.read_states(self.states)
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,9 @@ def encode_split(fitted: FittedModel, recording: xr.Dataset, split: Split | None
     segments have edges of their own, and are prepared and encoded by themselves.
     """
     whole = encode_recording(fitted, recording)
+    # every frame is integrated once for its flowed latent and for its scores, where memory holds the states beside them
+    if whole.frames.values.nbytes <= MOST_SELECTED and (split is None or split.held_out_segments.any()):
+        whole = replace(whole, states=fitted.compress(whole.frames))
     if split is None:
         return EncodedSplit(whole, whole, whole)
     # preparation and encoding end at segments: whole ones can be taken out of the whole recording
@@ -70,4 +84,4 @@ def encode_split(fitted: FittedModel, recording: xr.Dataset, split: Split | None
 def _select(whole: EncodedRecording, part: xr.Dataset, chosen: Bool[np.ndarray, " segment"]) -> EncodedRecording:
     rows = np.flatnonzero(chosen[whole.frames.segment])
     frames = PreparedFrames(whole.frames.values[rows], part["segment_index"].values, part["time"].values)
-    return EncodedRecording(part, frames, whole.latents[rows])
+    return EncodedRecording(part, frames, whole.latents[rows], None if whole.states is None else whole.states[rows])

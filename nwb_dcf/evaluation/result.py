@@ -76,7 +76,7 @@ def build_result(
     scores["rollout"] = describe_horizon(fitted, *parts)
     dims = frame_dims(recording)
     shape = tuple(recording.sizes[dim] for dim in dims)
-    per_latent = {"latents": (latents, "1"), "flowed": (fitted.flow(whole.frames), "1"), "velocity": (velocity, "1/s")}
+    per_latent = {"latents": (latents, "1"), "flowed": (whole.flow(fitted), "1"), "velocity": (velocity, "1/s")}
     losses = fitted.curve
     segment_held_out = split.held_out_segments if split else np.zeros(recording.sizes["segment"], bool)
     dataset = recording.drop_vars("data").assign(

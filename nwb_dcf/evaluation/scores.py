@@ -112,7 +112,7 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
     calibrated on the training frames, unit by unit, so that neither gains by the bias of the square root.
     """
     x, seen, segment = unseen.frames.values, training.frames.values, unseen.frames.segment
-    states, every, dim = fitted.compress(unseen.frames), unseen.latents, fitted.dim
+    states, every, dim = unseen.compress(fitted), unseen.latents, fitted.dim
     some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
     lengths = range(1, fitted.k_max + 1)
     # of the training frames, as the fit is: the baseline sees nothing more

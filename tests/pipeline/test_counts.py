@@ -83,6 +83,8 @@ def test_one_fit_of_the_demo_session_does_everything_a_few_times(
 
     counts.watch_method(Preprocessor, "apply_to", count_prepared)
     counts.watch_method(FittedModel, "encode", count_encoded)
+    for name in ("compress", "flow"):
+        counts.watch_method(FittedModel, name, lambda _, frames: len(frames))
     result = fit_nwb(path, 3, steps=3, bin_width_s=0.02, smooth=0.04)  # what is chosen takes more
     n_frames = result.dataset.sizes["time"]
     calls = counts.calls
@@ -94,6 +96,8 @@ def test_one_fit_of_the_demo_session_does_everything_a_few_times(
     certificate = sum(hidden) / n_frames
     assert 1 < certificate <= N_FOLDS
     assert 1 <= per_frame["encode"] - certificate <= 3
+    # integrated once: flowed latents and scores are read from the same states
+    assert sum(calls["compress"]) + sum(calls["flow"]) == n_frames
     assert 1 <= times.pop("validate_recording") <= 2
     # a recording is split once for what is held out of the fit, and once for what chooses the steps
     assert times == {"make_config": 1, "split_recording": 2, "check_size": 1}
