@@ -109,8 +109,8 @@ def _describe_invented(invented: Report) -> list[str]:
     learned = f"{invented['few']} of {invented['of']} training {invented['over']}"
     return [
         f"latents 1, 2, ... decoded from the other fits: R2 {decoded}; theirs from this one: {theirs}",
-        f"left-out channels, read out after {learned}: R2 {format_number(invented['few_shot_r2'])}, of which "
-        f"latents 1, 2, ... add {gains}",
+        f"left-out channels, read out after {learned}: R2 {format_number(invented['few_shot_r2'])}; without "
+        f"latent 1, 2, ... less by {gains}",
     ]
 
 

@@ -22,7 +22,7 @@ _OPTIONS = (
         "bin_width_s",
         callback=parse_seconds,
         metavar="SECONDS|auto",
-        help="Width of a bin; auto: a quarter of the smoothing that the data choose, 0.01 to 0.1 s.",
+        help="Width of a bin; auto: a quarter of the smoothing that the data choose, 0.02 to 0.1 s.",
     ),
     click.option("--resample", "resample_hz", type=float, metavar="HZ", help="Put a series on a regular clock."),
     click.option(

@@ -47,7 +47,7 @@ from .measure import (
     time_call,
 )
 from .methods import Encoder, Frames, Method, choose_methods
-from .table import describe_certificates, describe_row
+from .table import describe_certificates, describe_row, list_failures
 from .verdict import judge_comparison
 
 if TYPE_CHECKING:
@@ -281,7 +281,8 @@ def compare_nwb(
         from ..plots.comparison import write_comparison_page
 
         verdicts = describe_certificates(rows)
-        text = write_comparison_page(report.to_dict(), [describe_row(row) for row in rows], verdicts)
+        table = [describe_row(row) for row in rows]
+        text = write_comparison_page(report.to_dict(), table, verdicts, list_failures(rows))
 
         def write(name: str) -> None:
             Path(name).write_text(text, encoding="utf-8")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int, Num
 
 STANDARD_SCALE = "global"  # with the standard smoothing, where the data cannot choose
-LEAST_BIN_S, MOST_BIN_S = 0.01, 0.1
+LEAST_BIN_S, MOST_BIN_S = 0.02, 0.1  # narrower ones halve what the encoder sees around a bin, and gain nothing
 BINS_PER_SIGMA = 4
 SCAN_BIN_S = 0.04  # finer bins are merged for the choice: no smoothing that is tried needs them
 APART = 4.0  # smoothings that differ by this factor are timescales of their own
@@ -76,7 +76,7 @@ class SmoothingChoice:
 
     @property
     def bin_width_s(self) -> float:
-        """Width of bins that suits the smoothing, in seconds: a quarter of it, 10 to 100 ms."""
+        """Width of bins that suits the smoothing, in seconds: a quarter of it, 20 to 100 ms."""
         return suggest_bin_width(self.smooth_s)
 
     def to_dict(self) -> SmoothingRecord:
@@ -101,12 +101,12 @@ class SmoothingChoice:
 
 
 def suggest_bin_width(smooth_s: float) -> float:
-    """Compute the width of bins for a smoothing in seconds: a quarter of it, 10 to 100 ms, in whole milliseconds.
+    """Compute the width of bins for a smoothing in seconds: a quarter of it, 20 to 100 ms, in whole milliseconds.
 
     Examples
     --------
     >>> suggest_bin_width(0.8), suggest_bin_width(0.1), suggest_bin_width(0.05)
-    (0.1, 0.025, 0.012)
+    (0.1, 0.025, 0.02)
     """
     width_s = min(max(smooth_s / BINS_PER_SIGMA, LEAST_BIN_S), MOST_BIN_S)
     return int(1000 * width_s + 1e-6) / 1000

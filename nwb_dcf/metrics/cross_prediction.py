@@ -5,7 +5,8 @@ score is how well they predict the *unsmoothed* values of the other half's chann
 Targets stay unsmoothed, since smooth targets are predicted the better the smoother they are. Other channels are
 predicted, so that private modulation of one channel explains nothing. Each channel is compared with its own best
 score, so that a fast unit has one vote. Later values count, since latents are to be states, which last: with values of
-the same moment alone, brief events of the whole network would win.
+the same moment alone, brief events of the whole network would win. Within short trials a lag asks for little but the
+mean of the trial, which the smoothest predict best: it counts where segments are eight times as long.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from scipy.fft import irfft, next_fast_len, rfft, set_workers
 if TYPE_CHECKING:
     from jaxtyping import Bool, Complex64, Float, Float32, Int, Real
 
-SIGMAS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # fast systems need the first ones, place cells on a track the last
+# fast systems need the first ones and finer steps among them, place cells on a track the last
+SIGMAS_S = (0.025, 0.035, 0.05, 0.07, 0.1, 0.2, 0.4, 0.8, 1.6)
 SCALES = ("soft", "zscore")  # z-scores alone blow up units that hardly fire; soft beside them guards against it
 LAGS_S = (0.0, 0.5, 2.0)  # 0 keeps fast systems unsmoothed; without a long one, theta and network events win
+LAG_FRACTION = 0.125  # of the segment that the median frame is in: the end of a trial is predicted by its mean at best
 PENALTIES = (1e-3, 1e-2, 1e-1)  # of the ridge, for each training frame
 N_SPLITS = 3  # of few units one split is noise
 N_BLOCKS = 20
@@ -59,7 +62,7 @@ class SettingScores:
     kept : array of bool, shape (channel,)
         Which channels have a vote: those that some setting predicts.
     lags_s : tuple of float
-        Lags that the segments are long enough for, in seconds.
+        Lags that the segments are long enough for, in seconds: eight times as long.
     n_blocks : int
         Blocks or groups of trials that time was cut in.
     """
@@ -163,7 +166,10 @@ def score_settings(
     usable = _find_usable(values, least_total)
     if len(usable) > MAX_CHANNELS:
         usable = np.sort(rng.choice(usable, MAX_CHANNELS, replace=False))
-    lags = [lag for lag in LAGS_S if _is_long_enough(frames, block, round(lag / step_s))]
+    length = float(np.median(np.bincount(frames)[frames])) if len(frames) else 0.0
+    # with a tolerance: eight steps of 0.25 s may be 1.9999 s
+    most_s = LAG_FRACTION * length * step_s * (1 + 1e-6)
+    lags = [lag for lag in LAGS_S if lag <= most_s and _is_long_enough(frames, block, round(lag / step_s))]
     r2 = np.full((len(PENALTIES), len(points), values.shape[1]), np.nan)
     n_blocks = int(block.max()) + 1 if len(block) else 0
     if len(usable) >= 4 and lags:

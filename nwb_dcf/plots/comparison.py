@@ -47,7 +47,10 @@ def draw_comparison(figure: FigureBase, rows: Sequence[Mapping[str, Any]]) -> No
 
 
 def write_comparison_page(
-    report: Mapping[str, Any], table: Sequence[Mapping[str, str]], certificates: Sequence[Mapping[str, str]] = ()
+    report: Mapping[str, Any],
+    table: Sequence[Mapping[str, str]],
+    certificates: Sequence[Mapping[str, str]] = (),
+    failures: Sequence[str] = (),
 ) -> str:
     """Make a page of a comparison, with everything in it.
 
@@ -59,6 +62,8 @@ def write_comparison_page(
         Its rows as text, one a method.
     certificates : sequence of mapping
         The verdicts of all methods, one row a line of the certificate.
+    failures : sequence of str
+        What follows where a line fails or is doubtful.
     """
     from matplotlib.figure import Figure
 
@@ -85,18 +90,26 @@ def write_comparison_page(
     }
     caption = (
         f"Points are scores on {report['n']} held-out {report['over']}; bars are 95 % intervals over them. "
-        "Methods are best compared by the differences in the table, which are taken on the same segments. "
+        f"Methods are best compared by the differences in the table, which are taken on the same {report['over']}. "
         "The dotted line is DCF's score."
     )
     sections = [
-        f'<section><h2>Scores</h2><img alt="scores of each method" src="data:image/png;base64,{picture}">'
+        # not as wide as the page: of one panel the picture would be blown up
+        '<section><h2>Scores</h2><img alt="scores of each method" style="width:auto;max-width:100%" '
+        f'src="data:image/png;base64,{picture}">'
         f'<p class="caption">{caption}</p></section>',
         f"<section><h2>Table</h2>{_lay_out_rows(table)}{notes}</section>",
     ]
     if certificates:
-        note = "The lines of a fit's certificate, asked of every method. A dash: not measured."
+        note = (
+            "The lines of a fit's certificate, asked of every method. A dash: not measured; found again wants "
+            "--certify, and only DCF has dynamics of its own."
+        )
+        follows = "".join(f"<li>{html.escape(one)}</li>" for one in failures)
+        why = f'<p class="caption">What follows where a line fails or is doubtful:</p><ul>{follows}</ul>'
         sections.append(
-            f'<section><h2>Certificates</h2>{_lay_out_rows(certificates)}<p class="caption">{note}</p></section>'
+            f'<section><h2>Certificates</h2>{_lay_out_rows(certificates)}<p class="caption">{note}</p>'
+            f"{why if follows else ''}</section>"
         )
     return lay_out_page(f"{report['file']}: methods compared", facts, sections)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,10 @@ def test_a_comparison_from_the_outside(session: Path, tmp_path: Path, run_cli: C
     assert "http" not in text.split("</style>")[1].replace("https://www.w3.org", "")  # it opens offline
     assert "factor analysis" in text
     assert "Certificates" in text
+    # what follows stands on the page as in the report
+    fails = [line for row in report["rows"] for line in row["certificate"] if line["verdict"] == "fail"]
+    assert fails
+    assert all(html.escape(line["sentence"]) in text for line in fails if line["line"] == "better than PCA")
     assert hashlib.sha256(session.read_bytes()).hexdigest() == before
     assert run_cli("compare", session, *QUICK, "-o", page).code == 2
 

@@ -66,6 +66,22 @@ def test_agreement_is_axis_by_axis_and_by_plane_where_variances_are_close() -> N
     assert "not measured (stopped: no)" in describe({"agreement": {"fits": 1, "stopped": "no"}})
 
 
+def test_refits_are_told_latent_by_latent() -> None:
+    one = {"latent": 1, "decoded": 0.99, "gain": 0.04}
+    invented = {
+        "latents": [one, {"latent": 2, "decoded": 0.3, "gain": -0.01}], "theirs": [0.98, 0.4], "few": 5, "of": 40,
+        "over": "segments", "few_shot_r2": 0.15,
+    }  # fmt: skip
+    agreement = {
+        "fits": 3, "over": "segments", "axes": [0.9], "groups": [[1]], "planes": [0.9], "pca_axes": [0.9],
+        "pca_planes": [0.9], "invented": invented,
+    }  # fmt: skip
+    text = describe({"agreement": agreement})
+    assert "latents 1, 2, ... decoded from the other fits: R2 0.990, 0.300; theirs from this one: 0.980, 0.400" in text
+    assert "read out after 5 of 40 training segments: R2 0.150; without latent 1, 2, ... less by 0.040, -0.010" in text
+    assert "decoded from the other" not in describe({"agreement": {**agreement, "invented": {"not_measured": "no"}}})
+
+
 def test_latents_that_look_ahead_come_with_a_warning() -> None:
     def support(frames: int, sigma_s: float) -> dict[str, Any]:
         smoothing = {"sigma_s": sigma_s, "reach_s": 4 * sigma_s}

@@ -91,9 +91,18 @@ def test_units_with_few_spikes_take_no_part():
 
 
 def test_lags_that_trials_are_too_short_for_are_left_out():
-    recording = simulate_reach(60, 80, 20, seed=0).recording  # 0.8 s
-    assert score(recording).lags_s == (0.0, 0.5)
-    assert score(simulate_reach(60, 40, 20, seed=0).recording).lags_s == (0.0,)
+    # a trial has to be eight times as long as a lag
+    assert score(simulate_lorenz(40, 190, 20, seed=0).recording).lags_s == (0.0,)  # 3.8 s
+    assert score(simulate_lorenz(40, 200, 20, seed=0).recording).lags_s == (0.0, 0.5)  # 4 s
+    assert score(simulate_lorenz(20, 800, 20, seed=0).recording).lags_s == (0.0, 0.5, 2.0)
+
+
+def test_a_few_short_segments_among_long_ones_take_no_lag_away():
+    recording = simulate_navigation("box", 12, duration_s=100.0, bin_width_s=0.05, seed=2).recording
+    values, n = recording["data"].values, recording.sizes["time"]
+    segment = np.minimum(np.arange(n) // 97, 20)  # twenty segments of 4.85 s, then thirty of two frames
+    segment[-60:] = 20 + np.arange(60) // 2
+    assert score_settings(values, segment, 0.05, least_total=30).lags_s == (0.0, 0.5)
 
 
 def test_one_seed_gives_one_result_and_seeds_agree():
@@ -120,8 +129,8 @@ def test_too_few_frames_give_no_score():
 
 
 def test_smoothings_that_bins_cannot_resolve_are_one():
-    assert list_sigmas(0.02) == (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-    assert list_sigmas(0.1) == (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+    assert list_sigmas(0.02) == (0.025, 0.035, 0.05, 0.07, 0.1, 0.2, 0.4, 0.8, 1.6)
+    assert list_sigmas(0.1) == (0.0, 0.05, 0.07, 0.1, 0.2, 0.4, 0.8, 1.6)
     assert list_sigmas(0.5) == (0.0, 0.2, 0.4, 0.8, 1.6)
 
 

@@ -16,6 +16,7 @@ from spikeinterface.core.base import unit_period_dtype
 import nwb_dcf
 import nwb_dcf.spikeinterface
 from nwb_dcf.errors import DCFError, ParameterError
+from nwb_dcf.metrics.cross_prediction import SIGMAS_S
 from nwb_dcf.spikeinterface import compute_dcf_latents
 
 from .sessions import QUICK, make_analyzer, make_recording, make_sorting
@@ -43,7 +44,7 @@ def test_the_result_is_a_result(computed):
     np.testing.assert_allclose(again["data"], result.dataset["latents"], rtol=0, atol=1e-6)
     assert result.provenance["source"]["type"] == "SortingAnalyzer"
     assert result.config["read"]["bin_width_s"] == 0.02
-    assert result.config["prepare"]["smooth"] in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # chosen from the units
+    assert result.config["prepare"]["smooth"] in SIGMAS_S  # chosen from the units
 
 
 def test_one_segment_gives_one_array():
