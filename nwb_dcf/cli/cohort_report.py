@@ -51,7 +51,9 @@ def _shorten(row: Report) -> dict[str, object]:
 
 def describe_added(report: Report) -> str:
     """Return what was coupled as text."""
-    lines = label_lines("added", [f"{report['session']} to {report['cohort']['file']}; axes and field are unchanged"])
+    lines = label_lines(
+        "added", [f"{report['session']} is coupled to {report['cohort']['file']}, whose axes and field are unchanged"]
+    )
     lines += label_lines(
         "session",
         ["{units} units, {trials} trials, {conditions} of {of_conditions} conditions".format_map(report)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..errors import DCFError, ParameterError, SourceError
 from ..io.recordings import locate
 from ..io.results import list_results, read_cohort, read_result
 
+SUFFIXES = (".nwb", ".zarr")
 Row = dict[str, object]  # of the table of sessions, by its columns
 
 
@@ -72,6 +73,9 @@ def require_session(
 def list_cohort(cohort_file: str | Path, *, sessions: str | Path | None = None) -> list[Row]:
     """List the sessions of a stored cohort, and whether their files still hold its latents.
 
+    Sessions that were coupled later come last. The cohort's file does not know of them: they are looked for in its
+    folder and in those of its sessions.
+
     Parameters
     ----------
     cohort_file : str or Path
@@ -81,18 +85,50 @@ def list_cohort(cohort_file: str | Path, *, sessions: str | Path | None = None) 
     Returns
     -------
     list of dict
-        The row of the table of sessions, and ``state``: ``current``; or why not, in words.
+        The row of the table of sessions, and ``state``: ``current``, or why not, in words. The row of a session that
+        was coupled later has ``units``, ``trials``, ``in_axes`` and ``state`` alone.
     """
     record = read_cohort(cohort_file)
     columns = [str(key) for key, variable in record.dataset.data_vars.items() if variable.dims == ("session",)]
     fit_name = str(record.config.get("fit_name", ""))
-    rows = []
+    rows: list[Row] = []
+    known = {Path(cohort_file).resolve()}
     for i, session in enumerate(record.dataset["session"].values):
         row: Row = {"session": str(session)}
         row |= {column: record.dataset[column].values[i].item() for column in columns}
         path = find_session(cohort_file, record, str(session), sessions, fit=True)
         row["state"] = _describe_state(path, fit_name, record.sha256)
         rows.append(row)
+        # its data may lie in another file than its latents
+        known |= {path.resolve(), find_session(cohort_file, record, str(session), sessions).resolve()}
+    folders = {Path(sessions).resolve()} if sessions is not None else {path.parent for path in known}
+    return rows + _list_coupled(record, folders, known)
+
+
+def _list_coupled(record: CohortRecord, folders: Collection[Path], known: Collection[Path]) -> list[Row]:
+    """List the sessions in `folders` that were coupled to the cohort after it was made, by the name of their file."""
+    rows: list[Row] = []
+    files = {path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.suffix in SUFFIXES}
+    for path in sorted(files - set(known)):
+        try:
+            names = [str(fit["name"]) for fit in list_results(path)]
+            fits = {name: read_result(path, name) for name in names}
+        except DCFError:  # whatever else lies in the folder is no matter of the cohort's
+            continue
+        for name, fit in fits.items():
+            about = fit.provenance.get("cohort") or {}
+            # not `transform --model`, which names the cohort that it took a session's coupling from
+            if about.get("sha256") == record.sha256 and about.get("session") == path.name:
+                sizes = fit.dataset.sizes
+                rows.append(
+                    {
+                        "session": path.name,
+                        "units": int(fit.dataset["mean"].size),
+                        "trials": int(sizes["segment"]),
+                        "in_axes": False,
+                        "state": f"coupled later, {_describe_state(path, name, record.sha256)}",
+                    }
+                )
     return rows
 
 

@@ -76,6 +76,19 @@ def test_a_new_session_is_coupled_and_one_of_the_cohort_refused(fitted: CohortRe
         cohort.add_to_cohort(fitted.output, fitted.files["animal1.nwb"]["file"], overwrite=True)
 
 
+def test_a_session_that_was_coupled_later_is_listed(fitted: CohortResult, folder: Path, tmp_path: Path):
+    """The cohort's file stays as it is; what lies beside it is looked at, and what is no session is left alone."""
+    shutil.copy(fitted.output, tmp_path / "cohort.nwb")
+    new = folder / "new" / "animal3.nwb"
+    report = cohort.add_to_cohort(fitted.output, new, output=tmp_path / "animal3.nwb", overwrite=True)
+    (tmp_path / "notes.nwb").write_text("no HDF5")
+    *before, row = cohort.list_cohort(tmp_path / "cohort.nwb")
+    assert len(before) == 3
+    assert (row["session"], row["units"], row["trials"]) == ("animal3.nwb", report["units"], report["trials"])
+    assert row["in_axes"] is False
+    assert row["state"] == "coupled later, current"
+
+
 def test_a_fit_of_another_cohort_is_not_replaced_unasked(fitted: CohortResult, folder: Path):
     with pytest.raises(StoreError, match="another cohort"):
         cohort.fit_cohort(folder / "sessions", 2, output=fitted.output, seed=1, **READING)
