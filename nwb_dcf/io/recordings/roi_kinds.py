@@ -7,6 +7,7 @@ the name of the series or of its container, some by the description alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pynwb.ophys import DfOverF, Fluorescence
@@ -26,7 +27,7 @@ FIRST_WORDS = 6
 """Words of a description that count: later ones are about the use of the traces, not about their kind."""
 
 
-def infer_roi_kind(path: str, series: Any) -> str:
+def infer_roi_kind(path: str, series: Any, holders: Sequence[tuple[str, Any]] = ()) -> str:
     """Infer the kind of a RoiResponseSeries, one of `nwb_dcf.io.recordings.source_kinds.ROI_KINDS`.
 
     Its own name decides, then that of what it is in, then its description, then the type of its container.
@@ -36,9 +37,23 @@ def infer_roi_kind(path: str, series: Any) -> str:
     path : str
         Path in the file.
     series : pynwb.ophys.RoiResponseSeries
+    holders : sequence of (str, container)
+        Paths and containers of traces in the file, one of which may hold the series by a link.
     """
+    found = _infer(path, series, series.parent)
+    if found != "roi":
+        return found
+    for place, holder in holders:
+        if any(one is series for one in holder.roi_response_series.values()):
+            found = _infer(f"{place}/{series.name}", series, holder)
+            if found != "roi":
+                return found
+    return "roi"
+
+
+def _infer(path: str, series: Any, container: Any) -> str:
     *outer, name = [part for part in path.split("/") if part]
-    in_df = isinstance(series.parent, DfOverF)
+    in_df = isinstance(container, DfOverF)
     found = _match(name)
     if found == "roi" and in_df:
         return "dff"
@@ -52,7 +67,7 @@ def infer_roi_kind(path: str, series: Any) -> str:
         return found
     if in_df:
         return "dff"
-    return "fluorescence" if isinstance(series.parent, Fluorescence) else "roi"
+    return "fluorescence" if isinstance(container, Fluorescence) else "roi"
 
 
 def list_emissions(series: Any) -> tuple[float, ...]:

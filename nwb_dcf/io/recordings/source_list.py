@@ -14,7 +14,7 @@ from pynwb.ecephys import ElectricalSeries
 from pynwb.icephys import PatchClampSeries
 from pynwb.image import ImageSeries
 from pynwb.misc import Units
-from pynwb.ophys import OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
+from pynwb.ophys import DfOverF, Fluorescence, OnePhotonSeries, RoiResponseSeries, TwoPhotonSeries
 
 from ...errors import DataError
 from ..backends.filters import MissingFilter, find_unreadable
@@ -58,7 +58,7 @@ def describe_sources(session: Session, video_dir: str | None = None, *, spans: b
         # Asked first: a look at any value of such an array raises.
         missing = find_unreadable(obj) if isinstance(obj, (Units, TimeSeries)) else None
         if missing is not None:
-            sources.append(_describe_unreadable(path, obj, missing))
+            sources.append(_describe_unreadable(session, path, obj, missing))
         elif isinstance(obj, Units):
             sources.append(_describe_units(path, obj, spans))
         elif isinstance(obj, ImageSeries):
@@ -84,7 +84,7 @@ def _name_other_files(session: Session, source: Source) -> Source:
     return dataclasses.replace(source, why=f"{source.why}; values lie in {', '.join(dict.fromkeys(others))}")
 
 
-def _describe_unreadable(path: str, obj: Any, missing: MissingFilter) -> Source:
+def _describe_unreadable(session: Session, path: str, obj: Any, missing: MissingFilter) -> Source:
     """Describe an object whose values cannot be decompressed, without reading them."""
     problem = f"{missing.array.rpartition('/')[2]} are {missing.what}: {missing.fix}"
     if isinstance(obj, Units):
@@ -92,7 +92,7 @@ def _describe_unreadable(path: str, obj: Any, missing: MissingFilter) -> Source:
     if isinstance(obj, ImageSeries):
         kind = "imaging" if isinstance(obj, (OnePhotonSeries, TwoPhotonSeries)) else "video"
     else:
-        kind = _find_kind(path, obj)
+        kind = _find_kind(session, path, obj)
     return Source(kind, path, obj.neurodata_type, np.shape(obj.data), str(obj.unit), problem=problem)
 
 
@@ -137,7 +137,7 @@ def _describe_pose(session: Session, path: str, pose: Any) -> Source:
 
 
 def _describe_series(session: Session, path: str, series: TimeSeries) -> Source:
-    kind = _find_kind(path, series)
+    kind = _find_kind(session, path, series)
     shape = tuple(int(n) for n in getattr(series.data, "shape", None) or np.shape(series.data))
     about = Source(kind, path, series.neurodata_type, shape, str(series.unit))
     problem = check_data(series)
@@ -203,10 +203,10 @@ def _choose_frame_clock(session: Session, series: ImageSeries, clock: Clock, pla
     return Clock(played_hz, 1 / played_hz, clock.start_s, clock.start_s + played_s)
 
 
-def _find_kind(path: str, series: TimeSeries) -> str:
+def _find_kind(session: Session, path: str, series: TimeSeries) -> str:
     """Return the kind of a series, by its type, or by its name where the type leaves it open."""
     if isinstance(series, RoiResponseSeries):
-        return infer_roi_kind(path, series)
+        return infer_roi_kind(path, series, session.find_objects(DfOverF, Fluorescence))
     if series.neurodata_type == "MicroscopyResponseSeries":
         return "roi"
     if isinstance(series, ElectricalSeries):

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from pynwb.ophys import Fluorescence
+from pynwb.ophys import DfOverF, Fluorescence
 
 from nwb_dcf import list_sources, read_recording
 from nwb_dcf.data.clock_doubts import find_row_doubt, find_spike_doubts
@@ -180,3 +180,19 @@ def test_the_default_source_can_be_transposed_without_a_name(tmp_path: Path) -> 
     assert dict(recording.sizes) == {"time": 600, "roi": 6, "segment": 1}
     assert any("transpose" in note for note in recording.attrs["notes"])
     assert not any(note.startswith(DOUBT) for note in recording.attrs["notes"])
+
+
+@pytest.mark.parametrize("form", ["HDF5", "Zarr"])
+def test_a_series_that_a_container_links_to_is_of_its_kind(form: str, tmp_path: Path) -> None:
+    nwbfile = new_nwbfile()
+    table = add_plane(nwbfile, n_rois=6)
+    rng = np.random.default_rng(0)
+    linked, other = (make_rois(table, name, rng.normal(size=(600, 6)).cumsum(axis=0)) for name in ("all", "a"))
+    nwbfile.add_acquisition(linked)
+    nwbfile.processing["ophys"].add([DfOverF(roi_response_series=[linked]), Fluorescence(roi_response_series=[other])])
+    path = write_nwbfile(nwbfile, tmp_path / "s.nwb")
+    if form == "Zarr":
+        path = convert_to_zarr(path, tmp_path / "zarr" / "s.nwb")
+    catalog = list_sources(path)
+    assert catalog.default == "/acquisition/all"
+    assert "dF/F" in catalog.why
