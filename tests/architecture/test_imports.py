@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.nwb_files import make_spike_session
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
     "numpy",
@@ -62,6 +64,30 @@ def load(code: str) -> set[str]:
 @pytest.mark.long
 def test_a_door_loads_only_its_own_room(code: str, absent: set[str]) -> None:
     assert load(code) & absent == set()
+
+
+NEVER_IN_A_FIT = {
+    "matplotlib", "plotly", "dash", "spikeinterface", "cebra", "umap", "pytest", "IPython", "torch._dynamo",
+    "torch._inductor", "sympy", "networkx", "scipy.signal", "nwb_dcf.compare.compare", "nwb_dcf.plots.report",
+    "nwb_dcf.spikeinterface", "nwb_dcf.view.app", "nwb_dcf.estimator.dcf", "nwb_dcf.pipeline.scan",
+}  # fmt: skip
+NEVER_IN_A_PLAN = {"torch", "sklearn", "scipy.stats", "scipy.optimize", "nwb_dcf.data.fit_schema"} | NEVER_IN_A_FIT
+
+
+@pytest.mark.parametrize(
+    ("options", "absent"),
+    [("--dry-run", NEVER_IN_A_PLAN), ("--steps 2 --smooth 0.1 --scale soft -o o.nwb", NEVER_IN_A_FIT)],
+    ids=["plan", "fit"],
+)
+def test_a_fit_loads_what_it_needs(options: str, absent: set[str], tmp_path: Path) -> None:
+    """Half a second that one import costs is a twentieth of a short fit."""
+    make_spike_session(tmp_path / "s.nwb", n_units=5, duration_s=20)
+    code = (
+        f"import sys; from nwb_dcf.cli import main; assert main({['fit', 's.nwb', '--quiet', *options.split()]!r}) == 0"
+    )
+    tail = "; import json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert set(json.loads(done.stdout.splitlines()[-1])) & absent == set()
 
 
 def test_without_spikeinterface_the_rest_works_and_its_room_says_what_to_install() -> None:
