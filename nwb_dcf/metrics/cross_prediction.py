@@ -11,15 +11,16 @@ mean of the trial, which the smoothest predict best: it counts where segments ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft, set_workers
+
+from .segment_smoothing import smooth_rows
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Complex64, Float, Float32, Int, Real
+    from jaxtyping import Bool, Float, Float32, Int, Real
 
 # fast systems need the first ones and finer steps among them, place cells on a track the last
 SIGMAS_S = (0.025, 0.035, 0.05, 0.07, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -39,8 +40,6 @@ LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is 
 LEAST_R2 = 1e-3  # a channel that no setting predicts better has no vote
 LEAST_OF_MEDIAN = 0.1  # of the median channel's best score: nor has one that is predicted worse than this
 ROUNDING = 1e-5  # of a sum of squares in single precision
-TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
-SHORT = 600  # frames: segments up to here are smoothed by a matrix, longer ones by Fourier transform
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def score_settings(
         rows = np.unique(np.linspace(0, len(raw) - 1, MAX_ROWS).round().astype(np.int64))
         position = np.zeros(len(raw), np.int64)
         position[rows] = np.arange(len(rows))
-        smoothed = list(_smooth_rows(raw, frames, [sigma / step_s for sigma in sigmas], rows))
+        smoothed = list(smooth_rows(raw, frames, [sigma / step_s for sigma in sigmas], rows))
         found = np.zeros((len(PENALTIES), len(points), len(usable)))
         for _ in range(N_SPLITS):
             split = _Split.draw(raw, frames, block, rows, [round(lag / step_s) for lag in lags], rng)
@@ -245,70 +244,6 @@ def _is_long_enough(segment: Int[np.ndarray, " time"], block: Int[np.ndarray, " 
     n = len(segment) - lag
     inside = (segment[:n] == segment[lag:]) & (block[:n] == block[lag:])
     return int(inside.sum()) * TEST_FRACTION >= 2 * LEAST_ROWS and len(np.unique(block[:n][inside])) >= 4
-
-
-def _smooth_rows(
-    values: Float32[np.ndarray, "time channel"],
-    segment: Int[np.ndarray, " time"],
-    sigmas: list[float],
-    rows: Int[np.ndarray, " row"],
-) -> Iterator[Float32[np.ndarray, "row channel"]]:
-    """Smooth (time, channel) within segments and yield the `rows` of it for each width in frames.
-
-    Weights sum to 1 at every frame, as in `nwb_dcf.data.preprocessing`.
-    """
-    edges = np.searchsorted(segment, np.arange(segment[-1] + 2))
-    spans = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-    reach = int(TRUNCATE * max(sigmas) + 0.5)
-    sizes = {start: next_fast_len(stop - start + reach, real=True) for start, stop in spans if stop - start > SHORT}
-    spectra = {start: _transform_long(values[start:stop], sizes[start]) for start, stop in spans if start in sizes}
-    # one array for every width: its pages would else be cleared by the system again for each
-    smoothed = np.empty_like(values)
-    for sigma in sigmas:
-        if sigma == 0:
-            yield values[rows]
-            continue
-        kernels: dict[int, Float32[np.ndarray, "frame frame"]] = {}
-        for start, stop in spans:
-            n = stop - start
-            if start in spectra:
-                smoothed[start:stop] = _convolve_long(spectra[start], n, sizes[start], sigma)
-                continue
-            if n not in kernels:
-                kernels[n] = _make_smoother(n, sigma)
-            smoothed[start:stop] = kernels[n] @ values[start:stop]
-        yield smoothed[rows]
-
-
-def _gauss(offset: Float[np.ndarray, "*any"], sigma: float) -> Float[np.ndarray, "*any"]:
-    """Gaussian weights, truncated as in SciPy's filter."""
-    reach = int(TRUNCATE * sigma + 0.5)
-    return np.asarray(np.where(np.abs(offset) <= reach, np.exp(-0.5 * np.square(offset / sigma)), 0.0))
-
-
-def _make_smoother(n: int, sigma: float) -> Float32[np.ndarray, "frame frame"]:
-    weights = _gauss(np.subtract.outer(np.arange(n), np.arange(n)).astype(np.float64), sigma)
-    return np.asarray((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
-
-
-def _transform_long(
-    values: Float32[np.ndarray, "frame channel"], size: int
-) -> Complex64[np.ndarray, "frequency channel"]:
-    """Spectrum of a segment padded with zeros, so that the convolution does not wrap around."""
-    with set_workers(2):
-        return np.asarray(rfft(values, size, axis=0))
-
-
-def _convolve_long(
-    spectrum: Complex64[np.ndarray, "frequency channel"], n: int, size: int, sigma: float
-) -> Float32[np.ndarray, "frame channel"]:
-    place = np.arange(size)
-    kernel = rfft(_gauss(np.minimum(place, size - place).astype(np.float64), sigma)).real
-    weight = irfft(rfft(np.where(place < n, 1.0, 0.0)) * kernel, size)[:n]
-    with set_workers(2):
-        total = irfft(spectrum * kernel.astype(np.float32)[:, None], size, axis=0)[:n]
-    total /= weight.astype(np.float32)[:, None]
-    return np.asarray(total)
 
 
 # -- one split of channels and blocks ----------------------------------------------------------------

@@ -8,7 +8,6 @@ from scipy.ndimage import gaussian_filter1d
 
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_navigation, simulate_reach
 from nwb_dcf.metrics.cross_prediction import (
-    _smooth_rows,
     _Split,
     list_sigmas,
     score_settings,
@@ -23,19 +22,6 @@ def score(recording, **settings):
 def best(scores):
     point = int(np.argmax(scores.score))
     return float(scores.sigma_s[point]), scores.scale[point]
-
-
-@pytest.mark.parametrize("n", [50, 900])  # by a matrix, and by Fourier transform
-def test_smoothing_is_that_of_the_preparation(n):
-    values = np.random.default_rng(0).normal(size=(2 * n, 3)).astype(np.float32)
-    segment = np.repeat([0, 1], n)
-    rows = np.arange(0, 2 * n, 3)
-    (smoothed,) = _smooth_rows(values, segment, [5.0], rows)
-    expected = []
-    for part in (values[:n], values[n:]):
-        total = gaussian_filter1d(part.astype(float), 5.0, axis=0, mode="constant")
-        expected.append((total.T / gaussian_filter1d(np.ones(n), 5.0, mode="constant")).T)
-    np.testing.assert_allclose(smoothed, np.concatenate(expected)[rows], atol=1e-5)
 
 
 def test_place_cells_want_long_smoothing_and_a_lorenz_system_short():
