@@ -184,6 +184,13 @@ def note_groups(groups: GroupComparison) -> list[Finding]:
         if groups.p_field <= LEVEL
         else Finding("groups", "note", f"no difference of the fields found (p {groups.p_field:.3g}, {floor})"),
     ]
+    if max(groups.p_speed, groups.p_turned) <= LEVEL:
+        # a path that is turned comes less far along those of the others
+        sentence = (
+            f"divided by their speeds the fields differ as well (p {groups.p_turned:.3g}): that they are turned may be "
+            "what speed has found"
+        )
+        found.append(Finding("groups", "warning", sentence))
     if min(np.count_nonzero(np.array(groups.is_second)), np.count_nonzero(~np.array(groups.is_second))) <= FEW_ANIMALS:
         found.append(Finding("groups", "warning", f"{FEW_ANIMALS} animals or fewer in a group"))
     return found

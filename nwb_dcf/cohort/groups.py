@@ -1,7 +1,8 @@
 """Comparison of two groups: speed along the paths of the others, and the field as a whole; animals are permuted.
 
 Speed is the more sensitive to dynamics that run faster or slower. A field that is turned is seen by the second test, a
-permutational analysis of variance of the fields, and in part by speed too, since a turned path comes less far.
+permutational analysis of variance of the fields, and in part by speed too, since a turned path comes less far: the same
+test of the fields divided by the animals' speeds tells these apart.
 Couplings absorb part of a difference in speed, so that the ratio is 10 to 15 % too close to 1: a lower bound.
 """
 
@@ -43,6 +44,8 @@ class GroupComparison:
     ratio : float
         Speed of the second group over that of the first: a lower bound of the difference.
     p_speed, p_field : float
+    p_turned : float
+        Of the fields divided by the animals' speeds: small where it is not, or not only, the speed that differs.
     floor : float
         The smallest p that this number of animals allows.
     n_divisions : int
@@ -62,6 +65,7 @@ class GroupComparison:
     ratio: float
     p_speed: float
     p_field: float
+    p_turned: float
     floor: float
     n_divisions: int
     exact: bool
@@ -128,16 +132,14 @@ def compare_groups(
     log_speed = _average(measure_log_speeds(means, of), of)
     points = anchors.reshape(-1, anchors.shape[2])
     fields = _average(np.stack([fit_field([find_paths(one)])(points) for one in means]), of)
-    # pseudo-F and the sum within groups order the divisions alike: the total is the same in all (Anderson 2001)
-    squared = np.square(fields[:, None] - fields[None]).sum(axis=(2, 3))
-
     # animals and never frames are exchanged: frames of one animal are not independent
     divisions, exact = list_divisions(is_second, exact_limit, rng)
     counts = divisions.sum(axis=1)[:, None]
     n = len(animals)
     # absolute: which group would be faster was not known before
     gaps = np.abs((divisions * log_speed).sum(1) / counts[:, 0] - (~divisions * log_speed).sum(1) / (n - counts[:, 0]))
-    within = _sum_within(squared, divisions) / counts[:, 0] + _sum_within(squared, ~divisions) / (n - counts[:, 0])
+    # the couplings have left so much of a difference in speed in the fields as in the speeds
+    shapes = fields / np.exp(log_speed)[:, None, None]
     flat = fields.reshape(n, -1)
     maps = np.stack([_compute_map(flat, division, points.shape) for division in divisions])
     floor = _compute_floor_of(is_second, exact, len(divisions))
@@ -153,7 +155,8 @@ def compare_groups(
         ratio=float(np.exp(gap)),
         # the true division is the first, and counts: p is never 0
         p_speed=float(np.mean(gaps >= gaps[0] - _tie(gaps))),
-        p_field=float(np.mean(within <= within[0] + _tie(within))),
+        p_field=_compute_p_of_fields(fields, divisions),
+        p_turned=_compute_p_of_fields(shapes, divisions),
         floor=floor,
         n_divisions=len(divisions),
         exact=exact,
@@ -208,6 +211,16 @@ def compute_floor(n_first: int, n_second: int) -> float:
 def _average(values: Floats, of: NDArray[np.integer]) -> Floats:
     """Average over the sessions of each animal."""
     return np.stack([values[of == animal].mean(axis=0) for animal in range(of.max() + 1)])
+
+
+def _compute_p_of_fields(fields: Floats, divisions: NDArray[np.bool_]) -> float:
+    """Compute p of a permutational analysis of variance of fields (animal, point, latent)."""
+    # pseudo-F and the sum within groups order the divisions alike: the total is the same in all (Anderson 2001)
+    squared = np.square(fields[:, None] - fields[None]).sum(axis=(2, 3))
+    n_first = divisions.sum(axis=1)
+    within = _sum_within(squared, divisions) / n_first
+    within += _sum_within(squared, ~divisions) / (len(fields) - n_first)
+    return float(np.mean(within <= within[0] + _tie(within)))
 
 
 def _sum_within(squared: Floats, chosen: NDArray[np.bool_]) -> Floats:

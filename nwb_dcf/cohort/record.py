@@ -167,6 +167,7 @@ def describe_groups(groups: GroupComparison) -> dict[str, object]:
         # no p is stored that could not have been small: a reader would take it for a negative result
         "p_speed": groups.p_speed if groups.can_tell else None,
         "p_field": groups.p_field if groups.can_tell else None,
+        "p_turned": groups.p_turned if groups.can_tell else None,
         "floor": groups.floor,
         "verdict_allowed": groups.can_tell,
         "n_divisions": groups.n_divisions,

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from nwb_dcf.cohort.anchors import compute_condition_means
 from nwb_dcf.cohort.coupling import fit_coupling
+from nwb_dcf.cohort.findings import note_groups
 from nwb_dcf.cohort.groups import GroupComparison, compare_groups, compute_floor, list_divisions
 from nwb_dcf.data.synthetic import CohortDesign
 from nwb_dcf.errors import DataError
@@ -31,6 +34,13 @@ def test_a_slower_group_is_found_and_the_ratio_is_a_lower_bound():
     assert all(0.75 < one.ratio < 0.95 for one in found)
 
 
+def test_fields_that_differ_beyond_their_speeds_are_a_warning():
+    found = compare(0, CohortDesign(speed=[1] * 4 + [0.75] * 4))
+    for p, said in ((0.5, False), (found.floor, True)):
+        sentences = [finding.sentence for finding in note_groups(dataclasses.replace(found, p_turned=p))]
+        assert any("they are turned may be what speed has found" in sentence for sentence in sentences) == said
+
+
 def test_equal_groups_are_not_told_apart():
     found = [compare(seed, CohortDesign(rate_factor=[1] * 4 + [0.5] * 4)) for seed in range(2)]
     assert sum(one.p_speed <= 0.05 for one in found) <= 1
@@ -41,6 +51,8 @@ def test_equal_groups_are_not_told_apart():
 def test_a_turned_field_is_seen_by_the_fields():
     found = [compare(seed, CohortDesign(turn_deg=[0] * 4 + [45] * 4)) for seed in range(2)]
     assert all(one.p_field <= 0.05 for one in found)
+    # and are no slower ones: divided by speeds they differ as well
+    assert all(one.p_turned <= 0.05 for one in found)
 
 
 def turn(speed: float, rng: np.random.Generator) -> np.ndarray:
