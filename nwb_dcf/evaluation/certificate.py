@@ -20,6 +20,7 @@ from ..metrics.null_distribution import LEAST_NULLS
 from .decoding_verdict import FEW_BLOCKS, LEVEL
 
 EQUAL_R2, EQUAL_FRACTION = 0.01, 0.05  # of the data's variance, and of what PCA explains: a smaller gain is none
+LITTLE_LEFT_OUT = 0.05  # R2 of left-out channels that an interval must not reach where nothing is said to be there
 LITTLE_R2 = 0.1  # of latents ahead: what predicts less is of no use
 MUCH_OF_ONE = 1 / 3  # of a latent from one channel
 FOUND_AGAIN, PARTLY_FOUND = 0.9, 0.7  # correlation of an axis, or smallest cosine of a plane, between two fits
@@ -52,7 +53,7 @@ def _judge_left_out(scores: Scores) -> CertificateLine:
         return _skip(name, (found or {}).get("not_measured") or NOTHING_HELD_OUT)
     judge, p = partial(_line, name, "R2", found), found["chance"]["p"]
     # nothing in common gives less than 0, by as much as the readout learned of noise
-    if found["value"] <= 0:
+    if found["value"] <= 0 and found["high"] < LITTLE_LEFT_OUT:
         return judge(
             "fail",
             "latents tell nothing of channels that they were computed without: channels may have nothing in common, "
@@ -60,7 +61,8 @@ def _judge_left_out(scores: Scores) -> CertificateLine:
         )
     if found["low"] <= 0:
         return judge(
-            "doubtful", "left-out channels are hardly predicted: record longer, or hold more out with --held-out"
+            "doubtful",
+            "it is not shown that left-out channels are predicted: record longer, or hold more out with --held-out",
         )
     if p is None or p > LEVEL:
         return judge(

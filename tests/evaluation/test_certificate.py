@@ -94,17 +94,19 @@ def test_one_channel_by_loading_or_through_the_decoder(fraction: float, verdict:
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "p", "verdict"),
+    ("value", "low", "high", "p", "verdict"),
     [
-        (0.1, 0.01, 0.05, "pass"),
-        (0.1, 0.01, 0.2, "doubtful"),
-        (0.1, 0.01, None, "doubtful"),
-        (0.1, -0.01, 0.05, "doubtful"),
-        (-0.01, -0.02, 0.05, "fail"),
+        (0.1, 0.01, 0.2, 0.05, "pass"),
+        (0.1, 0.01, 0.2, 0.2, "doubtful"),
+        (0.1, 0.01, 0.2, None, "doubtful"),
+        (0.1, -0.01, 0.2, 0.05, "doubtful"),
+        (-0.01, -0.02, -0.005, 0.05, "fail"),
+        # a wide interval around 0 shows nothing, as of latents from which position is decoded
+        (-0.008, -0.1, 0.14, 0.05, "doubtful"),
     ],
 )
-def test_left_out_channels(value: float, low: float, p: float | None, verdict: str) -> None:
-    left_out = {**interval(value, low, 0.2), "chance": {"p": p}}
+def test_left_out_channels(value: float, low: float, high: float, p: float | None, verdict: str) -> None:
+    left_out = {**interval(value, low, high), "chance": {"p": p}}
     assert find("predicts left-out channels", left_out=left_out)["verdict"] == verdict
 
 
