@@ -85,6 +85,9 @@ def read_units(
     rows = select_units(units, config.units, where)
     times = read_all_times(units, where, scale)
     trains = read_spike_trains(units, rows, where, scale, times)
+    empty = trains.observed is not None and not any(map(len, trains.observed))
+    if empty and len(getattr(units["obs_intervals"], "target", units["obs_intervals"]).data):
+        notes = [*notes, "every interval of obs_intervals is empty: units are read as recorded all the time"]
     # Before clocks are checked: only spikes in valid periods count.
     trains, valid = limit_to_valid(session, path, trains)
     notes = [*notes, *valid, *note_repeated(trains.unit_id), *(note_quality(units) if config.units is None else [])]
@@ -222,6 +225,12 @@ def read_spike_trains(
     observed = None
     # Each unit has its own: outside them 0 spikes mean nothing.
     if "obs_intervals" in units.colnames:
+        shape = np.shape(getattr(units["obs_intervals"], "target", units["obs_intervals"]).data)
+        # numbers in another shape would make other pairs
+        if len(shape) != 2 or shape[1] != 2:
+            raise DataError(
+                f"obs_intervals have the shape {shape}, not (interval, 2)", where=where, fix="write the table again"
+            )
         ragged = _scale_all(_read_ragged(units["obs_intervals"], len(unit_id), where), scale)
         observed = [_check_observed(ragged[row].reshape(-1, 2), unit_id[row], where) for row in rows]
     for row in rows:

@@ -11,6 +11,8 @@ from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.io.recordings import read_recording
 from tests.nwb_files import make_spike_session
 
+from .field_files import put_dataset
+
 
 def test_reach_counts_equal_those_stored_beside_the_spikes(real_data):
     recording = read_recording(real_data("reach_chewie.nwb"), bin_width_s=0.1)
@@ -166,3 +168,23 @@ def test_counting_is_fast():
     seconds = time.perf_counter() - start
     assert counts.sum() == sum(((train % 5) < 4).sum() for train in trains)
     assert seconds < 2  # 0.15 s on two cores
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (2, 1)])
+def test_obs_intervals_of_another_shape_are_refused(tmp_path, shape):
+    times = np.arange(0, 10, 0.05)
+    observed = [[[0, 5], [5, 10]]] * 2
+    path = make_spike_session(
+        tmp_path / "s.nwb", spike_times=[times, times + 0.01], obs_intervals=observed, trials=None
+    )
+    put_dataset(path, "units/obs_intervals", np.resize(np.arange(10.0), shape if len(shape) == 1 else (4, shape[1])))
+    with pytest.raises(DataError, match=r"not \(interval, 2\)"):
+        read_recording(path)
+
+
+def test_empty_obs_intervals_are_said(tmp_path):
+    times = np.arange(0, 10, 0.05)
+    path = make_spike_session(
+        tmp_path / "s.nwb", spike_times=[times, times + 0.01], obs_intervals=[[[0, 0]]] * 2, trials=None
+    )
+    assert any("every interval of obs_intervals is empty" in note for note in read_recording(path).attrs["notes"])
