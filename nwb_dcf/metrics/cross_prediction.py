@@ -343,14 +343,19 @@ class _Split:
         point = 0
         for x in smoothed:
             x = x[at]
-            seen = x[self.training.frames]
-            seen = seen - seen.mean(axis=0, dtype=np.float64).astype(np.float32)
-            covariance = (seen.T @ seen).astype(np.float64) / len(seen)
-            deviation = np.sqrt(covariance.diagonal())
+            # of each half by itself: covariances across halves are half of the work and not needed
+            parts, covariances, deviation = [x[:, half] for half in self.halves], [], np.empty(x.shape[1])
+            for part, half in zip(parts, self.halves, strict=True):
+                seen = part[self.training.frames]
+                seen = seen - seen.mean(axis=0, dtype=np.float64).astype(np.float32)
+                covariances.append((seen.T @ seen).astype(np.float64) / len(seen))
+                deviation[half] = np.sqrt(covariances[-1].diagonal())
             for scale in scales:
                 factor = _compute_factor(deviation, scale)
-                for half, other, which in (*self.halves, 1), (*self.halves[::-1], 0):
-                    z = _compute_latents(x[:, half], factor[half], covariance[np.ix_(half, half)])
+                for which in (1, 0):
+                    # which half is predicted, by the other
+                    half, other = self.halves[1 - which], self.halves[which]
+                    z = _compute_latents(parts[1 - which], factor[half], covariances[1 - which])
                     features = _expand(z, self.training.frames, centres)
                     r2[:, point, other] = self._explain(features, which)
                 point += 1
