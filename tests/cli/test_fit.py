@@ -16,6 +16,7 @@ import pytest
 
 import nwb_dcf
 from nwb_dcf.data.synthetic import simulate_navigation
+from nwb_dcf.estimator.smoothing_and_scale import LEAST_BIN_S, MOST_BIN_S
 from nwb_dcf.io.results import write_session
 from tests.fork_server import ForkServer
 from tests.nwb_files import make_spike_session
@@ -91,7 +92,8 @@ def test_a_dry_run_says_what_is_left_to_the_fit_and_chooses_where_it_is_asked(tm
     recording = simulate_navigation("track", 30, duration_s=300.0, bin_width_s=0.02, seed=1).recording
     track = write_session(recording, tmp_path / "s.nwb")
     left = run_cli("fit", track, "--dry-run").stdout.replace("\n          ", " ")
-    assert "smoothing smoothing and scale will be chosen by the fit, with bins of 10 to 100 ms: about " in left
+    bins = f"with bins of {1000 * LEAST_BIN_S:g} to {1000 * MOST_BIN_S:g} ms: about "
+    assert f"smoothing smoothing and scale will be chosen by the fit, {bins}" in left
     assert "add --smooth auto --scale auto to see now" in left
     assert "GiB at most, by the bins that are chosen" in left
     asked = json.loads(run_cli("fit", track, "--dry-run", "--smooth", "auto", "--json").stdout)
