@@ -130,7 +130,7 @@ def find_fit(job: FitJob) -> tuple[str, Scores] | None:
     wanted = job.options.get("name")
     for fit in list_results(target):
         # a fit to data that have changed since is made again
-        if (wanted is None or fit["name"] == wanted) and not fit["stale"]:
+        if (wanted is None or fit["name"] == wanted) and not fit["stale"] and not fit["unreadable"]:
             stored = read_result(target, fit["name"])
             if stored.provenance.get("request") == request:
                 return str(fit["name"]), _pick_scores(stored.dataset.attrs)

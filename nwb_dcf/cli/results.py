@@ -15,7 +15,7 @@ from .options import FILE, print_report, with_file_places, with_output_options
 from .output import write_log
 from .text_layout import Report, format_number, label_lines, lay_out_table
 
-STATE = ("created", "stale", "stale_because", "altered")
+STATE = ("created", "stale", "stale_because", "altered", "unreadable")
 
 
 @click.command("list")
@@ -118,8 +118,8 @@ def describe_fits(report: Report) -> str:
         {
             "name": fit["name"],
             "kind": fit["kind"],
-            "dim": fit["dim"],
-            "axes for 95 %": fit["k_eff"],
+            "dim": fit["dim"] or "",
+            "axes for 95 %": fit["k_eff"] or "",
             **_describe_certificate(fit),
             "source": fit["source"],
             "created": fit["created"],
@@ -141,6 +141,8 @@ def _describe_certificate(fit: Report) -> dict[str, str]:
 
 
 def _describe_state(fit: Report) -> str:
+    if fit["unreadable"]:
+        return f"cannot be read: {fit['unreadable']}"
     if fit["stale"] is None:
         state = f"unknown: {fit['stale_because']}"
     else:

@@ -111,7 +111,7 @@ def _list_coupled(record: CohortRecord, folders: Collection[Path], known: Collec
     files = {path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.suffix in SUFFIXES}
     for path in sorted(files - set(known)):
         try:
-            names = [str(fit["name"]) for fit in list_results(path)]
+            names = [str(fit["name"]) for fit in list_results(path) if not fit["unreadable"]]
             fits = {name: read_result(path, name) for name in names}
         except DCFError:  # whatever else lies in the folder is no matter of the cohort's
             continue

@@ -80,6 +80,24 @@ def test_a_fit_is_removed_and_what_is_not_there_is_not(stored: Path, run_cli: Ca
     assert "no fit 'units_dim2': it holds no fit" in done.stderr
 
 
+def test_a_fit_that_cannot_be_read_hides_no_other(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(stored, "r+") as file:
+        fits = file["processing/dcf"]
+        fits.copy("units_dim2", "broken")
+        fits["broken/provenance"][()] = "[" * 50
+    broken, good = list_results(stored)
+    assert (broken["name"], broken["dim"], good["unreadable"]) == ("broken", 0, None)
+    assert good["altered"] == []
+    assert main(["list", str(stored)]) == 0
+    out = capsys.readouterr().out
+    assert "broken" in out
+    assert "cannot be read: " in out
+    assert main(["show", str(stored), "units_dim2"]) == 0
+    assert "state     current" in capsys.readouterr().out
+    assert main(["show", str(stored), "broken"]) == 2
+    assert "/processing/dcf/broken: the fit cannot be read" in capsys.readouterr().err
+
+
 def test_a_fit_that_was_edited_is_altered_and_says_where(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert list_results(stored)[0]["altered"] == []
     with h5py.File(stored, "r+") as file:

@@ -56,6 +56,7 @@ class ListedFit(TypedDict):
     altered: list[str] | None
     certificate: dict[str, str]
     best: bool
+    unreadable: str | None
 
 
 def list_results(path: str | Path) -> list[ListedFit]:
@@ -73,17 +74,19 @@ def list_results(path: str | Path) -> list[ListedFit]:
         ``created`` (ISO time), ``schema_version``, ``stale`` (whether the source has changed since, None where that
         cannot be known), ``stale_because``, ``altered`` (names of the parts of the fit itself that are not what was
         written, None for fits from before they were hashed), ``certificate`` (verdict by line, empty for fits without
-        one) and ``best`` (whether no other fit has as good a certificate, see `choose_best`); JSON-able, sorted by
+        one), ``best`` (whether no other fit has as good a certificate, see `choose_best`) and ``unreadable`` (why the
+        fit cannot be read, with nothing else known of it but its name; None for the others); JSON-able, sorted by
         name. Each source is hashed once.
 
     Raises
     ------
     StoreError
-        If the file cannot be opened, or a fit in it is malformed.
+        If the file cannot be opened, or no fit in it can be read.
     """
     with open_nwb(path) as file:
         # One check for all fits: sources that they have in common are hashed once.
-        fits, certificates = [], {}
+        fits: list[ListedFit] = []
+        certificates: dict[str, list[CertificateLine]] = {}
         try:
             check, names = SourceCheck(file), find_fits(file)
         except _MALFORMED as error:
@@ -94,8 +97,13 @@ def list_results(path: str | Path) -> list[ListedFit]:
             try:
                 fit, certificates[name] = _describe_fit(_open_fit(file, name), name, check)
             except _MALFORMED as error:
-                raise _explain_malformed(error, path, name) from error
+                # one that is damaged keeps nobody from the others
+                if len(names) == 1:
+                    raise _explain_malformed(error, path, name) from error
+                fit = _describe_unreadable(name, error)
             fits.append(fit)
+        if fits and not certificates:
+            raise StoreError(f"no fit can be read ({fits[0]['unreadable']})", where=str(path), fix="fit again")
         best = choose_best(certificates)
         return [{**fit, "best": fit["name"] == best} for fit in fits]
 
@@ -299,15 +307,27 @@ def _describe_fit(group: Any, name: str, check: SourceCheck) -> tuple[ListedFit,
         "altered": find_altered(provenance.get(KEY), hash_parts(payload.arrays, payload.texts, payload.attributes)),
         "certificate": {one["line"]: one["verdict"] for one in certificate},
         "best": False,
+        "unreadable": None,
     }
     return listed, certificate
 
 
-def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreError:
+def _describe_unreadable(name: str, error: Exception) -> ListedFit:
+    return {
+        "name": name, "kind": "", "dim": 0, "k_eff": 0, "source": None, "created": None, "schema_version": "",
+        "stale": None, "stale_because": None, "altered": None, "certificate": {}, "best": False,
+        "unreadable": _explain(error),
+    }  # fmt: skip
+
+
+def _explain(error: Exception) -> str:
     known = isinstance(error, (StoredJSONError, DCFError))
-    why = str(error) if known else f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+    return str(error) if known else f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+
+
+def _explain_malformed(error: Exception, path: str | Path, name: str) -> StoreError:
     fix = "fit again with --overwrite"
-    return StoreError(f"the fit cannot be read ({why})", where=f"{path}: /{MODULE}/{name}", fix=fix)
+    return StoreError(f"the fit cannot be read ({_explain(error)})", where=f"{path}: /{MODULE}/{name}", fix=fix)
 
 
 def _read_payload(group: Any) -> Payload:

@@ -55,11 +55,23 @@ def test_a_changed_fit_is_refused_in_one_line(what: str, name: str, tmp_path: Pa
     assert path.read_bytes() == before
 
 
-def test_list_refuses_what_cannot_be_read_too(name: str, tmp_path: Path) -> None:
+def test_list_says_what_cannot_be_read_and_is_refused_where_that_is_all(name: str, tmp_path: Path) -> None:
     path = Path(shutil.copyfile(FILE, tmp_path / "s.nwb"))
     with h5py.File(path, "r+") as file:
         CHANGES["provenance is nested"](file[f"processing/dcf/{name}"])
-    with pytest.raises(StoreError, match="provenance is nested deeper than 40 levels"):
+    reasons = {fit["name"]: fit["unreadable"] for fit in list_results(path)}
+    assert "provenance is nested deeper than 40 levels" in str(reasons.pop(name))
+    assert reasons
+    assert set(reasons.values()) == {None}
+    with h5py.File(path, "r+") as file:
+        for other in reasons:
+            CHANGES["provenance is nested"](file[f"processing/dcf/{other}"])
+    with pytest.raises(StoreError, match=r"no fit can be read \(provenance is nested deeper than 40 levels"):
+        list_results(path)
+    with h5py.File(path, "r+") as file:
+        for other in reasons:
+            del file[f"processing/dcf/{other}"]
+    with pytest.raises(StoreError, match=f"/processing/dcf/{name}: the fit cannot be read .provenance is nested"):
         list_results(path)
 
 

@@ -58,6 +58,7 @@ def test_the_rise_of_the_schema_is_said_and_kept(session: Path) -> None:
         "altered": [],
         "certificate": {},
         "best": False,
+        "unreadable": None,
     }
 
 
