@@ -67,7 +67,14 @@ def test_every_option_stands_in_the_table_with_its_argument() -> None:
 
 def test_every_argument_in_the_table_is_one_of_python() -> None:
     functions = [getattr(nwb_dcf, name) for name in nwb_dcf.__all__ if inspect.isfunction(getattr(nwb_dcf, name))]
-    functions += [batch.run, batch.save_config, cohort.fit_cohort, cohort.plot_cohort, FitRequest.make]
+    functions += [
+        batch.run,
+        batch.save_config,
+        cohort.fit_cohort,
+        cohort.plot_cohort,
+        nwb_dcf.view.view_nwb,
+        FitRequest.make,
+    ]
     known = {name for function in functions for name in inspect.signature(function).parameters}
     known |= {*FitConfig().to_settings(), "dim", "seed", "device", *ReadConfig.names(), *names_of(Destination)}
     known |= {"transformation", "preset", "save_config"}

@@ -20,7 +20,7 @@ from ..metrics.null_distribution import LEAST_NULLS
 from .decoding_verdict import FEW_BLOCKS, LEVEL
 
 EQUAL_R2, EQUAL_FRACTION = 0.01, 0.05  # of the data's variance, and of what PCA explains: a smaller gain is none
-LITTLE_LEFT_OUT = 0.05  # R2 of left-out channels that an interval must not reach where nothing is said to be there
+LITTLE_LEFT_OUT = 0.05  # R2 of left-out channels that an interval must not reach for an absence to be shown
 LITTLE_R2 = 0.1  # of latents ahead: what predicts less is of no use
 MUCH_OF_ONE = 1 / 3  # of a latent from one channel
 FOUND_AGAIN, PARTLY_FOUND = 0.9, 0.7  # correlation of an axis, or smallest cosine of a plane, between two fits

@@ -42,7 +42,7 @@ class ProgressBar:
         Text before the name of each stage.
     only_in_terminal : bool
         Show the bar in a terminal alone. Elsewhere, as in the log of a batch system, a line on stderr says when a stage
-        begins, and every half minute how far it is: a bar there is a line for each of its steps.
+        begins, but for reading, and every half minute how far it is: a bar there is a line for each of its steps.
     n_fits : int
         Fits that are to be made in all, null fits and repeats among them.
     log : callable, optional
@@ -76,7 +76,7 @@ class ProgressBar:
 
     def __call__(self, progress: Progress) -> None:
         """Move the bar to ``progress.step`` of ``progress.steps``."""
-        if (self._log or self._writes_lines) and self._is_line_due(progress):
+        if self._log or self._writes_lines:
             self._write_line(progress)
         if self._writes_lines:
             return
@@ -124,18 +124,17 @@ class ProgressBar:
         self._stage = stage
         self._bar = tqdm(disable=self._disable, dynamic_ncols=True, **look)
 
-    def _is_line_due(self, progress: Progress) -> bool:
-        now_s = time.monotonic()
-        if progress.stage == self._lined_stage and now_s - self._lined_s < LINE_EVERY_S and not progress.at_once:
-            return False
-        self._lined_stage, self._lined_s = progress.stage, now_s
-        return True
-
     def _write_line(self, progress: Progress) -> None:
+        begins, now_s = progress.stage != self._lined_stage, time.monotonic()
+        if not begins and now_s - self._lined_s < LINE_EVERY_S and not progress.at_once:
+            return
+        self._lined_stage, self._lined_s = progress.stage, now_s
         line = self._describe(progress)
         if self._log is not None:
             self._log(line)
-        if self._writes_lines:
+        # what is read may be refused, and a refusal is one line
+        brief = begins and progress.stage.startswith("reading") and not progress.at_once
+        if self._writes_lines and not brief:
             print(line, file=sys.stderr, flush=True)
 
     def _describe(self, progress: Progress) -> str:

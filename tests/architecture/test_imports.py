@@ -74,6 +74,7 @@ NEVER_IN_A_FIT = {
 NEVER_IN_A_PLAN = {"torch", "sklearn", "scipy.stats", "scipy.optimize", "nwb_dcf.data.fit_schema"} | NEVER_IN_A_FIT
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "absent"),
     [("--dry-run", NEVER_IN_A_PLAN), ("--steps 2 --smooth 0.1 --scale soft -o o.nwb", NEVER_IN_A_FIT)],
@@ -120,6 +121,7 @@ def test_public_names_are_there_and_few() -> None:
         nwb_dcf.fit  # noqa: B018
 
 
+@pytest.mark.long
 def test_packages_come_with_the_package() -> None:
     """As users write it, after ``import nwb_dcf`` alone; a star import brings names, no packages."""
     load("import nwb_dcf; nwb_dcf.batch.run, nwb_dcf.cohort.fit_cohort, nwb_dcf.view.view_nwb, nwb_dcf.Cohort")

@@ -17,6 +17,7 @@ from tests.nwb_files import make_spike_session
 WORKFLOWS = Path(__file__).parents[2] / "packaging" / "workflows"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workflow", ["Snakefile", "main.nf"])
 def test_the_command_of_a_workflow_fits_a_session(
     workflow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
