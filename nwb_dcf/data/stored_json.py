@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import StoreError
+from .records import JSON
 
 LONGEST_TEXT = 2**26
 """Characters of one document: a preparation of 1024 x 1024 pixels has half of them."""
@@ -25,7 +26,7 @@ class StoredJSONError(ValueError):
     """A document is not JSON as this package writes it."""
 
 
-def parse_json(text: str | bytes, what: str, *, allow_nan: bool = False) -> dict[str, Any]:
+def parse_json(text: str | bytes, what: str, *, allow_nan: bool = False) -> JSON:
     """Parse a JSON object.
 
     Parameters

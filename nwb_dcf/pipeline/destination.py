@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..config import Destination
 from ..data.records import JSON, WrittenRecord
@@ -170,11 +169,13 @@ class ReservedDestination:
             See `nwb_dcf.write_result`.
         """
         path, asked = self.target.path, self.target.asked
-        settings: dict[str, Any] = {"name": self.name, "overwrite": asked.overwrite, "started": self.started}
+        name, overwrite, started = self.name, asked.overwrite, self.started
         if self.target.is_derived and asked.output is not None:
-            written = write_derived(result, self.session, asked.output, **settings)
+            written = write_derived(result, self.session, asked.output, name=name, overwrite=overwrite, started=started)
         else:
-            written = write_result(result, path, output=asked.output, as_read=True, **settings)
+            written = write_result(
+                result, path, output=asked.output, as_read=True, name=name, overwrite=overwrite, started=started
+            )
         # base name only: archives publish the provenance
         report: WrittenRecord = {"file": Path(written.path).name, "name": written.name, "notes": written.notes}
         return dataclasses.replace(result, name=written.name, provenance={**result.provenance, "written": report})
