@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from nwb_dcf.cli import main
@@ -245,6 +247,24 @@ def test_a_file_size_limit_met_while_writing(tmp_path: Path, run_cli: Cli, look_
     done = run_cli("fit", path, "--dim", 2, "--steps", 2, preexec_fn=limit_files)
     check_refusal(done, "s.nwb|disk", stages=2)
     assert look_at(tmp_path) == before
+
+
+@pytest.mark.parametrize("table", ["units", "intervals/trials"])
+def test_ids_that_refer_to_their_own_table_are_refused_at_once(table: str, tmp_path: Path, run_cli: Cli) -> None:
+    """Followed, they would lead round until the memory is full."""
+    path = make_spike_session(tmp_path / "s.nwb")
+    with h5py.File(path, "r+") as file:
+        ids = file[f"{table}/id"]
+        attributes, n = dict(ids.attrs), len(ids)
+        del file[f"{table}/id"]
+        file[f"{table}/id"] = np.array([file[table].ref] * n, dtype=h5py.ref_dtype)
+        file[f"{table}/id"].attrs.update(attributes)
+
+    def limit_memory() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30,) * 2)
+
+    for arguments in (["info", path], ["fit", path, "--dry-run"]):
+        check_refusal(run_cli(*arguments, preexec_fn=limit_memory), f"/{table}/id: ids of rows are references")
 
 
 def test_a_full_disk(tmp_path: Path, run_cli: Cli, look_at: Look) -> None:

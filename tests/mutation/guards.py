@@ -285,6 +285,13 @@ GUARDS = [
         "return block",
         REMOTE,
     ),
+    Mutation(
+        "ids that refer to their own table are followed",
+        "io/backends/session.py",
+        "            _refuse_ids_that_refer(root, location)\n",
+        "",
+        ("cli/test_bad_input.py::test_ids_that_refer_to_their_own_table_are_refused_at_once",),
+    ),
     # processes
     Mutation(
         "what a killed write started goes on",

@@ -16,6 +16,8 @@ from pickle import UnpicklingError
 from typing import Any
 
 from hdmf.backends.warnings import BrokenLinkWarning
+from hdmf.build import GroupBuilder
+from hdmf.query import ReferenceResolver
 from pynwb import NWBFile
 
 from ...config.time_scale import TimeScales
@@ -30,6 +32,7 @@ from .remote import open_remote
 from .zarr import open_zarr
 
 LONGEST_REASON = 300
+IDS = "ElementIdentifiers"  # the type of the ids of a table's rows
 # h5py and zarr raise OSError, RuntimeError or ValueError for damage and for misuse; only the text differs.
 _SIGNS = (
     "synchronously read data",
@@ -283,12 +286,29 @@ def _read(opened: Opened, location: Location) -> tuple[NWBFile, dict[str, str]]:
         warnings.simplefilter("always")
         try:
             # pynwb reads the builders that hdmf has cached, so what is changed in them is what it sees.
-            straighten_timestamps(opened.io.read_builder())
+            root = opened.io.read_builder()
+            _refuse_ids_that_refer(root, location)
+            straighten_timestamps(root)
             nwbfile = opened.io.read()
+        except DCFError:
+            raise
         except Exception as error:
             raise explain_damage(error, location) or _explain_unreadable(error, location) from error
     broken = [str(one.message).partition(" at ")[2] for one in caught if issubclass(one.category, BrokenLinkWarning)]
     return nwbfile, {path: name_target(opened.io, path) for path in broken}
+
+
+def _refuse_ids_that_refer(group: GroupBuilder, location: Location) -> None:
+    """Refuse ids of rows that are references, which hdmf follows as it makes the table.
+
+    Where they lead to the table itself it goes round until the memory is full.
+    """
+    for dataset in group.datasets.values():
+        if dataset.attributes.get("neurodata_type") == IDS and isinstance(dataset.data, ReferenceResolver):
+            where = f"{location}: {dataset.path.removeprefix('root')}"
+            raise SourceError("ids of rows are references, not whole numbers", where=where, fix="write the table again")
+    for child in group.groups.values():
+        _refuse_ids_that_refer(child, location)
 
 
 def _explain_unreadable(error: Exception, location: Location) -> SourceError:
