@@ -42,7 +42,7 @@ def fit_nwb(
         Number of latents: 3 by default, or that of `config`. ``auto`` lets the training segments choose
         (`choose_dimension`) and keeps the reason in ``provenance["dimension"]``.
     read : ReadConfig or mapping, optional
-        What to read and how. Bins of spikes are by default a quarter of the smoothing that the data choose, within 10
+        What to read and how. Bins of spikes are by default a quarter of the smoothing that the data choose, within 20
         to 100 ms, as with ``bin_width_s="auto"``.
     config : FitConfig, optional
         Every setting of preparation, model and training, taken as it is. Without it, they are those of ``preset`` and
@@ -131,7 +131,8 @@ def plan_fit(
 ) -> FitPlan:
     """Settle all that `fit_nwb` would do with the same arguments; nothing is fitted or written.
 
-    Counts of spikes are made when they are asked for, ``plan.recording["data"].values``, and not before.
+    Counts of spikes are made when they are asked for, ``plan.recording["data"].values``, and not before. A fit of that
+    name that exists is no obstacle to a plan: ``destination.refusal`` says what `fit_nwb` would be refused with.
 
     Parameters
     ----------
@@ -140,9 +141,6 @@ def plan_fit(
     choose : bool
         Whether smoothing, scale and bins that are ``auto`` are chosen, which may take longer than all else; else they
         are left to the fit, and ``to_dict()["to_choose"]`` has what they may be.
-
-    A fit of that name that exists is no obstacle to a plan: ``destination.refusal`` says what `fit_nwb` would be
-    refused with.
 
     Raises
     ------
