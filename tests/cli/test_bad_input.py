@@ -249,7 +249,7 @@ def test_a_file_size_limit_met_while_writing(tmp_path: Path, run_cli: Cli, look_
     assert look_at(tmp_path) == before
 
 
-@pytest.mark.parametrize("table", ["units", "intervals/trials"])
+@pytest.mark.parametrize("table", ["units", pytest.param("intervals/trials", marks=pytest.mark.long)])
 def test_ids_that_refer_to_their_own_table_are_refused_at_once(table: str, tmp_path: Path, run_cli: Cli) -> None:
     """Followed, they would lead round until the memory is full."""
     path = make_spike_session(tmp_path / "s.nwb")

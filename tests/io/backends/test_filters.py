@@ -90,7 +90,9 @@ def test_info_lists_what_is_there_all_the_same(tmp_path):
     assert catalog.default is None
 
 
-@pytest.mark.parametrize("name", ["Blosc", "Zstd", "LZ4", "Bitshuffle"])
+@pytest.mark.parametrize(
+    "name", ["Blosc", *(pytest.param(name, marks=pytest.mark.long) for name in ("Zstd", "LZ4", "Bitshuffle"))]
+)
 def test_the_package_is_used_where_it_is_installed(tmp_path, name):
     pytest.importorskip("hdf5plugin")
     path = make_series_session(tmp_path / "s.nwb")

@@ -80,7 +80,7 @@ def test_fits_come_back_as_they_were(session: Path) -> None:
     assert os.listdir(session.parent) == [session.name]
 
 
-@pytest.mark.parametrize("can_exchange", [True, False])
+@pytest.mark.parametrize("can_exchange", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_nothing_else_changes_and_others_read_on(
     session: Path, can_exchange: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +155,7 @@ def test_killed_around_each_stage(session: Path, stage: str, moment: str, monkey
     assert os.listdir(session.parent) == [session.name]
 
 
-@pytest.mark.parametrize("killed_after", [1, 2])
+@pytest.mark.parametrize("killed_after", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_killed_between_two_renames(session: Path, killed_after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where folders cannot be exchanged, the next command brings the folder back."""
     before, result, rename, renamed = digest(session), result_of(session), os.rename, []
