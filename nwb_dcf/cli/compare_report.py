@@ -28,8 +28,8 @@ def describe_comparison(report: Report) -> str:
         "read it",
         [
             f"in brackets DCF's score less the method's, with 95 % over {report['n']} held-out {report['over']}",
-            "certificate: the lines of a fit's certificate, asked of each; - was not measured: found again wants "
-            "--certify, and only DCF has dynamics of its own",
+            "certificate: the lines of a fit's certificate, asked of each; - was not measured: found again and not "
+            "invented want --certify, and only DCF has dynamics of its own",
             "one channel: the largest fraction of a latent that one channel has; above 0.5 it is that channel's latent",
         ],
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from ..data.certificate import CertificateLine
-from ..data.records import JSON, Scores
+from ..data.records import JSON, Invented, Scores
 from ..errors import DCFError
 from ..estimator.fitted import PreparedFrames
 from ..evaluation.certificate import HELD_OUT, certify_scores
+from ..evaluation.invented import judge_latents, sample_latents
 from ..evaluation.shared_signal import LeftOut, predict_hidden_channels
 from ..metrics import bootstrap_over_segments, compare_paired
 from .measure import Material, Measured, encode
@@ -66,7 +67,7 @@ def certify_method(
         latents = tuple(range(1, measured.n_latents + 1))
         scores["agreement"] = {
             "planes": [found], "groups": [latents], "fits": 2, "space": found,
-            "invented": {"not_measured": "it takes fits to resampled segments: give nwb-dcf fit --certify"},
+            "invented": _measure_invented(method, encoder, measured.halves, material),
         }  # fmt: skip
     if pca is not None and "reconstruction" in measured.scores and "reconstruction" in pca.scores:
         pair = measured.scores["reconstruction"], pca.scores["reconstruction"]
@@ -96,17 +97,38 @@ def _measure_left_out(method: Method, encoder: Encoder, material: Material, thor
     encode(encoder, material.unseen)
     if time.perf_counter() - started > SLOW_S and not thorough:
         return {"not_measured": f"{method.name} encodes slowly: give --certify"}
-    parts = [_as_prepared(frames) for frames in (material.training, material.unseen)]
-    step_s = material.training.step_s
-
-    def read(frames: PreparedFrames) -> np.ndarray:
-        return encode(encoder, Frames(frames.values, frames.segment, None, step_s))
-
-    mean = material.training.x.mean(axis=0)
+    parts, mean = _prepare(material), material.training.x.mean(axis=0)
     try:
-        return predict_hidden_channels(parts[0], parts[1], read, mean, seed=material.seed)
+        return predict_hidden_channels(*parts, _read_by(encoder, material), mean, seed=material.seed)
     except (DCFError, ValueError) as error:  # a line that cannot be measured takes nothing from the others
         return {"not_measured": str(error)}
+
+
+def _measure_invented(method: Method, encoder: Encoder, halves: Sequence[Encoder], material: Material) -> Invented:
+    """Ask the fits to each half of the segments for the latents of the fit to all, as refits of DCF are asked."""
+    if not material.channels:
+        return {"not_measured": "pixels are no channels: neighbours are alike"}
+    if method.counts:
+        return {"not_measured": f"{method.name} takes spikes, of which none can be hidden"}
+    if not halves:
+        return {"not_measured": "give --certify, which fits again"}
+    frames, read = _prepare(material), [_read_by(one, material) for one in (encoder, *halves)]
+    try:
+        runs = [sample_latents(frames, one) for one in read]
+        return judge_latents(frames, read[0], material.training.x.mean(axis=0), runs, seed=material.seed)
+    except ValueError as error:  # as above; DCFError is one
+        return {"not_measured": str(error)}
+
+
+def _prepare(material: Material) -> tuple[PreparedFrames, PreparedFrames]:
+    return _as_prepared(material.training), _as_prepared(material.unseen)
+
+
+def _read_by(encoder: Encoder, material: Material) -> Callable[[PreparedFrames], np.ndarray]:
+    def read(frames: PreparedFrames) -> np.ndarray:
+        return encode(encoder, Frames(frames.values, frames.segment, None, material.training.step_s))
+
+    return read
 
 
 def _as_prepared(frames: Frames) -> PreparedFrames:

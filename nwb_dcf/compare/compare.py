@@ -173,8 +173,8 @@ def compare_nwb(
     rivals : sequence of str
         ``module:Class`` of other estimators with ``fit``, ``transform`` and optionally ``inverse_transform``.
     certify : bool
-        Whether to ask what takes three more fits a method: does it predict channels it was not given, and does it find
-        the same space in other segments.
+        Whether to ask what takes three more fits a method: does it predict channels it was not given, does it find
+        the same space in other segments, and can those fits decode each of its latents.
     output : str or Path, optional
         An ``.html`` page to write, with a picture and the table.
     overwrite : bool
@@ -334,7 +334,8 @@ def _certify(method: Method, measured: Measured, material: Material, dim: int) -
         scores["left_out"] = score_left_out(lambda frames: method.fit(frames, dim, material.seed), material, given)
     halves = _halve(material.training.segment, rng)
     first, second = (method.fit(take_frames(material.training, half), dim, material.seed) for half in halves)
-    return dataclasses.replace(measured, scores=scores, found_again=measure_found_again(first, second, material))
+    found_again = measure_found_again(first, second, material)
+    return dataclasses.replace(measured, scores=scores, found_again=found_again, halves=(first, second))
 
 
 def _halve(

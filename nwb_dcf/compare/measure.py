@@ -83,6 +83,8 @@ class Measured:
     largest : list of (int, float)
         Of each latent the place of the channel with the largest fraction, and that fraction.
     n_latents : int
+    halves : tuple of Encoder
+        Fits to the two halves of the segments; empty where none were made.
     """
 
     scores: dict[str, SegmentSums]
@@ -91,6 +93,7 @@ class Measured:
     found_again: float | None = None
     largest: list[tuple[int, float]] = field(default_factory=list)
     n_latents: int = 0
+    halves: tuple[Encoder, ...] = ()
 
 
 def measure_method(encoder: Encoder, material: Material) -> Measured:

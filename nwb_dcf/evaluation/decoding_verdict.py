@@ -110,14 +110,12 @@ def judge_decoding(scores: Mapping[str, MethodScores]) -> str:
     best = max(above, key=lambda name: scores[name]["latents"]["value"])
     one = scores[best]
     parts = [f"decoded above chance ({NAMES.get(best, best)})"]
-    difference = one["difference"]
-    if difference:
-        if difference["low"] > 0:
-            parts.append("better than from PCA's axes")
-        elif difference["high"] < 0:
-            parts.append("worse than from PCA's axes")
-        else:
-            parts.append("no better and no worse than from PCA's axes")
+    beside = {name: _compare_with_pca(scores[name]) for name in above}
+    if beside[best]:
+        parts.append(f"{beside[best]} than from PCA's axes")
+    # two decoders may disagree, and the better one must not speak for the other
+    others = [name for name in above if name != best and beside[name] not in ("", EQUAL, beside[best])]
+    parts += [f"{NAMES.get(name, name)} {beside[name]} than from those" for name in others]
     ceiling = scores["ridge"]["ceiling"] if "ridge" in scores else None
     if ceiling and ceiling["value"] > 0:
         fraction = scores["ridge"]["latents"]["value"] / ceiling["value"]
@@ -128,7 +126,15 @@ def judge_decoding(scores: Mapping[str, MethodScores]) -> str:
     return "; ".join(parts)
 
 
+EQUAL = "no better and no worse"
 NAMES = {"ridge": "linearly", "neighbours": "by nearest neighbours"}
+
+
+def _compare_with_pca(one: MethodScores) -> str:
+    difference = one["difference"]
+    if not difference:
+        return ""
+    return "better" if difference["low"] > 0 else "worse" if difference["high"] < 0 else EQUAL
 
 
 def _is_above_chance(one: MethodScores) -> bool:

@@ -50,9 +50,14 @@ def read_latents(
     fitted: FittedModel, training: xr.Dataset, unseen: xr.Dataset, encode: Encode | None = None
 ) -> RunLatents:
     """Prepare two recordings as a fit does, and encode some of their frames, by its own encoder or a given one."""
-    parts = ((training, TRAINING_FRAMES), (unseen, UNSEEN_FRAMES))
-    sampled = [SampledFrames.of(fitted.prepare(part), n).as_frames() for part, n in parts]
-    return RunLatents(*map(encode or fitted.encode, sampled))
+    return sample_latents((fitted.prepare(training), fitted.prepare(unseen)), encode or fitted.encode)
+
+
+def sample_latents(frames: tuple[PreparedFrames, PreparedFrames], encode: Encode) -> RunLatents:
+    """Encode some of the training and of the unseen frames, the same for every encoder."""
+    sizes = (TRAINING_FRAMES, UNSEEN_FRAMES)
+    sampled = (SampledFrames.of(part, n).as_frames() for part, n in zip(frames, sizes, strict=True))
+    return RunLatents(*map(encode, sampled))
 
 
 def measure_invented(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nwb_dcf.compare.certificate import certify_method
-from nwb_dcf.compare.measure import Material, Measured, measure_method
+from nwb_dcf.compare.measure import Material, Measured, measure_method, take_frames
 from nwb_dcf.compare.methods import METHODS, Encoder, Frames, Method
 from nwb_dcf.compare.table import describe_certificates, list_failures
 
@@ -94,3 +94,30 @@ def test_a_latent_of_one_channel_is_named() -> None:
 def test_a_space_that_is_not_found_again_fails() -> None:
     lines = certify(METHODS["pca"], make_material(), found_again=0.3)
     assert lines["found again"]["verdict"] == "fail"
+
+
+class _Inventive:
+    """PCA, and one latent more: a rotation that goes on by itself, kicked by the frames as this fit alone does."""
+
+    def __init__(self, frames: Frames, seed: int) -> None:
+        self.pca = METHODS["pca"].fit(frames, 2, 0)
+        self.seed, self.kick = seed, np.random.default_rng(seed).normal(size=frames.x.shape[1]) / 20
+
+    def encode(self, frames: Frames) -> Any:
+        angle = np.cumsum(0.2 + 0.02 * self.seed + frames.x @ self.kick)
+        return np.column_stack([self.pca.encode(frames), np.sin(angle)])
+
+    def reconstruct(self, latents: Any) -> Any:
+        return self.pca.reconstruct(latents[:, :2])
+
+
+def test_fits_to_half_of_the_segments_find_out_what_a_fit_invented() -> None:
+    material, pca = make_material(), METHODS["pca"]
+    halves = [take_frames(material.training, material.training.segment % 2 == i) for i in (0, 1)]
+    sound = certify(pca, material, found_again=1.0, halves=tuple(pca.fit(half, 2, 0) for half in halves))
+    assert sound["not invented"]["sentence"].startswith("fits to other segments decode every latent")
+    inventive = Method("inventive", lambda frames, dim, seed: _Inventive(frames, seed))
+    again = tuple(_Inventive(half, seed) for seed, half in enumerate(halves, 1))
+    line = certify(inventive, material, found_again=1.0, halves=again)["not invented"]
+    assert (line["verdict"], "latent 3" in line["sentence"]) == ("fail", True)
+    assert certify(pca, material, found_again=1.0)["not invented"]["sentence"].endswith("which fits again")

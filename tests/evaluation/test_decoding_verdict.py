@@ -55,6 +55,11 @@ def test_the_verdict_says_chance_pca_ceiling_and_blocks():
     )
     assert "no better and no worse than from PCA" in judge_decoding({"ridge": score(0.4, -0.1, 0.1)})
     assert "worse than from PCA" in judge_decoding({"ridge": score(0.4, -0.2, -0.1)})
+    two = {"ridge": score(0.3, -0.2, -0.1), "neighbours": score(0.4, -0.1, 0.1)}
+    assert judge_decoding(two) == (
+        "decoded above chance (by nearest neighbours); no better and no worse than from PCA's axes; "
+        "linearly worse than from those"
+    )
     assert "rests on 2 segments" in judge_decoding({"ridge": score(0.4, n=2)})
 
 
