@@ -28,12 +28,13 @@ SCALES = ("soft", "zscore")  # z-scores alone blow up units that hardly fire; so
 LAGS_S = (0.0, 0.5, 2.0)  # 0 keeps fast systems unsmoothed; without a long one, theta and network events win
 LAG_FRACTION = 0.125  # of the segment that the median frame is in: the end of a trial is predicted by its mean at best
 PENALTIES = (1e-3, 1e-2, 1e-1)  # of the ridge, for each training frame
-N_SPLITS = 3  # of few units one split is noise
+N_SPLITS, MOST_SPLITS = 3, 9  # of channels in halves; of few units three are noise
+SPLIT_CHANNELS = 180  # over splits, where there are few
 N_BLOCKS = 20
 TEST_FRACTION = 0.4
 N_AXES = 3  # as many as fits have by default
 N_BUMPS = 48
-MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more
+MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more; fewer where there are more splits
 MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 suffice for the axes of thousands
 MOST_NUMBERS = 2**24  # that are looked at at once to find the channels that can take part
 LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is left out
@@ -109,6 +110,17 @@ def list_sigmas(step_s: float, sigmas_s: Sequence[float] = SIGMAS_S) -> tuple[fl
     return tuple(sorted({sigma if sigma >= step_s / 2.5 else 0.0 for sigma in sigmas_s}))
 
 
+def count_splits(n_channels: int) -> int:
+    """Count the splits of so many channels in halves: more of few channels, of which each half is another population.
+
+    Examples
+    --------
+    >>> count_splits(10), count_splits(30), count_splits(100)
+    (9, 6, 3)
+    """
+    return min(max(N_SPLITS, round(SPLIT_CHANNELS / max(n_channels, 1))), MOST_SPLITS)
+
+
 def score_settings(
     values: Real[np.ndarray, "time channel"] | Table,
     segment: Int[np.ndarray, " time"],
@@ -176,14 +188,15 @@ def score_settings(
         # values may lie far from 0, where sums of products lose digits; roots of counts do not
         raw = np.sqrt(raw) if root else raw - raw.mean(axis=0)
         # thinned after smoothing: a lag leads from a kept row to any frame, since targets are taken from all of them
-        rows = np.unique(np.linspace(0, len(raw) - 1, MAX_ROWS).round().astype(np.int64))
+        n_splits = count_splits(len(usable))
+        rows = np.unique(np.linspace(0, len(raw) - 1, MAX_ROWS * N_SPLITS // n_splits).round().astype(np.int64))
         position = np.zeros(len(raw), np.int64)
         position[rows] = np.arange(len(rows))
         smoothed = list(smooth_rows(raw, frames, [sigma / step_s for sigma in sigmas], rows))
         found = np.zeros((len(PENALTIES), len(points), len(usable)))
-        for _ in range(N_SPLITS):
+        for _ in range(n_splits):
             split = _Split.draw(raw, frames, block, rows, [round(lag / step_s) for lag in lags], rng)
-            found += split.score(smoothed, position, scales, rng) / N_SPLITS
+            found += split.score(smoothed, position, scales, rng) / n_splits
         r2[:, :, usable] = found
     return _vote(points, r2, tuple(lags), n_blocks)
 
@@ -377,9 +390,9 @@ class _Split:
             known = gram.diagonal() * n > ROUNDING * learned.square[1:]
             deviation = np.sqrt(gram.diagonal(), out=np.full(len(gram), np.inf), where=known)
             # features of unit variance: one penalty then suits all of them
-            size, axes = np.linalg.eigh(gram / np.outer(deviation, deviation))
-            projected = axes.T @ (learned.cross[i][1:] / n / deviation[:, None])
-            weights = np.stack([axes @ (projected / (np.maximum(size, 0) + lam)[:, None]) for lam in PENALTIES])
+            scaled = gram / np.outer(deviation, deviation)
+            ridge = scaled + np.multiply.outer(PENALTIES, np.eye(len(scaled)))
+            weights = np.linalg.solve(ridge, learned.cross[i][1:] / n / deviation[:, None])
             weights = weights / deviation[:, None]
             total, m = tested.gram[i][0, 1:], tested.gram[i][0, 0]
             about = tested.gram[i][1:, 1:] - np.outer(mean, total) - np.outer(total, mean) + m * np.outer(mean, mean)
@@ -453,7 +466,7 @@ def _expand(
 ) -> Float32[np.ndarray, "row feature"]:
     """A constant, latents, and Gaussian bumps about some of them: a place field is no linear function of latents."""
     middle = z[centres]
-    some = z[training][:: max(1, training.stop // 4_000)]
+    some = z[training][:: max(1, training.stop // 500)]
     distance = np.square(some).sum(axis=1)[:, None] + np.square(middle).sum(axis=1) - 2 * (some @ middle.T)
     twice_width = max(float(np.median(distance)), 1e-12)  # the width is half the median squared distance
     n_axes = z.shape[1]
