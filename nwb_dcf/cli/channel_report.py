@@ -9,7 +9,7 @@ from .text_layout import Report
 LATENTS_SHOWN = 8  # more would fill a terminal; --json has all
 
 
-def describe_channels(latents: Sequence[Report] | None, dim: str) -> list[str]:
+def describe_channels(latents: Sequence[Report] | None, dim: str, scale: str = "") -> list[str]:
     """Name the channels with the largest fraction of each latent, and warn where one has more than half.
 
     Parameters
@@ -18,6 +18,8 @@ def describe_channels(latents: Sequence[Report] | None, dim: str) -> list[str]:
         ``scores["channels"]`` of a fit; None in fits of versions that did not measure it.
     dim : str
         What a channel is called.
+    scale : str
+        Of the channels: z-scores are no advice where they were taken.
     """
     if not latents:
         return []
@@ -31,16 +33,17 @@ def describe_channels(latents: Sequence[Report] | None, dim: str) -> list[str]:
     # of all latents, shown or not: this is what a reader must not miss
     alone = [latent for latent in latents if latent["one_channel"]]
     named = [(latent["latent"], max(latent["top"], key=_get_fraction)["channel"]) for latent in alone]
+    equal = "" if scale == "zscore" else ", or give all the same say with --scale zscore,"
     if len(named) == 1:
         lines.append(
-            f"warning: latent {named[0][0]} is {dim} {named[0][1]} alone, more than half of it: leave that {dim} out, "
-            "or give all the same say with --scale zscore, and fit again"
+            f"warning: latent {named[0][0]} is {dim} {named[0][1]} alone, more than half of it: leave that {dim} out"
+            f"{equal} and fit again"
         )
     elif named:
         each = ", ".join(f"{latent} ({dim} {channel})" for latent, channel in named)
         lines.append(
             f"warning: latents {each} are one {dim} each, more than half of it: fit fewer latents, leave those {dim}s "
-            "out, or give all the same say with --scale zscore, and fit again"
+            f"out{equal} and fit again"
         )
     return lines
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 def describe_findings(fit: Report) -> list[str]:
     """Describe what a fit found, beside its table of scores."""
-    scores = fit["scores"]
+    scores, channel = fit["scores"], fit.get("channel_dim") or "channel"
     return [
         *label_lines("encoder", [fit["encoder"]] if fit.get("encoder") else []),
         *label_lines("sources", _describe_fractions(fit.get("source_share") or {})),
-        *label_lines("made of", describe_channels(scores.get("channels"), fit.get("channel_dim") or "channel")),
+        *label_lines("made of", describe_channels(scores.get("channels"), channel, fit.get("scale") or "")),
         *label_lines("rollouts", _describe_rollouts(scores.get("rollout"))),
         *label_lines("null", _describe_null(scores.get("null"), fit["dim"])),
         *label_lines("agreement", _describe_agreement(scores.get("agreement"))),
@@ -179,6 +179,7 @@ def summarise_fit(result: DCFResult, file: str) -> dict[str, object]:
         "dim": result.dim,
         "channel_dim": str(dataset["mean"].dims[0]) if "mean" in dataset else None,
         "dimension": provenance.get("dimension"),
+        "scale": provenance.get("preparation", {}).get("scale"),
         "smoothing": provenance.get("smoothing"),
         "encoder": describe_encoder(provenance),
         "axes_for_95_percent": dataset.attrs.get("k_eff"),

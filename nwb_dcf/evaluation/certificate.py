@@ -29,7 +29,7 @@ HELD_OUT = "held-out data"  # what scores are of where anything was held out
 NOTHING_HELD_OUT = "nothing was held out: give --held-out 0.2"
 
 
-def certify_scores(scores: Scores) -> list[CertificateLine]:
+def certify_scores(scores: Scores, *, channel: str = "channel", scale: str = "") -> list[CertificateLine]:
     """Judge the scores of a fit.
 
     Parameters
@@ -37,13 +37,26 @@ def certify_scores(scores: Scores) -> list[CertificateLine]:
     scores : Scores
         Of a `nwb_dcf.DCFResult`, with what `nwb_dcf.evaluation.result.build_result` measured and, where they were
         asked for, ``null`` and ``agreement``.
+    channel : str
+        What a channel is called, as ``unit``.
+    scale : str
+        Of the channels, as in `nwb_dcf.config.PrepareConfig`: z-scores are no advice where they were taken.
 
     Returns
     -------
     list of CertificateLine
         In the order of `nwb_dcf.data.certificate.LINES`.
     """
-    return [judge(scores) for judge in JUDGES]
+    judges: tuple[Callable[[Scores], CertificateLine], ...] = (
+        _judge_left_out,
+        _judge_noise,
+        partial(_judge_channels, noun=channel, scale=scale),
+        _judge_agreement,
+        _judge_invented,
+        _judge_pca,
+        _judge_future,
+    )
+    return [judge(scores) for judge in judges]
 
 
 def _judge_left_out(scores: Scores) -> CertificateLine:
@@ -103,7 +116,7 @@ def _judge_null(value: float, nulls: list[float], p: float, over: str) -> Certif
     )
 
 
-def _judge_channels(scores: Scores) -> CertificateLine:
+def _judge_channels(scores: Scores, noun: str, scale: str) -> CertificateLine:
     name: LineName = "not one channel"
     latents = scores.get("channels")
     if not latents:
@@ -113,15 +126,15 @@ def _judge_channels(scores: Scores) -> CertificateLine:
     found = {"value": value, "low": None, "high": None, "n": 0, "over": ""}
     judge = partial(_line, name, "largest fraction", found)
     if value > MOST_OF_ONE:
+        equal = "" if scale == "zscore" else ", or give all the same say with --scale zscore,"
         return judge(
             "fail",
-            f"latent {latent} is channel {channel}, {value:.0%} of it: leave that channel out, or give all the same "
-            "say with --scale zscore, and fit again",
+            f"latent {latent} is {noun} {channel}, {value:.0%} of it: leave that {noun} out{equal} and fit again",
         )
     if value > MUCH_OF_ONE:
         return judge(
             "doubtful",
-            f"{value:.0%} of latent {latent} is channel {channel}: fit without it, and see whether the latent stays",
+            f"{value:.0%} of latent {latent} is {noun} {channel}: fit without it, and see whether the latent stays",
         )
     return judge("pass", "no latent is one channel")
 
@@ -243,17 +256,6 @@ def _judge_future(scores: Scores) -> CertificateLine:
     return judge(
         "pass", f"{ahead} rollouts predict more than persistence does, and {beside} than a linear autoregression"
     )
-
-
-JUDGES: tuple[Callable[[Scores], CertificateLine], ...] = (
-    _judge_left_out,
-    _judge_noise,
-    _judge_channels,
-    _judge_agreement,
-    _judge_invented,
-    _judge_pca,
-    _judge_future,
-)
 
 
 def _line(name: LineName, number: str, found: Mapping[str, Any], verdict: Verdict, sentence: str) -> CertificateLine:

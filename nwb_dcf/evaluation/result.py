@@ -112,7 +112,8 @@ def build_result(
         scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, fractions)
     if split is not None:
         scores["left_out"], scores["shifted_apart"] = measure_shared_signal(fitted, *parts)
-    scores["certificate"] = certify_scores(cast("records.Scores", scores))
+    judged, scale = cast("records.Scores", scores), fitted.config.prepare.scale
+    scores["certificate"] = certify_scores(judged, channel=str(dims[0]), scale=scale)
     dataset.attrs = {
         "k_eff": fitted.k_eff,
         "dim": fitted.dim,

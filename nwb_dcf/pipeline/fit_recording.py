@@ -226,7 +226,8 @@ def resample(
     if repeats.repeats > 1:
         agreement = measure_agreement(fitted, *data, repeats.repeats, progress=progress, keep_partial=keep_partial)
         scores["agreement"] = agreement
-    scores["certificate"] = certify_scores(scores)
+    channel = str(result.dataset["mean"].dims[0])
+    scores["certificate"] = certify_scores(scores, channel=channel, scale=fitted.config.prepare.scale)
 
 
 def _announce(n_fits: int, seconds: float) -> str:

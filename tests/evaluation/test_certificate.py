@@ -93,6 +93,13 @@ def test_one_channel_by_loading_or_through_the_decoder(fraction: float, verdict:
             assert "`scale='zscore'`" in line["sentence"]  # Python's argument; the command line turns it back
 
 
+def test_z_scores_are_no_advice_where_they_were_taken() -> None:
+    top = {"channel": 5, "loading_share": 0.6, "decoder_share": None}
+    lines = certify_scores(make_scores(channels=[{"latent": 2, "top": [top]}]), channel="unit", scale="zscore")
+    sentence = next(line["sentence"] for line in lines if line["line"] == "not one channel")
+    assert sentence == "latent 2 is unit 5, 60% of it: leave that unit out and fit again"
+
+
 @pytest.mark.parametrize(
     ("value", "low", "high", "p", "verdict"),
     [

@@ -55,6 +55,8 @@ def test_one_unit_is_named_with_what_to_do():
     assert "5.0 effective units" in lines[1]
     assert "warning: latent 1 is unit 30 alone" in lines[2]
     assert "--scale zscore" in lines[2]
+    latents = summarise_channels(np.arange(5) * 10, loadings, loadings**2)
+    assert describe_channels(latents, "unit", "zscore")[2].endswith("leave that unit out and fit again")
     assert len(lines) == 3
 
 
