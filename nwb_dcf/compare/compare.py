@@ -398,7 +398,9 @@ def _gather(plan: FitPlan, fitted: FittedModel, behavior: Behavior | None) -> Ma
         parts.append(Frames(prepared.values, prepared.segment, counts, median_step_s(recording)))
     # smoothed frames near the held-out ones know of them
     gap = int(np.ceil(TRUNCATE * fitted.preparation.smooth_s / fitted.step_s))
-    return Material(parts[0], parts[1], behavior, gap, plan.config.train.seed, fitted.channels)
+    channel, scale = frame_dims(plan.training)[0], fitted.config.prepare.scale
+    seed = plan.config.train.seed
+    return Material(parts[0], parts[1], behavior, gap, seed, fitted.channels, channel, scale)
 
 
 def _read_behavior(path: str | Path, against: str, plan: FitPlan) -> tuple[Behavior, str, list[str]]:

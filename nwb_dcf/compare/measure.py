@@ -54,6 +54,10 @@ class Material:
     seed : int
     channels : list
         Ids of the channels; empty for pixels, which have none.
+    channel : str
+        What one is called, as ``unit``.
+    scale : str
+        Of the channels.
     """
 
     training: Frames
@@ -62,6 +66,8 @@ class Material:
     gap: int
     seed: int
     channels: list[Any] = field(default_factory=list)
+    channel: str = "channel"
+    scale: str = ""
 
 
 @dataclass(frozen=True)
