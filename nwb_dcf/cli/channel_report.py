@@ -39,8 +39,13 @@ def describe_channels(latents: Sequence[Report] | None, dim: str, scale: str = "
             f"warning: latent {named[0][0]} is {dim} {named[0][1]} alone, more than half of it: leave that {dim} out"
             f"{equal} and fit again"
         )
-    elif named:
-        each = ", ".join(f"{latent} ({dim} {channel})" for latent, channel in named)
+    each = ", ".join(f"{latent} ({dim} {channel})" for latent, channel in named)
+    if len(named) == len(latents) > 1:
+        # leaving one out, or another scale, would find the others alone: it is no advice
+        lines.append(
+            f"warning: every latent is one {dim}, {each}: these latents hold nothing that {dim}s have in common"
+        )
+    elif len(named) > 1:
         lines.append(
             f"warning: latents {each} are one {dim} each, more than half of it: fit fewer latents, leave those {dim}s "
             f"out{equal} and fit again"

@@ -61,11 +61,21 @@ def test_one_unit_is_named_with_what_to_do():
 
 
 def test_latents_that_are_units_each_are_warned_of_once():
-    loadings = np.eye(3)
-    *_, last = lines = describe_channels(summarise_channels(np.array([6, 191, 206]), loadings, loadings**2), "unit")
+    loadings = np.eye(4)[:, :3]
+    loadings[:, 2] = 0.5
+    *_, last = lines = describe_channels(summarise_channels(np.array([6, 191, 206, 7]), loadings, loadings**2), "unit")
     assert len(lines) == 4
-    assert last.startswith("warning: latents 1 (unit 6), 2 (unit 191), 3 (unit 206) are one unit each")
+    assert last.startswith("warning: latents 1 (unit 6), 2 (unit 191) are one unit each")
     assert "fit fewer latents" in last
+
+
+def test_where_every_latent_is_a_unit_little_is_shared_and_no_advice_is_given():
+    loadings = np.eye(3)
+    *_, last = describe_channels(summarise_channels(np.array([6, 191, 206]), loadings, loadings**2), "unit")
+    assert last == (
+        "warning: every latent is one unit, more than half of it, 1 (unit 6), 2 (unit 191), 3 (unit 206): these "
+        "latents hold little that units have in common"
+    )
 
 
 def test_older_fits_have_no_line():
