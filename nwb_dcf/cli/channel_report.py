@@ -43,7 +43,8 @@ def describe_channels(latents: Sequence[Report] | None, dim: str, scale: str = "
     if len(named) == len(latents) > 1:
         # leaving one out, or another scale, would find the others alone: it is no advice
         lines.append(
-            f"warning: every latent is one {dim}, {each}: these latents hold nothing that {dim}s have in common"
+            f"warning: every latent is one {dim}, more than half of it, {each}: these latents hold little that {dim}s "
+            "have in common"
         )
     elif len(named) > 1:
         lines.append(
