@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DIM_NAMES = ("n_components", "dim", "output_dimension", "n_latents")
 CEBRA_STEPS = 2_000
+GPFA_BINS = 200  # of a trial at most: its memory and time grow with the square and the cube of them
 MOST_INPUTS = 256  # wider frames enter the other methods by as many principal axes
 
 
@@ -215,9 +216,10 @@ class _GPFA:
         for index in np.unique(frames.segment):
             # counts of partly observed bins were divided by the observed fraction, and spikes are whole
             part = counts[frames.segment == index].round().astype(int)
-            middle = (np.arange(len(part)) + 0.5) * frames.step_s
-            stop = len(part) * frames.step_s
-            trials.append([neo.SpikeTrain(np.repeat(middle, n), units="s", t_stop=stop) for n in part.T])
+            for piece in np.array_split(part, -(-len(part) // GPFA_BINS)):
+                middle = (np.arange(len(piece)) + 0.5) * frames.step_s
+                stop = len(piece) * frames.step_s
+                trials.append([neo.SpikeTrain(np.repeat(middle, n), units="s", t_stop=stop) for n in piece.T])
         return trials
 
 

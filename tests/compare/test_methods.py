@@ -111,6 +111,16 @@ def test_what_is_unknown_or_not_installed_is_refused_by_name_and_left_out_with_a
 
 
 @pytest.mark.long
+def test_gpfa_gets_long_segments_in_pieces_and_every_spike() -> None:
+    pytest.importorskip("elephant")
+    counts = np.random.default_rng(0).poisson(1.0, (1050, 2)).astype(np.float64)
+    segment = np.repeat([0, 1], [1000, 50])
+    trains = object.__new__(methods._GPFA)._list_trains(Frames(counts.astype(np.float32), segment, counts, 0.1))
+    assert [round(float(trial[0].t_stop) / 0.1) for trial in trains] == [200] * 5 + [50]
+    assert [sum(len(trial[unit]) for trial in trains) for unit in (0, 1)] == counts.sum(axis=0).tolist()
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["gpfa", "umap"])
 def test_methods_of_other_packages_run_and_one_seed_gives_one_result(
     key: str, capsys: pytest.CaptureFixture[str]
