@@ -4,8 +4,7 @@
 # What happens: analyzer.recording keeps its start, and analyzer.sorting counts from 0. A spike of the frame that the
 # recording has at 100.04 s is given at .04 s with return_times=True, without a word, from memory and from a folder that
 # was stored and loaded again. What is aligned to events or to behaviour on the recording's clock is wrong by that start.
-# Way out: sorting.register_recording(recording) before the analyzer is made; times are then right in it and, where the
-# recording is found, after loading.
+# Way out: sorting.register_recording(recording) before the analyzer is made; times are then right in it.
 # Seen with spikeinterface 0.105.3, numpy 2.4.6 on CPython 3.11 (source: create_sorting_analyzer in
 # spikeinterface/core/sortinganalyzer.py; BaseSorting.get_unit_spike_train and register_recording in basesorting.py).
 set -eu
