@@ -3,8 +3,8 @@
 ``python benchmarks/batch.py small [--n N]``: N small simulated sessions, 200 by default, and one broken file.
 ``python benchmarks/batch.py real``: the NWB files of the folder NWB_DCF_TEST_DATA, in copies.
 
-Each is fitted by the command in processes of its own: undisturbed, again, killed in the middle in another copy, and
-again there. The settings are brief and come by ``--config``.
+Each is fitted by the command in processes of its own: undisturbed, again, one after the other, killed in the middle in
+another copy, and again there; then by the other engines. The settings are brief and come by ``--config``.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def copy_real(folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def start(folder: Path, config: Path) -> subprocess.Popen[str]:
+def start(folder: Path, config: Path, jobs: int = 2) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "nwb_dcf", "fit", str(folder), "--config", str(config), "--engine", "joblib"]
     return subprocess.Popen(
-        [*command, "--jobs", "2", "--json", "--quiet"],
+        [*command, "--jobs", str(jobs), "--json", "--quiet"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -73,9 +73,9 @@ def start(folder: Path, config: Path) -> subprocess.Popen[str]:
     )
 
 
-def run(folder: Path, config: Path) -> Run:
+def run(folder: Path, config: Path, jobs: int = 2) -> Run:
     before, started = _read_cpu(), time.perf_counter()
-    process = start(folder, config)
+    process = start(folder, config, jobs)
     out, _ = process.communicate()
     return Run(process.returncode, time.perf_counter() - started, _read_cpu() - before, json.loads(out))
 
@@ -177,14 +177,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=SETTINGS)
     parser.add_argument("--n", type=int, default=200)
+    parser.add_argument("--beside", type=int, default=3, help="Sessions that the other engines fit as well.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nwb-dcf-batch-") as place:
         work = Path(place)
-        original, whole, killed = (work / name for name in ("original", "whole", "killed"))
+        original, whole, one_job, killed = (work / name for name in ("original", "whole", "one job", "killed"))
         original.mkdir()
         make_small(original, arguments.n) if arguments.kind == "small" else copy_real(original)
-        shutil.copytree(original, whole)
-        shutil.copytree(original, killed)
+        for copy in (whole, one_job, killed):
+            shutil.copytree(original, copy)
         config = work / "settings.toml"
         batch.save_config(SETTINGS[arguments.kind], config)
 
@@ -201,6 +202,15 @@ def main() -> None:
         print(
             f"again: {again.report['counts']}, exit {again.code}, {again.cpu_s:.0f} s CPU, files changed "
             f"{sum(before[k] != v for k, v in hash_files(whole).items())}"
+        )
+
+        alone = run(one_job, config, jobs=1)
+        fits, expected = read_fits(one_job), read_fits(whole)
+        equal = sum(key in fits and are_equal(fits[key], expected[key]) for key in expected)
+        print(
+            f"one job: {alone.wall_s:.0f} s wall beside {first.wall_s:.0f} s of two, {alone.cpu_s:.0f} s CPU; "
+            f"{equal} of {len(expected)} fits equal to the bit",
+            flush=True,
         )
 
         kill_in_the_middle(killed, config, KILLED_AT * first.wall_s)
@@ -224,7 +234,7 @@ def main() -> None:
             "the undisturbed ones to the bit",
             flush=True,
         )
-        names = sorted({key.partition("#")[0] for key in expected})[:3]
+        names = sorted({key.partition("#")[0] for key in expected})[: arguments.beside]
         compare_engines(original, work, arguments.kind, names, expected)
 
 

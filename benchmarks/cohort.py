@@ -1,8 +1,8 @@
 """Cohorts: pseudo-animals of reach_chewie.nwb (disjoint units and trials) beside peers, and simulations of known truth.
 
 ``python benchmarks/cohort.py PART [--seeds FIRST STOP]``; PART is one of ``reach``, ``new``, ``drift``, ``truth``,
-``axes``, ``null``, ``groups``, ``labels``, ``worms``, ``scale``. Each prints one table; figures are in RESULTS.md. The
-folder of recordings is that of the environment variable NWB_DCF_TEST_DATA.
+``axes``, ``null``, ``groups``, ``kinds``, ``labels``, ``worms``, ``scale``. Each prints one table; figures are in
+RESULTS.md. The folder of recordings is that of the environment variable NWB_DCF_TEST_DATA.
 
 Trials are dealt to the pseudo-animals, and held out, direction by direction: a quarter is held out.
 """
@@ -36,6 +36,7 @@ from nwb_dcf.cohort.groups import compare_groups
 from nwb_dcf.cohort.labels import TrialClock, align_frames, fit_session_preprocessor
 from nwb_dcf.cohort.sharing import compute_sharing_test
 from nwb_dcf.cohort.stability import draw_trials
+from nwb_dcf.cohort.within import KindSession, compare_kinds
 from nwb_dcf.config import PrepareConfig
 from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.synthetic import CohortDesign, Simulation, simulate_cohort, simulate_lorenz
@@ -355,6 +356,35 @@ def run_groups(seeds: range) -> None:
         )
 
 
+def run_kinds(seeds: range) -> None:
+    """Two kinds of trials within each of three simulated animals, the second slower."""
+    for factor in (1.0, 0.9, 0.95):
+        design = CohortDesign(kind_speed=factor)
+        speed, fields, anywhere, single, ratio = [], [], [], [], []
+        for seed in seeds:
+            animals = simulate_cohort(3, 3, seed=seed, design=design)
+            frames = align(animals)
+            anchors = find_axes(frames, 3).anchors
+            sessions = {}
+            for one, animal in zip(frames, animals, strict=True):
+                latents = fit_coupling(one, anchors).transform(one.values, one.trial)
+                kinds = dict(enumerate(animal.recording["trial_kind"].values.tolist()))
+                sessions[one.name] = KindSession(one.with_values(latents), kinds)
+            found = compare_kinds(sessions, anchors, rng=np.random.default_rng(seed), n_permutations=199)
+            speed.append(found.p_speed <= 0.05)
+            fields.append(found.p_field <= 0.05)
+            anywhere.append(bool((found.difference > found.threshold).any()))
+            single += (found.p_session <= 0.05).tolist()
+            ratio.append(np.log(found.mean_ratio))
+        print(
+            f"kinds, factor {factor}, n {len(speed)}: p <= .05 by speed {np.mean(speed):.3f} (single sessions "
+            f"{np.mean(single):.3f}), by fields {np.mean(fields):.3f}, an anchor above the family-wise threshold "
+            f"{np.mean(anywhere):.3f}; log of the ratio {np.mean(ratio):+.4f}+-"
+            f"{np.std(ratio) / np.sqrt(len(ratio)):.4f} (standard error)",
+            flush=True,
+        )
+
+
 def run_drift(seeds: range) -> None:
     """Two days of one pseudo-animal of which half of the units are replaced: decoder of day 1 on day 2."""
     scores = {0.0: [], 0.5: []}
@@ -453,6 +483,7 @@ PARTS = {
     "axes": run_axes,
     "null": run_null,
     "groups": run_groups,
+    "kinds": run_kinds,
     "labels": run_labels,
     "worms": run_worms,
     "scale": run_scale,

@@ -17,7 +17,7 @@ from .findings import Finding, note_groups, note_kinds
 from .group_table import read_groups
 from .groups import GroupComparison, compare_groups
 from .labels import TrialClock, label_frames, read_labels
-from .record import describe_groups, describe_kinds, from_record
+from .record import describe_groups, describe_kinds
 from .stored import make_generator, require_session
 from .within import KindComparison, KindSession, compare_kinds
 
@@ -150,9 +150,7 @@ def _compare_kinds(
             left_out[name], failure = str(error), error
     if failure is not None and not found:
         raise failure
-    comparison = compare_kinds(
-        found, from_record(record).field_, record.dataset["anchors"].values, rng=rng, n_permutations=n_permutations
-    )
+    comparison = compare_kinds(found, record.dataset["anchors"].values, rng=rng, n_permutations=n_permutations)
     comparison.left_out.update(left_out)
     return comparison
 

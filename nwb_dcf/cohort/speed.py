@@ -8,6 +8,7 @@ speed less sure but moves it to neither side, where velocities along a field at 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
 ROUNDS = 6  # of Gauss and Newton; from the third on the speed stays as it is
 FURTHEST = 0.6  # delay and difference in speed, in trials and of 1: beyond, paths are not the others' at other times
 LEAST_BINS = 4  # of a path, whose map, delay and speed would fit whatever there is otherwise
+
+
+@dataclass(frozen=True)
+class TimeFit:
+    """Result of `fit_time`.
+
+    Attributes
+    ----------
+    difference : float
+        How much faster than 1 time runs.
+    gradient : array, shape (condition, bin, latent)
+        Change of ``difference`` with the own path, to the first order: two kinds of trials of one session, whose mean
+        is the own path, are compared by it with nothing fitted anew.
+    """
+
+    difference: float
+    gradient: Float[np.ndarray, "condition bin latent"]
 
 
 def measure_log_speeds(
@@ -45,10 +63,7 @@ def measure_log_speeds(
     DataError
         If a session has no condition in common with other animals, or too few bins.
     """
-    if means.shape[2] < LEAST_BINS:
-        raise DataError(
-            f"speed cannot be had from {means.shape[2]} bins", fix="choose narrower bins or a longer window"
-        )
+    refuse_few_bins(means.shape[2])
     # whole conditions: where the sessions in a mean change from bin to bin, it jumps and seems to move
     whole = np.isfinite(means).all(axis=(2, 3))
     filled = np.where(whole[:, :, None, None], means, 0.0)
@@ -62,19 +77,31 @@ def measure_log_speeds(
         path = filled[others][:, common].sum(axis=0) / counts[common, None, None]
         # beside all others it is further from them than from the mean of all, to which it belongs
         n = len(np.unique(animal))
-        speeds[i] = np.log1p(fit_time(means[i][common], path)) * (n - 1) / n
+        speeds[i] = np.log1p(fit_time(means[i][common], path).difference) * (n - 1) / n
     return speeds
+
+
+def refuse_few_bins(n_bins: int) -> None:
+    """Refuse paths that are too short for a speed.
+
+    Raises
+    ------
+    DataError
+        If they are.
+    """
+    if n_bins < LEAST_BINS:
+        raise DataError(f"speed cannot be had from {n_bins} bins", fix="choose narrower bins or a longer window")
 
 
 def fit_time(
     own: Float[np.ndarray, "condition bin latent"], others: Float[np.ndarray, "condition bin latent"]
-) -> float:
+) -> TimeFit:
     """Fit how much faster than 1 time has to run along the others' path for it to be the own one.
 
     Returns
     -------
-    float
-        d, 0 where both are as fast.
+    TimeFit
+        Of difference 0 where both are as fast.
 
     Notes
     -----
@@ -90,7 +117,7 @@ def fit_time(
     --------
     >>> time = np.linspace(0, 1, 20)
     >>> circle = lambda t: np.stack([np.cos(3 * t), np.sin(3 * t)], axis=-1)[None]
-    >>> round(fit_time(circle(0.9 * time), circle(time)), 2)
+    >>> round(fit_time(circle(0.9 * time), circle(time)).difference, 2)
     -0.1
     """
     n_conditions, n_bins, dim = others.shape
@@ -110,9 +137,11 @@ def fit_time(
         moved = np.stack([_leave_out(basis, bend * velocity @ solution[1:]).ravel() for bend in bends], axis=1)
         left = (target - design @ solution).ravel()
         # a delay of linear dynamics is a linear map, and no fit separates them: the smallest is taken
-        step = np.linalg.lstsq(moved, left, rcond=1e-6)[0]
-        found = np.clip(found + step, -FURTHEST, FURTHEST)
-    return float(found[1])
+        inverse = np.linalg.pinv(moved, rcond=1e-6)
+        found = np.clip(found + inverse @ left, -FURTHEST, FURTHEST)
+    # what the linear map explains of a change is no change of the times
+    gradient = _leave_out(basis, inverse[1].reshape(target.shape))
+    return TimeFit(float(found[1]), gradient.reshape(own.shape))
 
 
 def _leave_out(basis: Floats, values: Floats) -> Floats:

@@ -1,7 +1,8 @@
 """Comparison of two kinds of trials within sessions, such as hits and misses; trials are permuted.
 
-Speed is measured along the field of the cohort, and the fields are compared as a whole. Kinds are
-permuted among the trials of each condition, so that a kind that is more frequent in a condition makes no difference.
+Speed is how fast time runs along the cohort's anchors (`nwb_dcf.cohort.speed`), as it is for groups, and the fields are
+compared as a whole. Kinds are permuted among the trials of each condition, so that a kind that is more frequent in a
+condition makes no difference.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .anchors import AlignedFrames, Floats, compute_condition_means
+from .anchors import AlignedFrames, Floats
 from .sharing import LEVEL
-from .vector_field import Paths, QuadraticField, find_paths, fit_field
+from .speed import FURTHEST, TimeFit, fit_time, refuse_few_bins
+from .vector_field import find_paths, fit_field
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -88,7 +90,6 @@ class KindSession:
 
 def compare_kinds(
     sessions: dict[str, KindSession],
-    field: QuadraticField,
     anchors: Float[np.ndarray, "condition bin latent"],
     *,
     rng: np.random.Generator,
@@ -99,18 +100,17 @@ def compare_kinds(
     Parameters
     ----------
     sessions : dict of str to KindSession
-    field : QuadraticField
-        Along which speed is measured: the cohort's.
     anchors : array, shape (condition, bin, latent)
-        Where the fields are compared.
+        Along which speed is measured, and where the fields are compared.
     rng : numpy.random.Generator
     n_permutations : int
 
     Raises
     ------
     DataError
-        If there are not two kinds, or no session has two trials of each in two conditions.
+        If there are not two kinds, no session has two trials of each in two conditions, or bins are too few.
     """
+    refuse_few_bins(anchors.shape[1])
     kinds = sorted({kind for session in sessions.values() for kind in session.kind.values()})
     if len(kinds) != 2:
         listed = ", ".join(kinds[:5]) or "none"
@@ -130,13 +130,12 @@ def compare_kinds(
             prepared[name] = trials
     if not prepared:
         raise DataError(f"no session can be compared ({next(iter(left_out.values()))})", fix="name another column")
-    points = anchors.reshape(-1, anchors.shape[2])
-    found = list(prepared.values())
+    found = [_prepare(trials, anchors) for trials in prepared.values()]
     # the first row is what was observed, as in all permutation tests here
-    log_ratio, fields = _measure(found, [trials.is_second for trials in found], field, points)
+    log_ratio, fields = _measure(found, [one.trials.is_second for one in found], anchors)
     ratios, gaps = [log_ratio], [np.linalg.norm(fields[1] - fields[0], axis=1)]
     for _ in range(n_permutations):
-        permuted, turned = _measure(found, [_permute(trials, rng) for trials in found], field, points)
+        permuted, turned = _measure(found, [_permute(one.trials, rng) for one in found], anchors)
         ratios.append(permuted)
         gaps.append(np.linalg.norm(turned[1] - turned[0], axis=1))
     sizes, ordered = np.nansum(np.square(gaps), axis=1), np.sort(np.nanmax(gaps, axis=1))
@@ -180,6 +179,8 @@ def _gather_trials(session: KindSession, second: str) -> _Trials:
     able = [
         c for c in range(frames.n_conditions)
         if min(np.sum(is_second[condition == c]), np.sum(~is_second[condition == c])) >= LEAST_TRIALS
+        # of a path with a gap no speed can be had
+        and np.isfinite(latents[condition == c]).any(axis=0).all()
     ]  # fmt: skip
     kept = np.isin(condition, able)
     return _Trials(latents[kept], condition[kept], is_second[kept], frames.n_conditions)
@@ -194,37 +195,55 @@ def _permute(trials: _Trials, rng: np.random.Generator) -> NDArray[np.bool_]:
     return permuted
 
 
+def _average_kinds(trials: _Trials, is_second: NDArray[np.bool_]) -> Float[np.ndarray, "kind condition bin latent"]:
+    """Average the trials of each kind and condition, bin by bin; NaN where there are none."""
+    row = trials.condition + trials.n_conditions * is_second
+    chosen = (row == np.arange(2 * trials.n_conditions)[:, None]).astype(np.float64)
+    known = np.isfinite(trials.latents)
+    flat = (len(row), -1)
+    with np.errstate(invalid="ignore"):
+        means = chosen @ np.where(known, trials.latents, 0.0).reshape(flat) / (chosen @ known.reshape(flat))
+    return np.asarray(means.reshape(2, trials.n_conditions, *trials.latents.shape[1:]))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Trials of a session, and how fast time runs in the mean of all of them."""
+
+    trials: _Trials
+    able: NDArray[np.int64]
+    mean: Float[np.ndarray, "able bin latent"]
+    time: TimeFit
+
+    def measure_log_speed(self, means: Float[np.ndarray, "condition bin latent"]) -> float:
+        """Return the logarithm of the speed of a kind from its means."""
+        # a bin that no trial of the kind reaches tells nothing of its speed
+        moved = np.nan_to_num(means[self.able] - self.mean)
+        difference = self.time.difference + float((self.time.gradient * moved).sum())
+        return float(np.log1p(np.clip(difference, -FURTHEST, FURTHEST)))
+
+
+def _prepare(trials: _Trials, anchors: Float[np.ndarray, "condition bin latent"]) -> _Prepared:
+    able = np.unique(trials.condition)
+    mean = _average_kinds(trials, np.zeros(len(trials.condition), bool))[0][able]
+    return _Prepared(trials, able, mean, fit_time(mean, anchors[able]))
+
+
 def _measure(
-    sessions: Sequence[_Trials], kinds: Sequence[NDArray[np.bool_]], field: QuadraticField, points: Floats
+    sessions: Sequence[_Prepared],
+    kinds: Sequence[NDArray[np.bool_]],
+    anchors: Float[np.ndarray, "condition bin latent"],
 ) -> tuple[Floats, Float[np.ndarray, "kind point latent"]]:
     """Measure the logarithm of the ratio of speeds of each session, and the mean field of each kind."""
+    points = anchors.reshape(-1, anchors.shape[2])
     ratios, fields, weights = [], np.zeros((2, *points.shape)), np.zeros(len(points))
-    for trials, is_second in zip(sessions, kinds, strict=True):
-        first, second = (_find_kind_paths(trials, chosen) for chosen in (~is_second, is_second))
-        ratios.append(np.log(_measure_speed(second, field) / _measure_speed(first, field)))
+    for session, is_second in zip(sessions, kinds, strict=True):
+        means = _average_kinds(session.trials, is_second)
+        ratios.append(session.measure_log_speed(means[1]) - session.measure_log_speed(means[0]))
         # where a session has no such trials its fields would be extrapolated
-        known = np.repeat(np.isin(np.arange(trials.n_conditions), trials.condition), len(points) // trials.n_conditions)
+        known = np.repeat(np.isin(np.arange(len(anchors)), session.able), anchors.shape[1])
         weights += known
-        for i, paths in enumerate((first, second)):
-            fields[i, known] += fit_field([paths])(points[known])
+        for i, one in enumerate(means):
+            fields[i, known] += fit_field([find_paths(one)])(points[known])
     with np.errstate(invalid="ignore"):
         return np.array(ratios), fields / weights[:, None]
-
-
-def _find_kind_paths(trials: _Trials, chosen: NDArray[np.bool_]) -> Paths:
-    n_bins, dim = trials.latents.shape[1:]
-    frames = AlignedFrames(
-        trials.latents[chosen].reshape(-1, dim),
-        np.repeat(np.arange(chosen.sum()), n_bins),
-        np.repeat(trials.condition[chosen], n_bins),
-        np.where(np.isfinite(trials.latents[chosen]).all(axis=2).ravel(), np.tile(np.arange(n_bins), chosen.sum()), -1),
-        trials.n_conditions,
-        n_bins,
-    )
-    return find_paths(compute_condition_means(frames).means)
-
-
-def _measure_speed(paths: Paths, field: QuadraticField) -> float:
-    expected = field(paths.state)
-    # a kind that runs against the field has no logarithm
-    return max(1e-3, float((expected * paths.velocity).sum() / np.square(expected).sum()))

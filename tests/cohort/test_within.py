@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from nwb_dcf.cohort.anchors import AlignedFrames
-from nwb_dcf.cohort.vector_field import find_paths, fit_field
 from nwb_dcf.cohort.within import KindComparison, KindSession, compare_kinds
 from nwb_dcf.errors import DataError
 
@@ -42,8 +41,7 @@ def make_session(seed: int, slow: float) -> KindSession:
 
 def compare(seed: int, slow: float) -> KindComparison:
     sessions = {str(i): make_session(10 * seed + i, slow) for i in range(3)}
-    field = fit_field([find_paths(ANCHORS)])
-    return compare_kinds(sessions, field, ANCHORS, rng=np.random.default_rng(seed), n_permutations=99)
+    return compare_kinds(sessions, ANCHORS, rng=np.random.default_rng(seed), n_permutations=99)
 
 
 def test_slower_misses_are_found_and_where():
@@ -65,7 +63,7 @@ def test_a_condition_without_both_kinds_is_not_compared():
     session = make_session(3, 1.0)
     kind = {trial: "hit" if trial % N_CONDITIONS == 0 else one for trial, one in session.kind.items()}
     found = compare_kinds(
-        {"a": KindSession(session.frames, kind)}, fit_field([find_paths(ANCHORS)]), ANCHORS,
+        {"a": KindSession(session.frames, kind)}, ANCHORS,
         rng=np.random.default_rng(0), n_permutations=19,
     )  # fmt: skip
     assert np.isnan(found.difference[0]).all()
@@ -87,6 +85,6 @@ def test_what_cannot_be_compared_is_refused(rename: dict[str, str], message: str
         kind = {trial: "miss" if trial == 0 else "hit" for trial in kind}
     with pytest.raises(DataError, match=message):
         compare_kinds(
-            {"a": KindSession(session.frames, kind)}, fit_field([find_paths(ANCHORS)]), ANCHORS,
+            {"a": KindSession(session.frames, kind)}, ANCHORS,
             rng=np.random.default_rng(0), n_permutations=19,
         )  # fmt: skip

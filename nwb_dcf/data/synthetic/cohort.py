@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from ...errors import ParameterError
@@ -39,6 +40,8 @@ class CohortDesign:
         Angle by which an animal's field is turned in the plane of the first two latents.
     rate_factor, trial_factor : sequence of float
         On the firing rates and on the number of trials of each animal.
+    kind_speed : float, optional
+        Factor on the speed of a random half of each animal's trials, which the column ``kind`` calls ``"second"``.
     """
 
     sharing: Sharing = "dynamics"
@@ -46,6 +49,7 @@ class CohortDesign:
     turn_deg: Sequence[float] = (0.0,)
     rate_factor: Sequence[float] = (1.0,)
     trial_factor: Sequence[float] = (1.0,)
+    kind_speed: float | None = None
 
 
 def simulate_cohort(
@@ -117,7 +121,14 @@ def simulate_cohort(
         n_each = np.maximum(2, np.round(rng.integers(low, high + 1, n_conditions) * per_animal["trial_factor"][animal]))
         condition = rng.permutation(np.repeat(np.arange(n_conditions), n_each.astype(int)))
         begin = own_starts[condition] + START_NOISE * rng.normal(size=(len(condition), dim))
-        path = _integrate(own_field, begin, n_bins, per_animal["speed"][animal], per_animal["turn_deg"][animal])
+        columns = {"condition": condition}
+        speed = np.full(len(condition), per_animal["speed"][animal])
+        if design.kind_speed is not None:
+            # a generator of its own: all else stays as it is without kinds
+            is_second = np.random.default_rng([seed, animal + 1, 1]).random(len(condition)) < 0.5
+            columns["kind"] = np.where(is_second, "second", "first")
+            speed[is_second] *= design.kind_speed
+        path = _integrate(own_field, begin, n_bins, speed, per_animal["turn_deg"][animal])
         wander = gaussian_filter1d(rng.normal(size=path.shape), 0.1 * n_bins, axis=1)
         path = path / scale + PATH_NOISE * wander / wander.std()
         latents = path.reshape(-1, dim)
@@ -132,7 +143,7 @@ def simulate_cohort(
                 bin_width_s,
                 f"animal {animal} of a cohort",
                 seed,
-                {"condition": condition},
+                columns,
             )
         )
     return animals
@@ -169,7 +180,7 @@ def _draw_starts(n_conditions: int, dim: int, seed: int) -> Float[np.ndarray, "c
 
 
 def _integrate(
-    field: Field, start: Float[np.ndarray, "trial latent"], n_bins: int, speed: float, turn_deg: float
+    field: Field, start: Float[np.ndarray, "trial latent"], n_bins: int, speed: ArrayLike, turn_deg: float
 ) -> Float[np.ndarray, "trial bin latent"]:
     """Runge-Kutta over one unit of time in all bins; the path (trial, bin, latent)."""
     dim = start.shape[1]
@@ -178,7 +189,7 @@ def _integrate(
         c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
         turn[:2, :2] = [[c, -s], [s, c]]
     # a slower animal takes the same path and comes less far in a trial
-    h = speed / (n_bins * STEPS_PER_BIN)
+    h = np.reshape(speed, (-1, 1)) / (n_bins * STEPS_PER_BIN)
     state, path = start, np.empty((len(start), n_bins, dim))
 
     def velocity(at: Float[np.ndarray, "trial latent"]) -> Float[np.ndarray, "trial latent"]:
