@@ -4,7 +4,8 @@
 ``python benchmarks/batch.py real``: the NWB files of the folder NWB_DCF_TEST_DATA, in copies.
 
 Each is fitted by the command in processes of its own: undisturbed, again, killed in the middle in another copy, and
-again there; then by the other engines, and with ``--one-job`` one after the other. The settings are brief and come by ``--config``.
+again there; then by the other engines, and with ``--one-job`` one after the other. The settings are brief and come by
+``--config``.
 """
 
 from __future__ import annotations
