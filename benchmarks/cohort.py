@@ -21,7 +21,7 @@ import numpy as np
 from recordings import read_celegans, read_chewie
 from scipy.linalg import orthogonal_procrustes
 
-from nwb_dcf.cohort.alignment import align_sessions, compute_signature, whiten
+from nwb_dcf.cohort.alignment import Alignment, align_sessions, whiten
 from nwb_dcf.cohort.anchors import (
     AlignedFrames,
     compute_condition_means,
@@ -417,32 +417,55 @@ def run_drift(seeds: range) -> None:
     print(f"units replaced: none {none:.3f}, half {half:.3f}, ratio {half / none:.2f}", flush=True)
 
 
+def judge_alignment(frames: list[AlignedFrames], lags: list[int], seed: int) -> tuple[Alignment, list[np.ndarray]]:
+    """Align sessions without labels; return the alignment and the latents in the common space."""
+    white = [whiten(one.values, 3)[0] for one in frames]
+    found = align_sessions(white, [one.trial for one in frames], lags, np.random.default_rng(seed))
+    return found, [z @ turn for z, turn in zip(white, found.rotations, strict=True)]
+
+
+def count_right(latents: list[np.ndarray], truth: list[np.ndarray]) -> float:
+    """Fraction of animals whose true state a decoder of the others reads at least .7 times as well as their own."""
+    right = []
+    for i, (z, state) in enumerate(zip(latents, truth, strict=True)):
+        rest = [np.concatenate([one for j, one in enumerate(of) if j != i]) for of in (latents, truth)]
+        right.append(read_linear(rest[0], rest[1], z, state) >= 0.7 * read_linear(z, state, z, state))
+    return float(np.mean(right))
+
+
 def run_labels(seeds: range) -> None:
     """Without labels: how often it accepts, by what the animals share."""
 
-    def judge(frames: list[AlignedFrames], lags: list[int], seed: int) -> bool:
-        white = [whiten(one.values, 3)[0] for one in frames]
-        signatures = [compute_signature(z, one.trial, lags) for z, one in zip(white, frames, strict=True)]
-        return align_sessions(signatures, np.random.default_rng(seed)).accepted
+    def report(what: str, found: list[tuple[Alignment, float | None]]) -> None:
+        figures = np.array([(one.shared, one.lead, one.agreement) for one, _ in found])
+        right = [part for one, part in found if one.accepted and part is not None]
+        print(
+            f"without labels, {what}: accepts {sum(one.accepted for one, _ in found)} of {len(found)}"
+            + (f"; in these right for {np.mean(right):.2f} of the animals" if right else "")
+            + f"; median (most) of shared, lead, agreement: {np.median(figures, axis=0).round(2).tolist()} "
+            f"({figures.max(axis=0).round(2).tolist()})",
+            flush=True,
+        )
 
-    for sharing in ("dynamics", "nothing"):
-        design = CohortDesign(sharing=sharing)
-        accepted = [
-            judge(align(simulate_cohort(5, 3, seed=seed, design=design)), list_lags(SIMULATED_BINS), seed)
-            for seed in seeds
-        ]
-        print(f"without labels, sharing {sharing}: accepts {sum(accepted)} of {len(accepted)}", flush=True)
-    accepted = []
+    for sharing, some in (("dynamics", seeds), ("nothing", seeds), ("starts", seeds[:12])):
+        found = []
+        for seed in some:
+            animals = simulate_cohort(5, 3, seed=seed, design=CohortDesign(sharing=sharing))
+            one, latents = judge_alignment(align(animals), list_lags(SIMULATED_BINS), seed)
+            found.append((one, count_right(latents, [animal.truth["latents"].values for animal in animals])))
+        report(f"sharing {sharing}", found)
+    found = []
     for seed in seeds[:12]:
-        frames = align([simulate_lorenz(40, 60, 60, seed=100 * seed + i) for i in range(4)], 60)
-        accepted.append(judge(frames, [1, 6, 12], seed))
-    print(f"without labels, Lorenz (symmetric): accepts {sum(accepted)} of {len(accepted)}", flush=True)
-    accepted = [judge([a.frames for a in draw_animals(seed, 4)], list_lags(N_BINS), seed) for seed in seeds]
-    print(f"without labels, quarters of the reaches: accepts {sum(accepted)} of {len(accepted)}", flush=True)
+        animals = [simulate_lorenz(40, 60, 60, seed=100 * seed + i) for i in range(4)]
+        one, latents = judge_alignment(align(animals, 60), [1, 6, 12], seed)
+        found.append((one, count_right(latents, [animal.truth["latents"].values for animal in animals])))
+    report("Lorenz (symmetric)", found)
+    quarters = [judge_alignment([a.frames for a in draw_animals(seed, 4)], list_lags(N_BINS), seed) for seed in seeds]
+    report("quarters of the reaches", [(one, None) for one, _ in quarters])
 
 
 def run_worms(seeds: range) -> None:
-    """Two halves of one worm's recording as four sessions without labels: it must find nothing."""
+    """Cells of one worm dealt to four sessions without labels: it must find nothing."""
     recording, velocity = read_celegans(FOLDER)
     values = (
         fit_preprocessor(recording, PrepareConfig(smooth="standard", scale="global")).apply(recording)["data"].values
@@ -452,13 +475,13 @@ def run_worms(seeds: range) -> None:
         rng = np.random.default_rng(seed)
         cells = np.array_split(rng.permutation(values.shape[1]), 4)
         white = [whiten(values[:, chosen], 3)[0] for chosen in cells]
-        alignment = align_sessions([compute_signature(z, trial, [1, 5, 15]) for z in white], rng)
+        found = align_sessions(white, [trial] * len(white), [1, 5, 15], rng)
         speed = np.linalg.norm(velocity, axis=1, keepdims=True)
         half = len(speed) // 2
         own = read_linear(white[0][:half], speed[:half], white[0][half:], speed[half:])
         print(
-            f"worm, cells in four: ratio {alignment.ratio:.2f}, closure {alignment.closure:.2f}, accepted "
-            f"{alignment.accepted}; speed from own PCA {own:.2f}",
+            f"worm, cells in four: shared {found.shared:.2f}, lead {found.lead:.2f}, agreement {found.agreement:.2f}, "
+            f"accepted {found.accepted}; speed from own PCA {own:.2f}",
             flush=True,
         )
 

@@ -61,7 +61,7 @@ def cohort() -> None:
 @click.option(
     "--force",
     is_flag=True,
-    help="Fit sessions whose conditions differ in no common way, or have no labels; marked 'unshared'.",
+    help="Fit sessions whose conditions differ in no common way; marked 'unshared'.",
 )
 @click.option("--permutations", "n_permutations", type=int, default=199, show_default=True, help="Of the conditions.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of permutations and draws.")

@@ -1,46 +1,35 @@
-"""Alignment without labels: latents of two sessions are rotated onto each other by their dynamics.
+"""Alignment without labels: latents of sessions are rotated onto each other by their dynamics.
 
-Each session's whitened principal components are matched to another's by an orthogonal map, so that lagged covariances
-and lagged third moments agree. It works only where the dynamics have no symmetry, and this is tested: where another map
-fits nearly as well (a small ratio), or maps around a triangle of sessions do not close, nothing is identified.
+Each session's whitened principal components are turned so that one field predicts where the latents of all sessions
+go. The maps that are tried are those under which lagged covariances and third moments agree. It works only where the
+dynamics have no symmetry, and this is tested: where a second map is predicted nearly as well (lead), where the field of
+the others predicts less than a session's own (shared), or where other sessions to begin with lead to other maps
+(agreement), nothing is identified.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DataError
 from .anchors import Floats, Ints
+from .moment_matching import Signature, average_signatures, compute_signature, list_matches
+from .vector_field import Paths, fit_field, score_field
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-LEAST_RATIO = 1.5  # of losses, second best over best: below it two maps fit alike
-LEAST_CLOSURE = 0.9  # 1: maps around every triangle of sessions return to where they began
-LEAST_SESSIONS = 4  # four triangles; one triangle may close by chance
-STARTS = 64  # the loss has many minima on the orthogonal group
-ITERATIONS = 120
-DIFFERENT = 0.9  # two maps are one where trace(R S') / k is above this
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Moments of the whitened latents of a session, which an orthogonal map rotates and leaves the same otherwise.
-
-    Attributes
-    ----------
-    covariance : array, shape (lag, latent, latent)
-    third : array, shape (lag, latent, latent, latent)
-        E[z_a(t) z_b(t) z_c(t + lag)], for lag 0 too.
-    """
-
-    covariance: Float[np.ndarray, "lag latent latent"]
-    third: Float[np.ndarray, "lag_from_0 latent latent latent"]
+LEAST_LEAD = 0.1  # of R2: below it two maps are predicted alike, as of dynamics with a symmetry
+LEAST_SHARED = 0.85  # of the R2 of a session's own field
+LEAST_AGREEMENT = 0.75  # 1: from every session to begin with, the same maps are found
+LEAST_SESSIONS = 4
+ROUNDS = 4  # of matching each session to all others
+MOST_STARTS = 5  # sessions to begin with: beyond, time grows with the square of their number
+MOST_FRAMES = 4000  # of a session, from which its field is fitted
 
 
 @dataclass(frozen=True)
@@ -51,21 +40,29 @@ class Alignment:
     ----------
     rotations : array, shape (session, latent, latent)
         ``z @ rotations[s]`` are a session's latents in the common space.
-    ratio : float
-        Median over pairs: loss of the second best map over that of the best.
-    closure : float
-        Mean over triangles of sessions of trace(R_ij R_jk R_ki) / k; 1 where maps agree.
+    lead : float
+        R2 by which the best map of a session is predicted better than the second best; the median over sessions.
+    shared : float
+        R2 of the field of the others over that of a session's own field; the median over sessions.
+    agreement : float
+        Median over the sessions to begin with of trace(R S') / k between their maps and the best ones; 1 where all
+        agree.
     """
 
     rotations: Float[np.ndarray, "session latent latent"]
-    ratio: float
-    closure: float
+    lead: float
+    shared: float
+    agreement: float
 
     @property
     def accepted(self) -> bool:
         """Whether the maps are identified, by the rule of this module."""
-        enough = len(self.rotations) >= LEAST_SESSIONS
-        return enough and self.ratio >= LEAST_RATIO and self.closure >= LEAST_CLOSURE
+        return (
+            len(self.rotations) >= LEAST_SESSIONS
+            and self.lead >= LEAST_LEAD
+            and self.shared >= LEAST_SHARED
+            and self.agreement >= LEAST_AGREEMENT
+        )
 
 
 def whiten(values: Float[np.ndarray, "frame unit"], dim: int) -> tuple[Floats, Floats, Floats]:
@@ -91,124 +88,103 @@ def whiten(values: Float[np.ndarray, "frame unit"], dim: int) -> tuple[Floats, F
     return centred @ weights, weights, centre
 
 
-def compute_signature(latents: Floats, trial: Ints, lags: Sequence[int]) -> Signature:
-    """Compute lagged covariances and third moments of latents (frame, latent), within trials."""
-    covariance, third = [], []
-    # lag 0 for third moments alone: white covariances are the identity there
-    for lag in (0, *lags):
-        early = np.flatnonzero(trial[: len(trial) - lag] == trial[lag:])
-        a, b = latents[early], latents[early + lag]
-        if lag:
-            covariance.append(a.T @ b / len(a))
-        third.append(np.einsum("ti,tj,tk->ijk", a, a, b, optimize=True) / len(a))
-    return Signature(np.stack(covariance), np.stack(third))
+@dataclass(frozen=True)
+class _Session:
+    """Moments of a session, and where its latents go."""
+
+    signature: Signature
+    paths: Paths
+
+    def turn(self, rotation: Floats) -> Paths:
+        return Paths(self.paths.state @ rotation, self.paths.velocity @ rotation, self.paths.where)
 
 
-def match_signatures(one: Signature, other: Signature, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Find the orthogonal map R for which ``z_other @ R.T`` has the moments of ``z_one``.
+@dataclass(frozen=True)
+class _Attempt:
+    """Maps that were found with one session to begin with, and how well each is predicted."""
 
-    Returns
-    -------
-    rotation : array, shape (latent, latent)
-    ratio : float
-        Loss of the best different map over that of the best.
-    """
-    dim = one.covariance.shape[1]
-    # gradient descent from many starts at once, each with its own step
-    maps = _draw_orthogonal(STARTS, dim, rng)
-    loss, gradient = _compute_loss(maps, one, other)
-    step = np.full(len(maps), 0.5)
-    for _ in range(ITERATIONS):
-        # the part of the gradient that lies in the tangent space: a small rotation is a skew matrix
-        skew = gradient @ maps.transpose(0, 2, 1)
-        skew = (skew - skew.transpose(0, 2, 1)) / 2
-        trial = _turn(maps, skew, step)
-        trial_loss, trial_gradient = _compute_loss(trial, one, other)
-        better = trial_loss < loss
-        maps = np.where(better[:, None, None], trial, maps)
-        gradient = np.where(better[:, None, None], trial_gradient, gradient)
-        loss = np.where(better, trial_loss, loss)
-        # a step that fails is cut back, one that succeeds grows: no line search for 64 starts at once
-        step = np.where(better, step * 1.3, step * 0.4)
-        if step.max() < 1e-9:
-            break
-    best = int(np.argmin(loss))
-    # other starts that ended at the same map are no rivals of it
-    agreement = np.einsum("sij,ij->s", maps, maps[best]) / dim
-    others = loss[agreement < DIFFERENT]
-    # a symmetry of the dynamics shows as a second map that fits as well: ratio 1
-    ratio = float(others.min() / max(loss[best], 1e-12)) if len(others) else float("inf")
-    return maps[best], ratio
+    rotations: Float[np.ndarray, "session latent latent"]
+    score: Float[np.ndarray, " session"]
+    lead: Float[np.ndarray, " session"]
 
 
-def align_sessions(signatures: Sequence[Signature], rng: np.random.Generator) -> Alignment:
-    """Rotate all sessions into one space, pair by pair, and measure whether the pairs agree.
+def align_sessions(
+    latents: Sequence[Floats], trials: Sequence[Ints], lags: Sequence[int], rng: np.random.Generator
+) -> Alignment:
+    """Rotate the latents of all sessions into one space, and measure whether the rotations are identified.
+
+    Parameters
+    ----------
+    latents : sequence of array, shape (frame, latent)
+        White, of each session.
+    trials : sequence of array of int, shape (frame,)
+        Of each frame; contiguous.
+    lags : sequence of int
+        In bins. The field is that of the steps over the longest.
+    rng : numpy.random.Generator
+        Of the starts of the search.
 
     Raises
     ------
     DataError
-        If there are fewer than three sessions: nothing closes.
+        If there are fewer than three sessions: nothing can be compared.
     """
-    n = len(signatures)
-    if n < 3:
-        raise DataError(f"{n} sessions without labels", fix="give four or more, or name a column of trials")
-    dim = signatures[0].covariance.shape[1]
-    maps = np.empty((n, n, dim, dim))
-    ratios = []
-    for i in range(n):
-        maps[i, i] = np.eye(dim)
-    for i, j in combinations(range(n), 2):
-        maps[i, j], ratio = match_signatures(signatures[i], signatures[j], rng)
-        # the inverse of an orthogonal map
-        maps[j, i] = maps[i, j].T
-        ratios.append(ratio)
-    # maps that are right lead around a triangle back to the start; wrong ones do by chance alone
-    closures = [np.trace(maps[i, j] @ maps[j, k] @ maps[k, i]) / dim for i, j, k in combinations(range(n), 3)]
-    return Alignment(_synchronise(maps), float(np.median(ratios)), float(np.mean(closures)))
+    if len(latents) < 3:
+        raise DataError(f"{len(latents)} sessions without labels", fix="give four or more, or name a column of trials")
+    sessions = [
+        _Session(compute_signature(z, trial, lags), _find_steps(z, trial, max(lags)))
+        for z, trial in zip(latents, trials, strict=True)
+    ]
+    own = np.array([score_field(fit_field([one.paths]), one.paths) for one in sessions])
+    begin = rng.permutation(len(sessions))[:MOST_STARTS]
+    attempts = [_align_from(sessions, int(first), rng) for first in begin]
+    best = max(attempts, key=lambda attempt: float(attempt.score.mean()))
+    # a session whose own steps nothing predicts says nothing of what is shared
+    shared = np.where(own > 0, best.score / np.where(own > 0, own, 1.0), 0.0)
+    agreement = [_compare(attempt.rotations, best.rotations) for attempt in attempts if attempt is not best]
+    return Alignment(best.rotations, float(np.median(best.lead)), float(np.median(shared)), float(np.median(agreement)))
 
 
-def _synchronise(maps: Floats) -> Floats:
-    """Compute the rotations that agree best with the maps between pairs: leading eigenvectors, made orthogonal."""
-    n, _, dim, _ = maps.shape
-    # spectral synchronisation: with maps that agree, the block matrix has rank `dim` exactly
-    blocks = maps.transpose(0, 2, 1, 3).reshape(n * dim, n * dim)
-    vectors = np.linalg.eigh((blocks + blocks.T) / 2)[1][:, -dim:]
-    left, _, right = np.linalg.svd(vectors.reshape(n, dim, dim))
-    return np.asarray(left @ right)
+def _find_steps(latents: Floats, trial: Ints, lag: int) -> Paths:
+    """Find states and the steps from them over `lag` bins, within trials."""
+    early = np.flatnonzero(trial[: len(trial) - lag] == trial[lag:])
+    early = early[:: max(1, len(early) // MOST_FRAMES)]
+    return Paths(latents[early], latents[early + lag] - latents[early], early)
 
 
-def _compute_loss(maps: Floats, one: Signature, other: Signature) -> tuple[Floats, Floats]:
-    """Compute the distance of the moments after rotation, and its gradient, for each map."""
-    # each kind of moment in units of its own size, so that neither outweighs the other
-    size = (np.square(one.covariance).sum() + np.square(other.covariance).sum()) / 2
-    size_third = (np.square(one.third).sum() + np.square(other.third).sum()) / 2
-    turned = np.einsum("sai,lij,sbj->slab", maps, other.covariance, maps, optimize=True)
-    gap = (turned - one.covariance) / size
-    loss = np.einsum("slab,slab->s", gap, gap) * size
-    half = np.einsum("lij,sbj->slib", other.covariance, maps, optimize=True)
-    gradient = 2 * np.einsum("slab,slib->sai", gap, half, optimize=True)
-    half = np.einsum("sai,lij->slaj", maps, other.covariance, optimize=True)
-    gradient += 2 * np.einsum("slab,slaj->sbj", gap, half, optimize=True)
-
-    ab = np.einsum("sai,sbj,lijk->slabk", maps, maps, other.third, optimize=True)
-    turned = np.einsum("slabk,sck->slabc", ab, maps, optimize=True)
-    gap = (turned - one.third) / size_third
-    loss += np.einsum("slabc,slabc->s", gap, gap) * size_third
-    gradient += 2 * np.einsum("slabc,slabk->sck", gap, ab, optimize=True)
-    bc = np.einsum("sbj,sck,lijk->slbci", maps, maps, other.third, optimize=True)
-    gradient += 4 * np.einsum("slabc,slbci->sai", gap, bc, optimize=True)
-    return loss, gradient
+def _align_from(sessions: Sequence[_Session], first: int, rng: np.random.Generator) -> _Attempt:
+    """Turn all sessions to one of them, then each to all others until nothing is gained."""
+    dim = sessions[first].paths.state.shape[1]
+    rotations = np.tile(np.eye(dim), (len(sessions), 1, 1))
+    for i, session in enumerate(sessions):
+        if i != first:
+            rotations[i] = _choose_map(session, [sessions[first]], [np.eye(dim)], rng)[0]
+    score, lead = np.zeros(len(sessions)), np.zeros(len(sessions))
+    for _ in range(ROUNDS):
+        for i, session in enumerate(sessions):
+            rest = [j for j in range(len(sessions)) if j != i]
+            rotations[i], score[i], lead[i] = _choose_map(
+                session, [sessions[j] for j in rest], [rotations[j] for j in rest], rng
+            )
+    return _Attempt(rotations, score, lead)
 
 
-def _turn(maps: Floats, skew: Floats, step: Floats) -> Floats:
-    """Move along the negative gradient on the orthogonal group, by Cayley's transform."""
-    identity = np.eye(maps.shape[1])
-    # Cayley's map of a skew matrix is orthogonal exactly, and needs no projection after the step
-    half = -0.5 * step[:, None, None] * skew
-    return np.asarray(np.linalg.solve(identity - half, (identity + half) @ maps))
+def _choose_map(
+    session: _Session, others: Sequence[_Session], rotations: Sequence[Floats], rng: np.random.Generator
+) -> tuple[Floats, float, float]:
+    """Choose the map after which the others' field predicts a session best: map, R2, lead over the second best."""
+    field = fit_field([other.turn(rotation) for other, rotation in zip(others, rotations, strict=True)])
+    target = average_signatures([other.signature.rotate(turn) for other, turn in zip(others, rotations, strict=True)])
+    maps = list_matches(target, session.signature, rng)
+    # moments find the maps, and prediction chooses: the skewness of a session is in part that of its units' tuning
+    scores = np.array([score_field(field, session.turn(one)) for one in maps])
+    order = np.argsort(scores)[::-1]
+    # a single minimum has no rival but no map at all
+    rival = scores[order[1]] if len(maps) > 1 else 0.0
+    return maps[order[0]], float(scores[order[0]]), float(scores[order[0]] - rival)
 
 
-def _draw_orthogonal(n: int, dim: int, rng: np.random.Generator) -> Floats:
-    q, r = np.linalg.qr(rng.normal(size=(n, dim, dim)))
-    # without the signs the decomposition's own convention would favour some maps (Mezzadri 2007)
-    return np.asarray(q * np.sign(np.einsum("sii->si", r))[:, None, :])
+def _compare(one: Floats, other: Floats) -> float:
+    """Compute the mean of trace(R S') / k over sessions, after the rotation that all have in common."""
+    left, _, right = np.linalg.svd(np.einsum("sia,sib->ab", one, other))
+    return float(np.einsum("sia,ab,sib->", one, left @ right, other) / (len(one) * one.shape[1]))

@@ -125,7 +125,7 @@ class Cohort:
             mapping which reads on access keeps memory small.
         labels : str, mapping of str to array, or None
             Column of trials that names the condition, or the labels of each session's segments. None aligns sessions by
-            their dynamics, with `force` alone: sessions may be mirrored (`nwb_dcf.cohort.unlabelled`).
+            their dynamics, or refuses where these do not determine how (`nwb_dcf.cohort.unlabelled`).
         groups : mapping of str to str, optional
             Two groups, one for each session, to compare.
         animals : mapping of str to str, optional
@@ -193,7 +193,7 @@ class Cohort:
         if groups is not None:
             # aligned by their dynamics, groups that differ in them would be made alike or refused
             raise ParameterError("groups without labels cannot be compared", fix="name a column of trials")
-        self.unshared_, self.axes_over_trials_, self.axes_over_sessions_ = True, None, None
+        self.unshared_, self.axes_over_trials_, self.axes_over_sessions_ = False, None, None
         if matched:
             cells = fit_matched(
                 recordings, self.dim, smooth_bins=self.smooth_bins, rng=rng, n_permutations=self.n_permutations,
@@ -202,7 +202,7 @@ class Cohort:
             found, self.sharing_, self.unshared_ = cells.fit, cells.sharing, cells.unshared
             self.axes_over_sessions_ = cells.over_sessions
         else:
-            found = fit_unlabelled(recordings, self.dim, self.smooth_bins, rng, force=self.force)
+            found = fit_unlabelled(recordings, self.dim, self.smooth_bins, rng)
         self.conditions_, self.clock_, self.axes_, self.field_ = [CONDITION], found.clock, found.axes, found.field
         self.findings_ = list(found.findings)
         # what labels alone can tell

@@ -127,7 +127,7 @@ def fit_cohort(
     align_on : str
         Column of trials that names the condition, as ``"trials.direction"``; a series of behaviour, as
         ``"behavior/position"``, whose bins are the anchors; ``"none"`` aligns four sessions or more by their dynamics,
-        with `force` alone, or by their cells with `match`.
+        or by their cells with `match`.
     output : str or Path
         The cohort's file: results only.
     match : str, optional

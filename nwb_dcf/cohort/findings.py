@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import LEAST_CLOSURE, LEAST_RATIO, LEAST_SESSIONS, Alignment
+from .alignment import LEAST_AGREEMENT, LEAST_LEAD, LEAST_SESSIONS, LEAST_SHARED, Alignment
 from .groups import GroupComparison
 from .labels import find_nearest, list_values
 from .sharing import LEVEL, SharingTest
@@ -219,7 +219,10 @@ def note_kinds(kinds: KindComparison, column: str) -> list[Finding]:
 
 def note_alignment(alignment: Alignment) -> Finding:
     """Note whether sessions without labels are identified."""
-    figures = f"ratio {alignment.ratio:.2f}, closure {alignment.closure:.2f}"
+    figures = (
+        f"the others' field predicts {alignment.shared:.2f} of what a session's own does, the next best rotation "
+        f"{alignment.lead:.2f} less, agreement of starts {alignment.agreement:.2f}"
+    )
     if alignment.accepted:
         return Finding("alignment", "good", f"sessions are aligned without labels ({figures})")
     if len(alignment.rotations) < LEAST_SESSIONS:
@@ -230,5 +233,5 @@ def note_alignment(alignment: Alignment) -> Finding:
         "alignment",
         "refused",
         "not identified without labels (symmetry or nothing shared): name a column of trials "
-        f"({figures}; {LEAST_RATIO} and {LEAST_CLOSURE} are needed)",
+        f"({figures}; {LEAST_SHARED}, {LEAST_LEAD} and {LEAST_AGREEMENT} are needed)",
     )

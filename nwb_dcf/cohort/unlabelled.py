@@ -1,8 +1,7 @@
 """A cohort without labels: sessions are rotated onto each other by their dynamics, or refused.
 
-`nwb_dcf.cohort.alignment` has a rule by which a symmetry shows. It is not enough: where units respond to the state in a
-curved way, each session has a skewness of its own, which tells it from its mirror image, and maps close although
-sessions are mirrored against each other. So the result is written by force alone, and marked.
+The rule is that of `nwb_dcf.cohort.alignment`: one field has to predict all sessions, and clearly better than after any
+other rotation.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ from numpy.typing import NDArray
 from ..data.preprocessing import Preprocessor
 from ..data.recording import flatten_frames
 from ..errors import DataError
-from .alignment import LEAST_SESSIONS, align_sessions, compute_signature, whiten
+from .alignment import LEAST_SESSIONS, align_sessions, whiten
 from .anchors import AlignedFrames, Floats, compute_condition_means
 from .axes import SharedAxes, list_lags
 from .coupling import Coupling
 from .findings import Finding, note_alignment
 from .labels import TrialClock, choose_clock, fit_session_preprocessor, label_frames
+from .moment_matching import compute_signature
 from .vector_field import QuadraticField, find_paths, fit_field
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 NO_LABELS = "none"
 CONDITION = "all trials"  # the only one: nothing tells trials apart
 LONGEST = 60  # bins from which lags are chosen: of a session without trials the timescale is not its length
-MIRRORED = "some may be mirrored: of 6 simulated cohorts with a symmetry (Lorenz) 5 passed this rule so"
-UNTESTED = "whether the dynamics are alike is assumed and not tested: without labels sessions are aligned by them"
+UNTESTED = (
+    "without labels nothing has a p: that the dynamics are alike was asked of one field alone, and fields of their own "
+    "that happen to be alike would pass"
+)
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,8 @@ def fit_unlabelled(
     dim: int,
     smooth_bins: float,
     rng: np.random.Generator,
-    *,
-    force: bool = False,
 ) -> UnlabelledFit:
-    """Rotate the principal components of sessions onto each other by lagged covariances and third moments.
+    """Rotate the principal components of sessions onto each other by their dynamics.
 
     Parameters
     ----------
@@ -94,8 +94,6 @@ def fit_unlabelled(
     smooth_bins : float
     rng : numpy.random.Generator
         Of the starts of the search.
-    force : bool
-        Take rotations that pass the rule, although sessions may be mirrored.
 
     Returns
     -------
@@ -105,7 +103,7 @@ def fit_unlabelled(
     Raises
     ------
     DataError
-        If there are fewer than four sessions, the rotations do not pass the rule, or they do without `force`.
+        If there are fewer than four sessions, or the rotations do not pass the rule.
     """
     if len(recordings) < LEAST_SESSIONS:
         raise DataError(
@@ -116,17 +114,12 @@ def fit_unlabelled(
     lags = list_lags(min(clock.n_bins, LONGEST))
     prepared = {name: prepare_unlabelled(recording, clock) for name, recording in recordings.items()}
     white = {name: whiten(frames.values, dim) for name, (frames, _) in prepared.items()}
-    signatures = [compute_signature(white[name][0], frames.trial, lags) for name, (frames, _) in prepared.items()]
-    alignment = align_sessions(signatures, rng)
+    alignment = align_sessions(
+        [latents for latents, _, _ in white.values()], [frames.trial for frames, _ in prepared.values()], lags, rng
+    )
     finding = note_alignment(alignment)
     if not alignment.accepted:
         raise DataError(finding.sentence)
-    if not force:
-        raise DataError(
-            f"sessions can be rotated onto each other (ratio {alignment.ratio:.2f}, closure {alignment.closure:.2f}), "
-            f"but {MIRRORED}",
-            fix="name a column of trials with --align-on trials.COLUMN; --force writes it with the mark 'unshared'",
-        )
     turned = {name: white[name][0] @ turn for name, turn in zip(prepared, alignment.rotations, strict=True)}
     order, persistence = find_timescales(list(turned.values()), [frames for frames, _ in prepared.values()], lags)
     sessions: dict[str, UnlabelledSession] = {}
@@ -144,7 +137,7 @@ def fit_unlabelled(
         variance += np.square(loadings).sum(axis=1) / np.var(frames.values, axis=0).sum() / len(prepared)
     anchors = np.nanmean([session.means for session in sessions.values()], axis=0)
     axes = SharedAxes(anchors, variance, persistence)
-    findings = [finding, Finding("alignment", "warning", MIRRORED), Finding("dynamics", "note", UNTESTED)]
+    findings = [finding, Finding("dynamics", "note", UNTESTED)]
     return UnlabelledFit(clock, axes, fit_field(paths), sessions, findings)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from nwb_dcf.cohort.alignment import Alignment
 from nwb_dcf.cohort.findings import note_alignment, note_axes, note_dynamics, note_sharing, note_trials
@@ -59,16 +60,14 @@ def test_few_trials_and_missing_conditions_are_counted():
     ]
 
 
-def test_without_labels_it_says_no():
-    def say(n: int, ratio: float, closure: float) -> tuple[str, str]:
-        finding = note_alignment(Alignment(np.zeros((n, 3, 3)), ratio, closure))
-        return finding.severity, finding.sentence
-
-    assert say(4, 1.6, 0.95)[0] == "good"
-    for case in ((4, 1.4, 0.95), (4, 1.6, 0.8)):
-        severity, sentence = say(*case)
-        assert severity == "refused"
-        assert sentence.startswith(
-            "not identified without labels (symmetry or nothing shared): name a column of trials"
-        )
-    assert say(3, 9.0, 1.0) == ("refused", "3 sessions without labels: 4 are needed")
+@pytest.mark.parametrize(
+    ("lead", "shared", "agreement", "severity"),
+    [(0.2, 0.9, 0.8, "good"), (0.05, 0.9, 0.8, "refused"), (0.2, 0.8, 0.8, "refused"), (0.2, 0.9, 0.7, "refused")],
+)
+def test_without_labels_it_says_no(lead: float, shared: float, agreement: float, severity: str):
+    finding = note_alignment(Alignment(np.zeros((4, 3, 3)), lead, shared, agreement))
+    assert finding.severity == severity
+    refusal = "not identified without labels (symmetry or nothing shared): name a column of trials"
+    assert finding.sentence.startswith(refusal) == (severity == "refused")
+    few = note_alignment(Alignment(np.zeros((3, 3, 3)), lead, shared, agreement))
+    assert few.sentence == "3 sessions without labels: 4 are needed"
