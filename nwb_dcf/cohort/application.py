@@ -24,6 +24,7 @@ from ..io.recordings import describe_session
 from ..io.results import check_writable, read_cohort, read_result, read_tensors, split_address, write_result
 from ..pipeline.stored_source import check_kind, choose_reading, read_matched
 from .cohort import Cohort
+from .compressive_flow import CompressiveFlow
 from .coupled_session import CoupledSession, SessionModel
 from .coupling import Coupling
 from .record import from_record
@@ -32,6 +33,7 @@ from .stored import require_session
 from .vector_field import QuadraticField
 
 TENSORS = {*(f"coupling.{key}" for key in ("weights", "centre", "offset", "slope")), "v.weights", "v.centre", "v.scale"}
+FLOW = ("u.weights", "u.mean", "u.centre")
 LEAST_COMPARED = 10  # units, below which a correlation over them says nothing
 LEAST_ALIKE = 0.5  # correlation over units of their mean values, here and in the session
 
@@ -293,4 +295,6 @@ def _unpack(stored: DCFResult) -> SessionModel:
     )
     read = stored.config["read"]
     width = read["bin_width_s"] if stored.dataset.attrs.get("kind") == "units" else median_step_s(stored.dataset)
-    return SessionModel(session, field, float(width))
+    # fits of earlier versions have none
+    flow = CompressiveFlow(*(tensors[key] for key in FLOW)) if tensors.keys() >= set(FLOW) else None
+    return SessionModel(session, field, float(width), flow)

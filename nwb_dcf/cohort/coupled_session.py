@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..data.preprocessing import Preprocessor
+from .compressive_flow import CompressiveFlow
 from .coupling import Coupling
 from .vector_field import QuadraticField
 
@@ -56,11 +57,14 @@ class SessionModel:
     field : QuadraticField
         The shared v, latent units per bin.
     bin_width_s : float
+    flow : CompressiveFlow, optional
+        The session's own u, where its fit has one.
     """
 
     session: CoupledSession
     field: QuadraticField
     bin_width_s: float
+    flow: CompressiveFlow | None = None
 
     @property
     def dim(self) -> int:
@@ -76,6 +80,8 @@ class SessionModel:
             latents=(("time", "latent"), latents, {"units": "1"}),
             velocity=(("time", "latent"), self.velocity_at(latents), {"units": "1/s"}),
         )
+        if self.flow is not None:
+            dataset["flowed"] = (("time", "latent"), self.flow.apply(values), {"units": "1"})
         return dataset.assign_coords(latent=np.arange(1, self.dim + 1))
 
     def velocity_at(self, points: Float[np.ndarray, "point latent"]) -> Float[np.ndarray, "point latent"]:

@@ -95,6 +95,8 @@ def plot_cohort(
     width = float(record.config["clock"]["bin_width_s"])
     if groups is not None:
         found = compare_cohort(cohort_file, groups=groups, animal=animal, sessions=sessions, seed=seed)
+        # those of the fit were of its own groups, perhaps the same
+        findings = [one for one in findings if one["about"] != "groups"]
         findings += [finding.to_dict() for finding in found.findings]
         stored = found.to_dict()["groups"]
         named, _ = read_groups(groups, map(str, dataset["session"].values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TypedDict
 
@@ -16,6 +17,7 @@ from ..evaluation.velocity_field import sample_field
 from ..io.results import write_tensors
 from .anchors import Floats
 from .cohort import Cohort
+from .compressive_flow import fit_compressive_flow
 from .coupled_session import SessionModel
 
 FORMAT = "cohort 1"
@@ -25,7 +27,10 @@ ARCHITECTURE = {
         "class": "Coupling",
         "formula": "z = (w - centre) weights + offset; w: prepared units of the frames t - n ... t + n, earliest first",
     },
-    "u": {"class": "none", "formula": "no compressive flow is fitted in a cohort"},
+    "u": {
+        "class": "CompressiveFlow",
+        "formula": "flowed = (x - mean) weights + centre; x: prepared units at t; u is integrated in closed form",
+    },
     "v": {
         "class": "QuadraticField",
         "formula": "v(z) = [1, s, s_i s_j for i <= j] weights, s = (z - centre) / scale; latent units per bin",
@@ -61,6 +66,8 @@ def make_fit_in_cohort(
     )
     about: SessionIdentity = {**of, "session": name, "in_axes": session.in_axes, "trials": session.n_trials}
     model = SessionModel(session, cohort.field_, cohort.clock_.bin_width_s)
+    values, latents = session.preprocessor.apply(recording)["data"].values, model.transform(recording)["latents"].values
+    model = dataclasses.replace(model, flow=fit_compressive_flow(values, latents))
     return make_session_fit(model, recording, about=about, read=read, note=note)
 
 
@@ -83,7 +90,8 @@ def make_session_fit(
     Returns
     -------
     DCFResult
-        ``latents`` in the shared space; ``velocity``, the shared v there. ``loadings`` are the orthonormal axes nearest
+        ``latents`` in the shared space; ``velocity``, the shared v there; ``flowed`` by the session's own u, where the
+        model has one. ``loadings`` are the orthonormal axes nearest
         to the regression of the units on the latents, ``spectrum`` the variance of each latent.
     """
     session, dim = model.session, model.dim
@@ -136,6 +144,7 @@ def make_session_fit(
             "frames_before": session.coupling.window,
             "frames_after": session.coupling.window,
             "seconds": session.coupling.window * model.bin_width_s,
+            **({} if model.flow is None else {"flowed": {"frames_before": 0, "frames_after": 0}}),
             "causal": False,
             "edges": "a segment's ends repeat",
             "smoothing": {"sigma_s": session.preprocessor.smooth_s},
@@ -165,7 +174,7 @@ def _reconstruct(values: Floats, latents: Floats) -> tuple[Floats, Floats, Float
 
 
 def _pack(model: SessionModel) -> bytes:
-    """Coupling and field as safetensors bytes, with what they compute as metadata."""
+    """Coupling and fields as safetensors bytes, with what they compute as metadata."""
     coupling, field = model.session.coupling, model.field
     tensors = {
         "coupling.weights": coupling.weights,
@@ -176,6 +185,8 @@ def _pack(model: SessionModel) -> bytes:
         "v.centre": field.centre,
         "v.scale": field.scale,
     }
+    if model.flow is not None:
+        tensors |= {"u.weights": model.flow.weights, "u.mean": model.flow.mean, "u.centre": model.flow.centre}
     # formulas beside the tensors: who has the file and not this package can still compute latents
     about = {"format": FORMAT, "ridge": coupling.ridge, "architecture": ARCHITECTURE}
     return write_tensors({k: np.asarray(v, np.float64) for k, v in tensors.items()}, {"nwb_dcf": json.dumps(about)})

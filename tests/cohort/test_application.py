@@ -32,6 +32,7 @@ def test_a_session_is_found_by_its_identifier_and_has_the_latents_of_its_fit(
     stored = nwb_dcf.read_result(folder / "sessions" / "animal0.nwb", "cohort_dim2")
     np.testing.assert_array_equal(result.dataset["latents"], stored.dataset["latents"])
     np.testing.assert_array_equal(result.dataset["velocity"], stored.dataset["velocity"])
+    np.testing.assert_array_equal(result.dataset["flowed"], stored.dataset["flowed"])
     assert result.provenance["model"]["file"] == "animal0.nwb"
     assert result.provenance["cohort"]["sha256"] == fitted.record.sha256
     # as the file has it

@@ -36,6 +36,10 @@ def test_each_session_holds_a_fit_that_names_its_cohort(fitted: CohortResult):
     expected = fitted.cohort.transform(recording, "animal0.nwb")
     assert np.array_equal(stored.dataset["latents"].values, expected["latents"].values)
     assert np.array_equal(stored.dataset["velocity"].values, expected["velocity"].values)
+    # each frame by itself, so noisier than latents of a window, which are shrunk
+    assert stored.dataset["flowed"].shape == stored.dataset["latents"].shape
+    alike = np.corrcoef(stored.dataset["flowed"].values[:, 0], expected["latents"].values[:, 0])[0, 1]
+    assert 0.5 < alike < 0.999
     assert np.allclose(stored.dataset["loadings"].values.T @ stored.dataset["loadings"].values, np.eye(2))
     (listed,) = nwb_dcf.list_results(about["file"])
     assert listed["stale"] is False
