@@ -1,6 +1,6 @@
 """u of a coupled session, in closed form: the flow of frames to the space that its latents span.
 
-The endpoint x^(0) is what a linear regression on the latents rebuilds. Then the field that carries x^(1) to x^(0) is
+The endpoint x^(0) is what a linear regression on the latents reconstructs. Then the field that carries x^(1) to x^(0) is
 linear, and known where frames are Gaussian: nothing is trained. Trained on top of it nothing was gained.
 """
 
@@ -55,14 +55,14 @@ def fit_compressive_flow(values: Floats, latents: Floats) -> CompressiveFlow:
     """
     mean, centre = values.mean(axis=0, dtype=np.float64), latents.mean(axis=0)
     x, z = np.asarray(values, np.float64) - mean, latents - centre
-    rebuild = np.linalg.lstsq(z, x, rcond=None)[0]  # (latent, unit)
+    decoder = np.linalg.lstsq(z, x, rcond=None)[0]  # (latent, unit)
     variances, axes = np.linalg.eigh(x.T @ x / len(x))
     # units that never fire have no axis to be whitened by
     kept = variances > LEAST_VARIANCE * max(float(variances[-1]), 1e-300)
     roots, axes = np.sqrt(variances[kept]), axes[:, kept]
     # x^(0) in white coordinates, (axis, frame) times its transpose
-    white = rebuild @ axes / roots
+    white = decoder @ axes / roots
     explained, directions = np.linalg.eigh(white.T @ (z.T @ z / len(z)) @ white)
     left = np.sqrt((np.clip(explained, 0, 1) + NOISE**2) / (1 + NOISE**2))
     flow = (axes / roots) @ (directions * left) @ directions.T @ (axes * roots).T
-    return CompressiveFlow(flow @ np.linalg.pinv(rebuild), mean, centre)
+    return CompressiveFlow(flow @ np.linalg.pinv(decoder), mean, centre)
