@@ -115,7 +115,7 @@ def compare_kinds(
     if len(kinds) != 2:
         listed = ", ".join(kinds[:5]) or "none"
         raise DataError(
-            f"{len(kinds)} kinds of trials: {listed}", fix="name a column that has two, or choose with --where"
+            f"{len(kinds)} kinds of trials: {listed}", fix="name a column that has two"
         )
     prepared: dict[str, _Trials] = {}
     left_out: dict[str, str] = {}
