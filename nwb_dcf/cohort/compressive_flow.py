@@ -1,7 +1,7 @@
 """u of a coupled session, in closed form: the flow of frames to the space that its latents span.
 
-The endpoint x^(0) is what a linear regression on the latents reconstructs. Then the field that carries x^(1) to x^(0) is
-linear, and known where frames are Gaussian: nothing is trained. Trained on top of it nothing was gained.
+The endpoint x^(0) is what a linear regression on the latents reconstructs. Then the field that carries x^(1) to x^(0)
+is linear, and known where frames are Gaussian: nothing is trained.
 """
 
 from __future__ import annotations
