@@ -114,9 +114,7 @@ def compare_kinds(
     kinds = sorted({kind for session in sessions.values() for kind in session.kind.values()})
     if len(kinds) != 2:
         listed = ", ".join(kinds[:5]) or "none"
-        raise DataError(
-            f"{len(kinds)} kinds of trials: {listed}", fix="name a column that has two"
-        )
+        raise DataError(f"{len(kinds)} kinds of trials: {listed}", fix="name a column that has two")
     prepared: dict[str, _Trials] = {}
     left_out: dict[str, str] = {}
     for name, session in sessions.items():
