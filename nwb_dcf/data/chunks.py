@@ -6,7 +6,10 @@ in a scratch file that is mapped into memory, so that the operating system decid
 
 from __future__ import annotations
 
+import mmap
+import os
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..errors import DataError
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Num, Shaped
 
 BLOCK_NUMBERS = 2**22  # 32 MB of float64
+MOST_IN_MEMORY = 2**28  # bytes of frames as float32; larger recordings are counted, prepared and scored block by block
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,9 @@ def count_block_frames(shape: tuple[int, ...]) -> int:
     return max(1, BLOCK_NUMBERS // max(1, int(np.prod(shape[1:]))))
 
 
-def frame_blocks(data: xr.DataArray) -> Iterator[slice]:
-    """Yield slices of the ``time`` dim that cover all frames in order."""
-    n = count_block_frames(data.shape)
+def frame_blocks(data: xr.DataArray, fraction: float = 1.0) -> Iterator[slice]:
+    """Yield slices of the ``time`` dim that cover all frames in order, a `fraction` of a block long."""
+    n = max(1, int(fraction * count_block_frames(data.shape)))
     for start in range(0, len(data), n):
         yield slice(start, min(start + n, len(data)))
 
@@ -101,8 +107,53 @@ def compute_moments(blocks: Iterable[Num[np.ndarray, " _ *frame"]]) -> Moments:
     return Moments(mean, np.sqrt(squares / n))
 
 
+def is_large(shape: tuple[int, ...]) -> bool:
+    """Whether float32 values of this shape are too many to be held in memory, let alone twice."""
+    return int(np.prod(shape)) * np.dtype(np.float32).itemsize > MOST_IN_MEMORY
+
+
+def needs_scratch(data: xr.DataArray) -> bool:
+    """Whether what is computed from all values goes to a scratch file: lazy ones, and those of large recordings."""
+    return is_lazy(data) or is_large(data.shape)
+
+
+_maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()  # of the scratch arrays that are alive
+
+
 def make_scratch(shape: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
-    """Make a float32 array in a temporary file without a name; the file is deleted with the array."""
+    """Make a float32 array in a temporary file without a name; the file is deleted with the array.
+
+    Raises
+    ------
+    DataError
+        If the disk has no room for it.
+    """
     # a map keeps its own handle of the file, which outlives this one; without a name nothing is left behind by a kill
     with tempfile.TemporaryFile(prefix="nwb-dcf-") as file:
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+        n_bytes = int(np.prod(shape)) * np.dtype(np.float32).itemsize
+        try:
+            # a map of a file with holes would end the process by a signal once the disk is full
+            if hasattr(os, "posix_fallocate") and n_bytes:
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            raise DataError(
+                f"prepared frames take {n_bytes / 2**30:.1f} GiB in a scratch file, and {tempfile.gettempdir()} does "
+                f"not hold them ({error.strerror})",
+                fix="name another folder in the variable TMPDIR, or use wider bins or fewer channels",
+            ) from None
+        values = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+    if isinstance(values._mmap, mmap.mmap):  # type: ignore[attr-defined]
+        _maps.add(values._mmap)  # type: ignore[attr-defined]
+    return values
+
+
+def release_scratch() -> None:
+    """Take what was read or written of scratch arrays out of this process's memory; their files keep it.
+
+    The system would do so when memory is short. Called block by block, so that a process does not hold all frames.
+    """
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    for one in tuple(_maps):
+        if not one.closed:
+            one.madvise(mmap.MADV_DONTNEED)

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import gaussian_filter1d
 from scipy.sparse import csr_array
 from scipy.special import gammaln, xlogy
 
 from ..config import PrepareConfig
 from ..errors import DataError, ParameterError
-from .chunks import compute_moments, count_varying, frame_blocks, is_lazy, make_scratch, read_frames
+from .chunks import (
+    compute_moments,
+    count_varying,
+    frame_blocks,
+    make_scratch,
+    needs_scratch,
+    read_frames,
+    release_scratch,
+)
 from .recording import CHANNEL_SOURCE, frame_dims, is_count, median_step_s, name_source, segment_slices, split_sources
 from .records import JSON, PreprocessingStep
 
@@ -81,6 +88,7 @@ TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
 FAR = 1e4  # standard deviations from 0
 WIDEST_CHOSEN_S = 1.6  # what the data may choose, whatever their segments
 LONG_REACH = 2000  # frames: a longer Gaussian is applied by Fourier transforms
+LEAST_BLOCK = 64  # frames that are smoothed by one matrix
 MOST_WEIGHTS = 2 * 10**8  # of smoothing on an irregular clock: 3 GB
 CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
 
@@ -131,7 +139,8 @@ class Preprocessor:
     def apply(self, recording: xr.Dataset) -> xr.Dataset:
         """Prepare a recording of the same channels; float32, each step logged in ``attrs["steps"]``.
 
-        What is read lazily is written to a scratch file block by block (`nwb_dcf.data.chunks`).
+        What is read lazily, and what memory should not hold, is written to a scratch file block by block
+        (`nwb_dcf.data.chunks`).
 
         Raises
         ------
@@ -141,9 +150,12 @@ class Preprocessor:
         self.check(recording)
         data = recording["data"]
         # float32 in a file: prepared frames of a video are larger than the video
-        values = make_scratch(data.shape) if is_lazy(data) else np.empty(data.shape, np.float32)
-        for frames in frame_blocks(data):
+        in_file = needs_scratch(data)
+        values = make_scratch(data.shape) if in_file else np.empty(data.shape, np.float32)
+        # in memory small blocks are faster, whose copies the allocator takes again from its heap
+        for frames in frame_blocks(data, 1.0 if in_file else 0.25):
             values[frames] = self.apply_to(recording, frames)
+            release_scratch()
         prepared = recording.assign(data=(recording["data"].dims, values, {"units": "prepared"}))
         prepared.attrs = {**recording.attrs, "steps": [*recording.attrs.get("steps", []), *self.describe()]}
         return prepared
@@ -172,7 +184,10 @@ class Preprocessor:
         ]
         # sources are smoothed each by its own Gaussian, and joined channels follow each other
         smoothed = np.concatenate(treated, axis=1) if self.sources else treated[0]
-        return np.asarray(((smoothed - self.offset) * self.factor).astype(np.float32))
+        # in place: more copies of a block take longer than the arithmetic
+        smoothed -= self.offset
+        smoothed *= self.factor
+        return np.asarray(smoothed.astype(np.float32))
 
     def undo(self, values: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
         """Map prepared values (..., channel) or (..., y, x) back to the data's unit; smoothing stays.
@@ -374,9 +389,9 @@ def _smooth(
         if piece.sigma == 0:
             around = seen
         elif piece.sigma is not None:
-            total = _filter(seen, piece.sigma)
-            weight = _filter(np.ones(len(seen)), piece.sigma)  # how much of the Gaussian lies inside
-            around = (total.T / weight).T[inside]
+            weight = _filter(np.ones(len(seen)), piece.sigma)[inside]  # how much of the Gaussian lies inside
+            around = _filter(seen, piece.sigma)[inside]
+            around /= weight.reshape(-1, *[1] * (seen.ndim - 1))
         else:
             weights = _compute_gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
             around = (weights @ seen.reshape(len(seen), -1)).reshape(-1, *seen.shape[1:])
@@ -387,14 +402,30 @@ def _smooth(
 def _filter(values: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian of `sigma` frames along the first axis, 0 beyond the ends; no wider than the values are long."""
     radius = min(int(TRUNCATE * sigma + 0.5), len(values) - 1)
-    if radius <= LONG_REACH:
-        return np.asarray(gaussian_filter1d(values, sigma, axis=0, mode="constant", radius=radius))
-    from scipy.signal import oaconvolve  # half a second that few need
-
     kernel = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / sigma))
     kernel /= kernel.sum()
-    # a direct sum takes frames times reach: hours where both are 100,000
-    return np.asarray(oaconvolve(values, kernel.reshape(-1, *[1] * (values.ndim - 1)), mode="same", axes=0))
+    if radius > LONG_REACH:
+        from scipy.signal import oaconvolve  # half a second that few need
+
+        # a direct sum takes frames times reach: hours where both are 100,000
+        return np.asarray(oaconvolve(values, kernel.reshape(-1, *[1] * (values.ndim - 1)), mode="same", axes=0))
+    # matrix products of blocks of frames: two to ten times as fast as SciPy's filter along the first axis
+    rows, smoothed = values.reshape(len(values), -1), np.empty((len(values), values[0].size))
+    n = min(len(values), max(LEAST_BLOCK, 2 * radius))
+    weights = _place_kernel(kernel, n)
+    for start in range(0, len(rows), n):
+        low, high, stop = max(start - radius, 0), min(start + n + radius, len(rows)), min(start + n, len(rows))
+        reached = slice(low - start + radius, high - start + radius)
+        np.matmul(weights[: stop - start, reached], rows[low:high], out=smoothed[start:stop])
+    return smoothed.reshape(values.shape)
+
+
+def _place_kernel(kernel: Float[np.ndarray, " tap"], n: int) -> Float[np.ndarray, "frame seen"]:
+    """Weights of `n` successive frames, each with the kernel about itself, over all frames that they reach."""
+    weights = np.zeros((n, n + len(kernel)))
+    # one more column than there are frames: each row of the flat matrix begins one place later
+    weights[:, : len(kernel)] = kernel
+    return weights.ravel()[: n * (n + len(kernel) - 1)].reshape(n, -1)
 
 
 def check_smoothing(recording: xr.Dataset, smooth: float | str) -> None:

@@ -294,6 +294,12 @@ def flatten_frames(recording: xr.Dataset) -> Shaped[np.ndarray, "time number"]:
     return values.reshape(len(values), -1)
 
 
+def take_frames(recording: xr.Dataset, frames: ArrayLike | slice) -> Shaped[np.ndarray, "frame number"]:
+    """Return the values of some frames, as `flatten_frames` does of all."""
+    values = recording["data"].isel(time=frames).values
+    return values.reshape(len(values), -1)
+
+
 def split_sources(recording: xr.Dataset) -> list[xr.Dataset]:
     """Take joined sources apart: a recording of each, whose kind and unit are those of the source.
 

@@ -126,7 +126,9 @@ def make_bins(
     return Bins(start[kept], n_bins[kept], kept, width_s)
 
 
-def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float32[np.ndarray, "time unit"]:
+def count_spikes(
+    times: list[Real[np.ndarray, " _spike"]], bins: Bins, frames: tuple[int, int] | None = None
+) -> Float32[np.ndarray, "time unit"]:
     """Count the spikes of each unit in each bin.
 
     Parameters
@@ -135,6 +137,8 @@ def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float3
         Spike times of each unit in seconds, in order.
     bins : Bins
         Blocks in order of time.
+    frames : (int, int), optional
+        First and end of the bins that are counted; all by default. Spikes far from them are not looked at.
 
     Returns
     -------
@@ -145,26 +149,32 @@ def count_spikes(times: list[Real[np.ndarray, " _spike"]], bins: Bins) -> Float3
     Sorted spikes are divided among the blocks by one binary search per block, so the cost of a spike does
     not grow with the number of trials; np.histogram takes some fifty times as long.
     """
-    n_frames = int(bins.n_bins.sum())
-    first = np.cumsum(bins.n_bins) - bins.n_bins
+    low, high = (0, int(bins.n_bins.sum())) if frames is None else frames
+    first, end = np.cumsum(bins.n_bins) - bins.n_bins, bins.stop[-1] + bins.width_s
+    # blocks around the bins that are counted are left out, and so is all but a bin more to either side
+    some = slice(*np.searchsorted(first, (low, max(high, low + 1) - 1), side="right") - (1, 0))
+    bins, first = Bins(bins.start[some], bins.n_bins[some], bins.segment[some], bins.width_s), first[some]
+    near = bins.start[0] + (low - first[0] - 1) * bins.width_s
+    far = min(end, bins.start[-1] + (high - first[-1] + 1) * bins.width_s)
     # a row for each unit, so that its spikes are written close together; the transpose at the end copies nothing
-    counts = np.zeros((len(times), n_frames), dtype=np.float32)
-    end = bins.stop[-1] + bins.width_s
+    counts = np.zeros((len(times), high - low), dtype=np.float32)
     for row, spikes in enumerate(times):
         tolerance = _tolerance(spikes, bins.width_s)
+        # those far beyond the last bin are not looked at: a part of a session may be counted alone
+        spikes = spikes[slice(*np.searchsorted(spikes, (near, far)))]
         # a spike that lies at an edge but for rounding belongs to the bin that begins there
         edges = np.searchsorted(spikes, bins.start - tolerance * bins.width_s)
-        # those far beyond the last bin are not looked at: a part of a session may be counted alone
-        spikes = spikes[edges[0] : np.searchsorted(spikes, end)]
+        spikes, edges = spikes[edges[0] :], edges - edges[0]
         if len(edges) == 1:  # a session in one piece, where nothing has to be looked up
-            number = _number_bins(spikes, bins.start[:1], bins.width_s, tolerance)
-            _count_into(counts[row], number[: np.searchsorted(number, n_frames)])
+            number = first[0] + _number_bins(spikes, bins.start[:1], bins.width_s, tolerance)
+            _count_into(counts[row], number[slice(*np.searchsorted(number, (low, high)))] - low)
             continue
-        block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges - edges[0], len(spikes))))
+        block = np.repeat(np.arange(len(edges)), np.diff(np.append(edges, len(spikes))))
         number = _number_bins(spikes, bins.start[block], bins.width_s, tolerance)
         # spikes of the pause after a block have numbers beyond its last bin
         inside = number < bins.n_bins[block]
-        _count_into(counts[row], first[block[inside]] + number[inside])
+        number = first[block[inside]] + number[inside]
+        _count_into(counts[row], number[slice(*np.searchsorted(number, (low, high)))] - low)
     return counts.T
 
 
@@ -215,10 +225,13 @@ def compute_observed_fraction(
 
 
 def iterate_fractions(
-    observed: Sequence[Real[np.ndarray, "_interval 2"]], bins: Bins
+    observed: Sequence[Real[np.ndarray, "_interval 2"]], bins: Bins, frames: tuple[int, int] | None = None
 ) -> Iterator[Float32[np.ndarray, " time"]]:
-    """Compute the fraction of each bin, unit by unit: all of them may be more than memory holds."""
-    left, last, part = bins.left, None, np.empty(0, np.float32)
+    """Compute the fraction of each bin, unit by unit: all of them may be more than memory holds.
+
+    Of the bins from the first to the end of `frames` alone, where these are given.
+    """
+    left, last, part = bins.left[slice(*(frames or (None,)))], None, np.empty(0, np.float32)
     for intervals in observed:
         # most often all units have the same intervals
         if last is None or not np.array_equal(intervals, last):

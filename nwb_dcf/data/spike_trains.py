@@ -13,6 +13,8 @@ from .spike_binning import MIN_FRACTION, Bins, count_spikes, iterate_fractions, 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float32, Int, Num, Real, Shaped
 
+MOST_COUNTED = 2**24  # counts that are made at a time where some bins are asked for
+
 
 @dataclass(frozen=True)
 class SpikeTrains:
@@ -166,21 +168,27 @@ class BinnedTrains:
     ) -> Float32[np.ndarray, "frame unit"]:
         """Count the spikes of some units in some bins; all by default."""
         trains = self.trains if units is None else self.trains.take(units)
-        whole, at = self.whole, self.kept
-        if frames is not None:
-            at = frames if at is None else at[frames]
-            # blocks around them are left out: their spikes are not looked up
-            ends = np.cumsum(whole.n_bins)
-            low, high = np.searchsorted(ends, (at.min(), at.max()), side="right") if len(at) else (0, 0)
-            some = slice(low, high + 1)
-            at = at - (ends[low] - whole.n_bins[low])
-            whole = Bins(whole.start[some], whole.n_bins[some], whole.segment[some], whole.width_s)
-        counts = count_spikes(trains.times, whole)
+        if frames is None:
+            counts = self._count_range(trains, (0, int(self.whole.n_bins.sum())))
+            return counts if self.kept is None else counts[self.kept]
+        at = frames if self.kept is None else self.kept[frames]
+        found = np.empty((len(at), len(trains.times)), np.float32)
+        order, most = np.argsort(at, kind="stable"), max(1, MOST_COUNTED // max(1, len(trains.times)))
+        # in parts: of bins that lie far apart, all those between them may be more than memory holds
+        for some in np.split(order, np.flatnonzero(np.diff(at[order] // most)) + 1):
+            if len(some):
+                low, high = int(at[some[0]]), int(at[some[-1]]) + 1
+                found[some] = self._count_range(trains, (low, high))[at[some] - low]
+        return found
+
+    def _count_range(self, trains: SpikeTrains, frames: tuple[int, int]) -> Float32[np.ndarray, "frame unit"]:
+        """Count the spikes of trains in successive bins of `whole`."""
+        counts = count_spikes(trains.times, self.whole, frames)
         if trains.observed is not None:
             # as if the unit had gone on at that rate while unseen
-            for unit, fraction in enumerate(iterate_fractions(trains.observed, whole)):
+            for unit, fraction in enumerate(iterate_fractions(trains.observed, self.whole, frames)):
                 counts[:, unit] /= np.where((fraction < 1) & (fraction >= MIN_FRACTION), fraction, 1)
-        return counts if at is None else counts[at]
+        return counts
 
     def find_constant(self, *, where: str) -> tuple[Bool[np.ndarray, " unit"], list[dict[str, object]]]:
         """Find the units whose count never changes, as `find_constant` does, without counting most of them."""

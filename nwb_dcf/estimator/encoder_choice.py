@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..data.records import Gain
 
-FRAMES_AT_ONCE = 8192
+FRAMES_AT_ONCE, NUMBERS_AT_ONCE = 8192, 2**24  # encoded at a time
 MOST_FRAMES = 8_000  # that a readout learns on, and that are held out
 FEWEST_CHANNELS, N_FOLDS = 5, 5
 
@@ -70,10 +70,7 @@ class Candidate:
         folds = np.array_split(np.random.default_rng(seed).permutation(np.flatnonzero(deviation > 0)), N_FOLDS)
         predicted = []
         for fold in folds:
-            x = table.x.clone()
-            x[:, fold] = self.start.model.coupling.mean[fold].to(x)
-            hidden = dataclasses.replace(table, x=x)
-            seen, tried = (self._encode(hidden, rows).cpu().numpy() for rows in (test.learned, test.rows))
+            seen, tried = (self._encode(table, rows, fold).cpu().numpy() for rows in (test.learned, test.rows))
             predicted.append(decode_linearly(seen, learned[:, fold] / deviation[fold], tried))
         every = np.concatenate(folds)
         return score_reconstruction(
@@ -85,11 +82,20 @@ class Candidate:
         """All frames, with windows that end where held-out ones do."""
         return self.part.judged or self.start.table
 
-    def _encode(self, table: FrameTable, rows: Tensor) -> Tensor:
+    def _encode(self, table: FrameTable, rows: Tensor, hidden: Int[np.ndarray, " _hidden"] | None = None) -> Tensor:
+        """Latents of some frames, with the mean in place of the channels that are `hidden`."""
         coupling, rows = self.start.model.coupling, rows.to(table.device)
         window, dim = coupling.encoder.window, self.training.config.model.dim
-        parts = [coupling.encode(table.surround(part, window))[:, :dim] for part in torch.split(rows, FRAMES_AT_ONCE)]
-        return torch.cat(parts)
+
+        def encode(part: Tensor) -> Tensor:
+            seen = table.surround(part, window)
+            if hidden is not None:  # in the windows alone: a copy of all frames takes as much memory again
+                seen[..., hidden] = coupling.mean[hidden]
+            return coupling.encode(seen)[:, :dim]
+
+        # windows of thousands of channels would take more memory than all else
+        at_once = min(FRAMES_AT_ONCE, max(1, NUMBERS_AT_ONCE // ((2 * window + 1) * table.x.shape[1])))
+        return torch.cat([encode(part) for part in torch.split(rows, at_once)])
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..config import FitConfig, TrainConfig
 from ..config.presets import configure_encoder
 from ..config.progress import Progress
 from ..data.preprocessing import fit_preprocessor
-from ..data.recording import flatten_frames, frame_dims, frame_shape, median_step_s
+from ..data.recording import frame_dims, frame_shape, median_step_s, take_frames
 from ..data.records import EncoderChoice, SolverError
 from ..data.split import Split, split_recording
 from ..errors import DataError, ParameterError
@@ -178,7 +178,7 @@ def calibrate(fitted: FittedModel, recording: xr.Dataset, prepared: xr.Dataset) 
         return None
     some = choose_calibration_frames(recording.sizes["time"], fitted.model.n_channels)
     latents = fitted.encode(PreparedFrames.of(prepared))[some]
-    return calibrate_rates(fitted.rates(latents), flatten_frames(recording)[some])
+    return calibrate_rates(fitted.rates(latents), take_frames(recording, some))
 
 
 @dataclass(frozen=True)

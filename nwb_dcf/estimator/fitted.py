@@ -12,7 +12,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from ..config import FitConfig
-from ..data.chunks import count_block_frames
+from ..data.chunks import count_block_frames, release_scratch
 from ..data.preprocessing import Preprocessor
 from ..data.recording import flatten_frames, frame_dims
 from ..data.records import EncoderChoice, HeldOut, Machine, SolverError
@@ -62,6 +62,10 @@ class PreparedFrames:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, frames: slice) -> PreparedFrames:
+        """Return some successive frames."""
+        return PreparedFrames(self.values[frames], self.segment[frames], self.time[frames])
 
     def blocks(self, reach: int = 0) -> Iterator[tuple[slice, slice]]:
         """Yield blocks that cover all frames, each as a slice with `reach` frames around, and the block within it."""
@@ -223,6 +227,7 @@ class FittedModel:
         for wide, inside in frames.blocks(self.config.model.encoder_window):
             latents = self._encode(frames.values[wide], frames.segment[wide])
             found.append(latents[inside, :k].cpu().numpy())
+            release_scratch()
         return np.concatenate(found)
 
     def flow(self, frames: PreparedFrames) -> Float[np.ndarray, "time latent"]:
@@ -426,7 +431,9 @@ class FittedModel:
 
         def run(part: slice) -> Float[np.ndarray, " part *result"]:
             some = rows[part]
-            return function(some if isinstance(some, Tensor) else self._tensor(some)).cpu().numpy()
+            result = function(some if isinstance(some, Tensor) else self._tensor(some)).cpu().numpy()
+            release_scratch()
+            return result
 
         # frames may be more than a GPU holds; only parts are sent
         parts = split_frames(len(rows), self.model.n_channels, device)

@@ -18,7 +18,7 @@ import xarray as xr
 from torch import Tensor
 
 from ..config import FitConfig
-from ..data.chunks import is_lazy
+from ..data.chunks import needs_scratch, release_scratch
 from ..data.recording import flatten_frames, frame_shape
 from ..errors import DataError, ParameterError
 from ..model.dcf_model import DCFModel
@@ -91,7 +91,7 @@ def start_model(
     n_channels = frames.shape[1]
     # one decomposition serves the basis of images and the coupling
     most = config.model.network_axes or MOST_AXES
-    principal = compute_principal_axes(frames, most=most, seed=config.train.seed).to(device)
+    principal = compute_principal_axes(frames, most=most, seed=config.train.seed, release=release_scratch).to(device)
     if principal.rank == 1:
         raise DataError(
             f"all {'channels' if shape is None else 'pixels'} change together: the frames span 1 dimension",
@@ -202,6 +202,7 @@ def tabulate_frames(
         drop_start=config.model.history_start == "drop",
         step_s=step_s,
         device=device,
+        release=release_scratch,
     )
 
 
@@ -220,7 +221,7 @@ def fits_on(device: torch.device, n_bytes: int) -> bool:
 
 def note_frame_storage(recording: xr.Dataset, device: torch.device, home: torch.device) -> str:
     """Describe where frames whose tensor is at `home` were held during a fit on `device`."""
-    host = "in a scratch file, written block by block" if is_lazy(recording["data"]) else "in memory"
+    host = "in a scratch file, written block by block" if needs_scratch(recording["data"]) else "in memory"
     if device.type == "cpu":
         return host
     there = home.type == device.type

@@ -15,7 +15,7 @@ from ..data.recording import CHANNEL_SOURCE, frame_dims, frame_shape, is_count, 
 from ..data.records import RunnerUp, SmoothingRecord
 from ..data.spike_binning import merge_bins
 from ..errors import DataError
-from ..metrics.cross_prediction import SCALES, SettingScores, score_settings
+from ..metrics.cross_prediction import MOST_NUMBERS, SCALES, SettingScores, score_settings
 
 if TYPE_CHECKING:
     from jaxtyping import Int, Num
@@ -272,8 +272,14 @@ class _Merged:
         self.shape = (len(self.merged_segment), data.shape[1])
 
     def __getitem__(self, key: tuple[slice, Any]) -> Num[np.ndarray, "time channel"]:
-        values = self._data[key].values
-        return np.asarray(merge_bins(values, self._segment, self._n)[0] if self._n > 1 else values)
+        # few channels at a time: all frames of unmerged bins are more than what is kept of them
+        at_once = max(1, MOST_NUMBERS // len(self._segment))
+        frames, channels = key[0], np.arange(self.shape[1])[key[1]]
+        parts = []
+        for start in range(0, max(1, len(channels)), at_once):
+            values = self._data[frames, channels[start : start + at_once]].values
+            parts.append(merge_bins(values, self._segment, self._n)[0] if self._n > 1 else values)
+        return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
 
 LEAST_SPIKES = 30  # units with fewer take no part in the choice

@@ -7,25 +7,15 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import numpy as np
 
 from ..data.certificate import CertificateLine
-from ..data.recording import flatten_frames, name_kind
 from ..data.records import LatentRecord
 from ..errors import DataError
 from ..estimator.fitted import FittedModel
-from ..metrics import (
-    Interval,
-    SegmentSums,
-    bootstrap_over_segments,
-    compare_paired,
-    compute_pca_axes,
-    measure_energy_outside,
-    measure_smoothness,
-    r2_score,
-    score_rates,
-    score_reconstruction,
-)
-from ..metrics.rate_calibration import calibrate_rates, choose_calibration_frames
+from ..metrics import Interval, SegmentSums, bootstrap_over_segments, compare_paired, measure_smoothness, r2_score
+from ..metrics.reconstruction import compute_fraction_outside
+from ..metrics.segment_sums import divide_frames
 from .encoded import EncodedRecording
 from .forecast import Horizon
+from .frame_sums import Projection, iterate_frames, sum_frames
 from .shared_signal import LeftOut, ShiftedApart
 
 if TYPE_CHECKING:
@@ -111,47 +101,38 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
     fit is measured by `nwb_dcf.evaluation.shared_signal.measure_left_out`. Expected counts of both methods are
     calibrated on the training frames, unit by unit, so that neither gains by the bias of the square root.
     """
-    x, seen, segment = unseen.frames.values, training.frames.values, unseen.frames.segment
-    states, every, dim = unseen.compress(fitted), unseen.latents, fitted.dim
+    x, segment = unseen.frames.values, unseen.frames.segment
+    every, dim = unseen.latents, fitted.dim
     some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
-    lengths = range(1, fitted.k_max + 1)
+    lengths, shown = range(1, fitted.k_max + 1), x[some]
     # of the training frames, as the fit is: the baseline sees nothing more
-    mean, axes = compute_pca_axes(seen, fitted.k_max)
-
-    def project(frames: Float[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time channel"]:
-        return np.asarray(mean + (frames - mean) @ axes[:, :k] @ axes[:, :k].T)
-
+    pca = Projection.of(training.frames, fitted.k_max)
     curve: Curve = {
-        "bottleneck_r2": np.array([r2_score(x[some], fitted.reconstruct(every[some, :k])) for k in lengths]),
-        "pca_r2": np.array([r2_score(x[some], project(x[some], k)) for k in lengths]),
+        "bottleneck_r2": np.array([r2_score(shown, fitted.reconstruct(every[some, :k])) for k in lengths]),
+        "pca_r2": np.array([r2_score(shown, pca.reconstruct(shown, k)) for k in lengths]),
     }
-    latents, by_dcf, by_pca = every[:, :dim], fitted.reconstruct(every[:, :dim]), project(x, dim)
+    sums, groups = sum_frames(fitted, training, unseen, pca), divide_frames(segment)
     scores: Scores = {
         "on": "held-out data" if unseen is not training else "training data (nothing was held out)",
         "frames": len(x),
-        "bottleneck_r2": r2_score(x, by_dcf),
-        "flow_r2": r2_score(x, fitted.reconstruct(latents, decoder="flow")),
-        "pca_r2": r2_score(x, by_pca),
-        # near 1 by construction (paper, Table 2), whatever the latents hold
-        "round_trip_r2": r2_score(x, fitted.expand(states)),
-        "energy_outside": measure_energy_outside(states, fitted.mean, fitted.loadings, dim),
+        "bottleneck_r2": sums.compute_r2("mean"),
+        "flow_r2": sums.compute_r2("flow"),
+        "pca_r2": sums.compute_r2("pca"),
+        "round_trip_r2": sums.compute_r2("round_trip"),
+        "energy_outside": compute_fraction_outside(sums.energy.sum(), sums.kept.sum()),
         "intervals": {},
     }
-    if np.isfinite(by_dcf).all():  # else R2 is NaN, and there is nothing to resample
+    if np.isfinite(sums.errors["mean"]).all():  # else R2 is NaN, and there is nothing to resample
         # paired on segments: their difference is far less variable than either score
-        pair = score_reconstruction(x, by_dcf, segment), score_reconstruction(x, by_pca, segment)
+        pair = [sums.add_errors(name, groups) for name in ("mean", "pca")]
         _add_pair(scores, "bottleneck_r2", "pca_r2", "difference_r2", *pair)
-    scores |= _compare_paths(latents, (x - mean) @ axes[:, :dim], ((seen - mean) @ axes[:, :dim]).std(axis=0), segment)
-    if name_kind(unseen.recording) == "counts":
-        counts, expect = flatten_frames(unseen.recording), fitted.preparation.expect_counts
-        pca_rates = expect(by_pca)
-        if fitted.calibration is not None:
-            # the same calibration as the fit's rates, on the same frames
-            frames = choose_calibration_frames(len(seen), seen.shape[1])
-            known = calibrate_rates(expect(project(seen[frames], dim)), flatten_frames(training.recording)[frames])
-            pca_rates = known.apply(pca_rates)
-        rates = fitted.rates(latents), pca_rates
-        deviance = [score_rates(counts, rate, segment) for rate in rates]
+    seen, read = (
+        np.concatenate([pca.read(part, dim) for part in iterate_frames(frames)])
+        for frames in (training.frames, unseen.frames)
+    )
+    scores |= _compare_paths(every[:, :dim], read, seen.std(axis=0), segment)
+    if sums.deviance:
+        deviance = [sums.add_deviance(name, groups) for name in ("mean", "pca")]
         _add_pair(scores, "deviance_explained", "pca_deviance_explained", "difference_deviance", *deviance)
     return scores, curve
 

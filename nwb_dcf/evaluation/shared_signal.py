@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import numpy as np
 
+from ..data.chunks import compute_moments
 from ..estimator.fitted import FittedModel, PreparedFrames
 from ..metrics import bootstrap_over_segments, compute_pca_axes, rank_in_null, score_reconstruction
 from ..metrics.decoding import decode_linearly
@@ -18,6 +19,7 @@ from ..metrics.null_distribution import shift_channels
 from ..metrics.segment_sums import SegmentSums, divide_frames
 from .decoding_verdict import Chance, measure_chance
 from .encoded import EncodedRecording
+from .frame_sums import iterate_frames
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Real
@@ -182,7 +184,7 @@ class HiddenChannels:
 def hide_channels(training: PreparedFrames, unseen: PreparedFrames, *, seed: int) -> HiddenChannels | str:
     """Draw the frames and the fifths of the channels; the reason where there are too few channels."""
     x = training.values
-    deviation = x.std(axis=0, dtype=np.float64)
+    deviation = compute_moments(iterate_frames(training)).sd
     varying = np.flatnonzero(deviation > 0)
     if len(varying) < FEWEST_CHANNELS:
         return f"{len(varying)} channels are too few to leave any out"
@@ -251,7 +253,7 @@ def measure_shifted_apart(fitted: FittedModel, training: EncodedRecording, unsee
     """
     if fitted.pixels is not None:
         return {"not_measured": "pixels are no channels: neighbours are alike"}
-    varying = np.flatnonzero(training.frames.values.std(axis=0) > 0)
+    varying = np.flatnonzero(compute_moments(iterate_frames(training.frames)).sd > 0)
     if len(varying) < 2:
         return {"not_measured": "one channel has nothing to be coordinated with"}
     rng = np.random.default_rng([fitted.config.train.seed, 2])

@@ -36,7 +36,7 @@ N_AXES = 3  # as many as fits have by default
 N_BUMPS = 48
 MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more; fewer where there are more splits
 MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 suffice for the axes of thousands
-MOST_NUMBERS = 2**24  # that are looked at at once to find the channels that can take part
+MOST_NUMBERS = 2**24  # of all frames of some channels that are worked on at once
 LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is left out
 LEAST_R2 = 1e-3  # a channel that no setting predicts better has no vote
 LEAST_OF_MEDIAN = 0.1  # of the median channel's best score: nor has one that is predicted worse than this
@@ -186,13 +186,17 @@ def score_settings(
     if len(usable) >= 4 and lags:
         raw = np.asarray(values[:, usable], np.float32)
         # values may lie far from 0, where sums of products lose digits; roots of counts do not
-        raw = np.sqrt(raw) if root else raw - raw.mean(axis=0)
+        raw = np.sqrt(raw, out=raw) if root else raw - raw.mean(axis=0)
         # thinned after smoothing: a lag leads from a kept row to any frame, since targets are taken from all of them
         n_splits = count_splits(len(usable))
         rows = np.unique(np.linspace(0, len(raw) - 1, MAX_ROWS * N_SPLITS // n_splits).round().astype(np.int64))
         position = np.zeros(len(raw), np.int64)
         position[rows] = np.arange(len(rows))
-        smoothed = list(smooth_rows(raw, frames, [sigma / step_s for sigma in sigmas], rows))
+        widths, at_once = [sigma / step_s for sigma in sigmas], max(1, MOST_NUMBERS // len(raw))
+        # few channels at a time: spectra of all frames take several times their memory
+        groups = [raw[:, start : start + at_once] for start in range(0, raw.shape[1], at_once)]
+        parts = [list(smooth_rows(group, frames, widths, rows)) for group in groups]
+        smoothed = parts[0] if len(parts) == 1 else [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
         found = np.zeros((len(PENALTIES), len(points), len(usable)))
         for _ in range(n_splits):
             split = _Split.draw(raw, frames, block, rows, [round(lag / step_s) for lag in lags], rng)

@@ -162,7 +162,17 @@ def score_rates(
     0.0
     """
     counts, rates, groups = _check(counts, rates, segment, floor)
-    mean = counts.mean(axis=0)
+    explained, explainable = explain_deviance(counts, rates, counts.mean(axis=0))
+    return SegmentSums(groups.add_up(explained), groups.add_up(explainable), groups.over)
+
+
+def explain_deviance(
+    counts: Float[np.ndarray, "time unit"], rates: Float[np.ndarray, "time unit"], mean: Float[np.ndarray, " unit"]
+) -> tuple[Float[np.ndarray, " time"], Float[np.ndarray, " time"]]:
+    """Compute what `score_rates` adds up: deviance of each frame that rates explain, and that of each unit's `mean`.
+
+    Rates are taken as they are; `score_rates` raises them to its floor.
+    """
     explained, explainable = np.zeros(len(counts)), np.zeros(len(counts))
     step = max(1, BLOCK_COUNTS // counts.shape[1])
     # in blocks: terms of all frames at once are as large as eight recordings
@@ -172,7 +182,7 @@ def score_rates(
         by_mean = xlogy(n, np.broadcast_to(mean, n.shape)) - mean
         explained[block] = 2 * (xlogy(n, rates[block]) - rates[block] - by_mean).sum(axis=1)
         explainable[block] = 2 * (xlogy(n, n) - n - by_mean).sum(axis=1)
-    return SegmentSums(groups.add_up(explained), groups.add_up(explainable), groups.over)
+    return explained, explainable
 
 
 def bits_per_spike(

@@ -9,7 +9,7 @@ import numpy as np
 from .segment_sums import SegmentSums, divide_frames, require_labels, require_same_shape
 
 if TYPE_CHECKING:
-    from jaxtyping import Real, Shaped
+    from jaxtyping import Float, Real, Shaped
 
 VARIANCE_FRACTION = 0.95  # of the total variance, held by the first K_eff axes (paper 3.1)
 
@@ -105,9 +105,24 @@ def measure_energy_outside(
     float
         Between 0 and 1.
     """
+    return compute_fraction_outside(*(part.sum() for part in sum_energy(states, mean, loadings, dim)))
+
+
+def sum_energy(
+    states: Real[np.ndarray, "time channel"],
+    mean: Real[np.ndarray, " channel"],
+    loadings: Real[np.ndarray, "channel k_max"],
+    dim: int,
+) -> tuple[Float[np.ndarray, " time"], Float[np.ndarray, " time"]]:
+    """Sum the energy of each state, and what of it lies on the first `dim` axes, as `measure_energy_outside` does."""
     # float64: a fraction of 1e-3 is a difference of nearly equal sums
     centred = np.asarray(states, np.float64) - mean
-    total, kept = np.square(centred).sum(), np.square(centred @ np.asarray(loadings, np.float64)[:, :dim]).sum()
+    on_axes = centred @ np.asarray(loadings, np.float64)[:, :dim]
+    return np.square(centred).sum(axis=1), np.square(on_axes).sum(axis=1)
+
+
+def compute_fraction_outside(total: float, kept: float) -> float:
+    """Compute the fraction of energy that is not kept; 0 where there is none."""
     return float(max(0.0, 1 - kept / total)) if total > 0 else 0.0
 
 

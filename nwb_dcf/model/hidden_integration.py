@@ -75,7 +75,7 @@ class HiddenUnits:
         constant, constant_along = 0.0, 0.0
         bias = network.last.bias
         into_bias, into_bias_along = bias @ self.into, (axes.project(bias[None], mask) @ self.into)[0]
-        z = start @ self.into
+        z, last = start @ self.into, 4 * (len(times) - 1) - 1
         for step, begin in enumerate(times[:-1].tolist()):
             rates: list[Tensor] = []
             for i, (place, weight) in enumerate(zip(PLACES, WEIGHTS, strict=True)):
@@ -84,16 +84,18 @@ class HiddenUnits:
                 deviation = rho * math.cosh(begin + place * h)
                 posterior = rho / deviation
                 rest = deviation - posterior
-                hidden = nn.functional.silu(_advance(z, rates, h) + shifts[0][at])
+                hidden = nn.functional.silu(_advance(z, rates, h) + shifts[0][at], inplace=True)
                 for layer, shift in zip(network.layers[1:], shifts[1:], strict=True):
                     weights: Tensor = layer.weight  # type: ignore[assignment]  # as above
-                    hidden = nn.functional.silu(torch.addmm(shift[at], hidden, weights.T))
+                    hidden = nn.functional.silu(torch.addmm(shift[at], hidden, weights.T), inplace=True)
                 added.add_(hidden, alpha=weight * h * posterior)
                 along.add_(hidden, alpha=weight * h * rest)
                 constant, constant_along = constant + weight * h * posterior, constant_along + weight * h * rest
                 shifted = posterior * into_bias + rest * into_bias_along
-                rates.append(torch.addmm(shifted, hidden, posterior * self.loop + rest * self.loop_along))
-            z = z + h / 8 * (rates[0] + 3 * (rates[1] + rates[2]) + rates[3])
+                if at < last:  # the state after the last step is not asked for in these units
+                    rates.append(torch.addmm(shifted, hidden, posterior * self.loop + rest * self.loop_along))
+            if step < len(times) - 2:
+                z = z + h / 8 * (rates[0] + 3 * (rates[1] + rates[2]) + rates[3])
         whole = torch.addmm(start + constant * bias, added, self.back)
         return whole + axes.project(along @ self.back + constant_along * bias, mask)
 

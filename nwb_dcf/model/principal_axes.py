@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -45,20 +45,30 @@ class PrincipalAxes:
         )
 
 
-def compute_principal_axes(frames: Tensor, *, most: int = MOST_AXES, seed: int = 0) -> PrincipalAxes:
+def compute_principal_axes(
+    frames: Tensor, *, most: int = MOST_AXES, seed: int = 0, release: Callable[[], None] | None = None
+) -> PrincipalAxes:
     """Compute the principal axes of `frames`, shape (frame, D), in float64.
 
     The optimum of L_align is known (Rippel et al. 2014), so training starts there. The smaller of the
     two Gram matrices is decomposed exactly up to `EXACT_SIZE`; above, a randomised range finder is
     used, whose seed is an argument since torch's own draws from global state. Frames are read in blocks: no second
-    copy of all of them is in memory. scikit-learn's PCA would need one, and no GPU.
+    copy of all of them is in memory. scikit-learn's PCA would need one, and no GPU. `release` is called after each
+    block, see `nwb_dcf.model.training.FrameTable`.
     """
     n, width = frames.shape
     parts = torch.split(frames, max(1, BLOCK_NUMBERS // width)) if n > EXACT_SIZE else (frames,)
-    mean = _add(in_double(part).sum(0) for part in parts) / n
+
+    def read() -> Iterator[Tensor]:
+        for part in parts:
+            yield in_double(part)
+            if release:
+                release()
+
+    mean = _add(part.sum(0) for part in read()) / n
 
     def centre() -> Iterator[Tensor]:
-        return (in_double(part) - mean for part in parts)
+        return (part - mean for part in read())
 
     total = sum(float(x.square().sum()) for x in centre()) / n
     if min(n, width) > EXACT_SIZE:

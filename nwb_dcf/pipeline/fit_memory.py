@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from ..data.chunks import is_lazy
+from ..data.chunks import is_large, is_lazy, needs_scratch
 from ..data.memory import find_free_memory
 from ..data.recording import frame_dims, is_count, name_source
 from ..errors import DataError
@@ -21,6 +23,10 @@ BASE_BYTES = 520 * 2**20  # Python with torch, pynwb and pandas
 VALUE_BYTES = 40  # peak of whole fits of 2 to 36 million values, less the base: float64 copies of frames, scored
 # more for each of the first values: larger recordings are handled in blocks, and rates calibrated on a part of them
 FIRST_COUNTS_BYTES, FIRST_VALUES_BYTES = 60, 40
+FLOAT32 = 4
+# above `MOST_IN_MEMORY` values are made, prepared and scored block by block: spikes, latents and a sample are left
+LARGE_BYTES, LARGE_PART = 1500 * 2**20, 8
+SCRATCH = 2.2  # times the values as float32: prepared frames of all, of the training and of the held-out segments
 FIRST = 2**23  # as many as `metrics.rate_calibration` calibrates, whose imports `info` does without
 BIN_WIDTH_S, SIDE = 0.02, 64  # where neither data nor options have set anything yet
 NARROWER = {
@@ -45,6 +51,8 @@ def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
     >>> round(estimate_fit_memory(36_000_000, counts=True) / 2**30, 1)
     2.3
     """
+    if is_large((n_values,)):
+        return LARGE_BYTES + n_values * FLOAT32 // LARGE_PART
     first = min(n_values, FIRST) * (FIRST_COUNTS_BYTES if counts else FIRST_VALUES_BYTES)
     return BASE_BYTES + n_values * VALUE_BYTES + first
 
@@ -94,8 +102,9 @@ def check_fit_memory(recording: xr.Dataset, widest_s: float | None = None) -> No
     Raises
     ------
     DataError
-        That says how much, and which settings make it less.
+        That says how much, and which settings make it less; or how much disk the frames of a large one take.
     """
+    _check_scratch(recording)
     n_frames = recording.sizes["time"] if widest_s is None else count_bins(recording, widest_s)
     needed, free = estimate_recording(recording, n_frames), find_free()
     if needed is not None and needed > free:
@@ -105,6 +114,21 @@ def check_fit_memory(recording: xr.Dataset, widest_s: float | None = None) -> No
             f"{needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free",
             where=name_source(recording),
             fix=f"choose {NARROWER.get(last, 'a lower rate (--resample) or a part of the channels')}",
+        )
+
+
+def _check_scratch(recording: xr.Dataset) -> None:
+    """Refuse a recording whose prepared frames the folder for temporary files does not hold."""
+    if not needs_scratch(recording["data"]):
+        return
+    folder = tempfile.gettempdir()
+    needed, free = int(SCRATCH * FLOAT32 * recording["data"].size), shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"prepared frames take about {needed / 2**30:.1f} GiB on disk while it is fitted, and {folder} has "
+            f"{free / 2**30:.1f} GiB free",
+            where=name_source(recording),
+            fix="name a folder with more room in the variable TMPDIR, or read less",
         )
 
 

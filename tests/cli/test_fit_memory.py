@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import nwb_dcf
+from nwb_dcf.data import chunks
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
 from nwb_dcf.metrics.rate_calibration import MOST_CALIBRATED
@@ -38,6 +40,16 @@ def test_more_than_is_free_is_refused_with_what_would_help(tmp_path: Path, monke
 def test_what_is_read_in_blocks_has_no_bound() -> None:
     dask = pytest.importorskip("dask.array", reason="could not import dask")
     assert estimate_recording(make_recording(dask.ones((100, 50)), np.arange(100))) is None
+
+
+def test_a_disk_without_room_for_prepared_frames_is_said_before_a_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_spike_session(tmp_path / "s.nwb", n_units=4, duration_s=20)
+    monkeypatch.setattr(chunks, "MOST_IN_MEMORY", 1000)
+    monkeypatch.setattr(fit_memory.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 1000))
+    with pytest.raises(DataError, match=r"s\.nwb: /units: prepared frames take about 0\.0 GiB on disk.*TMPDIR"):
+        nwb_dcf.plan_fit(path, 2, **QUICK)
 
 
 def test_it_knows_how_many_counts_are_calibrated() -> None:

@@ -16,7 +16,7 @@ from nwb_dcf import DCF
 from nwb_dcf.config import PrepareConfig
 from nwb_dcf.data import chunks as blocks
 from nwb_dcf.data.arrays import as_recording
-from nwb_dcf.data.chunks import compute_moments, frame_blocks, is_lazy, make_scratch, map_lazily
+from nwb_dcf.data.chunks import compute_moments, frame_blocks, is_lazy, make_scratch, map_lazily, release_scratch
 from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
@@ -94,6 +94,33 @@ def test_scratch_is_mapped_and_holds_what_is_written() -> None:
     assert scratch.dtype == np.float32
     scratch[2] = [1, 2, 3]
     assert scratch.sum() == 6
+    release_scratch()
+    assert scratch.sum() == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read as Linux reports it")
+def test_scratch_leaves_the_memory_of_the_process_and_stays_in_its_file() -> None:
+    def count_mapped() -> int:
+        lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+        return int(lines["RssFile"].split()[0]) * 1024
+
+    scratch = make_scratch((2**12, 2**11))
+    before = count_mapped()
+    scratch[:] = 1
+    held = count_mapped()
+    release_scratch()
+    assert held - before > 0.9 * scratch.nbytes
+    assert held - count_mapped() > 0.9 * scratch.nbytes
+    assert scratch[::100].all()
+
+
+def test_a_disk_without_room_for_scratch_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(blocks.os, "posix_fallocate", fail, raising=False)
+    with pytest.raises(DataError, match=r"does not hold them \(No space left on device\).*TMPDIR"):
+        make_scratch((5, 3))
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nwb_dcf.data import spike_trains
 from nwb_dcf.data.chunks import count_varying
 from nwb_dcf.data.lazy_counts import count_later
 from nwb_dcf.data.recording import make_recording, select_segments
@@ -54,6 +55,25 @@ def test_every_part_is_the_same_part_of_all(both: tuple[BinnedTrains, Any]) -> N
     np.testing.assert_array_equal(lazy[[9, 3], [6, 2, 2]].values, counts.values[np.ix_([9, 3], [6, 2, 2])])
     for key in keys:
         np.testing.assert_array_equal(lazy[key].values, counts.values[key], err_msg=str(key))
+
+
+def test_bins_that_lie_far_apart_are_counted_without_those_between(
+    both: tuple[BinnedTrains, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binned, counts = both
+    ranges: list[tuple[int, int]] = []
+    count = spike_trains.count_spikes
+
+    def watch(times: Any, bins: Any, frames: tuple[int, int]) -> Any:
+        ranges.append(frames)
+        return count(times, bins, frames)
+
+    monkeypatch.setattr(spike_trains, "count_spikes", watch)
+    monkeypatch.setattr(spike_trains, "MOST_COUNTED", 7 * 20)
+    rng, n = np.random.default_rng(2), len(counts.values)
+    for frames in (np.array([0, n - 1]), rng.permutation(n)[:40], np.sort(rng.permutation(n)[:40]), np.arange(3, n)):
+        np.testing.assert_array_equal(binned.count(np.arange(7), frames), counts.values[frames])
+    assert max(stop - start for start, stop in ranges) <= 20
 
 
 def test_units_that_never_change_are_found_without_all_counts(both: tuple[BinnedTrains, Any]) -> None:

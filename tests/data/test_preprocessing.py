@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.ndimage import gaussian_filter1d
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import Preprocessor, check_size, fit_preprocessor, is_count
+from nwb_dcf.data.preprocessing import Preprocessor, _filter, check_size, fit_preprocessor, is_count
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError, ParameterError
 
@@ -181,3 +182,12 @@ def test_what_is_too_small_for_the_dimension_is_refused() -> None:
         check_size(record(varied[:, 2:]), 1)
     with pytest.raises(DataError, match="no segment has two frames"):
         check_size(record(varied[:3], lengths=(1, 1, 1)), 2)
+
+
+@pytest.mark.parametrize(("n", "sigma"), [(1, 2.0), (2, 5.0), (40, 3.0), (1000, 2.0), (1001, 20.0), (300, 130.0)])
+@pytest.mark.parametrize("frame", [(), (3,), (2, 2)])
+def test_the_gaussian_is_scipys(n: int, sigma: float, frame: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).poisson(0.5, (n, *frame)).astype(float)
+    radius = min(int(4 * sigma + 0.5), n - 1)
+    expected = gaussian_filter1d(values, sigma, axis=0, mode="constant", radius=radius)
+    np.testing.assert_allclose(_filter(values, sigma), expected, rtol=1e-12, atol=1e-14)

@@ -13,6 +13,7 @@ from pynwb.ecephys import ElectricalSeries
 from pynwb.epoch import TimeIntervals
 
 from ...config import ReadConfig
+from ...data.chunks import is_large
 from ...data.clock_doubts import LITTLE, find_spike_doubts
 from ...data.doubt import Doubt, report_doubts
 from ...data.lazy_counts import count_later
@@ -44,7 +45,8 @@ class Counting:
         Called with the recording in the bins of the configuration, before all is counted; returns the width of other
         bins in seconds, or None.
     later : bool
-        Whether counts are made when they are asked for, as of a plan that may be looked at and not fitted.
+        Whether counts are made when they are asked for, as of a plan that may be looked at and not fitted; those of
+        large recordings always are.
     """
 
     choose: Callable[[xr.Dataset], float | None] | None = None
@@ -125,6 +127,9 @@ class _UnitsTable:
             notes += pauses
         doubtful = next((doubt for doubt in doubts if doubt.of_scale), None)
         segments = choose_segments(session, config, recorded, config.bin_width_s, doubtful)
+        n_bins = int((segments.stop - segments.start).sum() / config.bin_width_s)
+        # spikes take less memory than counts of long recordings, which are made block by block
+        later = later or is_large((n_bins, len(trains.row)))
         binned = BinnedTrains.divide(
             trains,
             segments.start,

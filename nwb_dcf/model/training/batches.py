@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,8 @@ class FrameTable:
         Whether the first h frames of a segment serve as history only.
     rows : Tensor of int64, or None
         Frames that are drawn, where these are not all.
+    release : callable, or None
+        Called after some frames have been read, where `x` lies in a file: takes them out of the process's memory.
     """
 
     x: Tensor
@@ -64,6 +66,7 @@ class FrameTable:
     history: int
     drop_start: bool = False
     rows: Tensor | None = None
+    release: Callable[[], None] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -81,6 +84,7 @@ class FrameTable:
         drop_start: bool,
         step_s: float | None = None,
         device: torch.device | None = None,
+        release: Callable[[], None] | None = None,
     ) -> FrameTable:
         """Index `x`, shape (frame, D), by its segments and times in seconds, both of shape (frame,).
 
@@ -109,9 +113,8 @@ class FrameTable:
         # pairs never cross a segment or a gap (paper 2.4)
         pairs = frame[has_next & ((frame - first >= history) | (not drop_start))]
         device = device or x.device
-        return cls(
-            x, first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device), history, drop_start
-        )
+        index = (first.to(device), last.to(device), step.to(device, x.dtype), pairs.to(device))
+        return cls(x, *index, history, drop_start, release=release)
 
     def with_whole_history(self) -> FrameTable:
         """Return the table without pairs whose history repeats a segment's first frame, unless they are the majority.
@@ -165,6 +168,8 @@ class FrameTable:
             else:
                 rows = torch.arange(part.start, part.stop, device=self.device)
                 latents[part] = coupling.encode(self.surround(rows, encoder.window))
+            if self.release:
+                self.release()
 
         coupling.eval()  # the running statistics are not to follow the parts
         seen = self.x.shape[1] * (1 if linear else 2 * encoder.window + 1)
@@ -240,6 +245,8 @@ class WindowSampler:
                 reads = torch.empty_like(latents)
                 for part, into in zip(*(torch.split(rows, FRAMES_READ) for rows in (table.x, reads)), strict=True):
                     into.copy_(model.coupling.read(part.to(table.device)))
+                    if table.release:
+                        table.release()
                 self.cached = latents, reads
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
