@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from sets import Benchmark, label_pieces
 
 from nwb_dcf import DCF
-from nwb_dcf.data.preprocessing import TRUNCATE
+from nwb_dcf.data.gaussian_filter import TRUNCATE
 from nwb_dcf.data.recording import flatten_frames, median_step_s
 from nwb_dcf.evaluation.encoded import encode_recording
 from nwb_dcf.evaluation.forecast import describe_horizon

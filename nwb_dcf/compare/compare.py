@@ -17,7 +17,7 @@ from ..config.presets import resolve_settings
 from ..config.progress import Progress
 from ..config.time_scale import TimeScales
 from ..data.certificate import CertificateLine
-from ..data.preprocessing import TRUNCATE
+from ..data.gaussian_filter import TRUNCATE
 from ..data.recording import (
     flatten_frames,
     frame_dims,

@@ -26,6 +26,7 @@ from .chunks import (
     read_frames,
     release_scratch,
 )
+from .gaussian_filter import TRUNCATE, filter_gaussian
 from .recording import CHANNEL_SOURCE, frame_dims, is_count, median_step_s, name_source, segment_slices, split_sources
 from .records import JSON, PreprocessingStep
 
@@ -84,11 +85,8 @@ def invert_mean_root(roots: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any
 
 SPIKE_SMOOTH_S = 0.04  # the paper's Gaussian for spikes
 COUNT_SMOOTH_FRAMES = 2  # for counts without a clock
-TRUNCATE = 4.0  # standard deviations of the Gaussian that are used
 FAR = 1e4  # standard deviations from 0
 WIDEST_CHOSEN_S = 1.6  # what the data may choose, whatever their segments
-LONG_REACH = 2000  # frames: a longer Gaussian is applied by Fourier transforms
-LEAST_BLOCK = 64  # frames that are smoothed by one matrix
 MOST_WEIGHTS = 2 * 10**8  # of smoothing on an irregular clock: 3 GB
 CLOCK_TOLERANCE = 0.01  # of the step: a clock that varies less is regular
 
@@ -389,43 +387,14 @@ def _smooth(
         if piece.sigma == 0:
             around = seen
         elif piece.sigma is not None:
-            weight = _filter(np.ones(len(seen)), piece.sigma)[inside]  # how much of the Gaussian lies inside
-            around = _filter(seen, piece.sigma)[inside]
+            weight = filter_gaussian(np.ones(len(seen)), piece.sigma)[inside]  # how much of the Gaussian lies inside
+            around = filter_gaussian(seen, piece.sigma)[inside]
             around /= weight.reshape(-1, *[1] * (seen.ndim - 1))
         else:
             weights = _compute_gaussian_weights(time[piece.frames], time[piece.seen], sigma_s)
             around = (weights @ seen.reshape(len(seen), -1)).reshape(-1, *seen.shape[1:])
         smoothed[piece.frames.start - frames.start : piece.frames.stop - frames.start] = around
     return smoothed
-
-
-def _filter(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian of `sigma` frames along the first axis, 0 beyond the ends; no wider than the values are long."""
-    radius = min(int(TRUNCATE * sigma + 0.5), len(values) - 1)
-    kernel = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / sigma))
-    kernel /= kernel.sum()
-    if radius > LONG_REACH:
-        from scipy.signal import oaconvolve  # half a second that few need
-
-        # a direct sum takes frames times reach: hours where both are 100,000
-        return np.asarray(oaconvolve(values, kernel.reshape(-1, *[1] * (values.ndim - 1)), mode="same", axes=0))
-    # matrix products of blocks of frames: two to ten times as fast as SciPy's filter along the first axis
-    rows, smoothed = values.reshape(len(values), -1), np.empty((len(values), values[0].size))
-    n = min(len(values), max(LEAST_BLOCK, 2 * radius))
-    weights = _place_kernel(kernel, n)
-    for start in range(0, len(rows), n):
-        low, high, stop = max(start - radius, 0), min(start + n + radius, len(rows)), min(start + n, len(rows))
-        reached = slice(low - start + radius, high - start + radius)
-        np.matmul(weights[: stop - start, reached], rows[low:high], out=smoothed[start:stop])
-    return smoothed.reshape(values.shape)
-
-
-def _place_kernel(kernel: Float[np.ndarray, " tap"], n: int) -> Float[np.ndarray, "frame seen"]:
-    """Weights of `n` successive frames, each with the kernel about itself, over all frames that they reach."""
-    weights = np.zeros((n, n + len(kernel)))
-    # one more column than there are frames: each row of the flat matrix begins one place later
-    weights[:, : len(kernel)] = kernel
-    return weights.ravel()[: n * (n + len(kernel) - 1)].reshape(n, -1)
 
 
 def check_smoothing(recording: xr.Dataset, smooth: float | str) -> None:

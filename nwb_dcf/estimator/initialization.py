@@ -12,7 +12,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -26,6 +28,9 @@ from ..model.dynamical_flow import RidgeStartDynamics
 from ..model.principal_axes import MOST_AXES, PrincipalAxes, compute_principal_axes
 from ..model.training import ContextHeads, FrameTable
 from ..model.training.batches import FRAMES_READ
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float32
 
 K_MAX_FLOOR = 16  # axes kept beyond twice dim
 FRACTION_OF_GPU = 0.4  # of its free memory, for frames; the held-out ones and the networks need some too
@@ -132,6 +137,14 @@ def start_model(
     if len(table.pairs) == 0:
         raise DataError("no segment is longer than the history", fix="choose longer segments or a shorter history")
     return model, table, principal
+
+
+def find_axes(
+    frames: Float32[np.ndarray, "time channel"], dim: int
+) -> tuple[Float[np.ndarray, " channel"], Float[np.ndarray, "channel component"]]:
+    """Find the mean and the first `dim` principal axes of frames that may lie in a file, as a model starts at."""
+    found = compute_principal_axes(torch.from_numpy(frames), release=release_scratch)
+    return found.mean.double().numpy(), found.axes[:, :dim].double().numpy()
 
 
 @contextmanager

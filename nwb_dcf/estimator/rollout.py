@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..data.preprocessing import TRUNCATE
+from ..data.gaussian_filter import TRUNCATE
 from ..data.recording import make_recording, segment_slices
 from ..errors import ParameterError
 from .fitted import FittedModel, check_channels

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, PrepareConfig
-from ..data.preprocessing import CLOCK_TOLERANCE, TRUNCATE, compute_standard_smoothing
+from ..data.gaussian_filter import TRUNCATE
+from ..data.preprocessing import CLOCK_TOLERANCE, compute_standard_smoothing
 from ..data.recording import CHANNEL_SOURCE, frame_dims, frame_shape, is_count, median_step_s
 from ..data.records import RunnerUp, SmoothingRecord
 from ..data.spike_binning import merge_bins

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ..data.chunks import BLOCK_NUMBERS, compute_moments, is_large, release_scratch
 from ..data.recording import name_kind, take_frames
 from ..estimator.fitted import FittedModel, PreparedFrames
+from ..estimator.initialization import find_axes
 from ..metrics import compute_pca_axes
 from ..metrics.poisson import RATE_FLOOR, explain_deviance
 from ..metrics.rate_calibration import calibrate_rates, choose_calibration_frames
 from ..metrics.reconstruction import sum_energy
 from ..metrics.segment_sums import FrameGroups, SegmentSums
 from ..model.parallel import FRAMES_AT_ONCE
-from ..model.principal_axes import compute_principal_axes
 from .encoded import EncodedRecording
 
 if TYPE_CHECKING:
@@ -46,9 +45,8 @@ class Projection:
         """Compute the first `dim` principal axes of frames."""
         if not is_large(frames.values.shape):
             return cls(*compute_pca_axes(frames.values, dim))
-        # the same axes, without a copy of all frames
-        found = compute_principal_axes(torch.from_numpy(frames.values), release=release_scratch)
-        return cls(found.mean.numpy().astype(np.float64), found.axes[:, :dim].numpy().astype(np.float64))
+        # without a copy of all frames
+        return cls(*find_axes(frames.values, dim))
 
     def read(self, frames: Real[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time k"]:
         """Compute the coordinates of frames on the first `k` axes."""

@@ -14,7 +14,7 @@ import xarray as xr
 
 from ..config import ReadConfig
 from ..data import records
-from ..data.preprocessing import TRUNCATE
+from ..data.gaussian_filter import TRUNCATE
 from ..data.recording import CHANNEL_SOURCE, frame_dims
 from ..data.records import Provenance, SourceRecord, Support
 from ..data.result import DCFResult

@@ -12,7 +12,8 @@ import xarray as xr
 
 from ..config.file_places import FilePlaces
 from ..config.time_scale import TimeScales
-from ..data.preprocessing import TRUNCATE, Preprocessor
+from ..data.gaussian_filter import TRUNCATE
+from ..data.preprocessing import Preprocessor
 from ..data.recording import flatten_frames, median_step_s
 from ..data.records import JSON
 from ..data.result import DCFResult

@@ -8,7 +8,8 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import Preprocessor, _filter, check_size, fit_preprocessor, is_count
+from nwb_dcf.data.gaussian_filter import filter_gaussian
+from nwb_dcf.data.preprocessing import Preprocessor, check_size, fit_preprocessor, is_count
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError, ParameterError
 
@@ -190,4 +191,4 @@ def test_the_gaussian_is_scipys(n: int, sigma: float, frame: tuple[int, ...]) ->
     values = np.random.default_rng(0).poisson(0.5, (n, *frame)).astype(float)
     radius = min(int(4 * sigma + 0.5), n - 1)
     expected = gaussian_filter1d(values, sigma, axis=0, mode="constant", radius=radius)
-    np.testing.assert_allclose(_filter(values, sigma), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(filter_gaussian(values, sigma), expected, rtol=1e-12, atol=1e-14)

@@ -9,7 +9,8 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from nwb_dcf.config import PrepareConfig
-from nwb_dcf.data.preprocessing import LONG_REACH, TRUNCATE, check_smoothing, fit_preprocessor
+from nwb_dcf.data.gaussian_filter import LONG_REACH, TRUNCATE
+from nwb_dcf.data.preprocessing import check_smoothing, fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError, ParameterError
 
