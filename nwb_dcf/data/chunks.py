@@ -126,7 +126,7 @@ def make_scratch(shape: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
     Raises
     ------
     DataError
-        If the disk has no room for it.
+        If the disk cannot hold it.
     """
     # a map keeps its own handle of the file, which outlives this one; without a name nothing is left behind by a kill
     with tempfile.TemporaryFile(prefix="nwb-dcf-") as file:

@@ -128,7 +128,7 @@ def _check_scratch(recording: xr.Dataset) -> None:
             f"prepared frames take about {needed / 2**30:.1f} GiB on disk while it is fitted, and {folder} has "
             f"{free / 2**30:.1f} GiB free",
             where=name_source(recording),
-            fix="name a folder with more room in the variable TMPDIR, or read less",
+            fix="name a folder with more free space in the variable TMPDIR, or read less",
         )
 
 
