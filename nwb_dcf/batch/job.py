@@ -11,7 +11,7 @@ from typing import Any
 
 from ..config.request import asks_to_choose, hash_request
 from ..errors import DCFError, ParameterError
-from ..io.recordings import is_remote
+from ..io.backends.location import is_remote
 from ..io.results import list_checkpoints, list_results, read_result
 from .outcome import JobOutcome, Scores
 from .settings import Settings

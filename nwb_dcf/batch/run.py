@@ -10,7 +10,8 @@ from typing import Any
 
 from ..config.progress import Progress
 from ..errors import DCFError, ParameterError
-from ..io.recordings import Address, is_dandiset, is_remote, list_dandiset, locate
+from ..io.backends.dandi import is_dandiset
+from ..io.backends.location import Address, is_remote, locate
 from .engines import ENGINES, EngineOptions, run_engine
 from .job import FitJob
 from .outcome import JobOutcome
@@ -170,6 +171,8 @@ def list_sessions(files: str | Path | Sequence[str | Path]) -> list[str]:
         if not stands_for_many(entry):
             found.append(str(place) if isinstance(place, Path) else str(entry))
         elif isinstance(place, Address):
+            from ..io.recordings import list_dandiset  # pynwb
+
             found += list_dandiset(place)
         else:
             inside = sorted(p for p in place.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))

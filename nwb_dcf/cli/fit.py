@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import Any
 
@@ -147,8 +148,13 @@ def fit(
             plan = nwb_dcf.plan_fit(file, progress=bar, choose=asks_to_choose(settings), **settings)
         print_report(plan.to_dict(), describe_plan, as_json, quiet)
         return 0
+    from ..pipeline.beside_imports import own_process
+
     n_fits = 1 + int(settings.get("null") or 0) + max(int(settings.get("repeats") or 1) - 1, 0)
-    with ProgressBar(hidden=quiet, n_fits=n_fits, log=write_log) as bar:
+    with (
+        ProgressBar(hidden=quiet, n_fits=n_fits, log=write_log) as bar,
+        own_process(sys.argv[1:] == ctx.find_root().obj),
+    ):
         result = nwb_dcf.fit_nwb(file, progress=bar, **settings)
     describe = partial(describe_fit, verbose=verbose)
     print_report(summarise_fit(result, settings.get("output") or file), describe, as_json, quiet)

@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from ..model.parallel import use_threads
 from ..model.precision import multiply_in
 from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
+from .beside_dynamics import MOST_NUMBERS, BesideDynamics
 from .encoder_choice import choose_encoder, close_choice, settle_encoder
 from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, check_channels
 from .initialization import choose_device, note_frame_storage
@@ -47,6 +48,7 @@ def fit(
     progress: Callable[[Progress], None] | None = None,
     keep_partial: bool = False,
     latents_only: bool = False,
+    beside: BesideDynamics[Any] | None = None,
 ) -> FittedModel:
     """Fit a recording with exactly the settings of `config`.
 
@@ -64,6 +66,8 @@ def fit(
     latents_only : bool
         Whether v, which learns after the encoder and u, is left as it starts, and neither rates nor the solver are
         measured: latents and reconstructions are the same to the bit, in about half the time.
+    beside : BesideDynamics, optional
+        What is to be done with the fit as soon as all but its v is there.
 
     Returns
     -------
@@ -112,8 +116,58 @@ def fit(
     elif tried is not None:
         encoder = {"trained": False, "why": "nothing was held out that could prefer a trained encoder"}
     config = close_choice(training.config)
-    trained = training.learn(start, groups, first)
     model, principal = start.model, start.principal
+    ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
+
+    def describe() -> FittedModel:
+        spectrum = model.spectrum if model.learns_axes else principal.variance  # not truncated at k_max
+        return FittedModel(
+            config=config,
+            preparation=preparation,
+            model=model,
+            channels=[] if images else next(iter(ids.values())),
+            channel_dim="pixel" if images else next(iter(ids)),
+            pixels=ids if images else None,
+            units=str(recording["data"].attrs.get("units", "a.u.")),
+            kind=str(recording.attrs.get("kind", "array")),
+            step_s=step_s,
+            total_variance=principal.total,
+            k_eff=count_variance_axes(spectrum.detach().cpu().numpy(), principal.total),
+            steps={},
+            search=LossCurve(),
+            curve=LossCurve(),
+            notes=[],
+            timing={},
+            bin_width_s=recording.attrs.get("bin_width_s"),
+            machine={
+                "device": str(device),
+                "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+                "threads": torch.get_num_threads(),
+                "products": choose_products(model, config.train.precision),
+                "frames": note_frame_storage(recording, device, start.table.x.device),
+            },
+            chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if groups and split else {},
+            init=warm_start.about if warm_start else {},
+            encoder=encoder,
+        )
+
+    def find_rates(fitted: FittedModel) -> RateCalibration | None:
+        return calibrate(fitted, recording, start.prepared)
+
+    begun = False
+
+    def begin_beside() -> None:
+        nonlocal begun
+        if beside is not None and recording["data"].size <= MOST_NUMBERS:
+            begun = beside.start(describe(), find_rates)
+
+    try:
+        trained = training.learn(start, groups, first, begin_beside)
+        # measured before what runs beside, the solver's check and the calibration, which are no training
+        seconds = time.perf_counter() - started
+    finally:
+        if beside is not None:
+            beside.wait()
     if trained.settled:
         notes.append(_describe_settled(trained.settled, config.train))
     if split is not None and trained.best_step.get("u") == 0:
@@ -123,45 +177,21 @@ def fit(
         notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch_size} steps: a partial fit")
     if config.model.k_max == 0 and model.k_max < model.n_channels:
         notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
-    spectrum = model.spectrum if model.learns_axes else principal.variance  # not truncated at k_max
-    # measured before the solver's check and the calibration, which are no training
-    seconds = time.perf_counter() - started
-    ids = {dim: recording[dim].values.tolist() for dim in frame_dims(recording)}
-    fitted = FittedModel(
-        config=config,
-        preparation=preparation,
-        model=model,
-        channels=[] if images else next(iter(ids.values())),
-        channel_dim="pixel" if images else next(iter(ids)),
-        pixels=ids if images else None,
-        units=str(recording["data"].attrs.get("units", "a.u.")),
-        kind=str(recording.attrs.get("kind", "array")),
-        step_s=step_s,
-        total_variance=principal.total,
-        k_eff=count_variance_axes(spectrum.detach().cpu().numpy(), principal.total),
+    fitted = dataclasses.replace(
+        describe(),
         steps=trained.best_step,
         search=trained.curve if groups else LossCurve(),
         curve=trained.curve,
         notes=notes,
         timing={"seconds": seconds, "samples_per_s": trained.samples / seconds},
-        machine={
-            "device": str(device),
-            "name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-            "threads": torch.get_num_threads(),
-            "products": choose_products(model, config.train.precision),
-            "frames": note_frame_storage(recording, device, start.table.x.device),
-        },
-        bin_width_s=recording.attrs.get("bin_width_s"),
-        chosen_on={"rule": split.rule, "intervals_s": split.held_out_intervals_s} if groups and split else {},
         settled=trained.settled,
         finished=trained.finished,
-        init=warm_start.about if warm_start else {},
-        encoder=encoder,
         solver_error={} if latents_only else measure_solver(model, start.prepared),
     )
     if latents_only:
         return fitted
-    return dataclasses.replace(fitted, calibration=calibrate(fitted, recording, start.prepared))
+    rates = beside.calibration.result() if begun and beside is not None else find_rates(fitted)
+    return dataclasses.replace(fitted, calibration=rates)
 
 
 def calibrate(fitted: FittedModel, recording: xr.Dataset, prepared: xr.Dataset) -> RateCalibration | None:

@@ -101,11 +101,18 @@ class Training:
         """Build the model on `prepared` frames."""
         return Start(prepared, *start_model(prepared, self.config, self.device, self.step_s, self.warm))
 
-    def learn(self, start: Start, groups: FrameGroups | None = None, first: ChosenPart | None = None) -> TrainingResult:
+    def learn(
+        self,
+        start: Start,
+        groups: FrameGroups | None = None,
+        first: ChosenPart | None = None,
+        before_dynamics: Callable[[], None] | None = None,
+    ) -> TrainingResult:
         """Train the parts of the model in `choose_order`, each given those before it.
 
         With `groups` the steps of u and v are chosen on its held-out frames, and each part is then finished on all
         frames. b, L and d are those of all frames from the start. The `first` part may come from `choose_first`.
+        Before v learns alone, on a model that is final but for v, `before_dynamics` is called.
 
         Raises
         ------
@@ -115,7 +122,7 @@ class Training:
             If a loss is not finite.
         """
         with name_runs() as run:
-            return self._learn_in_order(start, groups, first, run)
+            return self._learn_in_order(start, groups, first, run, before_dynamics)
 
     def choose_first(self, start: Start, groups: FrameGroups) -> ChosenPart:
         """Train the first part of `choose_order` as far as its steps are chosen, for `learn` to go on from there.
@@ -130,10 +137,17 @@ class Training:
             return self._choose_steps(start, groups, order[0], run)
 
     def _learn_in_order(
-        self, start: Start, groups: FrameGroups | None, first: ChosenPart | None, run: Runs
+        self,
+        start: Start,
+        groups: FrameGroups | None,
+        first: ChosenPart | None,
+        run: Runs,
+        before_dynamics: Callable[[], None] | None,
     ) -> TrainingResult:
         done: TrainingResult | None = None
         for learn in choose_order(self.config, warm=self.warm is not None):
+            if learn == {"v"} and before_dynamics:
+                before_dynamics()
             part, first = first or self._choose_steps(start, groups, learn, run), None
             trained = part.trained
             if part.judged is not None and not trained.interrupted:

@@ -23,11 +23,9 @@ from ..estimator.dimensionality import DimensionChoice
 from ..estimator.fitted import FittedModel
 from ..estimator.serialization import pack_weights
 from .certificate import certify_scores
-from .channel_table import measure_decoder_fractions, summarise_channels
-from .encoded import encode_split
+from .channel_table import summarise_channels
 from .forecast import describe_horizon
-from .scores import score_fit
-from .shared_signal import measure_shared_signal
+from .latent_measures import LatentMeasures, measure_latents
 from .velocity_field import sample_field
 
 if TYPE_CHECKING:
@@ -46,6 +44,7 @@ def build_result(
     read: ReadConfig,
     held_out: float,
     dimension: DimensionChoice | None = None,
+    measured: LatentMeasures | None = None,
 ) -> DCFResult:
     """Describe a fit: its latents of every frame, its scores on held-out frames, its provenance.
 
@@ -62,21 +61,20 @@ def build_result(
         Fraction of the frames that was requested to be held out.
     dimension : DimensionChoice, optional
         How the number of latents was chosen; None where it was given.
+    measured : LatentMeasures, optional
+        `measure_latents` of the same three, where it has been done.
 
     Returns
     -------
     DCFResult
     """
-    encoded = encode_split(fitted, recording, split)
-    whole, parts = encoded.whole, (encoded.training, encoded.unseen)
-    # copied: a view would keep all axes of all frames in memory
-    latents, velocity = whole.latents[:, : fitted.dim].copy(), fitted.velocity(whole.frames, whole.latents)
-    # on held-out frames where there are any
-    scores, curve = score_fit(fitted, *parts)
-    scores["rollout"] = describe_horizon(fitted, *parts)
+    measured = measured or measure_latents(fitted, recording, split)
+    encoded, latents, scores, curve = measured.encoded, measured.latents, measured.scores, measured.curve
+    velocity = fitted.velocity(encoded.whole.frames, encoded.whole.latents)
+    scores["rollout"] = describe_horizon(fitted, encoded.training, encoded.unseen)
     dims = frame_dims(recording)
     shape = tuple(recording.sizes[dim] for dim in dims)
-    per_latent = {"latents": (latents, "1"), "flowed": (whole.flow(fitted), "1"), "velocity": (velocity, "1/s")}
+    per_latent = {"latents": (latents, "1"), "flowed": (measured.flowed, "1"), "velocity": (velocity, "1/s")}
     losses = fitted.curve
     segment_held_out = split.held_out_segments if split else np.zeros(recording.sizes["segment"], bool)
     dataset = recording.drop_vars("data").assign(
@@ -105,13 +103,13 @@ def build_result(
     )
     if CHANNEL_SOURCE in recording.coords:
         dataset = dataset.assign(compute_source_fractions(dataset))
-    if len(dims) == 1:  # pixels are too many to be named
-        fractions = measure_decoder_fractions(fitted.reconstruct, latents)
+    fractions = measured.decoder_fractions
+    if fractions is not None:
         dataset = dataset.assign({"decoder_share": ((*dims, "latent"), fractions)})
         loadings = fitted.loadings[:, : fitted.dim]
         scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, fractions)
-    if split is not None:
-        scores["left_out"], scores["shifted_apart"] = measure_shared_signal(fitted, *parts)
+    if measured.shared is not None:
+        scores["left_out"], scores["shifted_apart"] = measured.shared
     judged, scale = cast("records.Scores", scores), fitted.config.prepare.scale
     scores["certificate"] = certify_scores(judged, channel=str(dims[0]), scale=scale)
     dataset.attrs = {

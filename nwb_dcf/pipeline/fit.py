@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Destination, FitConfig, ReadConfig
 from ..data.result import DCFResult
+from .beside_imports import plan_beside_imports
 from .checkpointing import CheckpointPlace, keep_training
 from .fit_plan import FitPlan
 from .fit_recording import check_device, fit_recording, leaves_bins, plan_recording, read_to_fit, resample
 from .fit_request import FitRequest
 from .held_out_score import require_score
-from .stored_source import read_warm_start
 
 if TYPE_CHECKING:
     from ..config.progress import Listener
@@ -105,7 +105,7 @@ def fit_nwb(
     request = FitRequest.make(path, dim, read=read, config=config, write=write, **options)
     # a plan leaves everything as it is; a fit may tidy up after one that was killed
     request.target.clear()
-    plan = _follow(request, progress)
+    plan = plan_beside_imports(lambda told: _follow(request, told), path, progress)
     # entered once all that can be refused has been: from here on a signal leaves a checkpoint
     with keep_training(plan, request.checkpoint, resume=request.resume) as kept:
         fitted, result = fit_recording(plan, progress=progress, keep_partial=request.keep_partial)
@@ -153,6 +153,8 @@ def plan_fit(
 
 def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = False, choose: bool = True) -> FitPlan:
     """Read the file, and refuse before training whatever can be refused."""
+    from .stored_source import read_warm_start  # pynwb
+
     started = time.perf_counter()
     target, held_out = request.target, request.held_out
     target.check()

@@ -177,16 +177,22 @@ def fit_recording(
         Of ``plan.training``.
     DCFResult
     """
+    from ..estimator.beside_dynamics import BesideDynamics
     from ..estimator.fit import WarmStart, fit  # torch is loaded once all that can be refused has been
+    from ..evaluation.latent_measures import measure_latents
     from ..evaluation.result import build_result
 
     if plan.dimension and not plan.dimension.supported:
         warnings.warn(plan.dimension.rule, UserWarning, stacklevel=3)
     first = WarmStart.from_weights(plan.warm_start.weights, plan.warm_start.name) if plan.warm_start else None
-    fitted = fit(plan.training, plan.config, warm_start=first, progress=progress, keep_partial=keep_partial)
-    result = build_result(
-        fitted, plan.recording, plan.split, read=plan.read, held_out=plan.held_out, dimension=plan.dimension
+    beside = BesideDynamics(lambda ready: measure_latents(ready, plan.recording, plan.split))
+    fitted = fit(
+        plan.training, plan.config, warm_start=first, progress=progress, keep_partial=keep_partial, beside=beside
     )
+    result = build_result(
+        fitted, plan.recording, plan.split, read=plan.read, held_out=plan.held_out, dimension=plan.dimension,
+        measured=beside.result(fitted),
+    )  # fmt: skip
     if plan.smoothing:
         result.provenance["smoothing"] = plan.smoothing.to_dict()
     return fitted, result

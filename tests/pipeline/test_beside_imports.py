@@ -1,0 +1,118 @@
+"""A plan made in a fork, while this process loads other things: the same plan, refusals, progress and warnings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from nwb_dcf.config.progress import Listener, Progress
+from nwb_dcf.errors import DataError
+from nwb_dcf.pipeline import beside_imports
+from nwb_dcf.pipeline.beside_imports import own_process, plan_beside_imports
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
+FRAMES = np.arange(6.0).reshape(3, 2)
+
+
+def make_plan(told: Listener | None = None, **more: Any) -> Any:
+    data = xr.DataArray(FRAMES, dims=("time", "unit"))
+    return SimpleNamespace(recording=xr.Dataset({"data": data}), made_in=os.getpid(), **more)
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside_imports, "_pays", lambda _path: True)
+    monkeypatch.setattr(beside_imports, "LATER", ("json",))
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_plan_of_a_fork_is_the_plan() -> None:
+    plan = plan_beside_imports(make_plan, "s.nwb", None)
+    assert plan.made_in != os.getpid()
+    np.testing.assert_array_equal(plan.recording["data"].values, FRAMES)
+
+
+@pytest.mark.usefixtures("forks")
+def test_progress_and_warnings_of_a_fork_arrive() -> None:
+    def plan(told: Listener | None) -> Any:
+        warnings.warn("odd", UserWarning, stacklevel=1)
+        assert told is not None
+        told(Progress("reading s.mp4", 1, 2))
+        return make_plan()
+
+    seen: list[Progress] = []
+    with pytest.warns(UserWarning, match="odd"):
+        assert plan_beside_imports(plan, "s.nwb", seen.append).made_in != os.getpid()
+    assert seen == [Progress("reading s.mp4", 1, 2)]
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_refusal_of_a_fork_is_raised_whole() -> None:
+    def plan(_told: Listener | None) -> Any:
+        raise DataError("no segment is as long as 2 bins", where="s.nwb", fix="use a narrower --bin")
+
+    with pytest.raises(DataError) as raised:
+        plan_beside_imports(plan, "s.nwb", None)
+    assert raised.value.describe_options() == {
+        "what": "no segment is as long as 2 bins", "where": "s.nwb", "fix": "use a narrower --bin",
+    }  # fmt: skip
+
+
+def die(_told: Listener | None, parent: int = os.getpid()) -> Any:
+    if os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make_plan()
+
+
+def fail(_told: Listener | None, parent: int = os.getpid()) -> Any:
+    if os.getpid() != parent:
+        raise RuntimeError("a defect")
+    return make_plan()
+
+
+@pytest.mark.usefixtures("forks")
+@pytest.mark.parametrize(
+    "plan",
+    [
+        die,
+        fail,
+        lambda told: make_plan(told, unsendable=lambda: None),
+        lambda told: SimpleNamespace(**{**vars(make_plan(told)), "recording": make_plan().recording.chunk(time=1)}),
+    ],
+    ids=["killed", "defect", "not sendable", "read on demand"],
+)
+def test_where_a_fork_gives_no_plan_it_is_made_here(plan: Callable[[Listener | None], Any]) -> None:
+    assert plan_beside_imports(plan, "s.nwb", None).made_in == os.getpid()
+
+
+def test_a_process_that_is_not_ours_alone_does_not_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "s.nwb"
+    file.write_bytes(b"")
+    assert plan_beside_imports(make_plan, file, None).made_in == os.getpid()
+    for name in ("torch", "pynwb"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(beside_imports.threading, "active_count", lambda: 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1})
+    assert not beside_imports._pays(file)
+    with own_process():
+        assert beside_imports._pays(file)
+        assert not beside_imports._pays("https://example.org/s.nwb")
+        monkeypatch.setattr(beside_imports.threading, "active_count", lambda: 2)
+        assert not beside_imports._pays(file)
+
+
+def test_planning_alone_loads_neither_pynwb_nor_torch_before_it_reads() -> None:
+    code = "import sys, nwb_dcf.pipeline.fit, nwb_dcf.batch; print([m for m in ('torch', 'pynwb') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]"]
