@@ -141,6 +141,7 @@ class TrainConfig:
     steps: Steps = 1200
     dynamics_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # steps of v where it learns alone, of `steps`
     batch_size: Annotated[int, Field(ge=1, le=10**7)] = 512
+    dynamics_batch_size: Annotated[int, Field(ge=0, le=10**7)] = 0  # of v where it learns alone; 0: `batch_size`
     learning_rate: Positive = 8e-3
     rate_axes: Axes = 0  # principal axes that it is for: networks on fewer of them learn faster; 0: on any number
     encoder_learning_rate: Positive = 8e-4

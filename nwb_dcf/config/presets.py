@@ -78,11 +78,16 @@ COUNTS: dict[str, Settings] = {
         "tau_at_zero": 0.5,
         "batch_size": 256,
         "steps": 400,
+        # with half of its steps rollouts of counts are worse
+        "dynamics_fraction": 1.0,
+        "dynamics_batch_size": 0,
         "learning_rate": 4e-3,
         "encoder_learning_rate": 1.2e-3,
     },
 }
-VALUES: dict[str, Settings] = {"default": {"try_encoder": True}}
+VALUES: dict[str, Settings] = {
+    "default": {"try_encoder": True, "dynamics_fraction": 0.5, "dynamics_batch_size": 256},
+}
 # Perceptrons on the principal axes of the frames: they reconstruct more than a U-Net, and more can be decoded from
 # their latents, in a fraction of its time (benchmarks/RESULTS.md). The paper takes the U-Net, and no history.
 _PERCEPTRON: Settings = {
@@ -218,6 +223,8 @@ def _choose_own(preset: str, kind: str, given: Mapping[str, Any]) -> Settings:
     """Settings that `preset` has of its own for a `kind` of recording, but for those that were given by name."""
     if kind != "images":
         own = KINDS[kind].get(preset, {})
+        if "batch_size" in given:  # which is that of all parts then
+            own = {name: value for name, value in own.items() if name != "dynamics_batch_size"}
     else:
         own = _choose_image_settings(preset, given)
         given = {name: value for name, value in given.items() if (name, value) != ("network", "auto")}

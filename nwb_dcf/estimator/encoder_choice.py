@@ -23,7 +23,9 @@ from ..metrics import SegmentSums, compare_paired, score_reconstruction
 from ..metrics.decoding import decode_linearly
 from ..model.precision import multiply_in
 from ..model.training import FrameTable
-from .train_stages import ChosenPart, FrameGroups, Start, Training
+from ..model.training.checkpoint import name_runs
+from .side_by_side import is_worth_a_thread, run_beside
+from .train_stages import ChosenPart, FrameGroups, Runs, Start, Training
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -44,9 +46,14 @@ class Candidate:
     part: ChosenPart
 
     @classmethod
-    def train(cls, training: Training, start: Start, groups: FrameGroups) -> Self:
+    def train(cls, training: Training, start: Start, groups: FrameGroups, run: Runs) -> Self:
         """Train the first parts of the model of `start`."""
-        return cls(training, start, training.choose_first(start, groups))
+        return cls(training, start, training.choose_first(start, groups, run))
+
+    def interrupt(self) -> Self:
+        """Return it as one whose training was interrupted."""
+        part = dataclasses.replace(self.part, trained=dataclasses.replace(self.part.trained, interrupted=True))
+        return dataclasses.replace(self, part=part)
 
     @torch.no_grad()
     @multiply_in("float32")
@@ -155,19 +162,18 @@ def choose_encoder(
         For `nwb_dcf.estimator.train_stages.Training.learn` to go on from.
     EncoderChoice
     """
-    own = Candidate.train(training, start, groups)
     tried = configure_encoder(training.config)
-    if tried is None or own.part.trained.interrupted:
+    if tried is None:
+        with name_runs() as run:
+            return Candidate.train(training, start, groups, run), {"trained": False, "why": "no encoder was trained"}
+    own, rival = _train_both(training, tried, start, groups)
+    if isinstance(rival, TrainingError):  # PCA's latents are still there
+        return own, {"trained": False, "why": f"the encoder could not be trained: {rival.what}"}
+    if rival is None:
         return own, {"trained": False, "why": "no encoder was trained"}
-    other = dataclasses.replace(training, config=tried)
-    try:
-        rival = Candidate.train(other, other.start(start.prepared), groups)
-    except TrainingError as error:  # PCA's latents are still there
-        return own, {"trained": False, "why": f"the encoder could not be trained: {error.what}"}
     # half of its steps would be judged
     if rival.part.trained.interrupted:
-        part = dataclasses.replace(own.part, trained=dataclasses.replace(own.part.trained, interrupted=True))
-        return dataclasses.replace(own, part=part), {"trained": False, "why": "training of the encoder was interrupted"}
+        return own.interrupt(), {"trained": False, "why": "training of the encoder was interrupted"}
     test, seed = HeldOutFrames.of(groups, held_out), training.config.train.seed
     scores = {"reconstruction": [one.score_reconstruction(test) for one in (rival, own)]}
     if len(start.prepared["data"][0]) >= FEWEST_CHANNELS:
@@ -183,3 +189,41 @@ def choose_encoder(
         "trained": better,
         "gains": {name: cast("Gain", asdict(one)) for name, one in gains.items()},
     }
+
+
+def _train_both(
+    training: Training, tried: FitConfig, start: Start, groups: FrameGroups
+) -> tuple[Candidate, Candidate | TrainingError | None]:
+    """Train u on PCA's latents and an encoder with u, side by side where a core is free: the same two to the bit.
+
+    The second is None where the first was interrupted, and the error where it could not be trained.
+    """
+    # runs are numbered here, in one order, whichever is first to train
+    with name_runs() as first, name_runs() as second:
+
+        def try_encoder(other: Training) -> Candidate:
+            return Candidate.train(other, other.start(start.prepared), groups, second)
+
+        other = dataclasses.replace(training, config=tried)
+        if not is_worth_a_thread(start.model, tried.train.precision, start.table.x.numel()):
+            own = Candidate.train(training, start, groups, first)
+            if own.part.trained.interrupted:
+                return own, None
+            try:
+                return own, try_encoder(other)
+            except TrainingError as error:
+                return own, error
+        with run_beside(lambda listen: try_encoder(dataclasses.replace(other, progress=listen))) as beside:
+            own = Candidate.train(training, start, groups, first)
+            if own.part.trained.interrupted:
+                return own, None
+            try:
+                rival = beside.result()
+            except TrainingError as error:
+                return own, error
+            except KeyboardInterrupt:
+                if not training.keep_partial:
+                    raise
+                return own.interrupt(), None
+        # what the encoder goes on with reports its progress
+        return own, dataclasses.replace(rival, training=other)

@@ -29,7 +29,7 @@ from ..model.parallel import use_threads
 from ..model.precision import multiply_in
 from ..model.training import LossCurve
 from ..model.training.hardware import choose_products
-from .beside_dynamics import MOST_NUMBERS, BesideDynamics
+from .beside_dynamics import BesideDynamics
 from .encoder_choice import choose_encoder, close_choice, settle_encoder
 from .fitted import COUNT_UNITS, FittedModel, PreparedFrames, check_channels
 from .initialization import choose_device, note_frame_storage
@@ -154,12 +154,9 @@ def fit(
     def find_rates(fitted: FittedModel) -> RateCalibration | None:
         return calibrate(fitted, recording, start.prepared)
 
-    begun = False
-
     def begin_beside() -> None:
-        nonlocal begun
-        if beside is not None and recording["data"].size <= MOST_NUMBERS:
-            begun = beside.start(describe(), find_rates)
+        if beside is not None:
+            beside.start(describe(), find_rates, recording["data"].size)
 
     try:
         trained = training.learn(start, groups, first, begin_beside)
@@ -190,7 +187,7 @@ def fit(
     )
     if latents_only:
         return fitted
-    rates = beside.calibration.result() if begun and beside is not None else find_rates(fitted)
+    rates = find_rates(fitted) if beside is None else beside.find_rates(fitted, find_rates)
     return dataclasses.replace(fitted, calibration=rates)
 
 

@@ -124,7 +124,7 @@ class Training:
         with name_runs() as run:
             return self._learn_in_order(start, groups, first, run, before_dynamics)
 
-    def choose_first(self, start: Start, groups: FrameGroups) -> ChosenPart:
+    def choose_first(self, start: Start, groups: FrameGroups, run: Runs) -> ChosenPart:
         """Train the first part of `choose_order` as far as its steps are chosen, for `learn` to go on from there.
 
         Raises
@@ -132,9 +132,7 @@ class Training:
         TrainingError
             If a loss is not finite.
         """
-        with name_runs() as run:
-            order = choose_order(self.config, warm=self.warm is not None)
-            return self._choose_steps(start, groups, order[0], run)
+        return self._choose_steps(start, groups, choose_order(self.config, warm=self.warm is not None)[0], run)
 
     def _learn_in_order(
         self,
@@ -265,14 +263,16 @@ def _name_parts(learn: set[str]) -> str:
 def plan_part(train: TrainConfig, learn: Collection[str]) -> TrainConfig:
     """Return the settings by which the parts in `learn` are trained together.
 
-    The coupling alone learns from L_align at its own rate; v alone takes its own fraction of the steps.
+    The coupling alone learns from L_align at its own rate; v alone takes its own fraction of the steps, and
+    its own batches.
     """
     if learn == {"coupling"}:
         return dataclasses.replace(
             train, steps=max(1, train.align_steps), encoder_learning_rate=train.align_rate, eta=1.0, weight_decay=0.0
         )
     if learn == {"v"}:
-        return dataclasses.replace(train, steps=max(1, round(train.dynamics_fraction * train.steps)))
+        steps, batch = max(1, round(train.dynamics_fraction * train.steps)), train.dynamics_batch_size
+        return dataclasses.replace(train, steps=steps, batch_size=batch or train.batch_size)
     return train
 
 

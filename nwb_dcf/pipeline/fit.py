@@ -15,6 +15,7 @@ from .checkpointing import CheckpointPlace, keep_training
 from .fit_plan import FitPlan
 from .fit_recording import check_device, fit_recording, leaves_bins, plan_recording, read_to_fit, resample
 from .fit_request import FitRequest
+from .fit_seconds import is_choice_cheap
 from .held_out_score import require_score
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def plan_fit(
     path, dim, read, config, write, progress, **options
         As of `fit_nwb`.
     choose : bool
-        Whether smoothing, scale and bins that are ``auto`` are chosen, which may take longer than all else; else they
-        are left to the fit, and ``to_dict()["to_choose"]`` has what they may be.
+        Whether smoothing, scale and bins that are ``auto`` are chosen even where that takes longer than about a second;
+        else they are left to the fit then, and ``to_dict()["to_choose"]`` has what they may be.
 
     Raises
     ------
@@ -164,6 +165,7 @@ def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = 
         target.path, request.read, request.config, bins=request.choose_bins, held_out=held_out, progress=progress,
         choose=choose, later=planning,
     )  # fmt: skip
+    choose = choose or smoothing is not None or (not request.choose_bins and is_choice_cheap(recording))
     # a named device loads torch: after all that reading refuses
     check_device(request.config.train.device)
     plan = plan_recording(

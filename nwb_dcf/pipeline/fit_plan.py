@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from ..data.recording import frame_dims, median_step_s
+from ..data.recording import frame_dims
 from ..estimator.smoothing_and_scale import LEAST_BIN_S, MOST_BIN_S
 from .destination import ReservedDestination
 from .fit_memory import count_bins, estimate_recording, find_free
@@ -136,8 +136,7 @@ class FitPlan:
         prepare, recording = self.config.prepare, self.recording
         if "auto" not in (prepare.smooth, prepare.scale):
             return None
-        n_channels = math.prod(recording.sizes[dim] for dim in frame_dims(recording))
-        seconds = estimate_choice_seconds(recording.sizes["time"], n_channels, median_step_s(recording))
+        seconds = estimate_choice_seconds(recording)
         found: JSON = {"smooth": prepare.smooth == "auto", "scale": prepare.scale == "auto", "seconds": seconds}
         if not self.choose_bins:
             return found

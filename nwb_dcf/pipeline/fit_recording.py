@@ -20,6 +20,7 @@ from ..estimator.data_driven import settle_config
 from ..estimator.smoothing_and_scale import MOST_BIN_S, SmoothingChoice, is_to_be_chosen, resolve_smoothing
 from .fit_memory import check_fit_memory
 from .fit_plan import FitPlan
+from .fit_seconds import is_choice_cheap
 from .held_out_score import require_held_out
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def read_to_fit(
     bins : bool
         Whether bins of spikes are to be chosen.
     choose : bool
-        Whether they are; else they are those of `read`.
+        Whether they are in any case; else only where that takes about a second, and are those of `read` otherwise.
     later : bool
         Whether counts of spikes are made when they are asked for.
 
@@ -132,9 +133,11 @@ def read_to_fit(
     found: list[SmoothingChoice | None] = []
     # bins are ours to choose for spike times without another source beside them, and with a smoothing to be chosen
     adapted = adapt_to_kind(config, "counts")
-    own = choose and bins and adapted.prepare.smooth == "auto"
+    own = bins and adapted.prepare.smooth == "auto"
 
     def choose_bins(recording: xr.Dataset) -> float | None:
+        if not (choose or is_choice_cheap(recording)):
+            return None
         split = _hold_out(recording, held_out, adapted)
         found.append(resolve_smoothing(split.training if split else recording, adapted)[0])
         # counted again and not merged: bins start with their trials, and a wider one need not be a multiple

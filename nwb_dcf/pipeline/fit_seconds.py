@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from ..config import FitConfig, ModelConfig
-from ..config.presets import adapt_to_kind, make_config
-from ..data.recording import frame_dims, name_kind
+from ..config import FitConfig, ModelConfig, TrainConfig
+from ..config.presets import adapt_to_kind, configure_encoder, make_config
+from ..data.recording import frame_dims, median_step_s, name_kind
 from .fit_memory import BIN_WIDTH_S, SIDE
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ START_S, WRITE_S = 2.9, 1.6  # torch and pynwb are loaded; the file is copied, a
 STEP_S = 2.5e-3  # of a step of training, whatever its size
 LAYER_S, UNIT_S = 0.056e-9, 11.8e-9  # of a multiply-add of training, forward and back, and of a unit of its layer
 PIXEL_S = 0.46e-6  # of a pixel of a frame that a U-Net of 32, 64 and 128 channels learns from
-# of the choice of smoothing and scale: of a row of its regressions, of a value of one, of a value that is smoothed
-ROW_S, ROW_VALUE_S, SMOOTHED_VALUE_S = 25e-6, 0.49e-6, 0.1e-6
+# of the choice of smoothing and scale: of any, of a row of its regressions, of a value of one, of one that is smoothed
+CHOICE_S, ROW_S, ROW_VALUE_S, SMOOTHED_VALUE_S = 0.11, 40e-6, 0.47e-6, 0.02e-6
+CHEAP_S = 1.0  # up to which a plan makes the choice itself
 SCANNED_ROWS, SCANNED_CHANNELS, SCAN_BIN_S = 40_000, 300, 0.04  # at most, see `metrics.cross_prediction`
 SCORES_S, PASSES = 0.7, 7  # of all scores; how often each frame passes each network, forward
 EXACT = 30  # times as long with dopri5
@@ -126,15 +127,20 @@ class Work:
         joined = model.train_encoder_with_flows or train.single_stage
         u, v = frame_s["u"] + (frame_s["coupling"] if joined else 0), frame_s["v"]
         aligned = train.align_steps if model.start == "random" and not train.single_stage else 0
-        flows = [u + v] if train.single_stage else [u, *([v] if train.beta and with_v else [])]
+        flows = [(train, u + v if train.single_stage else u)]
+        if not train.single_stage and train.beta and with_v:
+            steps, batch = round(train.dynamics_fraction * train.steps), train.dynamics_batch_size
+            flows.append((replace(train, steps=max(1, steps), batch_size=batch or train.batch_size), v))
+        tried = configure_encoder(self.config)
+        if tried is not None:
+            flows.append((tried.train, u + frame_s["coupling"]))
         step_s = STEP_S * machine.python
         return aligned * (step_s + train.batch_size * frame_s["coupling"]) + sum(
-            self._learn(step_s, one) for one in flows
+            self._learn(step_s, *flow) for flow in flows
         )
 
-    def _learn(self, step_s: float, frame_s: float) -> float:
+    def _learn(self, step_s: float, train: TrainConfig, frame_s: float) -> float:
         """Seconds until a part has learned, with a step's overhead and what a frame takes in it."""
-        train = self.config.train
         if not train.early_stopping:
             return train.steps * (step_s + train.batch_size * frame_s)
         taken = TAKEN_OF_SHORT if train.steps <= SHORT_STEPS else TAKEN_OF_LONG
@@ -176,13 +182,23 @@ def count_weights(model: ModelConfig, n_values: int) -> dict[str, int]:
     return {"u": round(u), "v": round(v), "coupling": round(coupling)}
 
 
-def estimate_choice_seconds(n_frames: int, n_channels: int, step_s: float) -> float:
+def estimate_choice_seconds(recording: xr.Dataset) -> float:
     """Estimate the seconds that smoothing and scale of counts take to be chosen, on frames that are merged before."""
-    channels, merged = min(n_channels, SCANNED_CHANNELS), n_frames * min(1.0, step_s / SCAN_BIN_S)
-    rows = min(merged, SCANNED_ROWS)
-    seconds = rows * (ROW_S + channels * ROW_VALUE_S) + merged * channels * SMOOTHED_VALUE_S
     machine = Machine.measure()
-    return machine.busy * machine.product * seconds
+    return machine.busy * machine.product * _count_choice_seconds(recording)
+
+
+def is_choice_cheap(recording: xr.Dataset) -> bool:
+    """Whether smoothing and scale are chosen in about a second, by the data alone and not by what else is running."""
+    return _count_choice_seconds(recording) <= CHEAP_S
+
+
+def _count_choice_seconds(recording: xr.Dataset) -> float:
+    """Seconds of the choice on the machine that the figures are of."""
+    n_channels = math.prod(recording.sizes[dim] for dim in frame_dims(recording))
+    merged = recording.sizes["time"] * min(1.0, median_step_s(recording) / SCAN_BIN_S)
+    channels, rows = min(n_channels, SCANNED_CHANNELS), min(merged, SCANNED_ROWS)
+    return CHOICE_S + rows * (ROW_S + channels * ROW_VALUE_S) + merged * channels * SMOOTHED_VALUE_S
 
 
 def estimate_recording_seconds(recording: xr.Dataset, config: FitConfig, repeats: Repeats, planned_s: float) -> float:

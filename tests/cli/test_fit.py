@@ -88,7 +88,10 @@ def test_dry_run_plans_and_writes_nothing(tmp_path: Path, run_cli: Cli) -> None:
     assert os.listdir(tmp_path) == ["s.nwb"]
 
 
-def test_a_dry_run_says_what_is_left_to_the_fit_and_chooses_where_it_is_asked(tmp_path: Path, run_cli: Cli) -> None:
+def test_a_dry_run_says_what_is_left_to_the_fit_and_chooses_where_it_is_asked(
+    tmp_path: Path, run_cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nwb_dcf.pipeline.fit_seconds.CHEAP_S", 0.0)
     recording = simulate_navigation("track", 30, duration_s=300.0, bin_width_s=0.02, seed=1).recording
     track = write_session(recording, tmp_path / "s.nwb")
     left = run_cli("fit", track, "--dry-run").stdout.replace("\n          ", " ")

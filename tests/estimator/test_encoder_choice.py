@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
@@ -20,6 +21,7 @@ from nwb_dcf.errors import TrainingError
 from nwb_dcf.estimator import encoder_choice
 from nwb_dcf.estimator.serialization import pack_weights, unpack_weights
 from nwb_dcf.metrics import Interval, r2_score
+from nwb_dcf.model.parallel import use_threads
 
 QUICK: dict[str, Any] = {"steps": 60, "width": 16, "depth": 2, "solver_steps": 4}
 
@@ -131,14 +133,28 @@ def test_without_held_out_frames_latents_are_those_of_pca() -> None:
 def test_an_encoder_that_cannot_be_trained_leaves_the_latents_of_pca(monkeypatch: pytest.MonkeyPatch) -> None:
     train = encoder_choice.Candidate.train
 
-    def fail(training: Any, start: Any, groups: Any) -> Any:
+    def fail(training: Any, *given: Any) -> Any:
         if training.config.model.train_encoder_with_flows:
             raise TrainingError("the loss is no longer finite", fix="lower the rate")
-        return train(training, start, groups)
+        return train(training, *given)
 
     monkeypatch.setattr(encoder_choice.Candidate, "train", fail)
     fitted = DCF(2, **QUICK).fit(draw(0, 1)[0]).fitted_
     assert fitted.encoder == {"trained": False, "why": "the encoder could not be trained: the loss is no longer finite"}
+
+
+def test_both_trained_side_by_side_are_those_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording, _ = draw(smoothing=6, noise=3)
+    fits = []
+    for beside in (False, True):
+        monkeypatch.setattr(encoder_choice, "is_worth_a_thread", lambda *_, beside=beside: beside)
+        with use_threads(1):
+            fits.append(DCF(2, **QUICK).fit(recording).fitted_)
+    after, beside_it = fits
+    assert after.encoder == beside_it.encoder
+    assert after.encoder["gains"]
+    for name, weights in after.model.state_dict().items():
+        assert torch.equal(weights, beside_it.model.state_dict()[name]), name
 
 
 def test_a_fit_with_a_trained_encoder_can_be_started_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +175,7 @@ def test_hidden_channels_say_nothing_of_their_own_noise() -> None:
     gains: dict[str, Any] = {}
 
     def note(training: Any, start: Any, groups: Any, held_out: Any) -> Any:
-        own = encoder_choice.Candidate.train(training, start, groups)
+        own = encoder_choice.Candidate.train(training, start, groups, lambda _name: None)
         test = encoder_choice.HeldOutFrames.of(groups, held_out)
         gains.update(seen=own.score_reconstruction(test).value, hidden=own.score_left_out(test, 0).value)
         return own, {}

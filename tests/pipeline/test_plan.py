@@ -56,6 +56,7 @@ class Watched:
 
 def test_a_dry_run_scans_nothing_and_counts_a_few_bins(track: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(monkeypatch)
+    monkeypatch.setattr(fit_seconds, "CHEAP_S", 0.0)
     monkeypatch.setattr(chunks, "BLOCK_NUMBERS", 2**12)  # of which this session is many
     plan = nwb_dcf.plan_fit(track, 3, choose=False, output=track.with_name("o.nwb"))
     said = plan.to_dict()
@@ -93,6 +94,7 @@ def test_what_a_plan_chooses_is_what_a_fit_takes_and_spikes_are_read_once(
 
 
 def test_a_plan_without_a_choice_refuses_what_no_choice_would_fit(track: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_seconds, "CHEAP_S", 0.0)
     most = nwb_dcf.plan_fit(track, 2, choose=False).to_dict()["memory_bytes"]
     monkeypatch.setattr(fit_memory, "_find_held", lambda: 0)
     monkeypatch.setattr(fit_memory, "find_free_memory", lambda: most - 2**20)
@@ -101,6 +103,16 @@ def test_a_plan_without_a_choice_refuses_what_no_choice_would_fit(track: Path, m
     monkeypatch.setattr(fit_memory, "find_free_memory", lambda: 2**20)
     with pytest.raises(nwb_dcf.DCFError, match="GiB are free"):
         nwb_dcf.plan_fit(track, 2, choose=False)
+
+
+def test_a_plan_makes_a_choice_that_takes_a_moment(track: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch)
+    said = nwb_dcf.plan_fit(track, 2, choose=False).to_dict()
+    assert (watched.reads, watched.scans) == (1, 1)
+    assert said["to_choose"] is None
+    assert said == {**nwb_dcf.plan_fit(track, 2).to_dict(), "seconds": said["seconds"]}
+    # bins that are given leave smoothing and scale to be chosen alike
+    assert nwb_dcf.plan_fit(track, 2, choose=False, bin_width_s=0.05).to_dict()["smoothing"]["chosen"]
 
 
 def test_too_short_for_a_choice_is_settled_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""What is done with a fit while its v learns: on its own copy of the model, with the results of a fit without it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from nwb_dcf.config.fit import FitConfig
+from nwb_dcf.config.presets import make_config
+from nwb_dcf.data.synthetic import simulate_lorenz
+from nwb_dcf.estimator import beside_dynamics
+from nwb_dcf.estimator.beside_dynamics import BesideDynamics
+from nwb_dcf.estimator.fit import fit
+from nwb_dcf.estimator.fitted import FittedModel
+from nwb_dcf.model.parallel import use_threads
+
+SETTINGS = {"dim": 2, "steps": 12, "smooth": 0.04, "scale": "global"}  # of counts, whose encoder hides channels
+
+
+@dataclass(frozen=True)
+class Case:
+    recording: xr.Dataset
+    config: FitConfig
+    alone: FittedModel
+
+    def measure(self, fitted: FittedModel) -> tuple[str, np.ndarray, np.ndarray]:
+        latents = fitted.encode(fitted.prepare(self.recording))
+        return threading.current_thread().name, latents, fitted.rates(latents)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    recording = simulate_lorenz(12, 40, 8, seed=0).recording
+    config = make_config("default", SETTINGS, kind="counts")
+    with use_threads(1):
+        return Case(recording, config, fit(recording, config))
+
+
+def test_measures_beside_v_are_those_after_it_and_leave_the_fit_alone(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # whatever else this machine does: of two threads of torch one would spin
+    monkeypatch.setattr(beside_dynamics, "is_worth_a_thread", lambda *_: True)
+    beside = BesideDynamics(case.measure)
+    with use_threads(1):
+        fitted = fit(case.recording, case.config, beside=beside)
+    thread, latents, rates = beside.result(fitted)
+    assert thread == "beside"
+    expected = case.measure(case.alone)
+    np.testing.assert_array_equal(latents, expected[1])
+    np.testing.assert_array_equal(rates, expected[2])
+    for name, weights in case.alone.model.state_dict().items():
+        assert torch.equal(weights, fitted.model.state_dict()[name]), name
+    assert fitted.calibration is not None
+    assert case.alone.calibration is not None
+    np.testing.assert_array_equal(fitted.calibration.slope, case.alone.calibration.slope)
+
+
+def test_one_thread_is_left_to_training(case: Case) -> None:
+    beside = BesideDynamics(case.measure)
+    with use_threads(1):
+        fitted = fit(case.recording, case.config, beside=beside)
+    assert beside.result(fitted)[0] == threading.current_thread().name
+
+
+def test_what_fails_beside_v_is_raised_when_it_is_asked_for(case: Case) -> None:
+    def refuse(_fitted: FittedModel) -> None:
+        raise ValueError("no")
+
+    beside = BesideDynamics(refuse)
+    with use_threads(2):
+        beside.start(case.alone, lambda _fitted: None, 1)
+    beside.wait()
+    with pytest.raises(ValueError, match="no"):
+        beside.result(case.alone)
