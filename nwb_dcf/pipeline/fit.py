@@ -13,10 +13,10 @@ from ..data.result import DCFResult
 from .beside_imports import plan_beside_imports
 from .checkpointing import CheckpointPlace, keep_training
 from .fit_plan import FitPlan
-from .fit_recording import check_device, fit_recording, leaves_bins, plan_recording, read_to_fit, resample
+from .fit_recording import check_device, fit_recording, plan_recording, read_to_fit, resample
 from .fit_request import FitRequest
-from .fit_seconds import is_choice_cheap
 from .held_out_score import require_score
+from .warm_start import read_warm_start
 
 if TYPE_CHECKING:
     from ..config.progress import Listener
@@ -154,8 +154,6 @@ def plan_fit(
 
 def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = False, choose: bool = True) -> FitPlan:
     """Read the file, and refuse before training whatever can be refused."""
-    from .stored_source import read_warm_start  # pynwb
-
     started = time.perf_counter()
     target, held_out = request.target, request.held_out
     target.check()
@@ -165,12 +163,11 @@ def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = 
         target.path, request.read, request.config, bins=request.choose_bins, held_out=held_out, progress=progress,
         choose=choose, later=planning,
     )  # fmt: skip
-    choose = choose or smoothing is not None or (not request.choose_bins and is_choice_cheap(recording))
     # a named device loads torch: after all that reading refuses
     check_device(request.config.train.device)
     plan = plan_recording(
         recording, request.config, request.dim, held_out=held_out, read=read, smoothing=smoothing, choose=choose,
-        choose_bins=request.choose_bins and not choose and leaves_bins(recording, request.config),
+        choose_bins=request.choose_bins,
     )  # fmt: skip
     # last, as its default name has the kind and the number of latents
     reserved = target.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"), planning=planning)

@@ -56,9 +56,10 @@ def plan_recording(
     smoothing : SmoothingChoice, optional
         What stands in place of ``auto``, where it has been chosen already.
     choose : bool
-        Whether smoothing and scale that are ``auto`` are chosen from the recording; else they stay ``auto``.
+        Whether smoothing and scale that are ``auto`` are chosen from the recording in any case; else they stay
+        ``auto`` where that takes longer than about a second.
     choose_bins : bool
-        Whether bins of spikes are still to be chosen with them.
+        Whether bins of spikes are to be chosen with them.
 
     Raises
     ------
@@ -66,6 +67,9 @@ def plan_recording(
         If a setting is invalid, the recording is too small to be fitted or to hold out what is to be, or the fit would
         take more memory than is free.
     """
+    choose = choose or smoothing is not None or (not choose_bins and is_choice_cheap(recording))
+    # those that are left to the fit
+    choose_bins = choose_bins and not choose and leaves_bins(recording, config)
     check_fit_memory(recording, MOST_BIN_S if choose_bins else None)
     config = adapt_to_kind(config, name_kind(recording))
     # before anything is chosen: what is held out must not take part in any choice

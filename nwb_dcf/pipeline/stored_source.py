@@ -42,14 +42,6 @@ def read_model(model: str | Path) -> DCFResult:
     return read_result(*split_address(model))
 
 
-def read_warm_start(address: str | Path | None) -> DCFResult | None:
-    """Read the fit to begin with, if one is named; its name is that by which messages and provenance call it."""
-    if address is None:
-        return None
-    stored = read_model(address)
-    return dataclasses.replace(stored, name=f"{Path(split_address(address)[0]).name}#{stored.name}")
-
-
 def read_matched(
     path: str | Path, stored: DCFResult, read: ReadConfig, model: str | Path, match: str, impute: bool
 ) -> tuple[xr.Dataset, ReadConfig, Matching | None]:

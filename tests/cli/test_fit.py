@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nwb_dcf
+from nwb_dcf.cli import main
 from nwb_dcf.data.synthetic import simulate_navigation
 from nwb_dcf.estimator.smoothing_and_scale import LEAST_BIN_S, MOST_BIN_S
 from nwb_dcf.io.results import write_session
@@ -89,20 +90,26 @@ def test_dry_run_plans_and_writes_nothing(tmp_path: Path, run_cli: Cli) -> None:
 
 
 def test_a_dry_run_says_what_is_left_to_the_fit_and_chooses_where_it_is_asked(
-    tmp_path: Path, run_cli: Cli, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nwb_dcf.pipeline.fit_seconds.CHEAP_S", 0.0)
     recording = simulate_navigation("track", 30, duration_s=300.0, bin_width_s=0.02, seed=1).recording
-    track = write_session(recording, tmp_path / "s.nwb")
-    left = run_cli("fit", track, "--dry-run").stdout.replace("\n          ", " ")
+    track = str(write_session(recording, tmp_path / "s.nwb"))
+
+    def plan(*options: str) -> str:
+        assert main(["fit", track, "--dry-run", *options]) == 0
+        return capsys.readouterr().out
+
+    assert json.loads(plan("--json"))["smoothing"]["chosen"]  # in a moment
+    monkeypatch.setattr("nwb_dcf.pipeline.fit_seconds.CHEAP_S", 0.0)
+    left = plan().replace("\n          ", " ")
     bins = f"with bins of {1000 * LEAST_BIN_S:g} to {1000 * MOST_BIN_S:g} ms: about "
     assert f"smoothing smoothing and scale will be chosen by the fit, {bins}" in left
     assert "add --smooth auto --scale auto to see now" in left
     assert "GiB at most, by the bins that are chosen" in left
-    asked = json.loads(run_cli("fit", track, "--dry-run", "--smooth", "auto", "--json").stdout)
+    asked = json.loads(plan("--smooth", "auto", "--json"))
     assert asked["smoothing"]["chosen"]
     assert asked["to_choose"] is None
-    given = json.loads(run_cli("fit", track, "--dry-run", "--bin", "0.05", "--json").stdout)
+    given = json.loads(plan("--bin", "0.05", "--json"))
     assert given["bin_width_s"] == 0.05
     assert "bins" not in given["to_choose"]
 

@@ -3,13 +3,23 @@ from __future__ import annotations
 import pytest
 
 from nwb_dcf.config import FitConfig
-from nwb_dcf.config.presets import PRESETS, make_config
+from nwb_dcf.config.presets import PRESETS, configure_encoder, make_config
 from nwb_dcf.errors import ParameterError
 
 
 def test_default_is_the_configuration_itself() -> None:
-    assert make_config("default", {"try_encoder": False}) == FitConfig()
+    own = {"try_encoder": False, "dynamics_fraction": 1.0, "dynamics_batch_size": 0}  # of values
+    assert make_config("default", own) == FitConfig()
     assert make_config("default", {}).train.try_encoder  # values choose, stored fits have chosen
+
+
+def test_a_batch_that_is_given_is_that_of_every_part() -> None:
+    assert make_config("default", {}).train.dynamics_batch_size == 256
+    assert make_config("default", {"batch_size": 1024}).train.dynamics_batch_size == 0
+    # an encoder that is tried has the settings of counts, whose v needs all of its steps
+    tried = configure_encoder(make_config("default", {}))
+    assert tried is not None
+    assert (tried.train.dynamics_batch_size, tried.train.dynamics_fraction) == (0, 1.0)
 
 
 def test_settings_find_their_stage() -> None:
