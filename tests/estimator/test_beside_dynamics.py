@@ -46,9 +46,16 @@ def test_measures_beside_v_are_those_after_it_and_leave_the_fit_alone(
 ) -> None:
     # whatever else this machine does: of two threads of torch one would spin
     monkeypatch.setattr(beside_dynamics, "is_worth_a_thread", lambda *_: True)
-    beside = BesideDynamics(case.measure)
+    seen: list[FittedModel] = []
+
+    def measure(ready: FittedModel) -> tuple[str, np.ndarray, np.ndarray]:
+        seen.append(ready)
+        return case.measure(ready)
+
+    beside = BesideDynamics(measure)
     with use_threads(1):
         fitted = fit(case.recording, case.config, beside=beside)
+    assert seen[0].model is not fitted.model  # which v's training switches between learning and use
     thread, latents, rates = beside.result(fitted)
     assert thread == "beside"
     expected = case.measure(case.alone)
