@@ -35,6 +35,7 @@ TEST_FRACTION = 0.4
 N_AXES = 3  # as many as fits have by default
 N_BUMPS = 48
 MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more; fewer where there are more splits
+FEWEST_CHANNELS = 4  # two in each half
 MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 suffice for the axes of thousands
 MOST_NUMBERS = 2**24  # of all frames of some channels that are worked on at once
 LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is left out
@@ -183,7 +184,7 @@ def score_settings(
     lags = [lag for lag in LAGS_S if lag <= most_s and _is_long_enough(frames, block, round(lag / step_s))]
     r2 = np.full((len(PENALTIES), len(points), values.shape[1]), np.nan)
     n_blocks = int(block.max()) + 1 if len(block) else 0
-    if len(usable) >= 4 and lags:
+    if len(usable) >= FEWEST_CHANNELS and lags:
         raw = np.asarray(values[:, usable], np.float32)
         # values may lie far from 0, where sums of products lose digits; roots of counts do not
         raw = np.sqrt(raw, out=raw) if root else raw - raw.mean(axis=0)

@@ -131,6 +131,6 @@ def _answer(plan: Planning, sender: Connection) -> None:
         # what is read on demand stands behind an open file
         if is_lazy(made.recording["data"]):
             return
-        told = [(str(one.message), one.category, one.filename, one.lineno) for one in caught]
+        issued = [(str(one.message), one.category, one.filename, one.lineno) for one in caught]
         with suppress(pickle.PicklingError, TypeError, AttributeError):
-            sender.send(("plan", (made, told)))
+            sender.send(("plan", (made, issued)))

@@ -106,7 +106,7 @@ def fit_nwb(
     request = FitRequest.make(path, dim, read=read, config=config, write=write, **options)
     # a plan leaves everything as it is; a fit may tidy up after one that was killed
     request.target.clear()
-    plan = plan_beside_imports(lambda told: _follow(request, told), path, progress)
+    plan = plan_beside_imports(lambda listener: _follow(request, listener), path, progress)
     # entered once all that can be refused has been: from here on a signal leaves a checkpoint
     with keep_training(plan, request.checkpoint, resume=request.resume) as kept:
         fitted, result = fit_recording(plan, progress=progress, keep_partial=request.keep_partial)

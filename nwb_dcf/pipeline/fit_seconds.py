@@ -195,10 +195,16 @@ def is_choice_cheap(recording: xr.Dataset) -> bool:
 
 def _count_choice_seconds(recording: xr.Dataset) -> float:
     """Seconds of the choice on the machine that the figures are of."""
+    from ..metrics.cross_prediction import FEWEST_CHANNELS, N_SPLITS, count_splits  # scikit-learn
+
     n_channels = math.prod(recording.sizes[dim] for dim in frame_dims(recording))
+    if n_channels < FEWEST_CHANNELS:
+        return 0.0
+    # in as many more halves few units are scanned as often, on as many fewer rows where there are more
+    more = count_splits(n_channels) / N_SPLITS
     merged = recording.sizes["time"] * min(1.0, median_step_s(recording) / SCAN_BIN_S)
-    channels, rows = min(n_channels, SCANNED_CHANNELS), min(merged, SCANNED_ROWS)
-    return CHOICE_S + rows * (ROW_S + channels * ROW_VALUE_S) + merged * channels * SMOOTHED_VALUE_S
+    channels, rows = min(n_channels, SCANNED_CHANNELS), min(more * merged, SCANNED_ROWS)
+    return more * CHOICE_S + rows * (ROW_S + channels * ROW_VALUE_S) + merged * channels * SMOOTHED_VALUE_S
 
 
 def estimate_recording_seconds(recording: xr.Dataset, config: FitConfig, repeats: Repeats, planned_s: float) -> float:

@@ -107,6 +107,7 @@ def test_a_plan_without_a_choice_refuses_what_no_choice_would_fit(track: Path, m
 
 def test_a_plan_makes_a_choice_that_takes_a_moment(track: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(monkeypatch)
+    monkeypatch.setattr(fit_seconds, "CHEAP_S", 5.0)
     said = nwb_dcf.plan_fit(track, 2, choose=False).to_dict()
     assert (watched.reads, watched.scans) == (1, 1)
     assert said["to_choose"] is None
