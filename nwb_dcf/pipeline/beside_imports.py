@@ -31,6 +31,8 @@ Planning = Callable[["Listener | None"], "FitPlan"]
 LATER = ("torch", "nwb_dcf.estimator.fit", "nwb_dcf.evaluation.result", "sklearn.linear_model")
 LARGEST = 2**26
 """Bytes of a file that is read in a fork: of a larger one reading takes far longer than what is loaded beside it."""
+MOST_SENT = 2**26
+"""Numbers of a recording that is sent from the fork."""
 
 _alone: ContextVar[bool] = ContextVar("alone", default=False)
 
@@ -128,8 +130,9 @@ def _answer(plan: Planning, sender: Connection) -> None:
             return
         except Exception:
             return
-        # what is read on demand stands behind an open file
-        if is_lazy(made.recording["data"]):
+        # what is read on demand, or lies in a scratch file, would be read into memory to be sent
+        data = made.recording["data"]
+        if is_lazy(data) or data.size > MOST_SENT:
             return
         issued = [(str(one.message), one.category, one.filename, one.lineno) for one in caught]
         with suppress(pickle.PicklingError, TypeError, AttributeError):
