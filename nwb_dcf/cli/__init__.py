@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import DCFError, Terminated, clean_text, compose_message
+from ..errors import CACHE_FIX, PYNWB_CACHE, DCFError, Terminated, clean_text, compose_message
 from .apply import COMMANDS as USE
 from .cohort import COMMANDS as COHORT
 from .compare import COMMANDS as COMPARE
@@ -86,7 +86,8 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
             return _fail_defect(arguments, error, debug)
         # of a path that was given: the reader's to mend, not a defect
         what, where = str(error.strerror), os.fsdecode(error.filename)
-        return _fail_input(arguments, DCFError(what, where=where, fix="check that path"))
+        fix = CACHE_FIX if PYNWB_CACHE in where else "check that path"
+        return _fail_input(arguments, DCFError(what, where=where, fix=fix))
     except MemoryError:
         fix = "read less, with wider bins (--bin), fewer channels (--units, --rois) or smaller frames (--size, --every)"
         return _fail_input(arguments, DCFError("there is not enough memory", fix=fix))

@@ -194,12 +194,18 @@ def export(file: str, name: str | None, output: str, overwrite: bool, as_json: b
 @click.argument("file", type=FILE)
 @click.argument("name", required=False)
 @click.option("-o", "--output", required=True, metavar="OUT.png|html|svg|pdf", help="What to write; its end decides.")
-@click.option("--color", default="time", show_default=True, metavar="time|trial|COLUMN", help="Of the trajectories.")
+@click.option(
+    "--color",
+    default="auto",
+    metavar="time|trial|COLUMN",
+    show_default="the conditions of the trials, or time",
+    help="Of the trajectories.",
+)
 @click.option(
     "--figure",
     metavar="NAME",
-    help="One of latents, conditions, trajectories, spectrum, curve, loadings, examples, field, clusters; by default "
-    "all, clusters of images alone.",
+    help="One of latents, conditions, trajectories, spectrum, curve, loadings, smoothing, examples, paths, field, "
+    "clusters; by default all, clusters of images alone.",
 )
 @click.option("--data", metavar="DATA.nwb", help="What was fitted, where it is not in FILE or beside it.")
 @with_file_places

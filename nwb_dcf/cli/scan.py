@@ -8,7 +8,9 @@ import click
 
 import nwb_dcf
 
+from ..pipeline.progress_bar import ProgressBar
 from .options import FILE, print_report, with_output_options
+from .output import write_log
 from .reading_options import with_reading_options
 from .smoothing_report import describe_scan
 
@@ -29,7 +31,9 @@ def scan(file: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """
     # no smoothing and no scale among the options: all of them are what is scanned
     given = {name: value for name, value in options.items() if value is not None}
-    print_report(nwb_dcf.scan_nwb(file, **given).to_dict(), describe_scan, as_json, quiet)
+    with ProgressBar(hidden=quiet, log=write_log) as bar:
+        report = nwb_dcf.scan_nwb(file, progress=bar, **given)
+    print_report(report.to_dict(), describe_scan, as_json, quiet)
 
 
 COMMANDS = (scan,)

@@ -174,7 +174,7 @@ def prepare_session(
     n_channels = recording["data"].shape[1]
     if n_channels < dim:
         raise DataError(
-            f"it has {n_channels} channels, fewer than the {dim} latents of the cohort",
+            f"it has {n_channels} channel{'' if n_channels == 1 else 's'}, fewer than the {dim} latents of the cohort",
             where=name,
             fix="leave the session out, or ask for fewer latents with --dim",
         )

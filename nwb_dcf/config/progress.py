@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+CHOOSING_SMOOTHING = "choosing smoothing"
+SCORES, WRITING = "scores", "writing"  # stages of one step, which is announced
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -14,7 +17,8 @@ class Progress:
     ----------
     stage : str
         ``"choosing steps"`` or ``"training"``, and of what: ``"training (dynamics)"``; repeats of a fit say which one
-        before it, as in ``"null 1 of 5: training (dynamics)"``. Of reading: ``"reading session.mp4"``.
+        before it, as in ``"null 1 of 5: training (dynamics)"``. Before them ``"choosing smoothing"``, after them
+        ``"scores"`` and ``"writing"``. Of reading: ``"reading session.mp4"``.
     step, steps : int
         Step reached and steps planned.
     loss : float or None

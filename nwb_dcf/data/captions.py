@@ -85,7 +85,11 @@ def _describe_curve(scores: Scores, dim: int) -> str:
 
 def _describe_examples(scores: Scores, numbers: str, held_out: bool) -> str:
     value = scores.get("bottleneck_r2")
-    held = f" They hold {value:.0%} of the variance." if value is not None and np.isfinite(value) and value > 0 else ""
+    held = (
+        f" Over all such frames they hold {value:.0%} of the variance."
+        if value is not None and np.isfinite(value) and value > 0
+        else ""
+    )
     kind = "Data that the model never saw" if held_out else "Data"
     return (
         f"{kind}, above what {numbers} a frame bring back.{held} What is missing is noise or more dimensions; "
@@ -99,6 +103,8 @@ def _describe_paths(scores: Scores) -> str:
     far = ""
     if horizon is not None and step_s:
         far = f" Over all held-out starts they are nearer than that until {horizon * step_s:.2g} s ahead."
+        if horizon == 0:
+            far = " Over all held-out starts they are no nearer, not even one frame ahead."
     return (
         "Dashed: how the model goes on from what is known at 0, without seeing what came (black). Dotted: nothing "
         f"changes; a path that is no nearer is no forecast.{far} In the grey span smoothing gives the answer away."

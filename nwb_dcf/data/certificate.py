@@ -114,9 +114,20 @@ def _join_sentences(lines: Sequence[CertificateLine]) -> str:
     passed = [_name_passed(one, alone=len(lines) == 1) for one in lines if one["verdict"] == "pass"]
     missing = [one for one in lines if one["verdict"] == "not measured"]
     if not passed:
-        return "; ".join(one["sentence"] for one in missing)
+        return _join_reasons(missing)
     names = ", ".join(one["line"] for one in missing)
     return ", ".join(passed) + (f"; not measured: {names}" if names else "")
+
+
+def _join_reasons(missing: Sequence[CertificateLine]) -> str:
+    """Why lines were not measured, each reason once."""
+    if len(missing) == 1:
+        return missing[0]["sentence"]
+    reasons: dict[str, list[str]] = {}
+    for one in missing:
+        why = one["sentence"].removeprefix(f"{one['line']} was not measured: ")
+        reasons.setdefault(why, []).append(one["line"])
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
 
 
 def _name_passed(one: CertificateLine, *, alone: bool) -> str:

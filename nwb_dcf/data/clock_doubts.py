@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .doubt import COARSER, FINER, Doubt, Unit
+from .stray_times import describe_stray_times
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Num
@@ -206,6 +207,8 @@ def find_sample_doubts(
     """
     if len(time) < 2:
         return []
+    if stray := describe_stray_times(time):
+        return [Doubt(stray, "a clock that was not set", "mend or remove them in the file; they are kept as stored")]
     step, span = float(np.median(np.diff(time))), float(time[-1] - time[0])
     coarse = [] if dtype is None else find_resolution_doubts([time], dtype, step, "steps", lambda: step, scale or 1.0)
     doubts = [] if scale == 1 else _find_sample_scale_doubts(time, step, span, kind, rate_hz, name)

@@ -13,11 +13,13 @@ from .message import DOUBT, LONGEST_LINE, clean_text, compose_message, find_cont
 from .options import ARGUMENTS, FLAGS, NEGATED, OPTIONS, SEVERAL, name_arguments, name_options
 
 __all__ = [
+    "CACHE_FIX",
     "DOUBT",
     "FLAGS",
     "LONGEST_LINE",
     "NEGATED",
     "OPTIONS",
+    "PYNWB_CACHE",
     "SEVERAL",
     "DCFError",
     "DataError",
@@ -36,6 +38,11 @@ __all__ = [
     "name_options",
     "shorten",
 ]
+
+
+PYNWB_CACHE = "pynwb-hdmf"
+"""Name of the folder that pynwb makes as it is imported, in the user's cache."""
+CACHE_FIX = "set XDG_CACHE_HOME to a folder that can be written"
 
 
 class DCFError(Exception):

@@ -8,6 +8,7 @@ from typing import Literal
 import xarray as xr
 
 from ..config import FitConfig
+from ..config.progress import Listener
 from ..data.preprocessing import check_size, check_smoothing
 from .dimensionality import DimensionChoice, choose_for_fit
 from .smoothing_and_scale import SmoothingChoice, apply_choice, is_to_be_chosen, resolve_smoothing
@@ -39,6 +40,7 @@ def settle_config(
     *,
     smoothing: SmoothingChoice | None = None,
     choose: bool = True,
+    progress: Listener | None = None,
 ) -> SettledConfig:
     """Choose settings that are ``auto`` from the training data, and refuse data that are too small.
 
@@ -54,6 +56,7 @@ def settle_config(
         The choice in place of ``auto``, where it has been made already.
     choose : bool
         Whether smoothing and scale are chosen; else they stay ``auto``, as for a plan that nobody waits for.
+    progress : callable, optional
 
     Raises
     ------
@@ -66,7 +69,7 @@ def settle_config(
     check_smoothing(training, config.prepare.smooth)
     if smoothing is None and (choose or not is_to_be_chosen(training, config.prepare)):
         # before the dimension: dimensions are counted on smoothed and scaled values
-        smoothing, config = resolve_smoothing(training, config)
+        smoothing, config = resolve_smoothing(training, config, progress=progress)
     elif smoothing is not None:
         config = apply_choice(config, smoothing)
     choice = None

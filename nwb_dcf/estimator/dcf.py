@@ -168,7 +168,9 @@ class DCF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent):  # typ
             if note.startswith(DOUBT):
                 warnings.warn(note, UserWarning, stacklevel=2)
         self.__dict__.pop("feature_names_in_", None)
-        settled = settle_config(recording, self.make_config(kind=name_kind(recording)), self.dim)
+        settled = settle_config(
+            recording, self.make_config(kind=name_kind(recording)), self.dim, progress=self.progress
+        )
         choice = settled.dimension
         if choice and not choice.supported:
             warnings.warn(choice.rule, UserWarning, stacklevel=2)

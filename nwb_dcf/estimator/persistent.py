@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
@@ -13,6 +15,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from ..config import FitConfig
 from ..config.presets import make_config
 from ..data.result import DCFResult
+from ..data.summary import format_summary_html
 from ..errors import NotFittedError, ParameterError, StoreError
 from .dimensionality import DimensionChoice
 from .fit import WarmStart
@@ -60,6 +63,33 @@ class Persistent(BaseEstimator):  # type: ignore[misc]  # untyped
             progress=progress,
         )
         return model
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        facts = self._list_facts()
+        return ", fitted: ".join(facts.values())
+
+    def _repr_html_(self) -> str:
+        return format_summary_html(self._list_facts())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        # Jupyter asks for this one first, and scikit-learn's has every setting in it
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+    def _list_facts(self) -> dict[str, str]:
+        """Say how it was made, and what it was fitted to; parameters at their defaults are left out."""
+        defaults = {name: one.default for name, one in inspect.signature(type(self)).parameters.items()}
+        given = self.get_params(deep=False)
+        shown = [
+            f"{name}={reprlib.repr(value)}" for name, value in given.items() if name == "dim" or value != defaults[name]
+        ]
+        facts = {"DCF": f"{type(self).__name__}({', '.join(shown)})"}
+        if "_fitted" in self.__dict__:
+            fitted = self._fitted
+            # the ids of images are those of their rows and columns
+            sizes = [len(ids) for ids in fitted.frame_ids.values()]
+            of = " x ".join(map(str, sizes)) + " pixels" if fitted.pixels else f"{sizes[0]} {fitted.channel_dim}s"
+            facts["fitted"] = f"{fitted.dim} latents of {of}"
+        return facts
 
     def _read_warm_start(self) -> WarmStart | None:
         """Fit whose networks training starts from, None where none was given."""

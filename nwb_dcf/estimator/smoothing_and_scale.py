@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..config import FitConfig, PrepareConfig
+from ..config.progress import CHOOSING_SMOOTHING, Listener, Progress
 from ..data.gaussian_filter import TRUNCATE
 from ..data.preprocessing import CLOCK_TOLERANCE, compute_standard_smoothing
 from ..data.recording import CHANNEL_SOURCE, frame_dims, frame_shape, is_count, median_step_s
@@ -114,7 +115,7 @@ def suggest_bin_width(smooth_s: float) -> float:
 
 
 def choose_smoothing_and_scale(
-    recording: xr.Dataset, config: PrepareConfig | None = None, *, seed: int = 0
+    recording: xr.Dataset, config: PrepareConfig | None = None, *, seed: int = 0, progress: Listener | None = None
 ) -> SmoothingChoice:
     """Choose the smoothing and the scale of counts where they are ``auto``; no behaviour is needed.
 
@@ -126,6 +127,8 @@ def choose_smoothing_and_scale(
         A smoothing or scale that is not ``auto`` stays as it is.
     seed : int
         Of the halves of the units and of the blocks of time.
+    progress : callable, optional
+        Called for each of the halves.
 
     Returns
     -------
@@ -165,6 +168,7 @@ def choose_smoothing_and_scale(
         sigmas_s=None if config.smooth == "auto" else (standard.smooth_s,),
         scales=SCALES if config.scale == "auto" else (config.scale,),
         seed=seed,
+        progress=progress,
     )
     dim = frame_dims(recording)[0]
     about: _Voters = {
@@ -183,7 +187,9 @@ def choose_smoothing_and_scale(
     return _describe(scores, about, dim)
 
 
-def resolve_smoothing(recording: xr.Dataset, config: FitConfig) -> tuple[SmoothingChoice | None, FitConfig]:
+def resolve_smoothing(
+    recording: xr.Dataset, config: FitConfig, *, progress: Listener | None = None
+) -> tuple[SmoothingChoice | None, FitConfig]:
     """Put what the training segments choose in place of ``auto``.
 
     Parameters
@@ -191,6 +197,7 @@ def resolve_smoothing(recording: xr.Dataset, config: FitConfig) -> tuple[Smoothi
     recording : xarray.Dataset
         Training segments alone.
     config : FitConfig
+    progress : callable, optional
 
     Returns
     -------
@@ -204,7 +211,7 @@ def resolve_smoothing(recording: xr.Dataset, config: FitConfig) -> tuple[Smoothi
         return None, config
     if not is_count(recording) and CHANNEL_SOURCE not in recording.coords:
         return None, apply_choice(config, None)
-    choice = choose_smoothing_and_scale(recording, prepare, seed=config.train.seed)
+    choice = choose_smoothing_and_scale(recording, prepare, seed=config.train.seed, progress=progress)
     return choice, apply_choice(config, choice)
 
 
@@ -228,6 +235,7 @@ def scan_settings(
     sigmas_s: Sequence[float] | None = None,
     scales: Sequence[str] = SCALES,
     seed: int = 0,
+    progress: Listener | None = None,
 ) -> SettingScores:
     """Score every smoothing with every scale on a recording of any channels, see `score_settings`.
 
@@ -252,6 +260,11 @@ def scan_settings(
     # rounded down with a tolerance: 0.04 / 0.02 may be 1.9999
     merged = max(1, int(SCAN_BIN_S / step_s * (1 + 1e-6))) if counts else 1
     table = _Merged(recording["data"], segment, merged)
+
+    def report(done: int, of: int) -> None:
+        if progress:
+            progress(Progress(CHOOSING_SMOOTHING, done, of, unit="split"))
+
     return score_settings(
         table,
         table.merged_segment,
@@ -261,6 +274,7 @@ def scan_settings(
         sigmas_s=sigmas_s,
         scales=scales,
         seed=seed,
+        report=report,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.outliers import compute_spacing
 from ..data.result import DCFResult
 from ..errors import StoreError
 from ..metrics.clusters import N_BANDS, find_clusters, pick_outliers
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pynwb.event import EventsTable
 
 N_OUTLIERS = 6  # of each kind, as many as the pictures show
-APART_S = 1.0  # between two of them: neighbouring frames show the same movement twice
 
 
 def make_bouts(result: DCFResult, *, n_bands: int = N_BANDS, shortest_s: float = 0.0, name: str = "dcf_bands") -> Any:
@@ -79,7 +79,7 @@ def make_outlier_events(
     n_bands : int
         Of the clusters from whose centres distance is measured.
     n_outliers : int
-        Of each kind, a second apart at least.
+        Of each kind; those closer than a second, or than smoothing makes them alike, count once.
     name : str
         Of the table.
 
@@ -116,10 +116,11 @@ def make_outlier_events(
     )
     table.add_column("kind", "What stands out: distance or speed")
     table.add_column("value", "How far from the centre of the cluster, or how fast")
+    apart_s = compute_spacing(data, result.provenance)
     found = [
         (float(time[frame]), kind, float(values[frame]))
         for kind, values in kinds.items()
-        for frame in pick_outliers(values, time, n_outliers, apart_s=APART_S)
+        for frame in pick_outliers(values, time, n_outliers, apart_s=apart_s)
     ]
     for timestamp, kind, value in sorted(found):
         table.add_row(timestamp=timestamp, kind=kind, value=value)

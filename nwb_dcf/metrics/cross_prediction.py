@@ -11,7 +11,7 @@ mean of the trial, which the smoothest predict best: it counts where segments ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -132,6 +132,7 @@ def score_settings(
     sigmas_s: Sequence[float] | None = None,
     scales: Sequence[str] = SCALES,
     seed: int = 0,
+    report: Callable[[int, int], None] | None = None,
 ) -> SettingScores:
     """Score every smoothing with every scale by the prediction of other channels.
 
@@ -154,6 +155,8 @@ def score_settings(
         by one number for all channels.
     seed : int
         Of halves, blocks and bumps.
+    report : callable, optional
+        Called with how many halves of the channels have been done, and of how many.
 
     Returns
     -------
@@ -199,7 +202,9 @@ def score_settings(
         parts = [list(smooth_rows(group, frames, widths, rows)) for group in groups]
         smoothed = parts[0] if len(parts) == 1 else [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
         found = np.zeros((len(PENALTIES), len(points), len(usable)))
-        for _ in range(n_splits):
+        for number in range(n_splits):
+            if report:
+                report(number, n_splits)
             split = _Split.draw(raw, frames, block, rows, [round(lag / step_s) for lag in lags], rng)
             found += split.score(smoothed, position, scales, rng) / n_splits
         r2[:, :, usable] = found

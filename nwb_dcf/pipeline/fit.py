@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Destination, FitConfig, ReadConfig
+from ..config.progress import WRITING, Progress
 from ..data.result import DCFResult
 from .beside_imports import plan_beside_imports
 from .checkpointing import CheckpointPlace, keep_training
@@ -116,6 +117,8 @@ def fit_nwb(
         resample(result, fitted, plan, progress=progress, keep_partial=request.keep_partial)
         took = time.perf_counter() - started
         result.provenance.update({"arguments": request.arguments, "request": request.hash, "seconds": took})
+        if progress:
+            progress(Progress(WRITING, 0, 1))
         return kept.write(result)
 
 
@@ -167,7 +170,7 @@ def _follow(request: FitRequest, progress: Listener | None, *, planning: bool = 
     check_device(request.config.train.device)
     plan = plan_recording(
         recording, request.config, request.dim, held_out=held_out, read=read, smoothing=smoothing, choose=choose,
-        choose_bins=request.choose_bins,
+        choose_bins=request.choose_bins, progress=progress,
     )  # fmt: skip
     # last, as its default name has the kind and the number of latents
     reserved = target.reserve(plan.kind, plan.dim, recording.attrs["source"].get("object_id"), planning=planning)

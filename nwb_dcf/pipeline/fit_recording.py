@@ -12,7 +12,7 @@ import xarray as xr
 
 from ..config import FitConfig, ReadConfig
 from ..config.presets import adapt_to_kind
-from ..config.progress import Progress
+from ..config.progress import SCORES, Progress
 from ..data.recording import CHANNEL_SOURCE, median_step_s, name_kind
 from ..data.result import DCFResult
 from ..data.split import Split, split_recording
@@ -39,6 +39,7 @@ def plan_recording(
     smoothing: SmoothingChoice | None = None,
     choose: bool = True,
     choose_bins: bool = False,
+    progress: Callable[[Progress], None] | None = None,
 ) -> FitPlan:
     """Refuse whatever can be refused before training, and settle what depends on the recording.
 
@@ -60,6 +61,7 @@ def plan_recording(
         ``auto`` where that takes longer than about a second.
     choose_bins : bool
         Whether bins of spikes are to be chosen with them.
+    progress : callable, optional
 
     Raises
     ------
@@ -75,7 +77,9 @@ def plan_recording(
     # before anything is chosen: what is held out must not take part in any choice
     split = _hold_out(recording, held_out, config)
     # on the training segments alone: what is held out chooses nothing
-    settled = settle_config(split.training if split else recording, config, dim, smoothing=smoothing, choose=choose)
+    settled = settle_config(
+        split.training if split else recording, config, dim, smoothing=smoothing, choose=choose, progress=progress
+    )
     return FitPlan(recording, split, held_out, read, settled.config, settled.dimension, settled.smoothing, choose_bins)
 
 
@@ -143,7 +147,7 @@ def read_to_fit(
         if not (choose or is_choice_cheap(recording)):
             return None
         split = _hold_out(recording, held_out, adapted)
-        found.append(resolve_smoothing(split.training if split else recording, adapted)[0])
+        found.append(resolve_smoothing(split.training if split else recording, adapted, progress=progress)[0])
         # counted again and not merged: bins start with their trials, and a wider one need not be a multiple
         return found[0].bin_width_s if found[0] is not None and found[0].chosen else None
 
@@ -196,6 +200,8 @@ def fit_recording(
     fitted = fit(
         plan.training, plan.config, warm_start=first, progress=progress, keep_partial=keep_partial, beside=beside
     )
+    if progress:
+        progress(Progress(SCORES, 0, 1))
     result = build_result(
         fitted, plan.recording, plan.split, read=plan.read, held_out=plan.held_out, dimension=plan.dimension,
         measured=beside.result(fitted),

@@ -8,13 +8,13 @@ import importlib.util
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from .. import __version__
-from ..errors import StoreError, compose_install
+from ..errors import CACHE_FIX, PYNWB_CACHE, StoreError, compose_install
 
 REQUIRED = {
     "torch": "torch", "torchdiffeq": "torchdiffeq", "pynwb": "pynwb", "hdmf": "hdmf", "h5py": "h5py",
@@ -38,6 +38,7 @@ EXTRAS = {
 }
 """Packages of each extra, and the modules that they are imported by."""
 
+REINSTALL = "pip install --force-reinstall"
 State = Literal["ok", "missing", "broken"]
 
 
@@ -118,8 +119,8 @@ def check_installation(folder: str | Path = ".") -> Installation:
         checks.append(_check_device())
     checks += [_check_extra(extra, packages) for extra, packages in EXTRAS.items()]
     if "h5py" in works:
-        checks.append(_check_filters())
-    checks += [_check_zarr(), _check_folder("current folder", Path(folder)), *_check_own_folders()]
+        checks.append(_guard("HDF5 filters", _check_filters))
+    checks += [_guard("Zarr", _check_zarr), _check_folder("current folder", Path(folder)), *_check_own_folders()]
     return Installation(list_versions(), f"{platform.system()} {platform.machine()}", tuple(checks))
 
 
@@ -170,8 +171,17 @@ def _try_import(module: str) -> str:
     try:
         importlib.import_module(module)
     except Exception as error:  # a package built for another NumPy raises whatever its authors chose
-        return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return _describe(error)
     return ""
+
+
+def _describe(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _choose_fix(problem: str, otherwise: str) -> str:
+    # pynwb makes a folder there as it is imported, which fails in a container whose user has no home
+    return CACHE_FIX if PYNWB_CACHE in problem else otherwise
 
 
 def _check_package(name: str, module: str) -> Check:
@@ -180,7 +190,7 @@ def _check_package(name: str, module: str) -> Check:
         return Check(name, "broken", "not installed", "pip install nwb-dcf")
     problem = _try_import(module)
     if problem:
-        return Check(name, "broken", f"cannot be imported ({problem})", f"pip install --force-reinstall {name}")
+        return Check(name, "broken", f"cannot be imported ({problem})", _choose_fix(problem, f"{REINSTALL} {name}"))
     return Check(name, "ok", _find_version(name) or "version unknown")
 
 
@@ -192,7 +202,7 @@ def _check_extra(extra: str, packages: dict[str, str]) -> Check:
     for name, module in packages.items():
         problem = _try_import(module)
         if problem:
-            again = fix.replace("pip install", "pip install --force-reinstall")
+            again = _choose_fix(problem, fix.replace("pip install", REINSTALL))
             return Check(about, "broken", f"{name} cannot be imported ({problem})", again)
     return Check(about, "ok", ", ".join(f"{name} {_find_version(name)}".strip() for name in packages))
 
@@ -207,6 +217,15 @@ def _check_device() -> Check:
     cores = os.cpu_count() or 1
     text = f"{', '.join(found.names)}; a fit takes {found.default}; {found.threads} threads of {cores} cores"
     return Check("device", "ok", text)
+
+
+def _guard(about: str, check: Callable[[], Check]) -> Check:
+    """Make a check that imports what may be broken: a report that ends there would say nothing of the rest."""
+    try:
+        return check()
+    except Exception as error:
+        text = f"cannot be checked ({_describe(error)})"
+        return Check(about, "broken", text, "mend what is broken above, and look again")
 
 
 def _check_filters() -> Check:
@@ -232,7 +251,7 @@ def _check_zarr() -> Check:
     return Check("Zarr", "ok", "folders of format 2 are read and written; format 3 is refused")
 
 
-def _check_folder(about: str, folder: Path) -> Check:
+def _check_folder(about: str, folder: Path, fix: str = "write elsewhere with -o") -> Check:
     """Write a file and remove it: permissions alone say nothing of full or read-only disks."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -240,7 +259,7 @@ def _check_folder(about: str, folder: Path) -> Check:
             pass
     except OSError as error:
         why = error.strerror or str(error)
-        return Check(about, "broken", f"{folder.resolve()} cannot be written: {why}", "write elsewhere with -o")
+        return Check(about, "broken", f"{folder.resolve()} cannot be written: {why}", fix)
     return Check(about, "ok", f"{folder.resolve()} can be written")
 
 
@@ -250,6 +269,6 @@ def _check_own_folders() -> list[Check]:
     state = platformdirs.user_state_path("nwb-dcf")
     cache = platformdirs.user_cache_path("nwb-dcf", appauthor=False)
     return [
-        _check_folder("folder of rescued fits", state),
-        _check_folder("cache of remote files", cache),
+        _check_folder("folder of rescued fits", state, "set XDG_STATE_HOME to a folder that can be written"),
+        _check_folder("cache of remote files", cache, CACHE_FIX),
     ]

@@ -30,12 +30,21 @@ class PlotReport(TypedDict):
     left_out: dict[str, str]
 
 
+NEEDS = {
+    "conditions": "it needs a column of the trials that names conditions; ",
+    "loadings": "pixels are too many to be named; ",
+    "smoothing": "the data did not choose the smoothing; ",
+    "paths": "no segment is long enough for it; ",
+}
+"""Why a fit lacks a picture that others have."""
+
+
 def plot_nwb(
     path: str | Path,
     name: str | None = None,
     *,
     output: str | Path,
-    color: str = "time",
+    color: str = "auto",
     figure: str | None = None,
     n_clusters: int = 4,
     data: str | Path | None = None,
@@ -56,11 +65,12 @@ def plot_nwb(
         ``.html``: one page with everything in it, whose trajectories can be turned. ``.png``, ``.svg`` or ``.pdf``: one
         picture.
     color : str
-        ``time``, ``trial``, or a column of the segments such as ``direction``.
+        ``time``, ``trial``, or a column of the segments such as ``direction``. ``auto`` takes the first column that
+        sorts trials into conditions, and the time where there is none.
     figure : str, optional
-        One of ``latents``, ``conditions``, ``trajectories``, ``spectrum``, ``curve``, ``loadings``, ``examples``,
-        ``paths``, ``field``, ``clusters``; by default all that there is data for, ``clusters`` of images alone. What
-        each says stands below it, and in `nwb_dcf.DCFResult.captions`.
+        One of ``latents``, ``conditions``, ``trajectories``, ``spectrum``, ``curve``, ``loadings``, ``smoothing``,
+        ``examples``, ``paths``, ``field``, ``clusters``; by default all that there is data for, ``clusters`` of images
+        alone. What each says stands below it, and in `nwb_dcf.DCFResult.captions`.
     n_clusters : int
         Groups to sort the latents in.
     data : str or Path, optional
@@ -92,8 +102,10 @@ def plot_nwb(
     check_export(output, overwrite=overwrite, formats=FORMATS)
     require_plotting(html=output.suffix.lower() == ".html")
     result = read_result(path, name)
-    from ..plots import choose_coloring
+    from ..plots import choose_coloring, find_condition
 
+    if color == "auto":
+        color = find_condition(result.dataset) or "time"
     # refused before the source is read and the model loaded
     choose_coloring(result.dataset, color)
     places = FilePlaces(video_dir, mask, allow_outside)
@@ -102,7 +114,7 @@ def plot_nwb(
     left_out = dict.fromkeys(("examples", "paths"), material.missing) if material.missing else {}
     if figure is not None:
         if figure not in views:
-            why = left_out.get(figure) or f"choose one of {', '.join(views)}"
+            why = left_out.get(figure) or f"{NEEDS.get(figure, '')}choose one of {', '.join(views)}"
             raise ParameterError(f"there is no figure {figure!r}", fix=why)
         views = {figure: views[figure]}
     else:

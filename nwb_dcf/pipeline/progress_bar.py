@@ -15,15 +15,22 @@ if TYPE_CHECKING:
     from ..config.progress import Progress
 
 LINE_EVERY_S = 30.0  # where no terminal is
-NARROW = 72  # columns, below which the loss would push the rest out of sight
+LEAST_BAR = 4  # columns of the bar itself: where not even they are left the loss is left out
+REST = " 100%|| 00:00<00:00, loss 0.0000"
+# as in config.progress, which every command would have to load with all settings
+CHOOSING_SMOOTHING, SCORES, WRITING = "choosing smoothing", "scores", "writing"
 STAGES = {
-    "choosing steps": (0.0, 0.7),
-    "choosing steps (dynamics)": (0.4, 0.35),
-    "training": (0.7, 0.2),
-    "training (dynamics)": (0.75, 0.15),
+    CHOOSING_SMOOTHING: (0.0, 0.1),
+    "choosing steps": (0.1, 0.45),
+    "choosing steps (dynamics)": (0.4, 0.25),
+    "training": (0.55, 0.15),
+    "training (dynamics)": (0.65, 0.05),
+    SCORES: (0.7, 0.25),
+    WRITING: (0.95, 0.05),
 }
-"""Where a stage begins within a fit, and how much of it it is, as measured on spikes; the rest of it is scoring."""
-PARTS = {"choosing steps": (0.0, 0.3), "training": (0.3, 0.1)}
+"""Where a stage begins within a fit, and how much of it it is, as measured on spikes, calcium and video."""
+PARTS = {"choosing steps": (0.1, 0.25), "training": (0.35, 0.05)}
+ANNOUNCED = (CHOOSING_SMOOTHING, SCORES, WRITING)
 _STAGE = re.compile(r"(?:(null|fit) (\d+) of (\d+): )?(choosing steps|training)(?: \(([\w ]+)\))?$")
 OVERALL = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
@@ -81,27 +88,29 @@ class ProgressBar:
         if self._writes_lines:
             return
         found = _STAGE.match(progress.stage)
-        if found:
+        if found or progress.stage in ANNOUNCED:
             self._show_overall(progress, found)
         elif not progress.at_once:  # what is announced has no steps yet, and the overall bar knows of it
             self._show_stage(progress)
 
-    def _show_overall(self, progress: Progress, found: re.Match[str]) -> None:
-        prefix = f"{found[1]} {found[2]}/{found[3]}, " if found[1] else ""
-        if prefix != self._prefix:
-            self._prefix, self._finished = prefix, self._finished + 1
-        start, width = STAGES.get(progress.stage.rpartition(": ")[2]) or PARTS[found[4]]
+    def _show_overall(self, progress: Progress, found: re.Match[str] | None) -> None:
+        prefix, doing = "", progress.stage
+        if found:
+            prefix = f"{found[1]} {found[2]}/{found[3]}, " if found[1] else ""
+            part = (found[5] or "model").removesuffix(" and compression")
+            doing = f"{part}: {'steps' if found[4] == 'choosing steps' else 'training'}"
+            if prefix != self._prefix:
+                self._prefix, self._finished = prefix, self._finished + 1
+        start, width = STAGES.get(progress.stage.rpartition(": ")[2]) or PARTS[found[4] if found else ""]
         within = start + width * progress.step / max(progress.steps, 1)
         # never backwards: a stage may be left out, or come twice
         self._fraction = max(self._fraction, min((self._finished + within) / max(self._n_fits, self._finished + 1), 1))
-        part = (found[5] or "model").removesuffix(" and compression")
-        doing = "steps" if found[4] == "choosing steps" else "training"
-        description = clean_text(f"{self._label}{prefix}{part}: {doing}")
+        description = clean_text(f"{self._label}{prefix}{doing}")
         if self._bar is None or self._stage is not None:
             self._open(None, total=1.0, bar_format=OVERALL)
         self._bar.set_description_str(description, refresh=False)
         if progress.loss is not None:
-            wide = (getattr(self._bar, "ncols", None) or 80) >= NARROW
+            wide = (getattr(self._bar, "ncols", None) or 80) >= len(description) + len(REST) + LEAST_BAR
             self._bar.set_postfix_str(f"loss {progress.loss:.4f}" if wide else "", refresh=False)
         self._bar.update(self._fraction - self._bar.n)
 
@@ -133,13 +142,16 @@ class ProgressBar:
         if self._log is not None:
             self._log(line)
         # what is read may be refused, and a refusal is one line
-        brief = begins and progress.stage.startswith("reading") and not progress.at_once
+        before = progress.stage.startswith("reading") or progress.stage == CHOOSING_SMOOTHING
+        brief = begins and before and not progress.at_once
         if self._writes_lines and not brief:
             print(line, file=sys.stderr, flush=True)
 
     def _describe(self, progress: Progress) -> str:
         loss = "" if progress.loss is None else f", loss {progress.loss:.4f}"
         stage = clean_text(f"{self._label}{progress.stage}")
+        if progress.steps == 1 and not progress.step:  # announced
+            return stage
         return f"{stage}: {progress.unit} {progress.step} of {progress.steps}{loss}"
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..data.outliers import compute_spacing
 from ..data.result import DCFResult
 from ..metrics.clusters import Clusters, find_clusters, pick_outliers
 from .color import PALETTE
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 N_SNAPSHOTS = 6  # as many as the paper shows of each cluster
 MOST_POINTS = 6_000  # of the scatter: more hide each other, and a vector file of them opens slowly
-APART_S = 1.0  # between two outliers: neighbouring frames show the same movement twice
 MARKS = {"distance": "#000000", "speed": "#cc3311"}
 
 
@@ -49,12 +49,12 @@ def draw_clusters(
     # what stands still in a cluster can still be fast in it: outliers of both kinds (paper, Figure 7)
     speed = np.linalg.norm(data["velocity"].values, axis=1)
     images = None if recording is None or recording["data"].ndim != 3 else recording["data"].values
-    n = N_SNAPSHOTS
+    n, apart_s = N_SNAPSHOTS, compute_spacing(data, result.provenance)
     top: Any = figure
     below: Any = None
     outliers: Outliers = {
-        "distance": pick_outliers(clusters.distance, time, n, apart_s=APART_S),
-        "speed": pick_outliers(speed, time, n, apart_s=APART_S),
+        "distance": pick_outliers(clusters.distance, time, n, apart_s=apart_s),
+        "speed": pick_outliers(speed, time, n, apart_s=apart_s),
     }
     if images is not None:
         parts: Any = figure.subfigures(2, 1, height_ratios=[1.0, 0.35 * (n_clusters + 2)])

@@ -54,20 +54,19 @@ def draw_examples(
         for edge in np.cumsum([len(interval) for interval in intervals])[:-1]:
             axes.axvline(edge, color="black", linewidth=0.8)
         axes.set_ylabel(f"{name}: {dim}")
-        if len(order) <= MOST_NAMES:
-            names = result.dataset[dim].values if dim in result.dataset.coords else np.arange(len(order))
-            axes.set_yticks(np.arange(len(order)) + 0.5, [str(one) for one in names[order]], fontsize=6)
-        else:
-            axes.set_yticks([])
+        names = result.dataset[dim].values if dim in result.dataset.coords else np.arange(len(order))
+        # of many rows some are named, so that both ends of the order can be found in the file
+        rows = np.arange(0, len(order), -(-len(order) // MOST_NAMES))
+        axes.set_yticks(rows + 0.5, [str(one) for one in names[order[rows]]], fontsize=6)
     time = result.dataset["time"].values
+    several = f"{len(intervals)} intervals" if len(intervals) > 1 else "1 interval"
     panels[0].set_title(
-        f"{describe_part(result)}: {len(frames)} frames of {len(intervals)} intervals from {time[frames[0]]:.1f} s to "
+        f"{describe_part(result)}: {len(frames)} frames of {several} from {time[frames[0]]:.1f} s to "
         f"{time[frames[-1]]:.1f} s; reconstruction from {result.dim} numbers each, R² {1 - unexplained:.2f}"
     )
     at, seconds = _place_ticks(intervals, time)
     panels[1].set_xticks(at, [f"{one:.2f}" for one in seconds])
-    rows = "" if len(order) <= MOST_NAMES else f"; {dim}s by their loading on latent 1"
-    panels[1].set_xlabel(f"time on the session clock (s); lines: between intervals{rows}")
+    panels[1].set_xlabel(f"time on the session clock (s); lines: between intervals; {dim}s by loading on latent 1")
     label = f"from the {dim}'s mean (its SD)"
     figure.colorbar(image, ax=panels, label=label, shrink=0.8, pad=0.01)
 

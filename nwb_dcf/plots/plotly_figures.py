@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..data.outliers import compute_spacing
 from ..data.predicted_paths import PredictedPaths
 from ..data.result import DCFResult
 from ..errors import DataError
 from ..metrics.clusters import find_clusters, pick_outliers
-from .clusters import APART_S, MARKS, MOST_POINTS, N_SNAPSHOTS
+from .clusters import MARKS, MOST_POINTS, N_SNAPSHOTS
 from .color import PALETTE
 from .conditions import average_conditions
 from .examples import LIMIT_SD, N_IMAGES, choose_intervals, describe_part
 from .loadings import MARKED, NAMED, Loadings, name_largest
 from .paths import CAME, MOST_LATENTS, PREDICTED, STAYED
 from .smoothing import describe_smoothing
-from .spectrum import OTHER_AXES, OURS, THEIRS, describe_curve, describe_spectrum
+from .spectrum import LEAST_SCALE, OTHER_AXES, OURS, THEIRS, describe_curve, describe_spectrum
 from .velocity_field import MOST_ARROWS, TITLES, compute_longest, describe_slow_field, find_planes, project_field
 
 if TYPE_CHECKING:
@@ -131,7 +132,10 @@ def build_curve(result: DCFResult) -> Any:
                 name=f"{shown.level:.0%} interval of the paired difference", **place,
             )  # fmt: skip
         figure.add_hline(y=0, line={"color": "#999999", "width": 1}, **place)
-        figure.update_yaxes(title_text="DCF - PCA", **place)
+        values = [*shown.difference, *(shown.interval or ())]
+        low, high = min(*values, -LEAST_SCALE), max(*values, LEAST_SCALE)
+        pad = 0.1 * (high - low)
+        figure.update_yaxes(title_text="DCF - PCA", range=[low - pad, high + pad], **place)
     figure.update_xaxes(title_text="number of latents K", row=1 + two, col=1)
     return _finish(figure, 420, legend={"orientation": "h", "y": -0.2})
 
@@ -343,7 +347,7 @@ def build_clusters(result: DCFResult, recording: xr.Dataset | None = None, n_clu
         )
     rows = (("distance", clusters.distance, "latent distance<br>(SD of its cluster)"), ("speed", speed, "speed (1/s)"))
     for row, (name, values, label) in enumerate(rows, 1):
-        outliers = pick_outliers(values, time, N_SNAPSHOTS, apart_s=APART_S)
+        outliers = pick_outliers(values, time, N_SNAPSHOTS, apart_s=compute_spacing(data, result.provenance))
         mark = {"symbol": "circle-open" if name == "distance" else "diamond-open", "color": MARKS[name], "size": 6}
         place_points(outliers, name=f"largest {name}", marker=mark, legendgroup=name)
         place = {"row": row, "col": 2, "showlegend": False}

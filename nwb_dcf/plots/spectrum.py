@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
 OURS, THEIRS = PALETTE[0], PALETTE[6]
+LEAST_SCALE = 0.01  # of the difference: rounding would else fill a panel
 OTHER_AXES = "#c3cbd3"  # axes that are no latents
 
 
@@ -100,6 +101,8 @@ def draw_curve(figure: FigureBase, result: DCFResult) -> None:
             lower.legend(frameon=False, loc="upper right", fontsize=8)
         lower.set_ylabel("DCF - PCA")
         lower.margins(y=0.35)
+        low, high = lower.get_ylim()
+        lower.set_ylim(min(low, -LEAST_SCALE), max(high, LEAST_SCALE))
         last = lower
     last.set_xlabel("number of latents K")
     _use_whole_ticks(last)

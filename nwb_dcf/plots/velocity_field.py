@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-SHORT = 0.15  # of the scale: arrows below look like dots
+SHORT = 0.25  # of the scale: arrows below look like dots
 MOST_ARROWS = 18  # along each axis: more overlap at the width of a page
 TITLES = {
     "field_mean_velocity": "Mean velocity of the frames that passed here",

@@ -13,6 +13,7 @@ import panel as pn
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, Range1d
 
+from ..data.outliers import compute_spacing
 from ..errors import DCFError
 from ..metrics.clusters import pick_outliers
 from .coloring import Paint, describe_moment, explain_failure, paint_frames
@@ -76,7 +77,7 @@ class App:
         self.x_range = Range1d(*self.state.window, bounds=(span[0] - pad - 1, span[1] + pad + 1))
         self.frames = FrameServer(view)
         self.predictor = Predictor(view)
-        self.player = Player(width=WIDTH_PX)
+        self.player = Player(width=WIDTH_PX, margin=(0, 0, 0, 10))
         self.player.on_msg(self._hear)
         self.gallery = Gallery(view, self.frames)
         self.trajectory = PlaneView("Latents", self._tap, self._choose_inside)
@@ -389,8 +390,7 @@ class App:
 
     def _pick(self, how: str) -> None:
         view, clusters = self.view, self.view.clusters
-        # neighbouring frames would show one movement many times
-        apart_s = max(1.0, 5 * view.step_s)
+        apart_s = compute_spacing(view.result.dataset, view.result.provenance)
         if how == "fastest":
             frames = pick_outliers(view.speed, view.time, N_OUTLIERS, apart_s=apart_s)
         elif clusters is not None and how.startswith("farthest"):

@@ -54,7 +54,7 @@ def make_controls(view: ViewData, state: ViewState, choices: Choices) -> dict[st
         "color": make(menu, "colour by", options=list(choices.colors), value=state.color, width=150),
         "axes": make(menu, "axes", options=axes, value=state.axes, width=130),
         "sort": make(menu, "rows sorted by", options=rows, value=rows[state.sort - 1], width=110),
-        "picture": make(menu, "beside it", options=pictures, value=state.picture or pictures[0], width=150),
+        "picture": make(menu, "beside it", options=pictures, value=state.picture or pictures[0], width=190),
         "pick": make(menu, "compare", options=picks, value=picks[0], width=190),
         "predict": make(button, "predict from here", width=130, margin=BELOW_LABELS),
         "clear": make(button, "clear", width=60, margin=BELOW_LABELS),

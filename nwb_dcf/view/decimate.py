@@ -95,6 +95,12 @@ class Raster:
         deviation = np.sqrt(np.maximum(square / n - self.mean**2, 0))
         self.deviation = np.where(deviation > 0, deviation, 1.0)
 
+    def take(self, frames: Int[np.ndarray, " frame"]) -> Float[np.ndarray, "channel frame"]:
+        """Return single frames, standard deviations from the row's mean, float32, shape (channel, frame)."""
+        first = int(frames.min())
+        values = read_frames(self._data, slice(first, int(frames.max()) + 1))[frames - first]
+        return np.asarray(((values - self.mean) / self.deviation).T, np.float32)
+
     def cut(
         self, window: tuple[float, float], n_columns: int
     ) -> tuple[Float[np.ndarray, "channel column"], float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-import numpy as np
+import xarray as xr
 
 from .data import ViewData
 from .player import KEYS
@@ -49,12 +49,19 @@ def describe_fit(view: ViewData) -> str:
     """Describe the fit in one line of HTML."""
     data, scores = view.result.dataset, view.result.dataset.attrs.get("scores", {})
     parts = [f"<b>{html.escape(view.result.name or 'fit')}</b> of {html.escape(view.file or 'arrays')}"]
-    parts.append(f"{data.sizes['latent']} latents of {int(np.prod(data['mean'].shape))} channels")
+    kind = " x ".join(map(str, data["mean"].shape)) + " pixels"
+    channels = kind if data["mean"].ndim > 1 else f"{data['mean'].size} {name_rows(data)}"
+    parts.append(f"{data.sizes['latent']} latents of {channels}")
     parts.append(f"{len(view.time):,} frames, {view.time[-1] - view.time[0]:.0f} s")
     r2, pca = scores.get("bottleneck_r2"), scores.get("pca_r2")
     if r2 is not None and pca is not None:
         parts.append(f"reconstruction R² of {html.escape(str(scores.get('on', 'frames')))}: {r2:.2f} (PCA {pca:.2f})")
     return ", ".join(parts)
+
+
+def name_rows(data: xr.Dataset) -> str:
+    """Return what the channels of a fit are, in the plural."""
+    return {"unit": "units", "roi": "ROIs"}.get(str(data["mean"].dims[0]), "channels")
 
 
 def describe_keys() -> str:

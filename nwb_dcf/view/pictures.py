@@ -19,6 +19,7 @@ QUALITY = 85  # of JPEG: higher ones double the bytes of a frame, and playing is
 KEPT = 400  # encoded frames: some seconds, to go back and forth in
 NEAR = 2.5  # steps of the video: a moment farther from its frames has none
 AROUND = 12  # frames before and after a moment
+NEAREST = 0.75  # steps: a column without a frame as near is empty, as in a pause or beyond an end
 LIMIT = 2.5  # standard deviations at the ends of a raster's scale
 
 
@@ -92,15 +93,12 @@ def picture_rows(view: ViewData, t: float, sort: int, height: int = 150) -> str:
     raster = view.raster
     if raster is None:
         return ""
-    reach = (AROUND + 0.5) * view.step_s
     n = 2 * AROUND + 1
-    values, start, stop = raster.cut((t - reach, t + reach), n)
-    shown = np.full((len(values), n), np.nan, np.float32)
-    # near an end of the session fewer columns come back: each goes to its own place, and the moment stays in the middle
-    where = np.floor((np.linspace(start, stop, values.shape[1], endpoint=False) - (t - reach)) / view.step_s + 0.5)
-    for column, target in enumerate(where.astype(int)):
-        if 0 <= target < n:
-            shown[:, target] = values[:, column]
+    # frame by frame: bins of equal time would leave every other column empty where clocks and steps do not agree
+    wanted = view.time[view.find_frame(t)] + (np.arange(n) - AROUND) * view.step_s
+    frames = np.array([view.find_frame(moment) for moment in wanted])
+    shown = raster.take(frames)
+    shown[:, np.abs(view.time[frames] - wanted) > NEAREST * view.step_s] = np.nan
     colors = color_rows(shown[view.sort_rows(sort)[::-1]])
     tall, wide = max(1, height // len(colors)), max(1, 150 // n)
     colors = np.repeat(np.repeat(colors, tall, axis=0), wide, axis=1)

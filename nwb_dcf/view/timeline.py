@@ -13,6 +13,7 @@ from ..errors import DCFError
 from .coloring import Paint, pick_line_color
 from .data import ViewData
 from .decimate import thin_lines
+from .defaults import name_rows
 from .pictures import LIMIT
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ MOST_ROWS = 400  # of the raster that are drawn: a screen has no more
 MARK = "#d62728"
 PIXELS = {"row": 44, "trials": 18, "raster": 220, "overview": 54}
 LEFT_PX, WIDTH_PX = 120, 980
+LONGEST_LABEL = 22  # characters beside a view
 TOOLS = "xpan,xwheel_zoom"
 
 
@@ -222,8 +224,7 @@ class Timeline:
         ticks = list(range(0, len(names), every))
         fig.yaxis.ticker = FixedTicker(ticks=[tick + 0.5 for tick in ticks])
         fig.yaxis.major_label_overrides = {tick + 0.5: names[tick] for tick in ticks}
-        of = {"unit": "units", "roi": "ROIs"}.get(str(self.view.recording["data"].dims[1]), "channels")  # type: ignore[index]
-        fig.yaxis.axis_label = f"{len(names)} {of}"
+        fig.yaxis.axis_label = f"{len(names)} {name_rows(self.view.result.dataset)}"
         fig.yaxis.major_label_text_font_size = "8px"
 
     def sort_rows(self, latent: int) -> None:
@@ -271,7 +272,9 @@ def _label_rows(fig: Any, labels: Sequence[str]) -> None:
     n = len(labels)
     ticks = [n - 1 - k + 0.5 for k in range(n)]
     fig.yaxis.ticker = FixedTicker(ticks=ticks)
-    fig.yaxis.major_label_overrides = dict(zip(ticks, labels, strict=True))
+    # a long name would move this figure out of line with those above and below it
+    shown = [one if len(one) <= LONGEST_LABEL else f"{one[: LONGEST_LABEL - 1]}…" for one in labels]
+    fig.yaxis.major_label_overrides = dict(zip(ticks, shown, strict=True))
     fig.yaxis.major_tick_line_color = None
     fig.yaxis.axis_line_color = None
 

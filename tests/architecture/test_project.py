@@ -121,6 +121,8 @@ def test_the_catalog_record_the_recipe_and_the_citation_are_current() -> None:
     assert run == {("pytorch" if name == "torch" else name, bound) for name, bound in wanted} | {
         ("python", project["requires-python"])
     }
+    # an address that is none is not rendered
+    assert all(one.startswith("https://") for one in (recipe["about"]["homepage"], recipe["source"]["url"]))
     extras = re.findall(r"'\.\[([\w,]+)\]'", (ROOT / "packaging" / "Containerfile").read_text())[0].split(",")
     assert set(extras) <= project["optional-dependencies"].keys()
 

@@ -63,3 +63,17 @@ def test_the_summary_of_a_result_has_the_answers() -> None:
     assert "beside PCA  fail: better than PCA: fail" in result.summary()
     assert result.certificate[0]["line"] == "predicts left-out channels"
     assert DCFResult(dataset, {}, {}, b"weights").certificate == []
+
+
+def test_a_reason_that_lines_have_in_common_is_given_once() -> None:
+    names = ("predicts left-out channels", "not made of noise", "not one channel", "found again", "not invented")
+    whys = ("pixels are no channels", "pixels are no channels", "too many", "give --certify", "give --certify")
+    line: CertificateLine = {
+        "line": "", "verdict": "not measured", "number": "", "value": None, "low": None, "high": None, "n": 0,
+        "over": "", "sentence": "",
+    }  # fmt: skip
+    lines = [{**line, "line": n, "sentence": f"{n} was not measured: {w}"} for n, w in zip(names, whys, strict=True)]
+    assert summarise_certificate(lines)[0]["sentence"] == (
+        "predicts left-out channels, not made of noise: pixels are no channels; not one channel: too many; "
+        "found again, not invented: give --certify"
+    )

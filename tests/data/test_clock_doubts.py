@@ -165,3 +165,11 @@ def test_the_unit_of_a_column_is_guessed_from_where_it_would_lie() -> None:
     assert unit is not None
     assert unit.scale == "0.001"
     assert guess_column_scale(np.full(20, 0.3), 0.0, 119.0) is None
+
+
+def test_a_time_decades_from_all_others_is_doubted_and_days_are_not() -> None:
+    time = np.linspace(7.0, 2821.0, 40)
+    found = find_sample_doubts(np.concatenate([[-1.5429e9], time]))
+    assert [doubt.what for doubt in found] == ["1 of 41 times lies 49 years from the others, at -1.5429e+09 s"]
+    for other in (time, np.concatenate([time, time + 3 * 365 * 86400.0]), np.array([-1.5e9, 3.0])):
+        assert not any("years from" in doubt.what for doubt in find_sample_doubts(other))

@@ -69,3 +69,15 @@ def test_damaged_bytes_are_refused(packed: bytes, damage: Any) -> None:
 def test_a_newer_format_is_refused_with_the_way_out(packed: bytes) -> None:
     with pytest.raises(StoreError, match="newer nwb_dcf; upgrade"):
         unpack_weights(change(packed, format=FORMAT + 1))
+
+
+def test_its_text_says_how_it_was_made_and_what_it_was_fitted_to(packed: bytes) -> None:
+    assert repr(DCF(2, seed=4)) == "DCF(dim=2, seed=4)"
+    read = DCF.from_bytes(packed)
+    text = repr(read)
+    n_channels = len(read.fitted_.channels)
+    assert text.endswith(f", fitted: 2 latents of {n_channels} channels")
+    assert len(text) < 250  # and not every setting
+    shown = read._repr_mimebundle_()
+    assert shown["text/plain"] == text
+    assert f"<td>2 latents of {n_channels} channels</td>" in shown["text/html"]

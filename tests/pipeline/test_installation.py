@@ -59,6 +59,19 @@ def test_a_folder_that_cannot_be_written_is_a_fault(few: Path) -> None:
     assert [check.about for check in report.broken] == ["damaged", "current folder"]
 
 
+def test_what_fails_while_it_is_checked_ends_no_report(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("plugins of another HDF5")
+
+    (few / "no_cache.py").write_text("raise OSError(20, 'Not a directory', '/none/pynwb-hdmf/4')")
+    monkeypatch.setattr(installation, "REQUIRED", {"h5py": "h5py", "pynwb": "no_cache"})
+    monkeypatch.setattr("nwb_dcf.io.backends.filters.list_filters", fail)
+    found = {check.about: check for check in check_installation(few).checks}
+    assert found["HDF5 filters"].text == "cannot be checked (OSError: plugins of another HDF5)"
+    assert found["pynwb"].fix == "set XDG_CACHE_HOME to a folder that can be written"
+    assert found["current folder"].state == "ok"
+
+
 def test_the_report_is_one_page_and_ends_with_0(few: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out

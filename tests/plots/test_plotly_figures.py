@@ -50,6 +50,17 @@ def test_the_curve_has_the_paired_interval_in_both(result: DCFResult) -> None:
     np.testing.assert_allclose(lower.lines[1].get_ydata(), np.array(ours) - theirs, atol=2 * 10**-DECIMALS)
 
 
+def test_a_difference_that_nobody_sees_does_not_fill_its_panel(result: DCFResult) -> None:
+    alike = result.dataset.assign(pca_r2=result.dataset["bottleneck_r2"] - 1e-9)
+    scores = {"on": "held-out data", "difference_r2": 1e-9, "intervals": {"difference_r2": [1e-9, 2e-9], "level": 0.9}}
+    same = dataclasses.replace(result, dataset=alike.assign_attrs(scores=scores))
+    still, moving = Figure(), plotly_figures.build_curve(same)
+    draw_curve(still, same)
+    for low, high in (still.axes[1].get_ylim(), moving.layout.yaxis2.range):
+        assert low <= -0.01
+        assert high >= 0.01
+
+
 def test_the_spectrum_is_in_percent_of_the_variance(result: DCFResult) -> None:
     variance = result.dataset["spectrum"].values
     known = dataclasses.replace(result, dataset=result.dataset.assign_attrs(total_variance=2 * variance.sum()))

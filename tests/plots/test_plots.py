@@ -188,6 +188,18 @@ def test_examples_are_of_what_was_held_out(result: DCFResult, figure: Figure) ->
     assert all(f"{data['time'].values[frames[int(at)]]:.2f}" == text for at, text in ticks.items())
 
 
+def test_some_of_many_rows_are_named(figure: Figure) -> None:
+    result = make_result(np.arange(100))
+    data = result.dataset
+    x = np.random.default_rng(0).normal(size=(data.sizes["time"], 100))
+    prepared = make_recording(x, data["time"].values, segment_index=data["segment_index"].values, channel_dim="unit")
+    draw_examples(figure, result, prepared, x)
+    order = np.argsort(data["loadings"].values[:, 0])
+    rows, labels = figure.axes[0].get_yticks(), [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert 10 < len(labels) <= 30
+    assert labels == [str(data["unit"].values[order[int(row)]]) for row in rows]
+
+
 def make_images(result: DCFResult) -> xr.Dataset:
     data = result.dataset
     images = np.random.default_rng(0).uniform(size=(data.sizes["time"], 6, 5))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nwb_dcf.view.pictures import FrameServer, color_rows, picture_rows
+from nwb_dcf.view.pictures import AROUND, FrameServer, color_rows, picture_rows
 
 
 def decode(address: str) -> Any:
@@ -43,3 +43,16 @@ def test_rows_around_a_moment_are_sorted_by_loading(make_known_view: Callable[..
     for row in range(1, len(order) - 1):
         shown = picture[row * tall + tall // 2, middle].astype(int)
         assert np.abs(shown - expected[row].astype(int)).max() <= 3
+
+
+def test_rows_around_a_moment_have_no_holes_and_end_where_the_segment_does(make_known_view: Callable[..., Any]) -> None:
+    view = make_known_view()
+    # an irregular clock, whose steps agree with no grid
+    time = view.result.dataset["time"].values
+    jitter = 0.03 * np.sin(np.arange(len(time)))
+    view.result.dataset.coords["time"] = ("time", time + jitter)
+    first = int(np.flatnonzero(view.segment == 1)[0])
+    for frame, empty in ((50, 0), (first, AROUND), (first + 4, AROUND - 4), (len(time) - 1, AROUND)):
+        picture = decode(picture_rows(view, float(view.time[frame]), 0))
+        columns = picture.reshape(picture.shape[0], 2 * AROUND + 1, -1, 3)[6, :, 1]
+        assert np.count_nonzero((columns == 225).all(axis=-1)) == empty, frame

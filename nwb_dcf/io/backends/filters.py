@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 
+from ...errors import StoreError
 from .layout import as_stored
 
 FROM_HDF5PLUGIN = {
@@ -66,7 +67,13 @@ class MissingFilter:
 def load_filters() -> None:
     """Make the filters of ``hdf5plugin`` known to HDF5, where that package is installed."""
     if importlib.util.find_spec("hdf5plugin") is not None:
-        importlib.import_module("hdf5plugin")
+        try:
+            importlib.import_module("hdf5plugin")
+        except Exception as error:  # of a library that does not fit this machine: the file is not at fault
+            what = f"hdf5plugin is installed and cannot be imported ({type(error).__name__}: {error})"
+            raise StoreError(
+                what, fix="pip install --force-reinstall hdf5plugin, or pip uninstall hdf5plugin"
+            ) from error
 
 
 def find_missing_filter(array: Any) -> MissingFilter | None:

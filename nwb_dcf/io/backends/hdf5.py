@@ -123,8 +123,11 @@ def require_nwb2(version: object, where: str, *, old: bool = False, form: str = 
         version = version.decode()
     if isinstance(version, str) and version.removeprefix("NWB-").startswith("2"):
         return version
-    raise SourceError(
-        "this is an NWB 1 file" if old or version else f"this is {form} but not NWB: it states no NWB version",
-        where=where,
-        fix="convert it to NWB 2 first (neuroconv and pynwb write it)",
-    )
+    what, fix = "this is an NWB 1 file", "convert it to NWB 2 first (neuroconv and pynwb write it)"
+    if version is None and not old:
+        what = f"this is {form} but not NWB: it states no NWB version"
+    elif version is not None and not isinstance(version, str):
+        what, fix = f"its attribute nwb_version is {version}, a number and no text", "write it as text, such as '2.8.0'"
+    elif version is not None and not str(version).removeprefix("NWB-").startswith(("0", "1")):
+        what = f"it states version {version!r} of NWB"
+    raise SourceError(what, where=where, fix=fix)

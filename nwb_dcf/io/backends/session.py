@@ -101,7 +101,7 @@ def explain_malformed(error: BaseException, location: Location) -> SourceError:
         text = "it does not fit into memory"
     place = _find_array(error)[0] or _find_subject(error)
     where = place if place.startswith(str(location)) else f"{location}: {place}" if place else str(location)
-    fix = f"see what is wrong in it with: python -m pynwb.validate {location.name}; if nothing, report this line"
+    fix = f"see what is wrong in it with: pynwb-validate {location.name}; if nothing, report this line"
     return SourceError(f"this cannot be read ({text})", where=where, fix=fix)
 
 
@@ -326,5 +326,5 @@ def _explain_unreadable(error: Exception, location: Location) -> SourceError:
     return SourceError(
         f"pynwb cannot read this file: {place}{lines[0]}",
         where=str(location),
-        fix=f"see what is wrong in it with: python -m pynwb.validate {location.name}",
+        fix=f"see what is wrong in it with: pynwb-validate {location.name}",
     )

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import h5py
 import numpy as np
@@ -73,11 +74,23 @@ def test_an_object_that_pynwb_cannot_make(tmp_path):
     with pytest.raises(SourceError, match=r"cannot read this file: /acquisition/signal: Could not construct") as error:
         list_sources(path)
     assert len(str(error.value)) < 500
+    # what the reader is told to run is there
+    assert "pynwb-validate s.nwb" in str(error.value)
+    assert [one.module for one in entry_points(group="console_scripts", name="pynwb-validate")] != []
 
 
 def test_nwb_1(real_data):
     with pytest.raises(SourceError, match="NWB 1"):
         list_sources(real_data("not_nwb2.nwb"))
+
+
+@pytest.mark.parametrize(("version", "says"), [(2.5, "is 2.5, a number and no text"), ("3.0.0", "version '3.0.0' of")])
+def test_a_version_that_is_not_nwb_2_is_named_as_it_is(version, says, tmp_path):
+    path = tmp_path / "s.nwb"
+    with h5py.File(path, "w") as file:
+        file.attrs["nwb_version"] = version
+    with pytest.raises(SourceError, match=says):
+        list_sources(path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
