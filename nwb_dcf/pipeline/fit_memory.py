@@ -25,7 +25,8 @@ VALUE_BYTES = 40  # peak of whole fits of 2 to 36 million values, less the base:
 FIRST_COUNTS_BYTES, FIRST_VALUES_BYTES = 60, 40
 FLOAT32 = 4
 # above `MOST_IN_MEMORY` values are made, prepared and scored block by block: spikes, latents and a sample are left
-LARGE_BYTES, LARGE_PART = 1500 * 2**20, 8
+LARGE_BYTES, LARGE_PART = 1600 * 2**20, 8
+HELD_BYTES = 16  # of a value as it was read, and of its copy in the training or the held-out part
 SCRATCH = 2.2  # times the values as float32: prepared frames of all, of the training and of the held-out segments
 FIRST = 2**23  # as many as `metrics.rate_calibration` calibrates, whose imports `info` does without
 BIN_WIDTH_S, SIDE = 0.02, 64  # where neither data nor options have set anything yet
@@ -36,7 +37,7 @@ NARROWER = {
 }
 
 
-def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
+def estimate_fit_memory(n_values: int, *, counts: bool, held: bool = False) -> int:
     """Estimate the bytes that a process holds at most while it reads, fits, scores and writes.
 
     Parameters
@@ -45,6 +46,8 @@ def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
         Frames times channels.
     counts : bool
         Whether they are counts, whose rates are calibrated and scored as well.
+    held : bool
+        Whether all are in memory as they were read, whatever their number, as those of a series.
 
     Examples
     --------
@@ -52,7 +55,7 @@ def estimate_fit_memory(n_values: int, *, counts: bool) -> int:
     2.3
     """
     if is_large((n_values,)):
-        return LARGE_BYTES + n_values * FLOAT32 // LARGE_PART
+        return LARGE_BYTES + n_values * FLOAT32 // LARGE_PART + (n_values * HELD_BYTES if held else 0)
     first = min(n_values, FIRST) * (FIRST_COUNTS_BYTES if counts else FIRST_VALUES_BYTES)
     return BASE_BYTES + n_values * VALUE_BYTES + first
 
@@ -68,7 +71,7 @@ def estimate_source(source: Source) -> int | None:
             return estimate_fit_memory(source.shape[0] * SIDE**2, counts=False)
         case "lfp":  # power in bands, at a rate of its own
             return None
-    return estimate_fit_memory(math.prod(source.shape), counts=source.kind == "binned")
+    return estimate_fit_memory(math.prod(source.shape), counts=source.kind == "binned", held=True)
 
 
 def estimate_recording(recording: xr.Dataset, n_frames: int | None = None) -> int | None:
@@ -76,7 +79,8 @@ def estimate_recording(recording: xr.Dataset, n_frames: int | None = None) -> in
     if is_lazy(recording["data"]):
         return None
     n, *frame = recording["data"].shape
-    return estimate_fit_memory((n if n_frames is None else n_frames) * math.prod(frame), counts=is_count(recording))
+    n_values, held = (n if n_frames is None else n_frames) * math.prod(frame), recording.attrs.get("kind") != "units"
+    return estimate_fit_memory(n_values, counts=is_count(recording), held=held)
 
 
 def count_bins(recording: xr.Dataset, width_s: float) -> int:

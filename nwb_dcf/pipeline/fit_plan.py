@@ -144,11 +144,13 @@ class FitPlan:
         free = find_free()
         # between all that may be chosen: whether a fit will be refused is not known before
         needs = {ms: estimate_recording(recording, count_bins(recording, ms / 1000)) for ms in _WIDTHS_MS}
+        known = [needed for needed in needs.values() if needed is not None]
         fitting = [ms for ms, needed in needs.items() if needed is None or needed <= free]
         return found | {
             "bin_width_s": [LEAST_BIN_S, MOST_BIN_S],
             "bins": bins,
-            "memory_bytes": [estimate_recording(recording, n) for n in bins],
+            # not that of the most bins: a recording that is fitted in blocks takes less than one that is just not
+            "memory_bytes": [min(known), max(known)] if known else [None, None],
             "growth_bytes": [self.estimate_growth(n) for n in bins],
             "free_bytes": free,
             "least_bin_width_s": min(fitting) / 1000 if fitting else None,
