@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data.chunks import BLOCK_NUMBERS, compute_moments, is_large, release_scratch
+from ..data.chunks import compute_moments, is_large, release_scratch
 from ..data.recording import name_kind, take_frames
 from ..estimator.fitted import FittedModel, PreparedFrames
 from ..estimator.initialization import find_axes
@@ -25,6 +25,8 @@ from .encoded import EncodedRecording
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32, Real
+
+NUMBERS_AT_ONCE = 2**20  # of a block, of which two dozen float64 copies are made
 
 
 @dataclass(frozen=True)
@@ -169,10 +171,11 @@ def iterate_frames(frames: PreparedFrames) -> Iterator[Float32[np.ndarray, "part
 
 
 def _cut(frames: PreparedFrames) -> Iterator[slice]:
-    """Cut frames into blocks whose length is a multiple of the parts that networks see at a time."""
-    n_parts = max(1, BLOCK_NUMBERS // (FRAMES_AT_ONCE * frames.values.shape[1]))
-    for start in range(0, len(frames), n_parts * FRAMES_AT_ONCE):
-        yield slice(start, min(start + n_parts * FRAMES_AT_ONCE, len(frames)))
+    """Cut frames into blocks; of narrow frames a multiple of the parts that networks see at a time."""
+    n = max(1, NUMBERS_AT_ONCE // frames.values.shape[1])
+    n -= n % FRAMES_AT_ONCE if n > FRAMES_AT_ONCE else 0
+    for start in range(0, len(frames), n):
+        yield slice(start, min(start + n, len(frames)))
 
 
 def _sum_squares(

@@ -45,7 +45,7 @@ def test_it_is_the_same_fit_and_no_step_holds_all_frames(session: Path, monkeypa
     for module, name, value in (
         (chunks, "MOST_IN_MEMORY", 1000),
         (chunks, "BLOCK_NUMBERS", BLOCK * N_UNITS),
-        (frame_sums, "BLOCK_NUMBERS", BLOCK * N_UNITS),
+        (frame_sums, "NUMBERS_AT_ONCE", BLOCK * N_UNITS),
         (frame_sums, "FRAMES_AT_ONCE", BLOCK),
         (spike_trains, "MOST_COUNTED", BLOCK * N_UNITS),
         (rate_calibration, "MOST_CALIBRATED", BLOCK * N_UNITS),
