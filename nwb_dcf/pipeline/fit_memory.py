@@ -25,7 +25,7 @@ VALUE_BYTES = 40  # peak of whole fits of 2 to 36 million values, less the base:
 FIRST_COUNTS_BYTES, FIRST_VALUES_BYTES = 60, 40
 FLOAT32 = 4
 # above `MOST_IN_MEMORY` values are made, prepared and scored block by block: spikes, latents and a sample are left
-LARGE_BYTES, LARGE_PART = 1600 * 2**20, 8
+LARGE_BYTES, LARGE_PART = 2400 * 2**20, 8
 HELD_BYTES = 16  # of a value as it was read, and of its copy in the training or the held-out part
 SCRATCH = 2.2  # times the values as float32: prepared frames of all, of the training and of the held-out segments
 FIRST = 2**23  # as many as `metrics.rate_calibration` calibrates, whose imports `info` does without
