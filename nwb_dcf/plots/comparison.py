@@ -102,8 +102,8 @@ def write_comparison_page(
     ]
     if certificates:
         note = (
-            "The lines of a fit's certificate, asked of every method. A dash: not measured; found again wants "
-            "--certify, and only DCF has dynamics of its own."
+            "The lines of a fit's certificate, asked of every method. A dash: not measured; found again and not "
+            "invented want --certify, and only DCF has dynamics of its own."
         )
         follows = "".join(f"<li>{html.escape(one)}</li>" for one in failures)
         why = f'<p class="caption">What follows where a line fails or is doubtful:</p><ul>{follows}</ul>'
