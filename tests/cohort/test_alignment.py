@@ -105,6 +105,13 @@ def test_sessions_without_symmetry_are_aligned():
         assert np.linalg.norm(one - common[0]) < 0.1 * np.linalg.norm(common[0])
 
 
+def test_moments_propose_and_prediction_chooses(monkeypatch: pytest.MonkeyPatch):
+    latents, trials, _ = draw_turned(symmetric=False)
+    worst_first = lambda *given: list_matches(*given)[::-1]  # noqa: E731
+    monkeypatch.setattr("nwb_dcf.cohort.alignment.list_matches", worst_first)
+    assert align_sessions(latents, trials, (1, 5, 10), np.random.default_rng(0)).accepted
+
+
 def test_a_mirror_image_that_does_as_well_is_not_identified():
     latents, trials, _ = draw_turned(symmetric=True)
     alignment = align_sessions(latents, trials, (1, 5, 10), np.random.default_rng(0))

@@ -71,6 +71,18 @@ def test_a_condition_without_both_kinds_is_not_compared():
     assert np.isfinite(found.threshold)
 
 
+def test_a_path_with_a_gap_is_left_out():
+    session = make_session(3, 1.0)
+    frames = session.frames
+    bins = np.where((frames.condition == 1) & (frames.bin == 5), -1, frames.bin)
+    torn = AlignedFrames(frames.values, frames.trial, frames.condition, bins, N_CONDITIONS, N_BINS)
+    found = compare_kinds(
+        {"a": KindSession(torn, session.kind)}, ANCHORS, rng=np.random.default_rng(0), n_permutations=19
+    )
+    assert np.isnan(found.difference).all(axis=1).tolist() == [False, True, False, False]
+    assert np.isfinite(found.ratio).all()
+
+
 @pytest.mark.parametrize(
     ("rename", "message"),
     [
