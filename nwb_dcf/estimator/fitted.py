@@ -223,12 +223,13 @@ class FittedModel:
 
     def encode(self, frames: PreparedFrames, k: int | None = None) -> Float[np.ndarray, "time k"]:
         """Compute mu(x), the first `k` latents of each frame, `dim` by default."""
-        k, found = self.dim if k is None else k, []
+        k = self.dim if k is None else k
+        found = np.empty((len(frames), min(k, self.k_max)), np.float32)
         for wide, inside in frames.blocks(self.config.model.encoder_window):
             latents = self._encode(frames.values[wide], frames.segment[wide])
-            found.append(latents[inside, :k].cpu().numpy())
+            found[wide][inside] = latents[inside, :k].cpu().numpy()
             release_scratch()
-        return np.concatenate(found)
+        return found
 
     def flow(self, frames: PreparedFrames) -> Float[np.ndarray, "time latent"]:
         """Compute flowed latents: frames integrated by u to tau = 0 and read on the axes (paper, section 4)."""
@@ -436,8 +437,17 @@ class FittedModel:
             return result
 
         # frames may be more than a GPU holds; only parts are sent
-        parts = split_frames(len(rows), self.model.n_channels, device)
-        return np.concatenate(run_parts(run, parts, device, beside=self._beside))
+        first, *others = split_frames(len(rows), self.model.n_channels, device) or [slice(0, 0)]
+        begin = run_parts(run, [first], device, beside=self._beside)[0]
+        found = np.empty((len(rows), *begin.shape[1:]), begin.dtype)
+        found[first] = begin
+
+        def fill(part: slice) -> None:
+            found[part] = run(part)
+
+        # results of parts that stay between the blocks of memory of the next ones keep those from being used again
+        run_parts(fill, others, device, beside=self._beside)
+        return found
 
 
 def check_channels(recording: xr.Dataset, fitted: FittedModel) -> None:
