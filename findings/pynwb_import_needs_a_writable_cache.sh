@@ -4,7 +4,7 @@
 # What happens: pynwb makes the user's cache folder "pynwb-hdmf/VERSION" as it is imported (PlatformDirs with
 # ensure_exists=True, __get_resources in pynwb/__init__.py). Where it cannot be made, "import pynwb" raises OSError, so
 # that no file can be read: in a container that is run with an unknown user id (docker run --user 1234), whose home is
-# "/", or in a batch job whose home is read-only. The documentation has no word on it. Way out: set XDG_CACHE_HOME to a
+# "/", or in a batch job whose home is read-only. Way out: set XDG_CACHE_HOME to a
 # folder that can be written before the import.
 # Seen with pynwb 4.2.0, hdmf 6.2.0, platformdirs 4 on CPython 3.11.
 set -eu

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from ..data.chunks import release_scratch
 from ..data.split import Split
 from ..estimator.fitted import FittedModel, PreparedFrames
+from ..model.parallel import FRAMES_AT_ONCE
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Float32
 
 MOST_SELECTED = 2**28  # bytes of prepared frames that may be in memory twice
+NUMBERS_AT_ONCE = 2**20  # of a block, of which two dozen float64 copies are made
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,18 @@ def _select(whole: EncodedRecording, part: xr.Dataset, chosen: Bool[np.ndarray, 
     rows = np.flatnonzero(chosen[whole.frames.segment])
     frames = PreparedFrames(whole.frames.values[rows], part["segment_index"].values, part["time"].values)
     return EncodedRecording(part, frames, whole.latents[rows], None if whole.states is None else whole.states[rows])
+
+
+def iterate_frames(frames: PreparedFrames) -> Iterator[Float32[np.ndarray, "part channel"]]:
+    """Yield the values of all frames, block by block."""
+    for part in cut_frames(frames):
+        yield frames.values[part]
+        release_scratch()
+
+
+def cut_frames(frames: PreparedFrames) -> Iterator[slice]:
+    """Cut frames into blocks; of narrow frames a multiple of the parts that networks see at a time."""
+    n = max(1, NUMBERS_AT_ONCE // frames.values.shape[1])
+    n -= n % FRAMES_AT_ONCE if n > FRAMES_AT_ONCE else 0
+    for start in range(0, len(frames), n):
+        yield slice(start, min(start + n, len(frames)))

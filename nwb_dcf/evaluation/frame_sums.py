@@ -5,7 +5,7 @@ Reconstructions, states and rates of all frames at once take as much memory as t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,10 @@ from ..metrics.poisson import RATE_FLOOR, explain_deviance
 from ..metrics.rate_calibration import calibrate_rates, choose_calibration_frames
 from ..metrics.reconstruction import sum_energy
 from ..metrics.segment_sums import FrameGroups, SegmentSums
-from ..model.parallel import FRAMES_AT_ONCE
-from .encoded import EncodedRecording
+from .encoded import EncodedRecording, cut_frames, iterate_frames
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Float32, Real
-
-NUMBERS_AT_ONCE = 2**20  # of a block, of which two dozen float64 copies are made
+    from jaxtyping import Float, Real
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def sum_frames(fitted: FittedModel, training: EncodedRecording, unseen: EncodedR
     mean = compute_moments(iterate_frames(frames)).mean
     rate = _Rates.of(fitted, training, unseen, pca) if counted else None
     sums: dict[str, Float[np.ndarray, " time"]] = {}
-    for part in _cut(frames):
+    for part in cut_frames(frames):
         x, latents = frames.values[part], unseen.latents[part, :dim]
         states = fitted.compress(frames.take(part)) if unseen.states is None else unseen.states[part]
         by_dcf, by_pca = fitted.reconstruct(latents), pca.reconstruct(x, dim)
@@ -139,7 +136,7 @@ class _Rates:
 
     @classmethod
     def of(cls, fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording, pca: Projection) -> _Rates:
-        mean = compute_moments(take_frames(unseen.recording, part) for part in _cut(unseen.frames)).mean
+        mean = compute_moments(take_frames(unseen.recording, part) for part in cut_frames(unseen.frames)).mean
         if fitted.calibration is None:
             return cls(fitted, unseen, mean, lambda rates: rates)
         # the same calibration as the fit's rates, on the same frames
@@ -161,21 +158,6 @@ class _Rates:
             floored = np.maximum(values, RATE_FLOOR * self.mean)
             found[f"{name} deviance"], found["total deviance"] = explain_deviance(counts, floored, self.mean)
         return found
-
-
-def iterate_frames(frames: PreparedFrames) -> Iterator[Float32[np.ndarray, "part channel"]]:
-    """Yield the values of all frames, block by block."""
-    for part in _cut(frames):
-        yield frames.values[part]
-        release_scratch()
-
-
-def _cut(frames: PreparedFrames) -> Iterator[slice]:
-    """Cut frames into blocks; of narrow frames a multiple of the parts that networks see at a time."""
-    n = max(1, NUMBERS_AT_ONCE // frames.values.shape[1])
-    n -= n % FRAMES_AT_ONCE if n > FRAMES_AT_ONCE else 0
-    for start in range(0, len(frames), n):
-        yield slice(start, min(start + n, len(frames)))
 
 
 def _sum_squares(

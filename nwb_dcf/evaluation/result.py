@@ -25,13 +25,13 @@ from ..estimator.serialization import pack_weights
 from .certificate import certify_scores
 from .channel_table import summarise_channels
 from .forecast import describe_horizon
-from .latent_measures import LatentMeasures, measure_latents
 from .velocity_field import sample_field
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from ..model.training import LossCurve
+    from .latent_measures import LatentMeasures
 
 PACKAGES = ("nwb_dcf", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "pynwb", "hdmf", "h5py", "safetensors")
 
@@ -41,10 +41,10 @@ def build_result(
     recording: xr.Dataset,
     split: Split | None,
     *,
+    measured: LatentMeasures,
     read: ReadConfig,
     held_out: float,
     dimension: DimensionChoice | None = None,
-    measured: LatentMeasures | None = None,
 ) -> DCFResult:
     """Describe a fit: its latents of every frame, its scores on held-out frames, its provenance.
 
@@ -55,20 +55,19 @@ def build_result(
     recording : xarray.Dataset
         All segments, as they were read.
     split : Split or None
+    measured : LatentMeasures
+        `nwb_dcf.evaluation.latent_measures.measure_latents` of these three.
     read : ReadConfig
         How the recording was read.
     held_out : float
         Fraction of the frames that was requested to be held out.
     dimension : DimensionChoice, optional
         How the number of latents was chosen; None where it was given.
-    measured : LatentMeasures, optional
-        `measure_latents` of the same three, where it has been done.
 
     Returns
     -------
     DCFResult
     """
-    measured = measured or measure_latents(fitted, recording, split)
     encoded, latents, scores, curve = measured.encoded, measured.latents, measured.scores, measured.curve
     velocity = fitted.velocity(encoded.whole.frames, encoded.whole.latents)
     scores["rollout"] = describe_horizon(fitted, encoded.training, encoded.unseen)

@@ -13,13 +13,14 @@ from ..estimator.fitted import FittedModel
 from ..metrics import Interval, SegmentSums, bootstrap_over_segments, compare_paired, measure_smoothness, r2_score
 from ..metrics.reconstruction import compute_fraction_outside
 from ..metrics.segment_sums import divide_frames
-from .encoded import EncodedRecording
+from .encoded import EncodedRecording, iterate_frames
 from .forecast import Horizon
-from .frame_sums import Projection, iterate_frames, sum_frames
-from .shared_signal import LeftOut, ShiftedApart
+from .frame_sums import Projection, sum_frames
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
+
+    from .shared_signal import LeftOut, ShiftedApart
 
 CURVE_FRAMES = {"mean": 2_000, "flow": 200}  # that the curve over K is measured on: "flow" integrates each of them
 

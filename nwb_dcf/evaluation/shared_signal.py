@@ -18,8 +18,7 @@ from ..metrics.decoding import decode_linearly
 from ..metrics.null_distribution import shift_channels
 from ..metrics.segment_sums import SegmentSums, divide_frames
 from .decoding_verdict import Chance, measure_chance
-from .encoded import EncodedRecording
-from .frame_sums import iterate_frames
+from .encoded import EncodedRecording, iterate_frames
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Real

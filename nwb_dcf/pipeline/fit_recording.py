@@ -203,8 +203,8 @@ def fit_recording(
     if progress:
         progress(Progress(SCORES, 0, 1))
     result = build_result(
-        fitted, plan.recording, plan.split, read=plan.read, held_out=plan.held_out, dimension=plan.dimension,
-        measured=beside.result(fitted),
+        fitted, plan.recording, plan.split, measured=beside.result(fitted), read=plan.read, held_out=plan.held_out,
+        dimension=plan.dimension,
     )  # fmt: skip
     if plan.smoothing:
         result.provenance["smoothing"] = plan.smoothing.to_dict()

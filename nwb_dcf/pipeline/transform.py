@@ -120,9 +120,11 @@ def _describe(
     file: str,
 ) -> DCFResult:
     """Describe what the model says of `recording`, and whose model it is."""
+    from ..evaluation.latent_measures import measure_latents
     from ..evaluation.result import build_result
 
-    result = build_result(fitted, recording, None, read=read, held_out=0.0)
+    measured = measure_latents(fitted, recording, None)
+    result = build_result(fitted, recording, None, measured=measured, read=read, held_out=0.0)
     origin = stored.provenance.get("source", {})
     # by hash, since a copy of the file has another name
     own = origin.get("sha256") == recording.attrs["source"]["sha256"]

@@ -19,6 +19,7 @@ from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import simulate_ball
 from nwb_dcf.errors import DataError, ParameterError
 from nwb_dcf.estimator.initialization import MOST_IMAGE_AXES, choose_k_max
+from nwb_dcf.evaluation.latent_measures import measure_latents
 from nwb_dcf.evaluation.result import build_result
 from nwb_dcf.io.results.payload import to_payload, to_result
 from nwb_dcf.metrics import r2_score
@@ -280,7 +281,8 @@ def test_weights_bring_the_images_back(fitted: DCF, tmp_path: Path) -> None:
 
 def test_a_result_of_images_and_its_payload(fitted: DCF) -> None:
     recording = make_images().assign_coords(y=np.arange(Y) * 2.0, x=np.arange(X) + 5)
-    result = build_result(fitted.fitted_, recording, None, read=ReadConfig(), held_out=0.0)
+    measured = measure_latents(fitted.fitted_, recording, None)
+    result = build_result(fitted.fitted_, recording, None, measured=measured, read=ReadConfig(), held_out=0.0)
     data = result.dataset
     assert data["loadings"].dims == ("y", "x", "component")
     assert data["mean"].dims == ("y", "x")

@@ -21,6 +21,7 @@ from nwb_dcf.estimator.fitted import FittedModel, PreparedFrames
 from nwb_dcf.estimator.rollout import find_starts
 from nwb_dcf.evaluation.encoded import encode_recording
 from nwb_dcf.evaluation.forecast import describe_horizon, measure_horizon
+from nwb_dcf.evaluation.latent_measures import measure_latents
 from nwb_dcf.evaluation.result import build_result
 from nwb_dcf.io.results.payload import to_payload, to_result
 from nwb_dcf.metrics.forecast import Autoregression, score_forecasts
@@ -306,7 +307,8 @@ def test_what_is_too_short_says_so(split: Split) -> None:
 
 
 def test_a_fit_keeps_its_horizon_and_prints_it(split: Split) -> None:
-    result = build_result(split.dcf.fitted_, split.recording, split.split, read=ReadConfig(), held_out=0.3)
+    parts = split.dcf.fitted_, split.recording, split.split
+    result = build_result(*parts, measured=measure_latents(*parts), read=ReadConfig(), held_out=0.3)
     kept = result.dataset.attrs["scores"]["rollout"]
     assert kept["leads"] == 50
     assert len(kept["rollout"]) == len(kept["ar3"]) == len(kept["stay"]) == 50

@@ -12,6 +12,7 @@ import xarray as xr
 from nwb_dcf import DCF, DCFResult
 from nwb_dcf.config import FitConfig, ReadConfig
 from nwb_dcf.data.split import Split, split_recording
+from nwb_dcf.evaluation.latent_measures import measure_latents
 from nwb_dcf.evaluation.result import build_result
 from nwb_dcf.metrics import (
     bootstrap_over_segments,
@@ -34,9 +35,9 @@ class Made:
         self.split: Split | None = split_recording(self.recording, share, seed=0)
         self.estimator = DCF(2, **{**QUICK, **settings})
         self.estimator.fit(self.split.training if self.split else self.recording)
-        self.result: DCFResult = build_result(
-            self.estimator.fitted_, self.recording, self.split, read=ReadConfig(bin_width_s=0.05), held_out=share
-        )
+        parts = self.estimator.fitted_, self.recording, self.split
+        read = ReadConfig(bin_width_s=0.05)
+        self.result: DCFResult = build_result(*parts, measured=measure_latents(*parts), read=read, held_out=share)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,8 @@ def test_other_values_than_counts_have_no_deviance() -> None:
     recording = make_spikes()
     values = recording.assign(data=(recording["data"].dims, recording["data"].values * 1.0, {"units": "mV"}))
     estimator = DCF(2, **{**QUICK, "steps": 2}, smooth=0).fit(values)
-    result = build_result(estimator.fitted_, values, None, read=ReadConfig(), held_out=0)
+    measured = measure_latents(estimator.fitted_, values, None)
+    result = build_result(estimator.fitted_, values, None, measured=measured, read=ReadConfig(), held_out=0)
     assert "deviance_explained" not in result.dataset.attrs["scores"]
     assert result.provenance["support"]["causal"] is True
 

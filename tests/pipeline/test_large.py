@@ -15,7 +15,7 @@ from nwb_dcf.data.lazy_counts import LazyCounts
 from nwb_dcf.data.preprocessing import Preprocessor
 from nwb_dcf.data.result import DCFResult
 from nwb_dcf.estimator.fitted import FittedModel
-from nwb_dcf.evaluation import frame_sums
+from nwb_dcf.evaluation import encoded
 from nwb_dcf.io.recordings import read_recording
 from nwb_dcf.metrics import rate_calibration
 from nwb_dcf.pipeline.fit_recording import fit_recording, plan_recording
@@ -45,8 +45,8 @@ def test_it_is_the_same_fit_and_no_step_holds_all_frames(session: Path, monkeypa
     for module, name, value in (
         (chunks, "MOST_IN_MEMORY", 1000),
         (chunks, "BLOCK_NUMBERS", BLOCK * N_UNITS),
-        (frame_sums, "NUMBERS_AT_ONCE", BLOCK * N_UNITS),
-        (frame_sums, "FRAMES_AT_ONCE", BLOCK),
+        (encoded, "NUMBERS_AT_ONCE", BLOCK * N_UNITS),
+        (encoded, "FRAMES_AT_ONCE", BLOCK),
         (spike_trains, "MOST_COUNTED", BLOCK * N_UNITS),
         (rate_calibration, "MOST_CALIBRATED", BLOCK * N_UNITS),
     ):
