@@ -141,9 +141,9 @@ def choose_smoothing_and_scale(
     Three principal axes of one half of the units, and Gaussian bumps along them, predict the unsmoothed square roots
     of the counts of the other half by ridge regression on held-out blocks of time, at once, 0.5 s and 2 s later. Each
     unit counts by its explained variance over the most that any setting explains; units of which no
-    setting explains anything have no vote. The highest mean is chosen, or the longest smoothing within one standard
-    error of it (`nwb_dcf.metrics.cross_prediction`, `take_longest`). The lags are timescales of behaviour: for ripples
-    or theta set the smoothing by hand.
+    setting explains anything have no vote. The smoothing and the scale with the highest mean are chosen
+    (`nwb_dcf.metrics.cross_prediction`). The lags are timescales of behaviour: for ripples or theta set the smoothing
+    by hand.
 
     Examples
     --------
@@ -322,10 +322,10 @@ def _is_regular(recording: xr.Dataset) -> bool:
 
 
 def _describe(scores: SettingScores, about: _Voters, dim: str) -> SmoothingChoice:
-    best, highest = take_longest(scores), int(np.argmax(scores.score))
-    order = [int(i) for i in np.argsort(-scores.score, kind="stable") if i != best]
+    order = np.argsort(-scores.score, kind="stable")
+    best = int(order[0])
     smooth_s, scale = float(scores.sigma_s[best]), scores.scale[best]
-    other = order[0] if order else None
+    other = int(order[1]) if len(order) > 1 else None
     runner_up: RunnerUp | None = None
     if other is not None:
         runner_up = {
@@ -338,13 +338,10 @@ def _describe(scores: SettingScores, about: _Voters, dim: str) -> SmoothingChoic
         f"chosen by how well half of the {dim}s predicts the other half on held-out blocks, {lags} s later: "
         f"{scores.score[best]:.2f} of each {dim}'s best, mean over {about['voters']} of {about['units']} {dim}s"
     )
-    if scores.sigma_s[highest] < smooth_s:
-        rule += f"; the longest that is within one standard error over {dim}s of the best"
     notes = []
     # one smoothing cannot suit two timescales: the user has to decide
     rival = find_competing_timescale(scores)
     if rival is not None:
-        rival = highest if rival == best else rival
         notes.append(
             f"two timescales compete: {scores.sigma_s[rival]:g} s does as well "
             f"({scores.score[rival]:.2f} of {scores.score[best]:.2f}); try both"
@@ -358,23 +355,6 @@ def _describe(scores: SettingScores, about: _Voters, dim: str) -> SmoothingChoic
     return SmoothingChoice(smooth_s, scale, True, rule, runner_up, notes, **about)
 
 
-def take_longest(scores: SettingScores) -> int:
-    """Take the longest smoothing that is as good as the best: within one standard error of differences over channels.
-
-    Of few units scores are noise, and states that were smoothed too little decode worse than those smoothed too much
-    (benchmarks/RESULTS.md). Of many units a standard error is small, and the best is taken.
-    """
-    best = int(np.argmax(scores.score))
-    good = [i for i in range(len(scores.score)) if _is_as_good(scores, i, best)]
-    return max(good, key=lambda i: (scores.sigma_s[i], scores.score[i]))
-
-
-def _is_as_good(scores: SettingScores, point: int, best: int) -> bool:
-    difference = scores.relative[best] - scores.relative[point]
-    n = len(difference)
-    return bool(point == best or (n > 1 and difference.mean() <= difference.std(ddof=1) / np.sqrt(n)))
-
-
 def find_competing_timescale(scores: SettingScores) -> int | None:
     """Find a smoothing a factor of four away that is as good as the best, with a worse one between them.
 
@@ -383,7 +363,7 @@ def find_competing_timescale(scores: SettingScores) -> int | None:
     best = int(np.argmax(scores.score))
     sigmas = np.unique(scores.sigma_s)
     top = np.array([np.flatnonzero(scores.sigma_s == s)[np.argmax(scores.score[scores.sigma_s == s])] for s in sigmas])
-    profile = scores.score[top]
+    profile, relative = scores.score[top], scores.relative
     at = int(np.searchsorted(sigmas, scores.sigma_s[best]))
     rivals = []
     for i, point in enumerate(top):
@@ -392,7 +372,8 @@ def find_competing_timescale(scores: SettingScores) -> int | None:
         # neighbours on the grid score alike by construction; only a valley between them makes two timescales
         if high / low < APART or not len(between) or between.min() >= profile[i]:
             continue
-        if _is_as_good(scores, int(point), best):
+        difference = relative[best] - relative[point]
+        if difference.mean() <= difference.std(ddof=1) / np.sqrt(max(len(difference), 2)):
             rivals.append(int(point))
     return max(rivals, key=lambda point: scores.score[point]) if rivals else None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
+from ..config.progress import WRITING, Progress
 from ..data.records import JSON
 from ..data.result import DCFResult
 from ..errors import DCFError, ParameterError, StoreError, Terminated
@@ -35,6 +36,7 @@ from .destination import ReservedDestination
 from .fit_plan import FitPlan
 
 if TYPE_CHECKING:
+    from ..config.progress import Listener
     from ..model.training.checkpoint import Checkpoints
 
 # Windows has no SIGHUP
@@ -149,8 +151,10 @@ class KeptTraining:
     place: CheckpointPlace
     checkpoints: Checkpoints
 
-    def write(self, result: DCFResult) -> DCFResult:
+    def write(self, result: DCFResult, progress: Listener | None = None) -> DCFResult:
         """Write the result as `CheckpointPlace.write` does, and say where it went on from a checkpoint."""
+        if progress:
+            progress(Progress(WRITING, 0, 1))
         self.checkpoints.write()  # until the fit is in its file this is all that there is of it
         if self.checkpoints.resumed:
             result.provenance["resumed"] = self.checkpoints.resumed

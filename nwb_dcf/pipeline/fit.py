@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Destination, FitConfig, ReadConfig
-from ..config.progress import WRITING, Progress
 from ..data.result import DCFResult
 from .beside_imports import plan_beside_imports
 from .checkpointing import CheckpointPlace, keep_training
@@ -117,9 +116,7 @@ def fit_nwb(
         resample(result, fitted, plan, progress=progress, keep_partial=request.keep_partial)
         took = time.perf_counter() - started
         result.provenance.update({"arguments": request.arguments, "request": request.hash, "seconds": took})
-        if progress:
-            progress(Progress(WRITING, 0, 1))
-        return kept.write(result)
+        return kept.write(result, progress)
 
 
 def plan_fit(

@@ -245,7 +245,7 @@ def test_a_file_size_limit_met_while_writing(tmp_path: Path, run_cli: Cli, look_
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = run_cli("fit", path, "--dim", 2, "--steps", 2, preexec_fn=limit_files)
-    check_refusal(done, "s.nwb|disk", stages=2)
+    check_refusal(done, "s.nwb|disk", stages=4)
     assert look_at(tmp_path) == before
 
 

@@ -71,7 +71,7 @@ def test_parameters_are_kept_as_given() -> None:
     assert (params["dim"], params["steps"], params["settings"]) == (4, 7, {"train_encoder_with_flows": True})
     assert estimator.set_params(dim=2, smooth="auto") is estimator
     assert (estimator.dim, estimator.smooth) == (2, "auto")
-    assert repr(DCF()) == "DCF()"
+    assert repr(DCF()) == "DCF(dim=3)"
     assert repr(DCF(2, seed=1)) == "DCF(dim=2, seed=1)"
     with pytest.raises(ValueError, match=r"Invalid parameter 'dimension'.*'dim'"):
         estimator.set_params(dimension=3)
@@ -439,7 +439,7 @@ def test_ctrl_c_ends_a_fit_and_keeps_what_was_learned_where_asked() -> None:
 
 def test_without_early_stopping_all_steps_are_taken() -> None:
     dcf = DCF(2, **TRAINED).fit(draw_data())
-    assert dcf.steps_ == {"u": 20, "v": 20}
+    assert dcf.steps_ == {"u": 20, "v": 10}  # v of values takes half of the steps
     assert dcf.fitted_.search.held_out_step == []
 
 

@@ -16,7 +16,6 @@ from nwb_dcf.estimator.smoothing_and_scale import (
     find_competing_timescale,
     scan_settings,
     suggest_bin_width,
-    take_longest,
 )
 from nwb_dcf.metrics.cross_prediction import SettingScores
 
@@ -159,14 +158,6 @@ def test_two_timescales_compete_only_with_a_valley_between():
     assert find_competing_timescale(scores_of([0.9, 0.5, 0.3, 0.5, 0.9, 0.6], 0.05)) is not None
     assert find_competing_timescale(scores_of([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])) is None
     assert find_competing_timescale(scores_of([0.9, 0.5, 0.3, 0.5, 0.7, 0.6])) is None
-
-
-def test_the_longest_of_those_as_good_as_the_best_is_taken():
-    sigma_s = np.array([0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
-    clear, noisy = (scores_of([0.3, 0.5, 0.6, 0.9, 0.87, 0.5], spread) for spread in (0.005, 0.1))
-    assert sigma_s[take_longest(clear)] == 0.4
-    assert sigma_s[int(np.argmax(noisy.score))] == 0.4
-    assert sigma_s[take_longest(noisy)] == 0.8
 
 
 def test_bins_are_wide_enough_and_no_wider():

@@ -57,7 +57,7 @@ def test_the_command_ends_with_2_and_writes_nothing(tmp_path: Path, capsys: pyte
 def test_a_fit_without_a_score_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_walk(tmp_path / "s.nwb", 120)
     before = path.read_bytes()
-    monkeypatch.setattr("nwb_dcf.evaluation.scores.r2_score", lambda *_: float("nan"))
+    monkeypatch.setattr("nwb_dcf.evaluation.frame_sums.FrameSums.compute_r2", lambda *_: float("nan"))
     monkeypatch.setattr("nwb_dcf.evaluation.scores._add_pair", lambda *_, **__: None)
     with pytest.raises(DataError, match=r"R2 of the .* frames held out cannot be computed.* not written"):
         fit_nwb(path, 2, source="signal", **QUICK)

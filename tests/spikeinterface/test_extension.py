@@ -156,7 +156,8 @@ def test_verbose_and_bars_in_their_manner(analyzer, capsys):
     said = capsys.readouterr()
     assert "dcf_latents: 1000 bins of 0.02 s, 8 units, dim 3" in said.out
     assert "PCA" in said.out
-    assert "dcf_latents: dynamics: steps" in said.err
+    assert "dcf_latents: scores" in said.err
+    assert "100%" in said.err
     analyzer.compute("dcf_latents", progress_bar=False, **QUICK)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "")

@@ -179,6 +179,10 @@ def test_no_ordinary_file_is_doubted_and_the_wrong_clock_is(real_data):
     wrong = doubted.pop("pose_bad_clock.nwb")
     assert len(wrong) == 5  # its body parts, and the pose that they make
     assert all("frame numbers" in doubt for doubt in wrong)
+    # one of 1711 events, whose clock was not set; true, and in two tables
+    events = doubted.pop("human_mtl_000207.nwb")
+    assert len(events) == 2
+    assert all("1 of 1711 times lies 49 years from the others" in doubt for doubt in events)
     assert not any(doubted.values()), doubted
     (said,) = [note for note in read_recording(real_data("pose_bad_clock.nwb")).attrs["notes"] if "doubt" in note]
     assert "give `time_scale='1/RATE'`" in said
