@@ -69,7 +69,11 @@ def _keep(client: socket.socket) -> None:
         _become(wanted["arguments"])
     for handle in handles:
         os.close(handle)
-    client.sendall(_SIZE.pack(child))
+    try:
+        client.sendall(_SIZE.pack(child))
+    except OSError:  # killed before it knew whom it started, who would work on beside those that follow
+        os.kill(child, signal.SIGKILL)
+        os._exit(0)
     watcher = os.fork()
     if not watcher:
         client.recv(1)  # nothing comes but the end of the client
