@@ -33,6 +33,8 @@ LARGEST = 2**26
 """Bytes of a file that is read in a fork: of a larger one reading takes far longer than what is loaded beside it."""
 MOST_SENT = 2**26
 """Numbers of a recording that is sent from the fork."""
+TIDY_S = 5.0
+"""For the fork to take away its temporary files where its plan is not waited for."""
 
 _alone: ContextVar[bool] = ContextVar("alone", default=False)
 
@@ -67,7 +69,7 @@ def plan_beside_imports(plan: Planning, path: str | Path, progress: Listener | N
         return plan(progress)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_answer, args=(plan, sender), daemon=True)
+    child = context.Process(target=_answer, args=(plan, receiver, sender), daemon=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, of which `_pays` finds none
         child.start()
@@ -83,6 +85,11 @@ def plan_beside_imports(plan: Planning, path: str | Path, progress: Listener | N
             pass
     except EOFError:  # it has died, or its plan cannot be sent
         return plan(progress)
+    except BaseException:
+        # Ctrl-C reaches it too, and a fork that is killed leaves its temporary files
+        receiver.close()
+        child.join(TIDY_S)
+        raise
     finally:
         receiver.close()
         child.kill()
@@ -108,7 +115,10 @@ def _pays(path: str | Path) -> bool:
 
 def _receive(receiver: Connection, progress: Listener | None) -> tuple[str, Any] | None:
     """Wait for a message: None after one of progress, which is passed on."""
-    kind, value = receiver.recv()
+    try:
+        kind, value = receiver.recv()
+    except OSError as error:  # it has died within a message
+        raise EOFError from error
     if kind != "progress":
         return kind, value
     if progress:
@@ -116,7 +126,9 @@ def _receive(receiver: Connection, progress: Listener | None) -> tuple[str, Any]
     return None
 
 
-def _answer(plan: Planning, sender: Connection) -> None:
+def _answer(plan: Planning, receiver: Connection, sender: Connection) -> None:
+    # with an end of its own it would wait for ever to be read by a process that was killed
+    receiver.close()
     # an interrupt reaches both processes, and it is the other one that reports it
     with suppress(KeyboardInterrupt, BrokenPipeError):
         try:

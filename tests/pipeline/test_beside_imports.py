@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import select
 import signal
+import struct
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +99,63 @@ def fail(_told: Listener | None, parent: int = os.getpid()) -> Any:
 )
 def test_where_a_fork_gives_no_plan_it_is_made_here(plan: Callable[[Listener | None], Any]) -> None:
     assert plan_beside_imports(plan, "s.nwb", None).made_in == os.getpid()
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_fork_ends_when_its_process_has_been_killed() -> None:
+    """By SIGTERM before anything is trained, as a scheduler's, or by SIGKILL: nobody is left to read its plan."""
+    alive, held = os.pipe()
+    begun, begins = os.pipe()
+
+    def plan(_told: Listener | None) -> Any:
+        parent = os.getppid()
+        os.write(begins, struct.pack("i", os.getpid()))
+        while os.getppid() == parent:
+            time.sleep(0.005)
+        return make_plan(more_than_a_pipe_takes=np.zeros(2**17))
+
+    process = multiprocessing.get_context("fork").Process(target=plan_beside_imports, args=(plan, "s.nwb", None))
+    process.start()
+    os.close(held)
+    (fork,) = struct.unpack("i", os.read(begun, 4))
+    process.kill()
+    process.join()
+    try:
+        # the end of a pipe that nobody holds any more
+        assert select.select([alive], [], [], 10)[0]
+        assert os.read(alive, 1) == b""
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(fork, signal.SIGKILL)
+        for end in (alive, begun, begins):
+            os.close(end)
+
+
+@pytest.mark.usefixtures("forks")
+def test_an_interrupted_fork_takes_its_files_away(tmp_path: Path) -> None:
+    left = tmp_path / "skeleton.nwb"
+
+    def plan(_told: Listener | None) -> Any:
+        left.touch()
+        try:
+            os.kill(os.getppid(), signal.SIGINT)
+            raise KeyboardInterrupt  # which a terminal sends to both
+        finally:
+            time.sleep(0.2)
+            left.unlink()
+
+    with pytest.raises(KeyboardInterrupt):
+        plan_beside_imports(plan, "s.nwb", None)
+    assert not left.exists()
+
+
+def test_a_message_that_breaks_off_is_that_of_a_fork_that_died() -> None:
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    os.write(sender.fileno(), struct.pack("!i", 100) + b"half")
+    sender.close()
+    with pytest.raises(EOFError):
+        beside_imports._receive(receiver, None)
+    receiver.close()
 
 
 def test_a_process_that_is_not_ours_alone_does_not_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
