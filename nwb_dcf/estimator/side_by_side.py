@@ -14,6 +14,7 @@ import torch
 from ..config.progress import Listener, Progress
 from ..model.dcf_model import DCFModel
 from ..model.parallel import use_threads
+from ..model.precision import multiply_in
 from ..model.training.hardware import choose_products
 
 MOST_NUMBERS = 2**24  # of the frames: what is interrupted waits for the thread
@@ -39,7 +40,8 @@ def run_beside(function: Callable[[Listener], T]) -> Iterator[Future[T]]:
     Parameters
     ----------
     function : callable
-        Of a progress callback, which ends it by a KeyboardInterrupt once the block has failed.
+        Of a progress callback, which ends it by a KeyboardInterrupt once the block has: what needs the result has asked
+        for it by then, and what leaves early, as after Ctrl-C, needs none.
 
     Yields
     ------
@@ -47,10 +49,10 @@ def run_beside(function: Callable[[Listener], T]) -> Iterator[Future[T]]:
         Of its result.
     """
     found: Future[T] = Future()
-    failed = threading.Event()
+    ended = threading.Event()
 
     def listen(_progress: Progress) -> None:
-        if failed.is_set():
+        if ended.is_set():
             raise KeyboardInterrupt
 
     def work() -> None:
@@ -62,13 +64,12 @@ def run_beside(function: Callable[[Listener], T]) -> Iterator[Future[T]]:
 
     # checkpoints are kept for what the context says
     thread = threading.Thread(target=copy_context().run, args=(work,), name="beside")
-    # a second thread of torch would wait, and spin, for the core that the other one works on
-    with use_threads(1):
+    # A second thread of torch would wait, and spin, for the core that the other one works on. The precision of products
+    # is the process's: each would put back what it found, in the midst of the other's work.
+    with use_threads(1), multiply_in("float32"):
         thread.start()
         try:
             yield found
-        except BaseException:
-            failed.set()
-            raise
         finally:
+            ended.set()
             thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from nwb_dcf.config.progress import Listener, Progress
 from nwb_dcf.estimator.side_by_side import run_beside
 from nwb_dcf.model.parallel import use_threads
+from nwb_dcf.model.precision import multiply_in
 
 STEP = Progress("training", 1, 2)
 
@@ -48,3 +50,36 @@ def test_a_block_that_fails_ends_what_runs_beside_it() -> None:
     with pytest.raises(RuntimeError, match="stop"):
         fail()
     assert "beside" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_block_that_is_left_early_ends_what_runs_beside_it() -> None:
+    """As after Ctrl-C that keeps what has been learned: nobody asks for the other training, which may take hours."""
+    begun, until = threading.Event(), time.monotonic() + 20
+
+    def train(listen: Listener) -> None:
+        while time.monotonic() < until:
+            begun.set()
+            listen(STEP)
+
+    with run_beside(train) as found:
+        begun.wait()
+    assert isinstance(found.exception(timeout=0), KeyboardInterrupt)
+
+
+def test_one_that_puts_its_precision_back_leaves_that_of_the_other() -> None:
+    put_back, before = threading.Event(), torch.get_float32_matmul_precision()
+
+    def look(_listen: Listener) -> str:
+        put_back.wait(20)
+        return torch.get_float32_matmul_precision()
+
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with run_beside(look) as found:
+            with multiply_in("float32"):
+                pass
+            put_back.set()
+        assert found.result() == "highest"
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
