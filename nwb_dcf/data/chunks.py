@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def needs_scratch(data: xr.DataArray) -> bool:
 
 
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()  # of the scratch arrays that are alive
+_listing = threading.Lock()  # a fit and what is measured beside it make and release them in two threads
 
 
 def make_scratch(shape: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
@@ -143,7 +145,8 @@ def make_scratch(shape: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
             ) from None
         values = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
     if isinstance(values._mmap, mmap.mmap):  # type: ignore[attr-defined]
-        _maps.add(values._mmap)  # type: ignore[attr-defined]
+        with _listing:
+            _maps.add(values._mmap)  # type: ignore[attr-defined]
     return values
 
 
@@ -154,6 +157,8 @@ def release_scratch() -> None:
     """
     if not hasattr(mmap, "MADV_DONTNEED"):
         return
-    for one in tuple(_maps):
+    with _listing:
+        alive = tuple(_maps)
+    for one in alive:
         if not one.closed:
             one.madvise(mmap.MADV_DONTNEED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,22 @@ def test_a_hundred_million_values_are_fitted_in_two_gigabytes(tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 2.0  # GiB, the mapped files included
+
+
+def test_scratch_is_made_by_one_thread_while_another_releases_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[np.ndarray] = []
+    every = sys.getswitchinterval()
+
+    def make() -> None:
+        made.extend(make_scratch((8,)) for _ in range(200))
+
+    maker = threading.Thread(target=make)
+    sys.setswitchinterval(1e-6)
+    try:
+        maker.start()
+        while maker.is_alive():
+            release_scratch()
+    finally:
+        sys.setswitchinterval(every)
+        maker.join()
+    assert len(made) == 200
