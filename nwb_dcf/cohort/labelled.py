@@ -32,6 +32,7 @@ from .labels import (
     order_conditions,
     read_labels,
     refuse_copy,
+    refuse_few_channels,
 )
 from .sharing import LEAST_CONDITIONS, LEVEL, SharingTest, compute_sharing_test
 from .stability import TrialResampling, resample_sessions
@@ -171,13 +172,7 @@ def prepare_session(
     DataError
         If it has fewer channels than there are latents.
     """
-    n_channels = recording["data"].shape[1]
-    if n_channels < dim:
-        raise DataError(
-            f"it has {n_channels} channel{'' if n_channels == 1 else 's'}, fewer than the {dim} latents of the cohort",
-            where=name,
-            fix="leave the session out, or ask for fewer latents with --dim",
-        )
+    refuse_few_channels(recording, name, dim)
     preprocessor = fit_session_preprocessor(recording, clock)
     return align_frames(recording, texts, conditions, clock, preprocessor, name=name), preprocessor
 

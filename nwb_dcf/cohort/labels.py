@@ -217,6 +217,23 @@ def refuse_copy(identifiers: dict[str, str], recording: xr.Dataset, name: str) -
     identifiers[identifier] = name
 
 
+def refuse_few_channels(recording: xr.Dataset, name: str, dim: int) -> None:
+    """Refuse a session that has fewer channels than the cohort is to have latents.
+
+    Raises
+    ------
+    DataError
+        If it has.
+    """
+    n_channels = recording["data"].shape[1]
+    if n_channels < dim:
+        raise DataError(
+            f"it has {n_channels} channel{'' if n_channels == 1 else 's'}, fewer than the {dim} latents of the cohort",
+            where=name,
+            fix="leave the session out, or ask for fewer latents with --dim",
+        )
+
+
 def find_width(recordings: Mapping[str, xr.Dataset]) -> float:
     """Find the width of a bin, which all sessions must have in common; of values without bins it is their step.
 

@@ -22,7 +22,7 @@ from .anchors import AlignedFrames, Floats, compute_condition_means
 from .axes import SharedAxes, list_lags
 from .coupling import Coupling
 from .findings import Finding, note_alignment
-from .labels import TrialClock, choose_clock, fit_session_preprocessor, label_frames
+from .labels import TrialClock, choose_clock, fit_session_preprocessor, label_frames, refuse_few_channels
 from .moment_matching import compute_signature
 from .vector_field import QuadraticField, find_paths, fit_field
 
@@ -103,13 +103,16 @@ def fit_unlabelled(
     Raises
     ------
     DataError
-        If there are fewer than four sessions, or the rotations do not pass the rule.
+        If there are fewer than four sessions, one has fewer channels than there are latents, or the rotations do not
+        pass the rule.
     """
     if len(recordings) < LEAST_SESSIONS:
         raise DataError(
             f"{len(recordings)} sessions without labels: {LEAST_SESSIONS} are needed",
             fix="give more, or name a column of trials with --align-on trials.COLUMN",
         )
+    for name, recording in recordings.items():
+        refuse_few_channels(recording, name, dim)
     clock = choose_clock(recordings, smooth_bins)
     lags = list_lags(min(clock.n_bins, LONGEST))
     prepared = {name: prepare_unlabelled(recording, clock) for name, recording in recordings.items()}

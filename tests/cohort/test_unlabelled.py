@@ -67,6 +67,12 @@ def test_three_sessions_and_groups_need_labels(animals: list[Simulation]):
         Cohort(3).fit(name(animals), None, groups=dict.fromkeys(name(animals), "a"))
 
 
+def test_a_session_of_fewer_channels_than_latents_is_refused(animals: list[Simulation]):
+    few = {**name(animals), "small.nwb": animals[0].recording.isel(unit=slice(2))}
+    with pytest.raises(DataError, match=r"small\.nwb: it has 2 channels, fewer than the 3 latents of the cohort"):
+        Cohort(3).fit(few, None)
+
+
 def test_a_new_session_cannot_be_coupled(fitted: Cohort, animals: list[Simulation]):
     with pytest.raises(DataError, match="no labels: a new session cannot be coupled"):
         fitted.couple(animals[0].recording, "condition", "new")
