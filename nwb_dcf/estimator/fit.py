@@ -171,7 +171,7 @@ def fit(
         notes.append(_describe_unmoved(split))
     if trained.interrupted:
         stage = "in training" if groups is None or trained.finished else "while steps were chosen"
-        notes.append(f"interrupted {stage}, after {trained.samples // config.train.batch_size} steps: a partial fit")
+        notes.append(f"interrupted {stage}, after {trained.taken} steps: a partial fit")
     if config.model.k_max == 0 and model.k_max < model.n_channels:
         notes.append(f"{model.k_max} axes of {model.n_channels} pixels, so that a step costs no more than the networks")
     fitted = dataclasses.replace(

@@ -212,6 +212,7 @@ class Training:
         return dataclasses.replace(
             chosen,
             samples=chosen.samples + more.samples,
+            taken=chosen.taken + more.taken,
             interrupted=more.interrupted,
             finished=more.best_step,
         )
@@ -284,4 +285,5 @@ def _join(first: TrainingResult, second: TrainingResult) -> TrainingResult:
         first.interrupted or second.interrupted,
         {**first.settled, **second.settled},
         {**first.finished, **second.finished},
+        first.taken + second.taken,
     )

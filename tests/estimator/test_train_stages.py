@@ -137,6 +137,23 @@ def test_ctrl_c_keeps_what_has_been_learned_where_asked(reach: xr.Dataset, stage
             fit.fit(reach)
 
 
+def test_an_interrupted_fit_counts_its_steps_whatever_their_batches(
+    reach: xr.Dataset, trainings: list[dict[str, Any]]
+) -> None:
+    def interrupt(event: Progress) -> None:
+        if "dynamics" in event.stage:
+            raise KeyboardInterrupt
+
+    settings = {**SETTINGS, "dynamics_batch_size": 64, "early_stopping": False}
+    (note,) = [
+        one
+        for one in DCF(2, settings=settings, progress=interrupt, keep_partial=True).fit(reach).fitted_.notes
+        if "interrupted" in one
+    ]
+    # the first report of a training comes after 25 steps
+    assert f"after {sum(call['config'].steps for call in trainings[:-1]) + 25} steps" in note
+
+
 def test_initial_weights_are_drawn_by_one_thread_at_a_time() -> None:
     """The global generator is put back in between: what two threads draw does not depend on who was first."""
     drawn: list[float] = []

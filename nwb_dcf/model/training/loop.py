@@ -216,6 +216,8 @@ class TrainingResult:
         Step at which each flow was stopped early, its held-out loss falling no more; without those that were not.
     finished : dict of str to int
         Steps on all frames that followed the chosen one; without the flows that took none.
+    taken : int
+        Steps of all parts together, whose batches may differ.
     """
 
     best_step: dict[str, int]
@@ -224,6 +226,7 @@ class TrainingResult:
     interrupted: bool
     settled: dict[str, int] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
+    taken: int = 0
 
 
 def train_model(
@@ -350,7 +353,7 @@ def train_model(
         getattr(model, name).load_state_dict(weights)
     if learns_latents:
         _settle_coupling(model, table)
-    outcome = TrainingResult(best_step, curve, step * config.batch_size, interrupted, settled_at)
+    outcome = TrainingResult(best_step, curve, step * config.batch_size, interrupted, settled_at, taken=step)
     if run and not interrupted:
         left = {"finished": True, "step": step, "model": model.state_dict(), "outcome": asdict(outcome)}
         run.leave({**left, "heads": None if heads is None else heads.state_dict()})
