@@ -77,7 +77,9 @@ def certify_method(
             "pca_r2": bootstrap_over_segments(pair[1], seed=material.seed).value,
             "intervals": {"difference_r2": [gain.low, gain.high], "n": gain.n, "over": gain.over},
         }
-    lines = certify_scores(cast(Scores, scores), channel=material.channel, scale=material.scale)
+    lines = certify_scores(
+        cast(Scores, scores), channel=material.channel, scale=material.scale, n_channels=len(material.channels)
+    )
     return [_explain_missing(line, method, pca) for line in lines]
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..data.certificate import CertificateLine, LineName, Verdict
 from ..data.records import LatentEvidence, Scores
+from ..data.single_channels import describe_single_channels, get_largest_fraction
 from ..errors import name_arguments
-from ..metrics.channel_fractions import MOST_OF_ONE
 from ..metrics.null_distribution import LEAST_NULLS
 from .decoding_verdict import FEW_BLOCKS, LEVEL
 
@@ -29,7 +29,9 @@ HELD_OUT = "held-out data"  # what scores are of where anything was held out
 NOTHING_HELD_OUT = "nothing was held out: give --held-out 0.2"
 
 
-def certify_scores(scores: Scores, *, channel: str = "channel", scale: str = "") -> list[CertificateLine]:
+def certify_scores(
+    scores: Scores, *, channel: str = "channel", scale: str = "", n_channels: int = 0
+) -> list[CertificateLine]:
     """Judge the scores of a fit.
 
     Parameters
@@ -41,6 +43,8 @@ def certify_scores(scores: Scores, *, channel: str = "channel", scale: str = "")
         What a channel is called, as ``unit``.
     scale : str
         Of the channels, as in `nwb_dcf.config.PrepareConfig`: z-scores are no advice where they were taken.
+    n_channels : int
+        That were fitted; 0 where it is not known. As many latents compress nothing.
 
     Returns
     -------
@@ -50,10 +54,10 @@ def certify_scores(scores: Scores, *, channel: str = "channel", scale: str = "")
     judges: tuple[Callable[[Scores], CertificateLine], ...] = (
         _judge_left_out,
         _judge_noise,
-        partial(_judge_channels, noun=channel, scale=scale),
+        partial(_judge_channels, noun=channel, scale=scale, n_channels=n_channels),
         _judge_agreement,
         _judge_invented,
-        _judge_pca,
+        partial(_judge_pca, noun=channel, n_channels=n_channels),
         _judge_future,
     )
     return [judge(scores) for judge in judges]
@@ -116,31 +120,26 @@ def _judge_null(value: float, nulls: list[float], p: float, over: str) -> Certif
     )
 
 
-def _judge_channels(scores: Scores, noun: str, scale: str) -> CertificateLine:
+def _judge_channels(scores: Scores, noun: str, scale: str, n_channels: int) -> CertificateLine:
     name: LineName = "not one channel"
     latents = scores.get("channels")
     if not latents:
         return _skip(name, "pixels are too many to be named")
-    tops = [(_get_fraction(top), latent["latent"], top["channel"]) for latent in latents for top in latent["top"]]
-    value, latent, channel = max(tops, key=lambda one: one[0])
+    tops = [(latent["latent"], max(latent["top"], key=get_largest_fraction)) for latent in latents if latent["top"]]
+    latent, top = max(tops, key=lambda one: get_largest_fraction(one[1]))
+    value = get_largest_fraction(top)
     found = {"value": value, "low": None, "high": None, "n": 0, "over": ""}
     judge = partial(_line, name, "largest fraction", found)
-    if value > MOST_OF_ONE:
-        equal = "" if scale == "zscore" else ", or give all the same say with --scale zscore,"
-        return judge(
-            "fail",
-            f"latent {latent} is {noun} {channel}, {value:.0%} of it: leave that {noun} out{equal} and fit again",
-        )
+    alone = describe_single_channels(latents, noun, scale=scale, n_channels=n_channels)
+    if alone:
+        return judge("fail", alone)
     if value > MUCH_OF_ONE:
         return judge(
             "doubtful",
-            f"{value:.0%} of latent {latent} is {noun} {channel}: fit without it, and see whether the latent stays",
+            f"{value:.0%} of latent {latent} is {noun} {top['channel']}: fit without it, and see whether the latent "
+            "stays",
         )
     return judge("pass", "no latent is one channel")
-
-
-def _get_fraction(top: Mapping[str, Any]) -> float:
-    return max(float(top["loading_share"]), float(top["decoder_share"] or 0.0))
 
 
 def _judge_agreement(scores: Scores) -> CertificateLine:
@@ -209,7 +208,7 @@ def _name_latents(latents: Sequence[LatentEvidence]) -> str:
     return f"latent{'' if len(latents) == 1 else 's'} {', '.join(str(one['latent']) for one in latents)}"
 
 
-def _judge_pca(scores: Scores) -> CertificateLine:
+def _judge_pca(scores: Scores, noun: str, n_channels: int) -> CertificateLine:
     name: LineName = "better than PCA"
     intervals = scores.get("intervals") or {}
     ends = intervals.get("difference_r2")
@@ -223,6 +222,10 @@ def _judge_pca(scores: Scores) -> CertificateLine:
     # where latents equal PCA's, the decoder gains a hair on every segment: significant, and nothing
     if high < min(EQUAL_R2, EQUAL_FRACTION * max(scores["pca_r2"], 0.0)) or high < 0:
         how = "worse" if high < 0 else "no better"
+        # with as many axes PCA is exact, whatever the data
+        if len(scores.get("channels") or ()) >= n_channels > 0:
+            each = f"as many axes as {noun}s give all of them back, and compress nothing"
+            return judge("fail", f"{how} than PCA ({shown}): {each}")
         return judge("fail", f"{how} than PCA ({shown}): PCA is enough, and simpler")
     if low > 0:
         return judge("pass", f"better than PCA by {shown}")

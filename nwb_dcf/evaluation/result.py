@@ -109,8 +109,9 @@ def build_result(
         scores["channels"] = summarise_channels(recording[dims[0]].values, loadings, fractions)
     if measured.shared is not None:
         scores["left_out"], scores["shifted_apart"] = measured.shared
-    judged, scale = cast("records.Scores", scores), fitted.config.prepare.scale
-    scores["certificate"] = certify_scores(judged, channel=str(dims[0]), scale=scale)
+    scores["certificate"] = certify_scores(
+        cast("records.Scores", scores), channel=str(dims[0]), scale=fitted.config.prepare.scale, n_channels=shape[0]
+    )
     dataset.attrs = {
         "k_eff": fitted.k_eff,
         "dim": fitted.dim,

@@ -245,8 +245,8 @@ def resample(
     if repeats.repeats > 1:
         agreement = measure_agreement(fitted, *data, repeats.repeats, progress=progress, keep_partial=keep_partial)
         scores["agreement"] = agreement
-    channel = str(result.dataset["mean"].dims[0])
-    scores["certificate"] = certify_scores(scores, channel=channel, scale=fitted.config.prepare.scale)
+    mean, scale = result.dataset["mean"], fitted.config.prepare.scale
+    scores["certificate"] = certify_scores(scores, channel=str(mean.dims[0]), scale=scale, n_channels=mean.size)
 
 
 def _announce(n_fits: int, seconds: float) -> str:

@@ -97,7 +97,25 @@ def test_z_scores_are_no_advice_where_they_were_taken() -> None:
     top = {"channel": 5, "loading_share": 0.6, "decoder_share": None}
     lines = certify_scores(make_scores(channels=[{"latent": 2, "top": [top]}]), channel="unit", scale="zscore")
     sentence = next(line["sentence"] for line in lines if line["line"] == "not one channel")
-    assert sentence == "latent 2 is unit 5, 60% of it: leave that unit out and fit again"
+    assert sentence == "latent 2 is unit 5, 60% of it: leave that unit out with `units=`, and fit again"
+
+
+def test_the_verdict_names_every_latent_that_is_one_channel_and_advises_what_can_be_done() -> None:
+    tops = [{"channel": i, "loading_share": share, "decoder_share": None} for i, share in enumerate((0.9, 0.97, 0.8))]
+    latents = [{"latent": i, "top": [top]} for i, top in enumerate(tops, 1)]
+    made = make_scores(channels=latents, difference_r2=-0.003)
+    made["intervals"]["difference_r2"] = [-0.004, -0.002]
+    lines = {line["line"]: line for line in certify_scores(made, channel="unit", n_channels=3)}
+    own = lines["not one channel"]
+    assert (own["verdict"], own["value"]) == ("fail", 0.97)
+    assert own["sentence"] == (
+        "3 latents of 3 units compress nothing, and latents 1 (unit 0, 90%), 2 (unit 1, 97%), 3 (unit 2, 80%) are one "
+        "unit each: look at the units themselves, or record more"
+    )
+    # PCA gives back three units from three axes, and is no answer either
+    assert "as many axes as units give all of them back" in lines["better than PCA"]["sentence"]
+    lines = {line["line"]: line for line in certify_scores(made, channel="unit", n_channels=4)}
+    assert lines["better than PCA"]["sentence"].endswith("PCA is enough, and simpler")
 
 
 @pytest.mark.parametrize(

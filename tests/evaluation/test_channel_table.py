@@ -53,28 +53,58 @@ def test_one_unit_is_named_with_what_to_do():
     lines = describe_channels(summarise_channels(np.arange(5) * 10, loadings, loadings**2), "unit")
     assert lines[0].startswith("latent 1: unit 30 (100%, 100% decoded)")
     assert "5.0 effective units" in lines[1]
-    assert "warning: latent 1 is unit 30 alone" in lines[2]
-    assert "--scale zscore" in lines[2]
+    assert lines[2] == (
+        "warning: latent 1 is unit 30, 100% of it: leave that unit out with --units, or give all the same say with "
+        "--scale zscore, and fit again"
+    )
     latents = summarise_channels(np.arange(5) * 10, loadings, loadings**2)
-    assert describe_channels(latents, "unit", "zscore")[2].endswith("leave that unit out and fit again")
+    assert describe_channels(latents, "unit", "zscore")[2].endswith("leave that unit out with --units, and fit again")
     assert len(lines) == 3
 
 
 def test_latents_that_are_units_each_are_warned_of_once():
     loadings = np.eye(4)[:, :3]
     loadings[:, 2] = 0.5
-    *_, last = lines = describe_channels(summarise_channels(np.array([6, 191, 206, 7]), loadings, loadings**2), "unit")
+    latents = summarise_channels(np.array([6, 191, 206, 7]), loadings, loadings**2)
+    *_, last = lines = describe_channels(latents, "unit", n_channels=40)
     assert len(lines) == 4
-    assert last.startswith("warning: latents 1 (unit 6), 2 (unit 191) are one unit each")
-    assert "fit fewer latents" in last
-
-
-def test_where_every_latent_is_a_unit_little_is_shared_and_no_advice_is_given():
-    loadings = np.eye(3)
-    *_, last = describe_channels(summarise_channels(np.array([6, 191, 206]), loadings, loadings**2), "unit")
     assert last == (
-        "warning: every latent is one unit, more than half of it, 1 (unit 6), 2 (unit 191), 3 (unit 206): these "
-        "latents hold little that units have in common"
+        "warning: latents 1 (unit 6, 100%), 2 (unit 191, 100%) are one unit each: leave those units out with --units, "
+        "or give all the same say with --scale zscore, and fit again"
+    )
+
+
+def test_no_unit_is_to_be_left_out_where_no_more_than_the_latents_would_stay():
+    # a fit of three latents to the two or three others is refused, or compresses nothing
+    loadings = np.eye(4)[:, :3]
+    loadings[:, 2] = 0.5
+    latents = summarise_channels(np.array([6, 191, 206, 7]), loadings, loadings**2)
+    assert describe_channels(latents, "unit", "zscore", n_channels=4)[-1].endswith(
+        "are one unit each: look at those units beside the latents"
+    )
+    assert "--units" not in describe_channels(latents, "unit", n_channels=5)[-1]
+    assert "--units" in describe_channels(latents, "unit", n_channels=6)[-1]
+
+
+def test_where_every_latent_is_a_unit_no_unit_is_to_be_left_out():
+    loadings = np.eye(3)
+    latents = summarise_channels(np.array([6, 191, 206]), loadings, loadings**2)
+    assert describe_channels(latents, "unit", "zscore", n_channels=40)[-1] == (
+        "warning: every latent is one unit, 1 (unit 6, 100%), 2 (unit 191, 100%), 3 (unit 206, 100%): these latents "
+        "hold little that units have in common; look at the units themselves"
+    )
+    # a few loud units may have all the variance, and z-scores would show what the others have in common
+    assert describe_channels(latents, "unit", n_channels=40)[-1].endswith(
+        "give all the same say with --scale zscore, and if each is one unit again, look at the units themselves"
+    )
+
+
+def test_as_many_latents_as_units_compress_nothing():
+    loadings = np.eye(3)
+    latents = summarise_channels(np.array([6, 191, 206]), loadings, loadings**2)
+    assert describe_channels(latents, "unit", n_channels=3)[-1] == (
+        "warning: 3 latents of 3 units compress nothing, and latents 1 (unit 6, 100%), 2 (unit 191, 100%), 3 (unit "
+        "206, 100%) are one unit each: look at the units themselves, or record more"
     )
 
 
