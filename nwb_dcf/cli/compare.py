@@ -34,6 +34,7 @@ from .reading_options import with_reading_options
     help="An estimator of yours with fit, transform and, if it can, inverse_transform; repeat it.",
 )
 @click.option("--certify", is_flag=True, help="Three more fits a method: left-out channels, and other segments.")
+@click.option("--longest", type=float, metavar="SECONDS", help="Of one fit of CEBRA at most; 300 by default.")
 @click.option("-o", "--output", metavar="PAGE.html", help="Write the table and a picture as a page.")
 @click.option("--overwrite", is_flag=True, help="Replace that page.")
 @with_reading_options

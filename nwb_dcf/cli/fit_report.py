@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 def describe_findings(fit: Report) -> list[str]:
     """Describe what a fit found, beside its table of scores."""
     scores, channel = fit["scores"], fit.get("channel_dim") or "channel"
-    known = {"scale": fit.get("scale") or "", "n_channels": fit.get("channels") or 0}
+    made_of = describe_channels(
+        scores.get("channels"), channel, scale=fit.get("scale") or "", n_channels=fit.get("channels") or 0
+    )
     return [
         *label_lines("encoder", [fit["encoder"]] if fit.get("encoder") else []),
         *label_lines("sources", _describe_fractions(fit.get("source_share") or {})),
-        *label_lines("made of", describe_channels(scores.get("channels"), channel, **known)),
+        *label_lines("made of", made_of),
         *label_lines("rollouts", _describe_rollouts(scores.get("rollout"))),
         *label_lines("null", _describe_null(scores.get("null"), fit["dim"])),
         *label_lines("agreement", _describe_agreement(scores.get("agreement"))),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.certificate import CertificateLine
 from ..data.records import JSON, Invented, Scores
-from ..errors import DCFError
+from ..errors import DCFError, name_arguments
 from ..estimator.fitted import PreparedFrames
 from ..evaluation.certificate import HELD_OUT, certify_scores
 from ..evaluation.invented import judge_latents, sample_latents
@@ -81,6 +81,36 @@ def certify_method(
         cast(Scores, scores), channel=material.channel, scale=material.scale, n_channels=len(material.channels)
     )
     return [_explain_missing(line, method, pca) for line in lines]
+
+
+def explain_left_out(certificates: Mapping[str, Sequence[CertificateLine]]) -> dict[str, list[CertificateLine]]:
+    """Say where latents of one method tell nothing of hidden channels that those of another do.
+
+    That channels may have nothing in common, as the line of a single fit says, is then known to be false.
+
+    Parameters
+    ----------
+    certificates : mapping of str to sequence of CertificateLine
+        By method.
+    """
+    name = "predicts left-out channels"
+    own = {method: line for method, lines in certificates.items() for line in lines if line["line"] == name}
+    told = {method: line["value"] or 0.0 for method, line in own.items() if line["verdict"] == "pass"}
+    if not told:
+        return {method: list(lines) for method, lines in certificates.items()}
+    best = max(told, key=lambda method: told[method])
+    # channels are hidden by their mean, which a method may not know what to make of
+    sentence = name_arguments(
+        f"latents tell nothing of channels that are hidden from them, though those of {best} do (R2 {told[best]:.3f}): "
+        "they do not carry over to held-out data, or need every channel; --certify fits without some"
+    )
+    return {
+        method: [
+            {**line, "sentence": sentence} if line["line"] == name and line["verdict"] == "fail" else line
+            for line in lines
+        ]
+        for method, lines in certificates.items()
+    }
 
 
 def _explain_missing(line: CertificateLine, method: Method, pca: Measured | None) -> CertificateLine:

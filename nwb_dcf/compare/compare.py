@@ -26,7 +26,7 @@ from ..data.recording import (
     median_step_s,
 )
 from ..data.records import JSON, SourceRecord
-from ..errors import DataError, DCFError
+from ..errors import DataError, DCFError, ParameterError
 from ..evaluation.decoding_verdict import Chance
 from ..io.export import check_export, write_whole
 from ..io.recordings import locate
@@ -49,6 +49,7 @@ from .measure import (
 from .methods import Encoder, Frames, Method, choose_methods
 from .table import describe_certificates, describe_row, list_failures
 from .verdict import judge_comparison
+from .watch import LONGEST_S, Watch
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -153,6 +154,7 @@ def compare_nwb(
     methods: Sequence[str] | None = None,
     rivals: Sequence[str] = (),
     certify: bool = False,
+    longest: float = LONGEST_S,
     output: str | Path | None = None,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
@@ -175,12 +177,14 @@ def compare_nwb(
     certify : bool
         Whether to ask what takes three more fits a method: does it predict channels it was not given, does it find
         the same space in other segments, and can those fits decode each of its latents.
+    longest : float
+        Seconds after which a fit of CEBRA takes no further of its 10,000 steps; a note says so.
     output : str or Path, optional
         An ``.html`` page to write, with a picture and the table.
     overwrite : bool
         Replace a page that exists.
     progress : callable, optional
-        Called with a `nwb_dcf.config.progress.Progress` while DCF trains.
+        Called with a `nwb_dcf.config.progress.Progress` while DCF, the autoencoders and CEBRA train.
     **settings
         As for `nwb_dcf.fit_nwb`: what to read, ``held_out``, ``seed``, ...
 
@@ -207,6 +211,9 @@ def compare_nwb(
     if page is not None:
         check_export(page, overwrite=overwrite, formats=(".html",))
         require_plotting(html=False)
+    if not longest > 0:
+        raise ParameterError(f"longest is {longest:g}", fix="give seconds above 0")
+    watch = Watch(progress, longest)
     held_out = settings.pop("held_out", 0.2)
     # the steps of a fit, so that DCF is compared as a fit of the same file would be
     read, config, bins = resolve_settings(dim, settings)
@@ -219,15 +226,16 @@ def compare_nwb(
             fix="give a longer recording, or held_out above 0",
         )
     # before DCF trains: a method that is not installed is no reason to wait
-    chosen, notes = choose_methods(methods, rivals, counts=is_count(plan.recording))
+    chosen, notes = choose_methods(methods, rivals, counts=is_count(plan.recording), watch=watch)
     behavior = None if against is None else _read_behavior(path, against, plan)
     (fitted, result), seconds = time_call(lambda: fit_recording(plan, progress=progress))
     material = _gather(plan, fitted, None if behavior is None else behavior[0])
     # DCF is fitted already and enters with its fit; the others are fitted in their turn
-    tasks: list[tuple[Method, Encoder | None, float]] = [(_DCF(fitted).method, _Fitted(fitted), seconds)]
+    tasks: list[tuple[Method, Encoder | None, float]] = [(_DCF(fitted, watch).method, _Fitted(fitted), seconds)]
     tasks += [(method, None, 0.0) for method in chosen]
     rows, found, chance = [], dict[str, Measured](), dict[str, Chance]()
     encoders: dict[str, Encoder] = {}
+    watch.fits["DCF"] = 1
     for i, (method, encoder, spent) in enumerate(tasks):
         if progress:
             progress(Progress(f"comparing ({method.name})", i, len(tasks), unit="method"))
@@ -249,7 +257,7 @@ def compare_nwb(
         row["differences"] = {
             key: _to_dict(compare_paired(ours[key], theirs[key], seed=material.seed)) for key in ours if key in theirs
         }
-    from .certificate import certify_method  # torch is loaded once all that can be refused has been
+    from .certificate import certify_method, explain_left_out  # torch is loaded once all that can be refused has been
 
     # once PCA has been fitted, which one line is about
     for row, (method, *_) in zip(rows, tasks, strict=True):
@@ -258,9 +266,16 @@ def compare_nwb(
             row["certificate"] = certify_method(
                 method, encoders[method.name], found[method.name], material, pca, result.scores, thorough=certify
             )
+    explained = explain_left_out({row["method"]: row["certificate"] for row in rows if "certificate" in row})
+    for row in rows:
+        if row["method"] in explained:
+            row["certificate"] = explained[row["method"]]
     interval = bootstrap_over_segments(ours["reconstruction"], seed=material.seed)
-    if any(not row["seeded"] for row in rows):
+    notes += [f"{name}: {note}" for name, encoder in encoders.items() if (note := getattr(encoder, "note", ""))]
+    if any(row.get("unlike") is not None for row in rows):
         notes.append("methods marked ~ cannot be seeded: they were fitted twice, and the difference stands beside")
+    elif any(not row["seeded"] for row in rows):
+        notes.append("methods marked ~ cannot be seeded: another run gives other latents")
     recording = plan.recording
     report = ComparisonReport(
         file=locate(path).name,
@@ -302,7 +317,7 @@ def _measure(
         measured = measure_method(encoder, material)
         if certify:
             measured = _certify(method, measured, material, dim)
-        if not method.seeded:
+        if not method.seeded and measured.scores:
             # what cannot be seeded shows by a second fit how much of its score is chance
             again = measure_method(method.fit(material.training, dim, material.seed + 1), material)
             shifts = [abs(measured.scores[key].value - one.value) for key, one in again.scores.items()]
@@ -367,8 +382,8 @@ class _Fitted:
 class _DCF:
     """DCF fitted again to some channels or segments of frames that are prepared already."""
 
-    def __init__(self, fitted: FittedModel) -> None:
-        self.fitted = fitted
+    def __init__(self, fitted: FittedModel, watch: Watch) -> None:
+        self.fitted, self.watch = fitted, watch
         self.method = Method("DCF", self.fit)
 
     def fit(self, frames: Frames, dim: int, seed: int) -> Encoder:
@@ -380,7 +395,7 @@ class _DCF:
         # numbered anew, as a recording wants it: halves of the segments have gaps in their numbers
         index = np.unique(frames.segment, return_inverse=True)[1]
         recording = make_recording(frames.x, np.arange(len(index)) * frames.step_s, segment_index=index)
-        return _Fitted(fit(recording, config, latents_only=True))
+        return _Fitted(fit(recording, config, latents_only=True, progress=self.watch.follow("DCF")))
 
 
 def _as_prepared(frames: Frames) -> Any:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import importlib.util
 import inspect
 import io
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import ParameterError, name_arguments
 from ..metrics import compute_pca_axes
+from .watch import Watch
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 DIM_NAMES = ("n_components", "dim", "output_dimension", "n_latents")
-CEBRA_STEPS = 2_000
+CEBRA_STEPS, CEBRA_BATCH = 10_000, 512  # its authors' default, and their advice
+CEBRA_TOGETHER = 100  # steps between two looks at the clock
 GPFA_BINS = 200  # of a trial at most: its memory and time grow with the square and the cube of them
 MOST_INPUTS = 256  # wider frames enter the other methods by as many principal axes
 
@@ -76,13 +81,16 @@ class Method:
         Whether one seed gives one result. A method without is fitted twice, and the difference is reported.
     counts : bool
         Whether it takes spikes alone.
+    watched : bool
+        Whether `fit` takes a `nwb_dcf.compare.watch.Watch` as ``watch``, and reports its steps to it.
     """
 
     name: str
-    fit: Callable[[Frames, int, int], Encoder]
+    fit: Callable[..., Encoder]
     package: str = ""
     seeded: bool = True
     counts: bool = False
+    watched: bool = False
 
     @property
     def installed(self) -> bool:
@@ -92,6 +100,8 @@ class Method:
 
 class _Estimator:
     """An estimator in scikit-learn's manner, behind principal axes where frames are wide."""
+
+    note = ""  # what a reader has to know of this fit
 
     def __init__(self, estimator: Any, frames: Frames, *, fit: Callable[[Any, Any, Any], Any] | None = None) -> None:
         self.estimator, self.mean, self.axes = estimator, np.zeros(1), None
@@ -143,12 +153,13 @@ def _fit_factor_analysis(frames: Frames, dim: int, seed: int) -> Encoder:
     return _Estimator(Factors(dim, random_state=seed), frames)
 
 
-def _fit_network(variational: bool) -> Callable[[Frames, int, int], Encoder]:
-    def fit(frames: Frames, dim: int, seed: int) -> Encoder:
+def _fit_network(name: str, variational: bool) -> Callable[..., Encoder]:
+    def fit(frames: Frames, dim: int, seed: int, watch: Watch | None = None) -> Encoder:
         from ..estimator.autoencoder import Autoencoder  # torch
 
         net = Autoencoder(dim, variational=variational, seed=seed)
-        return _Estimator(net, frames, fit=lambda net, x, segment: net.fit(x, segment))
+        report = (watch or Watch()).begin(name)
+        return _Estimator(net, frames, fit=lambda net, x, segment: net.fit(x, segment, report=report))
 
     return fit
 
@@ -166,15 +177,27 @@ def _fit_umap(frames: Frames, dim: int, seed: int) -> Encoder:
     return _Estimator(Embedding(n_components=dim, random_state=seed, n_jobs=1), frames)
 
 
-def _fit_cebra(frames: Frames, dim: int, seed: int) -> Encoder:
+def _fit_cebra(frames: Frames, dim: int, seed: int, watch: Watch | None = None) -> Encoder:
     import cebra
+
+    watch, done = watch or Watch(), 0
+    report = watch.begin("CEBRA-Time")
+
+    def train(model: Any, x: Any, _: Any) -> None:
+        nonlocal done
+        x, started = np.asarray(x, np.float32), time.perf_counter()
+        while done < CEBRA_STEPS and (not done or time.perf_counter() - started < watch.longest_s):
+            # it goes on where it was; what is stopped from within its own loop is no fitted model
+            model.partial_fit(x)
+            done += model.max_iterations
+            report(done, CEBRA_STEPS)
 
     # CEBRA-Time, without behaviour as all others; pairs lie a tenth of a second apart
     model = cebra.CEBRA(
         model_architecture="offset1-model",
         output_dimension=dim,
-        max_iterations=CEBRA_STEPS,
-        batch_size=min(512, len(frames.x)),
+        max_iterations=min(CEBRA_TOGETHER, CEBRA_STEPS),
+        batch_size=min(CEBRA_BATCH, len(frames.x)),
         learning_rate=3e-4,
         temperature_mode="auto",
         conditional="time",
@@ -182,7 +205,12 @@ def _fit_cebra(frames: Frames, dim: int, seed: int) -> Encoder:
         device="cpu",
         verbose=False,
     )
-    return _Estimator(model, frames, fit=lambda model, x, _: model.fit(np.asarray(x, np.float32)))
+    encoder = _Estimator(model, frames, fit=train)
+    encoder.note = f"{done:,} steps, its authors' default"
+    if done < CEBRA_STEPS:
+        stopped = f"stopped after {watch.longest_s:g} s at step {done:,} of its authors' {CEBRA_STEPS:,}"
+        encoder.note = name_arguments(f"{stopped}, and may be better than it looks: --longest gives it more seconds")
+    return encoder
 
 
 class _GPFA:
@@ -249,15 +277,17 @@ def _fit_gpfa(frames: Frames, dim: int, seed: int) -> Encoder:
 METHODS = {
     "pca": Method("PCA", _fit_pca),
     "fa": Method("factor analysis", _fit_factor_analysis),
-    "autoencoder": Method("autoencoder", _fit_network(False)),
-    "vae": Method("VAE", _fit_network(True)),
+    "autoencoder": Method("autoencoder", _fit_network("autoencoder", False), watched=True),
+    "vae": Method("VAE", _fit_network("VAE", True), watched=True),
     "gpfa": Method("GPFA", _fit_gpfa, "elephant", counts=True),
     "umap": Method("UMAP", _fit_umap, "umap"),
-    "cebra": Method("CEBRA-Time", _fit_cebra, "cebra", seeded=False),
+    "cebra": Method("CEBRA-Time", _fit_cebra, "cebra", seeded=False, watched=True),
 }
 
 
-def choose_methods(names: Sequence[str] | None, own: Sequence[str], *, counts: bool) -> tuple[list[Method], list[str]]:
+def choose_methods(
+    names: Sequence[str] | None, own: Sequence[str], *, counts: bool, watch: Watch | None = None
+) -> tuple[list[Method], list[str]]:
     """List the methods to compare with, and notes on those that are left out.
 
     Parameters
@@ -268,6 +298,8 @@ def choose_methods(names: Sequence[str] | None, own: Sequence[str], *, counts: b
         ``module:Class`` of the user's own estimators.
     counts : bool
         Whether the frames are counts of spikes.
+    watch : Watch, optional
+        That methods whose steps can be seen report to.
 
     Returns
     -------
@@ -294,7 +326,8 @@ def choose_methods(names: Sequence[str] | None, own: Sequence[str], *, counts: b
                 "pip install 'nwb-dcf[compare]'",
             )
         else:
-            chosen.append(method)
+            fit = partial(method.fit, watch=watch) if method.watched else method.fit
+            chosen.append(dataclasses.replace(method, fit=fit))
             continue
         if names is not None:
             raise ParameterError(problem, fix=fix)

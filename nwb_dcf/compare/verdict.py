@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..errors import name_arguments
 from ..evaluation.certificate import EQUAL_FRACTION, EQUAL_R2
 from ..evaluation.decoding_verdict import LEVEL, Chance
 
@@ -35,6 +36,7 @@ def judge_comparison(
     """
     # PCA first: who needs no more than that needs nothing from here
     pca = next((row for row in rows if row["method"] == "PCA"), None)
+    others = [row for row in rows[1:] if row is not pca]
     parts = []
     # every method that leads is named, whatever DCF does at other questions
     beaten = {row["method"]: found for row in rows[1:] if row is not pca and (found := _sort(row)[1])}
@@ -52,8 +54,13 @@ def judge_comparison(
             parts.append(f"DCF {_join(better)} better than PCA" + (f", and worse it {_join(worse)}" if worse else ""))
     if beaten:
         parts.append("; ".join(f"{name} {_join(found)} better than DCF" for name, found in beaten.items()))
-    elif len(rows) > (1 if pca is None else 2):
+    elif any(row.get("differences") for row in others):
         parts.append("no other method is measurably better than DCF at anything that was asked")
+    # a method that answers no question of the table is neither better nor worse, and no reader is to think so
+    silent = [str(row["method"]) for row in others if not row.get("differences") and not row.get("failed")]
+    if silent:
+        ways = "name behaviour with --against, or give --certify"
+        parts.append(name_arguments(f"{_join(silent)} gave nothing to compare: {ways}"))
     lost = [QUESTIONS[key] for key, one in (chance or {}).items() if one["p"] is None or one["p"] > LEVEL]
     if lost:
         parts.append(f"DCF {_join(lost)} no better than behaviour shifted in time")

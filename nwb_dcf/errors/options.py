@@ -14,9 +14,9 @@ _SPELT_ALIKE = (
     "against", "align", "align_on", "allow_outside", "animal", "bands", "certify", "checkpoint", "color", "compare",
     "crop", "data", "device", "dff", "dff_quantile", "dim", "egocentric", "every", "figure", "force",
     "frame_times", "groups", "held_out", "impute", "jobs", "keep_frames", "keep_invalid", "keep_partial", "link",
-    "mask", "match", "max_distance", "min_confidence", "model", "name", "network", "null", "output_folder", "overlap",
-    "overrides", "overwrite", "port", "preset", "repeats", "results_only", "resume", "rois", "save_config", "scale",
-    "seed", "sessions", "sessions_to", "size", "smooth", "source", "starts", "steps", "tags", "tau", "threads",
+    "longest", "mask", "match", "max_distance", "min_confidence", "model", "name", "network", "null", "output_folder",
+    "overlap", "overrides", "overwrite", "port", "preset", "repeats", "results_only", "resume", "rois", "save_config",
+    "scale", "seed", "sessions", "sessions_to", "size", "smooth", "source", "starts", "steps", "tags", "tau", "threads",
     "time_scale", "transformation", "transpose", "trials", "units", "video_dir", "warm_start", "where", "window",
 )  # fmt: skip
 OPTIONS: dict[str, str] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -53,8 +53,17 @@ class Autoencoder:
     def __init__(self, dim: int, *, variational: bool = False, steps: int = 2_000, seed: int = 0) -> None:
         self.dim, self.variational, self.steps, self.seed = dim, variational, steps, seed
 
-    def fit(self, x: Float[np.ndarray, "time channel"], segment: Int[np.ndarray, " time"]) -> Self:
-        """Train on frames; those of one segment lie together."""
+    def fit(
+        self,
+        x: Float[np.ndarray, "time channel"],
+        segment: Int[np.ndarray, " time"],
+        *,
+        report: Callable[[int, int], None] | None = None,
+    ) -> Self:
+        """Train on frames; those of one segment lie together.
+
+        `report` is called every few steps with the step and the steps in all, those of both trainings.
+        """
         self.mean_ = x.mean(axis=0, dtype=np.float64)
         # one scale for all channels, so that their variances weigh as they do in PCA
         self.scale_ = float(np.sqrt(x.var(axis=0, dtype=np.float64).mean())) or 1.0
@@ -62,8 +71,12 @@ class Autoencoder:
         division = divide_frames(segment)
         parts = np.random.default_rng(self.seed).permutation(division.n)
         held_out = torch.as_tensor(np.isin(division.index, parts[: max(1, round(HELD_OUT * division.n))]))
-        self.best_step_ = self._train(frames, ~held_out, held_out, self.steps)[1]
-        self.net_ = self._train(frames, torch.ones_like(held_out), None, self.best_step_)[0]
+        tell = report or (lambda step, steps: None)
+        searched = self._train(frames, ~held_out, held_out, self.steps, lambda step: tell(step, 2 * self.steps))
+        self.best_step_ = best = searched[1]
+        # the second training is as long as the search found best, and only now is that known
+        every = torch.ones_like(held_out)
+        self.net_ = self._train(frames, every, None, best, lambda step: tell(self.steps + step, self.steps + best))[0]
         return self
 
     @multiply_in("float32")
@@ -83,7 +96,9 @@ class Autoencoder:
         return torch.as_tensor((x - self.mean_) / self.scale_, dtype=torch.float32)
 
     @multiply_in("float32")
-    def _train(self, frames: Tensor, seen: Tensor, held_out: Tensor | None, stop: int) -> tuple[_Network, int]:
+    def _train(
+        self, frames: Tensor, seen: Tensor, held_out: Tensor | None, stop: int, tell: Callable[[int], None]
+    ) -> tuple[_Network, int]:
         """Take `stop` steps of the schedule; return the network and the best step on `held_out`."""
         generator = torch.Generator().manual_seed(self.seed)
         with torch.random.fork_rng(devices=[]):  # initial weights come from torch's global generator
@@ -99,6 +114,8 @@ class Autoencoder:
             nn.utils.clip_grad_norm_(net.parameters(), MAX_GRAD_NORM)
             optimizer.step()
             schedule.step()
+            if step % CHECK_EVERY == 0 or step == stop:
+                tell(step)
             if held_out is not None and (step % CHECK_EVERY == 0 or step == stop):
                 with torch.no_grad():
                     error = float(net.measure_loss(frames[held_out], None))

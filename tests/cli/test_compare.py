@@ -72,6 +72,7 @@ def test_a_comparison_from_the_outside(session: Path, tmp_path: Path, run_cli: C
         (["--against", "behavior/nothing"], "nothing"),
         (["--held-out", "0"], "nothing is held out"),
         (["-o", "page.txt"], ".html"),
+        (["--longest", "0"], "longest is 0; give seconds above 0"),
     ],
 )
 def test_bad_input_is_refused_before_training(
@@ -105,3 +106,31 @@ def test_a_method_that_fails_is_a_row_that_says_so(
     )
     assert report.rows[2]["failed"] == "RuntimeError: it cannot"
     assert "scores" in report.rows[1]
+
+
+def test_what_cannot_be_seeded_is_fitted_twice_only_where_scores_can_differ(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unseeded_rival.py").write_text(
+        "class Unseeded:\n"
+        "    fits = 0\n"
+        "    def __init__(self, n_components): self.n = n_components\n"
+        "    def fit(self, x): type(self).fits += 1\n"
+        "    def transform(self, x): return x[:, : self.n]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    report = nwb_dcf.compare_nwb(
+        session,
+        2,
+        methods=["pca"],
+        rivals=["unseeded_rival:Unseeded"],
+        bin_width_s=0.04,
+        smooth=0.08,
+        scale="soft",
+        steps=20,
+    )
+    from unseeded_rival import Unseeded  # type: ignore[import-not-found]
+
+    assert Unseeded.fits == 1
+    assert "Unseeded gave nothing to compare" in report.verdict
+    assert report.notes[-1] == "methods marked ~ cannot be seeded: another run gives other latents"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nwb_dcf.compare.certificate import certify_method
+from nwb_dcf.compare.certificate import certify_method, explain_left_out
 from nwb_dcf.compare.measure import Material, Measured, measure_method, take_frames
 from nwb_dcf.compare.methods import METHODS, Encoder, Frames, Method
 from nwb_dcf.compare.table import describe_certificates, list_failures
@@ -121,3 +121,16 @@ def test_fits_to_half_of_the_segments_find_out_what_a_fit_invented() -> None:
     line = certify(inventive, material, found_again=1.0, halves=again)["not invented"]
     assert (line["verdict"], "latent 3" in line["sentence"]) == ("fail", True)
     assert certify(pca, material, found_again=1.0)["not invented"]["sentence"].endswith("which fits again")
+
+
+def test_channels_that_other_latents_tell_of_are_not_said_to_have_nothing_in_common() -> None:
+    def make(verdict: str, value: float) -> Any:
+        words = "channels may have nothing in common"
+        return [{"line": "predicts left-out channels", "verdict": verdict, "value": value, "sentence": words}]
+
+    found = explain_left_out({"PCA": make("pass", 0.2), "DCF": make("pass", 0.3), "CEBRA": make("fail", -0.1)})
+    assert found["PCA"] == make("pass", 0.2)
+    assert found["CEBRA"][0]["verdict"] == "fail"
+    assert "though those of DCF do (R2 0.300)" in found["CEBRA"][0]["sentence"]
+    nothing = {"PCA": make("fail", -0.2), "DCF": make("doubtful", 0.1)}
+    assert explain_left_out(nothing) == nothing

@@ -10,6 +10,8 @@ import pytest
 
 from nwb_dcf.compare import methods
 from nwb_dcf.compare.methods import METHODS, Frames, choose_methods, load_method
+from nwb_dcf.compare.watch import Watch
+from nwb_dcf.config.progress import Progress
 from nwb_dcf.errors import ParameterError
 from nwb_dcf.estimator.autoencoder import Autoencoder
 from nwb_dcf.metrics import r2_score
@@ -58,6 +60,45 @@ def test_cebra_gives_latents_and_no_way_back(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_allclose(np.linalg.norm(latents, axis=1), 1, atol=1e-3)  # on a sphere, as CEBRA puts them
     assert encoder.reconstruct(latents) is None
     assert not chosen[0].seeded
+
+
+@pytest.mark.long
+def test_cebra_takes_its_authors_steps_or_says_where_it_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cebra")
+    assert methods.CEBRA_STEPS == 10_000
+    monkeypatch.setattr(methods, "CEBRA_STEPS", 30)
+    monkeypatch.setattr(methods, "CEBRA_TOGETHER", 10)
+    heard: list[Progress] = []
+    frames = make_frames()
+    for longest_s, done in ((1e9, 30), (1e-9, 10)):
+        watch = Watch(heard.append, longest_s)
+        encoder = choose_methods(["cebra"], [], counts=False, watch=watch)[0][0].fit(frames, 3, 0)
+        assert [one.step for one in heard] == list(range(10, done + 1, 10))
+        assert {(one.stage, one.steps) for one in heard} == {("CEBRA-Time, fit 1", 30)}
+        note = encoder.note  # type: ignore[attr-defined]
+        assert ("at step 10 of its authors' 30" in note) == (done == 10), note
+        assert ("`longest=`" in note) == (done == 10)
+        heard.clear()
+    # steps taken in pieces are those taken at once: training goes on where it was
+    assert len(encoder.estimator.solver_.history) == 10  # type: ignore[attr-defined]
+
+
+def test_networks_report_their_steps_and_a_second_fit_has_a_name_of_its_own() -> None:
+    heard: list[Progress] = []
+    watch = Watch(heard.append)
+    report = watch.begin("VAE")
+    net = Autoencoder(2, steps=40, seed=0).fit(make_frames().x, make_frames().segment, report=report)
+    steps = [one.step for one in heard]
+    assert steps[:2] == [20, 40]
+    assert steps == sorted(steps)
+    assert (heard[0].steps, heard[-1].steps, steps[-1]) == (80, 40 + net.best_step_, 40 + net.best_step_)
+    watch.begin("VAE")(1, 2)
+    assert (heard[0].stage, heard[-1].stage) == ("VAE, fit 1", "VAE, fit 2")
+    listener = watch.follow("DCF")
+    assert listener is not None
+    listener(Progress("training (dynamics)", 3, 10, loss=0.1))
+    assert heard[-1] == Progress("DCF, fit 1, training (dynamics)", 3, 10, loss=0.1)
+    assert Watch().follow("DCF") is None
 
 
 def test_wide_frames_enter_by_their_principal_axes() -> None:

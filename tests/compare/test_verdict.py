@@ -55,6 +55,17 @@ def test_the_verdict_says_what_the_intervals_say(
     assert sentence
 
 
+def test_a_method_that_was_asked_nothing_is_not_called_no_better() -> None:
+    rows = make_rows(PCA={"reconstruction": SAME}, CEBRA={})
+    sentence = judge_comparison(rows, 20, "segments")
+    assert "no other method" not in sentence
+    assert "CEBRA gave nothing to compare: name behaviour with `against=`, or give `certify=True`" in sentence
+    assert "no other method" in judge_comparison([*rows, *make_rows(VAE={"linear": SAME})[1:]], 20, "segments")
+    # what failed has a line of its own
+    rows[2]["failed"] = "RuntimeError: it cannot"
+    assert "CEBRA" not in judge_comparison(rows, 20, "segments")
+
+
 def test_what_is_decoded_by_chance_alone_is_named() -> None:
     rows = make_rows(PCA={"linear": ABOVE})
     chance: Any = {"linear": {"p": 0.3}, "neighbours": {"p": 0.05}}
