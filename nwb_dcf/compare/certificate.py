@@ -95,13 +95,13 @@ def explain_left_out(certificates: Mapping[str, Sequence[CertificateLine]]) -> d
     """
     name = "predicts left-out channels"
     own = {method: line for method, lines in certificates.items() for line in lines if line["line"] == name}
-    told = {method: line["value"] or 0.0 for method, line in own.items() if line["verdict"] == "pass"}
-    if not told:
+    known = {method: line["value"] or 0.0 for method, line in own.items() if line["verdict"] == "pass"}
+    if not known:
         return {method: list(lines) for method, lines in certificates.items()}
-    best = max(told, key=lambda method: told[method])
+    best = max(known, key=lambda method: known[method])
     # channels are hidden by their mean, which a method may not know what to make of
     sentence = name_arguments(
-        f"latents tell nothing of channels that are hidden from them, though those of {best} do (R2 {told[best]:.3f}): "
+        f"latents tell nothing of channels that are hidden from them, though those of {best} do (R2 {known[best]:.3f}): "
         "they do not carry over to held-out data, or need every channel; --certify fits without some"
     )
     return {

@@ -39,12 +39,6 @@ def describe_single_channels(
     -------
     str
         Empty where no latent is one channel.
-
-    Examples
-    --------
-    >>> top = {"channel": 7, "loading_share": 0.9, "decoder_share": None}
-    >>> describe_single_channels([{"latent": 1, "top": [top]}], "unit", n_channels=1)
-    '1 latent of 1 unit compresses nothing, and is that unit: record more units'
     """
     largest = [(one["latent"], max(one["top"], key=get_largest_fraction)) for one in latents if one["top"]]
     single = [(number, top) for number, top in largest if get_largest_fraction(top) > MOST_OF_ONE]

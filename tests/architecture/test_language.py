@@ -91,12 +91,13 @@ STORED: dict[str, set[str]] = {
     "cli/channel_report.py": {"loading_share", "decoder_share"},
     "cli/fit_report.py": {"source_share"},
     "compare/certificate.py": {"loading_share", "decoder_share"},
-    "evaluation/certificate.py": {"loading_share", "decoder_share"},
     "evaluation/channel_table.py": {"loading_share", "decoder_share"},
     "evaluation/result.py": {"decoder_share", "source_share", "share"},
     "model/unet.py": {"film"},  # tensors of stored models are called by it
     #
     "data/fit_schema.py": {"decoder_share", "loading_share", "share"},
+    #
+    "data/single_channels.py": {"decoder_share", "loading_share"},
     #
     "data/records.py": {"decoder_share", "loading_share", "share"},
     #
