@@ -100,9 +100,10 @@ def explain_left_out(certificates: Mapping[str, Sequence[CertificateLine]]) -> d
         return {method: list(lines) for method, lines in certificates.items()}
     best = max(known, key=lambda method: known[method])
     # channels are hidden by their mean, which a method may not know what to make of
+    theirs = f"those of {best} do (R2 {known[best]:.3f})"
     sentence = name_arguments(
-        f"latents tell nothing of channels that are hidden from them, though those of {best} do (R2 {known[best]:.3f}): "
-        "they do not carry over to held-out data, or need every channel; --certify fits without some"
+        f"latents tell nothing of channels that are hidden from them, though {theirs}: they do not carry over to "
+        "held-out data, or need every channel; --certify fits without some"
     )
     return {
         method: [
