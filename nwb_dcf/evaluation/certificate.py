@@ -26,6 +26,7 @@ MUCH_OF_ONE = 1 / 3  # of a latent from one channel
 FOUND_AGAIN, PARTLY_FOUND = 0.9, 0.7  # correlation of an axis, or smallest cosine of a plane, between two fits
 DECODED = 0.9  # R2 of a latent from those of another fit
 HELD_OUT = "held-out data"  # what scores are of where anything was held out
+MORE = "record longer, or hold more out with --held-out"
 NOTHING_HELD_OUT = "nothing was held out: give --held-out 0.2"
 
 
@@ -79,7 +80,7 @@ def _judge_left_out(scores: Scores) -> CertificateLine:
     if found["low"] <= 0:
         return judge(
             "doubtful",
-            "it is not shown that left-out channels are predicted: record longer, or hold more out with --held-out",
+            f"it is not shown that left-out channels are predicted: {MORE}",
         )
     if p is None or p > LEVEL:
         return judge(
@@ -229,7 +230,7 @@ def _judge_pca(scores: Scores, noun: str, n_channels: int) -> CertificateLine:
         return judge("fail", f"{how} than PCA ({shown}): PCA is enough, and simpler")
     if low > 0:
         return judge("pass", f"better than PCA by {shown}")
-    return judge("doubtful", f"not shown to be better than PCA ({shown}): hold out more, or take PCA")
+    return judge("doubtful", f"not shown to be better than PCA ({shown}): take PCA, or {MORE}")
 
 
 def _judge_future(scores: Scores) -> CertificateLine:
@@ -250,7 +251,7 @@ def _judge_future(scores: Scores) -> CertificateLine:
     if stay["high"] < 0:
         return judge("fail", f"{ahead} rollouts predict less than persistence does: {useless}")
     if ours["low"] <= 0:
-        return judge("doubtful", f"{ahead} rollouts are not shown to predict more than the mean: hold more out")
+        return judge("doubtful", f"{ahead} rollouts are not shown to predict more than the mean: {MORE}")
     if stay["low"] <= 0:
         return judge("doubtful", f"{ahead} rollouts predict no better than persistence: velocities may be noise")
     if ar3["high"] < 0:
@@ -266,7 +267,9 @@ def _line(name: LineName, number: str, found: Mapping[str, Any], verdict: Verdic
     # a percentile interval over so few is too narrow (Efron and Tibshirani 1993)
     if verdict == "pass" and found["over"] in ("segments", "blocks") and found["n"] < FEW_BLOCKS:
         verdict = "doubtful"
-        sentence = f"{sentence}, but that rests on {found['n']} held-out {found['over']}: hold out more with --held-out"
+        few = f"that rests on {found['n']} held-out {found['over']}"
+        # of a short recording more held out is less to learn from
+        sentence = f"{sentence}, but {few}: {MORE}"
     value, low, high = (None if found[key] is None else float(found[key]) for key in ("value", "low", "high"))
     return {
         "line": name,

@@ -93,6 +93,14 @@ def test_one_channel_by_loading_or_through_the_decoder(fraction: float, verdict:
             assert "`scale='zscore'`" in line["sentence"]  # Python's argument; the command line turns it back
 
 
+def test_few_held_out_blocks_are_no_reason_to_hold_out_more_alone() -> None:
+    # of a recording of half a minute more held out leaves too little to learn from
+    few = {**interval(0.25, 0.07, 0.58, n=8), "over": "blocks", "channels": 7, "chance": {"p": 0.05}}
+    line = find("predicts left-out channels", left_out=few)
+    assert line["verdict"] == "doubtful"
+    assert line["sentence"].endswith("rests on 8 held-out blocks: record longer, or hold more out with `held_out=`")
+
+
 def test_z_scores_are_no_advice_where_they_were_taken() -> None:
     top = {"channel": 5, "loading_share": 0.6, "decoder_share": None}
     lines = certify_scores(make_scores(channels=[{"latent": 2, "top": [top]}]), channel="unit", scale="zscore")
