@@ -110,19 +110,32 @@ class _Estimator:
             self.mean, axes = compute_pca_axes(frames.x, min(MOST_INPUTS, len(frames.x) - 1))
             self.axes = axes.T
         x = self._read(frames.x)
-        fit(estimator, x, frames.segment) if fit else estimator.fit(x)
+        with _use_one_thread():
+            fit(estimator, x, frames.segment) if fit else estimator.fit(x)
 
     def _read(self, x: Float[np.ndarray, "time channel"]) -> Float[np.ndarray, "time input"]:
         return np.asarray(x if self.axes is None else (x - self.mean) @ self.axes.T)
 
     def encode(self, frames: Frames) -> Float[np.ndarray, "time latent"]:
-        return np.asarray(self.estimator.transform(self._read(frames.x)), np.float64)
+        with _use_one_thread():
+            return np.asarray(self.estimator.transform(self._read(frames.x)), np.float64)
 
     def reconstruct(self, latents: Float[np.ndarray, "time latent"]) -> Float[np.ndarray, "time channel"] | None:
         if not hasattr(self.estimator, "inverse_transform"):
             return None
         back = np.asarray(self.estimator.inverse_transform(latents))
         return np.asarray(back if self.axes is None else back @ self.axes + self.mean)
+
+
+def _use_one_thread() -> contextlib.AbstractContextManager[None]:
+    """Let torch use one thread for a while, and leave it as many as it had.
+
+    Two that spin while they wait for each other took CEBRA 8 to 17 times the CPU seconds of one (RESULTS.md), and UMAP
+    leaves as many as there are cores, whatever was set before.
+    """
+    from ..model.parallel import use_threads  # torch
+
+    return use_threads(1)
 
 
 class _PrincipalAxes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nwb_dcf.compare import methods
 from nwb_dcf.compare.methods import METHODS, Frames, choose_methods, load_method
@@ -99,6 +100,30 @@ def test_networks_report_their_steps_and_a_second_fit_has_a_name_of_its_own() ->
     listener(Progress("training (dynamics)", 3, 10, loss=0.1))
     assert heard[-1] == Progress("DCF, fit 1, training (dynamics)", 3, 10, loss=0.1)
     assert Watch().follow("DCF") is None
+
+
+def test_methods_train_and_encode_with_one_thread_of_torch_and_leave_as_many_as_there_were() -> None:
+    seen: list[int] = []
+
+    class Careless:
+        """As UMAP does: it leaves as many threads as it likes."""
+
+        def fit(self, x: np.ndarray) -> None:
+            seen.append(torch.get_num_threads())
+            torch.set_num_threads(3)
+
+        def transform(self, x: np.ndarray) -> np.ndarray:
+            self.fit(x)
+            return x[:, :2]
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        methods._Estimator(Careless(), make_frames()).encode(make_frames())
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1]
 
 
 def test_wide_frames_enter_by_their_principal_axes() -> None:
