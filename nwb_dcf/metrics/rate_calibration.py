@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 FLOOR = 1e-4  # expected counts below this are raised to it before the logarithm
-MOST_CALIBRATED = 2**23  # counts: 64 MiB each for rates, their logarithm and four parts of Newton's step
+MOST_CALIBRATED = 2**23  # counts: 64 MiB each for rates and counts in float64
+NUMBERS_AT_ONCE = 2**16  # of a few units, which stay in the processor's cache from step to step
 MAX_ITERATIONS = 50
 TOLERANCE = 1e-9
 SLOPE_PRIOR = 1.0  # precision of the slope's prior about 1: units with few spikes keep the decoder's shape
@@ -117,32 +118,44 @@ def calibrate_rates(expected: ArrayLike, counts: ArrayLike) -> RateCalibration:
     for name, values in (("rates", rates), ("counts", observed)):
         if not np.isfinite(values).all() or (values.size and values.min() < 0):
             raise DataError(f"{name} are negative or not finite", fix="leave those frames out")
-    spikes = observed.sum(axis=0)
     slope, bias = np.ones(rates.shape[1]), np.full(rates.shape[1], -np.inf)
-    active = spikes > 0
-    if active.any():
-        slope[active], bias[active] = _fit_lines(np.log(np.maximum(rates[:, active], FLOOR)), observed[:, active])
+    active = np.flatnonzero(observed.sum(axis=0) > 0)
+    n = max(1, NUMBERS_AT_ONCE // max(len(rates), 1))
+    for some in (active[start : start + n] for start in range(0, len(active), n)):
+        x = np.log(np.maximum(rates[:, some].T, FLOOR))
+        slope[some], bias[some] = _fit_lines(x, np.ascontiguousarray(observed[:, some].T))
     return RateCalibration(slope, bias)
 
 
 def _fit_lines(
-    x: Float[np.ndarray, "time unit"], counts: Float[np.ndarray, "time unit"]
+    x: Float[np.ndarray, "unit time"], counts: Float[np.ndarray, "unit time"]
 ) -> tuple[Float[np.ndarray, " unit"], Float[np.ndarray, " unit"]]:
-    """Newton's method on the slopes of all units at once; for each slope the bias that makes the means equal is known.
+    """Newton's method on the slopes of some units at once; for each slope the bias that makes the means equal is known.
 
     Not scikit-learn's `PoissonRegressor`: its penalty draws the slope to 0, where a silent unit would lose the shape
     of the decoder, and not to 1.
     """
-    centre = x.mean(axis=0)
-    x = x - centre
-    spikes, target = counts.sum(axis=0), (x * counts).sum(axis=0)
-    slope = np.ones(x.shape[1])
+    centre = x.mean(axis=1)
+    x = x - centre[:, None]
+    spikes, target = counts.sum(axis=1), (x * counts).sum(axis=1)
+    # slopes are never negative, so that the largest rate is where x is largest
+    highest = x.max(axis=1)
+    slope = np.ones(len(x))
+
+    def weigh() -> Float[np.ndarray, "unit time"]:
+        weight = slope[:, None] * x
+        # before the exponential: large rates overflow
+        weight -= (slope * highest)[:, None]
+        return np.asarray(np.exp(weight, out=weight))
+
     for _ in range(MAX_ITERATIONS):
-        weight = np.exp(slope * x - (slope * x).max(axis=0))
+        weight = weigh()
         # the profile likelihood: for each slope the bias has a closed form
-        weight *= spikes / weight.sum(axis=0)  # rates at the best bias for this slope
-        mean = (weight * x).sum(axis=0)
-        curvature = (weight * x * x).sum(axis=0) - mean**2 / spikes
+        scale = spikes / weight.sum(axis=1)  # rates at the best bias for this slope
+        weight *= x
+        mean = scale * weight.sum(axis=1)
+        weight *= x
+        curvature = scale * weight.sum(axis=1) - mean**2 / spikes
         # about 1: without evidence the decoder's own shape is kept
         gradient = target - mean - SLOPE_PRIOR * (slope - 1)
         step = gradient / (curvature + SLOPE_PRIOR)
@@ -151,7 +164,5 @@ def _fit_lines(
         slope = slope + change
         if np.abs(change).max() < TOLERANCE:
             break
-    # before the exponential: large rates overflow
-    top = (slope * x).max(axis=0)
-    bias = np.log(spikes) - np.log(np.exp(slope * x - top).sum(axis=0)) - top
+    bias = np.log(spikes) - np.log(weigh().sum(axis=1)) - slope * highest
     return slope, bias - slope * centre
