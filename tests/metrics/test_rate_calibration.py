@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nwb_dcf.errors import DataError
+from nwb_dcf.metrics import rate_calibration
 from nwb_dcf.metrics.rate_calibration import RateCalibration, calibrate_rates
 
 
@@ -84,3 +85,15 @@ def test_what_does_not_match_is_refused(expected, counts):
 def test_another_number_of_units_is_refused():
     with pytest.raises(DataError, match="shape"):
         calibrate_rates(np.ones((9, 2)), np.ones((9, 2))).apply(np.ones((9, 3)))
+
+
+def test_units_are_calibrated_alike_whatever_is_beside_them(monkeypatch):
+    rate, counts = draw(n=3_000, units=7)
+    counts = counts.copy()
+    counts[:, 4] = 0
+    alone = [calibrate_rates(rate[:, [i]] ** 1.5, counts[:, [i]]) for i in range(7)]
+    for at_once in (1, 2 * 3_000, 2**30):
+        monkeypatch.setattr(rate_calibration, "NUMBERS_AT_ONCE", at_once)
+        together = calibrate_rates(rate**1.5, counts)
+        np.testing.assert_allclose(together.slope, [one.slope[0] for one in alone], rtol=1e-9)
+        np.testing.assert_allclose(together.bias, [one.bias[0] for one in alone], rtol=1e-9)

@@ -15,6 +15,8 @@ import nwb_dcf
 import nwb_dcf.spikeinterface
 from nwb_dcf.data.recording import segment_slices, validate_recording
 from nwb_dcf.errors import DOUBT, DataError, ParameterError
+from nwb_dcf.spikeinterface.clocks import find_clocks
+from nwb_dcf.spikeinterface.sorted_units import SortedUnits
 
 from .sessions import RATE_HZ, make_analyzer, make_recording, make_sorting, write_nwb
 
@@ -51,6 +53,20 @@ def test_an_analyzer_counts_as_its_sorting_and_its_file(analyzer, sorting, recor
         np.testing.assert_array_equal(found["data"], other["data"])
         np.testing.assert_allclose(found["time"], other["time"], rtol=0, atol=1e-9)
         np.testing.assert_array_equal(found["segment_index"], other["segment_index"])
+
+
+def test_spikes_are_divided_among_units_without_a_function_that_is_compiled_first():
+    sorting = make_sorting((6.0, 4.0))
+    ids = sorting.unit_ids[::-1][:-2]
+    clocks = find_clocks(sorting, make_recording((6.0, 4.0), (0.0, 10.0)), where="here")
+    source = SortedUnits(sorting, ids, clocks, None, "here", "")
+    found = [source.read_trains(segment).times for segment in (0, 1)]
+    # the spikes of all units in order, which numba makes, in most of a second where it has not been compiled
+    assert not sorting._cached_lexsorted_spike_vector
+    for segment, times in enumerate(found):
+        for unit, spikes in zip(ids, times, strict=True):
+            samples = sorting.get_unit_spike_train(unit, segment_index=segment)
+            np.testing.assert_array_equal(spikes, clocks[segment].compute_times(samples))
 
 
 def test_from_the_first_spike_to_the_last_as_a_file_without_obs_intervals(tmp_path):
