@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .color import PALETTE
-from .html import lay_out_page
+from .html import escape_words, lay_out_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -43,7 +43,8 @@ def draw_comparison(figure: FigureBase, rows: Sequence[Mapping[str, Any]]) -> No
         panel.set_title(TITLES[key])
         panel.grid(axis="x", color="#eeeeee")
     panels[0].set_yticks(range(len(names)), names)
-    panels[0].invert_yaxis()
+    # half a row above the first and below the last: at the edge of the frame words would be struck through
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
 
 
 def write_comparison_page(
@@ -75,7 +76,7 @@ def write_comparison_page(
     figure.savefig(file, format="png", dpi=130)
     picture = base64.b64encode(file.getvalue()).decode()
     failed = [f"{row['method']}: {row['failed']}" for row in rows if row.get("failed")]
-    notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in [*failed, *report["notes"]])
+    notes = "".join(f'<p class="note">{escape_words(note)}</p>' for note in [*failed, *report["notes"]])
     facts = {
         "verdict": report["verdict"],
         "source": f"{report['source'].get('path', '?')} of {report['file']}: {report['channels']} channels",
@@ -105,7 +106,7 @@ def write_comparison_page(
             "The lines of a fit's certificate, asked of every method. A dash: not measured; found again and not "
             "invented want --certify, and only DCF has dynamics of its own."
         )
-        follows = "".join(f"<li>{html.escape(one)}</li>" for one in failures)
+        follows = "".join(f"<li>{escape_words(one)}</li>" for one in failures)
         why = f'<p class="caption">What follows where a line fails or is doubtful:</p><ul>{follows}</ul>'
         sections.append(
             f'<section><h2>Certificates</h2>{_lay_out_rows(certificates)}<p class="caption">{note}</p>'

@@ -9,14 +9,27 @@ from typing import Any
 from ..data.certificate import CertificateLine, show_number, summarise_certificate
 from ..data.result import DCFResult
 from ..data.summary import describe_encoder
-from ..errors import DOUBT
+from ..errors import DOUBT, name_options
 
 
 def lay_out_page(title: str, facts: Mapping[str, str], sections: Sequence[str], *, doubts: Sequence[str] = ()) -> str:
     """Return a page as HTML: title, doubts and facts, which are escaped here, and sections, which are HTML already."""
-    rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
-    warnings = "".join(f'<p class="doubt" role="alert">Doubt: {html.escape(doubt)}</p>' for doubt in doubts)
+    rows = "".join(
+        f"<tr><th>{html.escape(key)}</th><td>{escape_words(value)}</td></tr>" for key, value in facts.items()
+    )
+    warnings = "".join(f'<p class="doubt" role="alert">Doubt: {escape_words(doubt)}</p>' for doubt in doubts)
     return PAGE.format(title=html.escape(title), doubts=warnings, rows=rows, sections="\n".join(sections))
+
+
+def escape_words(text: str) -> str:
+    """Escape a sentence for HTML, with the options of the command line, which the rest of a page speaks.
+
+    Examples
+    --------
+    >>> escape_words("p < .05: record longer, or hold more out with `held_out=`")
+    'p &lt; .05: record longer, or hold more out with --held-out'
+    """
+    return html.escape(name_options(text))
 
 
 def lay_out_certificate(lines: Sequence[CertificateLine]) -> str:
@@ -25,12 +38,12 @@ def lay_out_certificate(lines: Sequence[CertificateLine]) -> str:
         return ""
     answers = "".join(
         f'<li class="{_name_class(one["verdict"])}"><b>{html.escape(one["group"])}: {html.escape(one["verdict"])}.</b> '
-        f"{html.escape(one['sentence'])}</li>"
+        f"{escape_words(one['sentence'])}</li>"
         for one in summarise_certificate(lines)
     )
     rows = "".join(
         f'<tr class="{_name_class(one["verdict"])}">'
-        + "".join(f'<td class="cell">{html.escape(text)}</td>' for text in _list_cells(one))
+        + "".join(f'<td class="cell">{escape_words(text)}</td>' for text in _list_cells(one))
         + "</tr>"
         for one in lines
     )

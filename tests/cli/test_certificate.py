@@ -19,6 +19,7 @@ from nwb_dcf.cli import main
 from nwb_dcf.cli.certificate_report import describe_certificate, describe_verdict
 from nwb_dcf.cli.fit_report import describe_fit
 from nwb_dcf.data.certificate import LINES
+from nwb_dcf.errors import name_options
 from nwb_dcf.io.results import write_result
 from tests.cli.conftest import Run, SmallFit
 from tests.data.test_certificate import make_lines
@@ -141,4 +142,4 @@ def test_the_page_begins_with_the_certificate(small_fit: SmallFit, tmp_path: Pat
     text = page.read_text()
     assert text.index('id="certificate"') < text.index('class="plotly-graph-div"')
     for line in nwb_dcf.read_result(small_fit.output).certificate:
-        assert html.escape(line["sentence"]) in text
+        assert html.escape(name_options(line["sentence"])) in text

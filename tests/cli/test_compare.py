@@ -12,6 +12,7 @@ import pytest
 
 import nwb_dcf
 from nwb_dcf.data.synthetic import simulate_lorenz
+from nwb_dcf.errors import name_options
 from nwb_dcf.io.results import write_session
 
 from .conftest import Run
@@ -59,7 +60,9 @@ def test_a_comparison_from_the_outside(session: Path, tmp_path: Path, run_cli: C
     # what follows stands on the page as in the report
     fails = [line for row in report["rows"] for line in row["certificate"] if line["verdict"] == "fail"]
     assert fails
-    assert all(html.escape(line["sentence"]) in text for line in fails if line["line"] == "better than PCA")
+    assert all(
+        html.escape(name_options(line["sentence"])) in text for line in fails if line["line"] == "better than PCA"
+    )
     assert hashlib.sha256(session.read_bytes()).hexdigest() == before
     assert run_cli("compare", session, *QUICK, "-o", page).code == 2
 
@@ -124,6 +127,7 @@ def test_what_cannot_be_seeded_is_fitted_twice_only_where_scores_can_differ(
         2,
         methods=["pca"],
         rivals=["unseeded_rival:Unseeded"],
+        output=tmp_path / "page.html",
         bin_width_s=0.04,
         smooth=0.08,
         scale="soft",
@@ -132,5 +136,8 @@ def test_what_cannot_be_seeded_is_fitted_twice_only_where_scores_can_differ(
     from unseeded_rival import Unseeded  # type: ignore[import-not-found]
 
     assert Unseeded.fits == 1
+    # the page, as the command line does, has options where Python's report has arguments
+    assert "name behaviour with `against=`, or give `certify=True`" in report.verdict
+    assert "name behaviour with --against, or give --certify" in (tmp_path / "page.html").read_text()
     assert "Unseeded gave nothing to compare" in report.verdict
     assert report.notes[-1] == "methods marked ~ cannot be seeded: another run gives other latents"
