@@ -40,12 +40,15 @@ class Projection:
     axes: Float[np.ndarray, "channel component"]
 
     @classmethod
-    def of(cls, frames: PreparedFrames, dim: int) -> Projection:
-        """Compute the first `dim` principal axes of frames."""
-        if not is_large(frames.values.shape):
-            return cls(*compute_pca_axes(frames.values, dim))
+    def of(cls, fitted: FittedModel, training: PreparedFrames) -> Projection:
+        """Return the first `k_max` principal axes of the frames that a model was fitted to."""
+        if not is_large(training.values.shape):
+            return cls(*compute_pca_axes(training.values, fitted.k_max))
+        # a decomposition of thousands of channels takes minutes, and the fit began with this one
+        if has_principal_axes(fitted):
+            return cls(fitted.mean.astype(np.float64), fitted.loadings.astype(np.float64))
         # without a copy of all frames
-        return cls(*find_axes(frames.values, dim))
+        return cls(*find_axes(training.values, fitted.k_max))
 
     def read(self, frames: Real[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time k"]:
         """Compute the coordinates of frames on the first `k` axes."""
@@ -54,6 +57,11 @@ class Projection:
     def reconstruct(self, frames: Real[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time channel"]:
         """Project frames on the first `k` axes."""
         return np.asarray(self.mean + self.read(frames, k) @ self.axes[:, :k].T)
+
+
+def has_principal_axes(fitted: FittedModel) -> bool:
+    """Whether the axes of a fit are the principal ones of its training frames: neither learned, nor another fit's."""
+    return not fitted.model.learns_axes and fitted.model.basis is None and not fitted.init
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
     some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
     lengths, shown = range(1, fitted.k_max + 1), x[some]
     # of the training frames, as the fit is: the baseline sees nothing more
-    pca = Projection.of(training.frames, fitted.k_max)
+    pca = Projection.of(fitted, training.frames)
     curve: Curve = {
         "bottleneck_r2": np.array([r2_score(shown, fitted.reconstruct(every[some, :k])) for k in lengths]),
         "pca_r2": np.array([r2_score(shown, pca.reconstruct(shown, k)) for k in lengths]),
