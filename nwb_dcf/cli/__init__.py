@@ -6,6 +6,7 @@ one JSON document is written to stdout, errors included, and all text for people
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import logging
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # torch and pynwb make a million objects as they load; to look among them for cycles takes a fifth of that time
     gc.set_threshold(max(gc.get_threshold()[0], LOADED_AT_ONCE))
+    # and as long once more when Python ends, for memory that goes back with the process
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     debug = bool(os.environ.get("NWB_DCF_DEBUG"))
     if not debug:
         # warnings of pynwb and others concern those who wrote the file; what matters here is a note of the report

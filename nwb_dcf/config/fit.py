@@ -109,6 +109,8 @@ class ModelConfig:
     decoder: Literal["mean", "flow"] = "mean"
     solver: Literal["rk4", "midpoint", "dopri5"] = "rk4"
     solver_steps: Annotated[int, Field(ge=1, le=10_000)] = 4
+    clock: Literal["way", "angle"] = "angle"  # what u sees of tau and is integrated along, see `CompressionClock`
+    clock_frequencies: Annotated[int, Field(ge=1, le=64)] = 8  # sines and cosines of it that u sees
 
     def __post_init__(self) -> None:
         require(

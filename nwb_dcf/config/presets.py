@@ -68,6 +68,7 @@ PRESETS: dict[str, Settings] = {
 }
 # What kinds of recording want otherwise (benchmarks/RESULTS.md has the measurements). Of other values, such as calcium,
 # PCA's latents are often the best: held-out frames decide between them and an encoder trained as that of counts is.
+_CLOCK: Settings = {"clock": "way", "clock_frequencies": 1, "solver_steps": 2}
 COUNTS: dict[str, Settings] = {
     "default": {
         "train_encoder_with_flows": True,
@@ -83,6 +84,7 @@ COUNTS: dict[str, Settings] = {
         "dynamics_batch_size": 0,
         "learning_rate": 4e-3,
         "encoder_learning_rate": 1.2e-3,
+        **_CLOCK,
     },
 }
 VALUES: dict[str, Settings] = {
@@ -93,6 +95,10 @@ VALUES: dict[str, Settings] = {
 _PERCEPTRON: Settings = {
     "network": "mlp",
     "network_axes": 256,
+    # with fewer frequencies one of five splits of a video learned nothing
+    "clock": "way",
+    "clock_frequencies": 4,
+    "solver_steps": 3,
     "train_encoder_with_flows": True,
     "kept_noise": 0.2,
     "balance_prefixes": True,
@@ -205,13 +211,14 @@ def adapt_to_kind(config: FitConfig, kind: str) -> FitConfig:
 def configure_encoder(config: FitConfig) -> FitConfig | None:
     """Return the settings under which an encoder is trained beside PCA's latents; None where none is to be tried.
 
-    They are those of counts, but for what was given by name.
+    They are those of counts, but for what was given by name, and for the clock of u: tracked body parts ask for more
+    frequencies than counts do.
     """
     model, train, given = config.model, config.train, config.chosen or frozenset()
     keeps = model.start != "pca" or model.train_encoder_with_flows or "train_encoder_with_flows" in given
     if not train.try_encoder or keeps or train.single_stage or not train.alpha:
         return None
-    wanted = {name: value for name, value in COUNTS["default"].items() if name not in given}
+    wanted = {name: value for name, value in COUNTS["default"].items() if name not in {*given, *_CLOCK}}
     stages = {}
     for stage, cls in STAGES.items():
         own = {name: value for name, value in wanted.items() if name in names_of(cls)}

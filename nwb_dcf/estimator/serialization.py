@@ -46,7 +46,7 @@ _NETWORKS = (
 )
 _SETTINGS = {
     "coupling": ("network", "encoder_width", "encoder_depth", "linear_encoder", "encoder_window", "start"),
-    "u": (*_NETWORKS, "solver", "solver_steps", "decoder"),
+    "u": (*_NETWORKS, "solver", "solver_steps", "clock", "clock_frequencies", "decoder"),
     "v": (*_NETWORKS, "history", "masked_endpoints"),
 }
 _OBJECTS = ("config", "preparation", "model", "calibration", *_CURVES)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from .axes import Axes
+from .compression_clock import ClockName, CompressionClock
 from .hidden_integration import PLACES, HiddenUnits
-from .networks import FOURIER_SCALE, N_FOURIER, N_FREQUENCIES, ConditionedMLP, NetworkSize, ScalarEmbedding
+from .networks import FOURIER_SCALE, N_FOURIER, ConditionedMLP, NetworkSize, ScalarEmbedding
 from .ode import integrate
 from .precision import in_full
 
@@ -63,18 +64,29 @@ class ClosedFormCompression(nn.Module):
     In the coordinates kept + dropped / sqrt(tau^2 + rho^2) the closed form is constant. They are integrated in equal
     steps of w = arcsinh(tau / rho), where d tau / dw = sqrt(tau^2 + rho^2): neither the rates on kept axes, of order 1
     per tau, nor those on dropped ones, which all occur within a few rho, exceed the network's own. (Per angle
-    arctan(tau / rho) the kept rates grow to 1 / rho towards tau = 1, and the same steps are 70 times less exact.)
+    arctan(tau / rho) the kept rates grow to 1 / rho towards tau = 1, and the same steps are 70 times less exact.) The
+    `CompressionClock` of counts and images adds 2 tau to w.
     """
 
-    def __init__(self, n_channels: int, k_max: int, *, rho: float, size: NetworkSize) -> None:
+    def __init__(
+        self,
+        n_channels: int,
+        k_max: int,
+        *,
+        rho: float,
+        size: NetworkSize,
+        clock: ClockName = "angle",
+        n_frequencies: int = 8,
+    ) -> None:
         super().__init__()
         self.rho = rho
-        self.embed_angle = ScalarEmbedding(N_FREQUENCIES)
+        self.clock = CompressionClock.make(clock, rho)
+        self.embed_angle = ScalarEmbedding(n_frequencies)  # stored by that name, whatever the clock
         self.network = size.build(
             n_channels,
             n_states=size.count_views(),
             n_latents=k_max,
-            n_condition=2 * N_FREQUENCIES + k_max,
+            n_condition=2 * n_frequencies + k_max,
             zero_start=True,
         )
 
@@ -96,15 +108,15 @@ class ClosedFormCompression(nn.Module):
         kept, dropped = axes.split(x, mask)
         # scaled coordinates, in which the solver integrates the residual network alone
         start = axes.place(kept) + dropped / math.hypot(tau_from, self.rho)
-        w_from, w_to = (math.asinh(tau / self.rho) for tau in (tau_from, tau_to))
+        s_from, s_to = (self.clock.find_place(tau) for tau in (tau_from, tau_to))
         if self._is_wide(x, mask, solver):
-            end = self._carry_hidden(start - axes.mean, w_from, w_to, mask, axes, steps) + axes.mean
+            end = self._carry_hidden(start - axes.mean, s_from, s_to, mask, axes, steps) + axes.mean
         else:
             end = integrate(
-                lambda w, state: self._scaled_rate(state, w, mask, axes),
+                lambda s, state: self._scaled_rate(state, s, mask, axes),
                 start,
-                w_from,
-                w_to,
+                s_from,
+                s_to,
                 solver=solver,
                 steps=steps,
             )
@@ -120,33 +132,31 @@ class ClosedFormCompression(nn.Module):
 
     @in_full
     def _carry_hidden(
-        self, centred: Tensor, w_from: float, w_to: float, mask: Tensor, axes: Axes, steps: int
+        self, centred: Tensor, s_from: float, s_to: float, mask: Tensor, axes: Axes, steps: int
     ) -> Tensor:
-        times = torch.linspace(w_from, w_to, steps + 1, dtype=torch.float64)
-        places = times[:-1, None] + torch.tensor(PLACES) * (w_to - w_from) / steps
-        tau = (self.rho * places.flatten().sinh()).to(centred)[:, None]
-        condition = torch.cat([self.embed_angle(self._turn(tau)), mask.expand(len(tau), -1)], dim=-1)
+        begins = torch.linspace(s_from, s_to, steps + 1, dtype=torch.float64)[:-1, None]
+        step = (s_to - s_from) / steps
+        w = self.clock.find_w(begins + torch.tensor(PLACES, dtype=torch.float64) * step).flatten()
+        tau = (self.rho * w.sinh()).to(centred)[:, None]
+        condition = torch.cat([self.embed_angle(self.clock.show(tau)), mask.expand(len(tau), -1)], dim=-1)
         units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`
-        return units.integrate(centred, times, condition, self.rho, axes, mask)
+        every, kept = self.clock.weigh(w)
+        return units.integrate(
+            centred, step, list(zip(every.tolist(), kept.tolist(), strict=True)), condition, axes, mask
+        )
 
-    def _turn(self, tau: Tensor) -> Tensor:
-        """The angle arctan(tau / rho), from 0 to 1."""
-        # the posterior factor is the cosine of this angle; tau itself hardly changes where u changes most, near 0
-        return torch.atan(tau / self.rho) / math.atan(1 / self.rho)
-
-    def _scaled_rate(self, state: Tensor, w: Tensor, mask: Tensor, axes: Axes) -> Tensor:
+    def _scaled_rate(self, state: Tensor, s: Tensor, mask: Tensor, axes: Axes) -> Tensor:
+        w = self.clock.find_w(s)
         tau = (self.rho * w.sinh()).view(1, 1)  # one tau for all states: what depends on it alone is computed once
         kept, scaled = axes.split(state, mask)
         out, along = self._run_network(kept, scaled, tau, mask, axes)
-        # sqrt(tau^2 + rho^2) = d tau / dw; on dropped axes the scaling leaves rho / deviation
-        deviation = self.rho * w.cosh()
-        posterior = self.rho / deviation
-        return posterior * out + (deviation - posterior) * along
+        every, on_kept = self.clock.weigh(w)
+        return every * out + on_kept * along
 
     def _run_network(
         self, kept: Tensor, scaled: Tensor, tau: Tensor, mask: Tensor, axes: Axes
     ) -> tuple[Tensor, Tensor]:
-        embedded = self.embed_angle(self._turn(tau))
+        embedded = self.embed_angle(self.clock.show(tau))
         rows = max(len(embedded), len(mask))
         condition = torch.cat([embedded.expand(rows, -1), mask.expand(rows, -1)], dim=-1)
         states = [scaled, axes.span(kept)] if self.network.sees_images else [scaled]

@@ -66,7 +66,14 @@ class DCFModel(nn.Module):
         # the closed forms hold for masked endpoints with the PCA coupling; presets `paper` and `authors` use networks
         # alone
         if config.closed_form:
-            self.u = ClosedFormCompression(n_channels, k_max, rho=config.bridge_noise, size=size)
+            self.u = ClosedFormCompression(
+                n_channels,
+                k_max,
+                rho=config.bridge_noise,
+                size=size,
+                clock=config.clock,
+                n_frequencies=config.clock_frequencies,
+            )
             self.v = RidgeStartDynamics(n_channels, k_max, config.history, rho=config.bridge_noise, size=size)
         else:
             self.u = PlainCompression(n_channels, k_max, size=size, conditioned=config.condition_on_k)

@@ -1,14 +1,14 @@
 """Integration of a perceptron's residual flow in the units of its first layer, and not in those of the frames.
 
 In scaled coordinates c the rate is linear in the last hidden layer h, and the first layer linear in c. So the first
-layer's z = c F obeys an equation of its own, dz/dw = f(z, w), with a matrix of width x width in place of the first and
+layer's z = c F obeys an equation of its own, dz/ds = f(z, s), with a matrix of width x width in place of the first and
 the last layer and of the projections on the axes. The same steps are taken, and what h has added is sent back to the
 frames once, at the end: for 137 channels half of the time, and the same numbers but for rounding.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -55,19 +55,28 @@ class HiddenUnits:
         return cls(network, into, back, back @ into, axes.project(back, mask) @ into)
 
     def integrate(
-        self, start: Tensor, times: Tensor, condition: Tensor, rho: float, axes: Axes, mask: Tensor
+        self,
+        start: Tensor,
+        step: float,
+        weights: Sequence[tuple[float, float]],
+        condition: Tensor,
+        axes: Axes,
+        mask: Tensor,
     ) -> Tensor:
-        """Carry scaled states less b, (n, D), from the first of the `times` w to the last.
+        """Carry scaled states less b, (n, D), over equal steps of the clock.
 
         Parameters
         ----------
         start : Tensor, shape (n, D)
-        times : Tensor, shape (step + 1,)
-            w = arcsinh(tau / rho), equally spaced.
-        condition : Tensor, shape (4 * step, any)
-            Of the network, at each of the `PLACES` of each step.
+        step : float
+            Of the clock's s.
+        weights : sequence of (float, float)
+            Of the network's output in the rate, on all axes and added on the kept ones, for each of the `PLACES` of
+            each step.
+        condition : Tensor, shape (4 * steps, any)
+            Of the network, in the same order.
         """
-        network, h = self.network, float(times[-1] - times[0]) / (len(times) - 1)
+        network = self.network
         embedded = network.embed(condition)
         shifts = [shift(embedded) for shift in network.shifts]
         # what the residual adds to the state, and its part along the axes, in units of the last hidden layer
@@ -75,27 +84,23 @@ class HiddenUnits:
         constant, constant_along = 0.0, 0.0
         bias = network.last.bias
         into_bias, into_bias_along = bias @ self.into, (axes.project(bias[None], mask) @ self.into)[0]
-        z, last = start @ self.into, 4 * (len(times) - 1) - 1
-        for step, begin in enumerate(times[:-1].tolist()):
-            rates: list[Tensor] = []
-            for i, (place, weight) in enumerate(zip(PLACES, WEIGHTS, strict=True)):
-                at = 4 * step + i
-                # sqrt(tau^2 + rho^2) = d tau / dw, see `ClosedFormCompression`
-                deviation = rho * math.cosh(begin + place * h)
-                posterior = rho / deviation
-                rest = deviation - posterior
-                hidden = nn.functional.silu(_advance(z, rates, h) + shifts[0][at], inplace=True)
-                for layer, shift in zip(network.layers[1:], shifts[1:], strict=True):
-                    weights: Tensor = layer.weight  # type: ignore[assignment]  # as above
-                    hidden = nn.functional.silu(torch.addmm(shift[at], hidden, weights.T), inplace=True)
-                added.add_(hidden, alpha=weight * h * posterior)
-                along.add_(hidden, alpha=weight * h * rest)
-                constant, constant_along = constant + weight * h * posterior, constant_along + weight * h * rest
-                shifted = posterior * into_bias + rest * into_bias_along
-                if at < last:  # the state after the last step is not asked for in these units
-                    rates.append(torch.addmm(shifted, hidden, posterior * self.loop + rest * self.loop_along))
-            if step < len(times) - 2:
-                z = z + h / 8 * (rates[0] + 3 * (rates[1] + rates[2]) + rates[3])
+        z, n_places, last = start @ self.into, len(PLACES), len(weights) - 1
+        rates: list[Tensor] = []
+        for at, (every, on_kept) in enumerate(weights):
+            hidden = nn.functional.silu(_advance(z, rates, step) + shifts[0][at], inplace=True)
+            for layer, shift in zip(network.layers[1:], shifts[1:], strict=True):
+                of_layer: Tensor = layer.weight  # type: ignore[assignment]  # as above
+                hidden = nn.functional.silu(torch.addmm(shift[at], hidden, of_layer.T), inplace=True)
+            share = WEIGHTS[at % n_places] * step
+            added.add_(hidden, alpha=share * every)
+            along.add_(hidden, alpha=share * on_kept)
+            constant, constant_along = constant + share * every, constant_along + share * on_kept
+            if at == last:  # the state after the last step is not asked for in these units
+                break
+            shifted = every * into_bias + on_kept * into_bias_along
+            rates.append(torch.addmm(shifted, hidden, every * self.loop + on_kept * self.loop_along))
+            if len(rates) == n_places:
+                z, rates = z + step / 8 * (rates[0] + 3 * (rates[1] + rates[2]) + rates[3]), []
         whole = torch.addmm(start + constant * bias, added, self.back)
         return whole + axes.project(along @ self.back + constant_along * bias, mask)
 

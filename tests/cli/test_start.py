@@ -148,3 +148,11 @@ def test_bad_usage_is_one_document_under_json(run_cli: Callable[..., Any]) -> No
     assert error["type"] == "UsageError"
     assert error["exit_code"] == 2
     assert done.stderr == f"nwb-dcf: error: {error['message']}\n"
+
+
+def test_nothing_is_searched_for_cycles_when_the_command_ends() -> None:
+    # handlers run last first: the one that was registered before the command sees what the command's own has done
+    told = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); import nwb_dcf.cli as c"
+    run = f"{told}; c.main(['--version']); c.main(['--version'])"
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "True"

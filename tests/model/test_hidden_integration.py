@@ -10,10 +10,10 @@ from nwb_dcf.model.compressive_flow import ClosedFormCompression
 from nwb_dcf.model.dcf_model import DCFModel
 
 
-@pytest.fixture
-def model() -> DCFModel:
+@pytest.fixture(params=["way", "angle"])
+def model(request: pytest.FixtureRequest) -> DCFModel:
     torch.manual_seed(0)
-    made = DCFModel(40, 8, ModelConfig(dim=3, width=16, depth=3))
+    made = DCFModel(40, 8, ModelConfig(dim=3, width=16, depth=3, clock=request.param))
     for parameter in made.u.parameters():  # its last layer starts at zero
         parameter.data.normal_(0, 0.3)
     made.coupling.mean.normal_()
