@@ -73,14 +73,17 @@ def _sort(row: Mapping[str, object]) -> tuple[list[str], list[str]]:
     """Questions at which DCF's interval lies above the method's, and below, by more than a hair."""
     differences, scores = row.get("differences") or {}, row.get("scores") or {}
     assert isinstance(differences, dict) and isinstance(scores, dict)  # noqa: S101, PT018 - for the type checker
+    # two fits of a method that cannot be seeded differ by chance, and what that may make of a lead is none
+    unlike = row.get("unlike") or 0.0
+    assert isinstance(unlike, float)  # noqa: S101 - for the type checker
     better, worse = [], []
     for key, one in differences.items():
         # as in a fit's certificate: where latents equal PCA's every segment gains a hair, significant and nothing
         theirs = scores.get(key, {}).get("value", 1.0)
         hair = min(EQUAL_R2, EQUAL_FRACTION * max(theirs, 0.0))
-        if one["low"] > 0 and one["high"] >= hair:
+        if one["low"] > unlike and one["high"] >= hair:
             better.append(QUESTIONS[key])
-        elif one["high"] < 0 and one["low"] <= -hair:
+        elif one["high"] < -unlike and one["low"] <= -hair:
             worse.append(QUESTIONS[key])
     return better, worse
 

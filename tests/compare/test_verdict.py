@@ -55,6 +55,16 @@ def test_the_verdict_says_what_the_intervals_say(
     assert sentence
 
 
+def test_a_lead_within_the_difference_of_two_fits_is_none() -> None:
+    # on a track one fit of CEBRA led by .16 [.02, .28], and the other decoded .12 less
+    for unlike, leads in ((None, True), (0.005, True), (0.12, False)):
+        rows = make_rows(PCA={"linear": SAME}, CEBRA={"linear": BELOW})
+        rows[2]["unlike"] = unlike
+        sentence = judge_comparison(rows, 20, "segments")
+        assert ("CEBRA decodes behaviour linearly better than DCF" in sentence) == leads
+        assert ("no other method is measurably better" in sentence) != leads
+
+
 def test_a_method_that_was_asked_nothing_is_not_called_no_better() -> None:
     rows = make_rows(PCA={"reconstruction": SAME}, CEBRA={})
     sentence = judge_comparison(rows, 20, "segments")
