@@ -159,6 +159,10 @@ def _judge_agreement(scores: Scores) -> CertificateLine:
         kept = min(group[0] for plane, group in zip(planes, groups, strict=True) if plane < PARTLY_FOUND) - 1
         advice = f"fit with --dim {kept}" if kept else "record longer, and interpret no single latent"
         return judge("fail", f"fits to other segments do not find latent {named} again: {advice}")
+    if lost and agreement.get("space", 0.0) < FOUND_AGAIN:
+        # outside what all latents span together too, so that their space is no way out
+        found_part = f"fits to other segments find latent {named} again in part"
+        return judge("doubtful", f"{found_part}: record longer, and rest nothing on it alone")
     if lost:
         return judge(
             "doubtful",

@@ -164,7 +164,7 @@ def test_noise_by_shifts_and_by_fits_where_there_are_enough() -> None:
     ("planes", "verdict", "words"),
     [
         ([0.97, 0.95], "pass", "same latents"),
-        ([0.97, 0.8], "doubtful", "latent 3 turns"),
+        ([0.97, 0.8], "doubtful", "find latent 3 again in part: record longer, and rest nothing on it alone"),
         ([0.97, 0.5], "fail", "do not find latent 3 again: fit with `dim=2`"),
         ([0.5, 0.5], "fail", "latent 1-2, 3 again: record longer"),
     ],
@@ -180,6 +180,9 @@ def test_axes_that_turn_within_a_space_that_is_found_are_doubtful() -> None:
     line = find("found again", agreement=agreement)
     assert (line["verdict"], line["value"]) == ("doubtful", 0.5)
     assert "latent 2, 3 turns" in line["sentence"]
+    # the third latent of a worm: 0.88 of it is found, and what all three span is found no better
+    part = {"fits": 3, "groups": [[1], [2], [3]], "planes": [0.92, 0.95, 0.88], "space": 0.88}
+    assert "turns" not in find("found again", agreement=part)["sentence"]
     assert find("found again", agreement={**agreement, "space": 0.4})["verdict"] == "fail"
 
 
