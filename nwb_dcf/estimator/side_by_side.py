@@ -10,6 +10,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from ..config.progress import Listener, Progress
 from ..model.dcf_model import DCFModel
@@ -64,9 +65,9 @@ def run_beside(function: Callable[[Listener], T]) -> Iterator[Future[T]]:
 
     # checkpoints are kept for what the context says
     thread = threading.Thread(target=copy_context().run, args=(work,), name="beside")
-    # A second thread of torch would wait, and spin, for the core that the other one works on. The precision of products
-    # is the process's: each would put back what it found, in the midst of the other's work.
-    with use_threads(1), multiply_in("float32"):
+    # A second thread of torch, or of NumPy's products, would wait, and spin, for the core that the other one works on.
+    # The precision of products is the process's: each would put back what it found, in the midst of the other's work.
+    with use_threads(1), threadpool_limits(1, user_api="blas"), multiply_in("float32"):
         thread.start()
         try:
             yield found

@@ -91,10 +91,10 @@ class HiddenUnits:
             for layer, shift in zip(network.layers[1:], shifts[1:], strict=True):
                 of_layer: Tensor = layer.weight  # type: ignore[assignment]  # as above
                 hidden = nn.functional.silu(torch.addmm(shift[at], hidden, of_layer.T), inplace=True)
-            share = WEIGHTS[at % n_places] * step
-            added.add_(hidden, alpha=share * every)
-            along.add_(hidden, alpha=share * on_kept)
-            constant, constant_along = constant + share * every, constant_along + share * on_kept
+            weight = WEIGHTS[at % n_places] * step
+            added.add_(hidden, alpha=weight * every)
+            along.add_(hidden, alpha=weight * on_kept)
+            constant, constant_along = constant + weight * every, constant_along + weight * on_kept
             if at == last:  # the state after the last step is not asked for in these units
                 break
             shifted = every * into_bias + on_kept * into_bias_along

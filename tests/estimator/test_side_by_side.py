@@ -7,8 +7,11 @@ import time
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nwb_dcf.config.progress import Listener, Progress
+from nwb_dcf.data.synthetic import simulate_lorenz
+from nwb_dcf.estimator import smoothing_and_scale
 from nwb_dcf.estimator.side_by_side import run_beside
 from nwb_dcf.model.parallel import use_threads
 from nwb_dcf.model.precision import multiply_in
@@ -22,6 +25,28 @@ def test_both_have_one_thread_of_torch_and_the_result_is_awaited() -> None:
             assert torch.get_num_threads() == 1
         assert found.result(timeout=0) == ("beside", 1)
         assert torch.get_num_threads() == 2
+
+
+def test_products_of_numpy_have_one_thread_beside_a_training_and_in_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    def note(*_given: object, **_settings: object) -> None:
+        seen.append(count())
+        raise RuntimeError("seen")
+
+    seen: list[set[int]] = []
+    monkeypatch.setattr(smoothing_and_scale, "score_settings", note)
+    with threadpool_limits(2, user_api="blas"):
+        if count() != {2}:
+            pytest.skip("NumPy's products have no threads of their own here")
+        with run_beside(lambda _listen: count()) as found:
+            assert count() == {1}
+        assert found.result() == {1}
+        with pytest.raises(RuntimeError, match="seen"):
+            smoothing_and_scale.scan_settings(simulate_lorenz(4, 100, 20, seed=0).recording)
+        assert seen == [{1}]
+        assert count() == {2}
 
 
 def test_what_fails_beside_is_raised_when_it_is_asked_for() -> None:
