@@ -21,7 +21,7 @@ import torch
 from measures import measure_agreement, measure_flows, measure_ring, score_fit
 from methods import CODE_ALONE, PERCEPTRON, RANDOM_START, Method, find_methods, fit_dcf
 from rows import ROWS, Row, read_rows
-from sets import SETS, Benchmark, resample_segments, thin_counts
+from sets import SETS, Benchmark, resample_segments, settle_preparation, thin_counts
 from tqdm import tqdm
 
 from nwb_dcf.data.recording import frame_shape, is_count
@@ -74,13 +74,14 @@ def list_tasks(benchmark: Benchmark, methods: list[Method], agreement: bool) -> 
 def run(name: str, arguments: argparse.Namespace) -> Path:
     """Do every task of one set that has no row yet."""
     torch.set_num_threads(arguments.threads)
-    out = Path(arguments.out or ROWS / f"{name}{'-quick' * arguments.quick}.jsonl")
+    kind = "-chosen" * arguments.chosen + "-quick" * arguments.quick
+    out = Path(arguments.out or ROWS / f"{name}{kind}.jsonl")
     out.parent.mkdir(parents=True, exist_ok=True)
     done = {row.key for row in read_rows([out]) if "failed" not in row.figures}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     methods = [method for method in find_methods() if method.name in arguments.only or not arguments.only]
     for i in range(1 if arguments.quick else arguments.seeds):
-        benchmark = SETS[name](arguments.first_seed + i)
+        benchmark = settle_preparation(SETS[name](arguments.first_seed + i), chosen=arguments.chosen)
         tasks = list(list_tasks(benchmark, methods, agreement=i < arguments.agreement_seeds))
         for method, task in tqdm(tasks, desc=f"{name}, seed {benchmark.seed}", file=sys.stderr):
             again = method.name in arguments.again or task in arguments.again
@@ -111,6 +112,7 @@ def parse(description: str | None) -> argparse.Namespace:
         help="seeds that axes are compared and counts thinned for",
     )
     parser.add_argument("--quick", action="store_true", help="one seed, few steps: whether it runs, not how well")
+    parser.add_argument("--chosen", action="store_true", help="smoothing and scale that the training segments choose")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     parser.add_argument("--out", help="file of finished rows; benchmarks/rows/NAME.jsonl by default")
     parser.add_argument("--only", nargs="*", default=[], metavar="METHOD", help="these methods; all by default")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from recordings import read_celegans, read_chewie, read_track, read_video
 from scipy.stats import poisson
 
 from nwb_dcf.data.preprocessing import Preprocessor
-from nwb_dcf.data.recording import frame_dims, make_recording, segment_slices, select_segments
+from nwb_dcf.data.recording import frame_dims, is_count, make_recording, segment_slices, select_segments
 from nwb_dcf.data.split import split_recording
 from nwb_dcf.data.synthetic import Simulation, simulate_ball, simulate_lorenz, simulate_reach
+from nwb_dcf.estimator.smoothing_and_scale import choose_smoothing_and_scale
 
 DATA = Path(os.environ.get("NWB_DCF_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 HELD_OUT = 0.2
@@ -90,6 +91,20 @@ def make_ball_of_radii(seed: int) -> Benchmark:
 def make_lorenz(seed: int) -> Benchmark:
     """A Lorenz system through a nonlinear map, Poisson counts; its own coordinates."""
     return _split_simulation("lorenz", simulate_lorenz(seed=seed), seed)
+
+
+def settle_preparation(benchmark: Benchmark, *, chosen: bool) -> Benchmark:
+    """Settle smoothing and scale of counts for every method alike: without it DCF alone would choose them.
+
+    Those of the set, and one scale for all units, as before they could be chosen; or what the training segments choose.
+    """
+    if not is_count(benchmark.training):
+        return benchmark
+    own: Mapping[str, Any] = {"smooth": "standard", "scale": "global", **benchmark.settings}
+    if chosen:
+        choice = choose_smoothing_and_scale(benchmark.training, seed=benchmark.seed)
+        own = {"smooth": choice.smooth_s, "scale": choice.scale}
+    return replace(benchmark, settings=own)
 
 
 def make_reach(seed: int) -> Benchmark:

@@ -17,7 +17,7 @@ from nwb_dcf.model.parallel import split_frames
 from nwb_dcf.model.rollout import STEPS_PER_FRAME
 
 N_FRAMES = 200_000
-PASSES_OF_U = 16
+PASSES_OF_U = 8
 
 
 @pytest.fixture(scope="module")

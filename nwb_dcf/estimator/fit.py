@@ -246,17 +246,18 @@ def _describe_settled(settled: Mapping[str, int], train: TrainConfig) -> str:
     together = {"u", "v"} if train.single_stage else set()
     most = {name: plan_part(train, together or {name}).steps for name in settled}
     ends = " and ".join(f"{PART_NAMES[name]} at step {step} of {most[name]}" for name, step in settled.items())
-    fall = (
-        f"by more than {100 * train.early_stopping_tolerance:g} %" if train.early_stopping_tolerance else "any further"
-    )
-    return f"the search for the number of steps ended by itself, {ends}: the loss fell no longer {fall}"
+    by = f" by {100 * train.early_stopping_tolerance:g} % or more" if train.early_stopping_tolerance else ""
+    return f"the search for the number of steps ended by itself, {ends}: the held-out loss no longer fell{by}"
 
 
 def _describe_unmoved(split: Split) -> str:
-    # of a short recording a single interval decides, and another one may decide otherwise
+    # not a reason to try other seeds: what is chosen by luck does not hold
     frames, segments = (split.held_out.sizes[dim] for dim in ("time", "segment"))
     held_out = f"{frames} held-out frames in {segments} segment{'' if segments == 1 else 's'}"
-    return f"no step of training was better than the initial model on {held_out}; another --seed holds out others"
+    return (
+        f"no step of training was better than the initial model on {held_out}: reconstructions stay those of the axes "
+        "alone; a longer recording would hold out more"
+    )
 
 
 @torch.no_grad()

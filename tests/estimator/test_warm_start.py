@@ -61,7 +61,7 @@ def test_a_flow_that_improves_no_more_ends_at_any_share_of_the_schedule(first: D
     assert any(
         note
         == "the search for the number of steps ended by itself, compression at step 50 of 200 and dynamics at step "
-        "25 of 100: the loss fell no longer by more than 50 %"
+        "25 of 100: the held-out loss no longer fell by 50 % or more"
         for note in warm.fitted_.notes
     )
 
