@@ -12,9 +12,11 @@ mean of the trial, which the smoothest predict best: it counts where segments ar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import joblib
 import numpy as np
 
 from .segment_smoothing import smooth_rows
@@ -37,6 +39,7 @@ N_BUMPS = 48
 MAX_ROWS = 40_000  # frames of a regression, evenly spaced where there are more; fewer where there are more splits
 FEWEST_CHANNELS = 4  # two in each half
 MAX_CHANNELS = 300  # drawn at random where there are more: halves of 150 suffice for the axes of thousands
+MOST_AT_ONCE = 4  # smoothings, each with features of its own in memory
 MOST_NUMBERS = 2**24  # of all frames of some channels that are worked on at once
 LEAST_ROWS = 50  # frames of a lag in training and in test; a lag with fewer is left out
 LEAST_R2 = 1e-3  # a channel that no setting predicts better has no vote
@@ -363,9 +366,9 @@ class _Split:
         r2 = np.zeros((len(PENALTIES), len(smoothed) * len(scales), smoothed[0].shape[1]))
         at = position[self.rows]
         centres = rng.permutation(self.training.frames.stop)[:N_BUMPS]
-        point = 0
-        for x in smoothed:
-            x = x[at]
+
+        def score_smoothing(number: int) -> None:
+            x = smoothed[number][at]
             # of each half by itself: covariances across halves are half of the work and not needed
             parts, covariances, deviation = [x[:, half] for half in self.halves], [], np.empty(x.shape[1])
             for part, half in zip(parts, self.halves, strict=True):
@@ -373,7 +376,7 @@ class _Split:
                 seen = seen - seen.mean(axis=0, dtype=np.float64).astype(np.float32)
                 covariances.append((seen.T @ seen).astype(np.float64) / len(seen))
                 deviation[half] = np.sqrt(covariances[-1].diagonal())
-            for scale in scales:
+            for point, scale in enumerate(scales, start=number * len(scales)):
                 factor = _compute_factor(deviation, scale)
                 for which in (1, 0):
                     # which half is predicted, by the other
@@ -381,7 +384,10 @@ class _Split:
                     z = _compute_latents(parts[1 - which], factor[half], covariances[1 - which])
                     features = _expand(z, self.training.frames, centres)
                     r2[:, point, other] = self._explain(features, which)
-                point += 1
+
+        # NumPy lets go of Python's lock within its operations; each smoothing has places of its own in the result
+        with ThreadPoolExecutor(min(MOST_AT_ONCE, joblib.cpu_count()), "smoothing") as pool:
+            list(pool.map(score_smoothing, range(len(smoothed))))
         return r2
 
     def _explain(self, features: Float32[np.ndarray, "row feature"], which: int) -> Float[np.ndarray, "penalty half"]:

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from nwb_dcf.data.synthetic import simulate_lorenz, simulate_navigation, simulate_reach
+from nwb_dcf.metrics import cross_prediction
 from nwb_dcf.metrics.cross_prediction import (
     _Split,
     list_sigmas,
@@ -152,3 +153,17 @@ def test_a_table_gives_what_an_array_gives_and_is_asked_for_some_channels():
         of_table.r2, score_settings(values, segment, 0.05, least_total=30, sigmas_s=(0.1,)).r2
     )
     assert asked[-1] == 300
+
+
+def test_scores_are_the_same_to_the_bit_however_many_smoothings_are_scored_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recording = simulate_lorenz(8, 100, 12, seed=0).recording
+    given = recording["data"].values, recording["segment_index"].values, 0.02
+    seen = []
+    for at_once in (1, 4):
+        monkeypatch.setattr(cross_prediction, "MOST_AT_ONCE", at_once)
+        monkeypatch.setattr(cross_prediction.joblib, "cpu_count", lambda: 8)
+        seen.append(score_settings(*given).r2)
+    assert np.isfinite(seen[0]).any()
+    np.testing.assert_array_equal(seen[0], seen[1])
