@@ -148,8 +148,10 @@ class _Rates:
         if fitted.calibration is None:
             return cls(fitted, unseen, mean, lambda rates: rates)
         # the same calibration as the fit's rates, on the same frames
-        some, seen = choose_calibration_frames(len(training.frames), len(mean)), training.frames.values
-        expected = fitted.preparation.expect_counts(pca.reconstruct(seen[some], fitted.dim))
+        some = choose_calibration_frames(len(training.frames), len(mean))
+        seen = training.frames.values[some]
+        release_scratch()  # frames from all over the file, and the pages around each of them
+        expected = fitted.preparation.expect_counts(pca.reconstruct(seen, fitted.dim))
         known = calibrate_rates(expected, take_frames(training.recording, some))
         return cls(fitted, unseen, mean, known.apply)
 
