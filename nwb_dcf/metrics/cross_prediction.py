@@ -200,10 +200,12 @@ def score_settings(
         position = np.zeros(len(raw), np.int64)
         position[rows] = np.arange(len(rows))
         widths, at_once = [sigma / step_s for sigma in sigmas], max(1, MOST_NUMBERS // len(raw))
+        smoothed = [np.empty((len(rows), raw.shape[1]), np.float32) for _ in widths]
         # few channels at a time: spectra of all frames take several times their memory
-        groups = [raw[:, start : start + at_once] for start in range(0, raw.shape[1], at_once)]
-        parts = [list(smooth_rows(group, frames, widths, rows)) for group in groups]
-        smoothed = parts[0] if len(parts) == 1 else [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
+        for start in range(0, raw.shape[1], at_once):
+            group = slice(start, start + at_once)
+            for into, values_of_group in zip(smoothed, smooth_rows(raw[:, group], frames, widths, rows), strict=True):
+                into[:, group] = values_of_group
         found = np.zeros((len(PENALTIES), len(points), len(usable)))
         for number in range(n_splits):
             if report:

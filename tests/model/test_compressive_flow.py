@@ -76,10 +76,11 @@ def test_there_and_back_is_the_identity_where_the_network_is_zero(make_model: Ma
     np.testing.assert_allclose(to_numpy(back), to_numpy(x), atol=1e-4)
 
 
-def test_integration_follows_u_in_its_plain_coordinates(make_model: Make) -> None:
+@pytest.mark.parametrize("clock", ["way", "angle"])
+def test_integration_follows_u_in_its_plain_coordinates(make_model: Make, clock: str) -> None:
     """The scaled coordinates of `carry` are another way to write d x / d tau = u, not another flow."""
     x = draw_gaussian()[:50].double()
-    model = make_model(draw_gaussian(), k_max=4, bridge_noise=RHO).double()
+    model = make_model(draw_gaussian(), k_max=4, bridge_noise=RHO, clock=clock).double()
     fill_randomly(model.u, 0.4)
     mask, steps = model.mask(2, x), 1600
     state = x

@@ -8,6 +8,7 @@ BASIS = ("model/test_frame_basis.py",)
 SELECTION = ("model/training/test_early_stopping.py",)
 BRIDGE = ("model/test_bridge.py",)
 COUPLING = ("model/test_coupling.py",)
+CLOCK = ("model/test_compression_clock.py",)
 COMPRESSION = ("model/test_compressive_flow.py",)
 DYNAMICS = ("model/test_dynamical_flow.py",)
 PREFIX = ("model/test_nested_dropout.py",)
@@ -267,10 +268,24 @@ MUTATIONS = [
     ),
     Mutation(
         "integration forgets the change of variable",
-        "model/compressive_flow.py",
-        "posterior * out + (deviation - posterior) * along",
-        "posterior * (out + along)",
+        "model/compression_clock.py",
+        "1 / (1 + self.tau_weight * deviation)",
+        "1 / (1 + 0 * deviation)",
         COMPRESSION,
+    ),
+    Mutation(
+        "kept axes are weighed as dropped ones",
+        "model/compression_clock.py",
+        "pace * (deviation - posterior)",
+        "pace * posterior",
+        COMPRESSION,
+    ),
+    Mutation(
+        "places on the way are not found again",
+        "model/compression_clock.py",
+        "for _ in range(NEWTON_STEPS)",
+        "for _ in range(0)",
+        CLOCK,
     ),
     Mutation(
         "plain u does not see K",
