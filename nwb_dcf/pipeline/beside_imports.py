@@ -10,6 +10,7 @@ import importlib
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import threading
 import warnings
@@ -69,12 +70,14 @@ def plan_beside_imports(plan: Planning, path: str | Path, progress: Listener | N
         return plan(progress)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_answer, args=(plan, receiver, sender), daemon=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, of which `_pays` finds none
-        child.start()
-    sender.close()
+    hear = _keep_interrupts()
+    child = context.Process(target=_answer, args=(plan, receiver, sender, hear), daemon=True)
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, of which `_pays` finds none
+            child.start()
+        hear()
+        sender.close()
         answer = None
         for name in LATER:
             # a file that was refused is reported before anything else is loaded
@@ -88,12 +91,16 @@ def plan_beside_imports(plan: Planning, path: str | Path, progress: Listener | N
     except BaseException:
         # Ctrl-C reaches it too, and a fork that is killed leaves its temporary files
         receiver.close()
-        child.join(TIDY_S)
+        if child.pid:
+            child.join(TIDY_S)
         raise
     finally:
         receiver.close()
-        child.kill()
-        child.join()
+        if child.pid:
+            child.kill()
+            child.join()
+        else:
+            hear()
     kind, value = answer
     if kind == "error":
         raise value
@@ -102,6 +109,23 @@ def plan_beside_imports(plan: Planning, path: str | Path, progress: Listener | N
         warnings.warn_explicit(message, category, filename, line)
     planned: FitPlan = made
     return planned
+
+
+def _keep_interrupts() -> Callable[[], None]:
+    """Keep interrupts back until what is returned is called: one while a process starts would lose sight of it."""
+    kept: list[int] = []
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or usual is None:
+        return lambda: None  # nothing is raised here
+    signal.signal(signal.SIGINT, lambda number, _frame: kept.append(number))
+
+    def hear() -> None:
+        signal.signal(signal.SIGINT, usual)
+        if kept:
+            kept.clear()
+            signal.raise_signal(signal.SIGINT)
+
+    return hear
 
 
 def _pays(path: str | Path) -> bool:
@@ -126,11 +150,12 @@ def _receive(receiver: Connection, progress: Listener | None) -> tuple[str, Any]
     return None
 
 
-def _answer(plan: Planning, receiver: Connection, sender: Connection) -> None:
+def _answer(plan: Planning, receiver: Connection, sender: Connection, hear: Callable[[], None]) -> None:
     # with an end of its own it would wait for ever to be read by a process that was killed
     receiver.close()
     # an interrupt reaches both processes, and it is the other one that reports it
     with suppress(KeyboardInterrupt, BrokenPipeError):
+        hear()
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")

@@ -149,6 +149,42 @@ def test_an_interrupted_fork_takes_its_files_away(tmp_path: Path) -> None:
     assert not left.exists()
 
 
+@pytest.mark.usefixtures("forks")
+def test_an_interrupt_while_the_fork_starts_takes_its_files_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, start = tmp_path / "skeleton.nwb", multiprocessing.context.ForkProcess.start
+
+    def start_slowly(process: Any) -> None:
+        start(process)
+        while not left.exists():
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+
+    def plan(_told: Listener | None) -> Any:
+        try:
+            left.touch()
+            time.sleep(0.5)
+            raise KeyboardInterrupt
+        finally:
+            left.unlink()
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", start_slowly)
+    with pytest.raises(KeyboardInterrupt):
+        plan_beside_imports(plan, "s.nwb", None)
+    assert not left.exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_fork_hears_interrupts() -> None:
+    def plan(_told: Listener | None) -> Any:
+        return make_plan(hears=signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+
+    assert plan_beside_imports(plan, "s.nwb", None).hears
+
+
 def test_a_message_that_breaks_off_is_that_of_a_fork_that_died() -> None:
     receiver, sender = multiprocessing.Pipe(duplex=False)
     os.write(sender.fileno(), struct.pack("!i", 100) + b"half")
