@@ -1,7 +1,8 @@
 """An autoencoder and a variational one, as wide and deep as DCF's own networks, trained with the same care.
 
 The step is chosen on a fifth of the training segments, then all are used for that many steps, as DCF does. Rate and
-dropout were chosen on held-out trials of `reach_chewie` and the Lorenz simulation, seeds 0 and 1.
+dropout were chosen on held-out trials of `reach_chewie` and the Lorenz simulation, seeds 0 and 1. What a user would
+pick instead is wider, has no fixed end and stops when nothing gets better.
 """
 
 from __future__ import annotations
@@ -21,13 +22,20 @@ PIECES = 10  # that a recording of few segments is cut in, to hold some out
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train: latents, kind, share of inputs that the encoder does not see in training, seed, steps."""
+    """How to train: latents, kind, share of inputs that the encoder does not see in training, seed, steps.
+
+    `patience` is the number of steps without a better look at the held-out segments after which the choice of the step
+    ends: all `steps` by default.
+    """
 
     dim: int
     variational: bool
     dropout: float
     seed: int
     steps: int
+    width: int = WIDTH
+    depth: int = DEPTH
+    patience: int | None = None
 
 
 class Autoencoder(nn.Module):
@@ -36,8 +44,8 @@ class Autoencoder(nn.Module):
     def __init__(self, n_inputs: int, n_outputs: int, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
-        self.encoder = _make_mlp(n_inputs, (1 + plan.variational) * plan.dim)
-        self.decoder = _make_mlp(plan.dim, n_outputs)
+        self.encoder = _make_mlp(n_inputs, (1 + plan.variational) * plan.dim, plan)
+        self.decoder = _make_mlp(plan.dim, n_outputs, plan)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)[:, : self.plan.dim]
@@ -62,9 +70,9 @@ class Autoencoder(nn.Module):
 def train_autoencoder(inputs: Tensor, targets: Tensor, segment: np.ndarray, plan: Plan) -> tuple[Autoencoder, int]:
     """Choose the step on held-out segments, refit to all for that many; return the network and samples shown."""
     held_out = torch.as_tensor(draw_held_out(segment, plan.seed))
-    best = _train(inputs, targets, ~held_out, held_out, plan, plan.steps)[1]
-    net, _ = _train(inputs, targets, torch.ones_like(held_out), None, plan, best)
-    return net, (plan.steps + best) * BATCH
+    _, best, taken = _train(inputs, targets, ~held_out, held_out, plan, plan.steps)
+    net, *_ = _train(inputs, targets, torch.ones_like(held_out), None, plan, best)
+    return net, (taken + best) * BATCH
 
 
 def draw_held_out(segment: np.ndarray, seed: int) -> np.ndarray:
@@ -78,8 +86,8 @@ def draw_held_out(segment: np.ndarray, seed: int) -> np.ndarray:
 
 def _train(
     inputs: Tensor, targets: Tensor, seen: Tensor, held_out: Tensor | None, plan: Plan, stop: int
-) -> tuple[Autoencoder, int]:
-    """Run `stop` steps of the schedule; return the network and the best step on `held_out`."""
+) -> tuple[Autoencoder, int, int]:
+    """Run `stop` steps of the schedule; return the network, the best step on `held_out` and how many were taken."""
     generator = torch.Generator().manual_seed(plan.seed)
     with torch.random.fork_rng():  # initial weights come from torch's global generator
         torch.manual_seed(plan.seed)
@@ -102,10 +110,12 @@ def _train(
                     error = float(net.measure_loss(inputs[held_out], targets[held_out], None))
                 if error < best_loss:
                     best_step, best_loss = step, error
-    return net, best_step
+                elif plan.patience and step - best_step >= plan.patience:
+                    break
+    return net, best_step, step
 
 
-def _make_mlp(n_inputs: int, n_outputs: int) -> nn.Sequential:
-    sizes = [n_inputs, *[WIDTH] * DEPTH]
+def _make_mlp(n_inputs: int, n_outputs: int, plan: Plan) -> nn.Sequential:
+    sizes = [n_inputs, *[plan.width] * plan.depth]
     layers = [part for a, b in zip(sizes[:-1], sizes[1:], strict=True) for part in (nn.Linear(a, b), nn.SiLU())]
-    return nn.Sequential(*layers, nn.Linear(WIDTH, n_outputs))
+    return nn.Sequential(*layers, nn.Linear(plan.width, n_outputs))

@@ -68,16 +68,18 @@ def fit_once(name: str, seed: int, method: str) -> dict[str, Any]:
     """Fit one method to one split, in whichever build this process runs; processor seconds of the fit, and scores."""
     import time
 
+    import methods
     import sets
     import torch
     from measures import score_fit
-    from methods import find_methods
 
     torch.set_num_threads(1)
     benchmark = sets.SETS[name](seed)
     if hasattr(sets, "settle_preparation"):  # which the earlier build does without: its defaults are these
         benchmark = sets.settle_preparation(benchmark, chosen=False)
-    chosen = next(each for each in find_methods() if each.name == method)
+    # earlier builds have rivals alone
+    find = getattr(methods, "find_timed_methods", methods.find_methods)
+    chosen = next(each for each in find() if each.name == method)
     started = time.process_time()
     fit = chosen.fit(benchmark.training, benchmark.dim, benchmark.settings, seed, False)
     seconds = time.process_time() - started
@@ -157,7 +159,7 @@ def main() -> None:
     parser.add_argument(
         "--sets", nargs="*", default=["lorenz", "reach_chewie", "linear_track", "ball", "ball_radii", "video"]
     )
-    parser.add_argument("--methods", nargs="*", default=["autoencoder"], help="rivals, as methods.py names them")
+    parser.add_argument("--methods", nargs="*", default=["autoencoder, tuned"], help="rivals, as methods.py names them")
     parser.add_argument("--files", nargs="*", default=[], help="NWB files for nwb-dcf fit as a whole")
     parser.add_argument("--options", default="", help="of nwb-dcf fit")
     parser.add_argument("--splits", type=int, default=5)

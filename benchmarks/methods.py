@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from rivals import Rival, find_rivals
+from rivals import Rival, find_rivals, find_tuned
 
 from nwb_dcf import DCF
 from nwb_dcf.config.presets import make_config
@@ -82,6 +82,11 @@ def find_methods() -> list[Method]:
     rivals = [Method(r.name, _wrap(r), r.learned) for r in find_rivals()]
     perceptron = Method(PERCEPTRON, functools.partial(fit_dcf, network="mlp"), learned=True)
     return [*rivals, perceptron, Method("DCF", fit_dcf, learned=True)]
+
+
+def find_timed_methods() -> list[Method]:
+    """List the methods of `find_methods`, and the autoencoders that a user would pick instead."""
+    return [*find_methods(), *(Method(r.name, _wrap(r), r.learned) for r in find_tuned())]
 
 
 def fit_dcf(recording: xr.Dataset, dim: int, settings: Mapping[str, Any], seed: int, quick: bool, **others: Any) -> Fit:

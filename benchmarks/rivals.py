@@ -23,6 +23,8 @@ DROPOUT = 0.2  # share of channels that a network does not see in training; none
 CEBRA_RATE = 3e-4
 WINDOW = 2  # frames before and after
 MOST_INPUTS = 256  # wider data enter the networks through as many principal axes
+TUNED = {"width": 256, "depth": 2, "patience": 400}  # what times are beside: it stops when nothing gets better
+TUNED_STEPS = 4_000  # at most
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,19 @@ def find_rivals() -> list[Rival]:
         *networks,
     ]
     return [*found, Rival("CEBRA-Time", _fit_cebra, True)] if importlib.util.find_spec("cebra") else found
+
+
+def find_tuned() -> list[Rival]:
+    """List the autoencoders that times are told beside: 256 x 2, until nothing gets better, refitted to all segments.
+
+    One reads wide data by their principal axes, as all networks here do, and one as they are, as a user's would.
+    """
+
+    def make(name: str, most_inputs: int) -> Rival:
+        fit = _network(variational=False, window=0, most_inputs=most_inputs, **TUNED)
+        return Rival(name, lambda x, s, dim, seed, _: fit(x, s, dim, seed, TUNED_STEPS), learned=True)
+
+    return [make("autoencoder, tuned", MOST_INPUTS), make("autoencoder, tuned, pixels", 2**31)]
 
 
 def stack_window(x: np.ndarray, segment: np.ndarray, reach: int) -> np.ndarray:
@@ -134,9 +149,11 @@ def _fit_factors(x: np.ndarray, segment: np.ndarray, dim: int, seed: int, steps:
 # -- networks ----------------------------------------------------------------------------------------
 
 
-def _network(variational: bool, window: int) -> Callable[[np.ndarray, np.ndarray, int, int, int], Code]:
+def _network(
+    variational: bool, window: int, most_inputs: int = MOST_INPUTS, **more: int
+) -> Callable[[np.ndarray, np.ndarray, int, int, int], Code]:
     def fit(x: np.ndarray, segment: np.ndarray, dim: int, seed: int, steps: int) -> Code:
-        basis = _find_basis(x)
+        basis = _find_basis(x, most_inputs)
         values = basis.read(x)
         scale = float(np.sqrt(values.var(axis=0).mean()))
 
@@ -144,7 +161,7 @@ def _network(variational: bool, window: int) -> Callable[[np.ndarray, np.ndarray
             return torch.as_tensor(stack_window(basis.read(y) / scale, s, window), dtype=torch.float32)
 
         inputs, targets = read(x, segment), torch.as_tensor(values / scale, dtype=torch.float32)
-        plan = Plan(dim, variational, 0.0 if basis.axes is not None else DROPOUT, seed, steps)
+        plan = Plan(dim, variational, 0.0 if basis.axes is not None else DROPOUT, seed, steps, **more)
         net, samples = train_autoencoder(inputs, targets, segment, plan)
 
         def encode(y: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -174,8 +191,8 @@ class _Basis:
         return self.mean + (y if self.axes is None else y @ self.axes.T)
 
 
-def _find_basis(x: np.ndarray) -> _Basis:
-    if x.shape[1] <= MOST_INPUTS:
+def _find_basis(x: np.ndarray, most_inputs: int = MOST_INPUTS) -> _Basis:
+    if x.shape[1] <= most_inputs:
         return _Basis(x.mean(axis=0), None)
     return _Basis(*compute_pca_axes(x, min(MOST_INPUTS, len(x) - 1)))
 

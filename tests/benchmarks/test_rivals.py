@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from autoencoder import draw_held_out
-from rivals import Code, find_rivals, stack_window
+from rivals import TUNED, TUNED_STEPS, Code, find_rivals, find_tuned, stack_window
 
 from nwb_dcf.metrics import r2_score
 
@@ -54,6 +54,15 @@ def test_closed_forms_rebuild_what_a_plane_can(fit: Callable[[str], Code], name:
     seen = draw_ring(0)
     assert fit(name).encode(*seen).shape == (400, DIM)
     assert 0.2 < rebuild(fit(name), seen) <= rebuild(fit("PCA"), seen) + 1e-9
+
+
+def test_the_autoencoder_that_times_are_beside_stops_when_nothing_gets_better(
+    fit: Callable[[str], Code], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TUNED, "patience", 100)
+    tuned, unseen = find_tuned()[0].fit(*draw_ring(0), DIM, 0, STEPS), draw_ring(1)
+    assert STEPS * 256 < tuned.samples < TUNED_STEPS * 256
+    assert rebuild(tuned, unseen) > rebuild(fit("PCA"), unseen) + 0.1
 
 
 def test_a_seed_decides_a_network() -> None:
