@@ -99,6 +99,10 @@ def test_few_held_out_blocks_are_no_reason_to_hold_out_more_alone() -> None:
     line = find("predicts left-out channels", left_out=few)
     assert line["verdict"] == "doubtful"
     assert line["sentence"].endswith("rests on 8 held-out blocks: record longer, or hold more out with `held_out=`")
+    made = make_scores(difference_r2=0.05)
+    made["intervals"]["difference_r2"] = [-0.01, 0.11]
+    line = next(line for line in certify_scores(made, channel="unit") if line["line"] == "better than PCA")
+    assert line["sentence"].endswith(": take PCA, or record longer, or hold more out with `held_out=`")
 
 
 def test_z_scores_are_no_advice_where_they_were_taken() -> None:
