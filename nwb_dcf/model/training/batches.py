@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,6 +145,17 @@ class FrameTable:
         at = torch.randint(len(self.rows), (n,), generator=generator, device=self.device)
         return take_rows(self.rows, at)
 
+    def list_drawn(self) -> Tensor:
+        """List the frames that are drawn, in order."""
+        return torch.arange(len(self.x), device=self.device) if self.rows is None else self.rows
+
+    def split(self, n: int) -> Iterator[Tensor]:
+        """Go through `x` in parts of `n` frames; those that lie in a file leave the memory after each."""
+        for part in torch.split(self.x, n):
+            yield part
+            if self.release:
+                self.release()
+
     def window(self, frames: Tensor) -> Tensor:
         """Rows of the history of `frames`, shape (..., h + 1), newest first, the frame itself included."""
         lags = torch.arange(self.history + 1, device=frames.device)
@@ -242,12 +253,8 @@ class WindowSampler:
         if not self.learns_latents and len(table.x) * model.k_max <= CACHED_NUMBERS:
             with torch.no_grad():
                 latents = table.encode(model.coupling)
-                reads = torch.empty_like(latents)
-                for part, into in zip(*(torch.split(rows, FRAMES_READ) for rows in (table.x, reads)), strict=True):
-                    into.copy_(model.coupling.read(part.to(table.device)))
-                    if table.release:
-                        table.release()
-                self.cached = latents, reads
+                reads = [model.coupling.read(part.to(table.device)) for part in table.split(FRAMES_READ)]
+                self.cached = latents, torch.cat(reads)
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
         """Draw about `n` pairs, or `n` single frames where v does not learn, uniformly."""
@@ -265,8 +272,12 @@ class WindowSampler:
 
     def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
         table, device = self.table, self.table.device
-        frames = table.draw(n, generator)
-        latents, row, one = self._encode(frames, generator), torch.arange(n, device=device), table.step.new_ones(n)
+        frames, every = table.draw(n, generator), table.list_drawn()
+        if torch.is_grad_enabled() or len(every) > n:
+            latents = self._encode(frames, generator)
+        else:  # the held-out frames of a small recording, of which an evaluation draws each several times
+            latents = take_rows(self._encode(every, generator), torch.searchsorted(every, frames))
+        row, one = torch.arange(n, device=device), table.step.new_ones(n)
         return Samples(take_rows(table.x, frames), latents, latents, row, row, row[:, None], one, None, frames)
 
     def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...config import TrainConfig
 from ..losses import context_loss
 from ..principal_axes import PrincipalAxes
-from .batches import FrameTable, take_rows
+from .batches import FRAMES_READ, FrameTable, take_rows
 from .optimizer import AdamW, ParameterGroup, scale_rate
 
 N_AXES = 16  # principal axes in which the frames around are read
@@ -43,8 +43,17 @@ class ContextHeads(nn.Module):
         self.register_buffer("axes", principal.axes[:, :N_AXES].clone())
         self.register_buffer("mean", principal.mean.clone())
         self.register_buffer("lags", torch.tensor(lags))
+        self.read_of: Tensor | None = None
+        self.read = self.axes[:0]
         n_out = len(lags) * self.axes.shape[1]
         self.network = nn.Sequential(nn.Linear(dim, WIDTH), nn.SiLU(), nn.Linear(WIDTH, n_out))
+
+    def read_frames(self, table: FrameTable) -> Tensor:
+        """Read every frame of `table` on the axes, shape (frame, axis); once, since the axes do not move."""
+        if self.read_of is not table.x:
+            read = [((part.to(self.axes.device) - self.mean) @ self.axes) for part in table.split(FRAMES_READ)]
+            self.read_of, self.read = table.x, torch.cat(read)
+        return self.read
 
     def follow(self, latents: Tensor, table: FrameTable, rho: float, generator: torch.Generator) -> None:
         """Train the heads on fixed latents (frame, k_max) of all frames of `table`.
@@ -68,7 +77,7 @@ class ContextHeads(nn.Module):
         first, last = take_rows(table.first, frames), take_rows(table.last, frames)
         # no target beyond the segment: a repeated edge frame would be easy to predict
         inside = (around >= first[:, None]) & (around <= last[:, None])
-        target = (take_rows(table.x, around.clamp(0, len(table.x) - 1)) - self.mean) @ self.axes
+        target = take_rows(self.read_frames(table), around.clamp(0, len(table.x) - 1))
         seen = latents[:, : self.dim]
         # the bridge's noise: information below it is not kept by the decoder either
         seen = seen + rho * torch.randn(seen.shape, generator=generator, device=seen.device, dtype=seen.dtype)

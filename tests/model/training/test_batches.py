@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from nwb_dcf.model.principal_axes import compute_principal_axes
+from nwb_dcf.model.training import ContextHeads
 from nwb_dcf.model.training.batches import FrameTable, WindowSampler
 
 from .conftest import LENGTHS, Problem, find_real
@@ -112,3 +114,40 @@ def test_steps_are_counted_in_the_median_step_or_in_the_one_that_is_given() -> N
     segment = [0, 0, 0, 1, 1, 1]
     np.testing.assert_allclose(build(segment, time).step, [0.6, 0.6, 1, 1.4, 1.4, 1], rtol=1e-6)
     np.testing.assert_allclose(build(segment, time, step_s=0.2).step, [0.3, 0.3, 1, 0.7, 0.7, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "encoded"), [(512, sum(LENGTHS)), (64, 64)])
+def test_an_evaluation_encodes_each_frame_once(
+    make_problem: Make, monkeypatch: pytest.MonkeyPatch, n: int, encoded: int
+) -> None:
+    problem = make_problem(train_encoder_with_flows=True, encoder_window=2)
+    model, table, seen = problem.model.eval(), problem.table, []
+    with torch.no_grad():
+        list(model.coupling.encoder.network.children())[-1].weight.normal_()  # type: ignore[union-attr, operator]
+    own = model.coupling.encode
+
+    def encode(x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        seen.append(len(x))
+        return own(x, generator)
+
+    monkeypatch.setattr(model.coupling, "encode", encode)
+    sampler = WindowSampler(table, model, ("coupling", "u"))
+    with torch.no_grad():
+        samples = sampler.draw(n, torch.Generator().manual_seed(0))
+    assert seen == [encoded]
+    alone = own(table.surround(samples.frames, 2))
+    torch.testing.assert_close(samples.latents, alone, rtol=1e-5, atol=1e-6)
+    # in training every sample has channels of its own that are dropped
+    sampler.draw(512, torch.Generator().manual_seed(0))
+    assert seen[1:] == [512]
+
+
+def test_frames_around_are_read_on_the_axes_once(make_problem: Make) -> None:
+    table = make_problem().table
+    heads = ContextHeads(compute_principal_axes(table.x), 2, (-1, 1))
+    read = heads.read_frames(table)
+    torch.testing.assert_close(read, (table.x - heads.mean) @ heads.axes)
+    # a part of the recording is of the same frames
+    assert heads.read_frames(table.select(torch.arange(5, 30))) is read
+    other = FrameTable(table.x + 1, table.first, table.last, table.step, table.pairs, table.history)
+    torch.testing.assert_close(heads.read_frames(other), read + heads.axes.sum(0), rtol=1e-4, atol=1e-5)
