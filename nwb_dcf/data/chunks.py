@@ -21,9 +21,10 @@ import xarray as xr
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Num, Shaped
+    from jaxtyping import Float, Int, Num, Shaped
 
 BLOCK_NUMBERS = 2**22  # 32 MB of float64
+SCATTERED_ROWS = 64  # 128 MB, since 2 MB are mapped around each
 MOST_IN_MEMORY = 2**28  # bytes of frames as float32; larger recordings are counted, prepared and scored block by block
 
 
@@ -148,6 +149,31 @@ def make_scratch(shape: tuple[int, ...]) -> Float[np.ndarray, " ..."]:
         with _listing:
             _maps.add(values._mmap)  # type: ignore[attr-defined]
     return values
+
+
+def is_scratch(values: Shaped[np.ndarray, " ..."]) -> bool:
+    """Whether values, or those that they are a view of, lie in a file that is mapped into memory."""
+    base: object = values
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)
+
+
+def take_scattered(
+    values: Shaped[np.ndarray, " time *frame"], rows: Int[np.ndarray, " row"]
+) -> Shaped[np.ndarray, " row *frame"]:
+    """Copy rows that lie far apart, some at a time where they lie in a scratch file.
+
+    Around each row that is read the system maps up to 2 MB of the file: a few thousand rows are all of it.
+    """
+    if not is_scratch(values):
+        return np.asarray(values[rows])
+    found = np.empty((len(rows), *values.shape[1:]), values.dtype)
+    for start in range(0, len(rows), SCATTERED_ROWS):
+        some = slice(start, start + SCATTERED_ROWS)
+        found[some] = values[rows[some]]
+        release_scratch()
+    return found
 
 
 def release_scratch() -> None:

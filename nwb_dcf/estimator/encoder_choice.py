@@ -72,7 +72,7 @@ class Candidate:
         what is reconstructed of a channel's own noise counts for nothing.
         """
         table = self._table
-        learned, unseen = (table.x[rows.to(table.x.device)].cpu().numpy() for rows in (test.learned, test.rows))
+        learned, unseen = (table.take(rows).cpu().numpy() for rows in (test.learned, test.rows))
         deviation = learned.std(axis=0, dtype=np.float64)
         folds = np.array_split(np.random.default_rng(seed).permutation(np.flatnonzero(deviation > 0)), N_FOLDS)
         predicted = []
@@ -122,7 +122,7 @@ class HeldOutFrames:
 
     def take(self, table: FrameTable) -> Float[np.ndarray, "held_out channel"]:
         """Take the held-out frames of a table."""
-        return np.asarray(table.x[self.rows.to(table.x.device)].cpu().numpy())
+        return np.asarray(table.take(self.rows).cpu().numpy())
 
 
 def settle_encoder(config: FitConfig, warm: FitConfig | None) -> FitConfig:

@@ -17,6 +17,7 @@ import xarray as xr
 from ..config import FitConfig, TrainConfig
 from ..config.presets import configure_encoder
 from ..config.progress import Progress
+from ..data.chunks import take_scattered
 from ..data.preprocessing import fit_preprocessor
 from ..data.recording import frame_dims, frame_shape, median_step_s, take_frames
 from ..data.records import EncoderChoice, SolverError
@@ -270,7 +271,7 @@ def measure_solver(model: DCFModel, prepared: xr.Dataset) -> SolverError:
     # dopri5 on a few frames costs less than one training step
     n = SOLVER_FRAMES if model.image_shape is None else SOLVER_IMAGES
     places = np.unique(np.linspace(0, prepared.sizes["time"] - 1, n).round().astype(int))
-    x = torch.tensor(prepared["data"].values[places].reshape(len(places), -1), device=model.mean.device)
+    x = torch.tensor(take_scattered(prepared["data"].values, places).reshape(len(places), -1), device=model.mean.device)
     with use_threads(1 if model.image_shape is None else torch.get_num_threads()):  # few frames
         quick, exact = (model.compress(x, settings.dim, solver=solver) for solver in (settings.solver, "dopri5"))
     latents = model.read(quick - exact + model.mean)[:, : settings.dim]

@@ -20,7 +20,7 @@ import xarray as xr
 from torch import Tensor
 
 from ..config import FitConfig
-from ..data.chunks import needs_scratch, release_scratch
+from ..data.chunks import is_scratch, needs_scratch, release_scratch
 from ..data.recording import flatten_frames, frame_shape
 from ..errors import DataError, ParameterError
 from ..model.dcf_model import DCFModel
@@ -205,8 +205,10 @@ def tabulate_frames(
     Frames are as `model` views them.
     """
     x = _get_frames(prepared, device)
+    in_file = is_scratch(prepared["data"].values) and x.device.type == "cpu"
     if model is not None and model.basis is not None:
-        x = torch.cat([model.view(part.to(device)) for part in torch.split(x, FRAMES_READ)])
+        x, in_file = torch.cat([model.view(part.to(device)) for part in torch.split(x, FRAMES_READ)]), False
+        release_scratch()
     return FrameTable.build(
         x,
         torch.tensor(prepared["segment_index"].values),
@@ -215,7 +217,7 @@ def tabulate_frames(
         drop_start=config.model.history_start == "drop",
         step_s=step_s,
         device=device,
-        release=release_scratch,
+        release=release_scratch if in_file else None,
     )
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data.chunks import compute_moments, is_large, release_scratch
+from ..data.chunks import compute_moments, is_large, release_scratch, take_scattered
 from ..data.recording import name_kind, take_frames
 from ..estimator.fitted import FittedModel, PreparedFrames
 from ..estimator.initialization import find_axes
 from ..metrics import compute_pca_axes
+from ..metrics.pca import LARGE
 from ..metrics.poisson import RATE_FLOOR, explain_deviance
 from ..metrics.rate_calibration import calibrate_rates, choose_calibration_frames
 from ..metrics.reconstruction import sum_energy
@@ -42,13 +43,13 @@ class Projection:
     @classmethod
     def of(cls, fitted: FittedModel, training: PreparedFrames) -> Projection:
         """Return the first `k_max` principal axes of the frames that a model was fitted to."""
-        if not is_large(training.values.shape):
-            return cls(*compute_pca_axes(training.values, fitted.k_max))
-        # a decomposition of thousands of channels takes minutes, and the fit began with this one
-        if has_principal_axes(fitted):
+        shape = training.values.shape
+        # a decomposition of thousands of channels takes minutes and several copies of the frames in float64, and the
+        # fit began with this one
+        if (is_large(shape) or min(shape) > LARGE) and has_principal_axes(fitted):
             return cls(fitted.mean.astype(np.float64), fitted.loadings.astype(np.float64))
-        # without a copy of all frames
-        return cls(*find_axes(training.values, fitted.k_max))
+        # where they are many without a copy of all frames
+        return cls(*(find_axes if is_large(shape) else compute_pca_axes)(training.values, fitted.k_max))
 
     def read(self, frames: Real[np.ndarray, "time channel"], k: int) -> Float[np.ndarray, "time k"]:
         """Compute the coordinates of frames on the first `k` axes."""
@@ -149,8 +150,7 @@ class _Rates:
             return cls(fitted, unseen, mean, lambda rates: rates)
         # the same calibration as the fit's rates, on the same frames
         some = choose_calibration_frames(len(training.frames), len(mean))
-        seen = training.frames.values[some]
-        release_scratch()  # frames from all over the file, and the pages around each of them
+        seen = take_scattered(training.frames.values, some)
         expected = fitted.preparation.expect_counts(pca.reconstruct(seen, fitted.dim))
         known = calibrate_rates(expected, take_frames(training.recording, some))
         return cls(fitted, unseen, mean, known.apply)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import numpy as np
 
 from ..data.certificate import CertificateLine
+from ..data.chunks import take_scattered
 from ..data.records import LatentRecord
 from ..errors import DataError
 from ..estimator.fitted import FittedModel
@@ -105,7 +106,7 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
     x, segment = unseen.frames.values, unseen.frames.segment
     every, dim = unseen.latents, fitted.dim
     some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
-    lengths, shown = range(1, fitted.k_max + 1), x[some]
+    lengths, shown = range(1, fitted.k_max + 1), take_scattered(x, some)
     # of the training frames, as the fit is: the baseline sees nothing more
     pca = Projection.of(fitted, training.frames)
     curve: Curve = {

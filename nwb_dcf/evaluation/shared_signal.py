@@ -294,7 +294,7 @@ def _take_groups(
     sizes, order = np.bincount(groups.index, minlength=groups.n), rng.permutation(groups.n)
     within = np.cumsum(sizes[order]) <= max(NULL_NUMBERS // len(channels), sizes[order[0]])
     kept = np.isin(groups.index, order[within])
-    return encoded.frames.values[kept][:, channels], groups.index[kept]
+    return encoded.frames.values[np.ix_(kept, channels)], groups.index[kept]
 
 
 def _rotate(

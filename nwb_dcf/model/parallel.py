@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 FRAMES_AT_ONCE = 2048  # on a processor, in whose cache their layers stay
+NUMBERS_AT_ONCE = 2**22  # at most: the system clears larger blocks of memory anew whenever they are asked for
 FRAMES_ON_GPU = 2**16  # at most, which takes as long over a few
 NUMBERS_ON_GPU = 2**24  # at most, as 4,096 images of 64 x 64
 
@@ -35,10 +36,10 @@ def use_threads(n: int) -> Iterator[None]:
 def split_frames(n: int, n_channels: int, device: torch.device, most: int = 0) -> list[slice]:
     """Cut `n` frames of `n_channels` numbers into parts to work on at a time.
 
-    `most` of them on a CPU, `FRAMES_AT_ONCE` by default, whatever its number of threads: sums of other parts would
-    differ in their last bits.
+    `most` of them on a CPU, by default `FRAMES_AT_ONCE` or as many as have `NUMBERS_AT_ONCE`, whatever its number of
+    threads: sums of other parts would differ in their last bits.
     """
-    size = most or FRAMES_AT_ONCE
+    size = most or max(1, min(FRAMES_AT_ONCE, NUMBERS_AT_ONCE // n_channels))
     if device.type == "cuda":
         size = max(1, min(FRAMES_ON_GPU, NUMBERS_ON_GPU // n_channels))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -17,7 +17,15 @@ from nwb_dcf import DCF
 from nwb_dcf.config import PrepareConfig
 from nwb_dcf.data import chunks as blocks
 from nwb_dcf.data.arrays import as_recording
-from nwb_dcf.data.chunks import compute_moments, frame_blocks, is_lazy, make_scratch, map_lazily, release_scratch
+from nwb_dcf.data.chunks import (
+    compute_moments,
+    frame_blocks,
+    is_lazy,
+    make_scratch,
+    map_lazily,
+    release_scratch,
+    take_scattered,
+)
 from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.recording import make_recording
 from nwb_dcf.errors import DataError
@@ -113,6 +121,20 @@ def test_scratch_leaves_the_memory_of_the_process_and_stays_in_its_file() -> Non
     assert held - before > 0.9 * scratch.nbytes
     assert held - count_mapped() > 0.9 * scratch.nbytes
     assert scratch[::100].all()
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_scattered_rows_of_a_file_are_taken_some_at_a_time(in_file: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row that is read maps up to 2 MB around it, so that all of a large file would be held."""
+    released: list[int] = []
+    monkeypatch.setattr(blocks, "SCATTERED_ROWS", 3)
+    monkeypatch.setattr(blocks, "release_scratch", lambda: released.append(1))
+    values = make_scratch((20, 2)) if in_file else np.empty((20, 2), np.float32)
+    values[:] = np.arange(40).reshape(20, 2)
+    rows = np.array([19, 0, 7, 7, 3, 12, 1])
+    # through views, as frames of images are read
+    np.testing.assert_array_equal(take_scattered(np.asarray(values.reshape(20, 2, 1)), rows)[..., 0], values[rows])
+    assert len(released) == (3 if in_file else 0)
 
 
 def test_a_disk_without_room_for_scratch_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from nwb_dcf import DCF
+from nwb_dcf.config.presets import make_config
+from nwb_dcf.data import chunks
+from nwb_dcf.data.preprocessing import fit_preprocessor
 from nwb_dcf.data.synthetic import simulate_reach
 from nwb_dcf.errors import DataError
 from nwb_dcf.estimator import initialization as start
@@ -41,6 +44,17 @@ def test_a_gpu_takes_frames_up_to_a_share_of_its_free_memory(monkeypatch: pytest
 def test_a_fit_says_where_they_lay(device: str, home: str, said: str) -> None:
     recording = simulate_reach(n_trials=2).recording
     assert note_frame_storage(recording, torch.device(device), torch.device(home)) == said
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_frames_are_released_where_they_lie_in_a_file(in_file: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if in_file:
+        monkeypatch.setattr(chunks, "MOST_IN_MEMORY", 1000)
+    recording = simulate_reach(n_trials=2).recording
+    config = make_config("default", {"smooth": 0.0, "scale": "global"}, kind="counts")
+    prepared = fit_preprocessor(recording, config.prepare).apply(recording)
+    table = start.tabulate_frames(prepared, config, CPU)
+    assert (table.release is None) != in_file
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e9])

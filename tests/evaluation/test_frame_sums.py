@@ -42,6 +42,22 @@ def test_the_axes_that_a_fit_began_with_are_not_computed_again(
     assert (found.mean.dtype, found.axes.dtype) == (np.float64, np.float64)
 
 
+def test_thousands_of_channels_are_not_decomposed_again_either(
+    made: tuple[FittedModel, PreparedFrames], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, frames = made
+    monkeypatch.setattr(chunks, "MOST_IN_MEMORY", 2**28)
+    exact = Projection.of(fitted, frames)
+    monkeypatch.setattr(frame_sums, "LARGE", 7)
+    monkeypatch.delattr(frame_sums, "compute_pca_axes")
+    found = Projection.of(fitted, frames)
+    np.testing.assert_array_equal(found.axes, fitted.loadings)
+    for k in range(1, fitted.k_max + 1):
+        np.testing.assert_allclose(
+            found.reconstruct(frames.values, k), exact.reconstruct(frames.values, k), rtol=0, atol=1e-5
+        )
+
+
 def test_axes_of_another_fit_are_no_baseline(
     made: tuple[FittedModel, PreparedFrames], monkeypatch: pytest.MonkeyPatch
 ) -> None:

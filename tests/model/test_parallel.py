@@ -61,6 +61,8 @@ def test_parts_are_alike_whatever_the_threads() -> None:
         with use_threads(threads):
             assert split_frames(5000, 137, CPU) == [slice(0, 2048), slice(2048, 4096), slice(4096, 5000)]
     assert split_frames(5000, 137, CPU, 4000) == [slice(0, 4000), slice(4000, 5000)]
+    # of wide frames fewer: larger blocks of memory are cleared anew for every operation
+    assert [split_frames(10**6, n, CPU)[0].stop for n in (2048, 2049, 2**22, 2**23)] == [2048, 2047, 1, 1]
 
 
 def test_a_gpu_takes_more_of_small_frames_and_fewer_of_large_ones() -> None:

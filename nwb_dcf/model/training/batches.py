@@ -19,17 +19,28 @@ CACHED_NUMBERS = 2**26  # of latents that are cached where the encoder does not 
 CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
 
 
-def take_rows(values: Tensor, rows: Tensor) -> Tensor:
+SCATTERED_ROWS = 64  # of a file: 128 MB, since the system maps up to 2 MB around each
+
+
+def take_rows(values: Tensor, rows: Tensor, release: Callable[[], None] | None = None) -> Tensor:
     """values[rows], of shape (..., D), as rows (any shape) of a table (row, D): three times as fast as indexing it.
 
     Rows of a table that stayed on the host are sent to the device that asks for them. Where gradients come back to one
-    on a GPU it is indexed: index_select adds them up there in whatever order they come.
+    on a GPU it is indexed: index_select adds them up there in whatever order they come. Of a table in a file some rows
+    are taken at a time, and `release` is called after them.
     """
     # one seed has to give one result: index_put is deterministic, the backward of index_select is not
     if values.is_cuda and values.requires_grad:
         return values[rows]
     if values.device != rows.device:
-        return take_rows(values, rows.to(values.device)).to(rows.device)
+        return take_rows(values, rows.to(values.device), release).to(rows.device)
+    if release is not None:
+        found = values.new_empty(rows.numel(), *values.shape[1:])
+        parts = (torch.split(each, SCATTERED_ROWS) for each in (rows.flatten(), found))
+        for some, into in zip(*parts, strict=True):
+            torch.index_select(values, 0, some, out=into)
+            release()
+        return found.view(*rows.shape, *values.shape[1:])
     return values.index_select(0, rows.flatten()).view(*rows.shape, *values.shape[1:])
 
 
@@ -55,7 +66,8 @@ class FrameTable:
     rows : Tensor of int64, or None
         Frames that are drawn, where these are not all.
     release : callable, or None
-        Called after some frames have been read, where `x` lies in a file: takes them out of the process's memory.
+        Called after some frames have been read, where `x` lies in a file: takes them out of the process's memory. None
+        where it does not.
     """
 
     x: Tensor
@@ -162,11 +174,15 @@ class FrameTable:
         # history before a segment's start repeats its first frame
         return torch.maximum(frames[..., None] - lags, take_rows(self.first, frames)[..., None])
 
+    def take(self, frames: Tensor) -> Tensor:
+        """Return frames, (any shape) to (..., D)."""
+        return take_rows(self.x, frames, self.release)
+
     def surround(self, frames: Tensor, reach: int) -> Tensor:
         """Return windows of frames, shape (n, 2 reach + 1, D) in order of time; a segment's ends repeat."""
         rows = frames[:, None] + torch.arange(-reach, reach + 1, device=frames.device)
         first, last = take_rows(self.first, frames), take_rows(self.last, frames)
-        return take_rows(self.x, torch.clamp(rows, first[:, None], last[:, None]))
+        return self.take(torch.clamp(rows, first[:, None], last[:, None]))
 
     def encode(self, coupling: Coupling) -> Tensor:
         """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients."""
@@ -208,6 +224,8 @@ class Samples:
         0 for places that are no pair; None where all are.
     frames : Tensor of int64, shape (n,)
         Frames k in the table.
+    release : callable, or None
+        That of the table, where `x` are all of its frames.
     """
 
     x: Tensor
@@ -219,6 +237,7 @@ class Samples:
     step: Tensor
     weight: Tensor | None
     frames: Tensor
+    release: Callable[[], None] | None = None
 
     @property
     def single(self) -> bool:
@@ -227,7 +246,9 @@ class Samples:
 
     def pick(self, values: Tensor, rows: Tensor) -> Tensor:
         """Take `rows` of `values`, one of these tables or of its shape."""
-        return values if self.single and rows is self.now else take_rows(values, rows)
+        if self.single and rows is self.now:
+            return values
+        return take_rows(values, rows, self.release if values is self.x else None)
 
 
 class WindowSampler:
@@ -268,7 +289,7 @@ class WindowSampler:
         at = torch.randint(len(table.pairs), (n,), generator=generator, device=table.device)
         now = take_rows(table.pairs, at)
         step = take_rows(table.step, now)
-        return Samples(table.x, latents, reads, now, now + 1, table.window(now), step, None, now)
+        return Samples(table.x, latents, reads, now, now + 1, table.window(now), step, None, now, table.release)
 
     def _draw_frames(self, n: int, generator: torch.Generator) -> Samples:
         table, device = self.table, self.table.device
@@ -278,7 +299,7 @@ class WindowSampler:
         else:  # the held-out frames of a small recording, of which an evaluation draws each several times
             latents = take_rows(self._encode(every, generator), torch.searchsorted(every, frames))
         row, one = torch.arange(n, device=device), table.step.new_ones(n)
-        return Samples(take_rows(table.x, frames), latents, latents, row, row, row[:, None], one, None, frames)
+        return Samples(table.take(frames), latents, latents, row, row, row[:, None], one, None, frames)
 
     def _draw_chunks(self, n: int, generator: torch.Generator) -> Samples:
         table, h, device = self.table, self.table.history, self.table.device
@@ -291,7 +312,7 @@ class WindowSampler:
         if table.rows is not None:  # excluded frames are replaced by others, and are in no pair
             place = torch.searchsorted(table.rows, rows).clamp(max=len(table.rows) - 1)
             rows = take_rows(table.rows, place)
-        x = take_rows(table.x, rows.flatten())
+        x = table.take(rows.flatten())
         latents, reads = self._encode(rows.flatten(), generator), self.model.coupling.read(x)
 
         now = offset + h + torch.arange(CHUNK, device=device)
@@ -319,5 +340,9 @@ class WindowSampler:
         coupling = self.model.coupling
         if coupling.training and not self.learns_latents:
             coupling.eval()  # freezes its running statistics as well
-        seen = self.table.surround(frames, coupling.encoder.window)
-        return coupling.encode(seen, generator if torch.is_grad_enabled() and self.learns_latents else None)
+        window = coupling.encoder.window
+        if torch.is_grad_enabled():
+            return coupling.encode(self.table.surround(frames, window), generator if self.learns_latents else None)
+        # windows of thousands of channels of all held-out samples are more memory than the rest of an evaluation takes
+        parts = split_frames(len(frames), self.table.x.shape[1] * (2 * window + 1), self.table.device)
+        return torch.cat([coupling.encode(self.table.surround(frames[part], window)) for part in parts])

@@ -83,8 +83,6 @@ class EarlyStopping:
                 heads=self.heads,
                 as_trained=self.learns_latents,
             )
-        if self.table.release:
-            self.table.release()
         cf, df, joint = torch.stack([losses.cf, losses.df, losses.total(self.config)]).tolist()
         curve.held_out_step.append(step)
         curve.held_out_cf.append(cf if "u" in self.kept else math.nan)

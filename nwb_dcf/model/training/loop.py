@@ -97,8 +97,6 @@ class TrainingStep:
         else:
             self._move(flows, rate, p)
         self.taken += 1
-        if self.table.release and self.taken % RELEASE_EVERY == 0:
-            self.table.release()
 
     def _move(self, flows: frozenset[str], rate: float | Tensor, prefix_p: float | Tensor) -> None:
         model, config = self.model, self.config
@@ -194,7 +192,6 @@ def scale_rate_by_axes(model: DCFModel, config: TrainConfig) -> float:
 
 FASTEST = 2.0  # of `scale_rate_by_axes`
 REPORT_EVERY = 25
-RELEASE_EVERY = 4  # steps, for frames that lie in a file: 100 MB of a batch's windows of 2,000 channels
 N_EVALUATIONS = 20  # of the held-out losses over the whole schedule
 
 

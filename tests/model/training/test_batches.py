@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from nwb_dcf.config import TrainConfig
+from nwb_dcf.model import parallel
 from nwb_dcf.model.principal_axes import compute_principal_axes
-from nwb_dcf.model.training import ContextHeads
+from nwb_dcf.model.training import ContextHeads, batches
 from nwb_dcf.model.training.batches import FrameTable, WindowSampler
+from nwb_dcf.model.training.early_stopping import evaluate_losses
 
 from .conftest import LENGTHS, Problem, find_real
 
@@ -48,6 +53,63 @@ def test_steps_are_in_median_steps_of_pairs() -> None:
     np.testing.assert_allclose(table.step, [1, 1, 3, 1, 1, 1], rtol=1e-6)
     late = build([0, 0, 0, 0, 1, 1], [1e9 + t for t in (10.0, 10.2, 10.4, 11.0, 99.0, 99.2)])
     np.testing.assert_allclose(late.step, [1, 1, 3, 1, 1, 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("learn", [("u", "v"), ("coupling", "u")], ids=["codes are cached", "frames are encoded"])
+def test_samples_of_a_file_are_read_some_at_a_time(
+    make_problem: Make, learn: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system maps megabytes around each frame that is read: between releases few may be."""
+    problem = make_problem(encoder_window=1, train_encoder_with_flows=True)
+    monkeypatch.setattr(batches, "SCATTERED_ROWS", 10)
+    data, read, most, select = problem.table.x.data_ptr(), [0], [0], torch.index_select
+
+    def watch(values: Tensor, dim: int, rows: Tensor, **kwargs: Tensor) -> Tensor:
+        if values.data_ptr() == data:
+            read[0] += len(rows)
+            most[0] = max(most[0], read[0])
+        return select(values, dim, rows, **kwargs)
+
+    def release() -> None:
+        read[0] = 0
+
+    def sample(table: FrameTable) -> list[Tensor]:
+        sampler = WindowSampler(table, problem.model.eval(), learn)
+        read[0] = most[0] = 0
+        samples = sampler.draw(200, torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            return [samples.pick(samples.x, samples.now), samples.pick(samples.latents, samples.now)]
+
+    monkeypatch.setattr(torch, "index_select", watch)
+    monkeypatch.setattr(Tensor, "index_select", watch)
+    expected = sample(problem.table)
+    assert most[0] >= 200
+    found = sample(dataclasses.replace(problem.table, release=release))
+    assert 0 < most[0] <= 10
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_held_out_windows_are_encoded_some_at_a_time(make_problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of thousands of channels of all held-out samples would take more memory than all else."""
+    problem = make_problem(encoder_window=1, train_encoder_with_flows=True)
+    table, model, n_channels = problem.table, problem.model.eval(), problem.table.x.shape[1]
+    heads = ContextHeads(compute_principal_axes(table.x), 2, (-1, 2))
+
+    def evaluate() -> tuple[Tensor, list[int]]:
+        shown: list[int] = []
+        hook = model.coupling.encoder.network.register_forward_hook(lambda _, x, __: shown.append(x[0].numel()))
+        losses = evaluate_losses(model, table, TrainConfig(), learn={"coupling", "u"}, heads=heads)
+        hook.remove()
+        return torch.stack([losses.cf, losses.align, losses.context]), shown
+
+    whole, shown = evaluate()
+    numbers = len(table.x) * 3 * n_channels
+    assert shown == [numbers]
+    monkeypatch.setattr(parallel, "NUMBERS_AT_ONCE", numbers // 10)
+    parts, shown = evaluate()
+    assert max(shown) <= numbers // 10
+    assert sum(shown) == numbers
+    torch.testing.assert_close(parts, whole, rtol=1e-6, atol=0)
 
 
 def visits(sampler: WindowSampler, n: int) -> np.ndarray:
