@@ -169,6 +169,7 @@ class TrainConfig:
     gamma: NotNegative = 0.0  # weight of L_context: frames around from the latents
     context_lags: Annotated[tuple[Lag, ...], Field(max_length=1000)] = (-2, -1, 1, 2)  # those frames
     early_stopping: bool = True
+    steps_by: Literal["objective", "reconstruction"] = "objective"  # what chooses them while the encoder learns
     held_out: Annotated[float, Field(ge=0, le=0.9)] = 0.2  # fraction of the fitted segments that choose the step
     finish: Annotated[float, Field(ge=0, le=2)] = 0.25  # steps on all frames after that, as a fraction of those chosen
     early_stopping_tolerance: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # fraction by which a loss has to fall

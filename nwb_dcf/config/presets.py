@@ -85,6 +85,7 @@ COUNTS: dict[str, Settings] = {
         "dynamics_batch_size": 0,
         "learning_rate": 4e-3,
         "encoder_learning_rate": 1.2e-3,
+        "steps_by": "reconstruction",
         **_CLOCK,
     },
 }

@@ -55,6 +55,12 @@ class EarlyStopping:
         self.model, self.kept, self.table, self.config, self.heads = model, kept, table, config, heads
         self.least_steps = 0.0 if warm else LEAST_FRACTION * config.steps
         self.learns_latents = "coupling" in kept
+        self.at_dim = self.learns_latents and "v" not in kept and config.steps_by == "reconstruction"
+        # Compared are steps by the reconstruction that a fit is for: in the whole objective context heads, which are in
+        # no result, and prefixes beyond `dim` learn by heart first, and few frames were left half-trained by it.
+        if self.at_dim:
+            self.config = dataclasses.replace(config, prefix_at_dim=1.0, tau_at_zero=1.0)
+        self.start = math.inf  # objective of the initial model
         self.sampler = WindowSampler(table, model, kept.keys())  # once: latents that do not learn are encoded once
         self.best: Weights = {}
         self.best_step: dict[str, int] = {}
@@ -64,7 +70,7 @@ class EarlyStopping:
     def get_state(self) -> State:
         """Return the best weights and losses so far."""
         names = ("best", "best_step", "best_loss", "fallen_to", "fell_at")
-        return {name: dict(getattr(self, name)) for name in names}
+        return {**{name: dict(getattr(self, name)) for name in names}, "start": self.start}
 
     def set_state(self, state: State) -> None:
         """Continue from a state of `get_state`."""
@@ -89,7 +95,9 @@ class EarlyStopping:
         curve.held_out_df.append(df if "v" in self.kept else math.nan)
         # While the encoder learns both flows depend on it and have one best step; else each has its own.
         score = {"u": joint, "v": joint} if self.learns_latents else {"u": cf, "v": df}
-        better = {name for name in active if score[name] < self.best_loss[name]}
+        if self.at_dim:
+            score = dict.fromkeys(score, self._judge(step, cf, joint))
+        better = {name for name in active if score[name] < self.best_loss[name] or name not in self.best_step}
         # copied, since averages go on moving
         self.best |= copy_weights(self.kept, better)
         self.best_loss |= {name: score[name] for name in better}
@@ -98,6 +106,17 @@ class EarlyStopping:
             # a fall below the tolerance is no reason to go on, but its weights are still the best
             if score[name] < (1 - self.config.early_stopping_tolerance) * self.fallen_to[name]:
                 self.fallen_to[name], self.fell_at[name] = score[name], step
+        if self.at_dim and step < self.least_steps:  # patience begins where steps are compared
+            self.fell_at |= dict.fromkeys(sorted(active), step)
+
+    def _judge(self, step: int, reconstruction: float, objective: float) -> float:
+        """Return the score of a step by its reconstruction, among steps that are worth comparing."""
+        if step == 0:
+            self.start = objective
+        if step >= self.least_steps and objective <= self.start:
+            return reconstruction
+        # a decoder that starts at PCA's is worse on held-out frames, while its rate is high, before it is better
+        return math.inf
 
     def find_settled(self, step: int, every: int) -> set[str]:
         """Return the flows whose loss has fallen by no more than the tolerance in `PATIENCE` evaluations.

@@ -139,6 +139,17 @@ def test_joined_flows_share_their_best_step(make_problem: Make) -> None:
     assert trained.best_step["u"] == trained.best_step["v"]
 
 
+def test_an_encoder_stays_at_its_start_where_every_step_is_worse(make_problem: Make) -> None:
+    problem = make_problem(train_encoder_with_flows=True)
+    before = copy_weights(problem)
+    hopeless = dataclasses.replace(QUICK, learning_rate=30.0, encoder_learning_rate=30.0, steps_by="reconstruction")
+    trained = train_model(
+        problem.model, problem.table, hopeless, learn=("coupling", "u"), held_out=make_held_out(problem)
+    )
+    assert trained.best_step == {"u": 0}
+    assert not differ(before, copy_weights(problem), "u")
+
+
 def test_search_ends_early_where_nothing_improves(make_problem: Make) -> None:
     problem = make_problem()
     hopeless = dataclasses.replace(QUICK, steps=400, learning_rate=1.0)
