@@ -15,6 +15,7 @@ from .segment_sums import FrameGroups, SegmentSums, divide_frames, require_count
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Real, Shaped
 
+RIDGE = 1e-3  # of one readout, in units of a latent's mean square
 RIDGES = tuple(10.0 ** np.arange(-6, 3))  # in units of a latent's mean square
 NEIGHBOURS = (5, 10, 20, 40, 80)  # fewer where latents hold much, more where noise has to be averaged away
 
@@ -26,7 +27,7 @@ def decode_linearly(
     target: Real[np.ndarray, "frame variable"],
     test: Real[np.ndarray, "time latent"],
     *,
-    ridge: float = 1e-3,
+    ridge: float = RIDGE,
 ) -> Float[np.ndarray, "time variable"]:
     """Predict `target` from latents by ridge regression.
 

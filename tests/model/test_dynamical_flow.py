@@ -79,6 +79,27 @@ def test_v_stays_on_the_kept_axes_at_tau_zero_alone(make_model: Make) -> None:
     np.testing.assert_allclose(to_numpy(alone), to_numpy(whole), atol=1e-6)
 
 
+def test_the_network_of_the_data_is_run_for_states_above_tau_zero_alone(make_model: Make) -> None:
+    x = draw_gaussian(60)
+    model = make_model(x, k_max=4, history=1)
+    fill_randomly(model.v, 0.3)
+    rows: list[int] = []
+    model.v.network.register_forward_hook(lambda _module, _seen, out: rows.append(len(out)))  # type: ignore[union-attr]
+    generator = torch.Generator().manual_seed(0)
+    tau = torch.rand(60, 1, generator=generator) * (torch.arange(60) % 3 > 0)[:, None]
+    history = torch.randn(60, 2, 4, generator=generator)
+
+    def move(some: Tensor) -> np.ndarray:
+        mask, axes = model.mask(2, x[some]), model.coupling.make_axes()
+        return to_numpy(model.v(x[some], tau[some], tau[some], history[some], mask, axes))
+
+    together, above = move(torch.arange(60)), torch.arange(60)[torch.arange(60) % 3 > 0]
+    assert rows == [40]
+    # all of them take the other way, that of a GPU
+    np.testing.assert_allclose(together[above], move(above), atol=1e-5)
+    assert rows == [40, 40]
+
+
 @pytest.mark.parametrize("history", [0, 1, 3])
 def test_a_linear_system_rolls_out_along_its_matrix_exponential(make_model: Make, history: int) -> None:
     a, dt, n = np.array([[0.0, -2.0], [0.5, 0.0]]), 2 * np.pi / 60, 360  # six whole turns: zero mean

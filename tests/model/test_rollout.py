@@ -154,10 +154,10 @@ def test_off_the_axes_v_is_shown_what_the_state_says_of_the_data(make_model: Mak
     model = make_model(x, k_max=4, history=0, bridge_noise=0.1)
     shown: list[Tensor] = []
     model.v.network.forward = lambda states, codes, condition: shown.append(states[0]) or torch.zeros_like(x)  # type: ignore[assignment, func-returns-value]
-    tau = torch.tensor([[0.0], [0.5], [1.0], [0.1]]).repeat(10, 1)
+    tau = torch.tensor([[1e-6], [0.5], [1.0], [0.1]]).repeat(10, 1)  # at 0 itself the network is not run
     mask = model.mask(2, x)
     model.v(x, tau, tau, torch.zeros(40, 1, 4), mask, model.coupling.make_axes())
     _, dropped = model.coupling.make_axes().split(x, mask)
     gain = tau / (tau.square() + 0.01)
     np.testing.assert_allclose(to_numpy(shown[0]), to_numpy(gain * dropped), rtol=1e-4, atol=1e-5)
-    assert not shown[0][::4].detach().any()
+    assert shown[0][::4].detach().abs().max() < 1e-3

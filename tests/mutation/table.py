@@ -327,10 +327,10 @@ MUTATIONS = [
     ),
     # dynamical flow
     Mutation(
-        "network leaves the kept axes at tau = 0",
+        "network of the data not run where it counts",
         "model/dynamical_flow.py",
-        "torch.addcmul(v, tau, self.network",
-        "torch.addcmul(v, torch.ones_like(tau), self.network",
+        "torch.nonzero(tau[:, 0])",
+        "torch.nonzero(tau[:, 0] == 0)",
         DYNAMICS,
     ),
     Mutation(
