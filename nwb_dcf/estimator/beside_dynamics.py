@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from ..config.progress import Listener
 from ..metrics.rate_calibration import RateCalibration
-from .fitted import FittedModel
+from .fitted import FittedModel, PreparedFrames
 from .side_by_side import is_worth_a_thread, run_beside
 
 T = TypeVar("T")
@@ -29,24 +29,27 @@ class BesideDynamics(Generic[T]):
     Parameters
     ----------
     function : callable
-        Of a fit whose v has not learned. What it draws has generators of its own.
+        Of a fit whose v has not learned, and of the frames that it was fitted to, as they were prepared; None where v
+        did not learn by itself. What it draws has generators of its own.
     """
 
-    def __init__(self, function: Callable[[FittedModel], T]) -> None:
+    def __init__(self, function: Callable[[FittedModel, PreparedFrames | None], T]) -> None:
         self._function = function
+        self._prepared: PreparedFrames | None = None
         self._begun: Future[tuple[Rates, T]] | None = None
         self._stack = ExitStack()
 
-    def start(self, fitted: FittedModel, calibrate: Callable[[FittedModel], Rates], n_numbers: int) -> None:
-        """Begin with a copy of the model of `fitted`, whose frames have so many numbers, if a core is free for it."""
-        if not is_worth_a_thread(fitted.model, fitted.config.train.precision, n_numbers):
+    def start(self, fitted: FittedModel, calibrate: Callable[[FittedModel], Rates], prepared: PreparedFrames) -> None:
+        """Begin with a copy of the model of `fitted`, which was fitted to `prepared`, if a core is free for it."""
+        self._prepared = prepared
+        if not is_worth_a_thread(fitted.model, fitted.config.train.precision, prepared.values.size):
             return
         # training switches modules between learning and use, which encoders that hide channels heed
         apart = dataclasses.replace(fitted, model=copy.deepcopy(fitted.model))
 
         def measure(_listener: Listener) -> tuple[Rates, T]:
             rates = calibrate(apart)
-            return rates, self._function(dataclasses.replace(apart, calibration=rates))
+            return rates, self._function(dataclasses.replace(apart, calibration=rates), prepared)
 
         self._begun = self._stack.enter_context(run_beside(measure))
 
@@ -60,4 +63,4 @@ class BesideDynamics(Generic[T]):
 
     def result(self, fitted: FittedModel) -> T:
         """Return what the function gave, or gives of `fitted` where it was not begun."""
-        return self._function(fitted) if self._begun is None else self._begun.result()[1]
+        return self._function(fitted, self._prepared) if self._begun is None else self._begun.result()[1]

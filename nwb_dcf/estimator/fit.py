@@ -157,7 +157,7 @@ def fit(
 
     def begin_beside() -> None:
         if beside is not None:
-            beside.start(describe(), find_rates, recording["data"].size)
+            beside.start(describe(), find_rates, PreparedFrames.of(start.prepared))
 
     try:
         trained = training.learn(start, groups, first, begin_beside)

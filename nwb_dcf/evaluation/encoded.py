@@ -59,19 +59,23 @@ class EncodedSplit:
     unseen: EncodedRecording
 
 
-def encode_recording(fitted: FittedModel, recording: xr.Dataset) -> EncodedRecording:
-    """Prepare and encode a recording."""
-    frames = fitted.prepare(recording)
+def encode_recording(
+    fitted: FittedModel, recording: xr.Dataset, prepared: PreparedFrames | None = None
+) -> EncodedRecording:
+    """Prepare and encode a recording, whose frames may be `prepared` already."""
+    frames = fitted.prepare(recording) if prepared is None else prepared
     return EncodedRecording(recording, frames, fitted.encode(frames, fitted.k_max))
 
 
-def encode_split(fitted: FittedModel, recording: xr.Dataset, split: Split | None) -> EncodedSplit:
-    """Prepare and encode a whole recording and its two parts.
+def encode_split(
+    fitted: FittedModel, recording: xr.Dataset, split: Split | None, prepared: PreparedFrames | None = None
+) -> EncodedSplit:
+    """Prepare and encode a whole recording and its two parts, of which that for training may be `prepared` already.
 
     Parts that are whole segments are taken out of the whole: nothing crosses their edges. Parts that were cut out of
     segments have edges of their own, and are prepared and encoded by themselves.
     """
-    whole = encode_recording(fitted, recording)
+    whole = encode_recording(fitted, recording, prepared if split is None else None)
     # every frame is integrated once for its flowed latent and for its scores, where memory holds the states beside them
     if whole.frames.values.nbytes <= MOST_SELECTED and (split is None or split.held_out_segments.any()):
         whole = replace(whole, states=fitted.compress(whole.frames))
@@ -80,7 +84,8 @@ def encode_split(fitted: FittedModel, recording: xr.Dataset, split: Split | None
     # preparation and encoding end at segments: whole ones can be taken out of the whole recording
     held_out = split.held_out_segments
     if not held_out.any() or whole.frames.values.nbytes > MOST_SELECTED:
-        return EncodedSplit(whole, *(encode_recording(fitted, part) for part in (split.training, split.held_out)))
+        training = encode_recording(fitted, split.training, prepared)
+        return EncodedSplit(whole, training, encode_recording(fitted, split.held_out))
     parts = ((split.training, ~held_out), (split.held_out, held_out))
     return EncodedSplit(whole, *(_select(whole, part, chosen) for part, chosen in parts))
 

@@ -41,12 +41,12 @@ class Projection:
     axes: Float[np.ndarray, "channel component"]
 
     @classmethod
-    def of(cls, fitted: FittedModel, training: PreparedFrames) -> Projection:
-        """Return the first `k_max` principal axes of the frames that a model was fitted to."""
+    def of(cls, fitted: FittedModel, training: PreparedFrames, *, own: bool = False) -> Projection:
+        """Return the first `k_max` principal axes of `training`, which are the fit's `own` frames or others."""
         shape = training.values.shape
         # a decomposition of thousands of channels takes minutes and several copies of the frames in float64, and the
         # fit began with this one
-        if (is_large(shape) or min(shape) > LARGE) and has_principal_axes(fitted):
+        if (own or is_large(shape) or min(shape) > LARGE) and has_principal_axes(fitted):
             return cls(fitted.mean.astype(np.float64), fitted.loadings.astype(np.float64))
         # where they are many without a copy of all frames
         return cls(*(find_axes if is_large(shape) else compute_pca_axes)(training.values, fitted.k_max))

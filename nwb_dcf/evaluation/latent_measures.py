@@ -10,7 +10,7 @@ import xarray as xr
 
 from ..data.recording import frame_dims
 from ..data.split import Split
-from ..estimator.fitted import FittedModel
+from ..estimator.fitted import FittedModel, PreparedFrames
 from .channel_table import measure_decoder_fractions
 from .encoded import EncodedSplit, encode_split
 from .scores import Curve, Scores, score_fit
@@ -47,7 +47,9 @@ class LatentMeasures:
     shared: tuple[LeftOut, ShiftedApart] | None
 
 
-def measure_latents(fitted: FittedModel, recording: xr.Dataset, split: Split | None) -> LatentMeasures:
+def measure_latents(
+    fitted: FittedModel, recording: xr.Dataset, split: Split | None, prepared: PreparedFrames | None = None
+) -> LatentMeasures:
     """Encode a recording and measure its latents, as `nwb_dcf.evaluation.result.build_result` needs them.
 
     Parameters
@@ -57,13 +59,15 @@ def measure_latents(fitted: FittedModel, recording: xr.Dataset, split: Split | N
     recording : xarray.Dataset
         All segments, as they were read.
     split : Split or None
+    prepared : PreparedFrames, optional
+        The frames that `fitted` was fitted to, as the fit prepared them.
     """
-    encoded = encode_split(fitted, recording, split)
+    encoded = encode_split(fitted, recording, split, prepared)
     whole, parts = encoded.whole, (encoded.training, encoded.unseen)
     # copied: a view would keep all axes of all frames in memory
     latents = whole.latents[:, : fitted.dim].copy()
     # on held-out frames where there are any
-    scores, curve = score_fit(fitted, *parts)
+    scores, curve = score_fit(fitted, *parts, own=prepared is not None)
     named = len(frame_dims(recording)) == 1
     return LatentMeasures(
         encoded,

@@ -80,7 +80,9 @@ class Curve(TypedDict):
     pca_r2: Float[np.ndarray, " component"]
 
 
-def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording) -> tuple[Scores, Curve]:
+def score_fit(
+    fitted: FittedModel, training: EncodedRecording, unseen: EncodedRecording, *, own: bool = False
+) -> tuple[Scores, Curve]:
     """Score a fit on `unseen`.
 
     Parameters
@@ -89,6 +91,8 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
         Of `training`.
     training, unseen : EncodedRecording
         The same one where nothing was held out.
+    own : bool
+        Whether `fitted` is known to have been fitted to `training`: its axes then serve the baseline.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def score_fit(fitted: FittedModel, training: EncodedRecording, unseen: EncodedRe
     some = np.linspace(0, len(x) - 1, min(CURVE_FRAMES[fitted.config.model.decoder], len(x))).round().astype(int)
     lengths, shown = range(1, fitted.k_max + 1), take_scattered(x, some)
     # of the training frames, as the fit is: the baseline sees nothing more
-    pca = Projection.of(fitted, training.frames)
+    pca = Projection.of(fitted, training.frames, own=own)
     curve: Curve = {
         "bottleneck_r2": np.array([r2_score(shown, fitted.reconstruct(every[some, :k])) for k in lengths]),
         "pca_r2": np.array([r2_score(shown, pca.reconstruct(shown, k)) for k in lengths]),

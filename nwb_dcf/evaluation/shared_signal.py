@@ -147,7 +147,7 @@ def predict_hidden_channels(
     n_learned = len(targets[0])
     guess = [decode_linearly(z, targets[0][:, fold], test) for (z, test), fold in zip(latents, folds, strict=True)]
     sums = score_reconstruction(targets[1][:, predicted], np.concatenate(guess, axis=1), sampled[1].segment)
-    readouts = [RidgeReadout.of(*pair, RIDGE) for pair in latents]
+    readouts = [RidgeReadout.of(z, test, RIDGE) for z, test in latents]
     ordered = [np.concatenate([target[:, fold] for target in targets])[order] for fold in folds]
 
     def score(moved: Int[np.ndarray, "frame 1"]) -> float:

@@ -196,7 +196,7 @@ def fit_recording(
     if plan.dimension and not plan.dimension.supported:
         warnings.warn(plan.dimension.rule, UserWarning, stacklevel=3)
     first = WarmStart.from_weights(plan.warm_start.weights, plan.warm_start.name) if plan.warm_start else None
-    beside = BesideDynamics(lambda ready: measure_latents(ready, plan.recording, plan.split))
+    beside = BesideDynamics(lambda ready, prepared: measure_latents(ready, plan.recording, plan.split, prepared))
     fitted = fit(
         plan.training, plan.config, warm_start=first, progress=progress, keep_partial=keep_partial, beside=beside
     )

@@ -16,7 +16,7 @@ from nwb_dcf.data.synthetic import simulate_lorenz
 from nwb_dcf.estimator import beside_dynamics
 from nwb_dcf.estimator.beside_dynamics import BesideDynamics
 from nwb_dcf.estimator.fit import fit
-from nwb_dcf.estimator.fitted import FittedModel
+from nwb_dcf.estimator.fitted import FittedModel, PreparedFrames
 from nwb_dcf.model.parallel import use_threads
 
 SETTINGS = {"dim": 2, "steps": 12, "smooth": 0.04, "scale": "global"}  # of counts, whose encoder hides channels
@@ -28,8 +28,14 @@ class Case:
     config: FitConfig
     alone: FittedModel
 
-    def measure(self, fitted: FittedModel) -> tuple[str, np.ndarray, np.ndarray]:
-        latents = fitted.encode(fitted.prepare(self.recording))
+    def measure(
+        self, fitted: FittedModel, prepared: PreparedFrames | None = None
+    ) -> tuple[str, np.ndarray, np.ndarray]:
+        own = fitted.prepare(self.recording)
+        if prepared is not None:  # the fit's own frames, which need not be prepared again
+            for name in ("values", "segment", "time"):
+                np.testing.assert_array_equal(getattr(prepared, name), getattr(own, name))
+        latents = fitted.encode(own)
         return threading.current_thread().name, latents, fitted.rates(latents)
 
 
@@ -48,9 +54,10 @@ def test_measures_beside_v_are_those_after_it_and_leave_the_fit_alone(
     monkeypatch.setattr(beside_dynamics, "is_worth_a_thread", lambda *_: True)
     seen: list[FittedModel] = []
 
-    def measure(ready: FittedModel) -> tuple[str, np.ndarray, np.ndarray]:
+    def measure(ready: FittedModel, prepared: PreparedFrames | None) -> tuple[str, np.ndarray, np.ndarray]:
+        assert prepared is not None
         seen.append(ready)
-        return case.measure(ready)
+        return case.measure(ready, prepared)
 
     beside = BesideDynamics(measure)
     with use_threads(1):
@@ -69,19 +76,26 @@ def test_measures_beside_v_are_those_after_it_and_leave_the_fit_alone(
 
 
 def test_one_thread_is_left_to_training(case: Case) -> None:
-    beside = BesideDynamics(case.measure)
+    seen: list[PreparedFrames | None] = []
+
+    def measure(fitted: FittedModel, prepared: PreparedFrames | None) -> tuple[str, np.ndarray, np.ndarray]:
+        seen.append(prepared)
+        return case.measure(fitted, prepared)
+
+    beside = BesideDynamics(measure)
     with use_threads(1):
         fitted = fit(case.recording, case.config, beside=beside)
     assert beside.result(fitted)[0] == threading.current_thread().name
+    assert seen[0] is not None
 
 
 def test_what_fails_beside_v_is_raised_when_it_is_asked_for(case: Case) -> None:
-    def refuse(_fitted: FittedModel) -> None:
+    def refuse(_fitted: FittedModel, _prepared: PreparedFrames | None) -> None:
         raise ValueError("no")
 
     beside = BesideDynamics(refuse)
     with use_threads(2):
-        beside.start(case.alone, lambda _fitted: None, 1)
+        beside.start(case.alone, lambda _fitted: None, case.alone.prepare(case.recording))
     beside.wait()
     with pytest.raises(ValueError, match="no"):
         beside.result(case.alone)

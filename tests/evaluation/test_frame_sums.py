@@ -1,4 +1,4 @@
-"""Principal axes beside the scores: those that a fit began with where a second decomposition takes minutes."""
+"""Principal axes beside the scores: those that a fit began with, where they are of its own frames."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nwb_dcf.estimator.fit import fit
 from nwb_dcf.estimator.fitted import FittedModel, PreparedFrames
 from nwb_dcf.evaluation import frame_sums
 from nwb_dcf.evaluation.frame_sums import Projection
+from nwb_dcf.metrics import compute_pca_axes
 
 
 @pytest.fixture
@@ -71,3 +72,18 @@ def test_axes_of_another_fit_are_no_baseline(
     monkeypatch.setattr(frame_sums, "find_axes", find)
     Projection.of(dataclasses.replace(fitted, init={"fit": "another"}), frames)
     assert asked == [fitted.k_max]
+
+
+def test_other_frames_have_axes_of_their_own(
+    made: tuple[FittedModel, PreparedFrames], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is applied to another recording is compared with that recording's principal axes."""
+    monkeypatch.undo()  # nothing is large
+    fitted, frames = made
+    own = Projection.of(fitted, frames, own=True)
+    np.testing.assert_array_equal(own.axes, fitted.loadings)
+    mean, axes = compute_pca_axes(frames.values, fitted.k_max)
+    np.testing.assert_allclose(own.mean, mean, atol=1e-6)
+    np.testing.assert_allclose(np.abs((own.axes * axes).sum(axis=0)), 1, atol=1e-6)
+    other = dataclasses.replace(frames, values=frames.values[:, ::-1])
+    np.testing.assert_array_equal(Projection.of(fitted, other).axes, compute_pca_axes(other.values, fitted.k_max)[1])
