@@ -208,7 +208,10 @@ class Preprocessor:
 
     def undo_scale(self, values: Real[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
         """Map prepared values (..., channel) back to what was scaled; square roots stay."""
-        return np.asarray(np.asarray(values, np.float64) / self.factor + self.offset)
+        # in place: of a large table another copy takes as long as the arithmetic
+        restored = np.divide(values, self.factor, dtype=np.float64)
+        restored += self.offset
+        return np.asarray(restored)
 
     def describe(self) -> list[PreprocessingStep]:
         """Describe the steps in order, JSON-able, without the statistics."""

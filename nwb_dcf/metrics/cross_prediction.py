@@ -345,9 +345,9 @@ class _Split:
         ]
         parts = []
         for half in (first, second):
-            values = np.zeros((len(rows), len(lags), len(half)), np.float32)
+            values, own = np.zeros((len(rows), len(lags), len(half)), np.float32), raw.take(half, axis=1)
             for i, (then, good) in enumerate(zip(later, inside, strict=True)):
-                seen = raw[then[good]][:, half]
+                seen = own.take(then[good], axis=0)
                 # rows of training stand first; what is left is explained against their mean, not the test's
                 mean = seen[: int(good[:n_training].sum())].mean(axis=0, dtype=np.float64)
                 values[good, i] = seen - mean.astype(np.float32)
@@ -370,9 +370,9 @@ class _Split:
         centres = rng.permutation(self.training.frames.stop)[:N_BUMPS]
 
         def score_smoothing(number: int) -> None:
-            x = smoothed[number][at]
+            x = smoothed[number].take(at, axis=0)  # four times as fast as an index, of columns above all
             # of each half by itself: covariances across halves are half of the work and not needed
-            parts, covariances, deviation = [x[:, half] for half in self.halves], [], np.empty(x.shape[1])
+            parts, covariances, deviation = [x.take(half, axis=1) for half in self.halves], [], np.empty(x.shape[1])
             for part, half in zip(parts, self.halves, strict=True):
                 seen = part[self.training.frames]
                 seen = seen - seen.mean(axis=0, dtype=np.float64).astype(np.float32)
