@@ -42,7 +42,9 @@ class RidgeReadout:
         solve = np.vstack([np.full(len(x), 1 / len(x)), np.linalg.solve(gram, centred.T)])
         return cls(solve, np.column_stack([np.ones(len(test)), test - mean]))
 
-    def sum_errors(self, learned: Float[np.ndarray, "frame variable"], truth: Float[np.ndarray, "time variable"]) -> float:
+    def sum_errors(
+        self, learned: Float[np.ndarray, "frame variable"], truth: Float[np.ndarray, "time variable"]
+    ) -> float:
         """Sum the squared errors on test frames, whose targets are `truth`, from `learned` targets of training."""
         weights = self.solve @ learned
         shared, gram = self.features.T @ truth, self.features.T @ self.features
