@@ -16,7 +16,6 @@ from ..data.recording import name_kind, take_frames
 from ..estimator.fitted import FittedModel, PreparedFrames
 from ..estimator.initialization import find_axes
 from ..metrics import compute_pca_axes
-from ..metrics.pca import LARGE
 from ..metrics.poisson import RATE_FLOOR, explain_deviance
 from ..metrics.rate_calibration import calibrate_rates, choose_calibration_frames
 from ..metrics.reconstruction import sum_energy
@@ -46,7 +45,7 @@ class Projection:
         shape = training.values.shape
         # a decomposition of thousands of channels takes minutes and several copies of the frames in float64, and the
         # fit began with this one
-        if (own or is_large(shape) or min(shape) > LARGE) and has_principal_axes(fitted):
+        if own and has_principal_axes(fitted):
             return cls(fitted.mean.astype(np.float64), fitted.loadings.astype(np.float64))
         # where they are many without a copy of all frames
         return cls(*(find_axes if is_large(shape) else compute_pca_axes)(training.values, fitted.k_max))

@@ -48,26 +48,33 @@ class LatentMeasures:
 
 
 def measure_latents(
-    fitted: FittedModel, recording: xr.Dataset, split: Split | None, prepared: PreparedFrames | None = None
+    fitted: FittedModel,
+    recording: xr.Dataset,
+    split: Split | None,
+    prepared: PreparedFrames | None = None,
+    *,
+    own: bool = True,
 ) -> LatentMeasures:
     """Encode a recording and measure its latents, as `nwb_dcf.evaluation.result.build_result` needs them.
 
     Parameters
     ----------
     fitted : FittedModel
-        Of ``split.training``, or of `recording` where `split` is None; its v is not used.
+        Of ``split.training``, or of `recording` where `split` is None, if `own`; its v is not used.
     recording : xarray.Dataset
         All segments, as they were read.
     split : Split or None
     prepared : PreparedFrames, optional
         The frames that `fitted` was fitted to, as the fit prepared them.
+    own : bool
+        Whether `fitted` is of this recording: one that is applied to another is beside that recording's principal axes.
     """
     encoded = encode_split(fitted, recording, split, prepared)
     whole, parts = encoded.whole, (encoded.training, encoded.unseen)
     # copied: a view would keep all axes of all frames in memory
     latents = whole.latents[:, : fitted.dim].copy()
     # on held-out frames where there are any
-    scores, curve = score_fit(fitted, *parts, own=prepared is not None)
+    scores, curve = score_fit(fitted, *parts, own=own)
     named = len(frame_dims(recording)) == 1
     return LatentMeasures(
         encoded,

@@ -123,7 +123,7 @@ def _describe(
     from ..evaluation.latent_measures import measure_latents
     from ..evaluation.result import build_result
 
-    measured = measure_latents(fitted, recording, None)
+    measured = measure_latents(fitted, recording, None, own=False)
     result = build_result(fitted, recording, None, measured=measured, read=read, held_out=0.0)
     origin = stored.provenance.get("source", {})
     # by hash, since a copy of the file has another name
