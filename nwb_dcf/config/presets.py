@@ -238,10 +238,9 @@ def _choose_own(preset: str, kind: str, given: Mapping[str, Any]) -> Settings:
         own = KINDS[kind].get(preset, {})
         if "batch_size" in given:  # which is that of all parts then
             own = {name: value for name, value in own.items() if name != "dynamics_batch_size"}
-        if (
-            given.get("start") == "random"
-        ):  # the draws of K order axes that do not start at PCA's (benchmarks/RESULTS.md)
-            own = {**own, "prefix_at_dim": 0.0} if "prefix_at_dim" in own else own
+        # the draws of K order axes that do not start at PCA's (benchmarks/RESULTS.md)
+        if given.get("start") == "random" and "prefix_at_dim" in own:
+            own = {**own, "prefix_at_dim": 0.0}
     else:
         own = _choose_image_settings(preset, given)
         given = {name: value for name, value in given.items() if (name, value) != ("network", "auto")}
