@@ -76,7 +76,7 @@ COUNTS: dict[str, Settings] = {
         "encoder_window": 2,
         "encoder_dropout": 0.2,
         "gamma": 1.0,
-        # more holds the code to axes that reconstruct less; with .1 axes of resampled trials agree less (RESULTS.md)
+        # more holds latents to axes that reconstruct less; with .1 axes of resampled trials agree less (RESULTS.md)
         "eta": 0.2,
         "prefix_at_dim": 0.8,
         "tau_at_zero": 0.5,

@@ -178,6 +178,18 @@ def test_an_interrupt_while_the_fork_starts_takes_its_files_away(
 
 
 @pytest.mark.usefixtures("forks")
+def test_interrupts_are_heard_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_process: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(multiprocessing.context.ForkProcess, "start", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        plan_beside_imports(make_plan, "s.nwb", None)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("forks")
 def test_a_fork_hears_interrupts() -> None:
     def plan(_told: Listener | None) -> Any:
         return make_plan(hears=signal.getsignal(signal.SIGINT) is signal.default_int_handler)

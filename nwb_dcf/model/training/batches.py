@@ -17,9 +17,7 @@ from ..parallel import run_parts, split_frames
 FRAMES_READ = 8192  # at a time, off the axes
 CACHED_NUMBERS = 2**26  # of latents that are cached where the encoder does not learn: 256 MB
 CHUNK = 16  # successive pairs drawn together while the encoder learns, so that each frame is encoded once
-
-
-SCATTERED_ROWS = 64  # of a file: 128 MB, since the system maps up to 2 MB around each
+SCATTERED_ROWS = 64  # of a file, as in `data.chunks`, which this package does not know
 
 
 def take_rows(values: Tensor, rows: Tensor, release: Callable[[], None] | None = None) -> Tensor:
