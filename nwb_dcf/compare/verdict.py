@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import name_arguments
-from ..evaluation.certificate import EQUAL_FRACTION, EQUAL_R2
+from ..evaluation.certificate import EQUAL_FRACTION, EQUAL_R2, ROUNDED_R2
 from ..evaluation.decoding_verdict import LEVEL, Chance
 
 QUESTIONS = {
@@ -80,7 +80,7 @@ def _sort(row: Mapping[str, object]) -> tuple[list[str], list[str]]:
     for key, one in differences.items():
         # as in a fit's certificate: where latents equal PCA's every segment gains a hair, significant and nothing
         theirs = scores.get(key, {}).get("value", 1.0)
-        hair = min(EQUAL_R2, EQUAL_FRACTION * max(theirs, 0.0))
+        hair = max(ROUNDED_R2, min(EQUAL_R2, EQUAL_FRACTION * theirs))
         if one["low"] > unlike and one["high"] >= hair:
             better.append(QUESTIONS[key])
         elif one["high"] < -unlike and one["low"] <= -hair:

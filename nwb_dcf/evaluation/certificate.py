@@ -20,6 +20,7 @@ from ..metrics.null_distribution import LEAST_NULLS
 from .decoding_verdict import FEW_BLOCKS, LEVEL
 
 EQUAL_R2, EQUAL_FRACTION = 0.01, 0.05  # of the data's variance, and of what PCA explains: a smaller gain is none
+ROUNDED_R2 = 5e-4  # what three digits show: less is arithmetic, also where PCA explains nothing
 LITTLE_LEFT_OUT = 0.05  # R2 of left-out channels that an interval must not reach for an absence to be shown
 LITTLE_R2 = 0.1  # of latents ahead: what predicts less is of no use
 MUCH_OF_ONE = 1 / 3  # of a latent from one channel
@@ -225,8 +226,8 @@ def _judge_pca(scores: Scores, noun: str, n_channels: int) -> CertificateLine:
     found = {"value": value, "low": low, "high": high, "n": intervals["n"], "over": intervals["over"]}
     judge, shown = partial(_line, name, "R2 more", found), f"R2 {value:+.3f} [{low:.3f}, {high:.3f}]"
     # where latents equal PCA's, the decoder gains a hair on every segment: significant, and nothing
-    if high < min(EQUAL_R2, EQUAL_FRACTION * max(scores["pca_r2"], 0.0)) or high < 0:
-        how = "worse" if high < 0 else "no better"
+    if high < max(ROUNDED_R2, min(EQUAL_R2, EQUAL_FRACTION * scores["pca_r2"])):
+        how = "worse" if high < 0 and low <= -ROUNDED_R2 else "no better"
         # with as many axes PCA is exact, whatever the data
         if len(scores.get("channels") or ()) >= n_channels > 0:
             each = f"as many axes as {noun}s give all of them back, and compress nothing"

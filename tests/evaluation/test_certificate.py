@@ -82,6 +82,17 @@ def test_pca(ends: list[float], verdict: str, words: str) -> None:
     assert words in line["sentence"]
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("pca_r2", [-0.146, 0.35])
+def test_a_difference_of_arithmetic_is_neither_worse_nor_better(sign: int, pca_r2: float) -> None:
+    # the initial model is PCA's but for rounding, also where three axes explain nothing of held-out frames
+    ends = sorted([sign * 2e-7, sign * 3e-7])
+    intervals = {"difference_r2": ends, "n": 30, "over": "segments"}
+    line = find("better than PCA", intervals=intervals, difference_r2=sign * 2e-7, pca_r2=pca_r2)
+    assert line["verdict"] == "fail"
+    assert "no better than PCA" in line["sentence"]
+
+
 @pytest.mark.parametrize(("fraction", "verdict"), [(0.3, "pass"), (0.4, "doubtful"), (0.6, "fail")])
 def test_one_channel_by_loading_or_through_the_decoder(fraction: float, verdict: str) -> None:
     for shares in ((0.1, fraction), (fraction, None)):

@@ -71,6 +71,16 @@ def test_the_initial_model_stays_where_the_objective_never_falls(
     assert 30 < last < 100
 
 
+def test_an_objective_that_fell_before_steps_are_compared_lets_reconstruction_choose(
+    make_problem: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = make_problem(train_encoder_with_flows=True)
+    plan = dataclasses.replace(PLAN, steps_by="reconstruction")
+    # steps are compared from 30 on, where it is above its start again
+    step, _ = search(problem, plan, monkeypatch, lambda step: 0.8 if 5 <= step <= 20 else 1.0 + step / 50)
+    assert step == 75
+
+
 def test_steps_are_judged_by_what_dim_latents_leave_of_held_out_frames(make_problem: Make) -> None:
     problem = make_problem(train_encoder_with_flows=True)
     kept = nn.ModuleDict({"coupling": problem.model.coupling, "u": problem.model.u})
