@@ -127,7 +127,9 @@ def _join_reasons(missing: Sequence[CertificateLine]) -> str:
     for one in missing:
         why = one["sentence"].removeprefix(f"{one['line']} was not measured: ")
         reasons.setdefault(why, []).append(one["line"])
-    return "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+    # quoted: "predicts left-out channels: ..." would be read as a finding
+    quoted = ((why, " and ".join(f"'{name}'" for name in names)) for why, names in reasons.items())
+    return "no answer " + "; ".join(f"to {names} ({why})" for why, names in quoted)
 
 
 def _name_passed(one: CertificateLine, *, alone: bool) -> str:

@@ -74,6 +74,6 @@ def test_a_reason_that_lines_have_in_common_is_given_once() -> None:
     }  # fmt: skip
     lines = [{**line, "line": n, "sentence": f"{n} was not measured: {w}"} for n, w in zip(names, whys, strict=True)]
     assert summarise_certificate(lines)[0]["sentence"] == (
-        "predicts left-out channels, not made of noise: pixels are no channels; not one channel: too many; "
-        "found again, not invented: give --certify"
+        "no answer to 'predicts left-out channels' and 'not made of noise' (pixels are no channels); to 'not one "
+        "channel' (too many); to 'found again' and 'not invented' (give --certify)"
     )
