@@ -28,9 +28,16 @@ def draw_hump(step: int) -> float:
 
 
 def search(
-    problem: Problem, plan: TrainConfig, monkeypatch: pytest.MonkeyPatch, others: Callable[[int], float]
+    problem: Problem,
+    plan: TrainConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    others: Callable[[int], float],
+    ended_at: int | None = None,
 ) -> tuple[int, int]:
-    """Look at scripted losses until the search ends; return the chosen step and the last one."""
+    """Look at scripted losses until the search ends; return the chosen step and the last one.
+
+    After `ended_at` another judge goes on from the state of the first.
+    """
     at = 0
 
     def script(*_: object, **__: object) -> Losses:
@@ -43,6 +50,9 @@ def search(
         judge.look(at, LossCurve(), {"u"})
         if judge.find_settled(at, EVERY):
             break
+        if at == ended_at:
+            state, judge = judge.get_state(), EarlyStopping(problem.model, kept, problem.table, plan)
+            judge.set_state(state)
     return judge.best_step["u"], at
 
 
@@ -71,13 +81,14 @@ def test_the_initial_model_stays_where_the_objective_never_falls(
     assert 30 < last < 100
 
 
+@pytest.mark.parametrize("ended_at", [None, 25])
 def test_an_objective_that_fell_before_steps_are_compared_lets_reconstruction_choose(
-    make_problem: Make, monkeypatch: pytest.MonkeyPatch
+    make_problem: Make, monkeypatch: pytest.MonkeyPatch, ended_at: int | None
 ) -> None:
     problem = make_problem(train_encoder_with_flows=True)
     plan = dataclasses.replace(PLAN, steps_by="reconstruction")
     # steps are compared from 30 on, where it is above its start again
-    step, _ = search(problem, plan, monkeypatch, lambda step: 0.8 if 5 <= step <= 20 else 1.0 + step / 50)
+    step, _ = search(problem, plan, monkeypatch, lambda step: 0.8 if 5 <= step <= 20 else 1.0 + step / 50, ended_at)
     assert step == 75
 
 
