@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import name_arguments
-from ..evaluation.certificate import EQUAL_FRACTION, EQUAL_R2, ROUNDED_R2
+from ..evaluation.certificate import find_least_gain
 from ..evaluation.decoding_verdict import LEVEL, Chance
 
 QUESTIONS = {
@@ -79,8 +79,7 @@ def _sort(row: Mapping[str, object]) -> tuple[list[str], list[str]]:
     better, worse = [], []
     for key, one in differences.items():
         # as in a fit's certificate: where latents equal PCA's every segment gains a hair, significant and nothing
-        theirs = scores.get(key, {}).get("value", 1.0)
-        hair = max(ROUNDED_R2, min(EQUAL_R2, EQUAL_FRACTION * theirs))
+        hair = find_least_gain(scores.get(key, {}).get("value", 1.0))
         if one["low"] > unlike and one["high"] >= hair:
             better.append(QUESTIONS[key])
         elif one["high"] < -unlike and one["low"] <= -hair:

@@ -19,7 +19,7 @@ from ..errors import name_arguments
 from ..metrics.null_distribution import LEAST_NULLS
 from .decoding_verdict import FEW_BLOCKS, LEVEL
 
-EQUAL_R2, EQUAL_FRACTION = 0.01, 0.05  # of the data's variance, and of what PCA explains: a smaller gain is none
+EQUAL_R2, EQUAL_FRACTION = 0.01, 0.05  # of the data's variance, and of what the other explains: less is no gain
 ROUNDED_R2 = 5e-4  # what three digits show: less is arithmetic, also where PCA explains nothing
 LITTLE_LEFT_OUT = 0.05  # R2 of left-out channels that an interval must not reach for an absence to be shown
 LITTLE_R2 = 0.1  # of latents ahead: what predicts less is of no use
@@ -63,6 +63,17 @@ def certify_scores(
         _judge_future,
     )
     return [judge(scores) for judge in judges]
+
+
+def find_least_gain(r2: float) -> float:
+    """Find the gain in R2 over another method, whose own is `r2`, below which a gain is none.
+
+    Examples
+    --------
+    >>> [find_least_gain(r2) for r2 in (0.5, -0.1)]
+    [0.01, 0.0005]
+    """
+    return max(ROUNDED_R2, min(EQUAL_R2, EQUAL_FRACTION * r2))
 
 
 def _judge_left_out(scores: Scores) -> CertificateLine:
@@ -226,7 +237,7 @@ def _judge_pca(scores: Scores, noun: str, n_channels: int) -> CertificateLine:
     found = {"value": value, "low": low, "high": high, "n": intervals["n"], "over": intervals["over"]}
     judge, shown = partial(_line, name, "R2 more", found), f"R2 {value:+.3f} [{low:.3f}, {high:.3f}]"
     # where latents equal PCA's, the decoder gains a hair on every segment: significant, and nothing
-    if high < max(ROUNDED_R2, min(EQUAL_R2, EQUAL_FRACTION * scores["pca_r2"])):
+    if high < find_least_gain(scores["pca_r2"]):
         how = "worse" if high < 0 and low <= -ROUNDED_R2 else "no better"
         # with as many axes PCA is exact, whatever the data
         if len(scores.get("channels") or ()) >= n_channels > 0:
