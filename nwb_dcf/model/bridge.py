@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from .principal_axes import PrincipalAxes
 
+ROUNDING = 1e-6  # of the variance: less than that off the axes is float32's rounding, and no noise is drawn for it
+
 
 def interpolate_compression(x0: Tensor, x1: Tensor, tau: Tensor) -> Tensor:
     """x^(tau) = (1 - tau) x0 + tau x1."""
@@ -54,6 +56,7 @@ class BridgeNoise(nn.Module):
         super().__init__()
         self.n_channels = n_channels
         self.size = size
+        self.has_floor = True
         self.register_buffer("shape", torch.zeros(n_channels, 0), persistent=False)
         self.register_buffer("floor", torch.ones(()), persistent=False)
 
@@ -64,6 +67,7 @@ class BridgeNoise(nn.Module):
         n_rest = self.n_channels - len(principal.variance)
         rest = max(principal.total - float(principal.variance.sum()), 0.0) / n_rest if n_rest else 0.0
         self.floor = torch.as_tensor(rest).sqrt().to(principal.variance)
+        self.has_floor = rest * n_rest > ROUNDING * principal.total
         # the floor is drawn on all channels, so that kept axes get the excess above it alone
         deviation = (principal.variance - rest).clamp(min=0).sqrt()
         # in the axes' own coordinates a product of numbers stands for one of matrices
@@ -72,18 +76,20 @@ class BridgeNoise(nn.Module):
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw noise of shape (n, D)."""
-        device, dtype = self.shape.device, self.shape.dtype
+
+        def draw_normal(width: int) -> Tensor:
+            return torch.randn(n, width, generator=generator, device=self.shape.device, dtype=self.shape.dtype)
+
         if self.shape.dim() == 1:
-            own = torch.randn(n, self.n_channels, generator=generator, device=device, dtype=dtype)
-            return self.size * (own * self.shape)
+            return self.size * (draw_normal(self.n_channels) * self.shape)
         rank = self.shape.shape[1]
-        noise = torch.zeros(n, self.n_channels, device=device, dtype=dtype)
-        # no draw where all axes are known: the generator's state then depends on the rank, and is part of a seed's
+        # no draw where the axes hold all variance: the generator's state then depends on that, and is part of a seed's
         # result
-        if rank < self.n_channels:
-            noise = torch.randn(n, self.n_channels, generator=generator, device=device, dtype=dtype) * self.floor
-        if rank:
-            noise = torch.addmm(
-                noise, torch.randn(n, rank, generator=generator, device=device, dtype=dtype), self.shape.T
-            )
+        floor = draw_normal(self.n_channels) * self.floor if self.has_floor else None
+        if not rank:
+            noise = torch.zeros(n, self.n_channels).to(self.shape) if floor is None else floor
+        elif floor is None:
+            noise = draw_normal(rank) @ self.shape.T
+        else:
+            noise = torch.addmm(floor, draw_normal(rank), self.shape.T)
         return self.size * noise

@@ -103,7 +103,7 @@ class Encoder(nn.Module):
         if self.dropout and generator is not None:
             uniform = torch.rand(frame.shape, generator=generator, device=frame.device, dtype=frame.dtype)
             # inverted dropout: the expectation of the input stays
-            around = around * ((uniform >= self.dropout) / (1 - self.dropout))[:, None]
+            around = around * uniform.ge_(self.dropout).div_(1 - self.dropout)[:, None]
         raw = self.network(around.flatten(1))
         if self.whitening is not None:
             raw = raw + frame @ self.whitening

@@ -73,6 +73,19 @@ def test_axes_without_variance_get_no_noise() -> None:
     np.testing.assert_allclose(values[3:], 0, atol=1e-4)
 
 
+def test_nothing_is_drawn_for_what_rounding_leaves_off_the_axes() -> None:
+    x = draw_gaussian(variances=(4.0, 2.0, 1.0)) @ rotate(8, 5)[:3].float()
+    noise, drawn, alone = BridgeNoise(8, 0.5), *(torch.Generator().manual_seed(0) for _ in range(2))
+    noise.start_at(compute_principal_axes(x))
+    noise.draw(10, drawn)
+    torch.randn(10, 3, generator=alone)
+    assert torch.equal(drawn.get_state(), alone.get_state())
+    # a channel with a variance of its own, however small, keeps its noise
+    noise = BridgeNoise(6, 0.5)
+    noise.start_at(compute_principal_axes(draw_gaussian(), most=4))
+    assert np.linalg.eigvalsh(draw_covariance(noise)).min() > 0.01
+
+
 def test_absolute_noise_is_the_same_on_every_channel() -> None:
     np.testing.assert_allclose(draw_covariance(BridgeNoise(4, 0.1)), 0.01 * np.eye(4), atol=2e-4)
 

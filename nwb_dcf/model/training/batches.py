@@ -340,7 +340,9 @@ class WindowSampler:
             coupling.eval()  # freezes its running statistics as well
         window = coupling.encoder.window
         if torch.is_grad_enabled():
-            return coupling.encode(self.table.surround(frames, window), generator if self.learns_latents else None)
+            centred = self.table.surround(frames, window).sub_(coupling.mean)  # a copy of its own, changed in place
+            latents: Tensor = coupling.encoder(centred, generator if self.learns_latents else None)
+            return latents
         # windows of thousands of channels of all held-out samples are more memory than the rest of an evaluation takes
         parts = split_frames(len(frames), self.table.x.shape[1] * (2 * window + 1), self.table.device)
         return torch.cat([coupling.encode(self.table.surround(frames[part], window)) for part in parts])

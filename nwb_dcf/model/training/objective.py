@@ -108,7 +108,9 @@ def compute_losses(
         df = dynamics_loss(v, target_time(now, later, samples.step[:, None]), samples.weight)
 
     if model.learns_encoder or not torch.is_grad_enabled():  # else constant: at its optimum
-        aligned = axes.place(samples.pick(samples.latents, samples.now) * mask)
+        # u's endpoint itself, where u sees the frame that is aligned and its gradients reach the encoder
+        seen = "u" in flows and samples.single and settings.masked_endpoints and settings.train_encoder_with_flows
+        aligned = x0 if seen else axes.place(samples.pick(samples.latents, samples.now) * mask)
         align = alignment_loss(samples.pick(samples.x, samples.now), aligned, samples.weight)
         if balance and "u" in flows:
             align = balance.hold(align)

@@ -186,18 +186,18 @@ def test_an_evaluation_encodes_each_frame_once(
     model, table, seen = problem.model.eval(), problem.table, []
     with torch.no_grad():
         list(model.coupling.encoder.network.children())[-1].weight.normal_()  # type: ignore[union-attr, operator]
-    own = model.coupling.encode
+    own = model.coupling.encoder.forward
 
-    def encode(x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        seen.append(len(x))
-        return own(x, generator)
+    def encode(centred: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        seen.append(len(centred))
+        return own(centred, generator)
 
-    monkeypatch.setattr(model.coupling, "encode", encode)
+    monkeypatch.setattr(model.coupling.encoder, "forward", encode)
     sampler = WindowSampler(table, model, ("coupling", "u"))
     with torch.no_grad():
         samples = sampler.draw(n, torch.Generator().manual_seed(0))
     assert seen == [encoded]
-    alone = own(table.surround(samples.frames, 2))
+    alone = own(table.surround(samples.frames, 2) - model.coupling.mean)
     torch.testing.assert_close(samples.latents, alone, rtol=1e-5, atol=1e-6)
     # in training every sample has channels of its own that are dropped
     sampler.draw(512, torch.Generator().manual_seed(0))

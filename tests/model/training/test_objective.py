@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nwb_dcf.config import TrainConfig
+from nwb_dcf.model.axes import Axes
 from nwb_dcf.model.nested_dropout import mask_prefix
 from nwb_dcf.model.training.batches import Samples, WindowSampler
 from nwb_dcf.model.training.objective import Losses, compute_losses
@@ -121,6 +122,25 @@ def test_both_flows_share_the_prefix_of_a_pair(make_problem: Make) -> None:
     assert torch.equal(watched.mask_u, mask_prefix(lengths.long(), 4))
     assert set(lengths.tolist()) == {1, 2, 3, 4}
     assert (lengths == 2).float().mean() > 0.5  # dim
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_an_endpoint_that_u_sees_and_alignment_asks_for_is_placed_once(
+    make_problem: Make, monkeypatch: pytest.MonkeyPatch, masked: bool
+) -> None:
+    problem = make_problem(train_encoder_with_flows=True, masked_endpoints=masked)
+    model, table = problem.model, problem.table
+    model.u.forward = u = Recorder()  # type: ignore[assignment, method-assign]
+    generator = torch.Generator().manual_seed(0)
+    samples = WindowSampler(table, model, ("coupling", "u")).draw(400, generator)
+    placed, own = [], Axes.place
+    monkeypatch.setattr(Axes, "place", lambda axes, mu: placed.append(mu) or own(axes, mu))  # type: ignore[func-returns-value]
+    with torch.no_grad():
+        losses = compute_losses(model, samples, UNIFORM, generator, prefix_p=0.5, flows=("coupling", "u"))
+        endpoint = own(model.coupling.make_axes(), samples.latents * u.shown[2])
+    aligned = (table.take(samples.frames) - endpoint).square().mean()
+    assert float(losses.align) == pytest.approx(float(aligned), rel=1e-5)
+    assert len(placed) == (1 if masked else 2)
 
 
 def test_masked_endpoints_hold_nothing_beyond_the_prefix(make_problem: Make) -> None:

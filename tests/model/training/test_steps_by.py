@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from nwb_dcf.config import TrainConfig
+from nwb_dcf.model.principal_axes import compute_principal_axes
 from nwb_dcf.model.training import early_stopping
+from nwb_dcf.model.training.context_heads import ContextHeads
 from nwb_dcf.model.training.early_stopping import EarlyStopping, evaluate_losses
 from nwb_dcf.model.training.loss_curve import LossCurve
 from nwb_dcf.model.training.objective import Losses
@@ -90,6 +92,26 @@ def test_an_objective_that_fell_before_steps_are_compared_lets_reconstruction_ch
     # steps are compared from 30 on, where it is above its start again
     step, _ = search(problem, plan, monkeypatch, lambda step: 0.8 if 5 <= step <= 20 else 1.0 + step / 50, ended_at)
     assert step == 75
+
+
+def test_heads_are_judged_until_the_objective_has_fallen(make_problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, looked = make_problem(train_encoder_with_flows=True), []
+    heads = ContextHeads(compute_principal_axes(problem.table.x), 2, (-1, 1))
+
+    def script(*_: object, **given: object) -> Losses:
+        looked.append(given["heads"] is heads)
+        return Losses(
+            *torch.tensor([draw_hump(10 * len(looked)), 0.0, 0.0, (3.0, 3.0, 1.0, 9.0, 9.0)[len(looked) - 1]])
+        )
+
+    monkeypatch.setattr(early_stopping, "evaluate_losses", script)
+    kept = nn.ModuleDict({"coupling": problem.model.coupling, "u": problem.model.u})
+    for by, expected in (("reconstruction", [True, True, True, False, False]), ("objective", [True] * 5)):
+        looked.clear()
+        judge = EarlyStopping(problem.model, kept, problem.table, dataclasses.replace(PLAN, steps_by=by), heads)
+        for step in range(0, 50, 10):
+            judge.look(step, LossCurve(), {"u"})
+        assert looked == expected
 
 
 def test_steps_are_judged_by_what_dim_latents_leave_of_held_out_frames(make_problem: Make) -> None:
