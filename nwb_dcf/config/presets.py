@@ -119,18 +119,21 @@ _PERCEPTRON: Settings = {
     "rate_axes": 256,
     "encoder_learning_rate": 2e-3,
 }
-# A U-Net's steps are dear: few and small.
+# A U-Net's steps are dear: few, small, and most of them of what `dim` latents reconstruct.
 _UNET: Settings = {
     "network": "unet",
     "channels": (32, 64, 128),
     "train_encoder_with_flows": True,
     "gamma": 1.0,
-    "tau_at_zero": 0.5,
+    "prefix_at_dim": 0.8,
+    "tau_at_zero": 0.8,
     "batch_size": 64,
-    "steps": 400,
-    "dynamics_fraction": 0.5,
-    "learning_rate": 3e-3,
-    "encoder_learning_rate": 1e-3,
+    "steps": 240,
+    "steps_by": "reconstruction",
+    "finish": 0.5,
+    "dynamics_fraction": 0.75,
+    "learning_rate": 4e-3,
+    "encoder_learning_rate": 1.5e-3,
 }
 IMAGES: dict[str, Settings] = {
     "default": _PERCEPTRON,

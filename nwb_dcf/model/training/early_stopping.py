@@ -22,7 +22,8 @@ from .objective import Losses, compute_losses
 PATIENCE = 3  # evaluations without a fall of the held-out loss before training stops (5 and 2 chose the same steps),
 LEAST_FRACTION = 0.3  # but not before this fraction of the schedule: a network that starts at zero needs a while
 HELD_OUT_SAMPLES = 2048  # 4,096 gave the same scores on counts, Lorenz and the worm, and 8,192 the same steps as those
-FEW_SAMPLES = 1024  # images, which cost most, and reconstructions, whose prefix and tau are fixed and vary no loss
+FEW_SAMPLES = 1024  # of images, and of reconstructions, whose prefix and tau are fixed and vary no loss
+UNET_SAMPLES = 512  # cost two or three steps of it
 PARTS = ("coupling", "u", "v")
 
 Weights = dict[str, dict[str, Tensor]]
@@ -175,8 +176,13 @@ def evaluate_losses(
     if not as_trained:
         config = dataclasses.replace(config, tau_in_angle=0.0, tau_at_zero=0.0)
     model.eval()
-    few = model.image_shape is not None or config.prefix_at_dim == 1
-    samples = (sampler or WindowSampler(table, model, learn)).draw(FEW_SAMPLES if few else HELD_OUT_SAMPLES, generator)
+    samples = (sampler or WindowSampler(table, model, learn)).draw(_count_samples(model, config), generator)
     return compute_losses(
         model, samples, config, generator, prefix_p=config.prefix_p, flows=learn, heads=heads, table=table
     )
+
+
+def _count_samples(model: DCFModel, config: TrainConfig) -> int:
+    if model.coupling.encoder.sees_images:
+        return UNET_SAMPLES
+    return FEW_SAMPLES if model.image_shape is not None or config.prefix_at_dim == 1 else HELD_OUT_SAMPLES
