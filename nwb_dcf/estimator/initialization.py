@@ -265,9 +265,10 @@ def teach_heads(heads: ContextHeads, model: DCFModel, table: FrameTable, config:
 
 def start_dynamics(model: DCFModel, v: RidgeStartDynamics, table: FrameTable) -> None:
     """Set the autoregression of v to that of the present latents."""
-    with torch.no_grad():
-        latents = table.encode(model.coupling)
     # every n-th pair: evenly spaced, without a draw
     pairs = table.pairs[:: -(-len(table.pairs) // MOST_PAIRS)]
+    past = table.window(pairs)
+    with torch.no_grad():
+        latents = table.encode(model.coupling, torch.unique(torch.cat([past.flatten(), pairs + 1])))
     later = (latents[pairs + 1] - latents[pairs]) / table.step[pairs][:, None]
-    v.start_at(latents[table.window(pairs)], later)
+    v.start_at(latents[past], later)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FEWEST_STARTS = 8  # at a lead, below which it is not scored
 ORDER = 3  # as many frames as v sees by default, h = 3
+MOST_PAIRS = 2**17  # evenly spaced, as those that v starts from: far more than there are coefficients
 PENALTIES = np.logspace(-7, 1, 9)  # times the mean variance of what is regressed on
 
 
@@ -127,16 +128,18 @@ class Autoregression:
     def __init__(self, segments: Sequence[Real[np.ndarray, "_time latent"]], order: int = ORDER) -> None:
         from sklearn.linear_model import RidgeCV  # a third of a second that the command line need not wait for
 
-        segments = [np.asarray(z, np.float64) for z in segments if len(z) > order]
+        segments = [z for z in segments if len(z) > order]
         if not segments:
             raise DataError(f"no segment is longer than {order} frames", fix="give longer segments")
         self.order = order
-        self.mean = np.concatenate(segments).mean(axis=0)
-        past = np.concatenate(
-            [np.stack([z[order - 1 - i : len(z) - 1 - i] for i in range(order)], 1) for z in segments]
-        )
+        self.mean = np.concatenate(segments).mean(axis=0, dtype=np.float64)
+        every = -(-sum(len(z) - order for z in segments) // MOST_PAIRS)
+        newest = [np.arange(order - 1, len(z) - 1, every) for z in segments]
+        lags = np.arange(order)
+        past = np.concatenate([z[at[:, None] - lags] for z, at in zip(segments, newest, strict=True)])
+        following = np.concatenate([z[at + 1] for z, at in zip(segments, newest, strict=True)])
         # displacements, not frames: the penalty then shrinks towards persistence
-        moved = np.concatenate([np.diff(z, axis=0)[order - 1 :] for z in segments])
+        moved = following.astype(np.float64) - past[:, 0]
         x = (past - self.mean).reshape(len(past), -1)
         # times frames and mean square: scikit-learn's penalty is on sums, and in the unit of the latents squared
         size = max(np.square(x).mean(), np.finfo(np.float64).tiny)

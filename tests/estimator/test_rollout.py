@@ -24,6 +24,7 @@ from nwb_dcf.evaluation.forecast import describe_horizon, measure_horizon
 from nwb_dcf.evaluation.latent_measures import measure_latents
 from nwb_dcf.evaluation.result import build_result
 from nwb_dcf.io.results.payload import to_payload, to_result
+from nwb_dcf.metrics import forecast
 from nwb_dcf.metrics.forecast import Autoregression, score_forecasts
 
 from .test_dcf import TRAINED, draw_data, make_spikes
@@ -189,6 +190,19 @@ def test_an_autoregression_is_the_ridge_of_the_least_cross_validation_error() ->
     np.testing.assert_allclose(found.weights, expected.coef_.T, atol=0.02)
     with pytest.raises(DataError, match="no segment is longer than 3"):
         Autoregression([np.ones((3, 2))])
+
+
+def test_an_autoregression_of_a_long_recording_takes_some_of_its_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.linear_model import RidgeCV
+
+    turns, shown, own = draw_turns(n_frames=400, noise=0.1), [], RidgeCV.fit
+    monkeypatch.setattr(RidgeCV, "fit", lambda ridge, x, y: shown.append(len(x)) or own(ridge, x, y))  # type: ignore[func-returns-value]
+    whole = Autoregression(turns)
+    monkeypatch.setattr(forecast, "MOST_PAIRS", 600)
+    some = Autoregression(turns)
+    assert shown == [6 * 397, 600]
+    np.testing.assert_allclose(some.weights, whole.weights, atol=0.1)
+    np.testing.assert_array_equal(some.mean, whole.mean)
 
 
 def test_scores_are_pooled_over_starts_and_latents() -> None:

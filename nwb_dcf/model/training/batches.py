@@ -25,14 +25,19 @@ def take_rows(values: Tensor, rows: Tensor, release: Callable[[], None] | None =
 
     Rows of a table that stayed on the host are sent to the device that asks for them. Where gradients come back to one
     on a GPU it is indexed: index_select adds them up there in whatever order they come. Of a table in a file some rows
-    are taken at a time, and `release` is called after them.
+    are taken at a time unless they lie side by side, and `release` is called after them.
     """
     # one seed has to give one result: index_put is deterministic, the backward of index_select is not
     if values.is_cuda and values.requires_grad:
         return values[rows]
     if values.device != rows.device:
         return take_rows(values, rows.to(values.device), release).to(rows.device)
-    if release is not None:
+    if release is not None and rows.numel():
+        first, last = (int(edge) for edge in torch.aminmax(rows))
+        if last - first < rows.numel():  # as in windows of successive frames: no page is read for nothing
+            found = values[first : last + 1].index_select(0, (rows - first).flatten())
+            release()
+            return found.view(*rows.shape, *values.shape[1:])
         found = values.new_empty(rows.numel(), *values.shape[1:])
         parts = (torch.split(each, SCATTERED_ROWS) for each in (rows.flatten(), found))
         for some, into in zip(*parts, strict=True):
@@ -182,26 +187,38 @@ class FrameTable:
         first, last = take_rows(self.first, frames), take_rows(self.last, frames)
         return self.take(torch.clamp(rows, first[:, None], last[:, None]))
 
-    def encode(self, coupling: Coupling) -> Tensor:
-        """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients."""
+    def encode(self, coupling: Coupling, rows: Tensor | None = None) -> Tensor:
+        """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients.
+
+        Of `rows` alone where they are given: what stands at others is not set.
+        """
         encoder, training, linear = coupling.encoder, coupling.training, coupling.encoder.is_linear
         latents = self.step.new_empty(len(self.x), coupling.axes.shape[1])
 
         def encode(part: slice) -> None:
+            some = torch.arange(part.start, part.stop, device=self.device) if rows is None else rows[part]
             if linear:
-                latents[part] = encoder.apply_linear(self.x[part].to(self.device) - coupling.mean)
+                frames = self.x[part].to(self.device) if rows is None else self.take(some)
+                found = encoder.apply_linear(frames - coupling.mean)
             else:
-                rows = torch.arange(part.start, part.stop, device=self.device)
-                latents[part] = coupling.encode(self.surround(rows, encoder.window))
+                found = coupling.encode(self.surround(some, encoder.window))
+            latents[part if rows is None else some] = found
             if self.release:
                 self.release()
 
         coupling.eval()  # the running statistics are not to follow the parts
         seen = self.x.shape[1] * (1 if linear else 2 * encoder.window + 1)
-        parts = split_frames(len(self.x), seen, self.device)
+        parts = split_frames(len(self.x) if rows is None else len(rows), seen, self.device)
         run_parts(encode, parts, self.device, beside=not encoder.sees_images)
         coupling.train(training)
         return latents
+
+    def read(self, coupling: Coupling, rows: Tensor | None = None) -> Tensor:
+        """Coordinates on the axes of every frame, (frame, k_max), or of `rows` alone, as `encode`."""
+        found = self.step.new_empty(len(self.x), coupling.axes.shape[1])
+        for some in torch.split(torch.arange(len(self.x), device=self.device) if rows is None else rows, FRAMES_READ):
+            found[some] = coupling.read(self.take(some))
+        return found
 
 
 @dataclass(frozen=True)
@@ -271,9 +288,8 @@ class WindowSampler:
         # encoding is half of a step where all else is small; fixed latents need it once
         if not self.learns_latents and len(table.x) * model.k_max <= CACHED_NUMBERS:
             with torch.no_grad():
-                latents = table.encode(model.coupling)
-                reads = [model.coupling.read(part.to(table.device)) for part in table.split(FRAMES_READ)]
-                self.cached = latents, torch.cat(reads)
+                # of those that are drawn: a part has no use for the other part's, which another sampler holds
+                self.cached = table.encode(model.coupling, table.rows), table.read(model.coupling, table.rows)
 
     def draw(self, n: int, generator: torch.Generator) -> Samples:
         """Draw about `n` pairs, or `n` single frames where v does not learn, uniformly."""

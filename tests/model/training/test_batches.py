@@ -76,17 +76,45 @@ def test_samples_of_a_file_are_read_some_at_a_time(
     def sample(table: FrameTable) -> list[Tensor]:
         sampler = WindowSampler(table, problem.model.eval(), learn)
         read[0] = most[0] = 0
-        samples = sampler.draw(200, torch.Generator().manual_seed(0))
+        samples = sampler.draw(40, torch.Generator().manual_seed(0))
         with torch.no_grad():
             return [samples.pick(samples.x, samples.now), samples.pick(samples.latents, samples.now)]
 
     monkeypatch.setattr(torch, "index_select", watch)
     monkeypatch.setattr(Tensor, "index_select", watch)
     expected = sample(problem.table)
-    assert most[0] >= 200
+    assert most[0] >= 40
     found = sample(dataclasses.replace(problem.table, release=release))
     assert 0 < most[0] <= 10
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_successive_frames_of_a_file_are_read_at_once(make_problem: Make) -> None:
+    problem, released = make_problem(encoder_window=2, train_encoder_with_flows=True), []
+    table = dataclasses.replace(problem.table, release=lambda: released.append(1))
+    rows = torch.arange(20, 70)
+    assert torch.equal(table.surround(rows, 2), problem.table.surround(rows, 2))
+    assert len(released) == 1
+    scattered = torch.tensor([0, 70, 120])
+    assert torch.equal(table.surround(scattered, 2), problem.table.surround(scattered, 2))
+
+
+def test_parts_of_a_recording_are_encoded_by_those_that_draw_them(
+    make_problem: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = make_problem()
+    model, table, seen = problem.model.eval(), problem.table, []
+    with torch.no_grad():
+        list(model.coupling.encoder.network.children())[-1].weight.normal_()  # type: ignore[union-attr, operator]
+    own = model.coupling.encode
+    monkeypatch.setattr(model.coupling, "encode", lambda x: seen.append(len(x)) or own(x))  # type: ignore[func-returns-value]
+    every = torch.arange(len(table.x))
+    parts = [table.select(every[chosen]) for chosen in (every % 60 < 40, every % 60 >= 40)]
+    for part in parts:
+        latents, reads = WindowSampler(part, model, ("v",)).cached or (Tensor(), Tensor())
+        torch.testing.assert_close(latents[part.rows], part.encode(model.coupling)[part.rows], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(reads[part.rows], model.coupling.read(table.x)[part.rows], rtol=1e-5, atol=1e-6)
+    assert seen[::2] == [len(part.list_drawn()) for part in parts]
 
 
 def test_held_out_windows_are_encoded_some_at_a_time(make_problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
