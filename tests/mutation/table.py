@@ -210,8 +210,8 @@ MUTATIONS = [
     Mutation(
         "dropped channels are not made up for",
         "model/encoder.py",
-        "((uniform >= self.dropout) / (1 - self.dropout))",
-        "((uniform >= self.dropout) / 1.0)",
+        "uniform.ge_(self.dropout).div_(1 - self.dropout)",
+        "uniform.ge_(self.dropout)",
         PHASES,
     ),
     # nested dropout and noise

@@ -19,7 +19,7 @@ from .context_heads import ContextHeads
 from .loss_curve import LossCurve
 from .objective import Losses, compute_losses
 
-PATIENCE = 3  # evaluations without a fall of the held-out loss before training stops (5 and 2 chose the same steps),
+PATIENCE = 3  # evaluations without a fall of the held-out loss before training stops (5 chose the same steps),
 LEAST_FRACTION = 0.3  # but not before this fraction of the schedule: a network that starts at zero needs a while
 HELD_OUT_SAMPLES = 2048  # 4,096 gave the same scores on counts, Lorenz and the worm, and 8,192 the same steps as those
 FEW_SAMPLES = 1024  # of images, and of reconstructions, whose prefix and tau are fixed and vary no loss
