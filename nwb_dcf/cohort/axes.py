@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
@@ -175,12 +176,12 @@ def _compute_subspace(grams: GramSum, dim: int, fill_rounds: int) -> tuple[Float
         values, basis = _decompose(grams, filled, dim)[:2]
         # with a constant, since a session's anchors are centred over the conditions that it has, not over all
         design = np.column_stack([basis * np.sqrt(np.maximum(values, 0)), np.ones(len(basis))])
-        for i, known in enumerate(seen):
-            extend = np.zeros((len(known), int(known.sum())))
-            extend[known] = np.eye(int(known.sum()))
-            # what is missing as a linear function of what is there: by linearity G becomes E G E'
-            extend[~known] = design[~known] @ np.linalg.pinv(design[known])
-            filled[i] = extend @ np.asarray(grams.partial[i])[np.ix_(known, known)] @ extend.T
+        for known, gram in zip(seen, filled, strict=True):
+            # what is missing as a linear function W of what is there: by linearity its blocks of G are W G and W G W'
+            lacking = design[~known] @ np.linalg.pinv(design[known])
+            between = lacking @ gram[np.ix_(known, known)]
+            gram[np.ix_(~known, known)], gram[np.ix_(known, ~known)] = between, between.T
+            gram[np.ix_(~known, ~known)] = between @ lacking.T
     _, basis, mean = _decompose(grams, filled, dim)
     return basis, mean
 
@@ -188,8 +189,8 @@ def _compute_subspace(grams: GramSum, dim: int, fill_rounds: int) -> tuple[Float
 def _decompose(grams: GramSum, filled: Sequence[NDArray[np.floating]], dim: int) -> tuple[Floats, Floats, Floats]:
     # one vote for each session: their Grams have unit energy
     mean = (grams.total + sum(filled)) / grams.count
-    values, vectors = np.linalg.eigh(mean)
-    return values[::-1][:dim], vectors[:, ::-1][:, :dim], mean
+    values, vectors = scipy.linalg.eigh(mean, subset_by_index=(len(mean) - dim, len(mean) - 1))
+    return values[::-1], vectors[:, ::-1], mean
 
 
 def compare_axes(one: SharedAxes, other: SharedAxes) -> Float[np.ndarray, " latent"]:
