@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nwb_dcf.cohort.axes import GramSum, compare_axes, fit_axes
+from nwb_dcf.cohort.axes import GramSum, _compute_subspace, compare_axes, fit_axes
 from nwb_dcf.errors import DataError, ParameterError
 
 C, T = 8, 20
@@ -76,3 +76,22 @@ def test_what_cannot_be_is_refused():
         gram[:, :T] = np.nan
     with pytest.raises(DataError, match="in no session"):
         fit_axes(GramSum(C, T, grams), 3)
+
+
+def test_what_a_session_lacks_is_filled_by_the_rows_that_it_has():
+    """One round, written out: the Gram becomes E G E', E being the identity on known rows and W on the others."""
+    rng = np.random.default_rng(0)
+    whole, part = (np.cov(rng.normal(size=(12, 40)) + rng.normal(size=(12, 1))) for _ in range(2))
+    known = np.arange(12) >= 3
+    lacking = np.where(known[:, None] & known, part, np.nan)
+    grams = GramSum(4, 3, [whole, lacking])
+    values, vectors = np.linalg.eigh((whole + np.where(np.isfinite(lacking), lacking, 0)) / 2)
+    design = np.column_stack([vectors[:, -2:] * np.sqrt(values[-2:]), np.ones(12)])
+    extend = np.zeros((12, 9))
+    extend[known], extend[~known] = np.eye(9), design[~known] @ np.linalg.pinv(design[known])
+    basis, mean = _compute_subspace(grams, 2, 1)
+    np.testing.assert_allclose(mean, (whole + extend @ part[np.ix_(known, known)] @ extend.T) / 2, atol=1e-10)
+    leading = np.linalg.eigh(mean)[1][:, -2:]
+    np.testing.assert_allclose(basis @ basis.T, leading @ leading.T, atol=1e-10)
+    assert grams.partial[0] is lacking
+    assert np.isnan(lacking[0]).all()

@@ -190,10 +190,10 @@ class FrameTable:
     def encode(self, coupling: Coupling, rows: Tensor | None = None) -> Tensor:
         """mu of every frame within its surroundings, shape (frame, k_max), part by part and without gradients.
 
-        Of `rows` alone where they are given: what stands at others is not set.
+        Of `rows` (rising) alone where they are given, and 0 at others.
         """
         encoder, training, linear = coupling.encoder, coupling.training, coupling.encoder.is_linear
-        latents = self.step.new_empty(len(self.x), coupling.axes.shape[1])
+        latents = self._make_zeros(coupling.axes.shape[1])
 
         def encode(part: slice) -> None:
             some = torch.arange(part.start, part.stop, device=self.device) if rows is None else rows[part]
@@ -213,9 +213,13 @@ class FrameTable:
         coupling.train(training)
         return latents
 
+    def _make_zeros(self, width: int) -> Tensor:
+        # NumPy's take no memory before they are written to, torch's do
+        return torch.from_numpy(np.zeros((len(self.x), width), np.float32)).to(self.step)
+
     def read(self, coupling: Coupling, rows: Tensor | None = None) -> Tensor:
         """Coordinates on the axes of every frame, (frame, k_max), or of `rows` alone, as `encode`."""
-        found = self.step.new_empty(len(self.x), coupling.axes.shape[1])
+        found = self._make_zeros(coupling.axes.shape[1])
         for some in torch.split(torch.arange(len(self.x), device=self.device) if rows is None else rows, FRAMES_READ):
             found[some] = coupling.read(self.take(some))
         return found

@@ -88,8 +88,8 @@ class EarlyStopping:
                 self.config,
                 learn=self.kept.keys(),
                 sampler=self.sampler,
-                # of what is compared L_context is a part only until the objective has fallen
-                heads=None if self.at_dim and self.has_fallen else self.heads,
+                # where reconstruction chooses, L_context counts only until the objective has fallen
+                heads=None if self.has_fallen else self.heads,
                 as_trained=self.learns_latents,
             )
         cf, df, joint = torch.stack([losses.cf, losses.df, losses.total(self.config)]).tolist()

@@ -114,6 +114,7 @@ def test_parts_of_a_recording_are_encoded_by_those_that_draw_them(
         latents, reads = WindowSampler(part, model, ("v",)).cached or (Tensor(), Tensor())
         torch.testing.assert_close(latents[part.rows], part.encode(model.coupling)[part.rows], rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(reads[part.rows], model.coupling.read(table.x)[part.rows], rtol=1e-5, atol=1e-6)
+        assert not latents[~torch.isin(every, part.list_drawn())].any()
     assert seen[::2] == [len(part.list_drawn()) for part in parts]
 
 
