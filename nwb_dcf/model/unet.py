@@ -51,7 +51,7 @@ def choose_levels(frame_shape: tuple[int, int], patch: int, channels: Sequence[i
 
 
 class ImagePlanes(nn.Module):
-    """Turns (n, m D) into images of m planes and the two coordinates, in patches: (n, (m + 2) p^2, places).
+    """Turns (n, m D) into patches of m planes, (n, m p^2, places), and convolves them beside the two coordinates.
 
     A side that no power of two divides is padded by its last row or column; `crop` removes the padding.
     """
@@ -63,29 +63,43 @@ class ImagePlanes(nn.Module):
         self.frame_shape, self.patch = frame_shape, patch
         # every level halves the sides: padded once, no level needs to be cropped
         unit = patch * 2 ** (n_levels - 1)
-        height, width = (-(-side // unit) * unit for side in frame_shape)
+        self.shape = height, width = tuple(-(-side // unit) * unit for side in frame_shape)
         self.padding = {-1: width - frame_shape[1], -2: height - frame_shape[0]}
         y, x = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
-        self.register_buffer("coordinates", torch.stack(torch.meshgrid(y, x, indexing="ij"))[None], persistent=False)
+        both = torch.stack(torch.meshgrid(y, x, indexing="ij"))[None]
+        self.register_buffer("coordinates", self._cut(both), persistent=False)
 
     @property
     def n_places(self) -> int:
         """Places of the first level."""
-        return self.coordinates[0, 0].numel() // self.patch**2
+        return self.coordinates[0, 0].numel()
 
     def forward(self, planes: Tensor) -> Tensor:
         images = planes.reshape(len(planes), -1, *self.frame_shape)
         for side, more in self.padding.items():  # torch's own pad adds up gradients in any order on a GPU
             edge = images.narrow(side, images.shape[side] - 1, 1)
             images = torch.cat([images, *[edge] * more], dim=side) if more else images
-        images = torch.cat([images, self.coordinates.expand(len(images), -1, -1, -1)], dim=1)
-        images = nn.functional.pixel_unshuffle(images, self.patch)
-        return images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
+        return self._cut(images)
+
+    def convolve(self, layer: nn.Conv2d, planes: Tensor) -> Tensor:
+        """Apply the first layer, whose last 2 p^2 inputs are the coordinates."""
+        weight, n_seen = layer.weight, layer.in_channels - self.coordinates.shape[1]
+        # the same for all images of a batch, and half of the products
+        of_place = nn.functional.conv2d(self.coordinates, weight[:, n_seen:], layer.bias, padding=layer.padding)
+        return of_place + nn.functional.conv2d(self(planes), weight[:, :n_seen], padding=layer.padding)
 
     def crop(self, images: Tensor) -> Tensor:
         """Back from patches (n, p^2, places) to rows (n, D)."""
         height, width = self.frame_shape
-        return nn.functional.pixel_shuffle(images, self.patch)[:, 0, :height, :width].flatten(1)
+        n, _, rows, columns = images.shape
+        patches = images.permute(0, 2, 3, 1).reshape(n, rows, columns, self.patch, self.patch)
+        return patches.transpose(2, 3).reshape(n, *self.shape)[:, :height, :width].flatten(1)
+
+    def _cut(self, images: Tensor) -> Tensor:
+        # as pixel_unshuffle, in one copy, whose channels are last in memory: a tenth of its time on a CPU
+        (n, m, height, width), p = images.shape, self.patch
+        patches = images.reshape(n, m, height // p, p, width // p, p).permute(0, 2, 4, 1, 3, 5)
+        return patches.flatten(3).permute(0, 3, 1, 2)
 
 
 class FiLMBlock(nn.Module):
@@ -174,7 +188,7 @@ class ConditionedUNet(nn.Module):
 
     def _run(self, planes: Tensor, embedding: Tensor) -> Tensor:
         embedded = self.embed(embedding)
-        images, passed = self.stem(self.planes(planes)), []
+        images, passed = self.planes.convolve(self.stem, planes), []
         for i, block in enumerate(self.down):
             images = block(self.shrink[i - 1](images) if i else images, embedded)
             passed.append(images)
@@ -208,7 +222,15 @@ class ConvFeatures(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, planes: Tensor) -> Tensor:
-        return _run_in_parts(lambda part: self.last(self.layers(self.planes(part)).flatten(1)), planes)
+        return _run_in_parts(self._run, planes)
+
+    def _run(self, planes: Tensor) -> Tensor:
+        first, *others = self.layers
+        images = self.planes.convolve(first, planes)  # type: ignore[arg-type]  # modules in a list have lost their type
+        for layer in others:
+            images = layer(images)
+        features: Tensor = self.last(images.flatten(1))
+        return features
 
 
 def _run_in_parts(function: Callable[..., Tensor], *rows: Tensor) -> Tensor:

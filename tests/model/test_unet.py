@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nwb_dcf.config import ModelConfig
 from nwb_dcf.model import unet
@@ -76,9 +77,41 @@ def test_a_side_goes_on_with_its_last_row_or_column() -> None:
 
 
 def test_coordinates_run_from_the_first_row_and_column() -> None:
-    images = ImagePlanes((4, 8), 1, 1)(torch.zeros(1, 32))
-    torch.testing.assert_close(images[0, 1, :, 3], torch.linspace(-1, 1, 4))
-    torch.testing.assert_close(images[0, 2, 2], torch.linspace(-1, 1, 8))
+    coordinates = ImagePlanes((4, 8), 1, 1).coordinates[0]
+    torch.testing.assert_close(coordinates[0, :, 3], torch.linspace(-1, 1, 4))
+    torch.testing.assert_close(coordinates[1, 2], torch.linspace(-1, 1, 8))
+
+
+@pytest.mark.parametrize(("shape", "patch", "levels"), [((16, 12), 2, 2), ((9, 7), 1, 3), ((13, 8), 4, 1)])
+def test_the_first_layer_sees_patches_and_coordinates_side_by_side(
+    shape: tuple[int, int], patch: int, levels: int
+) -> None:
+    torch.manual_seed(0)
+    planes, layer = ImagePlanes(shape, patch, levels), nn.Conv2d(4 * patch**2, 5, 3, padding=1)
+    rows = torch.randn(3, 2 * shape[0] * shape[1], requires_grad=True)
+    height, width = planes.shape
+    more = (0, width - shape[1], 0, height - shape[0])
+    images = nn.functional.pad(rows.unflatten(1, (2, *shape)), more, mode="replicate")
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    beside = torch.cat([images, torch.stack([y, x]).expand(3, -1, -1, -1)], dim=1)
+    expected, made = layer(nn.functional.pixel_unshuffle(beside, patch)), planes.convolve(layer, rows)
+    torch.testing.assert_close(made, expected)
+    weight = torch.randn_like(expected)
+    wanted = (rows, layer.weight, layer.bias)
+    for one, other in zip(*(torch.autograd.grad((f * weight).sum(), wanted) for f in (made, expected)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_coordinates_are_convolved_once_for_a_batch() -> None:
+    planes, layer = ImagePlanes((16, 16), 2, 1), nn.Conv2d(4 * 4, 5, 3, padding=1)
+
+    def count(n: int) -> int:
+        with FlopCounterMode(display=False) as counter:
+            planes.convolve(layer, torch.zeros(n, 2 * 256))
+        return counter.get_total_flops()
+
+    of_one = 2 * 8 * 8 * 9 * (2 * 4) * 5  # of two planes, and as much again for the coordinates
+    assert (count(1), count(9) - count(1)) == (2 * of_one, 8 * of_one)
 
 
 @pytest.mark.parametrize("network", [make_unet((9, 7)), ConditionedMLP(129, 63, 5, width=8, depth=2, zero_start=False)])

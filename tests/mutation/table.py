@@ -372,8 +372,8 @@ MUTATIONS = [
     Mutation(
         "images cropped on the wrong side",
         "model/unet.py",
-        "[:, 0, :height, :width]",
-        "[:, 0, -height:, -width:]",
+        "[:, :height, :width]",
+        "[:, -height:, -width:]",
         UNET,
     ),
     Mutation(
@@ -386,8 +386,8 @@ MUTATIONS = [
     Mutation(
         "U-Net without coordinates",
         "model/unet.py",
-        "torch.cat([images, self.coordinates.expand",
-        "torch.cat([images, 0 * self.coordinates.expand",
+        "nn.functional.conv2d(self.coordinates,",
+        "nn.functional.conv2d(0 * self.coordinates,",
         UNET,
     ),
     # rollouts and rebuilding
