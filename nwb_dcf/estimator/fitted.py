@@ -233,8 +233,7 @@ class FittedModel:
 
     def flow(self, frames: PreparedFrames) -> Float[np.ndarray, "time latent"]:
         """Compute flowed latents: frames integrated by u to tau = 0 and read on the axes (paper, section 4)."""
-        model, k = self.model, self.dim
-        return self._run(lambda part: model.read(model.compress(part, k))[:, :k], frames.values)
+        return self._run(lambda part: self.model.flow(part, self.dim), frames.values)
 
     def compress(self, frames: PreparedFrames) -> Float[np.ndarray, "time channel"]:
         """Compute states: frames integrated by u from tau = 1 to 0 (paper 2.3)."""

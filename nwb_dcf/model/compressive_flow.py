@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .axes import Axes
 from .compression_clock import ClockName, CompressionClock
-from .hidden_integration import PLACES, HiddenUnits
+from .hidden_integration import PLACES, Gain, HiddenUnits
 from .networks import FOURIER_SCALE, N_FOURIER, ConditionedMLP, NetworkSize, ScalarEmbedding
 from .ode import integrate
 from .precision import in_full
@@ -51,6 +51,12 @@ class PlainCompression(nn.Module):
             solver=solver,
             steps=steps,
         )
+
+    def carry_to_axes(
+        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
+    ) -> Tensor:
+        """Coordinates on the kept axes, (n, k_max), of what `carry` returns."""
+        return axes.read(self.carry(x, tau_from, tau_to, mask, axes, solver=solver, steps=steps)) * mask
 
 
 class ClosedFormCompression(nn.Module):
@@ -105,23 +111,37 @@ class ClosedFormCompression(nn.Module):
         self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
     ) -> Tensor:
         """Integrate u from `tau_from` to `tau_to`, in scaled coordinates; `mask` (1, k_max) where all have one K."""
-        kept, dropped = axes.split(x, mask)
-        # scaled coordinates, in which the solver integrates the residual network alone
-        start = axes.place(kept) + dropped / math.hypot(tau_from, self.rho)
-        s_from, s_to = (self.clock.find_place(tau) for tau in (tau_from, tau_to))
+        centred, _ = self._scale(x, tau_from, mask, axes)
         if self._is_wide(x, mask, solver):
-            end = self._carry_hidden(start - axes.mean, s_from, s_to, mask, axes, steps) + axes.mean
+            units, gain = self._carry_hidden(centred, tau_from, tau_to, mask, axes, steps)
+            end = units.add(centred, gain) + axes.mean
         else:
-            end = integrate(
-                lambda s, state: self._scaled_rate(state, s, mask, axes),
-                start,
-                s_from,
-                s_to,
-                solver=solver,
-                steps=steps,
-            )
+            end = self._carry_frames(centred + axes.mean, tau_from, tau_to, mask, axes, solver, steps)
         kept, dropped = axes.split(end, mask)
         return axes.place(kept) + dropped * math.hypot(tau_to, self.rho)
+
+    def carry_to_axes(
+        self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
+    ) -> Tensor:
+        """Coordinates on the kept axes, (n, k_max), of what `carry` returns; of wide frames that is not made."""
+        centred, kept = self._scale(x, tau_from, mask, axes)
+        if self._is_wide(x, mask, solver):
+            units, gain = self._carry_hidden(centred, tau_from, tau_to, mask, axes, steps)
+            return units.add_on_axes(kept, gain)
+        return axes.read(self._carry_frames(centred + axes.mean, tau_from, tau_to, mask, axes, solver, steps)) * mask
+
+    def _scale(self, x: Tensor, tau: float, mask: Tensor, axes: Axes) -> tuple[Tensor, Tensor]:
+        """Scaled states less b, in which the solver integrates the residual network alone, and their kept part."""
+        kept, dropped = axes.split(x, mask)
+        return axes.span(kept) + dropped / math.hypot(tau, self.rho), kept
+
+    def _carry_frames(
+        self, start: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, solver: str, steps: int
+    ) -> Tensor:
+        s_from, s_to = (self.clock.find_place(tau) for tau in (tau_from, tau_to))
+        return integrate(
+            lambda s, state: self._scaled_rate(state, s, mask, axes), start, s_from, s_to, solver=solver, steps=steps
+        )
 
     def _is_wide(self, x: Tensor, mask: Tensor, solver: str) -> bool:
         """Whether frames are wider than the layers of a perceptron, so that its first layer is integrated instead."""
@@ -132,8 +152,9 @@ class ClosedFormCompression(nn.Module):
 
     @in_full
     def _carry_hidden(
-        self, centred: Tensor, s_from: float, s_to: float, mask: Tensor, axes: Axes, steps: int
-    ) -> Tensor:
+        self, centred: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, steps: int
+    ) -> tuple[HiddenUnits, Gain]:
+        s_from, s_to = (self.clock.find_place(tau) for tau in (tau_from, tau_to))
         begins = torch.linspace(s_from, s_to, steps + 1, dtype=torch.float64)[:-1, None]
         step = (s_to - s_from) / steps
         w = self.clock.find_w(begins + torch.tensor(PLACES, dtype=torch.float64) * step).flatten()
@@ -141,9 +162,8 @@ class ClosedFormCompression(nn.Module):
         condition = torch.cat([self.embed_angle(self.clock.show(tau)), mask.expand(len(tau), -1)], dim=-1)
         units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`
         every, kept = self.clock.weigh(w)
-        return units.integrate(
-            centred, step, list(zip(every.tolist(), kept.tolist(), strict=True)), condition, axes, mask
-        )
+        weights = list(zip(every.tolist(), kept.tolist(), strict=True))
+        return units, units.integrate(centred, step, weights, condition)
 
     def _scaled_rate(self, state: Tensor, s: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         w = self.clock.find_w(s)

@@ -158,6 +158,20 @@ class DCFModel(nn.Module):
         """Integrate u from tau = 1 to 0 with prefix `k`: frames (n, D) to states (n, D)."""
         return self._carry(x, 1.0, 0.0, k, solver, steps)
 
+    def flow(self, x: Tensor, k: int) -> Tensor:
+        """Read the states of `compress` on the first `k` axes: frames (n, D) to flowed latents (n, k)."""
+        # no more than that is made of them: off a basis they are read as 0
+        found = self.u.carry_to_axes(
+            self.view(x),
+            1.0,
+            0.0,
+            self.mask(k, x[:1]),
+            self.coupling.make_axes(),
+            solver=self.config.solver,
+            steps=self.config.solver_steps,
+        )
+        return found[:, :k]
+
     def expand(self, x0: Tensor, k: int, *, solver: str = "", steps: int = 0) -> Tensor:
         """Integrate u from tau = 0 to 1 with prefix `k`: states (n, D) to frames (n, D)."""
         return self._carry(x0, 0.0, 1.0, k, solver, steps)

@@ -3,7 +3,8 @@
 In scaled coordinates c the rate is linear in the last hidden layer h, and the first layer linear in c. So the first
 layer's z = c F obeys an equation of its own, dz/ds = f(z, s), with a matrix of width x width in place of the first and
 the last layer and of the projections on the axes. The same steps are taken, and what h has added is sent back to the
-frames once, at the end: for 137 channels half of the time, and the same numbers but for rounding.
+frames once, at the end, or to the axes alone where no more is asked for: for 137 channels half of the time, and the
+same numbers but for rounding.
 """
 
 from __future__ import annotations
@@ -17,9 +18,28 @@ from torch import Tensor, nn
 
 from .axes import Axes
 from .networks import ConditionedMLP
+from .precision import in_full
 
 # torchdiffeq's rk4, the 3/8 rule: where in a step the rate is evaluated, and with which weight it counts
 PLACES, WEIGHTS = (0.0, 1 / 3, 2 / 3, 1.0), (1 / 8, 3 / 8, 3 / 8, 1 / 8)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the network has added to scaled states on their way.
+
+    Attributes
+    ----------
+    hidden, along : Tensor, shape (n, width)
+        In units of its last hidden layer: on all axes, and added on the kept ones.
+    biases, biases_along : float
+        How often its last bias was added.
+    """
+
+    hidden: Tensor
+    along: Tensor
+    biases: float
+    biases_along: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +56,8 @@ class HiddenUnits:
         The last layer.
     loop, loop_along : Tensor, shape (width, width)
         `back` and then F: of the whole residual, and of its part along the kept axes.
+    axes : Axes
+    mask : Tensor, shape (1, k_max)
     """
 
     network: ConditionedMLP
@@ -43,6 +65,8 @@ class HiddenUnits:
     back: Tensor
     loop: Tensor
     loop_along: Tensor
+    axes: Axes
+    mask: Tensor
 
     @classmethod
     def make(cls, network: ConditionedMLP, axes: Axes, mask: Tensor) -> Self:
@@ -52,17 +76,9 @@ class HiddenUnits:
         # kept = c down, and the rest = c - kept up
         into = torch.addmm(of_rest, axes.down * mask, of_kept - axes.up @ of_rest)
         back = network.last.weight.T
-        return cls(network, into, back, back @ into, axes.project(back, mask) @ into)
+        return cls(network, into, back, back @ into, axes.project(back, mask) @ into, axes, mask)
 
-    def integrate(
-        self,
-        start: Tensor,
-        step: float,
-        weights: Sequence[tuple[float, float]],
-        condition: Tensor,
-        axes: Axes,
-        mask: Tensor,
-    ) -> Tensor:
+    def integrate(self, start: Tensor, step: float, weights: Sequence[tuple[float, float]], condition: Tensor) -> Gain:
         """Carry scaled states less b, (n, D), over equal steps of the clock.
 
         Parameters
@@ -79,11 +95,10 @@ class HiddenUnits:
         network = self.network
         embedded = network.embed(condition)
         shifts = [shift(embedded) for shift in network.shifts]
-        # what the residual adds to the state, and its part along the axes, in units of the last hidden layer
         added, along = (start.new_zeros(len(start), len(self.back)) for _ in range(2))
-        constant, constant_along = 0.0, 0.0
-        bias = network.last.bias
-        into_bias, into_bias_along = bias @ self.into, (axes.project(bias[None], mask) @ self.into)[0]
+        biases, biases_along = 0.0, 0.0
+        bias = network.last.bias[None]
+        bias_loop, bias_loop_along = ((part @ self.into)[0] for part in (bias, self.axes.project(bias, self.mask)))
         z, n_places, last = start @ self.into, len(PLACES), len(weights) - 1
         rates: list[Tensor] = []
         for at, (every, on_kept) in enumerate(weights):
@@ -94,15 +109,28 @@ class HiddenUnits:
             weight = WEIGHTS[at % n_places] * step
             added.add_(hidden, alpha=weight * every)
             along.add_(hidden, alpha=weight * on_kept)
-            constant, constant_along = constant + weight * every, constant_along + weight * on_kept
+            biases, biases_along = biases + weight * every, biases_along + weight * on_kept
             if at == last:  # the state after the last step is not asked for in these units
                 break
-            shifted = every * into_bias + on_kept * into_bias_along
+            shifted = every * bias_loop + on_kept * bias_loop_along
             rates.append(torch.addmm(shifted, hidden, every * self.loop + on_kept * self.loop_along))
             if len(rates) == n_places:
                 z, rates = z + step / 8 * (rates[0] + 3 * (rates[1] + rates[2]) + rates[3]), []
-        whole = torch.addmm(start + constant * bias, added, self.back)
-        return whole + axes.project(along @ self.back + constant_along * bias, mask)
+        return Gain(added, along, biases, biases_along)
+
+    @in_full
+    def add(self, start: Tensor, gain: Gain) -> Tensor:
+        """Scaled states less b, (n, D), at the end."""
+        bias = self.network.last.bias
+        whole = torch.addmm(start + gain.biases * bias, gain.hidden, self.back)
+        return whole + self.axes.project(gain.along @ self.back + gain.biases_along * bias, self.mask)
+
+    @in_full
+    def add_on_axes(self, kept: Tensor, gain: Gain) -> Tensor:
+        """Their coordinates on the kept axes, (n, k_max), from those at the start."""
+        onto = self.axes.down * self.mask
+        constant = (gain.biases + gain.biases_along) * (self.network.last.bias @ onto)
+        return torch.addmm(kept + constant, gain.hidden + gain.along, self.back @ onto)
 
 
 def _advance(z: Tensor, rates: list[Tensor], h: float) -> Tensor:

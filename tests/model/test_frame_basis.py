@@ -68,6 +68,17 @@ def test_all_axes_change_nothing_of_the_model_at_its_start() -> None:
     torch.testing.assert_close(few.spectrum, plain.spectrum, rtol=1e-3, atol=1e-5)
 
 
+def test_flowed_latents_need_no_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = draw_frames()
+    model = make_model(frames, M)
+    for parameter in model.u.parameters():  # its last layer starts at zero
+        parameter.data.normal_(0, 0.2)
+    with torch.no_grad():
+        expected = model.read(model.compress(frames, 2))[:, :2]
+        monkeypatch.delattr(FrameBasis, "place")
+        torch.testing.assert_close(model.flow(frames, 2), expected, rtol=1e-3, atol=1e-3)
+
+
 def test_the_way_to_tau_0_and_back_is_exact_off_the_axes() -> None:
     frames = draw_frames()
     model = make_model(frames, M)

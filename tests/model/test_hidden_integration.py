@@ -8,6 +8,7 @@ import torch
 from nwb_dcf.config import ModelConfig
 from nwb_dcf.model.compressive_flow import ClosedFormCompression
 from nwb_dcf.model.dcf_model import DCFModel
+from nwb_dcf.model.hidden_integration import HiddenUnits
 
 
 @pytest.fixture(params=["way", "angle"])
@@ -40,6 +41,30 @@ def test_steps_are_those_of_the_frames_to_rounding(
     assert (expected - x).square().mean() > 0.1  # u does something
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(back, expected_back, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+@pytest.mark.parametrize("wide", [True, False])
+def test_flowed_latents_are_the_states_on_their_axes(
+    model: DCFModel, k: int, wide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(50, 40)
+    with torch.no_grad():
+        expected = model.read(model.compress(x, k))[:, :k]
+        assert (expected - model.read(x)[:, :k]).square().mean() > 1e-3  # u moves them
+        if wide:
+            monkeypatch.delattr(HiddenUnits, "add")  # states of all channels are not made
+        else:
+            monkeypatch.setattr(ClosedFormCompression, "_is_wide", lambda *_: False)
+        torch.testing.assert_close(model.flow(x, k), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_flowed_latents_of_a_plain_network() -> None:
+    torch.manual_seed(0)
+    model = DCFModel(36, 5, ModelConfig(dim=2, width=16, depth=2, closed_form=False)).eval()
+    x = torch.randn(30, 36)
+    with torch.no_grad():
+        torch.testing.assert_close(model.flow(x, 2), model.read(model.compress(x, 2))[:, :2])
 
 
 def test_an_exact_solver_and_gradients_are_left_to_the_frames(model: DCFModel) -> None:
