@@ -179,8 +179,8 @@ class ClosedFormCompression(nn.Module):
         embedded = self.embed_angle(self.clock.show(tau))
         rows = max(len(embedded), len(mask))
         condition = torch.cat([embedded.expand(rows, -1), mask.expand(rows, -1)], dim=-1)
-        states = [scaled, axes.span(kept)] if self.network.sees_images else [scaled]
-        out = self.network(states, [kept], condition)
+        more = [axes.up] if self.network.sees_images else []
+        out = self.network([scaled], [kept], condition, *more)
         # the closed form is 0 on kept axes (paper 2.3 with masked endpoints); what the network adds there is weighted
         # apart
         return out, axes.project(out, mask)

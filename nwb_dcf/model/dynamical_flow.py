@@ -108,15 +108,15 @@ class RidgeStartDynamics(nn.Module):
         v = self._along_axes(latents, history, condition, mask, axes)
         # Posterior mean of the data off the axes given the state: 0 at tau = 0, where the state there is noise.
         posterior = tau / (tau.square() + self.rho**2) * dropped
-        states = [posterior, axes.span(kept)] if self.network.sees_images else [posterior]
+        states, more = [posterior], [axes.up] if self.network.sees_images else []
         if x.device.type == "cpu":  # others would wait to learn how many rows there are
             rows = torch.nonzero(tau[:, 0])[:, 0]
             # in training half of all states are at tau = 0, where the network would be multiplied by 0
             if len(rows) < len(x):
                 states, latents = ([part.index_select(0, rows) for part in parts] for parts in (states, latents))
                 tau, condition = (part.index_select(0, rows) for part in (tau, condition))
-                return v.index_add(0, rows, tau * self.network(states, latents, condition))
-        return torch.addcmul(v, tau, self.network(states, latents, condition))
+                return v.index_add(0, rows, tau * self.network(states, latents, condition, *more))
+        return torch.addcmul(v, tau, self.network(states, latents, condition, *more))
 
     def at_zero(self, x: Tensor, s: Tensor, history: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         """Return v at tau = 0, shape (n, D), where the network of the data is multiplied by 0 and not run."""

@@ -9,6 +9,7 @@ Symbols: p the patch, pixels per side that make one place of the first level; c_
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -81,12 +82,32 @@ class ImagePlanes(nn.Module):
             images = torch.cat([images, *[edge] * more], dim=side) if more else images
         return self._cut(images)
 
-    def convolve(self, layer: nn.Conv2d, planes: Tensor) -> Tensor:
-        """Apply the first layer, whose last 2 p^2 inputs are the coordinates."""
-        weight, n_seen = layer.weight, layer.in_channels - self.coordinates.shape[1]
-        # the same for all images of a batch, and half of the products
-        of_place = nn.functional.conv2d(self.coordinates, weight[:, n_seen:], layer.bias, padding=layer.padding)
-        return of_place + nn.functional.conv2d(self(planes), weight[:, :n_seen], padding=layer.padding)
+    def convolve(
+        self, layer: nn.Conv2d, planes: Tensor, latents: Tensor | None = None, directions: Tensor | None = None
+    ) -> Tensor:
+        """Apply the first layer, whose inputs are the planes, then what the latents stand for, then the coordinates.
+
+        Parameters
+        ----------
+        layer : nn.Conv2d
+        planes : Tensor, shape (n, m D)
+        latents, directions : Tensor, shapes (n, k) and (k, D), optional
+            Their product is one more plane. It is not made: k images are convolved in place of n.
+        """
+        seen, p = self(planes), self.patch
+        n_more = 0 if latents is None else p**2
+        kernels = torch.split(layer.weight, [seen.shape[1], n_more, 2 * p**2], dim=1)
+
+        def convolve(images: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+            return nn.functional.conv2d(images, kernel, bias, padding=layer.padding)
+
+        # the same for all images of a batch
+        beside = convolve(self.coordinates, kernels[2], layer.bias).permute(0, 2, 3, 1)
+        if latents is not None and directions is not None:
+            each = convolve(self(directions), kernels[1]).permute(0, 2, 3, 1)
+            both = torch.addmm(beside.flatten(1), latents, each.flatten(1))
+            beside = both.view(len(latents), *each.shape[1:])
+        return convolve(seen, kernels[0]) + beside.permute(0, 3, 1, 2)
 
     def crop(self, images: Tensor) -> Tensor:
         """Back from patches (n, p^2, places) to rows (n, D)."""
@@ -180,15 +201,33 @@ class ConditionedUNet(nn.Module):
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, states: Sequence[Tensor], latents: Sequence[Tensor], condition: Tensor) -> Tensor:
-        """Return (n, D); `states` (n, D) or several side by side, `latents` (n, any), `condition` (n or 1, any)."""
+    def forward(
+        self,
+        states: Sequence[Tensor],
+        latents: Sequence[Tensor],
+        condition: Tensor,
+        directions: Tensor | None = None,
+    ) -> Tensor:
+        """Return (n, D).
+
+        Parameters
+        ----------
+        states : sequence of Tensor, shape (n, D)
+        latents : sequence of Tensor, shape (n, any)
+        condition : Tensor, shape (n or 1, any)
+        directions : Tensor, shape (k, D), optional
+            What the first of the `latents`, (n, k), stand for: their sum is one more plane, the last.
+        """
         planes = torch.cat([*states], dim=1)
         embedding = torch.cat([*latents, condition.expand(len(planes), -1)], dim=1)
-        return _run_in_parts(self._run, planes, embedding)
+        shown = [] if directions is None else [latents[0]]
+        return _run_in_parts(functools.partial(self._run, directions), planes, embedding, *shown)
 
-    def _run(self, planes: Tensor, embedding: Tensor) -> Tensor:
+    def _run(
+        self, directions: Tensor | None, planes: Tensor, embedding: Tensor, latents: Tensor | None = None
+    ) -> Tensor:
         embedded = self.embed(embedding)
-        images, passed = self.planes.convolve(self.stem, planes), []
+        images, passed = self.planes.convolve(self.stem, planes, latents, directions), []
         for i, block in enumerate(self.down):
             images = block(self.shrink[i - 1](images) if i else images, embedded)
             passed.append(images)

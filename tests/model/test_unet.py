@@ -102,6 +102,20 @@ def test_the_first_layer_sees_patches_and_coordinates_side_by_side(
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(16, 12), (9, 7)])
+def test_what_latents_stand_for_is_seen_without_being_made(shape: tuple[int, int]) -> None:
+    net = make_unet(shape)
+    states, codes, condition = draw_inputs(shape)
+    directions = torch.randn(2, shape[0] * shape[1], requires_grad=True)
+    codes[0].requires_grad_()
+    made = net(states[:1], codes, condition, directions)
+    expected = net([states[0], codes[0] @ directions], codes, condition)
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
+    inputs = (codes[0], directions, *net.parameters())
+    for one, other in zip(*(torch.autograd.grad(out.square().sum(), inputs) for out in (made, expected)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_coordinates_are_convolved_once_for_a_batch() -> None:
     planes, layer = ImagePlanes((16, 16), 2, 1), nn.Conv2d(4 * 4, 5, 3, padding=1)
 
@@ -112,6 +126,18 @@ def test_coordinates_are_convolved_once_for_a_batch() -> None:
 
     of_one = 2 * 8 * 8 * 9 * (2 * 4) * 5  # of two planes, and as much again for the coordinates
     assert (count(1), count(9) - count(1)) == (2 * of_one, 8 * of_one)
+
+
+def test_directions_are_convolved_once_for_a_batch() -> None:
+    planes, layer = ImagePlanes((16, 16), 2, 1), nn.Conv2d(4 * 4, 5, 3, padding=1)
+
+    def count(n: int) -> int:
+        with FlopCounterMode(display=False) as counter:
+            planes.convolve(layer, torch.zeros(n, 256), torch.zeros(n, 3), torch.zeros(3, 256))
+        return counter.get_total_flops()
+
+    of_plane, of_latents = 2 * 8 * 8 * 9 * 4 * 5, 2 * 3 * 8 * 8 * 5
+    assert (count(1), count(9) - count(1)) == ((1 + 3 + 2) * of_plane + of_latents, 8 * (of_plane + of_latents))
 
 
 @pytest.mark.parametrize("network", [make_unet((9, 7)), ConditionedMLP(129, 63, 5, width=8, depth=2, zero_start=False)])

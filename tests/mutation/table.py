@@ -386,8 +386,8 @@ MUTATIONS = [
     Mutation(
         "U-Net without coordinates",
         "model/unet.py",
-        "nn.functional.conv2d(self.coordinates,",
-        "nn.functional.conv2d(0 * self.coordinates,",
+        "convolve(self.coordinates,",
+        "convolve(0 * self.coordinates,",
         UNET,
     ),
     # rollouts and rebuilding
