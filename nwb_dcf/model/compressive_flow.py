@@ -111,12 +111,14 @@ class ClosedFormCompression(nn.Module):
         self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
     ) -> Tensor:
         """Integrate u from `tau_from` to `tau_to`, in scaled coordinates; `mask` (1, k_max) where all have one K."""
-        centred, _ = self._scale(x, tau_from, mask, axes)
+        kept, dropped = axes.split(x, mask)
+        start = axes.span(kept) + dropped / math.hypot(tau_from, self.rho)
         if self._is_wide(x, mask, solver):
-            units, gain = self._carry_hidden(centred, tau_from, tau_to, mask, axes, steps)
-            end = units.add(centred, gain) + axes.mean
+            units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`
+            gain = self._carry_hidden(units, units.enter(start), tau_from, tau_to, steps)
+            end = units.add(start, gain) + axes.mean
         else:
-            end = self._carry_frames(centred + axes.mean, tau_from, tau_to, mask, axes, solver, steps)
+            end = self._carry_frames(start + axes.mean, tau_from, tau_to, mask, axes, solver, steps)
         kept, dropped = axes.split(end, mask)
         return axes.place(kept) + dropped * math.hypot(tau_to, self.rho)
 
@@ -124,16 +126,12 @@ class ClosedFormCompression(nn.Module):
         self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
     ) -> Tensor:
         """Coordinates on the kept axes, (n, k_max), of what `carry` returns; of wide frames that is not made."""
-        centred, kept = self._scale(x, tau_from, mask, axes)
-        if self._is_wide(x, mask, solver):
-            units, gain = self._carry_hidden(centred, tau_from, tau_to, mask, axes, steps)
-            return units.add_on_axes(kept, gain)
-        return axes.read(self._carry_frames(centred + axes.mean, tau_from, tau_to, mask, axes, solver, steps)) * mask
-
-    def _scale(self, x: Tensor, tau: float, mask: Tensor, axes: Axes) -> tuple[Tensor, Tensor]:
-        """Scaled states less b, in which the solver integrates the residual network alone, and their kept part."""
-        kept, dropped = axes.split(x, mask)
-        return axes.span(kept) + dropped / math.hypot(tau, self.rho), kept
+        if not self._is_wide(x, mask, solver):
+            return axes.read(self.carry(x, tau_from, tau_to, mask, axes, solver=solver, steps=steps)) * mask
+        units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`
+        kept = axes.read(x) * mask
+        z = units.enter_scaled(x - axes.mean, kept, math.hypot(tau_from, self.rho))
+        return units.add_on_axes(kept, self._carry_hidden(units, z, tau_from, tau_to, steps))
 
     def _carry_frames(
         self, start: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, solver: str, steps: int
@@ -151,19 +149,15 @@ class ClosedFormCompression(nn.Module):
         return solver == "rk4" and len(mask) == 1 and x.shape[1] + mask.shape[1] > len(network.last.weight.T)
 
     @in_full
-    def _carry_hidden(
-        self, centred: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, steps: int
-    ) -> tuple[HiddenUnits, Gain]:
+    def _carry_hidden(self, units: HiddenUnits, z: Tensor, tau_from: float, tau_to: float, steps: int) -> Gain:
         s_from, s_to = (self.clock.find_place(tau) for tau in (tau_from, tau_to))
         begins = torch.linspace(s_from, s_to, steps + 1, dtype=torch.float64)[:-1, None]
         step = (s_to - s_from) / steps
         w = self.clock.find_w(begins + torch.tensor(PLACES, dtype=torch.float64) * step).flatten()
-        tau = (self.rho * w.sinh()).to(centred)[:, None]
-        condition = torch.cat([self.embed_angle(self.clock.show(tau)), mask.expand(len(tau), -1)], dim=-1)
-        units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`
+        tau = (self.rho * w.sinh()).to(z)[:, None]
+        condition = torch.cat([self.embed_angle(self.clock.show(tau)), units.mask.expand(len(tau), -1)], dim=-1)
         every, kept = self.clock.weigh(w)
-        weights = list(zip(every.tolist(), kept.tolist(), strict=True))
-        return units, units.integrate(centred, step, weights, condition)
+        return units.integrate(z, step, list(zip(every.tolist(), kept.tolist(), strict=True)), condition)
 
     def _scaled_rate(self, state: Tensor, s: Tensor, mask: Tensor, axes: Axes) -> Tensor:
         w = self.clock.find_w(s)

@@ -69,6 +69,7 @@ class HiddenUnits:
     mask: Tensor
 
     @classmethod
+    @in_full
     def make(cls, network: ConditionedMLP, axes: Axes, mask: Tensor) -> Self:
         """Make the maps for the prefix `mask`, (1, k_max)."""
         first: Tensor = network.layers[0].weight  # type: ignore[assignment]  # modules in a list have lost their type
@@ -78,12 +79,23 @@ class HiddenUnits:
         back = network.last.weight.T
         return cls(network, into, back, back @ into, axes.project(back, mask) @ into, axes, mask)
 
-    def integrate(self, start: Tensor, step: float, weights: Sequence[tuple[float, float]], condition: Tensor) -> Gain:
-        """Carry scaled states less b, (n, D), over equal steps of the clock.
+    @in_full
+    def enter(self, start: Tensor) -> Tensor:
+        """z of scaled states less b, (n, D) to (n, width)."""
+        return start @ self.into
+
+    @in_full
+    def enter_scaled(self, centred: Tensor, kept: Tensor, scale: float) -> Tensor:
+        """z of states less b whose part off the kept axes is divided by `scale`: the two parts are not made."""
+        of_kept = (1 - 1 / scale) * (self.axes.up @ self.into)
+        return torch.addmm(kept @ of_kept, centred, self.into, alpha=1 / scale)
+
+    def integrate(self, z: Tensor, step: float, weights: Sequence[tuple[float, float]], condition: Tensor) -> Gain:
+        """Carry states in units of the first layer over equal steps of the clock.
 
         Parameters
         ----------
-        start : Tensor, shape (n, D)
+        z : Tensor, shape (n, width)
         step : float
             Of the clock's s.
         weights : sequence of (float, float)
@@ -95,14 +107,14 @@ class HiddenUnits:
         network = self.network
         embedded = network.embed(condition)
         shifts = [shift(embedded) for shift in network.shifts]
-        added, along = (start.new_zeros(len(start), len(self.back)) for _ in range(2))
+        added, along = (torch.zeros_like(z) for _ in range(2))
         biases, biases_along = 0.0, 0.0
         bias = network.last.bias[None]
         bias_loop, bias_loop_along = ((part @ self.into)[0] for part in (bias, self.axes.project(bias, self.mask)))
-        z, n_places, last = start @ self.into, len(PLACES), len(weights) - 1
+        n_places, last = len(PLACES), len(weights) - 1
         rates: list[Tensor] = []
         for at, (every, on_kept) in enumerate(weights):
-            hidden = nn.functional.silu(_advance(z, rates, step) + shifts[0][at], inplace=True)
+            hidden = nn.functional.silu(_advance(z, shifts[0][at], rates, step), inplace=True)
             for layer, shift in zip(network.layers[1:], shifts[1:], strict=True):
                 of_layer: Tensor = layer.weight  # type: ignore[assignment]  # as above
                 hidden = nn.functional.silu(torch.addmm(shift[at], hidden, of_layer.T), inplace=True)
@@ -115,7 +127,8 @@ class HiddenUnits:
             shifted = every * bias_loop + on_kept * bias_loop_along
             rates.append(torch.addmm(shifted, hidden, every * self.loop + on_kept * self.loop_along))
             if len(rates) == n_places:
-                z, rates = z + step / 8 * (rates[0] + 3 * (rates[1] + rates[2]) + rates[3]), []
+                weighed = rates[0].add_(rates[3]).add_(rates[1].add_(rates[2]), alpha=3)
+                z, rates = torch.add(z, weighed, alpha=step / 8), []
         return Gain(added, along, biases, biases_along)
 
     @in_full
@@ -133,14 +146,15 @@ class HiddenUnits:
         return torch.addmm(kept + constant, gain.hidden + gain.along, self.back @ onto)
 
 
-def _advance(z: Tensor, rates: list[Tensor], h: float) -> Tensor:
-    """The state at which the next rate of a step is evaluated."""
+def _advance(z: Tensor, shift: Tensor, rates: list[Tensor], h: float) -> Tensor:
+    """The state at which the next rate of a step is evaluated, and the first layer's shift."""
+    place = z + shift
     match rates:
         case []:
-            return z
+            return place
         case [first]:
-            return torch.add(z, first, alpha=h / 3)
+            return place.add_(first, alpha=h / 3)
         case [first, second]:
-            return z + h * (second - first / 3)
+            return place.add_(second, alpha=h).sub_(first, alpha=h / 3)
         case _:
-            return z + h * (rates[0] - rates[1] + rates[2])
+            return place.add_(rates[0], alpha=h).sub_(rates[1], alpha=h).add_(rates[2], alpha=h)
