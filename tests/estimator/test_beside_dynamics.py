@@ -12,7 +12,8 @@ import xarray as xr
 
 from nwb_dcf.config.fit import FitConfig
 from nwb_dcf.config.presets import make_config
-from nwb_dcf.data.synthetic import simulate_lorenz
+from nwb_dcf.data.recording import make_recording
+from nwb_dcf.data.synthetic import simulate_ball, simulate_lorenz
 from nwb_dcf.estimator import beside_dynamics
 from nwb_dcf.estimator.beside_dynamics import BesideDynamics
 from nwb_dcf.estimator.fit import fit
@@ -73,6 +74,26 @@ def test_measures_beside_v_are_those_after_it_and_leave_the_fit_alone(
     assert fitted.calibration is not None
     assert case.alone.calibration is not None
     np.testing.assert_array_equal(fitted.calibration.slope, case.alone.calibration.slope)
+
+
+def test_a_u_net_is_measured_beside_v_as_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ball = simulate_ball(8, 16, size=16, seed=0)
+    frames, time, segment = ball.truth["frames"].values, ball.recording["time"].values, ball.recording["segment_index"]
+    recording = make_recording(frames, time, segment_index=segment.values)
+    config = make_config("default", {"dim": 2, "steps": 6, "network": "unet", "channels": (4,)}, kind="images")
+
+    def measure(fitted: FittedModel, prepared: PreparedFrames | None) -> tuple[str, np.ndarray]:
+        assert prepared is not None
+        return threading.current_thread().name, fitted.flow(prepared)
+
+    found = []
+    with use_threads(1):
+        for worth in (True, False):
+            monkeypatch.setattr(beside_dynamics, "is_worth_a_thread", lambda *_, worth=worth: worth)
+            beside = BesideDynamics(measure)
+            found.append(beside.result(fit(recording, config, beside=beside)))
+    assert [thread for thread, _ in found] == ["beside", threading.current_thread().name]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
 def test_one_thread_is_left_to_training(case: Case) -> None:

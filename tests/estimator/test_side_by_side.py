@@ -9,10 +9,12 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from nwb_dcf.config import ModelConfig
 from nwb_dcf.config.progress import Listener, Progress
 from nwb_dcf.data.synthetic import simulate_lorenz
 from nwb_dcf.estimator import smoothing_and_scale
-from nwb_dcf.estimator.side_by_side import run_beside
+from nwb_dcf.estimator.side_by_side import is_worth_a_thread, run_beside
+from nwb_dcf.model.dcf_model import DCFModel
 from nwb_dcf.model.parallel import use_threads
 from nwb_dcf.model.precision import multiply_in
 
@@ -47,6 +49,17 @@ def test_products_of_numpy_have_one_thread_beside_a_training_and_in_a_choice(mon
             smoothing_and_scale.scan_settings(simulate_lorenz(4, 100, 20, seed=0).recording)
         assert seen == [{1}]
         assert count() == {2}
+
+
+@pytest.mark.parametrize(("threads", "perceptron", "u_net"), [(1, False, False), (2, True, True), (4, True, False)])
+def test_a_u_net_leaves_a_core_of_two_and_none_of_more(threads: int, perceptron: bool, u_net: bool) -> None:
+    settings = {"width": 8, "depth": 1, "channels": (4,), "network": "mlp"}
+    small = DCFModel(64, 2, ModelConfig(dim=2, **settings))
+    images = DCFModel(64, 2, ModelConfig(dim=2, **{**settings, "network": "unet"}), (8, 8))
+    with use_threads(threads):
+        found = [is_worth_a_thread(model, "float32", 640) for model in (small, images)]
+        assert not is_worth_a_thread(small, "float32", 2**24 + 1)
+    assert found == [perceptron, u_net]
 
 
 def test_what_fails_beside_is_raised_when_it_is_asked_for() -> None:
