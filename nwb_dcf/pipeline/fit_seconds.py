@@ -29,7 +29,7 @@ MATRIX = 48  # rows of the matrices: small enough for one thread, whatever else 
 START_S, WRITE_S = 2.9, 1.6  # torch and pynwb are loaded; the file is copied, appended to and verified
 STEP_S = 2.5e-3  # of a step of training, whatever its size
 LAYER_S, UNIT_S = 0.056e-9, 11.8e-9  # of a multiply-add of training, forward and back, and of a unit of its layer
-PIXEL_S = 0.46e-6  # of a pixel of a frame that a U-Net of 32, 64 and 128 channels learns from
+PIXEL_S = 0.15e-6  # of a pixel of a frame that a U-Net of 32, 64 and 128 channels learns from
 # of the choice of smoothing and scale: of any, of a row of its regressions, of a value of one, of one that is smoothed
 CHOICE_S, ROW_S, ROW_VALUE_S, SMOOTHED_VALUE_S = 0.11, 40e-6, 0.47e-6, 0.02e-6
 CHEAP_S = 1.0  # up to which a plan makes the choice itself
@@ -40,7 +40,7 @@ CALIBRATED_S = 0.3e-6  # of a count whose rates are calibrated and scored
 READ_S, FRAME_S, SMOOTHED_S = 0.7, 1.2e-3, 1.5  # that `info` does not take: for a file, a frame of video, the scan
 # of a schedule: short ones are taken to the end and finished on all frames, long ones settle before half
 SHORT_STEPS, TAKEN_OF_SHORT, TAKEN_OF_LONG = 600, 1.1, 0.45
-EVALUATIONS, EVALUATED, EVALUATED_IMAGES = 20, 2048, 1024  # over a schedule, and frames of each
+EVALUATIONS, EVALUATED, EVALUATED_IMAGES = 20, 2048, 512  # over a schedule, and frames of each
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ import pytest
 
 import nwb_dcf
 from nwb_dcf.config.presets import make_config
+from nwb_dcf.model.training.early_stopping import HELD_OUT_SAMPLES, UNET_SAMPLES
+from nwb_dcf.pipeline import fit_seconds
 from nwb_dcf.pipeline.fit_seconds import Machine, Work
 from tests.nwb_files import make_series_session, make_spike_session
 
@@ -36,6 +38,11 @@ def test_it_grows_with_all_that_takes_time() -> None:
         assert estimate(**more) > 1.5 * least, more
     unet = make_config("default", {"network": "unet"}, kind="images")
     assert estimate(kind="images", values=64**2, config=unet) < estimate(kind="images", values=128**2, config=unet)
+
+
+def test_images_that_a_u_net_is_judged_on_are_those_of_its_training() -> None:
+    assert fit_seconds.EVALUATED_IMAGES == UNET_SAMPLES
+    assert fit_seconds.EVALUATED == HELD_OUT_SAMPLES
 
 
 def test_a_slower_or_busier_machine_takes_longer() -> None:
