@@ -201,7 +201,7 @@ class FrameTable:
                 frames = self.x[part].to(self.device) if rows is None else self.take(some)
                 found = encoder.apply_linear(frames - coupling.mean)
             else:
-                found = coupling.encode(self.surround(some, encoder.window))
+                found = encoder(self.surround(some, encoder.window).sub_(coupling.mean))  # a copy, changed in place
             latents[part if rows is None else some] = found
             if self.release:
                 self.release()
@@ -359,10 +359,14 @@ class WindowSampler:
         if coupling.training and not self.learns_latents:
             coupling.eval()  # freezes its running statistics as well
         window = coupling.encoder.window
-        if torch.is_grad_enabled():
-            centred = self.table.surround(frames, window).sub_(coupling.mean)  # a copy of its own, changed in place
-            latents: Tensor = coupling.encoder(centred, generator if self.learns_latents else None)
+
+        def encode(some: Tensor, generator: torch.Generator | None = None) -> Tensor:
+            centred = self.table.surround(some, window).sub_(coupling.mean)  # a copy of its own, changed in place
+            latents: Tensor = coupling.encoder(centred, generator)
             return latents
+
+        if torch.is_grad_enabled():
+            return encode(frames, generator if self.learns_latents else None)
         # windows of thousands of channels of all held-out samples are more memory than the rest of an evaluation takes
         parts = split_frames(len(frames), self.table.x.shape[1] * (2 * window + 1), self.table.device)
-        return torch.cat([coupling.encode(self.table.surround(frames[part], window)) for part in parts])
+        return torch.cat([encode(frames[part]) for part in parts])
