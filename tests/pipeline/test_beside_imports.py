@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,9 +36,13 @@ def make_plan(told: Listener | None = None, **more: Any) -> Any:
 
 
 @pytest.fixture
-def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+def forks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(beside_imports, "_pays", lambda _path: True)
     monkeypatch.setattr(beside_imports, "LATER", ("json",))
+    # a shell lets what it runs in the background ignore interrupts, this pytest too
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("forks")
