@@ -57,6 +57,10 @@ def test_flowed_latents_are_the_states_on_their_axes(
         else:
             monkeypatch.setattr(ClosedFormCompression, "_is_wide", lambda *_: False)
         torch.testing.assert_close(model.flow(x, k), expected, atol=1e-4, rtol=1e-4)
+        mask, axes = model.mask(k, x[:1]), model.coupling.make_axes()
+        every = model.u.carry_to_axes(x, 1.0, 0.0, mask, axes, solver="rk4", steps=2)
+        assert every.shape == (50, 8)
+        assert not every[:, k:].any()  # beyond the prefix
 
 
 def test_flowed_latents_of_a_plain_network() -> None:

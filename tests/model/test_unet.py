@@ -102,9 +102,9 @@ def test_the_first_layer_sees_patches_and_coordinates_side_by_side(
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(16, 12), (9, 7)])
-def test_what_latents_stand_for_is_seen_without_being_made(shape: tuple[int, int]) -> None:
-    net = make_unet(shape)
+@pytest.mark.parametrize(("shape", "patch"), [((16, 12), 2), ((9, 7), 1)])
+def test_what_latents_stand_for_is_seen_without_being_made(shape: tuple[int, int], patch: int) -> None:
+    net = make_unet(shape, patch=patch)
     states, codes, condition = draw_inputs(shape)
     directions = torch.randn(2, shape[0] * shape[1], requires_grad=True)
     codes[0].requires_grad_()
