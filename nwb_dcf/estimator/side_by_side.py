@@ -26,9 +26,9 @@ T = TypeVar("T")
 def is_worth_a_thread(model: DCFModel, precision: str, n_numbers: int) -> bool:
     """Whether another thread is free for work of the size of this model's and of `n_numbers` of frames.
 
-    On a CPU whose second core torch may use. U-Nets use more than two by themselves; of two, each by its own is as fast
-    as both by one, and waits less. The precision of products is the process's own, so that a reduced one in one thread
-    would be that of the other.
+    On a CPU whose second core torch may use. A U-Net keeps more than two cores busy by itself. With two, one core for
+    each work is as fast as both for one after the other, and takes less processor time (benchmarks/RESULTS.md). The
+    precision of products is the process's own, so that a reduced one in one thread would be that of the other.
     """
     n_threads = torch.get_num_threads()
     if model.coupling.mean.device.type != "cpu" or n_numbers > MOST_NUMBERS or n_threads < 2:

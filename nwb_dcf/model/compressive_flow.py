@@ -112,6 +112,7 @@ class ClosedFormCompression(nn.Module):
     ) -> Tensor:
         """Integrate u from `tau_from` to `tau_to`, in scaled coordinates; `mask` (1, k_max) where all have one K."""
         kept, dropped = axes.split(x, mask)
+        # scaled coordinates less b, in which the solver integrates the residual network alone
         start = axes.span(kept) + dropped / math.hypot(tau_from, self.rho)
         if self._is_wide(x, mask, solver):
             units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`
@@ -125,7 +126,7 @@ class ClosedFormCompression(nn.Module):
     def carry_to_axes(
         self, x: Tensor, tau_from: float, tau_to: float, mask: Tensor, axes: Axes, *, solver: str, steps: int
     ) -> Tensor:
-        """Coordinates on the kept axes, (n, k_max), of what `carry` returns; of wide frames that is not made."""
+        """Coordinates on the kept axes, (n, k_max), of the states of `carry`: not made where frames are wide."""
         if not self._is_wide(x, mask, solver):
             return axes.read(self.carry(x, tau_from, tau_to, mask, axes, solver=solver, steps=steps)) * mask
         units = HiddenUnits.make(self.network, axes, mask)  # type: ignore[arg-type]  # asked by `_is_wide`

@@ -160,7 +160,7 @@ class DCFModel(nn.Module):
 
     def flow(self, x: Tensor, k: int) -> Tensor:
         """Read the states of `compress` on the first `k` axes: frames (n, D) to flowed latents (n, k)."""
-        # no more than that is made of them: off a basis they are read as 0
+        # the part off a basis has no coordinate on the axes: it need not be made
         found = self.u.carry_to_axes(
             self.view(x),
             1.0,

@@ -1,8 +1,8 @@
 """Networks for u and v: a multilayer perceptron whose layers are shifted by a condition, or on images a U-Net.
 
 Both are called with states, (n, D) each or several side by side, latents (n, any) and a condition (n, n_condition),
-and return (n, D). A network that `sees_images` also gets the directions that the first latents stand for, of which it
-sees the kept part of a state as an image.
+and return (n, D). A network that `sees_images` also gets the directions that the first latents stand for: it sees the
+kept part of a state as an image.
 """
 
 from __future__ import annotations

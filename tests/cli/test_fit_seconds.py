@@ -40,7 +40,7 @@ def test_it_grows_with_all_that_takes_time() -> None:
     assert estimate(kind="images", values=64**2, config=unet) < estimate(kind="images", values=128**2, config=unet)
 
 
-def test_images_that_a_u_net_is_judged_on_are_those_of_its_training() -> None:
+def test_held_out_samples_are_as_many_as_early_stopping_draws() -> None:
     assert fit_seconds.EVALUATED_IMAGES == UNET_SAMPLES
     assert fit_seconds.EVALUATED == HELD_OUT_SAMPLES
 

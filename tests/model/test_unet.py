@@ -89,7 +89,7 @@ def test_the_first_layer_sees_patches_and_coordinates_side_by_side(
     torch.manual_seed(0)
     planes, layer = ImagePlanes(shape, patch, levels), nn.Conv2d(4 * patch**2, 5, 3, padding=1)
     rows = torch.randn(3, 2 * shape[0] * shape[1], requires_grad=True)
-    height, width = planes.shape
+    height, width = (patch * n for n in planes.coordinates.shape[2:])
     more = (0, width - shape[1], 0, height - shape[0])
     images = nn.functional.pad(rows.unflatten(1, (2, *shape)), more, mode="replicate")
     y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")

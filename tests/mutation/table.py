@@ -372,8 +372,8 @@ MUTATIONS = [
     Mutation(
         "images cropped on the wrong side",
         "model/unet.py",
-        "[:, :height, :width]",
-        "[:, -height:, -width:]",
+        "[:, 0, :height, :width]",
+        "[:, 0, -height:, -width:]",
         UNET,
     ),
     Mutation(
